@@ -1,0 +1,39 @@
+"""Errors that a person reads: one sentence each, no traceback needed.
+
+SageMaker's own errors stay ``botocore.exceptions.ClientError`` on every platform; these are for
+what goes wrong around them.
+"""
+
+from __future__ import annotations
+
+
+class WhippetError(Exception):
+    """Root of every error whose message is meant for the user and says what to do next."""
+
+
+class SettingsError(WhippetError):
+    """Raised when a setting is missing or points to something that does not work."""
+
+
+class DataError(WhippetError):
+    """Raised when the user's data set, weights or image cannot be used; before any cost."""
+
+
+class ParameterError(WhippetError):
+    """Raised when a flow parameter is out of range or contradicts another one."""
+
+
+class JobFailed(WhippetError):
+    """Raised when a training or tuning job ended in any status but ``Completed``."""
+
+
+class EndpointFailed(WhippetError):
+    """Raised when an endpoint did not come into service, or did not pass its smoke test."""
+
+
+class NameTaken(WhippetError):
+    """Raised when a resource of that name exists and was made by another request."""
+
+
+class DeadlinePassed(WhippetError):
+    """Raised when a wait took longer than its deadline; names what was waited for."""
