@@ -6,6 +6,7 @@ Standard library only, because it is imported by the orchestrator (no torch) and
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
@@ -42,6 +43,55 @@ INSTRUMENTATION_SUMMARY_FILE = "summary.json"
 SYSTEM_FOLDER = "profiler-output/system/incremental"
 DEBUG_FOLDER = "debug-output"
 
+# The hyperparameters of train.py (a test compares them with its arguments).
+HYPERPARAMETERS = (
+    "augmentation",
+    "backbone_lr",
+    "batch_size",
+    "cache_features",
+    "channels_last",
+    "epochs",
+    "eps",
+    "image_size",
+    "instrumentation",
+    "label_smoothing",
+    "lr",
+    "model",
+    "momentum",
+    "num_workers",
+    "optimizer",
+    "patience",
+    "precision",
+    "pretrained",
+    "schedule",
+    "seed",
+    "threads",
+    "trainable",
+    "weight_decay",
+)
+
+# torchvision's image classifiers, ``torchvision.models.list_models(module=torchvision.models)``
+# of 0.29 (a test compares): known here so that a typo costs nothing.
+_ARCHITECTURES = """
+alexnet convnext_base convnext_large convnext_small convnext_tiny
+densenet121 densenet161 densenet169 densenet201 efficientnet_b0
+efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5
+efficientnet_b6 efficientnet_b7 efficientnet_v2_l efficientnet_v2_m efficientnet_v2_s
+googlenet inception_v3 maxvit_t mnasnet0_5 mnasnet0_75
+mnasnet1_0 mnasnet1_3 mobilenet_v2 mobilenet_v3_large mobilenet_v3_small
+regnet_x_16gf regnet_x_1_6gf regnet_x_32gf regnet_x_3_2gf regnet_x_400mf
+regnet_x_800mf regnet_x_8gf regnet_y_128gf regnet_y_16gf regnet_y_1_6gf
+regnet_y_32gf regnet_y_3_2gf regnet_y_400mf regnet_y_800mf regnet_y_8gf
+resnet101 resnet152 resnet18 resnet34 resnet50
+resnext101_32x8d resnext101_64x4d resnext50_32x4d shufflenet_v2_x0_5 shufflenet_v2_x1_0
+shufflenet_v2_x1_5 shufflenet_v2_x2_0 squeezenet1_0 squeezenet1_1 swin_b
+swin_s swin_t swin_v2_b swin_v2_s swin_v2_t
+vgg11 vgg11_bn vgg13 vgg13_bn vgg16
+vgg16_bn vgg19 vgg19_bn vit_b_16 vit_b_32
+vit_h_14 vit_l_16 vit_l_32 wide_resnet101_2 wide_resnet50_2
+"""
+ARCHITECTURES = tuple(_ARCHITECTURES.split())
+
 # One step's wall time, in seconds, is the sum of these phases.
 STEP_PHASES = ("data_wait", "transfer", "forward", "backward", "optimizer")
 STEP_COLUMNS = ("step", "epoch", "mode", "started", *STEP_PHASES, "samples")
@@ -60,6 +110,19 @@ METRIC_NAMES = (*EPOCH_METRICS, *FINAL_METRICS)
 
 METRIC_PREFIX = "[metrics] "
 _NUMBER = r"(-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)"
+
+
+def require_architecture(name: str) -> str:
+    """Return ``name`` when torchvision has a classifier of that name.
+
+    Raises:
+        ValueError: unknown; the message names the nearest ones.
+    """
+    if name in ARCHITECTURES:
+        return name
+    near = difflib.get_close_matches(name, ARCHITECTURES, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(ARCHITECTURES)}"
+    raise ValueError(f"unknown model {name!r}: {hint}")
 
 
 def metric_regex(name: str) -> str:

@@ -1,0 +1,198 @@
+"""Search ranges, presets and hyperparameter values: typed here, strings only on the wire."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sm_entrypoints import contract
+
+Value = bool | int | float | str
+Scaling = Literal["Auto", "Linear", "Logarithmic", "ReverseLogarithmic"]
+Preset = Literal["quick", "lr-batch-epochs", "lr-batch-eps-decay"]
+
+# SageMaker's own key, added to every trial (sagemaker-training params.SAGEMAKER_HYPERPARAMETERS).
+_TUNING_KEY = "_tuning_objective_metric"
+_EDGE_SHARE = 0.02
+
+
+class _Range(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ContinuousRange(_Range):
+    """A float between ``min`` and ``max``, both included."""
+
+    type: Literal["continuous"] = "continuous"
+    min: float
+    max: float
+    scaling: Scaling = "Auto"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _require_order(self.min, self.max)
+        return self
+
+
+class IntegerRange(_Range):
+    """A whole number between ``min`` and ``max``, both included."""
+
+    type: Literal["integer"] = "integer"
+    min: int
+    max: int
+    scaling: Scaling = "Auto"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _require_order(self.min, self.max)
+        return self
+
+
+class CategoricalRange(_Range):
+    """One of ``values``."""
+
+    type: Literal["categorical"] = "categorical"
+    values: Annotated[list[Value], Field(min_length=1, max_length=20)]
+
+
+SearchRange = Annotated[
+    ContinuousRange | IntegerRange | CategoricalRange, Field(discriminator="type")
+]
+
+
+def _require_order(low: float, high: float) -> None:
+    if low > high:
+        raise ValueError(f"range is reversed (min={low} > max={high}): swap min and max")
+    if low == high:
+        raise ValueError(f"range is empty (min == max == {low}): put the value into `fixed`")
+
+
+# The second and third are the ranges of the two original write-ups; the third wrote eps high to
+# low (1e-8 to 1e-9), and called it a batch-norm term: it is the optimiser's.
+_PRESETS: dict[Preset, dict[str, SearchRange]] = {
+    "quick": {
+        "lr": ContinuousRange(min=3e-4, max=3e-2, scaling="Logarithmic"),
+        "batch_size": CategoricalRange(values=[16, 32, 64]),
+        "weight_decay": ContinuousRange(min=1e-5, max=1e-1, scaling="Logarithmic"),
+    },
+    "lr-batch-epochs": {
+        "lr": ContinuousRange(min=1e-3, max=1e-1),
+        "batch_size": CategoricalRange(values=[32, 64, 128, 256, 512]),
+        "epochs": IntegerRange(min=2, max=5),
+    },
+    "lr-batch-eps-decay": {
+        "lr": ContinuousRange(min=1e-5, max=1e-1),
+        "eps": ContinuousRange(min=1e-9, max=1e-8),
+        "weight_decay": ContinuousRange(min=1e-3, max=1e-1),
+        "batch_size": CategoricalRange(values=[64, 128]),
+    },
+}
+
+
+def preset_ranges(preset: Preset) -> dict[str, SearchRange]:
+    """Return a copy of a preset's ranges by hyperparameter name."""
+    return dict(_PRESETS[preset])
+
+
+def without_epochs(ranges: Mapping[str, SearchRange], most: int) -> dict[str, SearchRange]:
+    """Return ``ranges`` with ``epochs`` cut to ``most``, or dropped when nothing is left."""
+    kept = dict(ranges)
+    epochs = kept.get("epochs")
+    if isinstance(epochs, CategoricalRange) or epochs is None:
+        return kept
+    if epochs.min >= most:
+        del kept["epochs"]
+    elif epochs.max > most:
+        kept["epochs"] = epochs.model_copy(update={"max": most})
+    return kept
+
+
+def require_known(names: Iterable[str]) -> None:
+    """Raise ValueError, with the nearest known name, for a hyperparameter train.py has not."""
+    for name in names:
+        if name in contract.HYPERPARAMETERS:
+            continue
+        near = difflib.get_close_matches(name, contract.HYPERPARAMETERS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        known = ", ".join(contract.HYPERPARAMETERS)
+        raise ValueError(f"unknown hyperparameter {name!r}: {hint}Known are {known}")
+
+
+def to_wire(values: Mapping[str, Value]) -> dict[str, str]:
+    """Return SageMaker's string map: JSON for numbers and booleans, text as it is."""
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in values.items()
+    }
+
+
+def from_wire(values: Mapping[str, str]) -> dict[str, Value]:
+    """Return typed hyperparameters of a job, SageMaker's own keys dropped.
+
+    Undoes the JSON quoting that SDKs add (``'"4"'`` is 4), falling back to the text.
+    """
+    return {
+        name: _typed(text)
+        for name, text in sorted(values.items())
+        if not name.startswith("sagemaker_") and name != _TUNING_KEY
+    }
+
+
+def _typed(text: str) -> Value:
+    value: object = text
+    for _ in range(2):  # '"4"' is JSON in JSON: once for the quotes, once for the number
+        if not isinstance(value, str):
+            break
+        try:
+            value = json.loads(value)
+        except ValueError:
+            break
+    return value if isinstance(value, bool | int | float | str) else text
+
+
+def at_edge(value: Value, span: SearchRange) -> str | None:
+    """Return ``"lower"`` or ``"upper"`` when the best value sits on a range's edge, else None.
+
+    An optimum within 2 % of the range (on its own scale) means that the range was too narrow.
+    """
+    if isinstance(span, CategoricalRange) or isinstance(value, bool | str):
+        return None
+    low, high = _position(span.min, span), _position(span.max, span)
+    share = (_position(value, span) - low) / (high - low)
+    if share <= _EDGE_SHARE:
+        return "lower"
+    return "upper" if share >= 1 - _EDGE_SHARE else None
+
+
+def _position(value: float, span: ContinuousRange | IntegerRange) -> float:
+    logarithmic = span.scaling == "Logarithmic" and span.min > 0
+    return math.log(max(value, 1e-300)) if logarithmic else float(value)
+
+
+def wire_ranges(ranges: Mapping[str, SearchRange]) -> dict[str, list[dict[str, object]]]:
+    """Return the ``ParameterRanges`` member of a tuning request."""
+    continuous: list[dict[str, object]] = []
+    integer: list[dict[str, object]] = []
+    categorical: list[dict[str, object]] = []
+    for name, span in ranges.items():
+        if isinstance(span, CategoricalRange):
+            values = list(to_wire({str(i): v for i, v in enumerate(span.values)}).values())
+            categorical.append({"Name": name, "Values": values})
+            continue
+        bounds = {
+            "Name": name,
+            "MinValue": json.dumps(span.min),
+            "MaxValue": json.dumps(span.max),
+            "ScalingType": span.scaling,
+        }
+        (integer if isinstance(span, IntegerRange) else continuous).append(bounds)
+    return {
+        "ContinuousParameterRanges": continuous,
+        "IntegerParameterRanges": integer,
+        "CategoricalParameterRanges": categorical,
+    }

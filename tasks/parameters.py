@@ -1,0 +1,176 @@
+"""What people fill in: the Prefect UI's form, the CLI's options, ``prefect.yaml``.
+
+One pydantic model a stage, frozen, with bounds; a misspelt name is an error, never ignored.
+They live below the flows because tasks read them too, and imports point one way.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from sm_entrypoints import contract
+from tasks.hyperparameters import (
+    Preset,
+    SearchRange,
+    Value,
+    preset_ranges,
+    require_known,
+    without_epochs,
+)
+
+
+class Parameters(BaseModel):
+    """Base of every parameter model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataParameters(Parameters):
+    """The labelled images: ``train/ valid/ test/ <class>/`` or flat ``<class>/`` folders."""
+
+    path: str = Field("samples/clipart", description="Folder of images; relative to the project.")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,39}$")] | None = Field(
+        None, description="Name of the data set in the bucket; default: the folder's."
+    )
+    seed: int = Field(0, ge=0, description="Seed of the split, when the folder has none.")
+    valid_share: float = Field(0.15, gt=0, lt=0.5, description="Share split off for validation.")
+    test_share: float = Field(0.15, gt=0, lt=0.5, description="Share split off for the test.")
+
+
+class ModelParameters(Parameters):
+    """The network that is fine-tuned and where its weights come from."""
+
+    architecture: str = Field("resnet18", description="Any torchvision classifier by name.")
+    weights: str = Field(
+        "imagenet",
+        min_length=1,
+        description="imagenet, none, or a state_dict / safetensors file (path or s3 URI).",
+    )
+    trainable: Literal["auto", "head", "all"] = Field(
+        "auto",
+        description="head: frozen backbone; all: fine-tune every layer; auto: all for weights=none.",
+    )
+    image_size: int = Field(224, ge=32, le=1024, description="Side of the square input, pixels.")
+
+    @field_validator("architecture")
+    @classmethod
+    def _known_architecture(cls, value: str) -> str:
+        return contract.require_architecture(value)
+
+    @model_validator(mode="after")
+    def _random_backbone_must_train(self) -> Self:
+        if self.weights == "none" and self.trainable == "head":
+            raise ValueError(
+                "weights='none' with trainable='head' freezes a random backbone, which learns "
+                "next to nothing: use trainable='all', or weights"
+            )
+        return self
+
+    @property
+    def trained_layers(self) -> Literal["head", "all"]:
+        """What trains: ``head`` when there are weights to keep, ``all`` otherwise."""
+        if self.trainable != "auto":
+            return self.trainable
+        return "all" if self.weights == "none" else "head"
+
+
+class ResourceParameters(Parameters):
+    """What a job runs on, and its hard limits."""
+
+    instance_type: str = Field("ml.m5.xlarge", pattern=r"^ml\.", description="Instance of jobs.")
+    instance_count: int = Field(1, ge=1, le=16, description="Instances a job.")
+    volume_gb: int = Field(30, ge=1, le=16384, description="Storage of an instance, GB.")
+    max_runtime_seconds: int = Field(
+        7200, ge=60, le=432_000, description="A job is stopped after this, whatever happens."
+    )
+
+
+class TuningParameters(Parameters):
+    """The hyperparameter search; its objective is the validation loss, never the test split."""
+
+    max_jobs: int = Field(6, ge=1, le=750, description="Trials.")
+    max_parallel_jobs: int = Field(1, ge=1, le=100, description="Trials at the same time.")
+    max_epochs: int = Field(4, ge=1, le=500, description="Epochs of a trial.")
+    strategy: Literal["Bayesian", "Random", "Hyperband", "Grid"] = Field("Bayesian")
+    early_stopping: Literal["Off", "Auto"] = Field("Off", description="Stop hopeless trials.")
+    preset: Preset = Field("quick", description="Ranges that are searched, see docs/tuning.md.")
+    ranges: dict[str, SearchRange] | None = Field(
+        None, description="Own ranges by hyperparameter; replaces the preset."
+    )
+    fixed: dict[str, Value] = Field(
+        default_factory=dict, description="Hyperparameters that every trial gets as they are."
+    )
+    seed: int = Field(0, ge=0, le=2_147_483_647, description="RandomSeed of the search.")
+    warm_start_from: list[str] = Field(
+        default_factory=list, max_length=5, description="Finished tuning jobs to learn from."
+    )
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        names = [*(self.ranges or {}), *self.fixed]
+        require_known(names)
+        twice = sorted(set(self.ranges or {}) & set(self.fixed))
+        if twice:
+            raise ValueError(f"hyperparameters {twice} are both searched and fixed: keep one")
+        if self.ranges is not None and not self.ranges:
+            raise ValueError("ranges is empty: name at least one hyperparameter to search")
+        return self
+
+    def search_ranges(self) -> dict[str, SearchRange]:
+        """Return the ranges to search, with ``epochs`` kept within ``max_epochs``."""
+        ranges = preset_ranges(self.preset) if self.ranges is None else self.ranges
+        kept = {name: span for name, span in ranges.items() if name not in self.fixed}
+        return without_epochs(kept, self.max_epochs)
+
+
+class TrainingParameters(Parameters):
+    """The instrumented training job on the best hyperparameters."""
+
+    epochs: int | None = Field(None, ge=1, le=500, description="Default: the best trial's.")
+    hyperparameters: dict[str, Value] = Field(
+        default_factory=dict, description="Override or add to the best hyperparameters."
+    )
+    debugger: bool = Field(True, description="Save tensors with smdebug (DebugHookConfig).")
+    save_interval: int = Field(
+        20, ge=1, le=100_000, description="Steps between saved tensors; losses every step."
+    )
+    profiling_interval_ms: Literal[100, 200, 500, 1000, 5000, 60000] = Field(
+        500, description="System metrics are sampled this often."
+    )
+
+    @field_validator("hyperparameters")
+    @classmethod
+    def _names_are_known(cls, value: dict[str, Any]) -> dict[str, Any]:
+        require_known(value)
+        return value
+
+
+class DeploymentParameters(Parameters):
+    """The endpoint: what it runs on, how it is tested, how long it may live."""
+
+    instance_type: str = Field("ml.t2.medium", pattern=r"^ml\.", description="Hosting instance.")
+    instance_count: int = Field(1, ge=1, le=16)
+    smoke_images: int = Field(
+        6, ge=1, le=100, description="Labelled images it must answer before it counts as deployed."
+    )
+    hours_to_live: float = Field(
+        8.0, gt=0, le=8760, description="clean-up removes it after this many hours."
+    )
+    top_k: int = Field(5, ge=1, le=100, description="Labels in an answer.")
+
+
+class QueryParameters(Parameters):
+    """One question to an endpoint."""
+
+    endpoint: str = Field(min_length=1, max_length=63, description="Name of the endpoint.")
+    image: str = Field(description="A JPEG or PNG file.")
+
+
+class CleanUpParameters(Parameters):
+    """Which endpoints to remove, with their configs and models."""
+
+    endpoint: str | None = Field(None, description="Only this one.")
+    all: bool = Field(False, description="Also those whose time to live has not passed.")
+    dry_run: bool = Field(True, description="Only say what would be removed.")
