@@ -1,0 +1,78 @@
+"""What every local resource needs: the settings, the records, the buckets, and its ARN."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from platforms.local.buckets import Buckets
+from platforms.local.records import Records
+from platforms.settings import PROJECT_ROOT, Settings
+
+ACCOUNT = "000000000000"
+REGION = "local"
+
+# One logger for everything the local platform wants a person to know.
+LOGGER = logging.getLogger("platforms.local")
+
+# All that a child of ours may see of our environment; never credentials, never PREFECT_*.
+ALLOWED_VARIABLES = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "CUDA_VISIBLE_DEVICES",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalContext:
+    """Shared by all local resources; immutable, cheap to build, safe between threads."""
+
+    settings: Settings
+    records: Records
+
+    @property
+    def home(self) -> Path:
+        """Root of everything the local platform keeps."""
+        return self.settings.home
+
+    @property
+    def buckets(self) -> Buckets:
+        """The local buckets."""
+        return Buckets(root=self.home / "s3")
+
+    @property
+    def region(self) -> str:
+        """The region in ARNs and in a job's ``AWS_REGION``."""
+        return self.settings.region or REGION
+
+    def arn(self, resource: str, name: str) -> str:
+        """Return the ARN of a resource: ``arn("training-job", name)``."""
+        return f"arn:aws:sagemaker:{self.region}:{ACCOUNT}:{resource}/{name}"
+
+
+def local_context(settings: Settings) -> LocalContext:
+    """Return the context of ``settings``; writes nothing."""
+    return LocalContext(settings=settings, records=Records(settings.home))
+
+
+def allowed_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the part of our environment that a child may see."""
+    return {key: environment[key] for key in ALLOWED_VARIABLES if key in environment}
+
+
+def supervisor_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a supervisor: the allowed part, and the project to import."""
+    return {
+        **allowed_environment(environment),
+        "PYTHONPATH": str(PROJECT_ROOT),
+        "PYTHONUNBUFFERED": "1",
+    }
