@@ -7,7 +7,17 @@ from typing import Any, Protocol
 
 from platforms.settings import Settings
 
-__all__ = ["Defaults", "Platform", "Runtime", "SageMaker", "Settings", "Store", "connect"]
+__all__ = [
+    "Defaults",
+    "InvokeCommand",
+    "Logs",
+    "Platform",
+    "Runtime",
+    "SageMaker",
+    "Settings",
+    "Store",
+    "connect",
+]
 
 
 class SageMaker(Protocol):
@@ -31,6 +41,12 @@ class Logs(Protocol):
     def filter_log_events(self, **request: Any) -> dict[str, Any]: ...
 
 
+class InvokeCommand(Protocol):
+    """Give the shell command that sends an image file to an endpoint: ``(endpoint, image)``."""
+
+    def __call__(self, endpoint: str, image: str) -> str: ...
+
+
 class Store(Protocol):
     """Give the ``obstore`` store of a bucket: ``store(bucket)`` then ``obstore.put`` and so on."""
 
@@ -39,12 +55,17 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """What a request needs and the user did not say: resolved by the platform."""
+    """What a request needs and the user did not say: resolved by the platform.
+
+    ``poll_seconds`` is the slowest pace of waiting: a compromise between the detection of a
+    finished job and the service's rate limits (goal: at most 0.2 Describe calls a second).
+    """
 
     bucket: str
     role_arn: str
     training_image: str
     inference_image: str
+    poll_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +78,7 @@ class Platform:
     logs: Logs
     store: Store
     defaults: Defaults
+    invoke_command: InvokeCommand
 
 
 def connect(settings: Settings | None = None) -> Platform:

@@ -184,7 +184,7 @@ def wire_ranges(ranges: Mapping[str, SearchRange]) -> dict[str, list[dict[str, o
             values = list(to_wire({str(i): v for i, v in enumerate(span.values)}).values())
             categorical.append({"Name": name, "Values": values})
             continue
-        bounds = {
+        bounds: dict[str, object] = {
             "Name": name,
             "MinValue": json.dumps(span.min),
             "MaxValue": json.dumps(span.max),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from sm_entrypoints import contract
 from tasks.hyperparameters import (
+    CategoricalRange,
     Preset,
     SearchRange,
     Value,
@@ -50,7 +51,7 @@ class ModelParameters(Parameters):
     )
     trainable: Literal["auto", "head", "all"] = Field(
         "auto",
-        description="head: frozen backbone; all: fine-tune every layer; auto: all for weights=none.",
+        description="head: frozen backbone; all: fine-tune every layer; auto: all if weights=none.",
     )
     image_size: int = Field(224, ge=32, le=1024, description="Side of the square input, pixels.")
 
@@ -114,9 +115,20 @@ class TuningParameters(Parameters):
         twice = sorted(set(self.ranges or {}) & set(self.fixed))
         if twice:
             raise ValueError(f"hyperparameters {twice} are both searched and fixed: keep one")
+        if self.strategy == "Grid":
+            self._require_grid()
         if self.ranges is not None and not self.ranges:
             raise ValueError("ranges is empty: name at least one hyperparameter to search")
         return self
+
+    def _require_grid(self) -> None:
+        # SageMaker's Grid strategy takes categorical ranges only.
+        wrong = [n for n, r in self.search_ranges().items() if not isinstance(r, CategoricalRange)]
+        if wrong:
+            raise ValueError(
+                f"strategy='Grid' needs categorical ranges, but {', '.join(wrong)} has bounds: "
+                f"give `ranges` with type='categorical'"
+            )
 
     def search_ranges(self) -> dict[str, SearchRange]:
         """Return the ranges to search, with ``epochs`` kept within ``max_epochs``."""

@@ -1,0 +1,142 @@
+"""Describe first, create second, adopt what is ours: no job is ever paid for twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from platforms import SageMaker
+from platforms.errors import NameTaken
+from tasks.requests import DIGEST_TAG, Request
+
+_MOST_ATTEMPTS = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """How one kind of resource is created, found and named in SageMaker's API."""
+
+    noun: str
+    operation: str
+    name_member: str
+    arn_member: str
+    status_member: str | None = None
+
+    def describe(self, sagemaker: SageMaker, name: str) -> dict[str, Any] | None:
+        """Return the description, or None when there is no resource of that name."""
+        try:
+            found: dict[str, Any] = getattr(sagemaker, f"describe_{self.operation}")(
+                **{self.name_member: name}
+            )
+        except ClientError as error:
+            if is_not_found(error):
+                return None
+            raise
+        return found
+
+    def create(self, sagemaker: SageMaker, request: Request) -> None:
+        """Create the resource."""
+        getattr(sagemaker, f"create_{self.operation}")(**request)
+
+
+TRAINING_JOB = Resource(
+    noun="training job",
+    operation="training_job",
+    name_member="TrainingJobName",
+    arn_member="TrainingJobArn",
+    status_member="TrainingJobStatus",
+)
+TUNING_JOB = Resource(
+    noun="tuning job",
+    operation="hyper_parameter_tuning_job",
+    name_member="HyperParameterTuningJobName",
+    arn_member="HyperParameterTuningJobArn",
+    status_member="HyperParameterTuningJobStatus",
+)
+MODEL = Resource(noun="model", operation="model", name_member="ModelName", arn_member="ModelArn")
+ENDPOINT_CONFIG = Resource(
+    noun="endpoint config",
+    operation="endpoint_config",
+    name_member="EndpointConfigName",
+    arn_member="EndpointConfigArn",
+)
+ENDPOINT = Resource(
+    noun="endpoint",
+    operation="endpoint",
+    name_member="EndpointName",
+    arn_member="EndpointArn",
+    status_member="EndpointStatus",
+)
+
+
+def is_not_found(error: ClientError) -> bool:
+    """Say whether an error means that there is no such resource.
+
+    SageMaker answers ResourceNotFound for tuning jobs, and a ValidationException whose text says
+    "not found" or "Could not find" for the other kinds.
+    """
+    code = error.response.get("Error", {}).get("Code", "")
+    text = error.response.get("Error", {}).get("Message", "").lower()
+    return code == "ResourceNotFound" or (
+        code == "ValidationException" and ("not found" in text or "could not find" in text)
+    )
+
+
+def _already_there(error: ClientError) -> bool:
+    code = error.response.get("Error", {}).get("Code", "")
+    text = error.response.get("Error", {}).get("Message", "").lower()
+    return code == "ResourceInUse" or "already exist" in text
+
+
+def create_or_adopt(
+    sagemaker: SageMaker, resource: Resource, request: Callable[[int], Request]
+) -> str:
+    """Return the name of the resource that ``request(attempt)`` asks for, created at most once.
+
+    A resource of that name with the same request digest is adopted; one that ended Failed or
+    Stopped is left as evidence, and the next attempt's name is used.
+
+    Raises:
+        NameTaken: a resource of that name was made by another request.
+    """
+    for attempt in range(1, _MOST_ATTEMPTS + 1):
+        body = request(attempt)
+        name = str(body[resource.name_member])
+        found = resource.describe(sagemaker, name)
+        if found is None:
+            try:
+                resource.create(sagemaker, body)
+                return name
+            except ClientError as error:  # a racer, or our own answer that was lost
+                if not _already_there(error):
+                    raise
+                found = resource.describe(sagemaker, name) or {}
+        _require_same_request(sagemaker, resource, found, body)
+        if resource.status_member is None or found.get(resource.status_member) not in (
+            "Failed",
+            "Stopped",
+            "Stopping",
+        ):
+            return name
+    raise NameTaken(
+        f"{resource.noun} {name!r}: {_MOST_ATTEMPTS} attempts failed before; start a new run"
+    )
+
+
+def _require_same_request(
+    sagemaker: SageMaker, resource: Resource, found: dict[str, Any], body: Request
+) -> None:
+    wanted = _tag(body["Tags"])
+    answer = sagemaker.list_tags(ResourceArn=found[resource.arn_member])
+    if _tag(answer["Tags"]) != wanted:
+        raise NameTaken(
+            f"{resource.noun} {body[resource.name_member]!r} exists and was made by another "
+            f"request (its {DIGEST_TAG} tag differs): use another run name, or delete it"
+        )
+
+
+def _tag(tags: list[dict[str, str]]) -> str | None:
+    return next((tag["Value"] for tag in tags if tag["Key"] == DIGEST_TAG), None)

@@ -1,0 +1,57 @@
+"""Deterministic names: the same run and step always give the same name.
+
+SageMaker's create calls take no idempotency token, so the name is the token: a retry, a resumed
+run and a racer all compute the same one and find each other's job.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal
+
+Step = Literal["tune", "train", "model", "config", "endpoint"]
+
+# Service limits: 32 for a tuning job (its trials are named after it), 63 for all else.
+_MOST_TUNING = 32
+TOKEN_LENGTH = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunIdentity:
+    """What names derive from: a run's readable name and a token of its flow run id."""
+
+    name: str
+    token: str
+    flow_run_id: str
+
+    @property
+    def prefix(self) -> str:
+        """Prefix of the names of everything that this run creates."""
+        return resource_name(self, "train").removesuffix("-train")
+
+
+def run_token(flow_run_id: str) -> str:
+    """Return the short, stable token of a flow run id."""
+    return sha256(flow_run_id.encode()).hexdigest()[:TOKEN_LENGTH]
+
+
+def slug(text: str, most: int) -> str:
+    """Return ``text`` as SageMaker allows it in names: letters, digits, single dashes; or "run"."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    words = re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-").lower()
+    return words[:most].strip("-") or "run"
+
+
+def resource_name(run: RunIdentity, step: Step, attempt: int = 1) -> str:
+    """Return the name of a run's resource; ``attempt`` 2 and later follow a failed one.
+
+    Names that share a run share a prefix; at most 32 characters for ``tune``, which all steps
+    keep, so that the prefix is the same for all of them.
+    """
+    suffix = f"-{step}" if attempt == 1 else f"-{step}-{attempt}"
+    longest = len("-endpoint") + 3  # room for every step, and for "-99"
+    head = slug(run.name, _MOST_TUNING - TOKEN_LENGTH - 1 - longest)
+    return f"{head}-{run.token}{suffix}"

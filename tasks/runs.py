@@ -1,0 +1,121 @@
+"""The record of a run: ``$WHIPPET_HOME/runs/<flow run name>/run.json`` and its neighbours.
+
+Every stage adds what it knows as soon as it knows it, so that a run that died tells how far it
+came. A run is found by its root flow run id, so that subflows and retries share one folder.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from platforms import Settings
+from tasks.files import locked, point_to, read_json, write_json
+from tasks.naming import RunIdentity, run_token
+
+RUN_FILE = "run.json"
+REPORT_FILE = "report.html"
+TRIALS_FILE = "trials.csv"
+METRICS_FILE = "metrics.csv"
+PREDICTIONS_FILE = "predictions.csv"
+_PACKAGES = ("prefect", "boto3", "obstore", "optuna", "pandas", "plotly")
+
+
+def run_folder(settings: Settings, name: str) -> Path:
+    """Return the folder of the run of that name."""
+    return settings.runs / name
+
+
+def open_run(
+    settings: Settings, flow_run_id: str, name: str, parameters: Mapping[str, Any], *, resume: bool
+) -> RunIdentity:
+    """Return the identity of a root flow run; its folder and record exist afterwards.
+
+    The same flow run id always gets the same identity. Another flow run of the same name gets a
+    folder of its own, unless it means to ``resume``: then it takes over identity and folder.
+    """
+    pointer = settings.runs / ".by-flow-run" / f"{flow_run_id}.json"
+    with locked(settings.runs / ".lock"):
+        if pointer.exists():
+            return RunIdentity(**read_json(pointer))
+        run = _new_identity(settings, flow_run_id, name, resume=resume)
+        _start_record(settings, run, parameters)
+        write_json(pointer, {"name": run.name, "token": run.token, "flow_run_id": flow_run_id})
+        point_to(settings.runs / "latest", run_folder(settings, run.name))
+    return run
+
+
+def find_run(settings: Settings, flow_run_id: str) -> RunIdentity | None:
+    """Return the identity that :func:`open_run` gave to a root flow run, if it did."""
+    pointer = settings.runs / ".by-flow-run" / f"{flow_run_id}.json"
+    return RunIdentity(**read_json(pointer)) if pointer.exists() else None
+
+
+def _new_identity(settings: Settings, flow_run_id: str, name: str, *, resume: bool) -> RunIdentity:
+    token = run_token(flow_run_id)
+    record = run_folder(settings, name) / RUN_FILE
+    if not record.exists():
+        return RunIdentity(name=name, token=token, flow_run_id=flow_run_id)
+    if resume:
+        return RunIdentity(name=name, token=read_json(record)["token"], flow_run_id=flow_run_id)
+    return RunIdentity(name=f"{name}-{token}", token=token, flow_run_id=flow_run_id)
+
+
+def _start_record(settings: Settings, run: RunIdentity, parameters: Mapping[str, Any]) -> None:
+    path = run_folder(settings, run.name) / RUN_FILE
+    record = read_json(path) if path.exists() else {"seconds": {}, "jobs": {}}
+    record |= {
+        "name": run.name,
+        "token": run.token,
+        "flow_run_id": run.flow_run_id,
+        "status": "running",
+        "started": record.get("started") or _now(),
+        "platform": settings.platform,
+        "parameters": dict(parameters),
+        "versions": package_versions(),
+    }
+    write_json(path, record)
+
+
+def record(settings: Settings, run: RunIdentity, values: Mapping[str, Any]) -> None:
+    """Merge ``values`` into the run's record; mappings are merged one level deep."""
+    folder = run_folder(settings, run.name)
+    with locked(folder / ".lock"):
+        path = folder / RUN_FILE
+        known = read_json(path) if path.exists() else {}
+        for key, value in values.items():
+            if isinstance(value, Mapping) and isinstance(known.get(key), dict):
+                known[key] = {**known[key], **value}
+            else:
+                known[key] = value
+        write_json(path, known)
+
+
+def finish(settings: Settings, run: RunIdentity, status: str, error: str | None = None) -> None:
+    """Write how the run ended: ``completed``, ``failed`` or ``cancelled``."""
+    record(settings, run, {"status": status, "ended": _now(), "error": error})
+
+
+def read_run(settings: Settings, name: str) -> dict[str, Any]:
+    """Return the record of the run of that name (``latest`` is one)."""
+    found: dict[str, Any] = read_json(run_folder(settings, name) / RUN_FILE)
+    return found
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a result may depend on."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
