@@ -1,0 +1,110 @@
+"""SageMaker Debugger's own hook (smdebug), when the job's ``debughookconfig.json`` asks for one.
+
+smdebug 1.0.34 is the last release, from 2023; images after PyTorch 2.1 do not hold it. It is
+imported here only, and late, because importing it reads the environment, sets up logging to
+stdout, and fails in several ways with newer libraries.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sm_entrypoints.containment import Containment
+
+
+class DebuggerHook:
+    """The real ``smdebug.pytorch.Hook`` on a model and its loss, kept from harming the job.
+
+    Tensors go to the ``LocalPath`` of the configuration, in smdebug's layout.
+
+    Args:
+        config_path: the ``debughookconfig.json`` of the job.
+        model: gets forward hooks on every module and gradient hooks on trainable parameters.
+        loss_function: a module of ``torch.nn.modules.loss``; must be called as a module.
+        containment: runs the hooks; a failure ends the tensors, not the job.
+
+    Raises:
+        ImportError: smdebug, or something it needs, is not installed.
+        Exception: whatever smdebug raises for a configuration it does not take.
+    """
+
+    def __init__(
+        self,
+        config_path: Path,
+        *,
+        model: nn.Module,
+        loss_function: nn.Module,
+        containment: Containment,
+    ) -> None:
+        # Framework profiling works with PyTorch < 2 only (AWS's guide), but smdebug would write
+        # its files to /opt/ml/output/profiler and read the configuration at every step.
+        os.environ["SMPROFILER_CONFIG_PATH"] = os.devnull
+        # At its default level it prints a line for each parameter, between the metrics.
+        os.environ.setdefault("SMDEBUG_LOG_LEVEL", "warning")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its source predates Python 3.12's rules on escapes
+            import smdebug
+            import smdebug.pytorch
+            from smdebug.core.utils import error_handling_agent
+        self._modes = smdebug.modes
+        self._agent = error_handling_agent
+        self._hook: Any = smdebug.pytorch.Hook.create_from_json_file(str(config_path))
+        if self._hook is None:
+            raise RuntimeError("smdebug made no hook; its log says why")
+        # Without a hook to ask, its agent takes every error for one to survive (by switching
+        # itself off); with one, it raises all errors of a configured hook into the training.
+        self._agent.hook = None
+        self._contain(containment)
+        self._hook.register_module(model)
+        self._hook.register_loss(loss_function)
+
+    def _contain(self, containment: Containment) -> None:
+        """Guard what smdebug leaves open: gradient hooks, and types that NumPy does not have."""
+        make_backward_hook = self._hook.backward_hook
+
+        def backward_hook(name: str) -> Any:
+            hook = make_backward_hook(name)
+
+            def run(gradient: Tensor) -> None:
+                containment.run(hook, gradient)
+
+            return run
+
+        self._hook.backward_hook = backward_hook
+        self._hook._make_numpy_array = _to_numpy
+
+    @property
+    def switched_off(self) -> bool:
+        """Whether smdebug met an error and switched itself off; its log has the traceback."""
+        return bool(self._agent.disable_smdebug)
+
+    def set_mode(self, mode: str) -> None:
+        """Say whether the following steps are TRAIN or EVAL; smdebug counts them apart."""
+        self._hook.set_mode(self._modes[mode])
+
+    def close(self) -> dict[str, Any]:
+        """End the trial, so that readers do not wait for more; return its path and tensor count."""
+        self._hook.close()
+        # It would run again when the interpreter exits, after the files were collected.
+        atexit.unregister(self._hook._cleanup)
+        collections = self._hook.get_collections().values()
+        names = {name for collection in collections for name in collection.tensor_names}
+        return {"path": str(self._hook.out_dir), "tensors": len(names)}
+
+
+def _to_numpy(value: Any) -> np.ndarray[Any, Any]:
+    if not isinstance(value, Tensor):
+        return np.asarray(value)
+    value = value.detach().cpu()
+    array: np.ndarray[Any, Any] = (
+        value.float() if value.dtype is torch.bfloat16 else value
+    ).numpy()
+    return array

@@ -1,0 +1,272 @@
+"""What a training script asks for: step phases, system use, losses, statistics, smdebug tensors.
+
+The job's configuration decides, as in the SageMaker container: ``profilerconfig.json`` and
+``debughookconfig.json``. Nothing here raises into the training: what fails is switched off, with
+one printed line. Only the leader (rank 0) measures.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from torch import Tensor, nn
+
+from sm_entrypoints.containment import Containment
+from sm_entrypoints.contract import (
+    INSTRUMENTATION_FOLDER,
+    INSTRUMENTATION_SUMMARY_FILE,
+    REDUCTIONS_FILE,
+    STEPS_FILE,
+    SYSTEM_FOLDER,
+)
+from sm_entrypoints.debugger import DebuggerHook
+from sm_entrypoints.environment import Environment
+from sm_entrypoints.phases import StepRecorder
+from sm_entrypoints.reductions import DEFAULT_QUOTA_BYTES, ReductionRecorder
+from sm_entrypoints.sampler import DEFAULT_INTERVAL_MS, SystemSampler
+
+REQUESTS = ("auto", "on", "off")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentationPlan:
+    """What a job's configuration files ask for.
+
+    ``interval_ms`` is None when the system is not to be sampled; ``hook_config`` is the
+    ``debughookconfig.json``, if there is one.
+    """
+
+    enabled: bool
+    interval_ms: int | None = None
+    hook_config: Path | None = None
+
+    @classmethod
+    def from_config(
+        cls, config_dir: Path, requested: str, variables: Mapping[str, str] = os.environ
+    ) -> Self:
+        """Read the plan; ``auto`` is on when either file asks for something.
+
+        ``SMPROFILER_CONFIG_PATH`` and ``SMDEBUG_CONFIG_FILE_PATH`` move the files, as for smdebug.
+
+        Raises:
+            ValueError: ``requested`` is not auto, on or off, or a file is not a JSON object.
+            OSError: a file is there but cannot be read.
+        """
+        if requested not in REQUESTS:
+            raise ValueError(f"instrumentation={requested!r} is not one of {list(REQUESTS)}")
+        if requested == "off":
+            return cls(enabled=False)
+        hook = Path(variables.get("SMDEBUG_CONFIG_FILE_PATH", config_dir / "debughookconfig.json"))
+        profiler = Path(variables.get("SMPROFILER_CONFIG_PATH", config_dir / "profilerconfig.json"))
+        config = _read_object(profiler)
+        disabled = config is not None and str(config.get("disableprofiler")).lower() == "true"
+        interval = (config or {}).get("profilingintervalinmilliseconds") or DEFAULT_INTERVAL_MS
+        wanted = hook.is_file() or (config is not None and not disabled)
+        return cls(
+            enabled=wanted or requested == "on",
+            interval_ms=None if disabled else int(interval),
+            hook_config=hook if hook.is_file() else None,
+        )
+
+
+class Instrumentation:
+    """Measure a training run; a context manager whose methods never raise.
+
+    In TRAIN a step is the phases between two calls of :meth:`step`; in EVAL too.
+    """
+
+    def __init__(self) -> None:
+        self._containment = Containment("instrumentation", on_failure=self._detach)
+        self._folder = Path()
+        self._steps: StepRecorder | None = None
+        self._reductions: ReductionRecorder | None = None
+        self._sampler: SystemSampler | None = None
+        self._debugger: DebuggerHook | None = None
+        self._debugger_containment = Containment("smdebug", on_failure=self._forget_debugger)
+        self._summary: dict[str, Any] | None = None
+
+    @classmethod
+    def from_environment(
+        cls,
+        environment: Environment,
+        *,
+        model: nn.Module,
+        loss_function: nn.Module,
+        requested: str,
+    ) -> Instrumentation:
+        """Return the instrumentation that the job's configuration asks for, started.
+
+        Args:
+            environment: where the configuration lies and the files go.
+            model: the network itself (a DistributedDataParallel wrapper is looked through).
+            loss_function: the loss module that training and evaluation call.
+            requested: ``auto`` (as configured), ``on`` (with defaults if not configured), ``off``.
+        """
+        self = cls()
+        if environment.is_leader:
+            self._containment.run(self._start, environment, model, loss_function, requested)
+        return self
+
+    @property
+    def enabled(self) -> bool:
+        """Whether steps are being measured: asked for, not failed, not closed."""
+        active = self._steps is not None and self._summary is None
+        return active and self._containment.failure is None
+
+    def epoch(self, epoch: int, mode: str) -> None:
+        """Say that the steps to come belong to ``epoch`` (from 1) and ``mode`` (TRAIN or EVAL)."""
+        if self.enabled:
+            self._containment.run(self._begin_epoch, epoch, mode)
+
+    def phase(self, name: str) -> AbstractContextManager[None]:
+        """Time one of ``contract.STEP_PHASES``; enter ``optimizer`` with the gradients in place."""
+        if not self.enabled:
+            return nullcontext()
+        return self._containment.run(self._begin_phase, name) or nullcontext()
+
+    def step(self, samples: int, loss: float | Tensor) -> None:
+        """End a step of ``samples`` images whose mean loss was ``loss``."""
+        if self.enabled:
+            self._containment.run(self._end_step, samples, loss)
+
+    def close(self) -> dict[str, Any]:
+        """Write everything and return the content of ``summary.json``; empty if never started.
+
+        A second call returns the same. After a failure, ``failure`` says what it was.
+        """
+        if self._summary is None:
+            self._summary = self._containment.attempt(self._finish) or {}
+        return self._summary
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _start(
+        self, environment: Environment, model: nn.Module, loss_function: nn.Module, requested: str
+    ) -> None:
+        plan = InstrumentationPlan.from_config(environment.config_dir, requested)
+        if not plan.enabled:
+            return
+        if isinstance(model, nn.parallel.DistributedDataParallel):
+            model = model.module
+        self._folder = environment.output_data_dir / INSTRUMENTATION_FOLDER
+        self._reductions = ReductionRecorder(
+            self._folder / REDUCTIONS_FILE,
+            model,
+            containment=self._containment,
+            quota_bytes=DEFAULT_QUOTA_BYTES,
+        )
+        self._steps = StepRecorder(self._folder / STEPS_FILE)
+        if plan.hook_config is not None:
+            self._start_debugger(plan.hook_config, model, loss_function)
+        if plan.interval_ms is not None:
+            self._sampler = SystemSampler(
+                environment.output_data_dir / SYSTEM_FOLDER,
+                node=environment.current_host,
+                interval_ms=plan.interval_ms,
+            )
+            self._sampler.start()
+
+    def _start_debugger(self, config: Path, model: nn.Module, loss_function: nn.Module) -> None:
+        def create() -> DebuggerHook:
+            return DebuggerHook(
+                config,
+                model=model,
+                loss_function=loss_function,
+                containment=self._debugger_containment,
+            )
+
+        self._debugger = self._debugger_containment.run(create)
+        self._watch_debugger()
+
+    def _begin_epoch(self, epoch: int, mode: str) -> None:
+        if self._steps is None or self._reductions is None:
+            return
+        self._steps.begin_epoch(epoch, mode)
+        self._reductions.begin_epoch(epoch, mode, self._steps.counts[mode])
+        if self._debugger is not None:
+            self._debugger_containment.run(self._debugger.set_mode, mode)
+
+    def _begin_phase(self, name: str) -> AbstractContextManager[None] | None:
+        if self._steps is None or self._reductions is None:
+            return None
+        if name == "optimizer":
+            self._reductions.before_update()
+        return self._steps.phase(name)
+
+    def _end_step(self, samples: int, loss: float | Tensor) -> None:
+        if self._steps is None or self._reductions is None:
+            return
+        self._steps.exclude("forward", self._reductions.own_seconds)
+        value = float(loss.detach() if isinstance(loss, Tensor) else loss)
+        self._reductions.end_step(value, self._steps.end_step(samples))
+        self._watch_debugger()
+
+    def _watch_debugger(self) -> None:
+        if self._debugger is not None and self._debugger.switched_off:
+            print("smdebug switched itself off (its log says why); training goes on.", flush=True)
+            self._debugger = None
+
+    def _finish(self) -> dict[str, Any]:
+        if self._sampler is not None:
+            self._sampler.stop()
+        if self._steps is None or self._reductions is None:
+            return {}
+        self._containment.attempt(self._reductions.close)
+        self._containment.attempt(self._steps.close)
+        summary = {
+            **self._steps.summary(),
+            "system": None if self._sampler is None else self._sampler.summary(),
+            "reductions": self._reductions.summary(),
+            "smdebug": self._close_debugger(),
+            "stride": self._reductions.stride,
+            "overhead_seconds": self._reductions.total_seconds,
+            "failure": self._failure(),
+        }
+        path = self._folder / INSTRUMENTATION_SUMMARY_FILE
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
+        return summary
+
+    def _close_debugger(self) -> dict[str, Any] | None:
+        if self._debugger is None:
+            return None
+        return self._debugger_containment.attempt(self._debugger.close)
+
+    def _failure(self) -> str | None:
+        sampler = None if self._sampler is None else self._sampler.failure
+        return self._containment.failure or self._debugger_containment.failure or sampler
+
+    def _detach(self) -> None:
+        """Take our hooks off the model, once something failed."""
+        if self._reductions is not None:
+            self._reductions.detach()
+
+    def _forget_debugger(self) -> None:
+        self._debugger = None
+
+
+def _read_object(path: Path) -> dict[str, Any] | None:
+    """Return a JSON object with lower-case keys (smdebug reads them so), or None without a file."""
+    if not path.is_file():
+        return None
+    document = json.loads(path.read_text(encoding="utf-8") or "{}")
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} must hold a JSON object")
+    return {key.lower(): value for key, value in document.items()}
