@@ -1,0 +1,168 @@
+"""SageMaker's handlers for the models that ``train.py`` saves: an image in, labels out.
+
+``model_fn``, ``input_fn``, ``predict_fn`` and ``output_fn`` as SageMaker's inference toolkit calls
+them. Takes ``image/jpeg``, ``image/png``, and anything that says nothing about its content; answers
+``application/json`` (``{"predictions": [{"label", "probability"}, …]}``, most probable first) or
+``text/csv``. ``WHIPPET_TOP_K`` is the number of labels, 5 by default.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from sm_entrypoints.data import ImageError, TooManyPixels, evaluation_transform, open_image
+from sm_entrypoints.model import load_model
+
+JSON_TYPE = "application/json"
+CSV_TYPE = "text/csv"
+IMAGE_TYPES = ("image/jpeg", "image/jpg", "image/png", "application/x-image")
+# What clients send when nobody told them what the body is: requests without the header, browsers'
+# and boto3's defaults, curl's --data-binary. The bytes themselves decide then.
+UNSAID_TYPES = (
+    "",
+    "*/*",
+    "image/*",
+    "application/octet-stream",
+    "binary/octet-stream",
+    "application/x-www-form-urlencoded",
+)
+DEFAULT_TOP_K = 5
+
+
+class RequestError(Exception):
+    """Raised for a request that cannot be answered; carries the HTTP status to answer with.
+
+    The server recognises any exception with a ``status_code``; the message is the answer's.
+    """
+
+    def __init__(self, status_code: int, message: str) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classifier:
+    """A network in evaluation mode with what turns images into its input, and scores into names."""
+
+    network: nn.Module
+    labels: tuple[str, ...]
+    prepare: Callable[[Image.Image], Tensor]
+    device: torch.device
+    top_k: int = DEFAULT_TOP_K
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """One label and its probability, from 0 to 1."""
+
+    label: str
+    probability: float
+
+
+def model_fn(model_dir: str, context: Any = None) -> Classifier:
+    """Load ``model.safetensors`` and ``model.json``; on the GPU if there is one.
+
+    Raises:
+        ModelError: the archive is incomplete, or its tensors do not fit the architecture.
+        ValueError: ``WHIPPET_TOP_K`` is not a whole number above zero.
+    """
+    network, card = load_model(Path(model_dir))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return Classifier(
+        network=network.eval().to(device),
+        labels=tuple(card.classes),
+        prepare=evaluation_transform(card),
+        device=device,
+        top_k=min(_top_k(os.environ.get("WHIPPET_TOP_K")), len(card.classes)),
+    )
+
+
+def input_fn(body: bytes | bytearray, content_type: str | None = None) -> Image.Image:
+    """Return the image of a request: upright, RGB.
+
+    Raises:
+        RequestError: 415 another content type, 400 empty or not a readable JPEG or PNG image, 413
+            more pixels than we decode (found in the header, before decoding).
+    """
+    media_type = (content_type or "").split(";")[0].strip().lower()
+    if media_type not in (*IMAGE_TYPES, *UNSAID_TYPES):
+        raise RequestError(
+            415, f"Content-Type {media_type!r} is not supported; send image/jpeg or image/png."
+        )
+    if not body:
+        raise RequestError(400, "The request body is empty; send the bytes of a JPEG or PNG image.")
+    if isinstance(body, str):
+        raise RequestError(400, "The request body is text; send the bytes of a JPEG or PNG image.")
+    try:
+        return open_image(bytes(body))
+    except TooManyPixels as error:
+        raise RequestError(413, _sentence(error)) from error
+    except ImageError as error:
+        raise RequestError(400, _sentence(error)) from error
+
+
+def predict_fn(data: Image.Image, model: Classifier) -> list[Prediction]:
+    """Return the ``top_k`` most probable labels, most probable first.
+
+    Raises:
+        RequestError: 500, the network's scores are not numbers.
+    """
+    batch = model.prepare(data).unsqueeze(0).to(model.device)
+    with torch.inference_mode():
+        probabilities = model.network(batch)[0].float().softmax(dim=0)
+    if not bool(torch.isfinite(probabilities).all()):
+        raise RequestError(500, "The model's scores are not finite numbers; train it again.")
+    values, indices = probabilities.topk(model.top_k)
+    return [
+        Prediction(label=model.labels[index], probability=value)
+        for value, index in zip(values.tolist(), indices.tolist(), strict=True)
+    ]
+
+
+def output_fn(prediction: list[Prediction], accept: str | None = JSON_TYPE) -> tuple[str, str]:
+    """Return the answer and its content type: the first of ``accept`` that we can write.
+
+    Raises:
+        RequestError: 406, neither JSON nor CSV is accepted.
+    """
+    for choice in (accept or JSON_TYPE).split(","):
+        media_type = choice.split(";")[0].strip().lower()
+        if media_type in (JSON_TYPE, "application/*", "*/*", ""):
+            rows = [{"label": p.label, "probability": p.probability} for p in prediction]
+            return json.dumps({"predictions": rows}, ensure_ascii=False), JSON_TYPE
+        if media_type in (CSV_TYPE, "text/*"):
+            return _to_csv(prediction), CSV_TYPE
+    raise RequestError(406, f"Accept {accept!r} is not supported; ask for {JSON_TYPE}.")
+
+
+def _to_csv(prediction: list[Prediction]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("label", "probability"))
+    writer.writerows((p.label, p.probability) for p in prediction)
+    return text.getvalue()
+
+
+def _top_k(text: str | None) -> int:
+    if not text:
+        return DEFAULT_TOP_K
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"WHIPPET_TOP_K={text!r} must be a whole number above zero")
+    return int(text)
+
+
+def _sentence(error: Exception) -> str:
+    message = str(error).rstrip(".")
+    return f"{message[:1].upper()}{message[1:]}."
