@@ -1,0 +1,251 @@
+"""Check a data set before anything is uploaded, and say what a run will train on.
+
+Errors stop the run and are told all at once; warnings travel with the data set into the artifact
+and the report. User files are only read: a split that we make is a mapping, nothing is moved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import statistics
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from sm_entrypoints.contract import TEST_CHANNEL, TRAIN_CHANNEL, VALID_CHANNEL
+from tasks.data_duplicates import similar_groups
+from tasks.data_files import DataFile
+from tasks.data_findings import DataWarning, data_error, shown, warning
+from tasks.data_images import ImageFacts, Look, inspect_image
+from tasks.data_layout import read_layout
+from tasks.data_scan import Candidate, Layout
+from tasks.data_split import check_shares, split_class
+from tasks.data_warnings import data_warnings, images_per_class
+from tasks.naming import slug
+
+Progress = Callable[[int, int], None]
+_PROGRESS_EVERY = 50
+_MAX_NAME = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataCheck:
+    """A data set that can be trained on: every file was read whole.
+
+    Attributes:
+        name: name of the data set, fit for an object key.
+        root: the folder.
+        fingerprint: sha256 over split, label, path and content of every file.
+        files: of all splits, in the order of their keys.
+        warnings: what is odd but does not stop a run.
+        split_source: ``folders`` if the user made all splits, ``stratified`` if we made any.
+    """
+
+    name: str
+    root: Path
+    fingerprint: str
+    files: tuple[DataFile, ...]
+    warnings: tuple[DataWarning, ...]
+    split_source: str
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names in the order of the trained model's outputs."""
+        return sorted({file.label for file in self.files})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary that artifacts and reports show: JSON values, no file list."""
+        counts = images_per_class(self.files)
+        return {
+            "name": self.name,
+            "root": shown(str(self.root)),
+            "fingerprint": self.fingerprint,
+            "classes": self.classes,
+            "splits": {
+                split: {"images": sum(per_class.values()), "per_class": per_class}
+                for split, per_class in counts.items()
+            },
+            "bytes": sum(file.size for file in self.files),
+            "sizes": {
+                "width": _spread([file.width for file in self.files]),
+                "height": _spread([file.height for file in self.files]),
+            },
+            "warnings": [found.to_dict() for found in self.warnings],
+            "split_source": self.split_source,
+        }
+
+
+def check_data(
+    root: Path,
+    *,
+    seed: int = 0,
+    valid_share: float = 0.15,
+    test_share: float = 0.15,
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> DataCheck:
+    """Read every image of a data folder and settle its splits. Changes no file.
+
+    A missing valid or test split is taken out of train: stratified by class, decided by content
+    and ``seed`` alone, near-duplicates kept in one split; a warning says so.
+
+    Args:
+        root: folder in one of the layouts of :mod:`tasks.data_layout`.
+        seed: of the splits that we make.
+        valid_share: share of train that becomes valid when there is no such folder.
+        test_share: share of train that becomes test when there is no such folder.
+        name: of the data set; default: the folder's.
+        progress: called with (files read, files in all) from the caller's thread.
+
+    Raises:
+        DataError: lists every problem: layout, class sets, files that cannot be decoded.
+        ParameterError: the shares leave nothing for training.
+    """
+    shares = {VALID_CHANNEL: valid_share, TEST_CHANNEL: test_share}
+    check_shares(shares)
+    layout = read_layout(root)
+    facts = _inspect(root, layout.candidates, progress)
+    alike = _look_alikes(facts)
+    missing = {split: share for split, share in shares.items() if split not in layout.splits}
+    too_small = _too_small(layout.candidates, missing)
+    broken = [
+        f"'{shown(candidate.path)}' {fact.problem}"
+        for candidate, fact in zip(layout.candidates, facts, strict=True)
+        if fact.problem
+    ]
+    if layout.problems or too_small or broken:
+        raise data_error(root, [*layout.problems, *too_small, *broken])
+    files = _files(layout, facts, _splits(layout, facts, alike, missing, seed))
+    found = data_warnings(files, [fact.mode for fact in facts], alike)
+    made = _made_splits(layout, files, missing, seed)
+    return DataCheck(
+        name=name or slug(root.resolve().name, _MAX_NAME),
+        root=root,
+        fingerprint=_fingerprint(files),
+        files=tuple(sorted(files, key=lambda file: file.key)),
+        warnings=(*made, *found, *layout.warnings),
+        split_source="stratified" if missing else "folders",
+    )
+
+
+def _inspect(
+    root: Path, candidates: Sequence[Candidate], progress: Progress | None
+) -> list[ImageFacts]:
+    facts: list[ImageFacts] = []
+    total = len(candidates)
+    pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1), thread_name_prefix="check")
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of what becomes a problem of its own here.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            for fact in pool.map(inspect_image, [root / item.path for item in candidates]):
+                facts.append(fact)
+                if progress and (len(facts) % _PROGRESS_EVERY == 0 or len(facts) == total):
+                    progress(len(facts), total)
+    finally:
+        # Ctrl-C must not wait for thousands of files that are still queued.
+        pool.shutdown(wait=True, cancel_futures=True)
+    return facts
+
+
+def _look_alikes(facts: Sequence[ImageFacts]) -> list[list[int]]:
+    seen: list[tuple[int, Look]] = [
+        (index, fact.look) for index, fact in enumerate(facts) if fact.look
+    ]
+    return [
+        [seen[member][0] for member in group]
+        for group in similar_groups([look for _, look in seen])
+    ]
+
+
+def _too_small(candidates: Sequence[Candidate], missing: dict[str, float]) -> list[str]:
+    needed = 1 + len(missing)
+    counts: dict[str, int] = defaultdict(int)
+    for candidate in candidates:
+        counts[candidate.label] += candidate.split in (None, TRAIN_CHANNEL)
+    return [
+        f"the class '{shown(label)}' has {count} images, but {needed} are needed: one each for "
+        f"{', '.join([TRAIN_CHANNEL, *missing])}"
+        for label, count in sorted(counts.items())
+        if 0 < count < needed
+    ]
+
+
+def _splits(
+    layout: Layout,
+    facts: Sequence[ImageFacts],
+    alike: Sequence[Sequence[int]],
+    missing: dict[str, float],
+    seed: int,
+) -> list[str]:
+    """Return the split of each candidate: its folder's, or one that we choose."""
+    splits = [candidate.split or TRAIN_CHANNEL for candidate in layout.candidates]
+    if not missing:
+        return splits
+    group_of = {index: group[0] for group in alike for index in group}
+    by_class: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for index, candidate in enumerate(layout.candidates):
+        if splits[index] == TRAIN_CHANNEL:
+            by_class[candidate.label][group_of.get(index, index)].append(index)
+    for grouped in by_class.values():
+        groups = list(grouped.values())
+        if len(groups) <= len(missing):
+            # Nearly all of a class looks the same: a leak, and warned of, beats an empty split.
+            groups = [[index] for group in groups for index in group]
+        digests = [[facts[index].sha256 for index in group] for group in groups]
+        for group, split in zip(groups, split_class(digests, missing, seed=seed), strict=True):
+            for index in group:
+                splits[index] = split
+    return splits
+
+
+def _files(layout: Layout, facts: Sequence[ImageFacts], splits: Sequence[str]) -> list[DataFile]:
+    return [
+        DataFile(
+            path=candidate.path,
+            split=split,
+            label=candidate.label,
+            name=candidate.name,
+            size=fact.size,
+            sha256=fact.sha256,
+            width=fact.width,
+            height=fact.height,
+        )
+        for candidate, fact, split in zip(layout.candidates, facts, splits, strict=True)
+    ]
+
+
+def _made_splits(
+    layout: Layout, files: Sequence[DataFile], missing: dict[str, float], seed: int
+) -> list[DataWarning]:
+    if not missing:
+        return []
+    counts = {split: sum(file.split == split for file in files) for split in missing}
+    made = " and ".join(f"{split} ({count} images)" for split, count in counts.items())
+    origin = "train" if layout.splits else "the class folders"
+    return [
+        warning(
+            "split_made",
+            f"There is no {' or '.join(missing)} folder: {made} taken out of {origin}, by class, "
+            f"seed {seed}. No file was moved.",
+        )
+    ]
+
+
+def _fingerprint(files: Sequence[DataFile]) -> str:
+    digest = hashlib.sha256()
+    for row in sorted((file.split, file.label, file.path, file.sha256) for file in files):
+        digest.update(json.dumps(row).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _spread(values: Sequence[int]) -> dict[str, int]:
+    return {"min": min(values), "median": int(statistics.median(values)), "max": max(values)}

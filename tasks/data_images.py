@@ -1,0 +1,162 @@
+"""Read one image file as a trainer would: is it whole, how large, and what does it look like.
+
+Nothing here knows of splits or classes. The look of an image is two small arrays (see
+:class:`Look`) that :mod:`tasks.data_duplicates` compares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+# The same cap as the endpoint's: an image that cannot be served must not be trained on.
+MAX_PIXELS = 25_000_000
+FORMATS = ("JPEG", "PNG")
+HASH_SIDE = 16
+COLOUR_SIDE = 8
+# Neighbours closer than this many grey levels count as equal: JPEG noise on flat paper (a
+# drawing's white) must not decide bits.
+HASH_MARGIN = 3
+
+# What Pillow's JPEG and PNG decoders raise on broken bytes: OSError for most, the others from
+# damaged chunk headers and zlib streams.
+_DECODE_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+_KNOWN_STARTS = (
+    (b"RIFF", "a WebP or other RIFF file"),
+    (b"GIF8", "a GIF"),
+    (b"BM", "a BMP"),
+    (b"II*\x00", "a TIFF"),
+    (b"MM\x00*", "a TIFF"),
+    (b"%PDF", "a PDF"),
+    (b"<", "HTML or XML text"),
+    (b"version https://git-lfs", "a Git LFS pointer: run 'git lfs pull'"),
+    (b"\x00\x00\x00", "HEIC, AVIF or video"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What an image looks like, small enough to keep for every file of a data set.
+
+    Attributes:
+        gradients: 64 bytes, a difference hash: over a 16 by 16 grid, first one bit a cell that
+            says that the grey value rises to the right by at least ``HASH_MARGIN`` levels, then
+            one that says that it falls by as much. A blank image has no bit set.
+        colours: 192 bytes, the image shrunk to 8 by 8 RGB pixels.
+    """
+
+    gradients: bytes
+    colours: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts:
+    """What was found in a file; ``problem`` is a sentence without the file's name, or None.
+
+    ``size`` is in bytes, ``width`` and ``height`` in pixels as stored (before EXIF rotation);
+    all are 0 and ``look`` is None where the problem kept them from being read.
+    """
+
+    size: int = 0
+    sha256: str = ""
+    width: int = 0
+    height: int = 0
+    mode: str = ""
+    look: Look | None = None
+    problem: str | None = None
+
+
+def inspect_image(path: Path) -> ImageFacts:
+    """Read, hash and fully decode a file. Never raises for what is in the file.
+
+    The pixel count is taken from the header, before anything is decoded. Safe to call from
+    several threads: Pillow and hashlib release the interpreter lock.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return ImageFacts(problem=f"cannot be read: {error.strerror or error}")
+    size, sha256 = len(data), hashlib.sha256(data).hexdigest()
+    if not data:
+        return ImageFacts(sha256=sha256, problem="is empty (0 bytes)")
+    try:
+        return _decode(data, size, sha256)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        problem = f"has far more than {MAX_PIXELS / 1e6:.0f} megapixels: shrink it"
+    except UnidentifiedImageError:
+        problem = f"is not a JPEG or PNG image{_guess(data)}"
+    except _DECODE_ERRORS as error:
+        problem = f"cannot be decoded: {error}"
+    return ImageFacts(size=size, sha256=sha256, problem=problem)
+
+
+def _decode(data: bytes, size: int, sha256: str) -> ImageFacts:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        width, height, mode = image.width, image.height, image.mode
+        problem, look = None, None
+        if width * height > MAX_PIXELS:
+            problem = (
+                f"has {width} x {height} pixels, more than {MAX_PIXELS / 1e6:.0f} megapixels: "
+                "shrink it"
+            )
+        else:
+            image.load()
+            look = look_of(image)
+    return ImageFacts(
+        size=size,
+        sha256=sha256,
+        width=width,
+        height=height,
+        mode=mode,
+        look=look,
+        problem=problem,
+    )
+
+
+def look_of(image: Image.Image) -> Look:
+    """Return the look of a decoded image of any mode, transparency over white."""
+    small = _small_rgb(image)
+    grey = small.convert("L").resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.BOX)
+    levels = np.asarray(grey, dtype=np.int16)
+    steps = levels[:, 1:] - levels[:, :-1]
+    bits = np.stack([steps >= HASH_MARGIN, steps <= -HASH_MARGIN])
+    colours = small.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BOX)
+    return Look(gradients=np.packbits(bits).tobytes(), colours=colours.tobytes())
+
+
+def _small_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        # 16-bit PNG: "convert" would clip at 255 rather than scale.
+        image = Image.fromarray((np.asarray(image, dtype=np.float64) / 257).astype(np.uint8))
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA"):
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    factor = max(1, min(image.size) // (4 * HASH_SIDE))
+    if factor > 1 and image.mode in ("RGB", "RGBA", "L", "CMYK"):
+        image = image.reduce(factor)
+    return image.convert("RGB")
+
+
+def _guess(data: bytes) -> str:
+    start = data[:32].lstrip() if data[:1].isspace() else data[:32]
+    for magic, kind in _KNOWN_STARTS:
+        if start.startswith(magic):
+            return f" but {kind}"
+    return f" (it starts with {data[:8]!r})"
