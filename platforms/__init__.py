@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -70,7 +71,11 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
-    """A place where SageMaker requests run. Holds clients: build it inside a task, never pass it."""
+    """A place where SageMaker requests run. Holds clients: build it inside a task, never pass it.
+
+    ``shut_down`` stops what the platform runs on this machine and returns its names; nothing is
+    lost by it that a request could not make again, and it never touches an AWS account.
+    """
 
     settings: Settings
     sagemaker: SageMaker
@@ -79,6 +84,7 @@ class Platform:
     store: Store
     defaults: Defaults
     invoke_command: InvokeCommand
+    shut_down: Callable[[], list[str]]
 
 
 def connect(settings: Settings | None = None) -> Platform:

@@ -1,0 +1,138 @@
+"""The options of every command. Standard library only: ``--help`` must be instant."""
+
+from __future__ import annotations
+
+import argparse
+
+from sm_entrypoints import contract
+
+_EPILOG = "Settings are WHIPPET_* environment variables: see README.md. Docs: docs/."
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="whippet",
+        description="Train image classifiers on SageMaker with Prefect; rehearse on this machine.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_predict(commands)
+    _add_inspection(commands)
+    _add_clean_up(commands)
+    _add_doctor(commands)
+    _add_servers(commands)
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    function: str,
+    text: str,
+) -> argparse.ArgumentParser:
+    module, _, attribute = function.rpartition(".")
+    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.set_defaults(module=module, function=attribute)
+    return parser
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "run",
+        "cli.run.run",
+        "sync, tune, train, report, deploy and query: the whole pipeline on a folder of images",
+    )
+    parser.add_argument("--name", help="name of the run (default: a new one)")
+    parser.add_argument("--resume", metavar="RUN", help="go on with a run that did not finish")
+    parser.add_argument("--data", help="folder of images (default: samples/clipart)")
+    _add_model_options(parser)
+    _add_tuning_options(parser)
+    training = parser.add_argument_group("training and endpoint")
+    training.add_argument("--epochs", type=int, help="of the final training (default: the best's)")
+    training.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"a hyperparameter of every job: {', '.join(contract.HYPERPARAMETERS)}",
+    )
+    training.add_argument("--no-debugger", action="store_true", help="save no smdebug tensors")
+    training.add_argument("--max-runtime", type=int, metavar="SECONDS", help="limit of one job")
+    training.add_argument("--hours-to-live", type=float, help="of the endpoint (default 8)")
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    model = parser.add_argument_group("model")
+    model.add_argument("--model", help="any torchvision classifier (default resnet18)")
+    model.add_argument("--weights", help="imagenet (default), none, or a file or s3 URI")
+    model.add_argument("--trainable", choices=("auto", "head", "all"), help="what is trained")
+    model.add_argument("--image-size", type=int, metavar="PIXELS", help="input side (default 224)")
+
+
+def _add_tuning_options(parser: argparse.ArgumentParser) -> None:
+    tuning = parser.add_argument_group("hyperparameter search")
+    tuning.add_argument("--max-jobs", type=int, help="trials (default 6)")
+    tuning.add_argument("--max-parallel-jobs", type=int, help="trials at a time (default 1)")
+    tuning.add_argument("--max-epochs", type=int, help="epochs of a trial (default 4)")
+    tuning.add_argument("--strategy", choices=("Bayesian", "Random", "Hyperband", "Grid"))
+    tuning.add_argument("--early-stopping", choices=("Off", "Auto"))
+    tuning.add_argument("--preset", choices=("quick", "lr-batch-epochs", "lr-batch-eps-decay"))
+    tuning.add_argument(
+        "--range",
+        action="append",
+        default=[],
+        metavar="NAME=RANGE",
+        help="search NAME in LOW:HIGH, LOW:HIGH:log or A,B,C; replaces the preset; repeatable",
+    )
+    tuning.add_argument("--seed", type=int, help="of the split, the search and the training")
+
+
+def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "predict", "cli.inspection.predict", "ask an endpoint about images")
+    parser.add_argument("image", nargs="+", help="JPEG or PNG files")
+    parser.add_argument("--endpoint", help="its name (default: the latest run's)")
+
+
+def _add_inspection(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    jobs = _command(commands, "jobs", "cli.inspection.jobs", "list tuning and training jobs")
+    jobs.add_argument("--status", help="only jobs of this status, such as InProgress")
+    logs = _command(commands, "logs", "cli.inspection.logs", "print the log of a training job")
+    logs.add_argument("name", help="name of the training job")
+    logs.add_argument("-f", "--follow", action="store_true", help="until the job ends")
+    _command(commands, "endpoints", "cli.inspection.endpoints", "list endpoints")
+
+
+def _add_clean_up(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "clean-up",
+        "cli.inspection.clean_up",
+        "remove endpoints whose time to live has passed, with their configs and models",
+    )
+    parser.add_argument("endpoint", nargs="?", help="only this one, whatever its time to live")
+    parser.add_argument("--all", action="store_true", help="all endpoints that Whippet made")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "doctor",
+        "cli.doctor.doctor",
+        "check this set-up, and a model archive with its inference.py before it costs money",
+    )
+    parser.add_argument("--model-data", metavar="FILE", help="a model.tar.gz to check")
+    parser.add_argument("--run", help="check the model of this run (default: a fresh model)")
+    parser.add_argument("--code", metavar="DIR", help="your own inference.py, put into the archive")
+    parser.add_argument("--image", metavar="FILE", help="a good image to ask about")
+
+
+def _add_servers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    _command(commands, "up", "cli.server.up", "start a Prefect server if none answers")
+    _command(
+        commands, "down", "cli.server.down", "stop what Whippet started on this machine, only that"
+    )

@@ -1,0 +1,48 @@
+"""Run ``release_model`` in this process, against the server that Prefect points at."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from typing import Any
+
+from coolname import generate_slug
+from prefect import tags
+
+from flows.release_model import release_model
+from platforms import Settings, connect
+from tasks.cleaning import stop_run
+from tasks.naming import RunIdentity
+from tasks.parameters import Parameters
+from tasks.runs import RUN_FILE, finish, read_run, run_folder
+from tasks.stage import RESUME_TAG
+
+
+def run_release(
+    settings: Settings, parameters: dict[str, Parameters], name: str | None, *, resume: bool
+) -> dict[str, Any]:
+    """Return the record of the finished run.
+
+    When it is interrupted, its jobs are stopped before the interrupt goes on: what nobody waits
+    for must not go on computing, or billing.
+    """
+    name = name or generate_slug(2)
+    named = release_model.with_options(flow_run_name=name)
+    try:
+        with tags(RESUME_TAG) if resume else nullcontext():
+            record: dict[str, Any] = named(**parameters)
+    except KeyboardInterrupt:
+        _stop(settings, name)
+        raise
+    return record
+
+
+def _stop(settings: Settings, name: str) -> None:
+    if not (run_folder(settings, name) / RUN_FILE).exists():
+        return
+    record = read_run(settings, name)
+    run = RunIdentity(**{key: record[key] for key in ("name", "token", "flow_run_id")})
+    for job in stop_run(connect(settings), run):
+        print(f"stopped {job}", file=sys.stderr)
+    finish(settings, run, "cancelled")
+    print(f"go on with: whippet run --resume {name}", file=sys.stderr)

@@ -1,0 +1,164 @@
+"""Look at jobs, logs and endpoints; ask and remove endpoints."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cli.table import print_table
+from platforms import Platform, Settings, connect
+from platforms.errors import EndpointFailed, JobFailed, ParameterError
+from tasks.adoption import TRAINING_JOB
+from tasks.cleaning import (
+    EndpointState,
+    delete_with_config_and_models,
+    endpoints_to_remove,
+    list_all,
+    list_endpoints,
+)
+from tasks.deployment import ask, read_image
+from tasks.parameters import CleanUpParameters
+from tasks.runs import read_run
+from tasks.training import TERMINAL
+
+_LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+_FOLLOW_SECONDS = 1.0
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    """Print the endpoint's labels for each image."""
+    platform = connect()
+    endpoint = arguments.endpoint or _latest_endpoint(platform.settings)
+    images = [(Path(name), *read_image(Path(name))) for name in arguments.image]
+    for path, data, content_type in images:
+        print(f"{path}:" if len(images) > 1 else f"{endpoint}:")
+        for prediction in ask(platform, endpoint, data, content_type):
+            print(f"  {prediction.probability:7.4f}  {prediction.label}")
+    return 0
+
+
+def _latest_endpoint(settings: Settings) -> str:
+    try:
+        return str(read_run(settings, "latest")["endpoint"]["endpoint"])
+    except (FileNotFoundError, KeyError) as error:
+        raise EndpointFailed(
+            "the latest run has no endpoint: give --endpoint NAME, see `whippet endpoints`"
+        ) from error
+
+
+def jobs(arguments: argparse.Namespace) -> int:
+    """Print tuning and training jobs, newest first."""
+    platform = connect()
+    chosen = {"StatusEquals": arguments.status} if arguments.status else {}
+    newest = {"SortBy": "CreationTime", "SortOrder": "Descending", **chosen}
+    sagemaker = platform.sagemaker
+    tuning = list_all(
+        sagemaker.list_hyper_parameter_tuning_jobs, "HyperParameterTuningJobSummaries", **newest
+    )
+    training = list_all(sagemaker.list_training_jobs, "TrainingJobSummaries", **newest)
+    rows = [_job_row("tuning", "HyperParameterTuningJob", job) for job in tuning]
+    rows += [_job_row("training", "TrainingJob", job) for job in training]
+    print_table(rows, empty="no jobs")
+    return 0
+
+
+def _job_row(kind: str, noun: str, job: dict[str, Any]) -> dict[str, str]:
+    end = job.get("TrainingEndTime") or job.get("HyperParameterTuningEndTime")
+    seconds = ((end or datetime.now(UTC)) - job["CreationTime"]).total_seconds()
+    return {
+        "kind": kind,
+        "name": job[f"{noun}Name"],
+        "status": job[f"{noun}Status"],
+        "created": f"{job['CreationTime']:%Y-%m-%d %H:%M:%S}",
+        "seconds": f"{seconds:.0f}",
+    }
+
+
+def logs(arguments: argparse.Namespace) -> int:
+    """Print a training job's log; with ``-f`` until the job ends."""
+    platform = connect()
+    if TRAINING_JOB.describe(platform.sagemaker, arguments.name) is None:
+        raise JobFailed(f"there is no training job {arguments.name!r}: see `whippet jobs`")
+    for line in log_lines(platform, arguments.name, follow=arguments.follow):
+        print(line, flush=arguments.follow)
+    return 0
+
+
+def log_lines(platform: Platform, name: str, *, follow: bool) -> Iterator[str]:
+    """Yield the lines of a training job's log; while it runs too, when ``follow``."""
+    seen: set[str] = set()
+    start = 0
+    while True:
+        ended = not follow or _has_ended(platform, name)
+        for event in _events(platform, name, start):
+            if event["eventId"] not in seen:
+                seen.add(event["eventId"])
+                start = max(start, event["timestamp"])
+                yield event["message"]
+        if ended:
+            return
+        time.sleep(_FOLLOW_SECONDS)
+
+
+def _has_ended(platform: Platform, name: str) -> bool:
+    found = platform.sagemaker.describe_training_job(TrainingJobName=name)
+    return found["TrainingJobStatus"] in TERMINAL
+
+
+def _events(platform: Platform, name: str, start: int) -> Iterator[dict[str, Any]]:
+    token: dict[str, str] = {}
+    while True:
+        page = platform.logs.filter_log_events(
+            logGroupName=_LOG_GROUP, logStreamNamePrefix=f"{name}/", startTime=start, **token
+        )
+        yield from page["events"]
+        if not page.get("nextToken"):
+            return
+        token = {"nextToken": page["nextToken"]}
+
+
+def endpoints(_: argparse.Namespace) -> int:
+    """Print the endpoints that Whippet made."""
+    print_table([_endpoint_row(s) for s in list_endpoints(connect())], empty="no endpoints")
+    return 0
+
+
+def _endpoint_row(state: EndpointState) -> dict[str, str]:
+    expires = f"{state.expires:%Y-%m-%d %H:%M}" if state.expires else "never"
+    late = " (passed)" if state.expired(datetime.now(UTC)) else ""
+    return {
+        "endpoint": state.name,
+        "status": state.status,
+        "run": state.run,
+        "created": f"{state.created:%Y-%m-%d %H:%M}",
+        "expires (UTC)": expires + late,
+    }
+
+
+def clean_up(arguments: argparse.Namespace) -> int:
+    """Remove endpoints with their configs and models, after asking."""
+    platform = connect()
+    parameters = CleanUpParameters(endpoint=arguments.endpoint, all=arguments.all, dry_run=False)
+    chosen = endpoints_to_remove(list_endpoints(platform), parameters, datetime.now(UTC))
+    if arguments.endpoint and not chosen:
+        raise EndpointFailed(
+            f"there is no endpoint {arguments.endpoint!r} that Whippet made: see `whippet endpoints`"
+        )
+    print_table([_endpoint_row(state) for state in chosen], empty="nothing to remove")
+    if not chosen or not (arguments.yes or _confirmed(len(chosen))):
+        return 0
+    for state in chosen:
+        delete_with_config_and_models(platform, state.name)
+        print(f"removed {state.name}")
+    return 0
+
+
+def _confirmed(count: int) -> bool:
+    if not sys.stdin.isatty():
+        raise ParameterError("nobody is there to confirm: add --yes")
+    return input(f"remove {count} endpoint(s)? type yes: ").strip() == "yes"

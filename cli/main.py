@@ -1,0 +1,69 @@
+"""The ``whippet`` command. Imports nothing heavy until a command needs it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from cli.arguments import build_parser
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code. No traceback for errors meant for people."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        return _dispatch(arguments)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output left (| head): not an error. Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except Exception as error:  # noqa: BLE001 - the outermost edge of the process
+        if arguments.debug or not _is_for_people(error):
+            raise
+        print(f"whippet: error: {_sentence(error)}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def _dispatch(arguments: argparse.Namespace) -> int:
+    # Deferred: prefect and boto3 take seconds to import, and --help must not pay for them.
+    from importlib import import_module
+
+    command = import_module(arguments.module)
+    code: int = getattr(command, arguments.function)(arguments)
+    return code
+
+
+def _is_for_people(error: Exception) -> bool:
+    from botocore.exceptions import BotoCoreError, ClientError
+    from pydantic import ValidationError
+
+    from platforms.errors import WhippetError
+
+    kinds = (WhippetError, ValidationError, ClientError, BotoCoreError, OSError)
+    return isinstance(error, kinds)
+
+
+def _sentence(error: Exception) -> str:
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return str(error)
+    problems = [
+        f"{'.'.join(str(part) for part in problem['loc'])}: "
+        f"{problem['msg'].removeprefix('Value error, ')}"
+        + ("" if problem["type"] == "value_error" else f" (given: {problem['input']!r})")
+        for problem in error.errors(include_url=False)
+    ]
+    return "; ".join(problems)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

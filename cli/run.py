@@ -1,0 +1,164 @@
+"""``whippet run``: the whole pipeline from the shell."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from cli.server import ui_url, use_server
+from platforms import Settings
+from platforms.errors import ParameterError
+from tasks.hyperparameters import (
+    CategoricalRange,
+    ContinuousRange,
+    IntegerRange,
+    SearchRange,
+    Value,
+)
+from tasks.parameters import (
+    DataParameters,
+    DeploymentParameters,
+    ModelParameters,
+    Parameters,
+    ResourceParameters,
+    TrainingParameters,
+    TuningParameters,
+)
+from tasks.runs import read_run, run_folder
+
+_MODELS: dict[str, type[Parameters]] = {
+    "data": DataParameters,
+    "model": ModelParameters,
+    "tuning": TuningParameters,
+    "training": TrainingParameters,
+    "deployment": DeploymentParameters,
+    "resources": ResourceParameters,
+}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run ``release_model`` in this process; print what it made. Ctrl-C stops its jobs."""
+    settings = Settings()
+    parameters = _parameters(settings, arguments)
+    api_url = use_server(settings)
+    from cli.flow_run import run_release  # Prefect reads its settings when it is imported
+
+    name = arguments.resume or arguments.name
+    record = run_release(settings, parameters, name, resume=arguments.resume is not None)
+    print_summary(settings, record, api_url)
+    return 0
+
+
+def _parameters(settings: Settings, arguments: argparse.Namespace) -> dict[str, Parameters]:
+    if arguments.resume is None:
+        if arguments.name and run_folder(settings, arguments.name).exists():
+            raise ParameterError(
+                f"run {arguments.name!r} exists: choose another --name, or --resume it"
+            )
+        chosen = from_options(arguments)
+    else:
+        if not run_folder(settings, arguments.resume).exists():
+            raise ParameterError(f"there is no run {arguments.resume!r} in {settings.runs}")
+        chosen = read_run(settings, arguments.resume)["parameters"]
+    return {name: model.model_validate(chosen.get(name) or {}) for name, model in _MODELS.items()}
+
+
+def from_options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Return the flow's parameters that the command line's options stand for."""
+    fixed = dict(_assignment(text) for text in arguments.set)
+    ranges = dict(_range(text) for text in arguments.range)
+    seed = arguments.seed
+    groups = {
+        "data": {"path": arguments.data, "seed": seed},
+        "model": {
+            "architecture": arguments.model,
+            "weights": arguments.weights,
+            "trainable": arguments.trainable,
+            "image_size": arguments.image_size,
+        },
+        "tuning": {
+            "max_jobs": arguments.max_jobs,
+            "max_parallel_jobs": arguments.max_parallel_jobs,
+            "max_epochs": arguments.max_epochs,
+            "strategy": arguments.strategy,
+            "early_stopping": arguments.early_stopping,
+            "preset": arguments.preset,
+            "ranges": {name: span.model_dump() for name, span in ranges.items()} or None,
+            "fixed": fixed or None,
+            "seed": seed,
+        },
+        "training": {
+            "epochs": arguments.epochs,
+            "hyperparameters": fixed or None,
+            "debugger": False if arguments.no_debugger else None,
+        },
+        "deployment": {"hours_to_live": arguments.hours_to_live},
+        "resources": {"max_runtime_seconds": arguments.max_runtime},
+    }
+    return {
+        name: {key: value for key, value in group.items() if value is not None}
+        for name, group in groups.items()
+    }
+
+
+def _assignment(text: str) -> tuple[str, Value]:
+    name, equals, value = text.partition("=")
+    if not equals or not name or not value:
+        raise ParameterError(f"--set {text!r}: write NAME=VALUE, such as --set optimizer=adamw")
+    return name, _number(value)
+
+
+def _number(text: str) -> Value:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float) else text
+
+
+def _range(text: str) -> tuple[str, SearchRange]:
+    name, equals, span = text.partition("=")
+    low, *rest = span.split(":")
+    if equals and name and rest and len(rest) <= 2:
+        return name, _bounds(text, _number(low), _number(rest[0]), rest[1:])
+    if equals and name and span and not rest:
+        return name, CategoricalRange(values=[_number(value) for value in span.split(",")])
+    raise ParameterError(
+        f"--range {text!r}: write NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=A,B,C, "
+        f"such as --range lr=1e-4:1e-2:log --range batch_size=16,32"
+    )
+
+
+def _bounds(text: str, low: Value, high: Value, scaling: list[str]) -> SearchRange:
+    if isinstance(low, str | bool) or isinstance(high, str | bool):
+        raise ParameterError(f"--range {text!r}: the bounds must be numbers")
+    if scaling not in ([], ["log"], ["linear"]):
+        raise ParameterError(f"--range {text!r}: the scale is log or linear")
+    kind = IntegerRange if isinstance(low, int) and isinstance(high, int) else ContinuousRange
+    name = {"log": "Logarithmic", "linear": "Linear"}.get("".join(scaling), "Auto")
+    return kind.model_validate({"min": low, "max": high, "scaling": name})
+
+
+def print_summary(settings: Settings, record: dict[str, Any], api_url: str) -> None:
+    """Print what a person wants at the end of a run, each on a line of its own."""
+    best, query = record["best"], record["query"]
+    tuned = {name: best["hyperparameters"][name] for name in best["tuned"]}
+    answers = ", ".join(f"{p['label']} {p['probability']:.2f}" for p in query["predictions"][:3])
+    lines = {
+        "run": record["name"],
+        "Prefect UI": f"{ui_url(api_url)}/runs/flow-run/{record['flow_run_id']}",
+        "best": ", ".join(f"{name}={value}" for name, value in tuned.items())
+        + f"  ({best['training_job']}, valid:loss {best['objective']:.4f})",
+        "test accuracy": f"{record['evaluation']['accuracy']:.1%} of "
+        f"{record['evaluation']['samples']} images",
+        "report": record["report"],
+        "endpoint": f"{record['endpoint']['endpoint']}, until {record['endpoint']['expires']}",
+        "answer": f"{query['image']} → {answers}",
+        "seconds": ", ".join(f"{name} {value:.0f}" for name, value in record["seconds"].items()),
+        "everything": str(run_folder(settings, record["name"])),
+    }
+    print(flush=True)
+    for name, value in lines.items():
+        print(f"{name:>14}  {value}")
+    print(f"\nQuery it yourself:\n  {query['command']}", flush=True)

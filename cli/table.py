@@ -1,0 +1,17 @@
+"""Plain tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def print_table(rows: Sequence[dict[str, str]], *, empty: str) -> None:
+    """Print rows under their keys, columns aligned; ``empty`` when there are none."""
+    if not rows:
+        print(empty)
+        return
+    columns = list(rows[0])
+    widths = [max(len(column), *(len(row[column]) for row in rows)) for column in columns]
+    for cells in (columns, *([row[column] for column in columns] for row in rows)):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        print(line.rstrip())

@@ -1,0 +1,46 @@
+"""What every flow states: no retries, and what happens when it is cancelled or ends."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.flows import Flow
+
+from platforms import Settings, connect
+from tasks.cleaning import stop_run
+from tasks.runs import find_run, finish
+from tasks.stage import note_completed, note_failed
+
+
+class FlowPolicy(TypedDict):
+    """Arguments of ``@flow`` that hold for all of ours."""
+
+    retries: int
+    persist_result: bool
+    on_completion: list[Any]
+    on_failure: list[Any]
+    on_cancellation: list[Any]
+
+
+def stop_jobs(_flow: Flow[..., Any], flow_run: FlowRun, _state: State[Any]) -> None:
+    """Stop the jobs of a cancelled run. Runs in another process, so it knows only the run's id.
+
+    Not for crashed runs: a paid job must not end because its watcher died; a resumed run adopts
+    it, and ``MaxRuntimeInSeconds`` ends it in any case.
+    """
+    settings = Settings()
+    run = find_run(settings, str(flow_run.id))
+    if run is not None:
+        stop_run(connect(settings), run)
+        finish(settings, run, "cancelled")
+
+
+FLOW_POLICY = FlowPolicy(
+    # A retry of the whole flow would hide crashes; each task retries what passes by itself.
+    retries=0,
+    persist_result=False,
+    on_completion=[note_completed],
+    on_failure=[note_failed],
+    on_cancellation=[stop_jobs],
+)

@@ -1,0 +1,15 @@
+"""Ask an endpoint about one image."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.policy import FLOW_POLICY
+from tasks.deployment import Prediction, query
+from tasks.parameters import QueryParameters
+
+
+@flow(name="query-endpoint", **FLOW_POLICY)
+def query_endpoint(request: QueryParameters) -> list[Prediction]:
+    """Return the endpoint's labels for the image, most probable first."""
+    return query(request.endpoint, request.image)

@@ -1,0 +1,48 @@
+"""The product: from a folder of images to a tuned, explained model behind an endpoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.deploy_model import deploy_trained
+from flows.policy import FLOW_POLICY
+from flows.sync_data import sync_data
+from flows.train_model import train_instrumented
+from flows.tune_model import search_hyperparameters
+from tasks.deployment import query_test_image
+from tasks.parameters import (
+    DataParameters,
+    DeploymentParameters,
+    ModelParameters,
+    ResourceParameters,
+    TrainingParameters,
+    TuningParameters,
+)
+from tasks.reports import publish_run, render_report
+from tasks.stage import stage
+from tasks.training import final_hyperparameters
+
+
+@flow(name="release-model", **FLOW_POLICY)
+def release_model(
+    data: DataParameters | None = None,
+    model: ModelParameters | None = None,
+    tuning: TuningParameters | None = None,
+    training: TrainingParameters | None = None,
+    deployment: DeploymentParameters | None = None,
+    resources: ResourceParameters | None = None,
+) -> dict[str, Any]:
+    """Sync, tune, take the best, train on it, report, deploy, query; return the run's record."""
+    model, training = model or ModelParameters(), training or TrainingParameters()
+    resources = resources or ResourceParameters()
+    inputs = sync_data(data, model)
+    best = search_hyperparameters(inputs, model, tuning or TuningParameters(), resources)
+    hyperparameters = final_hyperparameters(model, inputs, training, best.hyperparameters)
+    trained = train_instrumented(inputs, hyperparameters, training, resources)
+    deployed = deploy_trained(trained, deployment or DeploymentParameters())
+    with stage("query") as run:
+        query_test_image(run, trained, deployed)
+    render_report(run)
+    return publish_run(run)

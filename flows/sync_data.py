@@ -1,0 +1,34 @@
+"""Bring a folder of labelled images, the entry points and the weights to the bucket."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.policy import FLOW_POLICY
+from tasks.data import TrainingInputs, check_dataset, stage_source, stage_weights, sync_dataset
+from tasks.parameters import DataParameters, ModelParameters
+from tasks.stage import stage
+
+
+@flow(name="sync-data", **FLOW_POLICY)
+def sync_data(
+    data: DataParameters | None = None, model: ModelParameters | None = None
+) -> TrainingInputs:
+    """Check the data before anything is uploaded; move only what is not there yet."""
+    data, model = data or DataParameters(), model or ModelParameters()
+    with stage("sync") as run:
+        check = check_dataset(run, data)
+        weights_uri, weights_source = stage_weights(run, model)
+        source_uri, source_digest = stage_source(run)
+        synced = sync_dataset(run, data, check)
+        return TrainingInputs(
+            dataset=synced.dataset,
+            data_uri=synced.uri,
+            data_fingerprint=synced.fingerprint,
+            classes=synced.classes,
+            train_images=synced.train_images,
+            source_uri=source_uri,
+            source_digest=source_digest,
+            weights_uri=weights_uri,
+            weights_source=weights_source,
+        )

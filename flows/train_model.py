@@ -1,0 +1,56 @@
+"""Train one instrumented model and explain how it went."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.policy import FLOW_POLICY
+from flows.sync_data import sync_data
+from tasks.data import TrainingInputs
+from tasks.hyperparameters import Value
+from tasks.parameters import (
+    DataParameters,
+    ModelParameters,
+    ResourceParameters,
+    TrainingParameters,
+)
+from tasks.reports import download_output, publish_training, render_report
+from tasks.stage import stage
+from tasks.training import (
+    TrainedModel,
+    final_hyperparameters,
+    follow_training_job,
+    launch_training_job,
+)
+
+
+@flow(name="train-instrumented", **FLOW_POLICY)
+def train_instrumented(
+    inputs: TrainingInputs,
+    hyperparameters: dict[str, Value],
+    training: TrainingParameters,
+    resources: ResourceParameters,
+) -> TrainedModel:
+    """Launch or adopt the run's training job, follow it, bring its output home, render it."""
+    with stage("train") as run:
+        name = launch_training_job(run, inputs, hyperparameters, training, resources)
+        trained = follow_training_job(run, name, hyperparameters, resources)
+    with stage("report"):
+        download_output(run, trained)
+        publish_training(run)
+        render_report(run)
+    return trained
+
+
+@flow(name="train-model", **FLOW_POLICY)
+def train_model(
+    data: DataParameters | None = None,
+    model: ModelParameters | None = None,
+    training: TrainingParameters | None = None,
+    resources: ResourceParameters | None = None,
+) -> TrainedModel:
+    """Sync the data, then train on it with the given hyperparameters, without a search."""
+    model, training = model or ModelParameters(), training or TrainingParameters()
+    inputs = sync_data(data, model)
+    hyperparameters = final_hyperparameters(model, inputs, training, {})
+    return train_instrumented(inputs, hyperparameters, training, resources or ResourceParameters())

@@ -1,0 +1,47 @@
+"""Search hyperparameters: a tuning job of real training jobs on the validation loss."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.policy import FLOW_POLICY
+from flows.sync_data import sync_data
+from tasks.data import TrainingInputs
+from tasks.parameters import (
+    DataParameters,
+    ModelParameters,
+    ResourceParameters,
+    TuningParameters,
+)
+from tasks.stage import stage
+from tasks.tuning import BestTrial, best_hyperparameters, follow_tuning_job, launch_tuning_job
+
+
+@flow(name="search-hyperparameters", **FLOW_POLICY)
+def search_hyperparameters(
+    inputs: TrainingInputs,
+    model: ModelParameters,
+    tuning: TuningParameters,
+    resources: ResourceParameters,
+) -> BestTrial:
+    """Launch or adopt the run's tuning job, follow it, return its best trial."""
+    with stage("tune") as run:
+        name = launch_tuning_job(run, inputs, model, tuning, resources)
+        follow_tuning_job(run, name, tuning, resources)
+    with stage("best"):
+        return best_hyperparameters(run, name, tuning)
+
+
+@flow(name="tune-model", **FLOW_POLICY)
+def tune_model(
+    data: DataParameters | None = None,
+    model: ModelParameters | None = None,
+    tuning: TuningParameters | None = None,
+    resources: ResourceParameters | None = None,
+) -> BestTrial:
+    """Sync the data, then search hyperparameters on it."""
+    model = model or ModelParameters()
+    inputs = sync_data(data, model)
+    return search_hyperparameters(
+        inputs, model, tuning or TuningParameters(), resources or ResourceParameters()
+    )

@@ -1,0 +1,142 @@
+"""Find and remove endpoints, and stop jobs: whatever would go on billing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+from prefect import get_run_logger, task
+from prefect.artifacts import create_table_artifact
+
+from platforms import Platform, connect
+from tasks.deployment import remove_endpoint
+from tasks.naming import RunIdentity
+from tasks.parameters import CleanUpParameters
+from tasks.policy import policy
+from tasks.requests import EXPIRES_TAG, RUN_TAG
+
+_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointState:
+    """An endpoint that Whippet made, as it is now."""
+
+    name: str
+    status: str
+    run: str
+    created: datetime
+    expires: datetime | None
+
+    def expired(self, now: datetime) -> bool:
+        """Say whether its time to live has passed."""
+        return self.expires is not None and self.expires <= now
+
+
+def list_all(operation: Any, member: str, **request: Any) -> list[dict[str, Any]]:
+    """Return the summaries of every page of a ``list_…`` operation."""
+    found: list[dict[str, Any]] = []
+    token: dict[str, str] = {}
+    while True:
+        page = operation(MaxResults=_PAGE, **request, **token)
+        found += page[member]
+        if not page.get("NextToken"):
+            return found
+        token = {"NextToken": page["NextToken"]}
+
+
+def list_endpoints(platform: Platform) -> list[EndpointState]:
+    """Return the endpoints that carry Whippet's tags, newest first."""
+    summaries = list_all(
+        platform.sagemaker.list_endpoints,
+        "Endpoints",
+        SortBy="CreationTime",
+        SortOrder="Descending",
+    )
+    states = [_endpoint_state(platform, summary) for summary in summaries]
+    return [state for state in states if state is not None]
+
+
+def _endpoint_state(platform: Platform, summary: dict[str, Any]) -> EndpointState | None:
+    try:
+        answer = platform.sagemaker.list_tags(ResourceArn=summary["EndpointArn"])
+    except ClientError:  # deleted since it was listed
+        return None
+    tags = {tag["Key"]: tag["Value"] for tag in answer["Tags"]}
+    if RUN_TAG not in tags:
+        return None
+    expires = tags.get(EXPIRES_TAG)
+    return EndpointState(
+        name=summary["EndpointName"],
+        status=summary["EndpointStatus"],
+        run=tags[RUN_TAG],
+        created=summary["CreationTime"],
+        expires=datetime.fromisoformat(expires) if expires else None,
+    )
+
+
+def delete_with_config_and_models(platform: Platform, endpoint: str) -> None:
+    """Delete an endpoint, the config that it uses and that config's models."""
+    config = platform.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+    try:
+        found = platform.sagemaker.describe_endpoint_config(EndpointConfigName=config)
+        models = [variant["ModelName"] for variant in found["ProductionVariants"]]
+    except ClientError:  # someone deleted the config already: nothing says which models it had
+        models = []
+    remove_endpoint(platform, endpoint, config, models)
+
+
+def endpoints_to_remove(
+    states: list[EndpointState], parameters: CleanUpParameters, now: datetime
+) -> list[EndpointState]:
+    """Return the endpoints that ``parameters`` mean."""
+    if parameters.endpoint is not None:
+        return [state for state in states if state.name == parameters.endpoint]
+    return [state for state in states if parameters.all or state.expired(now)]
+
+
+@task(name="remove endpoints", **policy(3600))
+def remove_endpoints(parameters: CleanUpParameters) -> list[str]:
+    """Remove the endpoints that ``parameters`` mean, or only say which; return their names."""
+    platform = connect()
+    chosen = endpoints_to_remove(list_endpoints(platform), parameters, datetime.now(UTC))
+    logger = get_run_logger()
+    for state in chosen:
+        if parameters.dry_run:
+            logger.info("would remove endpoint %s (%s)", state.name, state.status)
+        else:
+            delete_with_config_and_models(platform, state.name)
+            logger.info("removed endpoint %s", state.name)
+    rows = [{"endpoint": s.name, "status": s.status, "run": s.run} for s in chosen]
+    if rows:
+        create_table_artifact(rows, key="clean-up")
+    return [state.name for state in chosen]
+
+
+def stop_run(platform: Platform, run: RunIdentity) -> list[str]:
+    """Stop all jobs of a run that are in progress; return their names.
+
+    Jobs are found by name prefix, so nothing has to be remembered by the process that stops them.
+    """
+    sagemaker = platform.sagemaker
+    stopped = []
+    for summary in list_all(
+        sagemaker.list_hyper_parameter_tuning_jobs,
+        "HyperParameterTuningJobSummaries",
+        NameContains=run.prefix,
+        StatusEquals="InProgress",
+    ):
+        name = summary["HyperParameterTuningJobName"]
+        sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+        stopped.append(name)
+    for summary in list_all(
+        sagemaker.list_training_jobs,
+        "TrainingJobSummaries",
+        NameContains=f"{run.prefix}-train",
+        StatusEquals="InProgress",
+    ):
+        sagemaker.stop_training_job(TrainingJobName=summary["TrainingJobName"])
+        stopped.append(summary["TrainingJobName"])
+    return stopped

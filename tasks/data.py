@@ -1,0 +1,169 @@
+"""Tasks that bring data, weights and code to where jobs find them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from pydantic import BaseModel, ConfigDict
+
+from dashboards.tables import markdown_table
+from platforms import Settings, connect
+from platforms.settings import PROJECT_ROOT
+from tasks.data_check import DataCheck, check_data
+from tasks.data_sync import sync_data
+from tasks.files import write_json
+from tasks.naming import RunIdentity, slug
+from tasks.parameters import DataParameters, ModelParameters
+from tasks.policy import policy
+from tasks.progress import Progress
+from tasks.runs import record, run_folder
+from tasks.source import package_source, upload_source
+from tasks.storage import download
+from tasks.weights import prepare_weights, upload_weights
+
+DATA_FILE = "data.json"
+
+
+class TrainingInputs(BaseModel):
+    """Where jobs find data, code and weights, and what identifies them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    data_uri: str
+    data_fingerprint: str
+    classes: list[str]
+    train_images: int
+    source_uri: str
+    source_digest: str
+    weights_uri: str | None
+    weights_source: str
+
+
+class SyncedData(BaseModel):
+    """A data set in the bucket."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    uri: str
+    fingerprint: str
+    classes: list[str]
+    train_images: int
+
+
+def data_root(parameters: DataParameters) -> Path:
+    """Return the folder of the data set; a relative path starts at the project."""
+    path = Path(parameters.path).expanduser()
+    return path if path.is_absolute() or path.is_dir() else PROJECT_ROOT / path
+
+
+@task(name="check data", **policy(3600))
+def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
+    """Check every image before anything is uploaded; publish what was found."""
+    with Progress("data-check") as progress:
+        check = check_data(
+            data_root(parameters),
+            seed=parameters.seed,
+            valid_share=parameters.valid_share,
+            test_share=parameters.test_share,
+            progress=progress.of,
+        )
+    settings = Settings()
+    found = check.to_dict()
+    write_json(run_folder(settings, run.name) / DATA_FILE, found)
+    record(settings, run, {"data": {key: found[key] for key in ("name", "root", "fingerprint")}})
+    for warning in found["warnings"]:
+        get_run_logger().warning("data: %s", warning["message"])
+    create_markdown_artifact(data_markdown(found), key="data-check", description="Data check")
+    return check
+
+
+def data_markdown(found: dict[str, object]) -> str:
+    """Return the data check as the markdown of its artifact."""
+    splits = found["splits"]
+    assert isinstance(splits, dict)
+    rows = [
+        {
+            "class": label,
+            **{split: part["per_class"].get(label, 0) for split, part in splits.items()},
+        }
+        for label in found["classes"]  # type: ignore[attr-defined]
+    ]
+    rows.append({"class": "**all**", **{s: part["images"] for s, part in splits.items()}})
+    warnings = [f"- {w['message']}" for w in found["warnings"]]  # type: ignore[attr-defined]
+    return "\n".join(
+        [
+            f"# Data: {found['name']}",
+            f"Fingerprint `{str(found['fingerprint'])[:16]}`, splits from {found['split_source']}.",
+            "",
+            markdown_table(rows, ["class", *splits]),
+            "",
+            "## Warnings" if warnings else "No warnings.",
+            *warnings,
+        ]
+    )
+
+
+@task(name="sync data", **policy(6 * 3600))
+def sync_dataset(run: RunIdentity, parameters: DataParameters, check: DataCheck) -> SyncedData:
+    """Bring the data set to the bucket; what is there already is not moved again."""
+    platform = connect()
+    name = parameters.name or slug(data_root(parameters).resolve().name, 40)
+    prefix = f"{platform.settings.prefix}/datasets/{name}"
+    bucket = platform.defaults.bucket
+    with Progress("data-sync") as progress:
+        result = sync_data(check, platform.store(bucket), prefix, progress=progress.of)
+    get_run_logger().info(
+        "data %s: %d uploaded, %d already there, %d removed",
+        name,
+        result.uploaded,
+        result.skipped,
+        result.removed,
+    )
+    uri = f"s3://{bucket}/{prefix}"
+    moved = {"uploaded": result.uploaded, "skipped": result.skipped, "removed": result.removed}
+    record(platform.settings, run, {"data": {"uri": uri, "dataset": name, **moved}})
+    found = check.to_dict()
+    return SyncedData(
+        dataset=name,
+        uri=uri,
+        fingerprint=found["fingerprint"],
+        classes=found["classes"],
+        train_images=found["splits"]["train"]["images"],
+    )
+
+
+@task(name="prepare weights", **policy(1800))
+def stage_weights(run: RunIdentity, model: ModelParameters) -> tuple[str | None, str]:
+    """Bring the weights to the bucket; return their URI (None for none) and their source."""
+    platform = connect()
+    prepared = prepare_weights(
+        model.weights,
+        model.architecture,
+        job_python=platform.settings.job_python,
+        cache=platform.settings.home / "weights",
+        fetch=lambda uri, path: download(platform, uri, path),
+    )
+    uri = upload_weights(
+        prepared,
+        platform.store(platform.defaults.bucket),
+        platform.defaults.bucket,
+        platform.settings.prefix,
+    )
+    found = {"source": prepared.source, "sha256": prepared.sha256, "uri": uri}
+    record(platform.settings, run, {"weights": found})
+    return uri, prepared.source
+
+
+@task(name="package code", **policy(300))
+def stage_source(run: RunIdentity) -> tuple[str, str]:
+    """Bring the entry points to the bucket under their digest; return URI and digest."""
+    platform = connect()
+    archive = package_source(PROJECT_ROOT)
+    bucket = platform.defaults.bucket
+    uri = upload_source(archive, platform.store(bucket), bucket, platform.settings.prefix)
+    record(platform.settings, run, {"code": {"uri": uri, "digest": archive.digest}})
+    return uri, archive.digest

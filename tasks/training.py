@@ -1,0 +1,192 @@
+"""Tasks of the instrumented training job: launch or adopt, follow, summarise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prefect import get_run_logger, task
+from pydantic import BaseModel, ConfigDict
+
+from platforms import Platform, connect
+from platforms.errors import JobFailed
+from sm_entrypoints import contract
+from tasks.adoption import TRAINING_JOB, create_or_adopt
+from tasks.data import TrainingInputs
+from tasks.hyperparameters import Value
+from tasks.naming import RunIdentity, resource_name
+from tasks.parameters import ModelParameters, ResourceParameters, TrainingParameters
+from tasks.policy import DAY, policy
+from tasks.progress import Progress
+from tasks.requests import FLOW_RUN_TAG, RUN_TAG, JobInputs, training_job_request
+from tasks.runs import record
+from tasks.waiting import Pace, wait_until
+
+TERMINAL = ("Completed", "Failed", "Stopped")
+# A job that waits for capacity or downloads an image has not started its own clock yet.
+_GRACE_SECONDS = 3600.0
+
+
+class TrainedModel(BaseModel):
+    """A finished training job and where its artifacts lie."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    job: str
+    model_data_uri: str
+    output_uri: str
+    test_uri: str
+    metrics: dict[str, float]
+    billable_seconds: int
+
+
+def run_tags(run: RunIdentity) -> dict[str, str]:
+    """Return the tags of everything that a run creates."""
+    return {RUN_TAG: run.name, FLOW_RUN_TAG: run.flow_run_id}
+
+
+def job_inputs(
+    platform: Platform,
+    run: RunIdentity,
+    inputs: TrainingInputs,
+    resources: ResourceParameters,
+    *,
+    checkpoints: bool,
+) -> JobInputs:
+    """Return what the platform and the run contribute to a job's request."""
+    root = f"s3://{platform.defaults.bucket}/{platform.settings.prefix}"
+    return JobInputs(
+        image=platform.defaults.training_image,
+        role_arn=platform.defaults.role_arn,
+        source_uri=inputs.source_uri,
+        data_uri=inputs.data_uri,
+        output_uri=f"{root}/jobs",
+        weights_uri=inputs.weights_uri,
+        resources=resources,
+        checkpoint_uri=f"{root}/checkpoints/{run.prefix}" if checkpoints else None,
+        tags=run_tags(run),
+    )
+
+
+def base_hyperparameters(model: ModelParameters, inputs: TrainingInputs) -> dict[str, Value]:
+    """Return the hyperparameters that follow from the choice of model."""
+    return {
+        "model": model.architecture,
+        "trainable": model.trained_layers,
+        "image_size": model.image_size,
+        "pretrained": inputs.weights_uri is not None,
+    }
+
+
+def final_hyperparameters(
+    model: ModelParameters,
+    inputs: TrainingInputs,
+    training: TrainingParameters,
+    best: Mapping[str, Value],
+) -> dict[str, Value]:
+    """Return the hyperparameters of the instrumented job: the best ones, then the user's own."""
+    values = {**base_hyperparameters(model, inputs), **best}
+    if training.epochs is not None:
+        values["epochs"] = training.epochs
+    return {**values, "instrumentation": "on", **training.hyperparameters}
+
+
+@task(name="launch training job", **policy(600))
+def launch_training_job(
+    run: RunIdentity,
+    inputs: TrainingInputs,
+    hyperparameters: dict[str, Value],
+    training: TrainingParameters,
+    resources: ResourceParameters,
+) -> str:
+    """Create the training job, or adopt the one of this run; return its name."""
+    platform = connect()
+    job = job_inputs(platform, run, inputs, resources, checkpoints=True)
+    name = create_or_adopt(
+        platform.sagemaker,
+        TRAINING_JOB,
+        lambda attempt: training_job_request(
+            resource_name(run, "train", attempt), hyperparameters, job, training
+        ),
+    )
+    record(platform.settings, run, {"jobs": {"training": name}})
+    get_run_logger().info("training job %s", name)
+    return name
+
+
+@task(name="follow training job", **policy(6 * DAY))
+def follow_training_job(
+    run: RunIdentity,
+    name: str,
+    hyperparameters: dict[str, Value],
+    resources: ResourceParameters,
+) -> TrainedModel:
+    """Wait for the training job, showing its progress; return its artifacts.
+
+    Raises:
+        JobFailed: it ended in any status but Completed; names the reason and the log.
+    """
+    platform = connect()
+    epochs = int(hyperparameters.get("epochs", 1))
+    with Progress("training-progress", f"Training job {name}") as progress:
+        job = wait_until(
+            lambda: platform.sagemaker.describe_training_job(TrainingJobName=name),
+            lambda found: found["TrainingJobStatus"] in TERMINAL,
+            what=f"training job {name!r}",
+            pace=Pace(
+                slowest=platform.defaults.poll_seconds,
+                deadline=resources.max_runtime_seconds + _GRACE_SECONDS,
+            ),
+            watch=lambda found: progress.of(int(final_metrics(found).get("epoch", 0)), epochs),
+        )
+        require_completed(job)
+    trained = trained_model(job)
+    record(platform.settings, run, {"training": trained.model_dump()})
+    return trained
+
+
+@task(name="describe training job", **policy(300))
+def describe_trained(name: str) -> TrainedModel:
+    """Return the artifacts of a finished training job.
+
+    Raises:
+        JobFailed: there is no such job, or it did not complete.
+    """
+    platform = connect()
+    job = TRAINING_JOB.describe(platform.sagemaker, name)
+    if job is None:
+        raise JobFailed(f"there is no training job {name!r}: see `whippet jobs`")
+    require_completed(job)
+    return trained_model(job)
+
+
+def require_completed(job: Mapping[str, Any]) -> None:
+    """Raise JobFailed, with the job's own reason, unless a training job is Completed."""
+    status = job["TrainingJobStatus"]
+    if status == "Completed":
+        return
+    name = job["TrainingJobName"]
+    reason = job.get("FailureReason") or job.get("SecondaryStatus", "no reason given")
+    raise JobFailed(f"training job {name!r} ended {status}: {reason}. Log: `whippet logs {name}`")
+
+
+def final_metrics(job: Mapping[str, Any]) -> dict[str, float]:
+    """Return the last value of each metric of a training job."""
+    return {m["MetricName"]: float(m["Value"]) for m in job.get("FinalMetricDataList", [])}
+
+
+def trained_model(job: Mapping[str, Any]) -> TrainedModel:
+    """Return what a described, completed training job left behind."""
+    output = job["OutputDataConfig"]["S3OutputPath"].rstrip("/")
+    channels = {
+        channel["ChannelName"]: channel["DataSource"]["S3DataSource"]["S3Uri"].rstrip("/")
+        for channel in job.get("InputDataConfig", [])
+    }
+    return TrainedModel(
+        job=job["TrainingJobName"],
+        model_data_uri=job["ModelArtifacts"]["S3ModelArtifacts"],
+        output_uri=f"{output}/{job['TrainingJobName']}/output/output.tar.gz",
+        test_uri=channels.get(contract.TEST_CHANNEL, ""),
+        metrics=final_metrics(job),
+        billable_seconds=int(job.get("BillableTimeInSeconds", 0)),
+    )

@@ -1,0 +1,242 @@
+"""Tasks of the tuning job: launch or adopt, follow its trials, take the best."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from pydantic import BaseModel, ConfigDict
+
+from dashboards.tables import markdown_table
+from platforms import Platform, connect
+from platforms.errors import JobFailed
+from sm_entrypoints import contract
+from tasks.adoption import TUNING_JOB, create_or_adopt
+from tasks.data import TrainingInputs
+from tasks.files import write_atomically, write_json
+from tasks.hyperparameters import Value, at_edge, from_wire
+from tasks.naming import RunIdentity, resource_name
+from tasks.parameters import ModelParameters, ResourceParameters, TuningParameters
+from tasks.policy import DAY, policy
+from tasks.progress import Progress
+from tasks.requests import tuning_job_request
+from tasks.runs import TRIALS_FILE, record, run_folder
+from tasks.training import TERMINAL, base_hyperparameters, job_inputs
+from tasks.waiting import Pace, wait_until
+
+TRIALS_JSON = "trials.json"
+_PAGE = 100
+_GRACE_SECONDS = 3600.0
+
+
+class BestTrial(BaseModel):
+    """The best trial of a tuning job, its hyperparameters typed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tuning_job: str
+    training_job: str
+    objective: float
+    hyperparameters: dict[str, Value]
+    tuned: list[str]
+    edges: dict[str, str]
+
+
+@task(name="launch tuning job", **policy(600))
+def launch_tuning_job(
+    run: RunIdentity,
+    inputs: TrainingInputs,
+    model: ModelParameters,
+    tuning: TuningParameters,
+    resources: ResourceParameters,
+) -> str:
+    """Create the tuning job, or adopt the one of this run; return its name."""
+    platform = connect()
+    ranges = tuning.search_ranges()
+    fixed = {**base_hyperparameters(model, inputs), "seed": tuning.seed, **tuning.fixed}
+    if "epochs" not in ranges:
+        fixed.setdefault("epochs", tuning.max_epochs)
+    job = job_inputs(platform, run, inputs, resources, checkpoints=False)
+    name = create_or_adopt(
+        platform.sagemaker,
+        TUNING_JOB,
+        lambda attempt: tuning_job_request(
+            resource_name(run, "tune", attempt), ranges, fixed, job, tuning
+        ),
+    )
+    record(platform.settings, run, {"jobs": {"tuning": name}})
+    get_run_logger().info("tuning job %s", name)
+    return name
+
+
+@task(name="follow tuning job", **policy(6 * DAY))
+def follow_tuning_job(
+    run: RunIdentity, name: str, tuning: TuningParameters, resources: ResourceParameters
+) -> None:
+    """Wait for the tuning job; the trial table and the progress move as its trials end.
+
+    Raises:
+        JobFailed: it ended in any status but Completed.
+    """
+    platform = connect()
+    rounds = -(-tuning.max_jobs // min(tuning.max_parallel_jobs, tuning.max_jobs))
+    with Progress("tuning-progress", f"Tuning job {name}") as progress:
+        table = _TrialTable(platform, run, name)
+
+        def watch(found: dict[str, Any]) -> None:
+            done = table.update(found)
+            progress.of(done, tuning.max_jobs)
+
+        job = wait_until(
+            lambda: platform.sagemaker.describe_hyper_parameter_tuning_job(
+                HyperParameterTuningJobName=name
+            ),
+            lambda found: found["HyperParameterTuningJobStatus"] in TERMINAL,
+            what=f"tuning job {name!r}",
+            pace=Pace(
+                slowest=platform.defaults.poll_seconds,
+                deadline=rounds * resources.max_runtime_seconds + _GRACE_SECONDS,
+            ),
+            watch=watch,
+        )
+        _require_completed(job)
+
+
+def _require_completed(job: dict[str, Any]) -> None:
+    status = job["HyperParameterTuningJobStatus"]
+    if status != "Completed":
+        name = job["HyperParameterTuningJobName"]
+        raise JobFailed(
+            f"tuning job {name!r} ended {status}: {job.get('FailureReason', 'no reason given')}. "
+            f"Its trials: `whippet jobs`"
+        )
+
+
+class _TrialTable:
+    """The trial table of a tuning job: published again each time that a trial ends."""
+
+    def __init__(self, platform: Platform, run: RunIdentity, name: str) -> None:
+        self._platform, self._run, self._name = platform, run, name
+        self._done = -1
+
+    def update(self, job: dict[str, Any]) -> int:
+        """Publish the trials when their number changed; return how many have ended."""
+        counters = job["TrainingJobStatusCounters"]
+        done = sum(int(counters.get(k, 0)) for k in ("Completed", "Stopped", "NonRetryableError"))
+        if done != self._done:
+            self._done = done
+            publish_trials(self._platform, self._run, self._name)
+        return done
+
+
+def publish_trials(platform: Platform, run: RunIdentity, name: str) -> None:
+    """Write the trials of a tuning job to the run's folder and to the trial table."""
+    trials = list_trials(platform, name)
+    folder = run_folder(platform.settings, run.name)
+    write_json(folder / TRIALS_JSON, trials)
+    rows = [trial_row(trial) for trial in trials]
+    write_atomically(folder / TRIALS_FILE, pd.DataFrame(rows).to_csv(index=False).encode())
+    if rows:
+        create_table_artifact(rows, key="trials", description=f"Trials of {name}")
+
+
+def list_trials(platform: Platform, name: str) -> list[dict[str, Any]]:
+    """Return the training job summaries of a tuning job, oldest first."""
+    trials: list[dict[str, Any]] = []
+    more: dict[str, Any] = {}
+    while True:
+        page = platform.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=name,
+            MaxResults=_PAGE,
+            SortBy="CreationTime",
+            SortOrder="Ascending",
+            **more,
+        )
+        trials += page["TrainingJobSummaries"]
+        if not page.get("NextToken"):
+            return trials
+        more = {"NextToken": page["NextToken"]}
+
+
+def trial_row(trial: dict[str, Any]) -> dict[str, Any]:
+    """Return one trial as a row: name, status, objective, seconds, tuned hyperparameters."""
+    objective = trial.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
+    start, end = trial.get("TrainingStartTime"), trial.get("TrainingEndTime")
+    return {
+        "trial": trial["TrainingJobName"],
+        "status": trial["TrainingJobStatus"],
+        contract.OBJECTIVE_METRIC: objective,
+        "seconds": round((end - start).total_seconds(), 1) if start and end else None,
+        **from_wire(trial.get("TunedHyperParameters", {})),
+    }
+
+
+@task(name="best hyperparameters", **policy(300))
+def best_hyperparameters(run: RunIdentity, name: str, tuning: TuningParameters) -> BestTrial:
+    """Return the best trial with typed hyperparameters; publish them, edges flagged.
+
+    Raises:
+        JobFailed: no trial of the tuning job has an objective.
+    """
+    platform = connect()
+    job = platform.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+    summary = job.get("BestTrainingJob")
+    if not summary or "FinalHyperParameterTuningJobObjectiveMetric" not in summary:
+        raise JobFailed(
+            f"tuning job {name!r} has no best trial: none printed {contract.OBJECTIVE_METRIC!r}. "
+            f"Logs: `whippet logs TRIAL`, trials: `whippet jobs`"
+        )
+    trial = platform.sagemaker.describe_training_job(TrainingJobName=summary["TrainingJobName"])
+    best = best_trial(name, summary, trial, tuning)
+    record(platform.settings, run, {"best": best.model_dump()})
+    create_markdown_artifact(best_markdown(best), key="best-hyperparameters")
+    for hyperparameter, edge in best.edges.items():
+        get_run_logger().warning(
+            "best %s is at the %s edge of its range: widen the range", hyperparameter, edge
+        )
+    return best
+
+
+def best_trial(
+    tuning_job: str, summary: dict[str, Any], trial: dict[str, Any], tuning: TuningParameters
+) -> BestTrial:
+    """Return the best trial from its summary and its description, values typed."""
+    ranges = tuning.search_ranges()
+    values = from_wire(trial["HyperParameters"])
+    edges = {name: at_edge(values[name], ranges[name]) for name in ranges if name in values}
+    return BestTrial(
+        tuning_job=tuning_job,
+        training_job=summary["TrainingJobName"],
+        objective=summary["FinalHyperParameterTuningJobObjectiveMetric"]["Value"],
+        hyperparameters=values,
+        tuned=sorted(set(ranges) & set(values)),
+        edges={name: edge for name, edge in edges.items() if edge},
+    )
+
+
+def best_markdown(best: BestTrial) -> str:
+    """Return the best hyperparameters as the markdown of their artifact."""
+    rows = [
+        {
+            "hyperparameter": name,
+            "value": value,
+            "": "searched" if name in best.tuned else "fixed",
+            "note": f"at the {best.edges[name]} edge: widen the range"
+            if name in best.edges
+            else "",
+        }
+        for name, value in sorted(
+            best.hyperparameters.items(), key=lambda item: item[0] not in best.tuned
+        )
+    ]
+    return "\n".join(
+        [
+            "# Best hyperparameters",
+            f"From training job `{best.training_job}` of tuning job `{best.tuning_job}`, "
+            f"{contract.OBJECTIVE_METRIC} = {best.objective:.4f}.",
+            "",
+            markdown_table(rows, ["hyperparameter", "value", "", "note"]),
+        ]
+    )
