@@ -1,0 +1,211 @@
+"""One deployment of a model behind an endpoint: its folder, its model server, its health.
+
+An endpoint that is updated has two deployments for a while. A deployment owns the folder
+``<endpoint>/deployments/<token>``; its server binds a port of its own choice on 127.0.0.1. The
+contract with the server (``sm_entrypoints/serve.py``) is a handful of environment variables:
+``SM_MODEL_DIR``, ``SAGEMAKER_PROGRAM``, ``SAGEMAKER_BIND_TO_HOST``, ``SAGEMAKER_BIND_TO_PORT`` (0:
+choose one), ``SAGEMAKER_PORT_FILE`` (written once it listens) and ``SAGEMAKER_FAILURE_FILE``
+(written when the model cannot be loaded).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from platforms.errors import WhippetError
+from platforms.local.archives import extract_archive
+from platforms.local.context import LocalContext, allowed_environment
+from platforms.settings import PROJECT_ROOT
+
+SERVER = PROJECT_ROOT / "sm_entrypoints" / "serve.py"
+# SageMaker gives a container 8 minutes to pass its first health check.
+DEFAULT_STARTUP_SECONDS = 480
+FAILURE_REASON_CHARACTERS = 1024
+_CODE_FOLDER = "code"
+_POLL_SECONDS = 0.1
+_PING_SECONDS = 2.0
+_LOG_TAIL_BYTES = 8192
+
+
+class DeploymentFailed(WhippetError):
+    """Raised when a model server does not come up; the message is its FailureReason."""
+
+
+class DeploymentUnwanted(WhippetError):
+    """Raised when the endpoint was deleted or deployed anew meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """Where one deployment lies and what it serves.
+
+    Attributes:
+        token: tells deployments of one endpoint apart, also across delete and create.
+        container: the model's container definition, as in the request of ``create_model``.
+    """
+
+    context: LocalContext
+    endpoint: str
+    token: str
+    variant: str
+    container: Mapping[str, Any]
+    startup_seconds: float = DEFAULT_STARTUP_SECONDS
+
+    @property
+    def folder(self) -> Path:
+        """The folder that all of this deployment is in."""
+        return self.context.records.folder("endpoints", self.endpoint) / "deployments" / self.token
+
+    @property
+    def model_folder(self) -> Path:
+        """The extracted model archive (``SM_MODEL_DIR``)."""
+        return self.folder / "model"
+
+    @property
+    def log(self) -> Path:
+        """What the model server prints."""
+        return self.folder / "server.log"
+
+    @property
+    def port_file(self) -> Path:
+        """Where the server writes its port once it listens."""
+        return self.folder / "port"
+
+    @property
+    def failure_file(self) -> Path:
+        """Where the server writes the user's traceback when loading fails."""
+        return self.folder / "failure"
+
+    def prepare(self) -> None:
+        """Extract the model archive, and the submit directory into its ``code`` when given.
+
+        Raises:
+            WhippetError: the archive is not there or not acceptable.
+            OSError: no space, no permission.
+        """
+        shutil.rmtree(self.folder, ignore_errors=True)
+        # Never the endpoint's own folder: a deleted endpoint must not come back as an empty one.
+        self.folder.parent.mkdir(exist_ok=True)
+        self.folder.mkdir()
+        buckets = self.context.buckets
+        extract_archive(buckets.path(self.container["ModelDataUrl"]), self.model_folder)
+        code = self.model_folder / _CODE_FOLDER
+        submitted = self._environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
+        if submitted.startswith("s3://"):
+            shutil.rmtree(code, ignore_errors=True)
+            extract_archive(buckets.path(submitted), code)
+        # The server runs in this folder even when the archive brings no code.
+        code.mkdir(exist_ok=True)
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the model server in our own process group, so that one signal ends both."""
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [str(self.context.settings.job_python), str(SERVER)],
+                env=self._server_environment(os.environ),
+                cwd=self.model_folder / _CODE_FOLDER,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_until_healthy(
+        self, server: subprocess.Popen[bytes], wanted: Callable[[], bool]
+    ) -> int:
+        """Return the server's port once ``/ping`` answers 200.
+
+        Raises:
+            DeploymentFailed: the server ended, or did not answer in time.
+            DeploymentUnwanted: ``wanted`` says so.
+        """
+        deadline = time.monotonic() + self.startup_seconds
+        while time.monotonic() < deadline:
+            if not wanted():
+                raise DeploymentUnwanted(f"endpoint {self.endpoint!r} does not want {self.token}")
+            if server.poll() is not None:
+                raise DeploymentFailed(self.reason(f"exit code {server.returncode}"))
+            port = self._port()
+            if port is not None and _answers(port):
+                return port
+            time.sleep(_POLL_SECONDS)
+        raise DeploymentFailed(self.reason(f"no answer within {self.startup_seconds:g} seconds"))
+
+    def reason(self, what: str) -> str:
+        """Return a FailureReason: SageMaker's sentence, then the end of the user's traceback."""
+        head = (
+            f"The primary container for production variant {self.variant} did not pass the ping "
+            f"health check ({what}).\n"
+        )
+        return head + self.last_words()[-(FAILURE_REASON_CHARACTERS - len(head)) :]
+
+    def last_words(self) -> str:
+        """Return the traceback that the server left, or else the end of its log."""
+        try:
+            return self.failure_file.read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            return _tail(self.log)
+
+    def discard_model(self) -> None:
+        """Remove the extracted model; the log stays."""
+        shutil.rmtree(self.model_folder, ignore_errors=True)
+
+    @property
+    def _environment(self) -> Mapping[str, str]:
+        environment: Mapping[str, str] = self.container.get("Environment", {})
+        return environment
+
+    def _server_environment(self, ours: Mapping[str, str]) -> dict[str, str]:
+        return {
+            **allowed_environment(ours),
+            "PYTHONUNBUFFERED": "1",
+            "AWS_REGION": self.context.region,
+            **self._environment,
+            "PYTHONPATH": str(self.model_folder / _CODE_FOLDER),
+            "SM_MODEL_DIR": str(self.model_folder),
+            "SAGEMAKER_BIND_TO_HOST": "127.0.0.1",
+            "SAGEMAKER_BIND_TO_PORT": "0",
+            "SAGEMAKER_PORT_FILE": str(self.port_file),
+            "SAGEMAKER_FAILURE_FILE": str(self.failure_file),
+        }
+
+    def _port(self) -> int | None:
+        try:
+            return int(self.port_file.read_text(encoding="ascii"))
+        except (FileNotFoundError, ValueError):
+            return None
+
+
+def local_client(seconds: float) -> httpx.Client:
+    """Return a client for a server of ours: plain HTTP, past any proxy of the environment.
+
+    ``seconds`` bounds connecting, and each wait for more bytes.
+    """
+    # Nothing is encrypted on 127.0.0.1; loading certificates would cost more than the request.
+    return httpx.Client(trust_env=False, verify=False, timeout=seconds)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with local_client(_PING_SECONDS) as client:
+            return client.get(f"http://127.0.0.1:{port}/ping").status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def _tail(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _LOG_TAIL_BYTES))
+            return file.read().decode("utf-8", errors="replace").strip()
+    except OSError:
+        return ""

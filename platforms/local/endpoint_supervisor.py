@@ -1,0 +1,151 @@
+"""Bring one deployment of an endpoint into service, then end: the server lives on by itself.
+
+Run as ``python -m platforms.local.endpoint_supervisor HOME ENDPOINT TOKEN``. The model server is in
+this process's group, so whoever has to end a deployment signals the group, whether this process
+still runs or not. Killed at any time, it leaves a record that reads as a deployment whose
+supervisor died.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from platforms.errors import WhippetError
+from platforms.local.context import LocalContext, local_context
+from platforms.local.deployment import (
+    DEFAULT_STARTUP_SECONDS,
+    FAILURE_REASON_CHARACTERS,
+    Deployment,
+    DeploymentFailed,
+    DeploymentUnwanted,
+)
+from platforms.local.endpoint_record import in_service, not_deployed, wants
+from platforms.local.process import ProcessId, identify, terminate_group
+from platforms.local.records import Missing, Record
+from platforms.settings import Settings
+
+# What SageMaker allows a container between SIGTERM and SIGKILL.
+GRACE_SECONDS = 30.0
+
+
+def main(home: Path, endpoint: str, token: str) -> None:
+    """Deploy what the endpoint's record wants under ``token``; do nothing when it does not."""
+    context = local_context(Settings(home=home))
+    try:
+        record = _claim(context, endpoint, token)
+        if not wants(record, token):
+            return
+        deployment = _deployment(context, record)
+        _deploy(deployment)
+    except Missing:
+        return  # Deleted meanwhile; what runs was ended by whoever deleted it, or just now.
+
+
+def _claim(context: LocalContext, endpoint: str, token: str) -> Record:
+    ours = identify(os.getpid()).to_record()
+
+    def claim(record: Record) -> Record:
+        if not wants(record, token):
+            return record
+        local = record["Local"]
+        return {**record, "Local": {**local, "Pending": {**local["Pending"], "Group": ours}}}
+
+    return context.records.update("endpoints", endpoint, claim)
+
+
+def _deployment(context: LocalContext, record: Record) -> Deployment:
+    pending = record["Local"]["Pending"]
+    variant = pending["ProductionVariants"][0]
+    settings = context.settings.model_copy(update={"job_python": Path(pending["JobPython"])})
+    return Deployment(
+        context=LocalContext(settings=settings, records=context.records),
+        endpoint=record["EndpointName"],
+        token=pending["Token"],
+        variant=variant["VariantName"],
+        container=pending["Container"],
+        startup_seconds=variant.get(
+            "ContainerStartupHealthCheckTimeoutInSeconds", DEFAULT_STARTUP_SECONDS
+        ),
+    )
+
+
+def _deploy(deployment: Deployment) -> None:
+    server: subprocess.Popen[bytes] | None = None
+    try:
+        deployment.prepare()
+        server = deployment.start()
+        port = deployment.wait_until_healthy(server, lambda: _wanted(deployment))
+        _switch(deployment, identify(server.pid), port)
+    except DeploymentUnwanted:
+        _end(server)
+        shutil.rmtree(deployment.folder, ignore_errors=True)
+    except Missing:
+        _end(server)
+    except (WhippetError, OSError) as error:
+        _end(server)
+        _record_failure(deployment, error)
+
+
+def _wanted(deployment: Deployment) -> bool:
+    return wants(
+        deployment.context.records.read("endpoints", deployment.endpoint), deployment.token
+    )
+
+
+def _switch(deployment: Deployment, server: ProcessId, port: int) -> None:
+    """Point the endpoint at the new server in one step, then end the old one."""
+    records, name, token = deployment.context.records, deployment.endpoint, deployment.token
+    record = records.update(
+        "endpoints",
+        name,
+        lambda record: in_service(record, token, server, port),
+    )
+    if not record["Local"]["Server"] or record["Local"]["Server"]["Token"] != token:
+        raise DeploymentUnwanted(f"endpoint {name!r} does not want {token}")
+    for retired in record["Local"]["Retired"]:
+        terminate_group(ProcessId.from_record(retired["Group"]), GRACE_SECONDS)
+        shutil.rmtree(deployment.folder.with_name(retired["Token"]), ignore_errors=True)
+
+    def forget(record: Record) -> Record:
+        return {**record, "Local": {**record["Local"], "Retired": []}}
+
+    if record["Local"]["Retired"]:
+        records.update("endpoints", name, forget)
+
+
+def _record_failure(deployment: Deployment, error: Exception) -> None:
+    reason = str(error)
+    if not isinstance(error, DeploymentFailed):
+        reason = f"The model of endpoint {deployment.endpoint!r} cannot be deployed: {error}"
+    deployment.discard_model()
+    deployment.context.records.update(
+        "endpoints",
+        deployment.endpoint,
+        lambda record: not_deployed(record, deployment.token, reason[:FAILURE_REASON_CHARACTERS]),
+    )
+
+
+def _end(server: subprocess.Popen[bytes] | None) -> None:
+    """End the server alone: its group is ours."""
+    if server is None or server.poll() is not None:
+        return
+    server.terminate()
+    try:
+        server.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+def _arguments(argv: list[str]) -> dict[str, Any]:
+    home, endpoint, token = argv
+    return {"home": Path(home), "endpoint": endpoint, "token": token}
+
+
+if __name__ == "__main__":
+    main(**_arguments(sys.argv[1:]))

@@ -1,0 +1,128 @@
+"""A stand-in for the job environment: an interpreter whose serve.py needs no torch.
+
+It keeps ``sm_entrypoints/serve.py``'s contract with the platform and behaves as ``behaviour.txt``
+in the model archive says.
+"""
+
+from __future__ import annotations
+
+import stat
+import sys
+import tarfile
+import time
+from io import BytesIO
+from pathlib import Path
+
+from platforms.local.context import LocalContext, local_context
+from platforms.local.endpoint import Endpoints
+from platforms.local.models import EndpointConfigs, Models
+from platforms.settings import Settings
+
+BUCKET = "whippet-local"
+ROLE = "arn:aws:iam::000000000000:role/whippet-local"
+
+_SERVER = """
+import json, os, sys, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+model = Path(os.environ["SM_MODEL_DIR"])
+behaviour = (model / "behaviour.txt").read_text()
+if behaviour == "fail":
+    Path(os.environ["SAGEMAKER_FAILURE_FILE"]).write_text(
+        "Traceback\\n" + "  noise\\n" * 400 + "KeyError: 'no such layer: é'"
+    )
+    sys.exit(1)
+if behaviour == "exit":
+    print("out of memory, said the model", flush=True)
+    sys.exit(137)
+if behaviour == "slow":
+    time.sleep(60)
+
+
+class Handler(BaseHTTPRequestHandler):
+    def log_message(self, *_): ...
+
+    def answer(self, status, body, content_type="application/octet-stream"):
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        if "X-Amzn-SageMaker-Custom-Attributes" in self.headers:
+            self.send_header("X-Amzn-SageMaker-Custom-Attributes", "seen")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.answer(200 if self.path == "/ping" else 404, b"")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["Content-Type"] == "text/plain":
+            self.answer(415, b"text/plain is not an image", "text/plain")
+        elif self.headers["Content-Type"] == "text/crash":
+            os._exit(3)
+        elif self.headers["Content-Type"] == "text/environment":
+            self.answer(200, json.dumps(dict(os.environ)).encode(), "application/json")
+        else:
+            self.answer(200, behaviour.encode() + body, self.headers.get("Accept", "x/y"))
+
+
+server = ThreadingHTTPServer((os.environ["SAGEMAKER_BIND_TO_HOST"], 0), Handler)
+port_file = Path(os.environ["SAGEMAKER_PORT_FILE"])
+temporary = port_file.with_suffix(".new")
+temporary.write_text(str(server.server_address[1]))
+temporary.replace(port_file)
+server.serve_forever()
+"""
+
+
+def make_context(folder: Path) -> LocalContext:
+    """Return a context in a folder with an awkward name, and an interpreter that serves."""
+    home = folder / 'it\'s a "hôme" $HOME'
+    home.mkdir()
+    script = folder / "server.py"
+    script.write_text(_SERVER, encoding="utf-8")
+    interpreter = folder / "job-python"
+    interpreter.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}"\n', encoding="utf-8")
+    interpreter.chmod(interpreter.stat().st_mode | stat.S_IXUSR)
+    return local_context(Settings(home=home, job_python=interpreter))
+
+
+def put_archive(context: LocalContext, key: str, files: dict[str, bytes]) -> str:
+    """Store a model archive and return its URI."""
+    uri = f"s3://{BUCKET}/{key}"
+    path = context.buckets.path(uri)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, BytesIO(content))
+    return uri
+
+
+def make_config(context: LocalContext, name: str, behaviour: str, **variant: object) -> str:
+    """Create a model and an endpoint configuration called ``name``; return the name."""
+    uri = put_archive(context, f"models/{name}.tar.gz", {"behaviour.txt": behaviour.encode()})
+    container = {
+        "Image": "pytorch-inference:2.14",
+        "ModelDataUrl": uri,
+        "Environment": {"SAGEMAKER_PROGRAM": "inference.py"},
+    }
+    Models(context).create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    only = {"VariantName": "AllTraffic", "ModelName": name, "InitialInstanceCount": 1, **variant}
+    EndpointConfigs(context).create_endpoint_config(
+        EndpointConfigName=name, ProductionVariants=[only]
+    )
+    return name
+
+
+def wait_for_endpoint(context: LocalContext, name: str, *, seconds: float = 60.0) -> dict:
+    """Return the description of an endpoint once it is in a steady status."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        described = Endpoints(context).describe_endpoint(EndpointName=name)
+        if described["EndpointStatus"] not in {"Creating", "Updating"}:
+            return described
+        time.sleep(0.05)
+    raise TimeoutError(f"{name} is still {described['EndpointStatus']}")
