@@ -1,0 +1,40 @@
+"""What fails inside stays inside, is said once, and ends the rest."""
+
+from __future__ import annotations
+
+import pytest
+
+from sm_entrypoints.containment import Containment
+
+
+def _fail(message: str) -> int:
+    raise OSError(message)
+
+
+def test_a_failure_is_said_once_and_ends_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
+    calls: list[str] = []
+    containment = Containment("the hook", on_failure=lambda: calls.append("cleaned up"))
+    assert containment.run(len, "abc") == 3
+    assert containment.run(_fail, "disk\nfull") is None
+    assert containment.run(len, "abc") is None
+    assert containment.attempt(len, "abc") == 3
+    assert containment.attempt(_fail, "again") is None
+    assert containment.failure == "OSError: disk full"
+    assert calls == ["cleaned up"]
+    assert capsys.readouterr().out.splitlines() == [
+        "the hook switched off (OSError: disk full); training goes on."
+    ]
+
+
+def test_a_failing_clean_up_stays_inside() -> None:
+    containment = Containment("the hook", on_failure=lambda: _fail("again") and None)
+    assert containment.run(_fail, "first") is None
+    assert containment.failure == "OSError: first"
+
+
+def test_interrupts_pass() -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Containment("the hook", on_failure=lambda: None).run(interrupt)

@@ -1,0 +1,110 @@
+"""The system sampler writes files that SageMaker's own reader takes, at next to no cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sm_entrypoints.sampler import SystemSampler
+
+# smdebug is imported in a process of its own: it sets up logging and warns a good deal.
+READ_WITH_SMDEBUG = """
+import json, sys
+from smdebug.profiler.system_metrics_reader import LocalSystemMetricsReader
+from smdebug.profiler.utils import TimeUnits
+reader = LocalSystemMetricsReader(sys.argv[1])
+events = reader.get_events(0, int(4e9), unit=TimeUnits.SECONDS)
+print(json.dumps([[e.type, e.name, e.dimension, e.value, e.node_id, e.timestamp] for e in events]))
+"""
+
+
+def _sample(folder: Path, seconds: float, **options: int | str) -> SystemSampler:
+    sampler = SystemSampler(folder, **options)  # type: ignore[arg-type]
+    sampler.start()
+    time.sleep(seconds)
+    sampler.stop()
+    return sampler
+
+
+def test_smdebug_reads_what_was_sampled(tmp_path: Path) -> None:
+    root = tmp_path / "the job's été"
+    started = time.time()
+    sampler = _sample(root / "system/incremental", 0.45, node="algo-2", interval_ms=100)
+    assert sampler.failure is None
+    read = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", READ_WITH_SMDEBUG, str(root)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": os.environ["PATH"], "SMDEBUG_LOG_LEVEL": "error"},
+        timeout=120,
+    )
+    events = json.loads(read.stdout.splitlines()[-1])
+    samples = sampler.summary()["samples"]
+    assert samples >= 3
+    counts = Counter((kind, dimension) for kind, _, dimension, *_ in events)
+    cores = psutil.cpu_count()
+    assert cores is not None
+    assert counts["cpu", "CPUUtilization"] == samples * cores
+    assert counts["cpu", "I/OWaitPercentage"] == samples * cores
+    assert counts["memory", ""] == samples
+    assert {name for kind, name, *_ in events if kind == "memory"} == {"MemoryUsedPercent"}
+    assert counts["network", "Platform"] == 2 * samples
+    for kind, _, _, value, node, stamp in events:
+        assert node == "algo-2"
+        assert started <= stamp <= time.time()
+        assert 0 <= value <= (100 if kind in ("cpu", "memory") else 1e12)
+
+
+def test_files_are_named_by_utc_hour_and_minute(tmp_path: Path) -> None:
+    sampler = _sample(tmp_path, 0.15, node="localhost", interval_ms=60000)
+    (path,) = tmp_path.rglob("*.json")
+    minute = int(path.name.split(".")[0])
+    assert minute % 60 == 0
+    assert path.name == f"{minute}.algo-1.json"
+    assert path.parent.name == time.strftime("%Y%m%d%H", time.gmtime(minute))
+    assert sampler.summary()["samples"] == 1
+
+
+def test_a_busy_core_shows(tmp_path: Path) -> None:
+    sampler = SystemSampler(tmp_path, interval_ms=100)
+    sampler.start()
+    until = time.monotonic() + 0.6
+    while time.monotonic() < until:
+        sum(range(1000))
+    sampler.stop()
+    cores = psutil.cpu_count() or 1
+    assert sampler.summary()["cpu"]["max"] > 60 / cores
+    assert 0 < sampler.summary()["memory"]["mean"] < 100
+
+
+def test_sampling_costs_next_to_nothing(tmp_path: Path) -> None:
+    sampler = SystemSampler(tmp_path, interval_ms=100)
+    used = time.process_time()
+    sampler.start()
+    time.sleep(2)
+    sampler.stop()
+    share = (time.process_time() - used) / 2
+    # The goal is 0.3 % of a core at 500 ms, which is 1.5 % at 100 ms.
+    assert share < 0.015, share
+
+
+def test_an_unwritable_folder_ends_sampling_only(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    sampler = _sample(tmp_path / "file" / "below", 0.25, interval_ms=100)
+    assert sampler.failure is not None
+    assert "NotADirectoryError" in sampler.failure
+    assert sampler.summary()["interval_ms"] == 100
+
+
+def test_other_intervals_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="250"):
+        SystemSampler(tmp_path, interval_ms=250)
