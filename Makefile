@@ -1,0 +1,78 @@
+# One command for each thing people do here; `make help` lists them. Needs Python 3.11 or 3.12,
+# nothing else: everything is installed into .venv and .venv-job by plain pip.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null \
+	&& command -v $$p && break; done)
+PIP := -m pip install --quiet --disable-pip-version-check
+ORCHESTRATOR := .venv/bin/python
+JOB := .venv-job/bin/python
+PACKAGES := cli dashboards flows platforms sm_entrypoints tasks tests benchmarks samples
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
+
+.PHONY: setup
+setup: .venv/.ready .venv-job/.ready  ## make both environments (once; about 3 minutes)
+
+.PHONY: job-env
+job-env: .venv-job/.ready  ## make the job environment only (torch)
+
+.venv/.ready: pyproject.toml constraints/orchestrator.txt $(wildcard requirements/*.txt)
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python"; exit 1; }
+	@echo "installing the orchestrator environment into .venv …"
+	@"$(PYTHON)" -m venv .venv
+	@$(ORCHESTRATOR) $(PIP) -c constraints/orchestrator.txt -e .
+	@touch $@
+
+.venv-job/.ready: platforms/local/image.txt sm_entrypoints/requirements.txt constraints/job.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python"; exit 1; }
+	@echo "installing the job environment (torch) into .venv-job …"
+	@"$(PYTHON)" -m venv .venv-job
+	@$(JOB) $(PIP) -c constraints/job.txt -r platforms/local/image.txt -r sm_entrypoints/requirements.txt
+	@touch $@
+
+.venv/.tools: .venv/.ready
+	@$(ORCHESTRATOR) $(PIP) -c constraints/orchestrator.txt -e '.[dev]'
+	@touch $@
+
+.venv-job/.tools: .venv-job/.ready requirements/test.txt
+	@$(JOB) $(PIP) -c constraints/job.txt -r requirements/test.txt
+	@touch $@
+
+.PHONY: demo
+demo: setup  ## the whole pipeline on the sample data; prints UI, report and a curl
+	@.venv/bin/whippet run --data samples/clipart --model mobilenet_v2 --image-size 160 \
+		--max-jobs 4 --max-epochs 6 $(DEMO)
+
+.PHONY: down
+down:  ## stop what `make demo` and `whippet` started here, and only that
+	@if [ -x .venv/bin/whippet ]; then .venv/bin/whippet down; fi
+
+.PHONY: format
+format: .venv/.tools  ## format and fix what ruff can fix
+	@.venv/bin/ruff format $(PACKAGES)
+	@.venv/bin/ruff check --fix $(PACKAGES)
+
+.PHONY: lint
+lint: .venv/.tools .venv-job/.tools
+	@.venv/bin/ruff format --check $(PACKAGES)
+	@.venv/bin/ruff check $(PACKAGES)
+	@.venv/bin/mypy
+	@$(JOB) -m mypy --config-file sm_entrypoints/mypy.ini sm_entrypoints
+
+.PHONY: check
+check: lint  ## the fast subset (a minute): format, lint, types, tests without jobs or servers
+	@$(ORCHESTRATOR) -m pytest -q -m "not slow" tests --ignore tests/sm_entrypoints
+
+.PHONY: test
+test: lint  ## everything that CI runs, set-up included
+	@$(ORCHESTRATOR) -m pytest tests --ignore tests/sm_entrypoints
+	@$(JOB) -m pytest tests/sm_entrypoints
+
+.PHONY: clean
+clean: down  ## remove the environments and everything that runs left here
+	rm -rf .venv .venv-job .whippet .mypy_cache .ruff_cache .pytest_cache *.egg-info
