@@ -17,6 +17,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from sm_entrypoints.errors import JobError
 from sm_entrypoints.model import ModelCard
 
 SERVING_FORMATS = ("JPEG", "PNG")
@@ -25,7 +26,7 @@ MAX_PIXELS = 25_000_000
 _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 
 
-class ImageError(Exception):
+class ImageError(JobError):
     """Raised when bytes are not an image that we take; a sentence that names the file if any."""
 
 

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sm_entrypoints.errors import JobError
 
-class EnvironmentProblem(Exception):
+
+class EnvironmentProblem(JobError):
     """Raised when a variable of the contract cannot be read; the message names it."""
 
 

@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sm_entrypoints.contract import MODEL_CARD_FILE, MODEL_WEIGHTS_FILE
+from sm_entrypoints.errors import JobError
 
 SCHEMA_VERSION = 1
 # torchvision's weights were trained with these; its own presets name them as defaults.
@@ -30,7 +31,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 _CROP_SHARE = 0.875
 
 
-class ModelError(Exception):
+class ModelError(JobError):
     """Raised when a model cannot be built, saved or loaded; the message says what to do."""
 
 
@@ -159,7 +160,9 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     """Write a safetensors file so that a reader sees the old one or the whole new one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        save_file(dict(tensors), temporary, metadata=dict(metadata))
+        # safetensors refuses what channels_last leaves behind.
+        packed = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        save_file(packed, temporary, metadata=dict(metadata))
         # safetensors creates its file for the owner only; an archive is for whoever serves it.
         temporary.chmod(0o644)
         temporary.replace(path)

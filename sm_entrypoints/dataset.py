@@ -1,0 +1,334 @@
+"""Image folders as data sets: which files and classes a channel holds, and batches of them.
+
+Everything random here (order, crops, flips) is a function of the seed, the epoch and the image,
+never of a global state: an epoch can be repeated, resumed in its middle or shared by workers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from sm_entrypoints.arguments import Augmentation
+from sm_entrypoints.contract import TEST_CHANNEL, TRAIN_CHANNEL, VALID_CHANNEL
+from sm_entrypoints.data import (
+    TRAINING_FORMATS,
+    ImageError,
+    evaluation_pixels,
+    open_image,
+    to_pixels,
+)
+from sm_entrypoints.errors import JobError
+from sm_entrypoints.model import ModelCard
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+# Crops of torchvision's reference training: a share of the area, and width by height.
+_CROP_AREA = (0.08, 1.0)
+_CROP_RATIO = (3 / 4, 4 / 3)
+# Below this, starting worker processes costs more than they save.
+_WORTH_WORKERS = 512
+
+# Keys are (epoch, index); a batch is (inputs, labels, indices).
+Key = tuple[int, int]
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+class DataSetError(JobError):
+    """Raised when a channel is not a folder of labelled images, or one of its images is bad."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """The labelled files of one channel; ``labels`` index the data set's classes."""
+
+    name: str
+    folder: Path
+    paths: tuple[str, ...]
+    labels: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Splits:
+    """The classes, sorted by name, and the splits of a job's channels."""
+
+    classes: tuple[str, ...]
+    train: Split
+    valid: Split
+    test: Split | None
+
+    def fingerprint(self) -> str:
+        """Return a digest of names, labels and sizes in bytes: changes when the data does."""
+        digest = hashlib.sha256()
+        for split in filter(None, (self.train, self.valid, self.test)):
+            for path in split.paths:
+                size = (split.folder / path).stat().st_size
+                digest.update(f"{split.name}/{path}\0{size}\n".encode())
+        return digest.hexdigest()
+
+
+def read_splits(channels: Mapping[str, Path]) -> Splits:
+    """List the images of the train, valid and (if there is one) test channel.
+
+    Hidden files and folders and files without an image's suffix are left out.
+
+    Raises:
+        DataSetError: a channel is missing or empty, there are fewer than two classes, or a
+            split has other classes than train.
+    """
+    folders = {
+        name: _folder(channels, name)
+        for name in (TRAIN_CHANNEL, VALID_CHANNEL, TEST_CHANNEL)
+        if name != TEST_CHANNEL or name in channels
+    }
+    listings = {name: _listing(name, folder) for name, folder in folders.items()}
+    classes = tuple(sorted(listings[TRAIN_CHANNEL]))
+    if len(classes) < 2:
+        raise DataSetError(
+            f"channel 'train' has one class, {classes[0]!r}: a classifier needs at least two "
+            "class folders"
+        )
+    splits = {}
+    for name, listing in listings.items():
+        _same_classes(name, set(listing), set(classes))
+        files = [(path, index) for index, label in enumerate(classes) for path in listing[label]]
+        splits[name] = Split(
+            name=name,
+            folder=folders[name],
+            paths=tuple(path for path, _ in files),
+            labels=tuple(index for _, index in files),
+        )
+    return Splits(
+        classes=classes,
+        train=splits[TRAIN_CHANNEL],
+        valid=splits[VALID_CHANNEL],
+        test=splits.get(TEST_CHANNEL),
+    )
+
+
+def _folder(channels: Mapping[str, Path], name: str) -> Path:
+    folder = channels.get(name)
+    if folder is None:
+        raise DataSetError(
+            f"channel {name!r} is missing (the job has {sorted(channels) or 'none'}): give an "
+            "input channel of that name"
+        )
+    if not folder.is_dir():
+        raise DataSetError(f"channel {name!r} is no folder: {folder}")
+    return folder
+
+
+def _listing(name: str, folder: Path) -> dict[str, list[str]]:
+    listing: dict[str, list[str]] = {}
+    for label in sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()):
+        if label.startswith("."):
+            continue
+        files = sorted(
+            path.relative_to(folder).as_posix()
+            for path in (folder / label).rglob("*")
+            if path.suffix.lower() in IMAGE_SUFFIXES and not _hidden(path.relative_to(folder))
+        )
+        if not files:
+            raise DataSetError(f"channel {name!r}: class {label!r} has no images")
+        listing[label] = files
+    if not listing:
+        raise DataSetError(
+            f"channel {name!r} is empty: it must hold one folder of images for each class"
+        )
+    return listing
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _same_classes(name: str, found: set[str], wanted: set[str]) -> None:
+    for problem, labels in (
+        ("has no images of", wanted - found),
+        ("has classes that train lacks:", found - wanted),
+    ):
+        if labels:
+            shown = ", ".join(repr(label) for label in sorted(labels)[:5])
+            more = f" and {len(labels) - 5} more" if len(labels) > 5 else ""
+            raise DataSetError(f"channel {name!r} {problem} {shown}{more}")
+
+
+class ImageData(Dataset[Batch]):
+    """Images of a split as uint8, shape (batch, 3, size, size), decoded when asked for.
+
+    A bad file raises :class:`DataSetError` that names it. After :meth:`preload` images come from
+    memory; not with ``augmentation="standard"``, whose crops need the original.
+    """
+
+    def __init__(
+        self, split: Split, card: ModelCard, *, augmentation: Augmentation = "none", seed: int = 0
+    ) -> None:
+        self.split = split
+        self.card = card
+        self.augmentation = augmentation
+        self.seed = seed
+        self.labels = torch.tensor(split.labels, dtype=torch.int64)
+        self._pixels: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    @property
+    def preloaded(self) -> bool:
+        """Whether the images are in memory."""
+        return self._pixels is not None
+
+    @property
+    def memory(self) -> int:
+        """The bytes that the images would take in memory."""
+        return len(self) * 3 * self.card.image_size**2
+
+    def preload(self, threads: int) -> None:
+        """Decode every image once, by ``threads`` threads (the decoder releases the GIL)."""
+        if self.augmentation == "standard" or self.preloaded:
+            return
+        size = self.card.image_size
+        pixels = torch.empty((len(self), 3, size, size), dtype=torch.uint8)
+
+        def decode(index: int) -> None:
+            pixels[index] = evaluation_pixels(self._open(index), self.card)
+
+        with ThreadPoolExecutor(max_workers=threads) as pool:
+            for _ in pool.map(decode, range(len(self))):
+                pass
+        self._pixels = pixels
+
+    def __getitems__(self, keys: list[Key]) -> Batch:
+        indices = torch.tensor([index for _, index in keys])
+        if self._pixels is not None:
+            pixels = self._pixels[indices]
+        else:
+            pixels = torch.stack([self._decode(epoch, index) for epoch, index in keys])
+        if self.augmentation != "none":
+            flips = torch.tensor([self._random(*key).random() < 0.5 for key in keys])
+            pixels[flips] = pixels[flips].flip(-1)
+        return pixels, self.labels[indices], indices
+
+    def _decode(self, epoch: int, index: int) -> Tensor:
+        image = self._open(index)
+        if self.augmentation != "standard":
+            return evaluation_pixels(image, self.card)
+        box = random_box(image.size, self._random(epoch, index, 1))
+        size = (self.card.image_size, self.card.image_size)
+        return to_pixels(image.resize(size, Image.Resampling.BILINEAR, box=box))
+
+    def _random(self, *key: int) -> np.random.Generator:
+        return np.random.default_rng((self.seed, *key))
+
+    def _open(self, index: int) -> Image.Image:
+        path = self.split.paths[index]
+        try:
+            return open_image(self.split.folder / path, formats=TRAINING_FORMATS)
+        except ImageError as error:
+            raise DataSetError(f"bad image {self.split.name}/{path}: {error}") from None
+
+
+def random_box(
+    size: tuple[int, int], random: np.random.Generator
+) -> tuple[float, float, float, float]:
+    """Return a random crop (left, top, right, bottom) in pixels, as RandomResizedCrop draws it."""
+    width, height = size
+    for _ in range(10):
+        area = width * height * random.uniform(*_CROP_AREA)
+        ratio = float(np.exp(random.uniform(*np.log(_CROP_RATIO))))
+        wide, high = (area * ratio) ** 0.5, (area / ratio) ** 0.5
+        if wide <= width and high <= height:
+            left, top = random.uniform(0, width - wide), random.uniform(0, height - high)
+            return left, top, min(left + wide, width), min(top + high, height)
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
+
+
+class TensorData(Dataset[Batch]):
+    """Inputs that are already tensors: the features of a frozen backbone."""
+
+    def __init__(self, inputs: Tensor, labels: Tensor) -> None:
+        self.inputs = inputs
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitems__(self, keys: list[Key]) -> Batch:
+        indices = torch.tensor([index for _, index in keys])
+        return self.inputs[indices], self.labels[indices], indices
+
+
+class BatchOrder(Sampler[list[Key]]):
+    """The batches of one process: shuffled anew each epoch for training, in order otherwise.
+
+    Training gives every process equally many samples (at most world_size - 1 samples of an epoch
+    are left out, others each epoch); evaluation gives each sample to exactly one process.
+    """
+
+    def __init__(
+        self, count: int, batch_size: int, *, seed: int | None = None, shard: Key = (0, 1)
+    ) -> None:
+        self.count = count
+        self.batch_size = batch_size
+        self.seed = seed
+        self.rank, self.world_size = shard
+        self.epoch = 0
+        self.skip = 0
+
+    def __len__(self) -> int:
+        return len(self._batches()) - self.skip
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        for batch in self._batches()[self.skip :]:
+            yield [(self.epoch, int(index)) for index in batch]
+
+    def _batches(self) -> list[Any]:
+        order: NDArray[np.int64] = np.arange(self.count, dtype=np.int64)
+        if self.seed is not None:
+            order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
+            order = order[: self.count - self.count % self.world_size]
+        mine = order[self.rank :: self.world_size]
+        cuts = list(range(self.batch_size, len(mine), self.batch_size))
+        # Batch normalisation cannot learn from one sample: the last one joins its neighbours.
+        if self.seed is not None and cuts and len(mine) - cuts[-1] == 1 and self.batch_size > 1:
+            cuts.pop()
+        return [batch for batch in np.split(mine, cuts) if len(batch)]
+
+
+def make_loader(
+    data: ImageData | TensorData, order: BatchOrder, num_workers: int = -1
+) -> DataLoader[Batch]:
+    """Return the batches of ``data`` in ``order``; -1 workers means as many as pay."""
+    if num_workers < 0:
+        in_memory = isinstance(data, TensorData) or data.preloaded
+        worth = not in_memory and len(data) >= _WORTH_WORKERS
+        num_workers = min(8, max(1, (os.cpu_count() or 1) - 1)) if worth else 0
+    return DataLoader(
+        data,
+        batch_sampler=order,
+        num_workers=num_workers,
+        collate_fn=_whole_batch,
+        persistent_workers=num_workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _whole_batch(batch: Any) -> Any:
+    """Return what ``__getitems__`` made: it is a batch already."""
+    return batch

@@ -1,0 +1,81 @@
+"""The processes of one job: torchrun's group, and the request to stop.
+
+One process is the usual case; then every function here returns at once.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from sm_entrypoints.environment import Environment
+
+
+@contextmanager
+def process_group(environment: Environment) -> Iterator[None]:
+    """Join the group that torchrun's variables describe (gloo on CPUs, NCCL on GPUs)."""
+    if environment.world_size == 1:
+        yield
+        return
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    distributed.init_process_group(
+        backend, rank=environment.rank, world_size=environment.world_size
+    )
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def joined() -> bool:
+    """Whether there are other processes."""
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def wrap(network: nn.Module) -> nn.Module:
+    """Return the network whose backward pass averages gradients over the processes."""
+    return DistributedDataParallel(network) if joined() else network
+
+
+def total(sums: Tensor) -> Tensor:
+    """Return the sums over all processes."""
+    if joined():
+        sums = sums.clone()
+        distributed.all_reduce(sums)
+    return sums
+
+
+def share_buffers(model: nn.Module) -> None:
+    """Give every process the leader's buffers: batch statistics differ between processes."""
+    if joined():
+        for buffer in model.buffers():
+            distributed.broadcast(buffer, 0)
+
+
+class StopRequest:
+    """SIGTERM, remembered: SageMaker sends it 120 seconds before it kills a job."""
+
+    def __init__(self) -> None:
+        self._received = False
+
+    def install(self) -> None:
+        """Catch SIGTERM from now on; main thread only."""
+        signal.signal(signal.SIGTERM, self._remember)
+
+    def _remember(self, _number: int, _frame: FrameType | None) -> None:
+        self._received = True
+
+    def agreed(self) -> bool:
+        """Whether any process was asked to stop; all processes get the same answer together."""
+        if not joined():
+            return self._received
+        device = torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
+        flag = torch.tensor(float(self._received), device=device)
+        distributed.all_reduce(flag)
+        return bool(flag.item())

@@ -1,0 +1,272 @@
+"""Train an image classifier in a SageMaker training job.
+
+    python sm_entrypoints/train.py --model resnet18 --epochs 3 --lr 0.001
+
+Hyperparameters: :class:`sm_entrypoints.arguments.TrainingArguments`. Folders: ``SM_*``
+(:class:`sm_entrypoints.environment.Environment`). Exit code 0 means that a model was delivered,
+also after SIGTERM: then the checkpoint, the model and the metrics of what was done are written,
+and the test evaluation is left out (SageMaker kills a job 120 seconds after SIGTERM). On failure
+the exit code is 1 and ``output/failure`` holds a sentence, with a traceback if it was no
+mistake of the caller.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":  # as a script only: sys.path starts with this file's own folder
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import numpy
+import PIL
+import safetensors
+import torch
+import torchvision
+
+from sm_entrypoints.arguments import TrainingArguments, parse_arguments
+from sm_entrypoints.contract import TEST_CHANNEL, VALID_CHANNEL, format_metrics
+from sm_entrypoints.dataset import BatchOrder, ImageData, Split, Splits, make_loader, read_splits
+from sm_entrypoints.environment import Environment
+from sm_entrypoints.errors import JobError
+from sm_entrypoints.evaluation import Scores, score
+from sm_entrypoints.model import ModelCard, save_model
+from sm_entrypoints.outputs import (
+    copy_serving_code,
+    write_evaluation,
+    write_metrics,
+    write_summary,
+)
+from sm_entrypoints.preparation import Prepared, images_on_device, prepare
+from sm_entrypoints.processes import StopRequest, process_group
+from sm_entrypoints.trainer import fit
+from sm_entrypoints.training import Outcome, Training, metrics_row
+
+_EVALUATION_BATCH = 64
+
+
+@dataclass(slots=True)
+class Clock:
+    """Seconds from one lap to the next."""
+
+    started: float
+    last: float
+
+    @classmethod
+    def start(cls) -> Clock:
+        """Return a clock that runs from now."""
+        now = time.perf_counter()
+        return cls(now, now)
+
+    def lap(self) -> float:
+        """Return the seconds since the last lap."""
+        before, self.last = self.last, time.perf_counter()
+        return self.last - before
+
+    def total(self) -> float:
+        """Return the seconds since the start."""
+        return time.perf_counter() - self.started
+
+
+def run(arguments: TrainingArguments, environment: Environment, stop: StopRequest) -> None:
+    """Train, evaluate and write everything that the job delivers.
+
+    Raises:
+        JobError: the data, the weights or the hyperparameters do not allow it.
+        OSError: an output cannot be written.
+    """
+    clock, seconds = Clock.start(), {}
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    splits = read_splits(environment.channels)
+    prepared = prepare(arguments, environment, splits, stop)
+    training = prepared.training
+    if environment.is_leader:
+        print(_introduction(prepared, splits), flush=True)
+    seconds["initialization"] = clock.lap()
+    with training.instrumentation:
+        outcome = fit(training)
+    seconds["training"] = clock.lap()
+    card = replace(prepared.card, metrics=_best_metrics(outcome), versions=_versions())
+    if environment.is_leader:
+        save_model(environment.model_dir, training.model, card)
+        copy_serving_code(environment.model_dir)
+    tested = None
+    if splits.test and outcome.stopped != "sigterm" and not stop.agreed():
+        tested = _test(training, splits.test, card)
+    seconds["evaluation"] = clock.lap()
+    if not environment.is_leader:
+        return
+    _deliver(prepared, outcome, card, splits.test, tested, seconds["evaluation"])
+    seconds["finalization"] = clock.lap()
+    summary = _summary(prepared, outcome, {**seconds, "total": clock.total()})
+    write_summary(environment.output_data_dir, summary)
+    print(_last_line(outcome, tested), flush=True)
+
+
+def _introduction(prepared: Prepared, splits: Splits) -> str:
+    training = prepared.training
+    learning = sum(p.numel() for p in training.model.parameters() if p.requires_grad)
+    return (
+        f"{training.arguments.model}: {len(splits.classes)} classes, {len(splits.train)} training "
+        f"and {len(splits.valid)} validation images; {learning:,} parameters learn on "
+        f"{training.compute.device.type} in {_precision(prepared)}, {torch.get_num_threads()} threads"
+        f"{', on cached features' if prepared.cached_features else ''}"
+    )
+
+
+def _precision(prepared: Prepared) -> str:
+    return str(prepared.compute.dtype).removeprefix("torch.")
+
+
+def _test(training: Training, split: Split, card: ModelCard) -> Scores:
+    """Score the delivered model on the test split, in float32 as it is served."""
+    environment, data = training.environment, ImageData(split, card)
+    shard = (environment.rank, environment.world_size)
+    order = BatchOrder(len(data), _EVALUATION_BATCH, shard=shard)
+    return score(
+        training.model,
+        make_loader(data, order, training.arguments.num_workers),
+        data.labels,
+        training.class_count,
+        prepare=images_on_device(training.compute, card),
+    )
+
+
+def _best_metrics(outcome: Outcome) -> dict[str, float]:
+    """Return the validation metrics of the delivered epoch by their names in the contract."""
+    for row in outcome.progress.history:
+        if row["epoch"] == outcome.progress.best_epoch and row["split"] == VALID_CHANNEL:
+            return _named(VALID_CHANNEL, row)
+    return {}
+
+
+def _named(split: str, means: Mapping[str, Any]) -> dict[str, float]:
+    names = ("loss", "accuracy", "top5_accuracy")
+    return {f"{split}:{name}": means[name] for name in names if means[name] is not None}
+
+
+def _deliver(
+    prepared: Prepared,
+    outcome: Outcome,
+    card: ModelCard,
+    split: Split | None,
+    tested: Scores | None,
+    evaluation_seconds: float,
+) -> None:
+    environment, history = prepared.training.environment, list(outcome.progress.history)
+    folder = environment.output_data_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    if split and tested:
+        means = tested.means()
+        measured = (len(split), evaluation_seconds, None)
+        history.append(metrics_row(outcome.progress.best_epoch, TEST_CHANNEL, means, measured))
+        write_evaluation(folder, split, tested, card.classes)
+        metrics = {**card.metrics, **_named(TEST_CHANNEL, means)}
+        save_model(environment.model_dir, prepared.training.model, replace(card, metrics=metrics))
+    write_metrics(folder, history)
+
+
+def _summary(prepared: Prepared, outcome: Outcome, seconds: dict[str, float]) -> dict[str, Any]:
+    """Return the document of ``training.json``."""
+    training, card = prepared.training, prepared.card
+    parameters = list(training.model.parameters())
+    return {
+        "arguments": asdict(training.arguments),
+        "model": {
+            "architecture": card.architecture,
+            "classes": list(card.classes),
+            "image_size": card.image_size,
+            "fingerprints": dict(card.fingerprints),
+            "trainable": "head" if training.frozen else "all",
+            "precision": _precision(prepared),
+            "channels_last": training.compute.channels_last,
+        },
+        "epochs_run": outcome.progress.epochs,
+        "best_epoch": outcome.progress.best_epoch,
+        "stopped": outcome.stopped,
+        "parameters_total": sum(parameter.numel() for parameter in parameters),
+        "parameters_trained": sum(p.numel() for p in parameters if p.requires_grad),
+        "device": training.compute.device.type,
+        "threads": torch.get_num_threads(),
+        "processes": training.environment.world_size,
+        "versions": _versions(),
+        "seconds": seconds,
+        "images_per_second": outcome.images_per_second,
+        "cached_features": prepared.cached_features,
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "numpy": numpy.__version__,
+        "pillow": PIL.__version__,
+        "safetensors": safetensors.__version__,
+    }
+
+
+def _last_line(outcome: Outcome, tested: Scores | None) -> str:
+    """Return the metrics of the delivered model: a tuner takes the last objective it reads."""
+    values = _best_metrics(outcome)
+    if tested:
+        values |= _named(TEST_CHANNEL, tested.means())
+    finite = {name: value for name, value in values.items() if math.isfinite(value)}
+    return format_metrics({"epoch": outcome.progress.best_epoch, **finite})
+
+
+def _fail(environment: Environment | None, sentence: str, trace: str = "") -> int:
+    """Say what went wrong on stderr and in the failure file, the sentence first."""
+    print(f"training failed: {sentence}\n{trace}", file=sys.stderr, flush=True)
+    file = (environment or Environment()).failure_file
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # SageMaker shows the first 1,024 characters; of several processes the first one speaks.
+        with file.open("x", encoding="utf-8") as failure:
+            failure.write(f"{sentence}\n{trace}".strip())
+    except OSError as error:
+        print(f"the failure file cannot be written: {error}", file=sys.stderr, flush=True)
+    return 1
+
+
+def main(argv: Sequence[str] | None = None, variables: Mapping[str, str] | None = None) -> int:
+    """Run the job that ``argv`` and ``variables`` (default: this process's) describe.
+
+    Returns:
+        The exit code: 0, or 1 with the failure file written.
+    """
+    environment = None
+    try:
+        environment = Environment.from_variables(os.environ if variables is None else variables)
+        arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
+        stop = StopRequest()
+        stop.install()
+        with process_group(environment):
+            run(arguments, environment, stop)
+    except JobError as error:
+        return _fail(environment, str(error))
+    except torch.OutOfMemoryError as error:
+        return _fail(environment, f"out of memory: lower batch_size or image_size ({error})")
+    except OSError as error:
+        return _fail(environment, f"a file cannot be read or written: {error}", _trace())
+    except Exception as error:  # noqa: BLE001 - the process's edge: nothing above could tell why
+        return _fail(environment, f"{type(error).__name__}: {error}", _trace())
+    return 0
+
+
+def _trace() -> str:
+    return traceback.format_exc()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""Pretrained weights: which tensors fit a model, and what is wrong with the others.
+
+A head may be missing or of another size (other classes), then it is left out and said. Every
+other difference is an error that names tensors: weights that half fit train to a bad model in
+silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from sm_entrypoints.errors import JobError
+from sm_entrypoints.model import head_name
+
+# The auxiliary classifiers that build_model leaves out.
+_AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
+_SHOWN = 4
+
+
+class WeightsError(JobError):
+    """Raised when weights cannot be read or are not of this architecture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """The tensors that fit, whether the head is among them, and sentences about the rest."""
+
+    tensors: Mapping[str, Tensor]
+    head: bool
+    notes: tuple[str, ...]
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file.
+
+    Raises:
+        WeightsError: missing or not safetensors.
+    """
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"weights {path.name} cannot be read as safetensors: {error}") from None
+
+
+def fit_weights(
+    tensors: Mapping[str, Tensor], model: nn.Module, *, architecture: str, source: str
+) -> Fit:
+    """Compare ``tensors`` with ``model``; ``source`` names them in messages.
+
+    Raises:
+        WeightsError: tensors besides the head are missing, unknown or of another shape, or a
+            value is not finite.
+    """
+    wanted, head = model.state_dict(), head_name(model)
+    ours = {name: value for name, value in tensors.items() if not name.startswith(_AUXILIARY)}
+    head_names = {name for name in wanted if name.startswith(f"{head}.")}
+    body = {name: value for name, value in wanted.items() if name not in head_names}
+    problems = [
+        *_named("missing", [name for name in body if not _optional(name) and name not in ours]),
+        *_named("unknown", [name for name in ours if name not in wanted]),
+        *_named(
+            "of another shape",
+            [
+                f"{name} {_shape(ours[name])} instead of {_shape(value)}"
+                for name, value in body.items()
+                if name in ours and ours[name].shape != value.shape
+            ],
+        ),
+    ]
+    if problems:
+        raise WeightsError(
+            f"{source} is not of model {architecture!r}: {'; '.join(problems)}. Name the model "
+            "that the weights were trained with, or give other weights"
+        )
+    _finite(ours, source)
+    found = {name for name in head_names if name in ours}
+    fits = found == head_names and all(ours[n].shape == wanted[n].shape for n in found)
+    notes = [] if fits else [_head_note(head, found, ours, wanted)]
+    if len(ours) < len(tensors):
+        notes.append("auxiliary classifiers are left out")
+    kept = {n: v for n, v in ours.items() if fits or n not in head_names}
+    return Fit(tensors=kept, head=fits, notes=tuple(notes))
+
+
+def _optional(name: str) -> bool:
+    """Whether PyTorch itself does without: weights saved before 0.4.1 have no such counter."""
+    return name.endswith("num_batches_tracked")
+
+
+def _named(what: str, names: list[str]) -> list[str]:
+    if not names:
+        return []
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return [f"{len(names)} tensors are {what}: {', '.join(names[:_SHOWN])}{more}"]
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"
+
+
+def _finite(tensors: Mapping[str, Tensor], source: str) -> None:
+    bad = [n for n, v in tensors.items() if v.is_floating_point() and not v.isfinite().all()]
+    if bad:
+        raise WeightsError(f"{source} has values that are not finite: {', '.join(bad[:_SHOWN])}")
+
+
+def _head_note(
+    head: str, found: set[str], ours: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+) -> str:
+    if not found:
+        return f"no head ({head}) in the weights: it starts fresh"
+    shown = ", ".join(
+        f"{name} {_shape(ours[name])} for {_shape(wanted[name])}" for name in sorted(found)
+    )
+    return f"the head of the weights does not fit ({shown}): it starts fresh"
+
+
+def load_fit(model: nn.Module, fit: Fit) -> None:
+    """Copy the tensors that fit into ``model``."""
+    with torch.no_grad():
+        model.load_state_dict(dict(fit.tensors), strict=False)
