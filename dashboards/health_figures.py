@@ -1,0 +1,155 @@
+"""Figures of a training job's tensors: did gradients vanish, did values explode, do units die?"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from dashboards.series import Floats, bucket_means, bucket_starts, downsample
+from dashboards.theme import (
+    BLUE,
+    GREY,
+    message_figure,
+    name_axis,
+    new_figure,
+    plain,
+)
+
+NO_REDUCTIONS = "The job recorded no reductions of this kind."
+MAX_COLUMNS = 300
+
+
+class LayersInfo(NamedTuple):
+    """One statistic of every tensor of a collection (rows) over recorded steps (columns)."""
+
+    title: str
+    names: list[str]
+    steps: list[int]
+    values: Floats
+    logarithmic: bool
+    message: str | None = None
+
+
+class LossInfo(NamedTuple):
+    """Training loss of every step and its running median."""
+
+    steps: list[float]
+    losses: list[float]
+    smooth_steps: list[float]
+    smooth: list[float]
+    message: str | None = None
+
+
+def get_layers_info(
+    reductions: pd.DataFrame, collection: str, column: str, *, logarithmic: bool = True
+) -> LayersInfo:
+    """Return ``column`` of ``collection``'s tensors in TRAIN steps, in the model's order.
+
+    Over 300 recorded steps are averaged in buckets. With ``logarithmic`` the values are log10;
+    zero, which has none, is NaN (a gap).
+    """
+    title = f"{collection} {column}".replace("_", " ")
+    rows = reductions[(reductions["collection"] == collection) & (reductions["mode"] != "EVAL")]
+    rows = rows[rows[column].notna()]
+    if rows.empty:
+        return LayersInfo(title, [], [], np.empty((0, 0)), logarithmic, NO_REDUCTIONS)
+    table = rows.pivot_table(index="step", columns="name", values=column, sort=False).sort_index()
+    values = table.to_numpy(dtype="float64")
+    steps = table.index.to_numpy()[bucket_starts(len(values), MAX_COLUMNS)]
+    values = bucket_means(values, MAX_COLUMNS)
+    if logarithmic:
+        values = np.log10(np.where(values > 0, values, np.nan))
+    names = [str(name) for name in table.columns]
+    return LayersInfo(title, names, steps.astype("int64").tolist(), values.T, logarithmic)
+
+
+def layers_figure(info: LayersInfo) -> go.Figure:
+    """Return a heat map, the first layer on top: a fading row is a vanishing tensor."""
+    if info.message:
+        return message_figure(info.message)
+    size = len(info.names)
+    height = 120 + min(16 * size, 520)
+    figure = new_figure(height=height)
+    shown = np.round(10**info.values, 12) if info.logarithmic else info.values
+    figure.add_heatmap(
+        x=[str(step) for step in info.steps],
+        y=list(range(size)),
+        z=np.round(info.values, 3),
+        customdata=[
+            [[plain(name), f"{value:.3g}"] for value in row]
+            for name, row in zip(info.names, shown, strict=True)
+        ],
+        colorbar={
+            "title": {"text": "log10" if info.logarithmic else "", "side": "right"},
+            "thickness": 10,
+            "outlinewidth": 0,
+        },
+        hovertemplate="%{customdata[0]}<br>step %{x}: %{customdata[1]}<extra></extra>",
+    )
+    figure.update_xaxes(title_text="step", type="category", nticks=10, showgrid=False)
+    figure.update_yaxes(**name_axis(info.names, pixels=height - 100), showgrid=False)
+    figure.update_yaxes(range=[size - 0.5, -0.5], zeroline=False)
+    return figure
+
+
+def get_loss_info(reductions: pd.DataFrame) -> LossInfo:
+    """Return the loss of every TRAIN step (at most 2,000 points) and its smoothed course."""
+    rows = reductions[(reductions["collection"] == "losses") & (reductions["mode"] != "EVAL")]
+    rows = rows[rows["mean"].notna()].drop_duplicates("step", keep="last").sort_values("step")
+    if rows.empty:
+        return LossInfo([], [], [], [], NO_REDUCTIONS)
+    steps, losses = rows["step"].to_numpy(), rows["mean"].to_numpy()
+    window = max(5, len(rows) // 40)
+    smooth = rows["mean"].rolling(window, center=True, min_periods=1).median().to_numpy()
+    x, y = downsample(steps, losses)
+    smooth_x, smooth_y = downsample(steps, smooth, max_points=400)
+    return LossInfo(x.tolist(), y.tolist(), smooth_x.tolist(), smooth_y.tolist())
+
+
+def loss_figure(info: LossInfo) -> go.Figure:
+    """Return the loss of every step, thin, with its running median, thick."""
+    if info.message:
+        return message_figure(info.message)
+    figure = new_figure()
+    figure.add_scatter(
+        x=info.steps,
+        y=np.round(info.losses, 5),
+        mode="lines",
+        name="each step",
+        line={"color": GREY, "width": 0.8},
+        opacity=0.7,
+        hovertemplate="step %{x}: %{y:.4f}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=info.smooth_steps,
+        y=np.round(info.smooth, 5),
+        mode="lines",
+        name="running median",
+        line={"color": BLUE, "width": 2.5},
+        hoverinfo="skip",
+    )
+    figure.update_xaxes(title_text="TRAIN step")
+    figure.update_yaxes(title_text="loss")
+    return figure
+
+
+def broken_tensors(reductions: pd.DataFrame) -> list[tuple[str, str, int, int, int]]:
+    """Return (collection, name, first step, NaN values, infinite values) of broken tensors.
+
+    A tensor is broken when one of its values was NaN or infinite; the earliest comes first.
+    """
+    rows = reductions[(reductions["nan"].fillna(0) > 0) | (reductions["inf"].fillna(0) > 0)]
+    broken = [
+        (
+            str(group["collection"].iloc[0]),
+            str(group["name"].iloc[0]),
+            int(group["step"].min()),
+            int(group["nan"].sum()),
+            int(group["inf"].sum()),
+        )
+        for _, group in rows.groupby(["collection", "name"], sort=False)
+    ]
+    return sorted(broken, key=lambda row: (row[2], row[0], row[1]))

@@ -1,0 +1,161 @@
+"""Pieces of HTML: every text that comes from outside goes through :func:`text`.
+
+Class names, file names and log lines are not ours: a folder may be called ``<script>``.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import plotly.graph_objects as go
+
+from dashboards.mistakes import Mistake
+from dashboards.theme import message_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Block:
+    """A piece of a section: its HTML and the figures that its slots show, by their ids."""
+
+    markup: str
+    figures: Mapping[str, go.Figure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Section:
+    """A titled part of the page that the navigation names."""
+
+    anchor: str
+    title: str
+    blocks: Sequence[Block]
+
+
+def text(value: object) -> str:
+    """Return ``value`` as text for HTML content and for quoted attributes."""
+    return html.escape(str(value), quote=True)
+
+
+def shown(value: object) -> str:
+    """Return a value as a reader wants it: numbers short, nothing as a dash, the rest as JSON."""
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        return "—"
+    if isinstance(value, bool | str):
+        return str(value).lower() if isinstance(value, bool) else value
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value.is_integer() and abs(value) < 1e12 else f"{value:.4g}"
+    return json.dumps(value, default=str, ensure_ascii=False)
+
+
+def paragraph(sentence: str, kind: str = "lead") -> Block:
+    """Return one paragraph; ``kind`` is a class of the style sheet (lead, note, empty)."""
+    return Block(markup=f'<p class="{text(kind)}">{text(sentence)}</p>')
+
+
+def heading(title: str) -> Block:
+    """Return a heading inside a section."""
+    return Block(markup=f"<h3>{text(title)}</h3>")
+
+
+def facts(pairs: Iterable[tuple[str, object]], kind: str = "facts") -> Block:
+    """Return labelled values; ``kind`` is ``facts`` (cards) or ``list`` (two columns)."""
+    rows = "".join(
+        f"<div><dt>{text(label)}</dt><dd>{text(shown(value))}</dd></div>" for label, value in pairs
+    )
+    return Block(markup=f'<dl class="{text(kind)}">{rows}</dl>' if rows else "")
+
+
+def table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    marked: int | None = None,
+) -> Block:
+    """Return a table that scrolls inside its own box; numbers align right, a row may be marked."""
+    head = "".join(f"<th>{text(column)}</th>" for column in columns)
+    body = "".join(
+        f"{_row_tag(index == marked)}{''.join(map(_cell, row))}</tr>"
+        for index, row in enumerate(rows)
+    )
+    return Block(
+        markup=f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def callout(title: str, items: Sequence[tuple[str, str]]) -> Block:
+    """Return warnings as a list; each item is its message and, in small, its detail."""
+    rows = "".join(
+        f"<li>{text(message)}{f'<small>{text(detail)}</small>' if detail else ''}</li>"
+        for message, detail in items
+    )
+    if not rows:
+        return Block(markup="")
+    return Block(
+        markup=f'<aside class="callout"><strong>{text(title)}</strong><ul>{rows}</ul></aside>'
+    )
+
+
+def folded(title: str, block: Block) -> Block:
+    """Return ``block`` (no figures: a hidden figure has no width) behind a title that opens it."""
+    return Block(markup=f"<details><summary>{text(title)}</summary>{block.markup}</details>")
+
+
+def plot(identifier: str, title: str, figure: go.Figure, note: str = "") -> Block:
+    """Return a slot for ``figure`` with its title; a figure with nothing to show is a sentence."""
+    caption = f"<figcaption>{text(title)}{f'<small>{text(note)}</small>' if note else ''}"
+    sentence = message_of(figure)
+    if sentence is not None:
+        empty = f'<p class="empty">{text(sentence)}</p>'
+        return Block(markup=f"<figure>{caption}</figcaption>{empty}</figure>")
+    height = int(figure.layout.height)
+    slot = (
+        f'<div class="plot" id="{text(identifier)}" style="height:{height}px" role="img" '
+        f'aria-label="{text(title)}"></div>'
+    )
+    return Block(
+        markup=f"<figure>{caption}</figcaption>{slot}</figure>", figures={identifier: figure}
+    )
+
+
+def grid(*blocks: Block) -> Block:
+    """Return blocks side by side where there is room for them."""
+    figures = {name: figure for block in blocks for name, figure in block.figures.items()}
+    return Block(
+        markup=f'<div class="grid">{"".join(block.markup for block in blocks)}</div>',
+        figures=figures,
+    )
+
+
+def pictures(mistakes: Sequence[Mistake]) -> Block:
+    """Return the mistakes as cards: picture, true class, predicted class and its probability."""
+    return Block(markup=f'<ul class="pictures">{"".join(map(_card, mistakes))}</ul>')
+
+
+def _card(mistake: Mistake) -> str:
+    image = '<span class="missing">no picture</span>'
+    if mistake.picture:
+        code = base64.b64encode(mistake.picture).decode("ascii")
+        image = f'<img alt="{text(mistake.path)}" src="data:{mistake.media_type};base64,{code}">'
+    return (
+        f'<li title="{text(mistake.path)}">{image}'
+        f'<span class="true">{text(mistake.label)}</span>'
+        f'<span class="wrong">{text(mistake.predicted)} '
+        f"<b>{mistake.probability:.0%}</b></span></li>"
+    )
+
+
+def _row_tag(marked: bool) -> str:
+    return '<tr class="marked">' if marked else "<tr>"
+
+
+def _cell(value: object) -> str:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    opening = '<td class="number">' if number else "<td>"
+    return f"{opening}{text(shown(value))}</td>"

@@ -1,0 +1,145 @@
+"""The sections of a run's report on how good the model is: curves, confusion, mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dashboards.frames import TrainingOutput
+from dashboards.markup import (
+    Block,
+    Section,
+    folded,
+    grid,
+    heading,
+    paragraph,
+    pictures,
+    plot,
+    table,
+)
+from dashboards.training_figures import (
+    class_scores_figure,
+    confidence_figure,
+    confusion_figure,
+    curve_figure,
+    get_class_scores_info,
+    get_confidence_info,
+    get_confusion_info,
+    get_curve_info,
+    most_confused,
+)
+
+
+def curves_section(output: TrainingOutput) -> Section:
+    """Return loss and accuracy over epochs."""
+    best = output.training.get("best_epoch")
+    best = best if isinstance(best, int) else None
+    return Section(
+        anchor="curves",
+        title="Training curves",
+        blocks=[
+            paragraph(_curves_sentence(output)),
+            grid(
+                *(
+                    plot(
+                        f"curve-{column}",
+                        column.capitalize(),
+                        curve_figure(get_curve_info(output.metrics, column, best)),
+                    )
+                    for column in ("loss", "accuracy")
+                )
+            ),
+        ],
+    )
+
+
+def confusion_section(output: TrainingOutput) -> Section:
+    """Return the confusion matrix, the most confused pairs and the scores of each class."""
+    info = get_confusion_info(output.evaluation)
+    scores = get_class_scores_info(output.evaluation)
+    hidden = f"The {scores.hidden} best classes are left out." if scores.hidden else ""
+    pairs = most_confused(info)
+    confused = table(
+        ("true", "predicted", "images", "share of the class"),
+        [(true, predicted, count, f"{share:.0%}") for true, predicted, count, share in pairs],
+    )
+    every = folded("Scores of every class", _class_table(output.evaluation))
+    return Section(
+        anchor="confusion",
+        title="Confusion matrix",
+        blocks=[
+            paragraph(_evaluation_sentence(output.evaluation)),
+            plot(
+                "confusion",
+                "True class against predicted class",
+                confusion_figure(info),
+                "Colour: share of the true class.",
+            ),
+            *([heading("Most confused"), confused] if pairs else []),
+            grid(
+                plot(
+                    "class-scores",
+                    "Precision and recall, weakest classes first",
+                    class_scores_figure(scores),
+                    hidden,
+                ),
+                plot(
+                    "confidence",
+                    "Is the model as right as it is sure?",
+                    confidence_figure(get_confidence_info(output.predictions)),
+                ),
+            ),
+            *([every] if output.evaluation else []),
+        ],
+    )
+
+
+def mistakes_section(output: TrainingOutput) -> Section:
+    """Return the worst mistakes with their pictures: true class, then what the model said."""
+    if not output.mistakes:
+        nothing = paragraph("No mistakes were recorded.", "empty")
+        return Section(anchor="mistakes", title="Worst mistakes", blocks=[nothing])
+    lead = paragraph(
+        "Test images with the highest loss: the true class in green, the model's answer and how "
+        "sure it was in red. Many of them are worth a second look at their label."
+    )
+    return Section(
+        anchor="mistakes", title="Worst mistakes", blocks=[lead, pictures(output.mistakes)]
+    )
+
+
+def _curves_sentence(output: TrainingOutput) -> str:
+    training = output.training
+    epochs = training.get("epochs_run")
+    if not epochs:
+        return "The job left no summary of its training."
+    stopped = {"early_stopping": ", stopped early", "sigterm": ", stopped from outside"}
+    best = training.get("best_epoch")
+    metrics = output.metrics
+    losses = metrics["loss"][(metrics["split"] == "valid") & (metrics["epoch"] == best)]
+    reached = f" with a validation loss of {losses.iloc[-1]:.4f}" if len(losses) else ""
+    return (
+        f"{epochs} epochs{stopped.get(str(training.get('stopped')), '')}; "
+        f"delivered is epoch {best}{reached}."
+    )
+
+
+def _evaluation_sentence(evaluation: Mapping[str, Any] | None) -> str:
+    if not evaluation:
+        return "The job left no evaluation."
+    samples = int(evaluation.get("samples") or 0)
+    confusion = evaluation["confusion"]
+    right = sum(int(row[index]) for index, row in enumerate(confusion))
+    share = f" ({right / samples:.1%})" if samples else ""
+    top5 = evaluation.get("top5_accuracy")
+    extra = f"; the true class is among the top five for {top5:.1%}" if top5 is not None else ""
+    split = evaluation.get("split", "test")
+    return f"{right:,} of {samples:,} {split} images are right{share}{extra}."
+
+
+def _class_table(evaluation: Mapping[str, Any] | None) -> Block:
+    columns = ("label", "precision", "recall", "f1", "support")
+    rows = (evaluation or {}).get("per_class") or []
+    return table(
+        ("class", *columns[1:]), [tuple(row.get(column) for column in columns) for row in rows]
+    )

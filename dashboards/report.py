@@ -1,0 +1,100 @@
+"""The report of one run: everything known about it, as one self-contained HTML page."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dashboards.frames import TrainingOutput
+from dashboards.page import render_page
+from dashboards.performance_sections import health_section, time_section
+from dashboards.quality_sections import confusion_section, curves_section, mistakes_section
+from dashboards.sections import (
+    configuration_section,
+    data_section,
+    overview_section,
+    tuning_section,
+)
+from dashboards.trials import Trials
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Report:
+    """What a report shows; every part may be missing and is then said to be.
+
+    ``overview`` are the key facts, most important first. ``data`` is the dict of the data check.
+    ``endpoint`` and ``best_hyperparameters`` are shown as names and values. ``configuration`` adds
+    titled groups (such as the flow's parameters) to what the job recorded about itself.
+    ``generated_at`` must know its time zone; UTC is shown.
+    """
+
+    title: str
+    run_name: str
+    generated_at: datetime
+    overview: Sequence[tuple[str, object]] = ()
+    warnings: Sequence[str] = ()
+    data: Mapping[str, Any] | None = None
+    trials: Trials | None = None
+    best_hyperparameters: Mapping[str, Any] | None = None
+    training: TrainingOutput
+    endpoint: Mapping[str, Any] | None = None
+    configuration: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def render_report(report: Report) -> str:
+    """Return the report as one HTML page that needs no network and no other file.
+
+    Raises:
+        ValueError: ``generated_at`` has no time zone.
+    """
+    if report.generated_at.tzinfo is None:
+        raise ValueError(f"generated_at needs a time zone, but got {report.generated_at!r}")
+    moment = report.generated_at.astimezone(UTC)
+    output = report.training
+    sections = [
+        overview_section(report.overview, report.warnings, report.endpoint),
+        data_section(report.data),
+        tuning_section(report.trials, report.best_hyperparameters),
+        curves_section(output),
+        confusion_section(output),
+        mistakes_section(output),
+        time_section(output),
+        health_section(output),
+        configuration_section(output, report.configuration),
+    ]
+    return render_page(
+        title=report.title,
+        subtitle=f"{report.run_name} · {moment:%Y-%m-%d %H:%M} UTC",
+        footer="Written by Whippet. Times are UTC. This page holds everything it shows.",
+        sections=sections,
+    )
+
+
+def write_report(path: Path, report: Report) -> int:
+    """Write the page to ``path``, atomically, and return its size in bytes.
+
+    The folder is made if it is missing. A reader sees the old page or the new one, never a part.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    page = render_report(report).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:60]}-", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(page)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files that only their owner reads; a report is made to be shared.
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return len(page)

@@ -1,0 +1,63 @@
+"""Long series made short enough to draw, without losing their extremes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+MAX_POINTS = 2_000
+
+Floats = npt.NDArray[np.float64]
+
+
+def downsample(x: Floats, y: Floats, max_points: int = MAX_POINTS) -> tuple[Floats, Floats]:
+    """Return at most ``max_points`` of the points (x, y): min and max of each bucket, in order.
+
+    A bucket is a run of neighbouring points, so a single outlier always stays visible. Points
+    whose y is NaN lose against any number; a bucket of NaN alone keeps two of them (a gap).
+
+    Raises:
+        ValueError: the arrays differ in length, or ``max_points`` is below 2.
+    """
+    if len(x) != len(y):
+        raise ValueError(f"x and y must have one length, but got {len(x)=} and {len(y)=}")
+    if max_points < 2:
+        raise ValueError(f"at least 2 points are needed, but got {max_points=}")
+    if len(x) <= max_points:
+        return x, y
+    edges = np.linspace(0, len(x), max_points // 2 + 1).astype(np.int64)
+    picked: list[int] = []
+    low, high = np.where(np.isnan(y), np.inf, y), np.where(np.isnan(y), -np.inf, y)
+    for start, stop in pairwise(edges.tolist()):
+        ends = {start + int(low[start:stop].argmin()), start + int(high[start:stop].argmax())}
+        picked.extend(sorted(ends))
+    return x[picked], y[picked]
+
+
+def bucket_means(values: Floats, buckets: int) -> Floats:
+    """Return means of ``buckets`` runs of rows of ``values`` (rows, columns), fewer if short.
+
+    NaN cells are ignored; a bucket of NaN alone is NaN. Sums over columns survive: stacked
+    areas of the means add up to the mean of the sum.
+    """
+    if len(values) <= buckets:
+        return values
+    starts = bucket_starts(len(values), buckets)
+    present = ~np.isnan(values)
+    totals = np.add.reduceat(np.where(present, values, 0.0), starts, axis=0)
+    counts = np.add.reduceat(present.astype(np.float64), starts, axis=0)
+    return np.divide(totals, counts, out=np.full_like(totals, np.nan), where=counts > 0)
+
+
+def bucket_starts(rows: int, buckets: int) -> npt.NDArray[np.int64]:
+    """Return the first row of each of ``buckets`` runs of near equal length (fewer if short)."""
+    count = min(rows, buckets)
+    return np.linspace(0, rows, count + 1).astype(np.int64)[:-1]
+
+
+def is_logarithmic(values: Floats) -> bool:
+    """Tell whether values span so much that only their logarithm shows them (a factor of 50)."""
+    present = values[~np.isnan(values)]
+    return bool(len(present) and present.min() > 0 and present.max() / present.min() >= 50)
