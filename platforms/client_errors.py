@@ -17,6 +17,9 @@ Code = Literal[
     "ResourceNotFound",
     "ResourceLimitExceeded",
     "ValidationException",
+    # CloudWatch Logs has names of its own.
+    "ResourceNotFoundException",
+    "InvalidParameterException",
 ]
 
 

@@ -93,12 +93,12 @@ def alive(process_id: ProcessId) -> bool:
     """Tell whether this very process runs; a zombie and a recycled pid do not count."""
     try:
         process = psutil.Process(process_id.pid)
-        if abs(process.create_time() - process_id.started) > _CLOCK_SECONDS:
-            return False
+        created: float = process.create_time()
         status: str = process.status()
     except psutil.NoSuchProcess:
         return False
-    return status != psutil.STATUS_ZOMBIE
+    same = abs(created - process_id.started) <= _CLOCK_SECONDS
+    return same and status != psutil.STATUS_ZOMBIE
 
 
 def terminate_group(process_id: ProcessId, grace_seconds: float) -> None:
@@ -117,6 +117,27 @@ def terminate_group(process_id: ProcessId, grace_seconds: float) -> None:
     _signal_group(process_id.pid, signal.SIGKILL)
     if not _wait_for_group(process_id.pid, _KILL_SECONDS):
         raise ProcessError(f"process group {process_id.pid} survives SIGKILL; end it by hand")
+
+
+def end_group(group: int) -> None:
+    """Kill all members of a process group of ours at once; those that are gone do not matter."""
+    _signal_group(group, signal.SIGKILL)
+
+
+def terminate_session(leader: ProcessId) -> None:
+    """Kill every process of a dead leader's session, whatever its group.
+
+    The kernel gives a session's id to no other process while it has members. Does nothing when
+    the leader's pid belongs to another process by now.
+    """
+    if _recycled(leader):
+        return
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == leader.pid:
+                os.kill(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
 
 
 def _recycled(process_id: ProcessId) -> bool:

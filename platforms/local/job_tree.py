@@ -1,0 +1,212 @@
+"""The ``/opt/ml`` tree of one training job, moved into the job's folder, and its config files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from platforms.errors import WhippetError
+from platforms.local.buckets import Buckets
+from platforms.local.records import write_json
+
+HOST = "algo-1"
+_CONTAINER_ROOT = PurePosixPath("/opt/ml")
+
+
+class JobTreeError(WhippetError):
+    """Raised when a request names a path or data that a job's tree cannot have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobTree:
+    """Paths of one training job. ``folder`` is that of its record."""
+
+    folder: Path
+
+    @property
+    def root(self) -> Path:
+        """What is ``/opt/ml`` in the container."""
+        return self.folder / "opt" / "ml"
+
+    @property
+    def config(self) -> Path:
+        """Config files that SageMaker writes."""
+        return self.root / "input" / "config"
+
+    @property
+    def data(self) -> Path:
+        """Input channels."""
+        return self.root / "input" / "data"
+
+    @property
+    def code(self) -> Path:
+        """The extracted source archive; the working folder of the job."""
+        return self.root / "code"
+
+    @property
+    def model(self) -> Path:
+        """What becomes model.tar.gz."""
+        return self.root / "model"
+
+    @property
+    def output(self) -> Path:
+        """Parent of ``data``, ``failure``, ``intermediate`` and ``tensors``."""
+        return self.root / "output"
+
+    @property
+    def output_data(self) -> Path:
+        """What becomes output.tar.gz."""
+        return self.output / "data"
+
+    @property
+    def failure(self) -> Path:
+        """Where the job may say why it failed."""
+        return self.output / "failure"
+
+    @property
+    def log(self) -> Path:
+        """Stdout and stderr of the job, in order, with the platform's own lines."""
+        return self.folder / "log.txt"
+
+    @property
+    def log_times(self) -> Path:
+        """When how many bytes of the log had been written."""
+        return self.folder / "log-times.txt"
+
+    @property
+    def supervisor_log(self) -> Path:
+        """What the supervisor itself has to say: empty unless it failed."""
+        return self.folder / "supervisor.txt"
+
+    @property
+    def metrics(self) -> Path:
+        """All points of all metrics: JSON lines of ``name``, ``value``, ``timestamp`` (unix s)."""
+        return self.folder / "metrics.jsonl"
+
+    def inside(self, path: str) -> Path:
+        """Return where a container path (``/opt/ml/...``) lies in this tree.
+
+        Raises:
+            JobTreeError: it is not below ``/opt/ml``: there is no container to hold it.
+        """
+        pure = PurePosixPath(path)
+        if ".." in pure.parts or not pure.is_relative_to(_CONTAINER_ROOT):
+            raise JobTreeError(f"LocalPath {path!r} must be below /opt/ml without '..'")
+        return self.root / pure.relative_to(_CONTAINER_ROOT)
+
+    def tensors(self, request: Mapping[str, Any]) -> Path:
+        """Return where smdebug saves tensors."""
+        config = request.get("DebugHookConfig", {})
+        return self.inside(config.get("LocalPath", "/opt/ml/output/tensors"))
+
+    def checkpoints(self, request: Mapping[str, Any]) -> Path:
+        """Return the folder that is kept equal with ``CheckpointConfig.S3Uri``."""
+        config = request.get("CheckpointConfig", {})
+        return self.inside(config.get("LocalPath", "/opt/ml/checkpoints"))
+
+    def make(self, request: Mapping[str, Any], buckets: Buckets) -> None:
+        """Make the folders, the config files and the channels of a job.
+
+        Channels are links into the bucket: no copy, whatever their size.
+
+        Raises:
+            JobTreeError: a channel's data is not there (any more); in SageMaker's words.
+        """
+        for folder in (self.config, self.data, self.model, self.output_data):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.checkpoints(request).mkdir(parents=True, exist_ok=True)
+        (self.output / "intermediate").mkdir(exist_ok=True)
+        for channel in request.get("InputDataConfig", []):
+            self._link(channel, request, buckets)
+        for name, content in self._config_files(request).items():
+            write_json(self.config / name, content)
+
+    def _link(
+        self, channel: Mapping[str, Any], request: Mapping[str, Any], buckets: Buckets
+    ) -> None:
+        source = channel_source(channel, request, buckets)
+        target = self.data / channel["ChannelName"]
+        if source.is_dir():
+            target.symlink_to(source, target_is_directory=True)
+        else:
+            target.mkdir()
+            (target / source.name).symlink_to(source)
+
+    def _config_files(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        files: dict[str, Any] = {
+            "hyperparameters.json": request.get("HyperParameters", {}),
+            "inputdataconfig.json": input_data_config(request),
+            "resourceconfig.json": resource_config(request),
+        }
+        if "DebugHookConfig" in request:
+            files["debughookconfig.json"] = {
+                **request["DebugHookConfig"],
+                "LocalPath": str(self.tensors(request)),
+            }
+        if "ProfilerConfig" in request:
+            files["profilerconfig.json"] = request["ProfilerConfig"]
+        if "CheckpointConfig" in request:
+            files["checkpointconfig.json"] = {
+                **request["CheckpointConfig"],
+                "LocalPath": str(self.checkpoints(request)),
+            }
+        return files
+
+
+def channel_source(
+    channel: Mapping[str, Any], request: Mapping[str, Any], buckets: Buckets
+) -> Path:
+    """Return the file or folder of a channel's S3 prefix, which holds at least one file.
+
+    Raises:
+        JobTreeError: nothing is there; worded as CreateTrainingJob's ValidationException
+            (aws/amazon-sagemaker-examples#2267).
+    """
+    uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+    source = buckets.path(uri)
+    if source.is_file() or any(path.is_file() for path in source.rglob("*")):
+        return source
+    bucket = uri.removeprefix("s3://").split("/")[0]
+    raise JobTreeError(
+        f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that '
+        f"the bucket exists in the selected region (local: {buckets.root / bucket}), that "
+        f'objects exist under that S3 prefix, and that the role "{request["RoleArn"]}" has '
+        f'"s3:ListBucket" permissions on bucket "{bucket}".'
+    )
+
+
+def resource_config(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return resourceconfig.json: one host, whatever the request says about instances."""
+    instance_type = request["ResourceConfig"].get("InstanceType", "ml.m5.xlarge")
+    group = {
+        "instance_group_name": "homogeneousCluster",
+        "instance_type": instance_type,
+        "hosts": [HOST],
+    }
+    return {
+        "current_host": HOST,
+        "current_instance_type": instance_type,
+        "current_group_name": group["instance_group_name"],
+        "hosts": [HOST],
+        "instance_groups": [group],
+        "network_interface_name": "lo",
+    }
+
+
+def input_data_config(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return inputdataconfig.json: how each channel is delivered."""
+    return {
+        channel["ChannelName"]: {
+            "TrainingInputMode": channel.get(
+                "InputMode", request["AlgorithmSpecification"]["TrainingInputMode"]
+            ),
+            "S3DistributionType": channel["DataSource"]["S3DataSource"].get(
+                "S3DataDistributionType", "FullyReplicated"
+            ),
+            "RecordWrapperType": channel.get("RecordWrapperType", "None"),
+            **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
+        }
+        for channel in request.get("InputDataConfig", [])
+    }

@@ -1,0 +1,54 @@
+"""The local platform, wired: SageMaker's API over folders and processes of this machine."""
+
+from __future__ import annotations
+
+import mimetypes
+import shlex
+from functools import partial
+
+from platforms import Defaults, Platform
+from platforms.local.client import LocalSageMaker
+from platforms.local.context import ACCOUNT, LocalContext, local_context
+from platforms.local.endpoint import local_url
+from platforms.local.logs import LocalLogs
+from platforms.local.runtime import LocalRuntime
+from platforms.local.shutdown import shut_down
+from platforms.settings import Settings
+
+_BUCKET = "whippet-local"
+# A describe reads one small file: seeing the end of a job early is worth more.
+_POLL_SECONDS = 1.0
+_ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/whippet-local"
+# Names only: what platforms/local/image.txt describes is the job environment.
+_TRAINING_IMAGE = "whippet-local/pytorch-training:2.14-cpu"
+_INFERENCE_IMAGE = "whippet-local/pytorch-inference:2.14-cpu"
+
+
+def connect_local(settings: Settings) -> Platform:
+    """Return the local platform; cheap, writes nothing, starts nothing."""
+    context = local_context(settings)
+    sagemaker = LocalSageMaker(context)
+    return Platform(
+        settings=settings,
+        sagemaker=sagemaker,
+        runtime=LocalRuntime(context),
+        logs=LocalLogs(context=context),
+        store=context.buckets,
+        defaults=Defaults(
+            bucket=settings.bucket or _BUCKET,
+            role_arn=settings.role_arn or _ROLE_ARN,
+            training_image=settings.training_image or _TRAINING_IMAGE,
+            inference_image=settings.inference_image or _INFERENCE_IMAGE,
+            poll_seconds=_POLL_SECONDS,
+        ),
+        invoke_command=partial(_curl, context),
+        shut_down=partial(shut_down, sagemaker),
+    )
+
+
+def _curl(context: LocalContext, endpoint: str, image: str) -> str:
+    """Return the command that sends an image file to an endpoint; quoted for a shell."""
+    kind = mimetypes.guess_type(image)[0] or "application/octet-stream"
+    url = local_url(context, endpoint)
+    file = shlex.quote(f"@{image}")
+    return f"curl -sS -X POST -H 'Content-Type: {kind}' --data-binary {file} {url}"

@@ -1,0 +1,61 @@
+"""Compare ``requirements.txt`` of a source archive with the job environment.
+
+SageMaker installs that file into every container. The local job environment is made once, so
+nothing is installed here: what it lacks is named in the job's log.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+_PROBE = (
+    "import json, importlib.metadata as m; "
+    "print(json.dumps({d.metadata['Name']: d.version for d in m.distributions()}))"
+)
+_PROBE_SECONDS = 60.0
+
+
+def unsatisfied(code: Path, job_python: str) -> list[str]:
+    """Return each requirement that the job environment does not meet, with what it has."""
+    file = code / "requirements.txt"
+    if not file.is_file():
+        return []
+    lines = [line.split("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    wanted = [line for line in lines if line and not line.startswith("-")]
+    if not wanted:
+        return []
+    installed = _installed(job_python)
+    return [problem for line in wanted if (problem := _problem(line, installed))]
+
+
+def _problem(line: str, installed: dict[str, str]) -> str | None:
+    try:
+        requirement = Requirement(line)
+    except InvalidRequirement:
+        return f"{line!r} (which is no requirement)"
+    if requirement.marker is not None and not requirement.marker.evaluate():
+        return None
+    version = installed.get(canonicalize_name(requirement.name))
+    if version is None:
+        return f"{line} (not installed)"
+    if not requirement.specifier.contains(version, prereleases=True):
+        return f"{line} (it has {version})"
+    return None
+
+
+def _installed(job_python: str) -> dict[str, str]:
+    """Return the distributions of the job environment: canonical name → version."""
+    answer = subprocess.run(
+        [job_python, "-I", "-c", _PROBE],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+        timeout=_PROBE_SECONDS,
+    )
+    versions = json.loads(answer.stdout.splitlines()[-1])
+    return {canonicalize_name(name): version for name, version in versions.items() if name}

@@ -1,0 +1,58 @@
+"""Stop everything that the local platform runs: what ``make down`` asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from platforms.local.client import LocalSageMaker
+
+_PAGE = 100
+
+
+def shut_down(sagemaker: LocalSageMaker) -> list[str]:
+    """Stop all running jobs and delete all endpoints; return their names.
+
+    Tuning jobs go first, so that none starts another training job. Jobs get their two minutes
+    to save what they have; this does not wait for them.
+    """
+    stopped = []
+    for name in _running(sagemaker.list_hyper_parameter_tuning_jobs, "HyperParameterTuningJob"):
+        if _done(sagemaker.stop_hyper_parameter_tuning_job, HyperParameterTuningJobName=name):
+            stopped.append(name)
+    for name in _running(sagemaker.list_training_jobs, "TrainingJob"):
+        if _done(sagemaker.stop_training_job, TrainingJobName=name):
+            stopped.append(name)
+    for summary in _all(sagemaker.list_endpoints, "Endpoints"):
+        if _done(sagemaker.delete_endpoint, EndpointName=summary["EndpointName"]):
+            stopped.append(summary["EndpointName"])
+    return stopped
+
+
+def _running(operation: Callable[..., dict[str, Any]], noun: str) -> Iterator[str]:
+    for summary in _all(operation, f"{noun}Summaries", StatusEquals="InProgress"):
+        yield summary[f"{noun}Name"]
+
+
+def _all(
+    operation: Callable[..., dict[str, Any]], member: str, **request: Any
+) -> list[dict[str, Any]]:
+    """Return the items of all pages, read before any of them is changed."""
+    items: list[dict[str, Any]] = []
+    page = operation(MaxResults=_PAGE, **request)
+    items += page[member]
+    while "NextToken" in page:
+        page = operation(MaxResults=_PAGE, NextToken=page["NextToken"], **request)
+        items += page[member]
+    return items
+
+
+def _done(operation: Callable[..., dict[str, Any]], **request: Any) -> bool:
+    """Do it; False when the resource ended or went away by itself a moment ago."""
+    try:
+        operation(**request)
+    except ClientError:
+        return False
+    return True

@@ -1,0 +1,152 @@
+"""The process that runs one training job: ``python -m platforms.local.supervisor HOME NAME``.
+
+Started detached by :mod:`platforms.local.training`; leads the session that the job runs in, so
+that whoever finds it dead can end everything that it started. Whatever happens, it leaves a
+final status, unless it is killed: then the next describe does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from platforms.errors import WhippetError
+from platforms.local.archives import extract_archive
+from platforms.local.buckets import Buckets
+from platforms.local.environment import program, submit_directory
+from platforms.local.job_process import JobProcess
+from platforms.local.job_tree import JobTree
+from platforms.local.metrics import LogFollower
+from platforms.local.process import identify
+from platforms.local.records import Record, Records, now
+from platforms.local.requirements import unsatisfied
+from platforms.local.training_status import KIND, end, fail, move, with_supervisor
+from platforms.local.uploads import Uploads
+
+_POLL_SECONDS = 0.2
+_CHECKPOINT_SECONDS = 5.0
+
+
+class Supervisor:
+    """One training job from its record to its final status."""
+
+    def __init__(self, home: Path, name: str) -> None:
+        self.name = name
+        self._records = Records(home)
+        self._buckets = Buckets(root=home / "s3")
+        self._tree = JobTree(folder=self._records.folder(KIND, name))
+        self._stop: str | None = None
+
+    def run(self) -> None:
+        """Run the job; return when its status is final.
+
+        Raises:
+            WhippetError, OSError: the job cannot be run; its status is not final yet.
+        """
+        record = self._update(lambda each: with_supervisor(each, identify(os.getpid())))
+        uploads = Uploads(tree=self._tree, record=record, buckets=self._buckets)
+        self._move("Downloading")
+        self._prepare(record, uploads)
+        if self._stop_requested():
+            self._update(lambda each: end(each, "Stopped"))
+            return
+        self._update(lambda each: {**move(each, "Training"), "TrainingStartTime": now()})
+        job = JobProcess.start(self._tree, record)
+        try:
+            self._watch(job, record, uploads)
+        finally:
+            job.end_group()
+        self._move("Uploading")
+        uploads.collect()
+        self._finish(job, uploads)
+
+    def fail(self, reason: str) -> None:
+        """Give the job its final status ``Failed``."""
+        self._update(lambda record: fail(record, reason))
+
+    def _prepare(self, record: Record, uploads: Uploads) -> None:
+        """Put code, channels, config files and checkpoints where the job expects them."""
+        ignored = ", ".join(record["Local"]["Ignored"])
+        if ignored:
+            self._say(f"warning: this platform does not honour {ignored}")
+        self._tree.make(record, self._buckets)
+        extract_archive(self._buckets.path(submit_directory(record)), self._tree.code)
+        if not (self._tree.code / program(record)).is_file():
+            raise WhippetError(f"{program(record)} is not in {submit_directory(record)}")
+        uploads.restore_checkpoints()
+        for problem in unsatisfied(self._tree.code, record["Local"]["JobPython"]):
+            self._say(f"warning: the job environment lacks {problem}; run `make job-env`")
+
+    def _watch(self, job: JobProcess, record: Record, uploads: Uploads) -> None:
+        """Follow the job to its end: metrics, checkpoints, stop requests, the time limit."""
+        definitions = record["AlgorithmSpecification"].get("MetricDefinitions", [])
+        follower = LogFollower(self._tree, definitions)
+        limit = record["StoppingCondition"].get("MaxRuntimeInSeconds", 86_400)
+        started = synced = time.monotonic()
+        while not job.wait(_POLL_SECONDS):
+            self._follow(follower)
+            elapsed = time.monotonic() - started
+            self._stop_if_due(job, record["Local"]["StopGraceSeconds"], elapsed > limit)
+            if time.monotonic() - synced > _CHECKPOINT_SECONDS:
+                uploads.sync_checkpoints()
+                synced = time.monotonic()
+        job.end_group()
+        self._follow(follower, ended=True)
+
+    def _follow(self, follower: LogFollower, *, ended: bool = False) -> None:
+        if follower.follow(ended=ended):
+            metrics = follower.final_metrics()
+            self._update(lambda record: {**record, "FinalMetricDataList": metrics})
+
+    def _stop_if_due(self, job: JobProcess, grace_seconds: float, over_time: bool) -> None:
+        if self._stop is None and self._stop_requested():
+            self._stop = "Stopped"
+            job.stop(grace_seconds)
+        elif self._stop is None and over_time:
+            self._stop = "MaxRuntimeExceeded"
+            self._update(lambda each: move(each, "MaxRuntimeExceeded", status="Stopping"))
+            job.stop(grace_seconds)
+
+    def _finish(self, job: JobProcess, uploads: Uploads) -> None:
+        artifacts = {"ModelArtifacts": {"S3ModelArtifacts": uploads.model_uri}}
+        if self._stop is not None:
+            secondary = self._stop
+            self._update(lambda each: end(each, "Stopped", SecondaryStatus=secondary, **artifacts))
+        elif job.exit_code == 0:
+            self._update(lambda each: end(each, "Completed", **artifacts))
+        else:
+            self.fail(job.failure_reason())
+
+    def _stop_requested(self) -> bool:
+        status: str = self._records.read(KIND, self.name)["TrainingJobStatus"]
+        return status == "Stopping"
+
+    def _move(self, secondary: str) -> None:
+        self._update(lambda record: move(record, secondary))
+
+    def _update(self, change: Callable[[Record], Record]) -> Record:
+        return self._records.update(KIND, self.name, change)
+
+    def _say(self, line: str) -> None:
+        with self._tree.log.open("a", encoding="utf-8") as log:
+            log.write(f"[whippet] {line}\n")
+
+
+def main(home: str, name: str) -> None:
+    """Run the job ``name`` of ``home``; its outcome is in its record."""
+    supervisor = Supervisor(Path(home), name)
+    try:
+        supervisor.run()
+    except (WhippetError, OSError) as error:
+        # What went wrong around the job: a damaged archive, a full disk, no permission.
+        supervisor.fail(f"ClientError: {error}")
+    except Exception as error:  # The outermost edge: a status must not be lost.
+        supervisor.fail(f"InternalServerError: {type(error).__name__}: {error}")
+        raise
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

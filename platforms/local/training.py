@@ -1,0 +1,225 @@
+"""Training jobs of the local platform: create, describe, list, stop.
+
+Each runs under a detached supervisor (:mod:`platforms.local.supervisor`), so any process can
+create, describe or stop any job. Faults answer as SageMaker does, which is not always as its
+documentation says: describing or stopping a job that does not exist is a ``ValidationException``
+"Requested resource not found." (aws/aws-sdk#165), and so is stopping one that has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from platforms.client_errors import client_error
+from platforms.errors import SettingsError
+from platforms.local.context import LOGGER, LocalContext, supervisor_environment
+from platforms.local.job_tree import JobTree
+from platforms.local.listing import listing
+from platforms.local.process import (
+    ProcessError,
+    ProcessId,
+    alive,
+    spawn_detached,
+    terminate_session,
+)
+from platforms.local.records import Exists, Missing, Record, now, with_times
+from platforms.local.training_request import OPERATION, check_request, ignored_fields
+from platforms.local.training_status import KIND, TERMINAL, fail, move, with_supervisor
+from platforms.settings import PROJECT_ROOT
+from platforms.validation import service_model
+
+# SageMaker waits this long between SIGTERM and SIGKILL.
+STOP_GRACE_SECONDS = 120.0
+# Between a record and the first sign of its supervisor; longer only if its starter was killed.
+_START_SECONDS = 60.0
+
+
+class TrainingJobs:
+    """``create_training_job`` and its siblings, with boto3's keyword arguments."""
+
+    def __init__(
+        self, context: LocalContext, *, stop_grace_seconds: float = STOP_GRACE_SECONDS
+    ) -> None:
+        self._context = context
+        self._stop_grace_seconds = stop_grace_seconds
+
+    def create_training_job(self, **request: Any) -> dict[str, Any]:
+        """Start a training job and return its ARN; the job outlives the caller.
+
+        Raises:
+            ClientError: ``ValidationException``, ``ResourceInUse``, ``ResourceLimitExceeded``.
+            SettingsError: there is no job environment. Nothing has been written then.
+        """
+        return {"TrainingJobArn": self.launch(request)}
+
+    def launch(self, request: dict[str, Any], *, tuning_job_arn: str | None = None) -> str:
+        """Start a training job, perhaps as the trial of a tuning job, and return its ARN.
+
+        Raises: as :meth:`create_training_job`.
+        """
+        check_request(self._context, request)
+        self._require_job_python()
+        name = request["TrainingJobName"]
+        record = self._new_record(request, tuning_job_arn)
+        try:
+            self._context.records.create(KIND, name, record)
+        except Exists as error:
+            raise client_error(
+                OPERATION,
+                "ResourceInUse",
+                "Training job names must be unique within an AWS account and region, and a "
+                f"training job with this name already exists ({record['TrainingJobArn']})",
+            ) from error
+        ignored = ", ".join(record["Local"]["Ignored"])
+        if ignored:
+            LOGGER.warning("training job %r: this platform does not honour %s", name, ignored)
+        self._start_supervisor(name)
+        arn: str = record["TrainingJobArn"]
+        return arn
+
+    def describe_training_job(self, **request: Any) -> dict[str, Any]:
+        """Return what SageMaker's DescribeTrainingJob returns.
+
+        A job whose supervisor died is ``Failed`` from now on, and what is left of it is killed.
+        """
+        record = self._current("DescribeTrainingJob", request["TrainingJobName"])
+        shape = service_model("sagemaker").operation_model("DescribeTrainingJob").output_shape
+        members = set(getattr(shape, "members", ()))
+        described: dict[str, Any] = with_times(
+            {key: value for key, value in record.items() if key in members}
+        )
+        return described
+
+    def list_training_jobs(self, **request: Any) -> dict[str, Any]:
+        """Return a page of training job summaries."""
+        fields = (
+            "TrainingJobName",
+            "TrainingJobArn",
+            "CreationTime",
+            "TrainingEndTime",
+            "LastModifiedTime",
+            "TrainingJobStatus",
+            "SecondaryStatus",
+        )
+        summaries = []
+        for record in self._context.records.list(KIND):
+            current = with_times(self._reconciled(record))
+            summaries.append({key: current[key] for key in fields if key in current})
+        return listing(
+            "TrainingJobSummaries",
+            "TrainingJobName",
+            summaries,
+            request,
+            defaults=("CreationTime", "Ascending"),
+        )
+
+    def stop_training_job(self, **request: Any) -> dict[str, Any]:
+        """Ask a job to stop: SIGTERM, 120 seconds, SIGKILL; artifacts are kept. Returns at once."""
+        operation, name = "StopTrainingJob", request["TrainingJobName"]
+        status = self._current(operation, name)["TrainingJobStatus"]
+        if status in TERMINAL:
+            raise client_error(
+                operation,
+                "ValidationException",
+                f"The request was rejected because the training job is in status {status}.",
+            )
+
+        def stop(record: Record) -> Record:
+            if record["TrainingJobStatus"] != "InProgress":
+                return record
+            return move(record, "Stopping", status="Stopping")
+
+        self._context.records.update(KIND, name, stop)
+        return {}
+
+    def _current(self, operation: str, name: str) -> Record:
+        try:
+            return self._reconciled(self._context.records.read(KIND, name))
+        except Missing as error:
+            raise client_error(
+                operation, "ValidationException", "Requested resource not found."
+            ) from error
+
+    def _reconciled(self, record: Record) -> Record:
+        """Return the record, made ``Failed`` when nobody watches over the job any more."""
+        if record["TrainingJobStatus"] in TERMINAL or not _abandoned(record):
+            return record
+        supervisor = record["Local"].get("Supervisor")
+        if supervisor is not None:
+            terminate_session(ProcessId.from_record(supervisor))
+        log = JobTree(folder=self._context.records.folder(KIND, record["TrainingJobName"]))
+        reason = (
+            "InternalServerError: the supervisor of this job ended without a final status "
+            f"(killed, or the machine restarted). Its log: {log.supervisor_log}"
+        )
+        try:
+            return self._context.records.update(
+                KIND, record["TrainingJobName"], lambda newest: _fail_abandoned(newest, reason)
+            )
+        except OSError as error:  # A full disk may be why it died: still say so.
+            return fail(record, f"{reason} This cannot be recorded: {error}")
+
+    def _require_job_python(self) -> None:
+        python = self._context.settings.job_python
+        if not os.access(python, os.X_OK) or python.is_dir():
+            raise SettingsError(
+                f"job environment missing: WHIPPET_JOB_PYTHON={str(python)!r} is not an "
+                "interpreter; run `make job-env`"
+            )
+
+    def _new_record(self, request: dict[str, Any], tuning_job_arn: str | None) -> Record:
+        moment = now()
+        record: Record = {
+            "Tags": [],
+            **request,
+            "TrainingJobArn": self._context.arn("training-job", request["TrainingJobName"]),
+            "TrainingJobStatus": "InProgress",
+            "SecondaryStatusTransitions": [],
+            "CreationTime": moment,
+            "LastModifiedTime": moment,
+            "EnableNetworkIsolation": request.get("EnableNetworkIsolation", False),
+            "EnableInterContainerTrafficEncryption": request.get(
+                "EnableInterContainerTrafficEncryption", False
+            ),
+            "EnableManagedSpotTraining": request.get("EnableManagedSpotTraining", False),
+            "Local": {
+                "JobPython": str(self._context.settings.job_python),
+                "Region": self._context.region,
+                "StopGraceSeconds": self._stop_grace_seconds,
+                "Ignored": ignored_fields(request),
+            },
+        }
+        if tuning_job_arn is not None:
+            record["TuningJobArn"] = tuning_job_arn
+        return move(record, "Starting")
+
+    def _start_supervisor(self, name: str) -> None:
+        tree = JobTree(folder=self._context.records.folder(KIND, name))
+        try:
+            process = spawn_detached(
+                [sys.executable, "-m", "platforms.local.supervisor", str(self._context.home), name],
+                env=supervisor_environment(os.environ),
+                log=tree.supervisor_log,
+                cwd=PROJECT_ROOT,
+            )
+        except ProcessError:
+            # Nothing runs and nobody has seen it: as if it had never been asked for.
+            self._context.records.delete(KIND, name)
+            raise
+        self._context.records.update(KIND, name, lambda record: with_supervisor(record, process))
+
+
+def _abandoned(record: Record) -> bool:
+    supervisor = record["Local"].get("Supervisor")
+    if supervisor is not None:
+        return not alive(ProcessId.from_record(supervisor))
+    age = datetime.now(UTC) - datetime.fromisoformat(record["CreationTime"])
+    return age.total_seconds() > _START_SECONDS
+
+
+def _fail_abandoned(newest: Record, reason: str) -> Record:
+    # Read again under the lock: the supervisor may have ended well a moment ago.
+    return fail(newest, reason) if _abandoned(newest) else newest

@@ -1,0 +1,173 @@
+"""What the local platform accepts in a CreateTrainingJob request, and what it does not honour.
+
+The request has passed SageMaker's own model already. Here is what only the service can tell
+(does the data exist?) and what has no counterpart without containers and instances.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from platforms.client_errors import client_error
+from platforms.errors import WhippetError
+from platforms.local.context import LocalContext
+from platforms.local.environment import program, submit_directory
+from platforms.local.job_tree import JobTree, channel_source
+
+OPERATION = "CreateTrainingJob"
+
+_HONOURED = frozenset(
+    {
+        "AlgorithmSpecification",
+        "CheckpointConfig",
+        "DebugHookConfig",
+        "Environment",
+        "HyperParameters",
+        "InputDataConfig",
+        "OutputDataConfig",
+        "ProfilerConfig",
+        "RoleArn",
+        "StoppingCondition",
+        "Tags",
+        "TrainingJobName",
+    }
+)
+_HONOURED_ALGORITHM = frozenset({"MetricDefinitions", "TrainingInputMode"})
+_HONOURED_CHANNEL = frozenset({"ChannelName", "ContentType", "DataSource", "InputMode"})
+# These say the same as not to say them.
+_NEUTRAL = (None, False, "None", "GZIP", "FullyReplicated")
+
+
+def ignored_fields(request: Mapping[str, Any]) -> list[str]:
+    """Return the members that are set, recorded, and change nothing on this platform."""
+    fields = [key for key in request if key not in _HONOURED and request[key] not in _NEUTRAL]
+    fields += _inside("AlgorithmSpecification", request, _HONOURED_ALGORITHM)
+    fields += _inside("OutputDataConfig", request, frozenset({"S3OutputPath"}))
+    fields += _inside("StoppingCondition", request, frozenset({"MaxRuntimeInSeconds"}))
+    for channel in request.get("InputDataConfig", []):
+        name = f"InputDataConfig[{channel['ChannelName']}]"
+        fields += _inside(name, {name: channel}, _HONOURED_CHANNEL)
+    return sorted(fields)
+
+
+def _inside(name: str, request: Mapping[str, Any], honoured: frozenset[str]) -> list[str]:
+    members = request.get(name, {})
+    return [
+        f"{name}.{key}"
+        for key, value in members.items()
+        if key not in honoured and value not in _NEUTRAL
+    ]
+
+
+def check_request(context: LocalContext, request: Mapping[str, Any]) -> None:
+    """Check what the service would check, and what this platform cannot do; writes nothing.
+
+    Raises:
+        ClientError: ``ValidationException`` with all problems, or ``ResourceLimitExceeded``.
+    """
+    problems = [*_missing_members(request)]
+    if not problems:
+        problems += _problems(context, request)
+    if problems:
+        raise client_error(OPERATION, "ValidationException", " ".join(problems))
+    count = request["ResourceConfig"].get("InstanceCount", 1)
+    if count != 1:
+        kind = request["ResourceConfig"].get("InstanceType", "instance")
+        raise client_error(
+            OPERATION,
+            "ResourceLimitExceeded",
+            f"The account-level service limit '{kind} for training job usage' is 1 Instances, "
+            f"with current utilization of 0 Instances and a request delta of {count} Instances. "
+            "This machine is one instance: set InstanceCount to 1.",
+        )
+
+
+def _missing_members(request: Mapping[str, Any]) -> Iterator[str]:
+    """Yield members that botocore's model leaves open for serverless jobs, and we need."""
+    if "ServerlessJobConfig" in request:
+        yield "ServerlessJobConfig is not available here: give AlgorithmSpecification instead."
+        return
+    for member in ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition"):
+        if member not in request:
+            yield f"{member} is required for a training job."
+
+
+def _problems(context: LocalContext, request: Mapping[str, Any]) -> Iterator[str]:
+    yield from _program_problems(context, request)
+    yield from _channel_problems(context, request)
+    yield from _text_problems(request)
+    tree = JobTree(folder=context.home)
+    for find in (
+        lambda: context.buckets.path(request["OutputDataConfig"]["S3OutputPath"]),
+        lambda: tree.tensors(request),
+        lambda: tree.checkpoints(request),
+    ):
+        yield from _problem_of(find)
+    for member, key in (
+        ("CheckpointConfig", "S3Uri"),
+        ("DebugHookConfig", "S3OutputPath"),
+        ("ProfilerConfig", "S3OutputPath"),
+    ):
+        uri = request.get(member, {}).get(key)
+        if uri is not None:
+            yield from _problem_of(lambda uri=uri: context.buckets.path(uri))
+
+
+def _problem_of(find: Any) -> Iterator[str]:
+    try:
+        find()
+    except WhippetError as error:
+        yield f"{error}."
+
+
+def _program_problems(context: LocalContext, request: Mapping[str, Any]) -> Iterator[str]:
+    yield from _problem_of(lambda: program(request))
+    try:
+        uri = submit_directory(request)
+        if not context.buckets.path(uri).is_file():
+            yield f'No S3 object found at "{uri}" (sagemaker_submit_directory): upload the code.'
+    except WhippetError as error:
+        yield f"{error}."
+
+
+def _channel_problems(context: LocalContext, request: Mapping[str, Any]) -> Iterator[str]:
+    channels = request.get("InputDataConfig", [])
+    names = [channel["ChannelName"] for channel in channels]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"Channel names must be unique: {name!r} is given {names.count(name)} times."
+    default = request["AlgorithmSpecification"]["TrainingInputMode"]
+    for channel in channels:
+        yield from _one_channel(context, request, channel, default)
+
+
+def _one_channel(
+    context: LocalContext, request: Mapping[str, Any], channel: Mapping[str, Any], default: str
+) -> Iterator[str]:
+    name = channel["ChannelName"]
+    source = channel["DataSource"].get("S3DataSource", {})
+    kind = source.get("S3DataType")
+    if channel.get("InputMode", default) == "Pipe":
+        yield f"Channel {name!r}: input mode Pipe is not available here; use File."
+    elif name in {".", ".."}:
+        yield f"Channel {name!r}: this cannot be the name of a folder."
+    elif kind != "S3Prefix":
+        yield f"Channel {name!r}: S3DataType {kind!r} is not available here; use S3Prefix."
+    else:
+        yield from _problem_of(lambda: channel_source(channel, request, context.buckets))
+
+
+def _text_problems(request: Mapping[str, Any]) -> Iterator[str]:
+    for member in ("HyperParameters", "Environment"):
+        for key, value in request.get(member, {}).items():
+            if "\0" in key + value:
+                yield f"{member}: {key!r} holds a NUL character, which no process can be given."
+    for definition in request["AlgorithmSpecification"].get("MetricDefinitions", []):
+        try:
+            groups = re.compile(definition["Regex"]).groups
+        except re.error as error:
+            yield f"Metric {definition['Name']!r}: {definition['Regex']!r} is no regex: {error}."
+            continue
+        if groups == 0:
+            yield f"Metric {definition['Name']!r}: {definition['Regex']!r} has no group to read."
