@@ -18,12 +18,11 @@ from tasks.naming import RunIdentity, slug
 from tasks.parameters import DataParameters, ModelParameters
 from tasks.policy import policy
 from tasks.progress import Progress
+from tasks.report_content import DATA_FILE
 from tasks.runs import record, run_folder
 from tasks.source import package_source, upload_source
 from tasks.storage import download
 from tasks.weights import prepare_weights, upload_weights
-
-DATA_FILE = "data.json"
 
 
 class TrainingInputs(BaseModel):
@@ -74,7 +73,8 @@ def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
     settings = Settings()
     found = check.to_dict()
     write_json(run_folder(settings, run.name) / DATA_FILE, found)
-    record(settings, run, {"data": {key: found[key] for key in ("name", "root", "fingerprint")}})
+    facts = {key: found[key] for key in ("name", "root", "fingerprint")}
+    record(settings, run, {"data": facts, "seeds": {"split": parameters.seed}})
     for warning in found["warnings"]:
         get_run_logger().warning("data: %s", warning["message"])
     create_markdown_artifact(data_markdown(found), key="data-check", description="Data check")
@@ -123,7 +123,7 @@ def sync_dataset(run: RunIdentity, parameters: DataParameters, check: DataCheck)
         result.skipped,
         result.removed,
     )
-    uri = f"s3://{bucket}/{prefix}"
+    uri = f"s3://{bucket}/{result.prefix}"
     moved = {"uploaded": result.uploaded, "skipped": result.skipped, "removed": result.removed}
     record(platform.settings, run, {"data": {"uri": uri, "dataset": name, **moved}})
     found = check.to_dict()

@@ -30,7 +30,6 @@ from tasks.adoption import (
 from tasks.naming import RunIdentity, Step, resource_name
 from tasks.parameters import DeploymentParameters
 from tasks.policy import policy
-from tasks.reports import PREDICTIONS_FILE
 from tasks.requests import (
     EXPIRES_TAG,
     ModelInputs,
@@ -39,7 +38,7 @@ from tasks.requests import (
     endpoint_request,
     model_request,
 )
-from tasks.runs import record, run_folder
+from tasks.runs import PREDICTIONS_FILE, record, run_folder
 from tasks.storage import read_object
 from tasks.training import TrainedModel, run_tags
 from tasks.waiting import Pace, wait_until

@@ -109,7 +109,8 @@ def launch_training_job(
             resource_name(run, "train", attempt), hyperparameters, job, training
         ),
     )
-    record(platform.settings, run, {"jobs": {"training": name}})
+    seeds = {"training": hyperparameters.get("seed", 0)}
+    record(platform.settings, run, {"jobs": {"training": name}, "seeds": seeds})
     get_run_logger().info("training job %s", name)
     return name
 

@@ -21,12 +21,12 @@ from tasks.naming import RunIdentity, resource_name
 from tasks.parameters import ModelParameters, ResourceParameters, TuningParameters
 from tasks.policy import DAY, policy
 from tasks.progress import Progress
+from tasks.report_content import TRIALS_JSON
 from tasks.requests import tuning_job_request
 from tasks.runs import TRIALS_FILE, record, run_folder
 from tasks.training import TERMINAL, base_hyperparameters, job_inputs
 from tasks.waiting import Pace, wait_until
 
-TRIALS_JSON = "trials.json"
 _PAGE = 100
 _GRACE_SECONDS = 3600.0
 
@@ -66,7 +66,8 @@ def launch_tuning_job(
             resource_name(run, "tune", attempt), ranges, fixed, job, tuning
         ),
     )
-    record(platform.settings, run, {"jobs": {"tuning": name}})
+    seeds = {"search": tuning.seed, "trials": fixed["seed"]}
+    record(platform.settings, run, {"jobs": {"tuning": name}, "seeds": seeds})
     get_run_logger().info("tuning job %s", name)
     return name
 

@@ -1,0 +1,160 @@
+"""What the report and the artifacts say, from a run's folder and record. No Prefect here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dashboards.charts import (
+    cpu_timeline_svg,
+    markdown_image,
+    phase_share_svg,
+    training_curves_svg,
+)
+from dashboards.frames import TrainingOutput, empty_training_output, read_training_output
+from dashboards.report import Report
+from dashboards.tables import markdown_table
+from dashboards.trials import read_trials
+from sm_entrypoints import contract
+from tasks.files import read_json
+
+OUTPUT_FOLDER = "training"
+DATA_FILE = "data.json"
+TRIALS_JSON = "trials.json"
+_GROUPS = ("data", "model", "tuning", "training", "deployment", "resources")
+
+
+def training_output(folder: Path) -> TrainingOutput:
+    """Return the parsed output of the run's training job; empty when there is none yet."""
+    path = folder / OUTPUT_FOLDER
+    return read_training_output(path) if path.is_dir() else empty_training_output()
+
+
+def headline(output: TrainingOutput) -> dict[str, Any]:
+    """Return the test results that people ask for first; None where there is no evaluation."""
+    evaluation = output.evaluation or {}
+    return {name: evaluation.get(name) for name in ("loss", "accuracy", "top5_accuracy", "samples")}
+
+
+def collect_report(folder: Path, record: Mapping[str, Any]) -> Report:
+    """Return the report's content from what the run's folder and record hold so far."""
+    output = training_output(folder)
+    data = read_json(folder / DATA_FILE) if (folder / DATA_FILE).exists() else None
+    trials = read_json(folder / TRIALS_JSON) if (folder / TRIALS_JSON).exists() else None
+    best = record.get("best")
+    parameters = record.get("parameters", {})
+    return Report(
+        title="Training report",
+        run_name=record["name"],
+        generated_at=datetime.now(UTC),
+        overview=_overview(record, output),
+        warnings=_warnings(data, best),
+        data=data,
+        trials=None if trials is None else read_trials(trials),
+        best_hyperparameters=best and best["hyperparameters"],
+        training=output,
+        endpoint=record.get("endpoint"),
+        configuration={name: parameters[name] for name in _GROUPS if parameters.get(name)},
+    )
+
+
+def _overview(record: Mapping[str, Any], output: TrainingOutput) -> list[tuple[str, object]]:
+    test = headline(output)
+    best = record.get("best") or {}
+    arguments = output.training.get("arguments", {})
+    seconds = sum(record.get("seconds", {}).values())
+    facts = [
+        ("Test accuracy", percent(test["accuracy"])),
+        ("Top-5 accuracy", percent(test["top5_accuracy"])),
+        ("Test loss", number(test["loss"])),
+        ("Model", arguments.get("model")),
+        ("Weights", record.get("weights", {}).get("source")),
+        ("Best trial", best.get("training_job")),
+        ("Training job", record.get("jobs", {}).get("training")),
+        ("Data", f"{record.get('data', {}).get('dataset')}"),
+        ("Time so far", f"{seconds:.0f} s"),
+    ]
+    return [(name, value) for name, value in facts if value not in (None, "-", "None")]
+
+
+def _warnings(data: Mapping[str, Any] | None, best: Mapping[str, Any] | None) -> list[str]:
+    found = [warning["message"] for warning in (data or {}).get("warnings", [])]
+    for name, edge in (best or {}).get("edges", {}).items():
+        found.append(f"The best {name} is at the {edge} edge of its range: widen the range.")
+    return found
+
+
+def training_markdown(output: TrainingOutput) -> str:
+    """Return the training summary: test results, curves, how fast it went."""
+    test, training = headline(output), output.training
+    facts = [
+        {"measure": "test accuracy", "value": percent(test["accuracy"])},
+        {"measure": "test top-5 accuracy", "value": percent(test["top5_accuracy"])},
+        {"measure": "test loss", "value": number(test["loss"])},
+        {"measure": "epochs run", "value": training.get("epochs_run")},
+        {"measure": "best epoch", "value": training.get("best_epoch")},
+        {"measure": "images a second", "value": number(training.get("images_per_second"))},
+    ]
+    return "\n".join(
+        [
+            "# Training summary",
+            "",
+            markdown_table(facts, ["measure", "value"]),
+            "",
+            markdown_image(training_curves_svg(output.metrics), "Loss and accuracy by epoch"),
+        ]
+    )
+
+
+def profiler_markdown(output: TrainingOutput) -> str:
+    """Return the profiler summary: phases of the steps and use of the machine."""
+    phases: Mapping[str, Mapping[str, float]] = output.summary.get("phase_seconds", {})
+    rows = [
+        {"phase": phase, **{mode: number(parts.get(phase)) for mode, parts in phases.items()}}
+        for phase in contract.STEP_PHASES
+    ]
+    return "\n".join(
+        [
+            "# Profiler summary",
+            "",
+            "Seconds in each phase of the steps, and the CPU over time.",
+            "",
+            markdown_table(rows, ["phase", *phases]),
+            "",
+            markdown_image(phase_share_svg(output.summary), "Share of each phase"),
+            "",
+            markdown_image(cpu_timeline_svg(output.system), "CPU over time"),
+        ]
+    )
+
+
+def run_markdown(record: Mapping[str, Any]) -> str:
+    """Return the summary of a finished run."""
+    evaluation, endpoint = record.get("evaluation", {}), record.get("endpoint", {})
+    seconds = [
+        {"stage": name, "seconds": f"{value:.1f}"} for name, value in record["seconds"].items()
+    ]
+    return "\n".join(
+        [
+            f"# Run {record['name']}",
+            "",
+            f"- test accuracy {percent(evaluation.get('accuracy'))} of "
+            f"{evaluation.get('samples')} images",
+            f"- report: `{record.get('report')}`",
+            f"- endpoint: `{endpoint.get('endpoint')}` until {endpoint.get('expires')}",
+            "",
+            markdown_table(seconds, ["stage", "seconds"]),
+        ]
+    )
+
+
+def percent(value: float | None) -> str:
+    """Return a share as a percentage, or a dash."""
+    return "-" if value is None else f"{value:.1%}"
+
+
+def number(value: float | None) -> str:
+    """Return a number in four significant digits, or a dash."""
+    return "-" if value is None else f"{value:.4g}"
