@@ -1,0 +1,164 @@
+"""The real smdebug hook, driven by debughookconfig.json and read back by ``create_trial``.
+
+In processes of their own: smdebug keeps its state, its logging and its configuration in globals.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+TRAIN = """
+import json, sys, torch, torchvision
+from pathlib import Path
+from torch import nn
+from sm_entrypoints.environment import Environment
+from sm_entrypoints.instrumentation import Instrumentation
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+root, autocast = Path(sys.argv[1]), sys.argv[2] == "bfloat16"
+environment = Environment(config_dir=root / "config", output_data_dir=root / "data")
+model = torchvision.models.resnet18(num_classes=3)
+for name, parameter in model.named_parameters():
+    parameter.requires_grad = name.startswith("fc")
+loss_function = nn.CrossEntropyLoss()
+optimizer = torch.optim.SGD(model.fc.parameters(), lr=0.1)
+images, labels = torch.randn(2, 3, 32, 32), torch.tensor([0, 1])
+with Instrumentation.from_environment(
+    environment, model=model, loss_function=loss_function, requested="auto"
+) as instrumentation:
+    for epoch in (1, 2):
+        instrumentation.epoch(epoch, "TRAIN")
+        for step in range(4):
+            with instrumentation.phase("forward"), torch.autocast("cpu", torch.bfloat16, autocast):
+                loss = loss_function(model(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            with instrumentation.phase("optimizer"):
+                optimizer.step()
+            instrumentation.step(2, loss)
+        instrumentation.epoch(epoch, "EVAL")
+        for step in range(3):
+            with torch.no_grad(), instrumentation.phase("forward"):
+                loss = loss_function(model(images), labels)
+            instrumentation.step(2, loss)
+print("SUMMARY", json.dumps(instrumentation.close()))
+"""
+
+READ = """
+import json, sys
+from smdebug import modes
+from smdebug.trials import create_trial
+
+trial = create_trial(sys.argv[1])
+loss = trial.tensor("CrossEntropyLoss_output_0")
+print(json.dumps({
+    "names": trial.tensor_names(),
+    "train": loss.steps(mode=modes.TRAIN),
+    "eval": loss.steps(mode=modes.EVAL),
+    "gradient": trial.tensor("gradient/ResNet_fc.weight").steps(mode=modes.TRAIN),
+    "loss": float(loss.value(0, mode=modes.TRAIN)),
+}))
+"""
+
+CONFIG = {
+    "S3OutputPath": "s3://bucket/job",
+    "HookParameters": {"train.save_interval": "2", "eval.save_interval": "1"},
+    "CollectionConfigurations": [
+        {"CollectionName": "losses"},
+        {"CollectionName": "gradients"},
+        {
+            "CollectionName": "relu_input",
+            "CollectionParameters": {"include_regex": ".*relu_input", "reductions": "mean,std"},
+        },
+    ],
+}
+
+
+def _run(code: str, *arguments: object, **variables: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), **variables},
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def _train(
+    root: Path, config: dict[str, Any], precision: str = "float32", **variables: str
+) -> tuple[str, dict[str, Any]]:
+    (root / "config").mkdir(parents=True)
+    (root / "config" / "debughookconfig.json").write_text(json.dumps(config))
+    output = _run(TRAIN, root, precision, **variables)
+    (line,) = [line for line in output.splitlines() if line.startswith("SUMMARY ")]
+    return output, json.loads(line.removeprefix("SUMMARY "))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_create_trial_reads_what_the_hook_saved(tmp_path: Path, precision: str) -> None:
+    root = tmp_path / "the job's été"
+    tensors = root / "debug output"
+    output, summary = _train(root, {**CONFIG, "LocalPath": str(tensors)}, precision)
+    assert summary["failure"] is None, output
+    trial = json.loads(_run(READ, tensors, SMDEBUG_LOG_LEVEL="error").splitlines()[-1])
+    assert trial["train"] == trial["gradient"] == [0, 2, 4, 6]
+    assert trial["eval"] == [0, 1, 2, 3, 4, 5]
+    names = trial["names"]
+    assert "gradient/ResNet_fc.weight" in names
+    assert "gradient/ResNet_conv1.weight" not in names
+    assert any("layer1.0.relu_input_1" in name for name in names)
+    assert summary["smdebug"]["path"] == str(tensors)
+    assert summary["smdebug"]["tensors"] > 10
+    assert summary["steps"] == {"TRAIN": 8, "EVAL": 6}
+    records = (root / "data" / "instrumentation" / "reductions.jsonl").read_text().splitlines()
+    first = next(r for r in map(json.loads, records) if r["collection"] == "losses")
+    assert trial["loss"] == pytest.approx(first["mean"], rel=1e-3)
+    # Next to nothing between the metrics of a job's log.
+    assert len(output.splitlines()) < 6, output
+
+
+def test_without_smdebug_our_own_hook_goes_on(tmp_path: Path) -> None:
+    # A package of that name that cannot be imported, as in images after PyTorch 2.1.
+    (tmp_path / "shadow" / "smdebug").mkdir(parents=True)
+    (tmp_path / "shadow" / "smdebug" / "__init__.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'smdebug'\", name='smdebug')\n"
+    )
+    path = os.pathsep.join([str(tmp_path / "shadow"), str(PROJECT)])
+    config = {**CONFIG, "LocalPath": str(tmp_path / "tensors")}
+    output, summary = _train(tmp_path / "job", config, PYTHONPATH=path)
+    assert output.count("training goes on") == 1
+    assert "No module named 'smdebug'" in output
+    assert summary["smdebug"] is None
+    assert summary["steps"] == {"TRAIN": 8, "EVAL": 6}
+    assert summary["reductions"]["records"] > 20
+    assert not (tmp_path / "tensors").exists()
+
+
+def test_tensors_that_cannot_be_written_do_not_end_the_job(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    config = {**CONFIG, "LocalPath": str(tmp_path / "file" / "tensors")}
+    output, summary = _train(tmp_path / "job", config)
+    assert summary["steps"] == {"TRAIN": 8, "EVAL": 6}
+    assert output.count("training goes on") == 1
+    assert summary["smdebug"] is None
+    assert summary["reductions"]["records"] > 20
+
+
+def test_a_configuration_that_smdebug_refuses_does_not_end_the_job(tmp_path: Path) -> None:
+    config = {"LocalPath": str(tmp_path / "tensors"), "CollectionConfigurations": [{"x": 1}]}
+    output, summary = _train(tmp_path / "job", config)
+    assert summary["steps"] == {"TRAIN": 8, "EVAL": 6}
+    assert "CollectionName" in output
+    assert "CollectionName" in summary["failure"]

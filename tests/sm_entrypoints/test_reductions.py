@@ -1,0 +1,223 @@
+"""Which tensors are described, when, and what it may cost."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sm_entrypoints.containment import Containment
+from sm_entrypoints.reductions import SHORTEST_STRIDE, THINNING, Quota, ReductionRecorder
+
+LOSS = nn.CrossEntropyLoss()
+
+
+class Net(nn.Module):
+    """Two layers and one in-place ReLU that is called twice, as in ResNet's blocks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(6, 5)
+        self.relu = nn.ReLU(inplace=True)
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(self.head(self.relu(self.first(x))))
+
+
+def _recorder(path: Path, model: nn.Module, **options: int) -> ReductionRecorder:
+    containment = Containment("test", on_failure=lambda: None)
+    return ReductionRecorder(path, model, containment=containment, **options)
+
+
+def _train(
+    recorder: ReductionRecorder,
+    model: nn.Module,
+    steps: int,
+    seconds: float = 0.01,
+    lr: float = 0.1,
+) -> None:
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=lr)
+    for _ in range(steps):
+        loss = LOSS(model(torch.randn(4, 6)), torch.randint(0, 3, (4,)))
+        optimizer.zero_grad()
+        loss.backward()
+        recorder.before_update()
+        optimizer.step()
+        recorder.end_step(float(loss.detach()), seconds)
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_sampled_step_describes_everything(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, path = Net(), tmp_path / "reductions.jsonl"
+    model.first.requires_grad_(False)
+    recorder = _recorder(path, model)
+    recorder.begin_epoch(1, "TRAIN", 0)
+    before = model.head.bias.detach().clone()
+    _train(recorder, model, 1)
+    recorder.close()
+    records = _read(path)
+    assert [(r["collection"], r["name"]) for r in records] == [
+        ("relu_input", "relu_input_0"),
+        ("relu_output", "relu_output_0"),
+        ("relu_input", "relu_input_1"),
+        ("relu_output", "relu_output_1"),
+        ("gradients", "gradient/Net_head.weight"),
+        ("gradients", "gradient/Net_head.bias"),
+        ("losses", "loss"),
+        ("weights", "Net_head.weight"),
+        ("update_ratios", "update_ratio/Net_head.weight"),
+        ("weights", "Net_head.bias"),
+        ("update_ratios", "update_ratio/Net_head.bias"),
+    ]
+    by_name = {r["name"]: r for r in records}
+    # The input was read before the in-place call overwrote it.
+    assert by_name["relu_input_0"]["min"] < 0 <= by_name["relu_output_0"]["min"]
+    now = model.head.bias.detach()
+    ratio = ((now - before).abs() / (before.abs() + 1e-9)).mean()
+    assert by_name["update_ratio/Net_head.bias"]["mean"] == pytest.approx(float(ratio), rel=1e-4)
+    assert by_name["Net_head.bias"]["mean"] == pytest.approx(float(now.mean()), rel=1e-4)
+    assert model.head.bias.grad is not None
+    gradient = float(model.head.bias.grad.abs().mean())
+    assert by_name["gradient/Net_head.bias"]["abs_mean"] == pytest.approx(gradient, rel=1e-4)
+    assert recorder.summary() == {
+        "records": len(records),
+        "dropped": 0,
+        "bytes": path.stat().st_size,
+    }
+
+
+def test_first_steps_epoch_starts_and_every_stride(tmp_path: Path) -> None:
+    model, path = Net(), tmp_path / "reductions.jsonl"
+    recorder = _recorder(path, model)
+    recorder.begin_epoch(1, "TRAIN", 0)
+    _train(recorder, model, 30, seconds=100.0)
+    recorder.begin_epoch(1, "EVAL", 0)
+    with torch.no_grad():
+        model(torch.randn(4, 6))
+    recorder.end_step(1.0, 0.1)
+    recorder.begin_epoch(2, "TRAIN", 30)
+    _train(recorder, model, 5, seconds=100.0)
+    recorder.close()
+    records = _read(path)
+    losses = [(r["mode"], r["step"]) for r in records if r["collection"] == "losses"]
+    assert losses == [
+        *(("TRAIN", step) for step in range(30)),
+        ("EVAL", 0),
+        *(("TRAIN", step) for step in range(30, 35)),
+    ]
+    sampled = sorted({r["step"] for r in records if r["collection"] == "weights"})
+    assert sampled == [0, 1, 1 + SHORTEST_STRIDE, 30]
+    assert {r["epoch"] for r in records if r["step"] >= 30} == {2}
+    assert {r["mode"] for r in records if r["collection"] != "losses"} == {"TRAIN"}
+
+
+def test_the_stride_follows_the_cost(tmp_path: Path) -> None:
+    model = Net()
+    recorder = _recorder(tmp_path / "reductions.jsonl", model)
+    recorder.begin_epoch(1, "TRAIN", 0)
+    began = time.perf_counter()
+    # Steps of 10 microseconds: a sample costs far more, so the next one is far away.
+    _train(recorder, model, 400, seconds=1e-5)
+    assert recorder.stride > 1000
+    assert 0 < recorder.total_seconds < time.perf_counter() - began
+    recorder.close()
+
+
+def test_hooks_are_there_in_sampled_steps_only(tmp_path: Path) -> None:
+    model = Net()
+    recorder = _recorder(tmp_path / "reductions.jsonl", model)
+    hooks = model.relu._forward_hooks
+    assert len(hooks) == 0
+    recorder.begin_epoch(1, "TRAIN", 0)
+    assert len(hooks) == 1
+    _train(recorder, model, 2, seconds=100.0)
+    assert len(hooks) == 0
+    recorder.begin_epoch(1, "EVAL", 0)
+    assert len(hooks) == 0
+    recorder.begin_epoch(2, "TRAIN", 2)
+    assert len(hooks) == 1
+    recorder.close()
+    assert len(hooks) == len(model._forward_hooks) == 0
+
+
+def test_own_time_in_the_forward_phase_is_known(tmp_path: Path) -> None:
+    model = Net()
+    recorder = _recorder(tmp_path / "reductions.jsonl", model)
+    recorder.begin_epoch(1, "TRAIN", 0)
+    assert recorder.own_seconds == 0
+    began = time.perf_counter()
+    model(torch.randn(4, 6))
+    assert 0 < recorder.own_seconds < time.perf_counter() - began
+    recorder.end_step(1.0, 1.0)
+    assert recorder.own_seconds == 0
+    recorder.close()
+
+
+def test_a_model_that_diverged_is_recorded(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, path = Net(), tmp_path / "reductions.jsonl"
+    recorder = _recorder(path, model)
+    recorder.begin_epoch(1, "TRAIN", 0)
+    with torch.no_grad():
+        model.head.bias.fill_(float("nan"))
+    _train(recorder, model, 1)
+    recorder.close()
+    records = {r["name"]: r for r in _read(path)}
+    assert records["loss"]["nan"] == 1
+    assert records["loss"]["mean"] is None
+    assert records["Net_head.bias"]["nan"] == 3
+
+
+def test_the_quota_is_kept_and_drops_are_counted(tmp_path: Path) -> None:
+    model, path = Net(), tmp_path / "reductions.jsonl"
+    recorder = _recorder(path, model, quota_bytes=20_000)
+    for epoch in range(1, 61):
+        recorder.begin_epoch(epoch, "TRAIN", (epoch - 1) * 5)
+        _train(recorder, model, 5)
+    recorder.close()
+    summary = recorder.summary()
+    assert path.stat().st_size <= 20_000
+    assert summary["dropped"] > 0
+    losses = [r["step"] for r in _read(path) if r["collection"] == "losses"]
+    # Thinned rather than cut: the end of the training shows too.
+    assert losses[0] == 0
+    assert max(losses) > 250
+    assert len(losses) < 300
+
+
+def test_a_quota_thins_from_half_on() -> None:
+    quota = Quota(10)
+    assert quota.take(4)
+    assert quota.thinning == 1
+    assert quota.take(4)
+    assert quota.thinning == THINNING
+    assert not quota.take(4)
+    assert (quota.used, quota.dropped) == (8, 1)
+
+
+def test_an_error_in_a_hook_does_not_reach_the_model(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Net()
+    containment = Containment("instrumentation", on_failure=lambda: recorder.detach())
+    monkeypatch.setattr("sm_entrypoints.records.FLUSH_LINES", 1)
+    # A disk that is always full.
+    recorder = ReductionRecorder(Path("/dev/full"), model, containment=containment)
+    recorder.begin_epoch(1, "TRAIN", 0)
+    assert model(torch.randn(4, 6)).shape == (4, 3)
+    assert containment.failure is not None
+    assert "No space" in containment.failure
+    assert len(model.relu._forward_hooks) == 0
+    assert "training goes on" in capsys.readouterr().out
+    with pytest.raises(OSError, match="No space"):
+        recorder.close()
