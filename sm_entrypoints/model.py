@@ -123,7 +123,8 @@ def build_model(architecture: str, class_count: int, *, image_size: int = 224) -
 
 def _options(architecture: str, image_size: int) -> dict[str, Any]:
     if architecture in ("googlenet", "inception_v3"):
-        return {"aux_logits": False, "init_weights": True}
+        # transform_input: torchvision's weights of these two want inputs from -1 to 1.
+        return {"aux_logits": False, "init_weights": True, "transform_input": True}
     if architecture.startswith("vit_"):
         return {"image_size": image_size}
     if architecture.startswith("maxvit"):

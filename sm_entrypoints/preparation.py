@@ -20,7 +20,7 @@ from sm_entrypoints.dataset import BatchOrder, ImageData, Split, Splits, TensorD
 from sm_entrypoints.environment import Environment
 from sm_entrypoints.errors import JobError
 from sm_entrypoints.instrumentation import Instrumentation
-from sm_entrypoints.model import ModelCard, build_model, resize_size
+from sm_entrypoints.model import IMAGENET_MEAN, IMAGENET_STD, ModelCard, build_model, resize_size
 from sm_entrypoints.network import (
     Compute,
     choose_compute,
@@ -31,7 +31,13 @@ from sm_entrypoints.network import (
 from sm_entrypoints.optimisation import make_optimizer
 from sm_entrypoints.processes import StopRequest
 from sm_entrypoints.training import Feed, Training, learning_tensors
-from sm_entrypoints.weights import WeightsError, fit_weights, load_fit, read_weights
+from sm_entrypoints.weights import (
+    WeightsError,
+    fit_weights,
+    load_fit,
+    read_normalisation,
+    read_weights,
+)
 
 # Decoded images or features are kept in memory up to this, or a quarter of what is available.
 _MEMORY_LIMIT = 1 << 30
@@ -126,10 +132,12 @@ def _build(arguments: TrainingArguments, environment: Environment, splits: Split
     model = build_model(arguments.model, len(splits.classes), image_size=size)
     weights = _weights_file(arguments, environment.channels)
     fingerprints = {"data": splits.fingerprint()}
+    mean, std = IMAGENET_MEAN, IMAGENET_STD
     if weights:
         source = f"{WEIGHTS_CHANNEL}/{weights.name}"
         fit = fit_weights(read_weights(weights), model, architecture=arguments.model, source=source)
         load_fit(model, fit)
+        mean, std = read_normalisation(weights)
         fingerprints["weights"] = _sha256(weights)
         if environment.is_leader:
             print(f"weights {source}: {'; '.join(fit.notes) or 'all tensors fit'}", flush=True)
@@ -145,6 +153,8 @@ def _build(arguments: TrainingArguments, environment: Environment, splits: Split
         classes=splits.classes,
         image_size=size,
         resize_size=resize_size(size),
+        mean=mean,
+        std=std,
         fingerprints=fingerprints,
     )
     return _Built(

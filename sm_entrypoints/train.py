@@ -115,11 +115,12 @@ def run(arguments: TrainingArguments, environment: Environment, stop: StopReques
 def _introduction(prepared: Prepared, splits: Splits) -> str:
     training = prepared.training
     learning = sum(p.numel() for p in training.model.parameters() if p.requires_grad)
+    where = f"{training.compute.device.type} in {_precision(prepared)}"
+    cached = ", on cached features" if prepared.cached_features else ""
     return (
         f"{training.arguments.model}: {len(splits.classes)} classes, {len(splits.train)} training "
-        f"and {len(splits.valid)} validation images; {learning:,} parameters learn on "
-        f"{training.compute.device.type} in {_precision(prepared)}, {torch.get_num_threads()} threads"
-        f"{', on cached features' if prepared.cached_features else ''}"
+        f"and {len(splits.valid)} validation images; {learning:,} parameters learn on {where}, "
+        f"{torch.get_num_threads()} threads{cached}"
     )
 
 

@@ -7,21 +7,24 @@ silence.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sm_entrypoints.errors import JobError
-from sm_entrypoints.model import head_name
+from sm_entrypoints.model import IMAGENET_MEAN, IMAGENET_STD, head_name
 
 # The auxiliary classifiers that build_model leaves out.
 _AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
 _SHOWN = 4
+
+Triple = tuple[float, float, float]
 
 
 class WeightsError(JobError):
@@ -47,6 +50,24 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"weights {path.name} cannot be read as safetensors: {error}") from None
+
+
+def read_normalisation(path: Path) -> tuple[Triple, Triple]:
+    """Return the mean and standard deviation that weights were trained with, per channel.
+
+    ``pretrained.py`` writes them into the file's header when they are known; ImageNet's otherwise.
+    """
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+    return _triple(metadata.get("mean"), IMAGENET_MEAN), _triple(metadata.get("std"), IMAGENET_STD)
+
+
+def _triple(text: str | None, default: Triple) -> Triple:
+    try:
+        red, green, blue = json.loads(text or "null")
+        return float(red), float(green), float(blue)
+    except (ValueError, TypeError):
+        return default
 
 
 def fit_weights(

@@ -1,0 +1,216 @@
+"""Turn pretrained weights into the one checked file that jobs take as their weights channel.
+
+    python sm_entrypoints/pretrained.py --model mobilenet_v2 --weights imagenet --out W.safetensors
+
+``imagenet`` means torchvision's own weights where the network allows, else those that a package
+ships. A path is a ``.safetensors`` file or a state_dict (``.pt``, ``.pth``; also
+``{"state_dict": …}`` and names that DataParallel or torch.compile prefixed), read without
+running any code of it. Prints one JSON line: file, sha256, source, version, tensors (how many),
+head (whether it is there), notes. On failure the last line of stderr says why; exit code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import pickle
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+if __name__ == "__main__":  # as a script only: sys.path starts with this file's own folder
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from sm_entrypoints.errors import JobError
+from sm_entrypoints.model import build_model, head_name, save_tensors
+from sm_entrypoints.packaged_weights import packaged
+from sm_entrypoints.weights import WeightsError, fit_weights, read_weights
+
+IMAGENET = "imagenet"
+IMAGENET_CLASSES = 1000
+# An offline machine must learn that in seconds, not after the system's two minutes.
+_CONNECT_SECONDS = 10.0
+_WRAPPERS = ("state_dict", "model", "model_state_dict")
+_PREFIXES = ("module.", "_orig_mod.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Weights as they were found. ``metadata`` travels in the header of the written file."""
+
+    tensors: Mapping[str, Tensor]
+    source: str
+    version: str
+    metadata: Mapping[str, str]
+
+
+def find_weights(weights: str, architecture: str, cache: Path) -> Found:
+    """Return ``imagenet`` weights of an architecture, or those of a file.
+
+    Raises:
+        WeightsError: there are none, with what to do instead.
+    """
+    if weights != IMAGENET:
+        return _from_file(Path(weights))
+    try:
+        return _from_torchvision(architecture, cache)
+    except (URLError, OSError, RuntimeError) as error:
+        reason = f"torchvision's cannot be downloaded ({error})"
+    try:
+        tensors, source = packaged(architecture, cache)
+    except WeightsError as error:
+        raise WeightsError(
+            f"there are no ImageNet weights of {architecture!r} here: {reason}; {error}. Give a "
+            "state_dict or safetensors file instead (weights=<path>)"
+        ) from None
+    return Found(tensors=tensors, source=source, version=source.partition("==")[2], metadata={})
+
+
+def _from_torchvision(architecture: str, cache: Path) -> Found:
+    weights = torchvision.models.get_model_weights(architecture).DEFAULT
+    with _socket_timeout(_CONNECT_SECONDS), redirect_stdout(sys.stderr):
+        state = weights.get_state_dict(
+            progress=False, check_hash=True, model_dir=str(cache / "torchvision")
+        )
+    preset = weights.transforms()
+    return Found(
+        tensors=state,
+        source=f"torchvision {weights}",
+        version=torchvision.__version__,
+        # Some weights were trained with another mean than ImageNet's.
+        metadata={
+            "mean": json.dumps([float(x) for x in preset.mean]),
+            "std": json.dumps([float(x) for x in preset.std]),
+        },
+    )
+
+
+@contextmanager
+def _socket_timeout(seconds: float) -> Iterator[None]:
+    """Bound every wait of a socket: urllib offers no other way through torch.hub."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _from_file(path: Path) -> Found:
+    if not path.is_file():
+        raise WeightsError(f"there is no weights file {str(path)!r}")
+    tensors = read_weights(path) if path.suffix == ".safetensors" else _read_state_dict(path)
+    return Found(
+        tensors={_plain(name): tensor for name, tensor in tensors.items()},
+        source=f"file {path.name}",
+        version=_digest(path)[:16],
+        metadata={},
+    )
+
+
+def _read_state_dict(path: Path) -> dict[str, Tensor]:
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(
+            f"{path.name} is no state_dict that can be read safely: {first}"
+        ) from None
+    for name in _WRAPPERS:
+        if isinstance(loaded, dict) and isinstance(loaded.get(name), dict):
+            loaded = loaded[name]
+    if not isinstance(loaded, dict) or not loaded:
+        raise WeightsError(f"{path.name} holds no state_dict but {type(loaded).__name__}")
+    strange = [name for name, value in loaded.items() if not isinstance(value, Tensor)]
+    if strange:
+        raise WeightsError(
+            f"{path.name} is no state_dict: {strange[:3]} are not tensors; save model.state_dict()"
+        )
+    return {str(name): tensor for name, tensor in loaded.items()}
+
+
+def _plain(name: str) -> str:
+    for prefix in _PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
+
+
+def reference_model(architecture: str, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Return a model of ``architecture`` with as many classes as the weights have."""
+    model = build_model(architecture, IMAGENET_CLASSES)
+    weight = tensors.get(f"{head_name(model)}.weight")
+    if weight is None or not weight.dim() or weight.shape[0] in (0, 1, IMAGENET_CLASSES):
+        return model
+    return build_model(architecture, weight.shape[0])
+
+
+def prepare_file(found: Found, architecture: str, out: Path) -> dict[str, Any]:
+    """Check ``found`` against the architecture, write it to ``out``; return what to print.
+
+    Raises:
+        WeightsError: they are of another architecture; names the tensors.
+        OSError: ``out`` cannot be written.
+    """
+    model = reference_model(architecture, found.tensors)
+    fit = fit_weights(found.tensors, model, architecture=architecture, source=found.source)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    kept = {
+        name: tensor.float() if _half(tensor) else tensor for name, tensor in fit.tensors.items()
+    }
+    metadata = {"architecture": architecture, "source": found.source, **found.metadata}
+    save_tensors(out, kept, metadata)
+    return {
+        "file": str(out),
+        "sha256": _digest(out),
+        "source": found.source,
+        "version": found.version,
+        "tensors": len(kept),
+        "head": fit.head,
+        "notes": list(fit.notes),
+    }
+
+
+def _half(tensor: Tensor) -> bool:
+    return tensor.dtype in (torch.float16, torch.bfloat16)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", required=True, help="a torchvision classifier's name")
+    parser.add_argument("--weights", required=True, help="imagenet, or the path of a file")
+    parser.add_argument("--out", required=True, type=Path, help="the safetensors file to write")
+    parser.add_argument("--cache", type=Path, help="folder of downloads (default: beside --out)")
+    options = parser.parse_args(argv)
+    cache = options.cache or options.out.parent / "downloads"
+    try:
+        build_model(options.model, IMAGENET_CLASSES)  # an unknown name costs no download
+        found = find_weights(options.weights, options.model, cache)
+        answer = prepare_file(found, options.model, options.out)
+    except JobError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"the weights cannot be written or read: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(answer))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
