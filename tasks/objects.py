@@ -19,6 +19,11 @@ class StoreFailed(WhippetError):
     """Raised when an object cannot be written, read, listed or deleted."""
 
 
+def _said(error: Exception) -> str:
+    """Return what the store said, without obstore's dump of its own structures."""
+    return str(error).partition("\n\nDebug source")[0]
+
+
 def put_object(store: Any, key: str, content: bytes | Path) -> None:
     """Write one object: readers see all of it or what was there before.
 
@@ -29,7 +34,7 @@ def put_object(store: Any, key: str, content: bytes | Path) -> None:
         obstore.put(store, key, content)
     except (BaseError, OSError, ValueError) as error:
         raise StoreFailed(
-            f"Could not write '{key}' to {store!r}: {error}. "
+            f"Could not write '{key}' to {store!r}: {_said(error)}. "
             "Check free space and rights there, then run again."
         ) from error
 
@@ -46,7 +51,7 @@ def put_once(store: Any, key: str, content: bytes | Path) -> bool:
     except FileNotFoundError:
         there = False
     except (BaseError, OSError) as error:
-        raise StoreFailed(f"Could not look for '{key}' in {store!r}: {error}") from error
+        raise StoreFailed(f"Could not look for '{key}' in {store!r}: {_said(error)}") from error
     if not there:
         put_object(store, key, content)
     return not there
@@ -63,7 +68,7 @@ def read_if_there(store: Any, key: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except (BaseError, OSError) as error:
-        raise StoreFailed(f"Could not read '{key}' from {store!r}: {error}") from error
+        raise StoreFailed(f"Could not read '{key}' from {store!r}: {_said(error)}") from error
 
 
 def list_sizes(store: Any, prefix: str) -> dict[str, int]:
@@ -79,7 +84,7 @@ def list_sizes(store: Any, prefix: str) -> dict[str, int]:
             for item in page
         }
     except (BaseError, OSError) as error:
-        raise StoreFailed(f"Could not list '{prefix}' in {store!r}: {error}") from error
+        raise StoreFailed(f"Could not list '{prefix}' in {store!r}: {_said(error)}") from error
 
 
 def delete_objects(store: Any, keys: list[str]) -> None:
@@ -93,4 +98,4 @@ def delete_objects(store: Any, keys: list[str]) -> None:
     try:
         obstore.delete(store, keys)
     except (BaseError, OSError) as error:
-        raise StoreFailed(f"Could not delete from {store!r}: {error}") from error
+        raise StoreFailed(f"Could not delete from {store!r}: {_said(error)}") from error

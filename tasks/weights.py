@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from platforms.errors import DataError, SettingsError
+from platforms.errors import DataError, SettingsError, WhippetError
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract import WEIGHTS_FILE
 from tasks.files import write_json
@@ -48,6 +48,10 @@ _ENVIRONMENT = (
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
 )
+
+
+class ProgramFailed(WhippetError):
+    """Raised when the program in the job environment did not make the file; says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,16 +121,19 @@ def upload_weights(prepared: PreparedWeights, store: Any, bucket: str, prefix: s
 def _prepare(
     weights: str, model: str, job_python: Path, cache: Path, source: str | None = None
 ) -> PreparedWeights:
-    if weights == IMAGENET:
-        content = IMAGENET
-    else:
-        content = _sha256(_weights_file(weights))
+    content = IMAGENET if weights == IMAGENET else _sha256(_weights_file(weights))
     key = json.dumps([model, content, _sha256(PROGRAM)])
     out = cache / f"{model}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
     answer = out.with_suffix(".json")
     known = _cached(out, answer)
     if known is None:
-        known = _run_program(_command(weights, model, job_python, cache, out))
+        command = _command(weights, model, job_python, cache, out)
+        try:
+            known = _run_program(command)
+        except ProgramFailed as error:
+            raise DataError(
+                f"weights={source or weights!r} cannot be used for model={model!r}: {error}"
+            ) from error
         write_json(answer, known)
     return PreparedWeights(
         file=out, sha256=str(known["sha256"]), source=source or str(known["source"])
@@ -179,16 +186,18 @@ def _run_program(command: Sequence[str]) -> dict[str, Any]:
     try:
         stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired as error:
-        raise DataError(
-            f"Preparing weights took more than {TIMEOUT_SECONDS:.0f} seconds. Download the file "
-            "yourself and give its path as weights."
+        raise ProgramFailed(
+            f"it took more than {TIMEOUT_SECONDS:.0f} seconds. Download the file yourself and "
+            "give its path as weights."
         ) from error
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
     if process.returncode != 0:
-        raise DataError(_last_line(stderr) or f"{command[1]} ended with {process.returncode}")
+        raise ProgramFailed(
+            _last_line(stderr) or f"{PROGRAM.name} ended with exit code {process.returncode}"
+        )
     return _answer(stdout)
 
 
@@ -197,7 +206,7 @@ def _answer(stdout: str) -> dict[str, Any]:
         value = json.loads(_last_line(stdout))
         return {"sha256": str(value["sha256"]), "source": str(value["source"])}
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{PROGRAM.name} gave no answer but {stdout[-500:]!r}") from error
+        raise ProgramFailed(f"{PROGRAM.name} gave no answer but {stdout[-500:]!r}") from error
 
 
 def _last_line(text: str) -> str:

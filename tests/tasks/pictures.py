@@ -1,0 +1,32 @@
+"""Small pictures for tests: every seed gives one that looks like no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def picture(seed: int, size: tuple[int, int] = (64, 48)) -> Image.Image:
+    """Return an RGB image of soft random blots."""
+    blots = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return Image.fromarray(blots).resize(size, Image.Resampling.BICUBIC)
+
+
+def write_picture(path: Path, seed: int, size: tuple[int, int] = (64, 48)) -> Path:
+    """Write a picture in the format of the path's name, with its folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture(seed, size).save(path)
+    return path
+
+
+def write_data(root: Path, counts: dict[str, dict[str, int]], *, first_seed: int = 0) -> Path:
+    """Write ``<root>/<split>/<class>/*.jpg``; the split "" stands for the flat layout."""
+    seed = first_seed
+    for split, per_class in counts.items():
+        for label, count in per_class.items():
+            for number in range(count):
+                write_picture(root / split / label / f"{number:03d}.jpg", seed)
+                seed += 1
+    return root
