@@ -54,6 +54,7 @@ HYPERPARAMETERS = (
     "eps",
     "image_size",
     "instrumentation",
+    "keep_checkpoints",
     "label_smoothing",
     "lr",
     "model",
@@ -62,12 +63,13 @@ HYPERPARAMETERS = (
     "optimizer",
     "patience",
     "precision",
-    "pretrained",
     "schedule",
     "seed",
     "threads",
     "trainable",
+    "warmup_epochs",
     "weight_decay",
+    "weights",
 )
 
 # torchvision's image classifiers, ``torchvision.models.list_models(module=torchvision.models)``

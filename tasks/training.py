@@ -74,7 +74,7 @@ def base_hyperparameters(model: ModelParameters, inputs: TrainingInputs) -> dict
         "model": model.architecture,
         "trainable": model.trained_layers,
         "image_size": model.image_size,
-        "pretrained": inputs.weights_uri is not None,
+        "weights": "channel" if inputs.weights_uri else "none",
     }
 
 
