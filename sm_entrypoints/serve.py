@@ -191,7 +191,7 @@ def main() -> int:
 def _describe(error: BaseException) -> str:
     """Return the error in one line, then its traceback from the user's first frame on."""
     report = traceback.TracebackException.from_exception(error)
-    summary = " ".join("".join(report.format_exception_only()).split())
+    summary = " ".join(f"{type(error).__name__}: {error}".split())
     own = (str(Path(__file__).parent), "<frozen importlib", importlib.__file__)
     users = [frame for frame in report.stack if not frame.filename.startswith(own)]
     if not users and not isinstance(error, SyntaxError):
