@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from importlib import import_module
 from typing import Any
 
 import boto3
@@ -108,12 +109,13 @@ def _client(session: boto3.Session, service: Any) -> Any:
 
 def _account(session: boto3.Session) -> str:
     try:
-        return session.client("sts", config=_CONFIG).get_caller_identity()["Account"]
+        account: str = session.client("sts", config=_CONFIG).get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
         raise SettingsError(
             f"AWS does not say which account this is ({error}): check the credentials, or set "
             "WHIPPET_BUCKET"
         ) from error
+    return account
 
 
 def _required(value: str | None, variable: str, what: str) -> str:
@@ -126,7 +128,7 @@ def _image(scope: str, region: str) -> str:
     """Return the newest PyTorch image that the SageMaker SDK knows for ``scope``."""
     variable = f"WHIPPET_{scope.upper()}_IMAGE"
     try:
-        from sagemaker.core import image_uris
+        image_uris = import_module("sagemaker.core.image_uris")
     except ImportError as error:
         raise SettingsError(
             f"the {scope} image must be given: set {variable} to its URI, or install the extra "

@@ -97,8 +97,9 @@ def _entry_problems(key: Any, value: Any, shape: MapShape, name: str) -> Iterato
         broken = list(_broken(part, part_shape))
         if broken:
             # Named by its entry: SageMaker prints the whole map.
+            entry = f"{{{_shown(key)}={_shown(value)}}}"
             yield (
-                f"Value '{{{_shown(key)}={_shown(value)}}}' at '{name}' failed to satisfy constraint: "
+                f"Value '{entry}' at '{name}' failed to satisfy constraint: "
                 f"Map {kind} must satisfy constraint: [{', '.join(broken)}]"
             )
 
