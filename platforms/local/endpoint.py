@@ -18,13 +18,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from platforms.client_errors import client_error
+from platforms.errors import SettingsError
 from platforms.local.context import LOGGER, LocalContext, supervisor_environment
 from platforms.local.deployment import FAILURE_REASON_CHARACTERS, Deployment
 from platforms.local.endpoint_record import groups, not_deployed, server_lost
 from platforms.local.endpoint_supervisor import GRACE_SECONDS
 from platforms.local.listing import listing
 from platforms.local.models import container_of, read_endpoint_config, read_model
-from platforms.local.process import ProcessId, alive, spawn_detached, terminate_group
+from platforms.local.process import ProcessError, ProcessId, alive, spawn_detached, terminate_group
 from platforms.local.records import Exists, Missing, Record, now, with_times
 from platforms.settings import PROJECT_ROOT
 
@@ -62,7 +63,12 @@ class Endpoints:
                 "ValidationException",
                 f'Cannot create already existing endpoint "{arn}".',
             ) from error
-        self._supervise(name, pending["Token"])
+        try:
+            self._supervise(name, pending["Token"])
+        except ProcessError:
+            # Nothing runs and nobody has seen it: as if it had never been asked for.
+            self._context.records.delete("endpoints", name)
+            raise
         return {"EndpointArn": arn}
 
     def update_endpoint(self, **request: Any) -> dict[str, Any]:
@@ -91,7 +97,16 @@ class Endpoints:
             }
 
         self._update("UpdateEndpoint", name, begin)
-        self._supervise(name, pending["Token"])
+        try:
+            self._supervise(name, pending["Token"])
+        except ProcessError as error:
+            reason = str(error)
+            self._update(
+                "UpdateEndpoint",
+                name,
+                lambda record: not_deployed(record, pending["Token"], reason),
+            )
+            raise
         return {"EndpointArn": arn}
 
     def describe_endpoint(self, **request: Any) -> dict[str, Any]:
@@ -147,12 +162,10 @@ class Endpoints:
         variants = config["ProductionVariants"]
         model = read_model(self._context, operation, variants[0]["ModelName"])
         job_python = self._context.settings.job_python
-        if not os.access(job_python, os.X_OK):
-            raise client_error(
-                operation,
-                "ValidationException",
-                f"Endpoint {request['EndpointName']!r} needs the job environment, and "
-                f"{str(job_python)!r} is not there: run `make job-env`.",
+        if not os.access(job_python, os.X_OK) or job_python.is_dir():
+            raise SettingsError(
+                f"job environment missing: WHIPPET_JOB_PYTHON={str(job_python)!r} is not an "
+                "interpreter; run `make job-env`"
             )
         ignored = sorted(set(request) - _HONOURED)
         if ignored:
@@ -169,6 +182,7 @@ class Endpoints:
             "ProductionVariants": variants,
             "Container": dict(container_of(model)),
             "JobPython": str(job_python),
+            "Region": self._context.region,
         }
 
     def _supervise(self, name: str, token: str) -> None:

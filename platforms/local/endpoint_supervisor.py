@@ -61,7 +61,9 @@ def _claim(context: LocalContext, endpoint: str, token: str) -> Record:
 def _deployment(context: LocalContext, record: Record) -> Deployment:
     pending = record["Local"]["Pending"]
     variant = pending["ProductionVariants"][0]
-    settings = context.settings.model_copy(update={"job_python": Path(pending["JobPython"])})
+    settings = context.settings.model_copy(
+        update={"job_python": Path(pending["JobPython"]), "region": pending["Region"]}
+    )
     return Deployment(
         context=LocalContext(settings=settings, records=context.records),
         endpoint=record["EndpointName"],

@@ -69,6 +69,8 @@ class Search:
         self._plan = plan
         self._handles: dict[int, Trial] = {}
         self._reported: dict[int, int] = {}
+        # Optuna announces every study on stderr; a person asked for a tuning job, not for a study.
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = optuna.create_study(
             study_name=_STUDY_NAME,
             direction="maximize" if plan.maximize else "minimize",

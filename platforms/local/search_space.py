@@ -53,6 +53,13 @@ class Parameter:
     high: float = 0.0
     mirrored: bool = False
 
+    @property
+    def combinations(self) -> float:
+        """How many different values there are; infinite for a continuous range."""
+        if isinstance(self.distribution, CategoricalDistribution):
+            return len(self.distribution.choices)
+        return self.high - self.low + 1 if self.kind == "integer" else math.inf
+
     def encode(self, internal: Any) -> str:
         """Return the string that the training job gets for a value drawn by Optuna."""
         if self.kind == "integer":

@@ -10,6 +10,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
+from platforms.errors import SettingsError
 from platforms.local.context import local_context
 from platforms.local.endpoint import Endpoints, local_url
 from platforms.local.models import EndpointConfigs, Models
@@ -226,7 +227,7 @@ def test_create_refuses_before_anything_is_written(context, tmp_path):
         endpoints.create_endpoint(EndpointName="e", EndpointConfigName="no")
     make_config(context, "c", "fine")
     missing = Settings(home=context.home, job_python=tmp_path / "nowhere/python")
-    with pytest.raises(ClientError, match="run `make job-env`"):
+    with pytest.raises(SettingsError, match="run `make job-env`"):
         Endpoints(local_context(missing)).create_endpoint(EndpointName="e", EndpointConfigName="c")
     assert endpoints.list_endpoints()["Endpoints"] == []
     endpoints.create_endpoint(EndpointName="e", EndpointConfigName="c")
