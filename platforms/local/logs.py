@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -107,15 +107,16 @@ def _events(
     offsets, times = _times(tree)
     if not tree.log.is_file():
         return
-    created = int(tree.log.stat().st_mtime * 1000)
+    # A job that was never watched to its end (its supervisor died): the time of the last write.
+    last = int(tree.log.stat().st_mtime * 1000)
     with tree.log.open("rb") as log:
         log.seek(start)
         offset = start
         for line in log:
-            if not ended and (not line.endswith(b"\n") or not offsets):
+            index = bisect_left(offsets, offset + len(line))
+            if not ended and (index == len(offsets) or not line.endswith(b"\n")):
                 return
-            index = bisect_right(offsets, offset) - 1
-            moment = times[index] if index >= 0 else created
+            moment = times[index] if index < len(offsets) else last
             text = line.decode("utf-8", "replace").rstrip("\r\n")
             yield (
                 offset,
@@ -132,7 +133,7 @@ def _events(
 
 
 def _times(tree: JobTree) -> tuple[list[int], list[int]]:
-    """Return from which offsets on the log was read at what times (unix milliseconds)."""
+    """Return up to which offsets the log had been written at what times (unix milliseconds)."""
     try:
         text = tree.log_times.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -40,7 +40,7 @@ class LogFollower:
         if not data and not ended:
             return False
         moment = time.time()
-        if data:
+        if data:  # All that lies before this offset was there by now.
             with self._tree.log_times.open("a", encoding="utf-8") as file:
                 file.write(f"{self._offset} {moment:.3f}\n")
         lines = (self._rest + data).split(b"\n")
