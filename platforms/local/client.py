@@ -14,6 +14,7 @@ from platforms.local.endpoint import Endpoints
 from platforms.local.models import EndpointConfigs, Models
 from platforms.local.tags import Tags
 from platforms.local.training import TrainingJobs
+from platforms.local.tuning import HyperParameterTuningJobs
 from platforms.validation import service_model, validate
 
 Operation = Callable[..., dict[str, Any]]
@@ -21,6 +22,7 @@ Operation = Callable[..., dict[str, Any]]
 # One class a resource: its public methods that are named as boto3's operations are the operations.
 RESOURCES: tuple[Callable[[LocalContext], Any], ...] = (
     TrainingJobs,
+    HyperParameterTuningJobs,
     Models,
     EndpointConfigs,
     Endpoints,
