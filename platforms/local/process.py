@@ -21,7 +21,7 @@ _LAUNCHER = Path(__file__).with_name("launch.py")
 _LAUNCH_SECONDS = 60.0
 _POLL_SECONDS = 0.05
 _KILL_SECONDS = 10.0
-# The kernel counts a start in ticks since boot; psutil adds a boot time that the clock moves.
+# Where there is no /proc, a start time moves a little when the clock is set.
 _CLOCK_SECONDS = 2.0
 
 
@@ -35,7 +35,8 @@ class ProcessId:
 
     Attributes:
         pid: also the id of its process group and session.
-        started: unix seconds; 0 when it was over before anyone could look.
+        started: seconds from boot to its start (without /proc: unix seconds); 0 when it was
+            over before anyone could look.
     """
 
     pid: int
@@ -82,23 +83,45 @@ def spawn_detached(
 
 def identify(pid: int) -> ProcessId:
     """Return the identity of the process that has ``pid`` now."""
+    return ProcessId(pid=pid, started=_started(pid) or 0.0)
+
+
+def _started(pid: int) -> float | None:
+    """Return when the process with this pid started; None when there is none.
+
+    From the kernel where possible: psutil adds the boot time, which moves with the clock, and a
+    job must not be taken for dead because the clock was set.
+    """
     try:
-        started = psutil.Process(pid).create_time()
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None if Path("/proc/self/stat").exists() else _created(pid)
+    except ProcessLookupError:  # It went away while it was read.
+        return None
+    # proc(5): the 22nd field, counted after the name, which may hold spaces and brackets.
+    ticks = int(stat.rpartition(")")[2].split()[19])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _created(pid: int) -> float | None:
+    try:
+        created: float = psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:
-        started = 0.0
-    return ProcessId(pid=pid, started=started)
+        return None
+    return created
 
 
 def alive(process_id: ProcessId) -> bool:
     """Tell whether this very process runs; a zombie and a recycled pid do not count."""
     try:
-        process = psutil.Process(process_id.pid)
-        created: float = process.create_time()
-        status: str = process.status()
+        status: str = psutil.Process(process_id.pid).status()
     except psutil.NoSuchProcess:
         return False
-    same = abs(created - process_id.started) <= _CLOCK_SECONDS
-    return same and status != psutil.STATUS_ZOMBIE
+    return status != psutil.STATUS_ZOMBIE and _same(process_id, _started(process_id.pid))
+
+
+def _same(process_id: ProcessId, started: float | None) -> bool:
+    return started is not None and abs(started - process_id.started) <= _CLOCK_SECONDS
 
 
 def terminate_group(process_id: ProcessId, grace_seconds: float) -> None:
@@ -142,11 +165,8 @@ def terminate_session(leader: ProcessId) -> None:
 
 def _recycled(process_id: ProcessId) -> bool:
     """Tell whether the pid is another process's; a group's id is not given out while it lives."""
-    try:
-        created: float = psutil.Process(process_id.pid).create_time()
-    except psutil.NoSuchProcess:
-        return False
-    return abs(created - process_id.started) > _CLOCK_SECONDS
+    started = _started(process_id.pid)
+    return started is not None and not _same(process_id, started)
 
 
 def _signal_group(group: int, number: signal.Signals) -> bool:
