@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sm_entrypoints import contract
 
@@ -21,8 +21,16 @@ _TUNING_KEY = "_tuning_objective_metric"
 _EDGE_SHARE = 0.02
 
 
+def to_wire(values: Mapping[str, Value]) -> dict[str, str]:
+    """Return SageMaker's string map: JSON for numbers and booleans, text as it is."""
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in values.items()
+    }
+
+
 class _Range(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ContinuousRange(_Range):
@@ -36,6 +44,11 @@ class ContinuousRange(_Range):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         _require_order(self.min, self.max)
+        _require_scale(self.min, self.scaling)
+        if self.scaling == "ReverseLogarithmic" and not 0 <= self.min < self.max < 1:
+            raise ValueError(
+                f"scaling='ReverseLogarithmic' needs 0 <= min < max < 1, not {self.min}:{self.max}"
+            )
         return self
 
 
@@ -45,11 +58,12 @@ class IntegerRange(_Range):
     type: Literal["integer"] = "integer"
     min: int
     max: int
-    scaling: Scaling = "Auto"
+    scaling: Literal["Auto", "Linear", "Logarithmic"] = "Auto"
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         _require_order(self.min, self.max)
+        _require_scale(self.min, self.scaling)
         return self
 
 
@@ -57,7 +71,16 @@ class CategoricalRange(_Range):
     """One of ``values``."""
 
     type: Literal["categorical"] = "categorical"
-    values: Annotated[list[Value], Field(min_length=1, max_length=20)]
+    values: Annotated[list[Value], Field(min_length=1, max_length=30)]
+
+    @field_validator("values")
+    @classmethod
+    def _different(cls, values: list[Value]) -> list[Value]:
+        wire = [to_wire({"value": value})["value"] for value in values]
+        twice = sorted({text for text in wire if wire.count(text) > 1})
+        if twice:
+            raise ValueError(f"values has {', '.join(twice)} more than once: keep one of each")
+        return values
 
 
 SearchRange = Annotated[
@@ -70,6 +93,11 @@ def _require_order(low: float, high: float) -> None:
         raise ValueError(f"range is reversed (min={low} > max={high}): swap min and max")
     if low == high:
         raise ValueError(f"range is empty (min == max == {low}): put the value into `fixed`")
+
+
+def _require_scale(low: float, scaling: Scaling) -> None:
+    if scaling == "Logarithmic" and low <= 0:
+        raise ValueError(f"scaling='Logarithmic' needs min > 0, not {low}: use Linear")
 
 
 # The second and third are the ranges of the two original write-ups; the third wrote eps high to
@@ -100,15 +128,16 @@ def preset_ranges(preset: Preset) -> dict[str, SearchRange]:
 
 
 def without_epochs(ranges: Mapping[str, SearchRange], most: int) -> dict[str, SearchRange]:
-    """Return ``ranges`` with ``epochs`` cut to ``most``, or dropped when nothing is left."""
+    """Return ``ranges`` with ``epochs`` cut to ``most``, or dropped when no choice is left."""
     kept = dict(ranges)
-    epochs = kept.get("epochs")
-    if isinstance(epochs, CategoricalRange) or epochs is None:
-        return kept
-    if epochs.min >= most:
-        del kept["epochs"]
-    elif epochs.max > most:
-        kept["epochs"] = epochs.model_copy(update={"max": most})
+    epochs = kept.pop("epochs", None)
+    if isinstance(epochs, CategoricalRange):
+        # Text is for train.py to refuse: it is not known here how many epochs it would be.
+        values = [v for v in epochs.values if isinstance(v, str) or v <= most]
+        if len(values) > 1:
+            kept["epochs"] = CategoricalRange(values=values)
+    elif epochs is not None and epochs.min < most:
+        kept["epochs"] = epochs.model_copy(update={"max": min(most, epochs.max)})
     return kept
 
 
@@ -121,14 +150,6 @@ def require_known(names: Iterable[str]) -> None:
         hint = f"did you mean {near[0]!r}? " if near else ""
         known = ", ".join(contract.HYPERPARAMETERS)
         raise ValueError(f"unknown hyperparameter {name!r}: {hint}Known are {known}")
-
-
-def to_wire(values: Mapping[str, Value]) -> dict[str, str]:
-    """Return SageMaker's string map: JSON for numbers and booleans, text as it is."""
-    return {
-        name: value if isinstance(value, str) else json.dumps(value)
-        for name, value in values.items()
-    }
 
 
 def from_wire(values: Mapping[str, str]) -> dict[str, Value]:
@@ -152,7 +173,9 @@ def _typed(text: str) -> Value:
             value = json.loads(value)
         except ValueError:
             break
-    return value if isinstance(value, bool | int | float | str) else text
+    # Not numbers to Python's JSON alone: NaN and Infinity stay text.
+    number = isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value))
+    return value if number or isinstance(value, str) else text  # type: ignore[return-value]
 
 
 def at_edge(value: Value, span: SearchRange) -> str | None:
@@ -170,8 +193,10 @@ def at_edge(value: Value, span: SearchRange) -> str | None:
 
 
 def _position(value: float, span: ContinuousRange | IntegerRange) -> float:
-    logarithmic = span.scaling == "Logarithmic" and span.min > 0
-    return math.log(max(value, 1e-300)) if logarithmic else float(value)
+    value = min(max(value, span.min), span.max)
+    if span.scaling == "Logarithmic":
+        return math.log(value)
+    return -math.log(1 - value) if span.scaling == "ReverseLogarithmic" else float(value)
 
 
 def wire_ranges(ranges: Mapping[str, SearchRange]) -> dict[str, list[dict[str, object]]]:

@@ -6,6 +6,7 @@ They live below the flows because tasks read them too, and imports point one way
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -25,13 +26,15 @@ from tasks.hyperparameters import (
 class Parameters(BaseModel):
     """Base of every parameter model."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataParameters(Parameters):
     """The labelled images: ``train/ valid/ test/ <class>/`` or flat ``<class>/`` folders."""
 
-    path: str = Field("samples/clipart", description="Folder of images; relative to the project.")
+    path: str = Field(
+        "samples/clipart", min_length=1, description="Folder of images; relative to the project."
+    )
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,39}$")] | None = Field(
         None, description="Name of the data set in the bucket; default: the folder's."
     )
@@ -115,10 +118,20 @@ class TuningParameters(Parameters):
         twice = sorted(set(self.ranges or {}) & set(self.fixed))
         if twice:
             raise ValueError(f"hyperparameters {twice} are both searched and fixed: keep one")
-        if self.strategy == "Grid":
-            self._require_grid()
         if self.ranges is not None and not self.ranges:
             raise ValueError("ranges is empty: name at least one hyperparameter to search")
+        if not self.search_ranges():
+            raise ValueError(
+                f"nothing is left to search: every range is in `fixed`, or it is epochs and "
+                f"max_epochs={self.max_epochs} leaves one choice"
+            )
+        if self.strategy == "Grid":
+            self._require_grid()
+        if self.strategy == "Hyperband" and self.early_stopping == "Auto":
+            # SageMaker refuses the pair.
+            raise ValueError(
+                "strategy='Hyperband' stops trials by itself: use early_stopping='Off'"
+            )
         return self
 
     def _require_grid(self) -> None:
@@ -129,6 +142,13 @@ class TuningParameters(Parameters):
                 f"strategy='Grid' needs categorical ranges, but {', '.join(wrong)} has bounds: "
                 f"give `ranges` with type='categorical'"
             )
+
+    def trials(self) -> int:
+        """Return how many trials the search has at most; a grid's size follows from its values."""
+        if self.strategy != "Grid":
+            return self.max_jobs
+        spans = self.search_ranges().values()
+        return math.prod(len(s.values) for s in spans if isinstance(s, CategoricalRange))
 
     def search_ranges(self) -> dict[str, SearchRange]:
         """Return the ranges to search, with ``epochs`` kept within ``max_epochs``."""

@@ -155,7 +155,7 @@ def tuning_job_request(
         },
         "ResourceLimits": {
             "MaxNumberOfTrainingJobs": tuning.max_jobs,
-            "MaxParallelTrainingJobs": min(tuning.max_parallel_jobs, tuning.max_jobs),
+            "MaxParallelTrainingJobs": min(tuning.max_parallel_jobs, tuning.trials()),
         },
         "ParameterRanges": wire_ranges(ranges),
         "TrainingJobEarlyStoppingType": tuning.early_stopping,

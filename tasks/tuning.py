@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -55,9 +56,7 @@ def launch_tuning_job(
     """Create the tuning job, or adopt the one of this run; return its name."""
     platform = connect()
     ranges = tuning.search_ranges()
-    fixed = {**base_hyperparameters(model, inputs), "seed": tuning.seed, **tuning.fixed}
-    if "epochs" not in ranges:
-        fixed.setdefault("epochs", tuning.max_epochs)
+    fixed = fixed_hyperparameters(model, inputs, tuning)
     job = job_inputs(platform, run, inputs, resources, checkpoints=False)
     name = create_or_adopt(
         platform.sagemaker,
@@ -72,6 +71,20 @@ def launch_tuning_job(
     return name
 
 
+def fixed_hyperparameters(
+    model: ModelParameters, inputs: TrainingInputs, tuning: TuningParameters
+) -> dict[str, Value]:
+    """Return what every trial gets as it is: nothing that is searched, SageMaker refuses both."""
+    fixed: dict[str, Value] = {
+        **base_hyperparameters(model, inputs),
+        "seed": tuning.seed,
+        "epochs": tuning.max_epochs,
+        **tuning.fixed,
+    }
+    searched = tuning.search_ranges()
+    return {name: value for name, value in fixed.items() if name not in searched}
+
+
 @task(name="follow tuning job", **policy(6 * DAY))
 def follow_tuning_job(
     run: RunIdentity, name: str, tuning: TuningParameters, resources: ResourceParameters
@@ -82,13 +95,13 @@ def follow_tuning_job(
         JobFailed: it ended in any status but Completed.
     """
     platform = connect()
-    rounds = -(-tuning.max_jobs // min(tuning.max_parallel_jobs, tuning.max_jobs))
+    rounds = math.ceil(tuning.trials() / tuning.max_parallel_jobs)
     with Progress("tuning-progress", f"Tuning job {name}") as progress:
         table = _TrialTable(platform, run, name)
 
         def watch(found: dict[str, Any]) -> None:
             done = table.update(found)
-            progress.of(done, tuning.max_jobs)
+            progress.of(done, tuning.trials())
 
         job = wait_until(
             lambda: platform.sagemaker.describe_hyper_parameter_tuning_job(
@@ -127,8 +140,8 @@ class _TrialTable:
         counters = job["TrainingJobStatusCounters"]
         done = sum(int(counters.get(k, 0)) for k in ("Completed", "Stopped", "NonRetryableError"))
         if done != self._done:
-            self._done = done
             publish_trials(self._platform, self._run, self._name)
+            self._done = done
         return done
 
 
