@@ -45,6 +45,19 @@ def slug(text: str, most: int) -> str:
     return words[:most].strip("-") or "run"
 
 
+def folder_name(text: str) -> str:
+    """Return a run's name as one safe folder name that is also a valid SageMaker tag value.
+
+    Letters of any script, digits, blanks and ``_.=+@-`` stay; all else, such as a slash or a
+    leading dot, becomes a dash. ``latest`` is the newest run's and cannot be a run's own.
+    """
+    composed = unicodedata.normalize("NFC", text)
+    kept = "".join(c if c.isalnum() or c in " _.=+@-" else "-" for c in composed)
+    # 255 bytes is the longest name that file systems take; the token must fit too.
+    short = kept.encode()[:200].decode(errors="ignore").strip(" .")
+    return f"{short}-run" if short in ("", "latest") else short
+
+
 def resource_name(run: RunIdentity, step: Step, attempt: int = 1) -> str:
     """Return the name of a run's resource; ``attempt`` 2 and later follow a failed one.
 

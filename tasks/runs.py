@@ -15,7 +15,7 @@ from typing import Any
 
 from platforms import Settings
 from tasks.files import locked, point_to, read_json, write_json
-from tasks.naming import RunIdentity, run_token
+from tasks.naming import RunIdentity, folder_name, run_token
 
 RUN_FILE = "run.json"
 REPORT_FILE = "report.html"
@@ -36,7 +36,8 @@ def open_run(
     """Return the identity of a root flow run; its folder and record exist afterwards.
 
     The same flow run id always gets the same identity. Another flow run of the same name gets a
-    folder of its own, unless it means to ``resume``: then it takes over identity and folder.
+    folder of its own, unless it means to ``resume``: then it takes over identity and folder, also
+    those of the run that ``latest`` points to.
     """
     pointer = settings.runs / ".by-flow-run" / f"{flow_run_id}.json"
     with locked(settings.runs / ".lock"):
@@ -57,12 +58,16 @@ def find_run(settings: Settings, flow_run_id: str) -> RunIdentity | None:
 
 def _new_identity(settings: Settings, flow_run_id: str, name: str, *, resume: bool) -> RunIdentity:
     token = run_token(flow_run_id)
-    record = run_folder(settings, name) / RUN_FILE
-    if not record.exists():
-        return RunIdentity(name=name, token=token, flow_run_id=flow_run_id)
-    if resume:
-        return RunIdentity(name=name, token=read_json(record)["token"], flow_run_id=flow_run_id)
-    return RunIdentity(name=f"{name}-{token}", token=token, flow_run_id=flow_run_id)
+    path = run_folder(settings, name if resume else folder_name(name)) / RUN_FILE
+    known = read_json(path) if path.exists() else {}
+    if resume and known:
+        return RunIdentity(name=known["name"], token=known["token"], flow_run_id=flow_run_id)
+    # A record of this very flow run: it died before its pointer was written.
+    taken = known and known["flow_run_id"] != flow_run_id
+    own = folder_name(name)
+    return RunIdentity(
+        name=f"{own}-{token}" if taken else own, token=token, flow_run_id=flow_run_id
+    )
 
 
 def _start_record(settings: Settings, run: RunIdentity, parameters: Mapping[str, Any]) -> None:
@@ -74,6 +79,8 @@ def _start_record(settings: Settings, run: RunIdentity, parameters: Mapping[str,
         "flow_run_id": run.flow_run_id,
         "status": "running",
         "started": record.get("started") or _now(),
+        "ended": None,
+        "error": None,
         "platform": settings.platform,
         "parameters": dict(parameters),
         "versions": package_versions(),
