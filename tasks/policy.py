@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 from prefect import Task
 from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.task_engine import TaskRunTimeoutError
 from prefect.tasks import exponential_backoff
 
 from tasks.waiting import is_transient
@@ -31,9 +32,12 @@ class TaskPolicy(TypedDict):
 
 
 def retry_if_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
-    """Say whether Prefect may try again: never for a failed job or bad input."""
+    """Say whether Prefect may try again: never for a failed job, bad input or a used up time."""
     error = state.result(raise_on_failure=False)
-    return isinstance(error, BaseException) and is_transient(error)
+    # The task's own timeout is a TimeoutError as well; trying again would multiply it.
+    if not isinstance(error, BaseException) or isinstance(error, TaskRunTimeoutError):
+        return False
+    return is_transient(error)
 
 
 def policy(timeout_seconds: float) -> TaskPolicy:
