@@ -163,13 +163,14 @@ def parse_metrics(line: str) -> dict[str, float] | None:
     if start < 0:
         return None
     try:
-        values = json.loads(line[start + len(METRIC_PREFIX) :])
+        # Whole numbers too: one of 400 digits has no float, and isfinite would raise.
+        values = json.loads(line[start + len(METRIC_PREFIX) :], parse_int=float)
     except ValueError:
         return None
     if not isinstance(values, dict):
         return None
     return {
-        key: float(value)
+        key: value
         for key, value in values.items()
-        if isinstance(value, int | float) and math.isfinite(value)
+        if isinstance(value, float) and math.isfinite(value)
     }

@@ -13,6 +13,7 @@ from platforms.errors import NameTaken
 from tasks.requests import DIGEST_TAG, Request
 
 _MOST_ATTEMPTS = 9
+_SPENT = ("Failed", "Stopped", "Stopping")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +97,12 @@ def create_or_adopt(
 ) -> str:
     """Return the name of the resource that ``request(attempt)`` asks for, created at most once.
 
-    A resource of that name with the same request digest is adopted; one that ended Failed or
-    Stopped is left as evidence, and the next attempt's name is used.
+    A job of that name that ended Failed or Stopped is left as evidence, whatever it was asked
+    for (a failed job is often followed by a change of the code), and the next attempt's name is
+    used. Anything else of that name is adopted when its request digest is the same.
 
     Raises:
-        NameTaken: a resource of that name was made by another request.
+        NameTaken: a resource of that name was made by another request, or every attempt failed.
     """
     for attempt in range(1, _MOST_ATTEMPTS + 1):
         body = request(attempt)
@@ -113,13 +115,11 @@ def create_or_adopt(
             except ClientError as error:  # a racer, or our own answer that was lost
                 if not _already_there(error):
                     raise
-                found = resource.describe(sagemaker, name) or {}
-        _require_same_request(sagemaker, resource, found, body)
-        if resource.status_member is None or found.get(resource.status_member) not in (
-            "Failed",
-            "Stopped",
-            "Stopping",
-        ):
+                found = resource.describe(sagemaker, name)
+                if found is None:  # it went between the two calls
+                    raise
+        if found.get(resource.status_member or "") not in _SPENT:
+            _require_same_request(sagemaker, resource, found, body)
             return name
     raise NameTaken(
         f"{resource.noun} {name!r}: {_MOST_ATTEMPTS} attempts failed before; start a new run"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,7 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
 
 from platforms import Platform, connect
+from tasks.adoption import ENDPOINT, ENDPOINT_CONFIG, is_not_found
 from tasks.deployment import remove_endpoint
 from tasks.naming import RunIdentity
 from tasks.parameters import CleanUpParameters
@@ -62,8 +64,10 @@ def list_endpoints(platform: Platform) -> list[EndpointState]:
 def _endpoint_state(platform: Platform, summary: dict[str, Any]) -> EndpointState | None:
     try:
         answer = platform.sagemaker.list_tags(ResourceArn=summary["EndpointArn"])
-    except ClientError:  # deleted since it was listed
-        return None
+    except ClientError as error:
+        if is_not_found(error):  # deleted since it was listed
+            return None
+        raise
     tags = {tag["Key"]: tag["Value"] for tag in answer["Tags"]}
     if RUN_TAG not in tags:
         return None
@@ -78,13 +82,14 @@ def _endpoint_state(platform: Platform, summary: dict[str, Any]) -> EndpointStat
 
 
 def delete_with_config_and_models(platform: Platform, endpoint: str) -> None:
-    """Delete an endpoint, the config that it uses and that config's models."""
-    config = platform.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
-    try:
-        found = platform.sagemaker.describe_endpoint_config(EndpointConfigName=config)
-        models = [variant["ModelName"] for variant in found["ProductionVariants"]]
-    except ClientError:  # someone deleted the config already: nothing says which models it had
-        models = []
+    """Delete an endpoint, the config that it uses and that config's models, as far as there."""
+    found = ENDPOINT.describe(platform.sagemaker, endpoint)
+    if found is None:
+        return
+    config = found["EndpointConfigName"]
+    # Without its config, nothing says which models an endpoint had.
+    described = ENDPOINT_CONFIG.describe(platform.sagemaker, config) or {"ProductionVariants": []}
+    models = [variant["ModelName"] for variant in described["ProductionVariants"]]
     remove_endpoint(platform, endpoint, config, models)
 
 
@@ -122,21 +127,37 @@ def stop_run(platform: Platform, run: RunIdentity) -> list[str]:
     """
     sagemaker = platform.sagemaker
     stopped = []
-    for summary in list_all(
-        sagemaker.list_hyper_parameter_tuning_jobs,
-        "HyperParameterTuningJobSummaries",
-        NameContains=run.prefix,
-        StatusEquals="InProgress",
+    for kind, list_jobs, stop in (
+        (
+            "HyperParameterTuningJob",
+            sagemaker.list_hyper_parameter_tuning_jobs,
+            sagemaker.stop_hyper_parameter_tuning_job,
+        ),
+        ("TrainingJob", sagemaker.list_training_jobs, sagemaker.stop_training_job),
     ):
-        name = summary["HyperParameterTuningJobName"]
-        sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
-        stopped.append(name)
-    for summary in list_all(
-        sagemaker.list_training_jobs,
-        "TrainingJobSummaries",
-        NameContains=f"{run.prefix}-train",
-        StatusEquals="InProgress",
-    ):
-        sagemaker.stop_training_job(TrainingJobName=summary["TrainingJobName"])
-        stopped.append(summary["TrainingJobName"])
+        for name in _in_progress(list_jobs, kind, run):
+            if _stop(stop, f"{kind}Name", name):
+                stopped.append(name)
     return stopped
+
+
+def _in_progress(list_jobs: Any, kind: str, run: RunIdentity) -> list[str]:
+    """Return the names of a run's own jobs; trials belong to their tuning job and are left out."""
+    found = list_all(
+        list_jobs, f"{kind}Summaries", NameContains=run.prefix, StatusEquals="InProgress"
+    )
+    names = [str(summary[f"{kind}Name"]) for summary in found]
+    own = re.compile(re.escape(run.prefix) + r"-(tune|train)(-\d)?")
+    return [name for name in names if own.fullmatch(name)]
+
+
+def _stop(stop: Any, member: str, name: str) -> bool:
+    """Stop one job; False when it ended by itself since it was listed."""
+    try:
+        stop(**{member: name})
+    except ClientError as error:
+        # SageMaker refuses to stop what is not in progress; the other jobs still bill.
+        if error.response.get("Error", {}).get("Code") != "ValidationException":
+            raise
+        return False
+    return True
