@@ -1,0 +1,54 @@
+"""What every test shares: Prefect kept to a throw-away home, and settings in an awkward folder.
+
+Read by both interpreters, so Prefect is imported only by the fixture that starts its server.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+AWKWARD = 'it\'s a "folder" with spaces, é and ü'
+_PREFECT_HOME = pytest.StashKey[str]()
+
+
+def pytest_configure(config):
+    """Set what Prefect reads when it is imported: no analytics, nothing in the user's home."""
+    config.stash[_PREFECT_HOME] = tempfile.mkdtemp(prefix="prefect-home-")
+    os.environ["PREFECT_HOME"] = config.stash[_PREFECT_HOME]
+    os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+    os.environ.pop("PREFECT_API_URL", None)
+    for name in [name for name in os.environ if name.startswith("WHIPPET_")]:
+        del os.environ[name]
+
+
+def pytest_unconfigure(config):
+    shutil.rmtree(config.stash[_PREFECT_HOME], ignore_errors=True)
+
+
+@pytest.fixture
+def awkward_path(tmp_path) -> Path:
+    """A folder whose name has blanks, quotes and accents."""
+    path = tmp_path / AWKWARD
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def whippet_home(awkward_path, monkeypatch) -> Path:
+    """``WHIPPET_HOME`` of this test and of the processes that it starts."""
+    monkeypatch.setenv("WHIPPET_HOME", str(awkward_path))
+    return awkward_path
+
+
+@pytest.fixture(scope="session")
+def prefect_server():
+    """One temporary Prefect server for all tests that run flows or tasks."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
