@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
-from prefect import runtime
+from prefect import get_client, runtime
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 from pydantic import BaseModel
@@ -29,9 +30,11 @@ def current_run() -> RunIdentity:
     found = find_run(settings, root)
     if found is not None:
         return found
-    parameters = {name: _plain(value) for name, value in runtime.flow_run.parameters.items()}
-    resume = RESUME_TAG in runtime.flow_run.tags
-    return open_run(settings, root, str(runtime.flow_run.name), parameters, resume=resume)
+    with get_client(sync_client=True) as client:  # this may be a subflow: its root has the name
+        flow_run = client.read_flow_run(UUID(root))
+    parameters = {name: _plain(value) for name, value in flow_run.parameters.items()}
+    resume = RESUME_TAG in flow_run.tags
+    return open_run(settings, root, flow_run.name, parameters, resume=resume)
 
 
 def _plain(value: Any) -> Any:
