@@ -1,9 +1,10 @@
 """Hyperparameter tuning jobs of the local platform: create, describe, list, stop.
 
 A tuning job coordinates; the work is in real training jobs that its detached supervisor
-(:mod:`platforms.local.tuning_supervisor`) creates. So a supervisor that died loses nothing: any
-operation on a tuning job that should be running and finds no living supervisor starts another
-one, which continues where the records say. Messages are SageMaker's own, as people report them.
+(:mod:`platforms.local.tuning_supervisor`) creates. So a supervisor that died loses nothing:
+describing or stopping a tuning job that should be running and has no living supervisor, or listing
+its trials, starts another one, which continues where the records say. Messages are
+SageMaker's own, as people report them.
 """
 
 from __future__ import annotations
@@ -91,10 +92,12 @@ class HyperParameterTuningJobs:
         return described
 
     def list_hyper_parameter_tuning_jobs(self, **request: Any) -> dict[str, Any]:
-        """Return a page of tuning job summaries, by name unless told otherwise."""
+        """Return a page of tuning job summaries, by name unless told otherwise.
+
+        Only looks: a tuning job without a living supervisor is left as it is.
+        """
         summaries = []
-        for name in self._context.records.names(KIND):
-            record = self._current("ListHyperParameterTuningJobs", name)
+        for record in self._context.records.list(KIND):
             fields = (
                 "HyperParameterTuningJobName",
                 "HyperParameterTuningJobArn",

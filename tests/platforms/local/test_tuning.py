@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError
@@ -102,14 +103,6 @@ def test_trials_are_listed_sorted_filtered_and_in_pages(context):
     assert (summary["Strategy"], summary["HyperParameterTuningJobName"]) == ("Random", "list")
 
 
-def test_the_seed_decides_what_is_tried(context):
-    for name in ("one", "two"):
-        create(context, tuning_request(name, jobs=3, parallel=1, Strategy="Bayesian"))
-    wait_for(context, "one")
-    wait_for(context, "two")
-    assert tuned(trials(context, "one")) == tuned(trials(context, "two"))
-
-
 def test_no_more_trials_run_at_once_than_allowed(context):
     create(context, tuning_request("wide", jobs=4, parallel=2, static={"seconds": "0.5"}))
     most = 0
@@ -128,7 +121,8 @@ def test_a_killed_supervisor_is_replaced_and_no_trial_comes_twice(context):
     create(context, tuning_request("whole", jobs=4, parallel=1))
     killed = set()
     for count in (1, 2, 3):
-        while len(trials(context, "killed")) < count:
+        # A job that is killed before its own supervisor has signed in counts as failed.
+        while sum("TrainingStartTime" in each for each in trials(context, "killed")) < count:
             time.sleep(0.05)
         supervisor = supervisor_of(context, "killed")
         os.kill(supervisor.pid, signal.SIGKILL)
@@ -145,7 +139,7 @@ def test_a_killed_supervisor_is_replaced_and_no_trial_comes_twice(context):
 
 def test_a_trial_that_is_only_in_the_record_is_created_by_the_next_supervisor(context):
     create(context, tuning_request("gap", jobs=2, parallel=1, static={"seconds": "0.5"}))
-    while not trials(context, "gap"):
+    while not any("TrainingStartTime" in each for each in trials(context, "gap")):
         time.sleep(0.05)
     os.kill(supervisor_of(context, "gap").pid, signal.SIGKILL)
 
@@ -163,14 +157,8 @@ def test_a_trial_that_is_only_in_the_record_is_created_by_the_next_supervisor(co
 def test_only_one_of_many_describers_starts_a_supervisor(context):
     create(context, tuning_request("once", jobs=1, static={"seconds": "3"}))
     os.kill(supervisor_of(context, "once").pid, signal.SIGKILL)
-    pids = [os.fork() for _ in range(4)]
-    if 0 in pids:
-        try:
-            describe(context, "once")
-        finally:
-            os._exit(0)
-    for pid in pids:
-        os.waitpid(pid, 0)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: describe(context, "once"), range(8)))
     assert context.records.read("tuning-jobs", "once")["Local"]["Starts"] == 2
 
 
@@ -223,7 +211,7 @@ def test_a_stop_ends_running_trials_and_launches_no_more(context):
         operations.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="stop")
 
 
-def test_early_stopping_stops_a_trial_that_lags_behind(context):
+def test_hyperband_stops_trials_that_go_beyond_max_resource(context):
     ranges = {"CategoricalParameterRanges": [{"Name": "x", "Values": ["0.1", "0.9"]}]}
     request = tuning_request(
         "early",
