@@ -184,8 +184,7 @@ def _check_metric(row: Mapping[str, Any]) -> str | None:
 
 
 def _frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], path: Path) -> pd.DataFrame:
-    data = {column: [row.get(column) for row in rows] for column in columns}
-    return _typed(pd.DataFrame(data, columns=list(columns)), path)
+    return _typed(pd.DataFrame(rows, columns=list(columns), dtype="object"), path)
 
 
 def _typed(frame: pd.DataFrame, path: Path, first_line: int = 1) -> pd.DataFrame:

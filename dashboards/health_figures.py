@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from dashboards.series import Floats, bucket_means, bucket_starts, downsample
 from dashboards.theme import (
     BLUE,
+    FULL_NAME,
     GREY,
     message_figure,
     name_axis,
@@ -57,7 +58,7 @@ def get_layers_info(
     if rows.empty:
         return LayersInfo(title, [], [], np.empty((0, 0)), logarithmic, NO_REDUCTIONS)
     table = rows.pivot_table(index="step", columns="name", values=column, sort=False).sort_index()
-    values = table.to_numpy(dtype="float64")
+    values: Floats = table.to_numpy(dtype="float64")
     steps = table.index.to_numpy()[bucket_starts(len(values), MAX_COLUMNS)]
     values = bucket_means(values, MAX_COLUMNS)
     if logarithmic:
@@ -73,25 +74,21 @@ def layers_figure(info: LayersInfo) -> go.Figure:
     size = len(info.names)
     height = 120 + min(16 * size, 520)
     figure = new_figure(height=height)
-    shown = np.round(10**info.values, 12) if info.logarithmic else info.values
+    kind = "log10 = " if info.logarithmic else ""
     figure.add_heatmap(
         x=[str(step) for step in info.steps],
-        y=list(range(size)),
+        y=[plain(name, limit=FULL_NAME) for name in info.names],
         z=np.round(info.values, 3),
-        customdata=[
-            [[plain(name), f"{value:.3g}"] for value in row]
-            for name, row in zip(info.names, shown, strict=True)
-        ],
         colorbar={
             "title": {"text": "log10" if info.logarithmic else "", "side": "right"},
             "thickness": 10,
             "outlinewidth": 0,
         },
-        hovertemplate="%{customdata[0]}<br>step %{x}: %{customdata[1]}<extra></extra>",
+        hovertemplate=f"%{{y}}<br>step %{{x}}: {kind}%{{z:.3g}}<extra></extra>",
     )
     figure.update_xaxes(title_text="step", type="category", nticks=10, showgrid=False)
-    figure.update_yaxes(**name_axis(info.names, pixels=height - 100), showgrid=False)
-    figure.update_yaxes(range=[size - 0.5, -0.5], zeroline=False)
+    figure.update_yaxes(**name_axis(info.names, pixels=height - 100), type="category")
+    figure.update_yaxes(range=[size - 0.5, -0.5], showgrid=False, zeroline=False)
     return figure
 
 

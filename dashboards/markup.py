@@ -17,6 +17,9 @@ import plotly.graph_objects as go
 from dashboards.mistakes import Mistake
 from dashboards.theme import message_of
 
+# A longer value (a command, a nested setting) gets a row of its own.
+WIDE_FACT = 48
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Block:
@@ -65,9 +68,7 @@ def heading(title: str) -> Block:
 
 def facts(pairs: Iterable[tuple[str, object]], kind: str = "facts") -> Block:
     """Return labelled values; ``kind`` is ``facts`` (cards) or ``list`` (two columns)."""
-    rows = "".join(
-        f"<div><dt>{text(label)}</dt><dd>{text(shown(value))}</dd></div>" for label, value in pairs
-    )
+    rows = "".join(_fact(label, shown(value)) for label, value in pairs)
     return Block(markup=f'<dl class="{text(kind)}">{rows}</dl>' if rows else "")
 
 
@@ -78,7 +79,11 @@ def table(
     marked: int | None = None,
 ) -> Block:
     """Return a table that scrolls inside its own box; numbers align right, a row may be marked."""
-    head = "".join(f"<th>{text(column)}</th>" for column in columns)
+    numeric = [_is_number(value) for value in rows[0]] if rows else [False] * len(columns)
+    head = "".join(
+        f"{'<th class=number>' if right else '<th>'}{text(column)}</th>"
+        for column, right in zip(columns, numeric, strict=True)
+    )
     body = "".join(
         f"{_row_tag(index == marked)}{''.join(map(_cell, row))}</tr>"
         for index, row in enumerate(rows)
@@ -107,20 +112,28 @@ def folded(title: str, block: Block) -> Block:
     return Block(markup=f"<details><summary>{text(title)}</summary>{block.markup}</details>")
 
 
-def plot(identifier: str, title: str, figure: go.Figure, note: str = "") -> Block:
-    """Return a slot for ``figure`` with its title; a figure with nothing to show is a sentence."""
+def plot(
+    identifier: str, title: str, figure: go.Figure, note: str = "", *, max_width: int | None = None
+) -> Block:
+    """Return a slot for ``figure`` with its title; a figure with nothing to show is a sentence.
+
+    ``max_width`` (pixels) keeps a figure that should be square from stretching over the page; on
+    a narrow screen it scrolls in its own box rather than shrink to nothing.
+    """
     caption = f"<figcaption>{text(title)}{f'<small>{text(note)}</small>' if note else ''}"
     sentence = message_of(figure)
     if sentence is not None:
         empty = f'<p class="empty">{text(sentence)}</p>'
         return Block(markup=f"<figure>{caption}</figcaption>{empty}</figure>")
     height = int(figure.layout.height)
+    limit = f";max-width:{max_width}px;min-width:{min(max_width, 560)}px" if max_width else ""
     slot = (
-        f'<div class="plot" id="{text(identifier)}" style="height:{height}px" role="img" '
+        f'<div class="plot" id="{text(identifier)}" style="height:{height}px{limit}" role="img" '
         f'aria-label="{text(title)}"></div>'
     )
+    boxed = f'<div class="scroll">{slot}</div>' if max_width else slot
     return Block(
-        markup=f"<figure>{caption}</figcaption>{slot}</figure>", figures={identifier: figure}
+        markup=f"<figure>{caption}</figcaption>{boxed}</figure>", figures={identifier: figure}
     )
 
 
@@ -155,7 +168,15 @@ def _row_tag(marked: bool) -> str:
     return '<tr class="marked">' if marked else "<tr>"
 
 
+def _fact(label: str, value: str) -> str:
+    opening = '<div class="wide">' if len(value) > WIDE_FACT else "<div>"
+    return f"{opening}<dt>{text(label)}</dt><dd>{text(value)}</dd></div>"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _cell(value: object) -> str:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    opening = '<td class="number">' if number else "<td>"
+    opening = '<td class="number">' if _is_number(value) else "<td>"
     return f"{opening}{text(shown(value))}</td>"

@@ -52,7 +52,7 @@
     const config = {
       responsive: true,
       displaylogo: false,
-      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+      modeBarButtons: [["resetScale2d", "toImage"]],
     };
     for (const slot of slots) {
       const { data, layout } = figures[slot.id];

@@ -18,6 +18,8 @@ from dashboards.markup import (
     table,
 )
 from dashboards.training_figures import (
+    LABEL_PIXELS,
+    ConfusionInfo,
     class_scores_figure,
     confidence_figure,
     confusion_figure,
@@ -28,6 +30,9 @@ from dashboards.training_figures import (
     get_curve_info,
     most_confused,
 )
+
+# A matrix of more classes needs the page's whole width; the table then stands below it.
+MAX_CLASSES_BESIDE = 12
 
 
 def curves_section(output: TrainingOutput) -> Section:
@@ -58,24 +63,13 @@ def confusion_section(output: TrainingOutput) -> Section:
     info = get_confusion_info(output.evaluation)
     scores = get_class_scores_info(output.evaluation)
     hidden = f"The {scores.hidden} best classes are left out." if scores.hidden else ""
-    pairs = most_confused(info)
-    confused = table(
-        ("true", "predicted", "images", "share of the class"),
-        [(true, predicted, count, f"{share:.0%}") for true, predicted, count, share in pairs],
-    )
     every = folded("Scores of every class", _class_table(output.evaluation))
     return Section(
         anchor="confusion",
         title="Confusion matrix",
         blocks=[
             paragraph(_evaluation_sentence(output.evaluation)),
-            plot(
-                "confusion",
-                "True class against predicted class",
-                confusion_figure(info),
-                "Colour: share of the true class.",
-            ),
-            *([heading("Most confused"), confused] if pairs else []),
+            *_confusion_blocks(info),
             grid(
                 plot(
                     "class-scores",
@@ -92,6 +86,24 @@ def confusion_section(output: TrainingOutput) -> Section:
             *([every] if output.evaluation else []),
         ],
     )
+
+
+def _confusion_blocks(info: ConfusionInfo) -> list[Block]:
+    size = len(info.classes)
+    matrix = plot(
+        "confusion",
+        "True class against predicted class",
+        confusion_figure(info),
+        "Colour: share of the true class.",
+        max_width=LABEL_PIXELS + max(460, 44 * size),
+    )
+    pairs = [(*pair[:3], f"{pair[3]:.0%}") for pair in most_confused(info)]
+    if not pairs:
+        return [matrix]
+    columns = ("true", "predicted", "images", "share of the class")
+    confused = (heading("Most confused"), table(columns, pairs))
+    beside = Block(markup=f"<div>{''.join(block.markup for block in confused)}</div>")
+    return [grid(matrix, beside)] if size <= MAX_CLASSES_BESIDE else [matrix, *confused]
 
 
 def mistakes_section(output: TrainingOutput) -> Section:

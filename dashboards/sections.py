@@ -66,7 +66,7 @@ def data_section(data: Mapping[str, Any] | None) -> Section:
         *counted,
         ("size", f"{size / 1e6:,.1f} MB" if isinstance(size, int | float) else None),
         ("splits made by", data.get("split_source")),
-        ("fingerprint", str(data.get("fingerprint") or "")[:16]),
+        ("fingerprint", str(data.get("fingerprint") or "")[:12]),
     ]
     found = [_data_warning(warning) for warning in data.get("warnings") or []]
     return Section(
@@ -139,8 +139,10 @@ def _tuning_plots(trials: Trials) -> list[Block]:
         "One line a trial; the best one is orange, worse ones fade.",
     )
     learning = learning_figure(get_learning_info(trials))
-    curves = [plot("tuning-learning", "Learning curves", learning)] if trials.histories else []
-    return [parallel, grid(history, importance, *curves)]
+    if not trials.histories:
+        return [parallel, grid(history, importance)]
+    curves = plot("tuning-learning", "Learning curves", learning)
+    return [parallel, grid(history, curves), importance]
 
 
 def _trial_table(trials: Trials) -> Block:

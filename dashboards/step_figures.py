@@ -11,18 +11,18 @@ import plotly.graph_objects as go
 
 from dashboards.series import bucket_means, bucket_starts
 from dashboards.theme import (
-    BLUE,
     GREEN,
     PHASE_COLORS,
     PURPLE,
     RED,
+    SKY,
     message_figure,
     new_figure,
 )
 from sm_entrypoints.contract import STEP_PHASES
 
 NO_STEPS = "The job recorded no steps."
-MAX_BUCKETS = 400
+MAX_BUCKETS = 200
 
 
 class PhaseTimelineInfo(NamedTuple):
@@ -55,7 +55,7 @@ class StepTimeInfo(NamedTuple):
 
 
 def get_phase_timeline_info(steps: pd.DataFrame, mode: str = "TRAIN") -> PhaseTimelineInfo:
-    """Return the phases of ``mode``'s steps, at most 400 buckets of means (they stack)."""
+    """Return the phases of ``mode``'s steps, at most 200 buckets of means (they stack)."""
     rows = steps[steps["mode"] == mode]
     if rows.empty:
         return PhaseTimelineInfo(mode, [], {}, 0.0, NO_STEPS)
@@ -85,7 +85,7 @@ def phase_timeline_figure(info: PhaseTimelineInfo) -> go.Figure:
             line={"width": 0.5, "color": PHASE_COLORS[phase]},
             hovertemplate="%{y:.2f} ms<extra>%{fullData.name}</extra>",
         )
-    each = "" if info.steps_a_bucket <= 1 else f" (means of {info.steps_a_bucket:.0f} steps)"
+    each = f" (means of {info.steps_a_bucket:.0f} steps)" if info.steps_a_bucket >= 1.5 else ""
     figure.update_layout(hovermode="x unified")
     figure.update_xaxes(title_text=f"{info.mode} step{each}")
     figure.update_yaxes(title_text="milliseconds a step", rangemode="tozero")
@@ -139,7 +139,7 @@ def phase_share_figure(info: PhaseShareInfo) -> go.Figure:
 
 
 def get_step_time_info(steps: pd.DataFrame, bins: int = 60) -> StepTimeInfo:
-    """Return the distribution of TRAIN step times up to their 99.5th percentile (or twice p50).
+    """Return the distribution of TRAIN step times up to their 99.5th percentile.
 
     ``beyond`` counts the steps that are longer still; the percentiles include them.
     """
@@ -148,8 +148,8 @@ def get_step_time_info(steps: pd.DataFrame, bins: int = 60) -> StepTimeInfo:
         return StepTimeInfo([], [], {}, 0, NO_STEPS)
     times = rows[list(STEP_PHASES)].fillna(0.0).to_numpy().sum(axis=1) * 1_000
     p50, p95, p99 = (float(value) for value in np.percentile(times, [50, 95, 99]))
-    end = max(float(np.percentile(times, 99.5)), 2 * p50, 1e-6)
-    start = float(times.min()) if times.min() > end / 2 else 0.0
+    start = float(times.min())
+    end = max(float(np.percentile(times, 99.5)), start + 1e-6)
     counts, edges = np.histogram(times, bins=bins, range=(start, end))
     return StepTimeInfo(
         edges=edges.tolist(),
@@ -169,24 +169,20 @@ def step_time_figure(info: StepTimeInfo) -> go.Figure:
         x=(edges[:-1] + edges[1:]) / 2,
         y=info.counts,
         width=np.diff(edges) * 0.95,
-        marker_color=BLUE,
+        marker_color=SKY,
         showlegend=False,
         hovertemplate="%{x:.2f} ms: %{y} steps<extra></extra>",
     )
-    for place, (name, color) in enumerate((("p50", GREEN), ("p95", PURPLE), ("p99", RED))):
+    for name, color in (("p50", GREEN), ("p95", PURPLE), ("p99", RED)):
         value = info.percentiles[name]
-        if value <= edges[-1]:
-            figure.add_vline(x=value, line={"color": color, "width": 1.5, "dash": "dash"})
-            figure.add_annotation(
-                x=value,
-                y=1.0 - 0.1 * place,
-                yref="paper",
-                text=f"{name} {value:.1f} ms",
-                font={"color": color, "size": 11},
-                showarrow=False,
-                xanchor="left",
-                xshift=3,
-            )
+        figure.add_scatter(
+            x=[value, value],
+            y=[0, max(info.counts)],
+            mode="lines",
+            name=f"{name} {value:,.1f} ms",
+            line={"color": color, "width": 1.5, "dash": "dash"},
+            hoverinfo="skip",
+        )
     beyond = f" ({info.beyond} longer steps not shown)" if info.beyond else ""
     figure.update_xaxes(
         title_text=f"milliseconds a TRAIN step{beyond}", range=[edges[0], edges[-1]]

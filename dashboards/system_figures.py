@@ -10,10 +10,12 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboards.series import Floats, downsample
-from dashboards.theme import BLUE, GREY, PURPLE, RED, message_figure, new_figure, plain
+from dashboards.theme import BLUE, GREY, PURPLE, RED, base_layout, message_figure, plain
 
 NO_SYSTEM = "The job recorded no system metrics."
 MAX_CORE_LINES = 16
+# Noise looks the same with more.
+MAX_LINE_POINTS = 1_000
 
 # Names of the profiler's own layout; see SageMaker Debugger's system metrics.
 CPU_DIMENSION = "CPUUtilization"
@@ -22,17 +24,17 @@ MEMORY_NAME = "MemoryUsedPercent"
 
 
 class SystemInfo(NamedTuple):
-    """Per cent over time (UTC): CPU mean, each core, memory, I/O wait (mean over cores)."""
+    """Per cent over time (unix ms): CPU mean, each core, memory, mean I/O wait."""
 
-    cpu: tuple[Any, Floats]
-    cores: dict[str, tuple[Any, Floats]]
-    memory: tuple[Any, Floats]
-    io_wait: tuple[Any, Floats]
+    cpu: tuple[Floats, Floats]
+    cores: dict[str, tuple[Floats, Floats]]
+    memory: tuple[Floats, Floats]
+    io_wait: tuple[Floats, Floats]
     message: str | None = None
 
 
 def get_system_info(system: pd.DataFrame) -> SystemInfo:
-    """Return system use over time, at most 2,000 points a line."""
+    """Return system use over time, at most 1,000 points a line."""
     cpu = system[system["dimension"] == CPU_DIMENSION]
     waits = system[system["dimension"] == IO_WAIT_DIMENSION]
     memory = system[(system["name"] == MEMORY_NAME) | (system["dimension"] == MEMORY_NAME)]
@@ -65,8 +67,8 @@ def system_figure(info: SystemInfo) -> go.Figure:
         if len(line[1])
     ]
     figure = make_subplots(rows=len(rows), shared_xaxes=True, vertical_spacing=0.06)
-    figure.update_layout(new_figure(height=100 + 150 * len(rows)).layout)
-    figure.update_xaxes(automargin=True)
+    figure.update_layout(base_layout(100 + 150 * len(rows)))
+    figure.update_xaxes(automargin=True, type="date")
     for name, (times, values) in info.cores.items():
         figure.add_scatter(
             x=times,
@@ -96,6 +98,7 @@ def system_figure(info: SystemInfo) -> go.Figure:
     return figure
 
 
-def _timeline(values: pd.Series[Any]) -> tuple[Any, Floats]:
-    x, y = downsample(values.index.to_numpy(dtype="float64"), values.to_numpy(dtype="float64"))
-    return pd.to_datetime(x, unit="s"), np.round(y, 2)
+def _timeline(values: pd.Series[Any]) -> tuple[Floats, Floats]:
+    seconds = values.index.to_numpy(dtype="float64")
+    x, y = downsample(seconds, values.to_numpy(dtype="float64"), MAX_LINE_POINTS)
+    return np.round(x * 1_000), np.round(y, 2)

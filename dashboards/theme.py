@@ -38,6 +38,9 @@ _SEQUENTIAL_LIGHT = ((0.0, "#f3f6fa"), (0.35, "#a9cbe5"), (0.7, "#3f8ac2"), (1.0
 _SEQUENTIAL_DARK = ((0.0, "#20262e"), (0.35, "#1d4f78"), (0.7, "#4696cf"), (1.0, "#d6ecfb"))
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 
+# Longer than any file name, so that two class or layer names never become one by being cut.
+FULL_NAME = 300
+
 # What a figure says instead of being blank; the page shows the sentence as text.
 MESSAGE_KEY = "message"
 
@@ -54,19 +57,29 @@ def plain(text: object, limit: int = 60) -> str:
     return html.escape(shown, quote=False)
 
 
+def base_layout(height: int) -> dict[str, Any]:
+    """Return the layout that all figures share: ``height`` pixels, as wide as the container."""
+    return {
+        "template": LIGHT_TEMPLATE,
+        "height": height,
+        "autosize": True,
+        "margin": {"l": 8, "r": 24, "t": 36, "b": 8},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 1.0,
+            "yanchor": "bottom",
+            "xanchor": "left",
+            "traceorder": "normal",
+        },
+        "hovermode": "closest",
+    }
+
+
 def new_figure(height: int = 340) -> go.Figure:
-    """Return an empty figure of ``height`` pixels; its width is its container's."""
-    figure = go.Figure()
-    figure.update_layout(
-        height=height,
-        autosize=True,
-        margin={"l": 8, "r": 12, "t": 36, "b": 8},
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "xanchor": "left"},
-        hovermode="closest",
-    )
-    figure.update_xaxes(automargin=True)
-    figure.update_yaxes(automargin=True)
-    return figure
+    """Return an empty figure with :func:`base_layout`."""
+    axis = {"automargin": True}
+    return go.Figure(layout={**base_layout(height), "xaxis": axis, "yaxis": axis})
 
 
 def message_figure(sentence: str) -> go.Figure:
@@ -127,11 +140,14 @@ def _template(font: str, grid: str, hover: str, sequential: Sequence[tuple[float
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"family": _FONT, "size": 12, "color": font},
             "colorway": list(COLORWAY),
-            "colorscale": {"sequential": [list(stop) for stop in sequential]},
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": font},
             "hoverlabel": {"bgcolor": hover, "font": {"color": font, "family": _FONT}},
             "xaxis": axis,
             "yaxis": axis,
-        }
+        },
+        "data": {
+            "heatmap": [{"type": "heatmap", "colorscale": [list(stop) for stop in sequential]}]
+        },
     }
 
 

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from dashboards.series import downsample
 from dashboards.theme import (
     BLUE,
+    FULL_NAME,
     GREEN,
     GREY,
     ORANGE,
@@ -29,6 +30,8 @@ NO_EVALUATION = "The job left no evaluation: it did not reach the end."
 NO_PREDICTIONS = "The job left no predictions."
 MAX_BARS = 40
 MAX_CELL_TEXTS = 20
+# Room for slanted class names below a matrix and its axis title.
+LABEL_PIXELS = 150
 
 
 class CurveInfo(NamedTuple):
@@ -137,15 +140,13 @@ def confusion_figure(info: ConfusionInfo) -> go.Figure:
     if info.message:
         return message_figure(info.message)
     size = len(info.classes)
-    side = int(min(900, max(360, 30 * size)))
-    names = [plain(label) for label in info.classes]
-    figure = new_figure(height=side)
+    side = int(min(900, max(240, 34 * size)))
+    names = [plain(label, limit=FULL_NAME) for label in info.classes]
+    figure = new_figure(height=side + LABEL_PIXELS)
     figure.add_heatmap(
+        x=names,
+        y=names,
         z=np.round(info.shares, 4),
-        customdata=[
-            [[names[row], names[column], count] for column, count in enumerate(counts)]
-            for row, counts in enumerate(info.counts)
-        ],
         text=[[str(c) if c else "" for c in row] for row in info.counts],
         texttemplate="%{text}" if size <= MAX_CELL_TEXTS else None,
         zmin=0,
@@ -154,14 +155,13 @@ def confusion_figure(info: ConfusionInfo) -> go.Figure:
         ygap=1 if size <= 60 else 0,
         colorbar={"tickformat": ".0%", "thickness": 10, "outlinewidth": 0},
         hovertemplate=(
-            "true %{customdata[0]}<br>predicted %{customdata[1]}<br>"
-            "%{customdata[2]} images, %{z:.0%} of the class<extra></extra>"
+            "true %{y}<br>predicted %{x}<br>images: %{text} (%{z:.0%} of the class)<extra></extra>"
         ),
     )
     figure.update_xaxes(title_text="predicted", showgrid=False, zeroline=False, tickangle=-60)
-    figure.update_xaxes(**name_axis(info.classes, pixels=side))
+    figure.update_xaxes(**name_axis(info.classes, pixels=side), type="category")
     figure.update_yaxes(title_text="true", showgrid=False, zeroline=False)
-    figure.update_yaxes(**name_axis(info.classes, pixels=side - 120))
+    figure.update_yaxes(**name_axis(info.classes, pixels=side), type="category")
     figure.update_yaxes(range=[size - 0.5, -0.5])
     return figure
 

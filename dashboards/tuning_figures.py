@@ -156,10 +156,12 @@ def parallel_figure(info: ParallelInfo) -> go.Figure:
             hovertemplate="%{customdata[0]} = %{customdata[1]}<extra>%{fullData.name}</extra>",
         )
     for place, axis in enumerate(info.axes):
-        figure.add_vline(x=place, line={"color": GREY, "width": 1}, layer="below")
-        for y, text, anchor in ((0.0, axis.low, "top"), (1.0, axis.high, "bottom")):
+        figure.add_shape(
+            x0=place, x1=place, y0=0, y1=1, line={"color": GREY, "width": 1}, layer="below"
+        )
+        for y, text, shift in ((0.0, axis.low, -14), (1.0, axis.high, 14)):
             figure.add_annotation(
-                x=place, y=y, text=plain(text, 16), yanchor=anchor, showarrow=False, font_size=10
+                x=place, y=y, text=plain(text, 16), yshift=shift, showarrow=False, font_size=10
             )
     figure.update_xaxes(
         tickmode="array",

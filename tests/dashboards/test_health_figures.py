@@ -1,0 +1,87 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from dashboards.frames import REDUCTION_COLUMNS, empty_training_output
+from dashboards.health_figures import (
+    MAX_COLUMNS,
+    broken_tensors,
+    get_layers_info,
+    get_loss_info,
+    layers_figure,
+    loss_figure,
+)
+from dashboards.theme import message_of
+
+EMPTY = empty_training_output().reductions
+
+
+def reductions(rows):
+    identity = {"epoch": 1, "mode": "TRAIN", "nan": 0, "inf": 0}
+    return pd.DataFrame([{**identity, **row} for row in rows], columns=list(REDUCTION_COLUMNS))
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        layers_figure(get_layers_info(EMPTY, "gradients", "abs_mean")),
+        loss_figure(get_loss_info(EMPTY)),
+    ],
+)
+def test_no_reductions_is_a_sentence(figure):
+    assert message_of(figure)
+
+
+def test_layers_are_rows_in_the_order_of_the_model(output):
+    info = get_layers_info(output.reductions, "gradients", "abs_mean")
+    assert info.names[0] == "features.0.conv.weight"
+    assert info.values.shape == (len(info.names), len(info.steps)) == (18, 60)
+    assert info.values[0].mean() > info.values[-1].mean()
+    assert len(layers_figure(info).data) == 1
+
+
+def test_zero_has_no_logarithm_and_eval_is_left_out():
+    rows = [
+        {"step": 0, "collection": "gradients", "name": "a", "abs_mean": 0.0},
+        {"step": 1, "collection": "gradients", "name": "a", "abs_mean": 0.01},
+        {"step": 2, "collection": "gradients", "name": "a", "abs_mean": 9.0, "mode": "EVAL"},
+    ]
+    info = get_layers_info(reductions(rows), "gradients", "abs_mean")
+    assert np.isnan(info.values[0, 0])
+    assert info.values[0, 1] == pytest.approx(-2.0)
+    assert info.steps == [0, 1]
+
+
+def test_many_steps_share_columns():
+    rows = [
+        {"step": step, "collection": "weights", "name": "a", "abs_mean": 1.0}
+        for step in range(1_000)
+    ]
+    info = get_layers_info(reductions(rows), "weights", "abs_mean", logarithmic=False)
+    assert info.values.shape == (1, MAX_COLUMNS)
+    assert len(info.steps) == MAX_COLUMNS
+
+
+def test_loss_keeps_its_spikes_and_is_smoothed():
+    rows = [
+        {"step": step, "collection": "losses", "name": "loss", "mean": 50.0 if step == 7 else 1.0}
+        for step in range(5_000)
+    ]
+    info = get_loss_info(reductions(rows))
+    assert max(info.losses) == 50.0
+    assert set(info.smooth) == {1.0}
+    assert len(loss_figure(info).data) == 2
+
+
+def test_broken_tensors_name_the_first_step():
+    rows = [
+        {"step": 3, "collection": "gradients", "name": "b", "nan": 2},
+        {"step": 5, "collection": "gradients", "name": "b", "nan": 4},
+        {"step": 1, "collection": "weights", "name": "a", "inf": 1},
+        {"step": 1, "collection": "weights", "name": "fine"},
+    ]
+    assert broken_tensors(reductions(rows)) == [
+        ("weights", "a", 1, 0, 1),
+        ("gradients", "b", 3, 6, 0),
+    ]
+    assert broken_tensors(EMPTY) == []
