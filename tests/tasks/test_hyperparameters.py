@@ -75,7 +75,7 @@ def test_keys_of_sagemaker_itself_are_dropped():
 def test_reversed_and_empty_ranges_say_what_to_do(kind):
     with pytest.raises(ValidationError, match=r"reversed \(min=9.* > max=2.*\): swap min and max"):
         RANGE.validate_python({"type": kind, "min": 9, "max": 2})
-    with pytest.raises(ValidationError, match="range is empty .*put the value into `fixed`"):
+    with pytest.raises(ValidationError, match=r"range is empty .*put the value into `fixed`"):
         RANGE.validate_python({"type": kind, "min": 2, "max": 2})
 
 
