@@ -37,7 +37,7 @@ def _sample(folder: Path, seconds: float, **options: int | str) -> SystemSampler
 def test_smdebug_reads_what_was_sampled(tmp_path: Path) -> None:
     root = tmp_path / "the job's été"
     started = time.time()
-    sampler = _sample(root / "system/incremental", 0.45, node="algo-2", interval_ms=100)
+    sampler = _sample(root / "system/incremental", 0.65, node="algo-2", interval_ms=100)
     assert sampler.failure is None
     read = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", READ_WITH_SMDEBUG, str(root)],
@@ -57,7 +57,8 @@ def test_smdebug_reads_what_was_sampled(tmp_path: Path) -> None:
     assert counts["cpu", "I/OWaitPercentage"] == samples * cores
     assert counts["memory", ""] == samples
     assert {name for kind, name, *_ in events if kind == "memory"} == {"MemoryUsedPercent"}
-    assert counts["network", "Platform"] == 2 * samples
+    # Disks and interfaces are read every half second at most.
+    assert 2 <= counts["network", "Platform"] < 2 * samples
     for kind, _, _, value, node, stamp in events:
         assert node == "algo-2"
         assert started <= stamp <= time.time()
