@@ -125,8 +125,12 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "cli.doctor.doctor",
         "check this set-up, and a model archive with its inference.py before it costs money",
     )
-    parser.add_argument("--model-data", metavar="FILE", help="a model.tar.gz to check")
-    parser.add_argument("--run", help="check the model of this run (default: a fresh model)")
+    archive = parser.add_mutually_exclusive_group()
+    archive.add_argument("--model-data", metavar="FILE", help="a model.tar.gz to check")
+    archive.add_argument("--run", help="check the model of this run (latest is one)")
+    archive.add_argument(
+        "--model", default="resnet18", help="else: a fresh model of this kind (default resnet18)"
+    )
     parser.add_argument("--code", metavar="DIR", help="your own inference.py, put into the archive")
     parser.add_argument("--image", metavar="FILE", help="a good image to ask about")
 
