@@ -7,16 +7,17 @@ on the batch size nor on the number of processes (beyond the last bits of the ne
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from sm_entrypoints.dataset import Batch
 from sm_entrypoints.instrumentation import Instrumentation
+from sm_entrypoints.processes import total
 
 TOP5_CLASSES = 5
 
@@ -49,62 +50,58 @@ class Scores:
         }
 
 
-def score(
-    network: nn.Module,
-    batches: Iterable[Batch],
-    labels: Tensor,
-    class_count: int,
-    *,
-    prepare: Callable[[Tensor], Tensor],
-    autocast: Callable[[], Any] = nullcontext,
-    loss_function: nn.Module | None = None,
-    instrumentation: Instrumentation | None = None,
-) -> Scores:
-    """Score a split: each process its share of the batches, all of them the whole result.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """How batches are scored: ``prepare`` turns a batch's inputs into those of ``network``.
 
-    ``network`` is put into evaluation mode. ``labels`` are those of the whole split; ``prepare``
-    turns a batch's inputs into the network's. With ``instrumentation`` each batch is a step.
+    ``loss_function`` is called for who watches it (a debugger's hook); scores do not depend on it.
     """
-    network.eval()
-    rows = torch.zeros((len(labels), 5), dtype=torch.float64)
-    watch = instrumentation or None
-    iterator = iter(batches)
-    while True:
-        with watch.phase("data_wait") if watch else nullcontext():
-            batch = next(iterator, None)
-        if batch is None:
-            break
-        pixels, truth, indices = batch
-        with watch.phase("transfer") if watch else nullcontext():
-            inputs, truth = prepare(pixels), truth.to(_device_of(network))
-        with (
-            watch.phase("forward") if watch else nullcontext(),
-            # Not inference_mode: a hook may want to look at these tensors.
-            torch.no_grad(),
-            autocast(),
-        ):
-            outputs = network(inputs)
-            # Through the module, so that a debugger's hook sees the loss of evaluation too.
-            objective = loss_function(outputs.float(), truth) if loss_function else None
-        rows[indices] = _rows(outputs.float(), truth).cpu()
-        if watch and objective is not None:
-            watch.step(len(truth), objective)
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.all_reduce(rows)  # the shares are disjoint, other rows are zero
-    loss, predicted, probability, label_probability, in_top5 = rows.unbind(1)
-    return Scores(
-        label=labels,
-        predicted=predicted.to(torch.int64),
-        probability=probability,
-        label_probability=label_probability,
-        loss=loss,
-        in_top5=in_top5,
-        class_count=class_count,
-    )
 
+    network: nn.Module
+    class_count: int
+    prepare: Callable[[Tensor], Tensor]
+    autocast: Callable[[], AbstractContextManager[None]] = nullcontext
+    loss_function: nn.Module = field(default_factory=nn.CrossEntropyLoss)
+    instrumentation: Instrumentation = field(default_factory=Instrumentation)
 
-def _device_of(network: nn.Module) -> torch.device:
-    return next(network.parameters()).device
+    def score(self, batches: Iterable[Batch], labels: Tensor) -> Scores:
+        """Score a split whose labels are ``labels``; every process must call it.
+
+        Each process gives its share of the batches and gets the whole result. The network is put
+        into evaluation mode. Each batch is a step of the instrumentation.
+        """
+        self.network.eval()
+        rows = torch.zeros((len(labels), 5), dtype=torch.float64)
+        iterator = iter(batches)
+        while True:
+            with self.instrumentation.phase("data_wait"):
+                batch = next(iterator, None)
+            if batch is None:
+                break
+            rows[batch[2]] = self._step(batch).cpu()
+        # The shares are disjoint, other rows are zero.
+        loss, predicted, probability, label_probability, in_top5 = total(rows).unbind(1)
+        return Scores(
+            label=labels,
+            predicted=predicted.to(torch.int64),
+            probability=probability,
+            label_probability=label_probability,
+            loss=loss,
+            in_top5=in_top5,
+            class_count=self.class_count,
+        )
+
+    def _step(self, batch: Batch) -> Tensor:
+        watch, truth = self.instrumentation, batch[1]
+        with watch.phase("transfer"):
+            inputs = self.prepare(batch[0])
+            truth = truth.to(inputs.device)
+        # Not inference_mode: a hook may want to look at these tensors.
+        with watch.phase("forward"), torch.no_grad(), self.autocast():
+            outputs = self.network(inputs)
+            loss = self.loss_function(outputs.float(), truth)
+        watch.step(len(truth), loss)
+        return _rows(outputs.float(), truth)
 
 
 def _rows(logits: Tensor, truth: Tensor) -> Tensor:

@@ -114,7 +114,8 @@ def build_model(architecture: str, class_count: int, *, image_size: int = 224) -
         model = torchvision.models.get_model(
             architecture, weights=None, num_classes=class_count, **options
         )
-    except (ValueError, RuntimeError) as error:
+    # torchvision checks shapes by assertion, too.
+    except (ValueError, RuntimeError, AssertionError) as error:
         raise ModelError(f"{architecture} does not take image_size={image_size}: {error}") from None
     if not isinstance(model, nn.Module):
         raise ModelError(f"torchvision built {type(model).__name__} for {architecture!r}")

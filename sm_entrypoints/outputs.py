@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sm_entrypoints.channels import Split
 from sm_entrypoints.contract import (
     EVALUATION_FILE,
     INFERENCE_PROGRAM,
@@ -21,7 +22,6 @@ from sm_entrypoints.contract import (
     TRAINING_SUMMARY_FILE,
 )
 from sm_entrypoints.data import TRAINING_FORMATS, open_image
-from sm_entrypoints.dataset import Split
 from sm_entrypoints.evaluation import Scores, report
 from sm_entrypoints.model import write_text
 
@@ -110,4 +110,7 @@ def copy_serving_code(model_dir: Path) -> None:
         shutil.copyfile(file, package / file.name)
     shutil.copyfile(source / INFERENCE_PROGRAM, code / INFERENCE_PROGRAM)
     # SageMaker's containers install code/requirements.txt before they serve.
-    shutil.copyfile(source / "requirements.txt", code / "requirements.txt")
+    # In a job's code folder the file stands beside the package, in the project inside it.
+    beside = source.parent / "requirements.txt"
+    inside = source / "requirements.txt"
+    shutil.copyfile(inside if inside.exists() else beside, code / "requirements.txt")

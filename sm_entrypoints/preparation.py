@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from sm_entrypoints.arguments import TrainingArguments
+from sm_entrypoints.channels import Split, Splits
 from sm_entrypoints.checkpoint import Checkpoints, frozen_digest
 from sm_entrypoints.contract import WEIGHTS_CHANNEL, WEIGHTS_FILE
-from sm_entrypoints.dataset import BatchOrder, ImageData, Split, Splits, TensorData, make_loader
+from sm_entrypoints.dataset import BatchOrder, ImageData, TensorData, make_loader
 from sm_entrypoints.environment import Environment
 from sm_entrypoints.errors import JobError
 from sm_entrypoints.instrumentation import Instrumentation
@@ -78,20 +79,18 @@ def prepare(
     """
     built = _build(arguments, environment, splits)
     loss_function = nn.CrossEntropyLoss(label_smoothing=arguments.label_smoothing)
-    cached = arguments.cache_features == "true"
+    insisted = arguments.cache_features == "true"
     # A frozen model whose features are cached runs its tail only: that is what is instrumented.
     instrumentation = Instrumentation.from_environment(
         environment,
-        model=tail_of(built.model) if cached else built.model,
+        model=tail_of(built.model) if insisted else built.model,
         loss_function=loss_function,
         requested=arguments.instrumentation,
     )
     # Auto: somebody who watches the network wants to see all of it run.
-    wanted = cached or (arguments.cache_features == "auto" and not instrumentation.enabled)
-    feeds = None
-    if wanted and built.frozen and arguments.augmentation == "none":
-        feeds = _feature_feeds(arguments, environment, splits, built)
-    if feeds is None and cached:
+    wanted = insisted or (arguments.cache_features == "auto" and not instrumentation.enabled)
+    feeds = _feature_feeds(arguments, environment, splits, built) if wanted else None
+    if feeds is None and insisted:
         raise JobError(_cannot_cache(built))
     cached = feeds is not None
     train, valid = feeds or _image_feeds(arguments, environment, splits, built)
@@ -236,7 +235,9 @@ def images_on_device(compute: Compute, card: ModelCard) -> Callable[[Tensor], Te
 def _feature_feeds(
     arguments: TrainingArguments, environment: Environment, splits: Splits, built: _Built
 ) -> tuple[Feed, Feed] | None:
-    """Run the frozen backbone once over each image; None when the features do not fit."""
+    """Run the frozen backbone once over each image; None when that cannot be or does not fit."""
+    if not built.frozen or arguments.augmentation != "none":
+        return None
     started, left, feeds = time.perf_counter(), memory_limit(environment.world_size), []
     for split in (splits.train, splits.valid):
         features = _features(arguments, split, built, left)

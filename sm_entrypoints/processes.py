@@ -44,11 +44,17 @@ def wrap(network: nn.Module) -> nn.Module:
 
 
 def total(sums: Tensor) -> Tensor:
-    """Return the sums over all processes."""
-    if joined():
-        sums = sums.clone()
-        distributed.all_reduce(sums)
-    return sums
+    """Return the sums over all processes, on the CPU."""
+    if not joined():
+        return sums.cpu()
+    shared = sums.to(_device(), copy=True)
+    distributed.all_reduce(shared)
+    return shared.cpu()
+
+
+def _device() -> torch.device:
+    """Return where tensors must be for the group: NCCL moves only those of a GPU."""
+    return torch.device("cuda" if distributed.get_backend() == "nccl" else "cpu")
 
 
 def share_buffers(model: nn.Module) -> None:
@@ -75,7 +81,4 @@ class StopRequest:
         """Whether any process was asked to stop; all processes get the same answer together."""
         if not joined():
             return self._received
-        device = torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
-        flag = torch.tensor(float(self._received), device=device)
-        distributed.all_reduce(flag)
-        return bool(flag.item())
+        return bool(total(torch.tensor(float(self._received))).item())

@@ -33,11 +33,12 @@ import torch
 import torchvision
 
 from sm_entrypoints.arguments import TrainingArguments, parse_arguments
+from sm_entrypoints.channels import Split, Splits, read_splits
 from sm_entrypoints.contract import TEST_CHANNEL, VALID_CHANNEL, format_metrics
-from sm_entrypoints.dataset import BatchOrder, ImageData, Split, Splits, make_loader, read_splits
+from sm_entrypoints.dataset import BatchOrder, ImageData, make_loader
 from sm_entrypoints.environment import Environment
 from sm_entrypoints.errors import JobError
-from sm_entrypoints.evaluation import Scores, score
+from sm_entrypoints.evaluation import Evaluation, Scores
 from sm_entrypoints.model import ModelCard, save_model
 from sm_entrypoints.outputs import (
     copy_serving_code,
@@ -133,13 +134,13 @@ def _test(training: Training, split: Split, card: ModelCard) -> Scores:
     environment, data = training.environment, ImageData(split, card)
     shard = (environment.rank, environment.world_size)
     order = BatchOrder(len(data), _EVALUATION_BATCH, shard=shard)
-    return score(
-        training.model,
-        make_loader(data, order, training.arguments.num_workers),
-        data.labels,
-        training.class_count,
+    loader = make_loader(data, order, training.arguments.num_workers)
+    evaluation = Evaluation(
+        network=training.model,
+        class_count=training.class_count,
         prepare=images_on_device(training.compute, card),
     )
+    return evaluation.score(loader, data.labels)
 
 
 def _best_metrics(outcome: Outcome) -> dict[str, float]:

@@ -22,7 +22,7 @@ from sm_entrypoints.checkpoint import (
 from sm_entrypoints.contract import TRAIN_CHANNEL, VALID_CHANNEL, format_metrics
 from sm_entrypoints.dataset import Batch, BatchOrder, make_loader
 from sm_entrypoints.errors import JobError
-from sm_entrypoints.evaluation import Scores, score
+from sm_entrypoints.evaluation import Evaluation, Scores
 from sm_entrypoints.network import set_training
 from sm_entrypoints.optimisation import rate_factor, set_rate
 from sm_entrypoints.processes import share_buffers, total, wrap
@@ -165,16 +165,15 @@ class _Loop:
         share_buffers(training.model)
         training.instrumentation.epoch(epoch, "EVAL")
         training.model.eval()
-        scores = score(
-            training.network,
-            self.valid_loader,
-            training.valid.data.labels,
-            training.class_count,
+        evaluation = Evaluation(
+            network=training.network,
+            class_count=training.class_count,
             prepare=training.valid.prepare,
             autocast=training.compute.autocast,
             loss_function=training.loss_function,
             instrumentation=training.instrumentation,
         )
+        scores = evaluation.score(self.valid_loader, training.valid.data.labels)
         return scores, time.perf_counter() - started
 
     def complete_epoch(self, validated: tuple[Scores, float]) -> bool:
