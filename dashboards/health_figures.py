@@ -78,7 +78,8 @@ def layers_figure(info: LayersInfo) -> go.Figure:
     figure.add_heatmap(
         x=[str(step) for step in info.steps],
         y=[plain(name, limit=FULL_NAME) for name in info.names],
-        z=np.round(info.values, 3),
+        # Half the bytes of a page full of heat maps; three digits are shown.
+        z=np.round(info.values, 3).astype("float32"),
         colorbar={
             "title": {"text": "log10" if info.logarithmic else "", "side": "right"},
             "thickness": 10,

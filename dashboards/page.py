@@ -36,15 +36,15 @@ def render_page(title: str, subtitle: str, footer: str, sections: Sequence[Secti
     """Return the page as one string of HTML; texts are escaped here.
 
     Raises:
-        ValueError: two figures have one id.
+        ValueError: two figures or sections have one id.
     """
-    figures: dict[str, go.Figure] = {}
-    for section in sections:
-        for block in section.blocks:
-            twice = sorted(figures.keys() & block.figures.keys())
-            if twice:
-                raise ValueError(f"figure ids must be unique in a page, but {twice} came twice")
-            figures.update(block.figures)
+    blocks = [block for section in sections for block in section.blocks]
+    figures = {name: figure for block in blocks for name, figure in block.figures.items()}
+    names = [section.anchor for section in sections]
+    names += [name for block in blocks for name in block.figures]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"ids must be unique in a page, but {twice} came twice")
     script = _asset("page.js")
     plotly = _packed_plotly()
     data = _pack(_figure_json(figures).encode())

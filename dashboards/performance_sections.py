@@ -68,7 +68,7 @@ def health_section(output: TrainingOutput) -> Section:
         ("weights", "abs_mean", True, "Weights: mean absolute value by layer"),
         ("relu_output", "zero_fraction", False, "Share of ReLU outputs that are zero"),
     ]
-    present = set(reductions["collection"])
+    present = set(reductions["collection"].unique())
     plots = [
         plot(
             f"layers-{collection}",

@@ -91,7 +91,7 @@ def confusion_section(output: TrainingOutput) -> Section:
 def _confusion_blocks(info: ConfusionInfo) -> list[Block]:
     size = len(info.classes)
     matrix = plot(
-        "confusion",
+        "confusion-matrix",
         "True class against predicted class",
         confusion_figure(info),
         "Colour: share of the true class.",

@@ -55,3 +55,5 @@ def test_one_id_for_two_figures_is_refused():
     slot = plot("one", "One", new_figure())
     with pytest.raises(ValueError, match="one"):
         page(slot, slot)
+    with pytest.raises(ValueError, match="'a'"):
+        page(plot("a", "Anchor's own id", new_figure()))
