@@ -21,6 +21,7 @@ from dashboards.theme import (
 
 NO_REDUCTIONS = "The job recorded no reductions of this kind."
 MAX_COLUMNS = 300
+MAX_LOSS_POINTS = 1_000
 
 
 class LayersInfo(NamedTuple):
@@ -94,7 +95,7 @@ def layers_figure(info: LayersInfo) -> go.Figure:
 
 
 def get_loss_info(reductions: pd.DataFrame) -> LossInfo:
-    """Return the loss of every TRAIN step (at most 2,000 points) and its smoothed course."""
+    """Return the loss of every TRAIN step (at most 1,000 points) and its smoothed course."""
     rows = reductions[(reductions["collection"] == "losses") & (reductions["mode"] != "EVAL")]
     rows = rows[rows["mean"].notna()].drop_duplicates("step", keep="last").sort_values("step")
     if rows.empty:
@@ -102,7 +103,7 @@ def get_loss_info(reductions: pd.DataFrame) -> LossInfo:
     steps, losses = rows["step"].to_numpy(), rows["mean"].to_numpy()
     window = max(5, len(rows) // 40)
     smooth = rows["mean"].rolling(window, center=True, min_periods=1).median().to_numpy()
-    x, y = downsample(steps, losses)
+    x, y = downsample(steps, losses, MAX_LOSS_POINTS)
     smooth_x, smooth_y = downsample(steps, smooth, max_points=400)
     return LossInfo(x.tolist(), y.tolist(), smooth_x.tolist(), smooth_y.tolist())
 
@@ -113,8 +114,8 @@ def loss_figure(info: LossInfo) -> go.Figure:
         return message_figure(info.message)
     figure = new_figure()
     figure.add_scatter(
-        x=info.steps,
-        y=np.round(info.losses, 5),
+        x=np.asarray(info.steps, dtype="int32"),
+        y=np.asarray(info.losses, dtype="float32"),
         mode="lines",
         name="each step",
         line={"color": GREY, "width": 0.8},
@@ -123,7 +124,7 @@ def loss_figure(info: LossInfo) -> go.Figure:
     )
     figure.add_scatter(
         x=info.smooth_steps,
-        y=np.round(info.smooth, 5),
+        y=np.asarray(info.smooth, dtype="float32"),
         mode="lines",
         name="running median",
         line={"color": BLUE, "width": 2.5},

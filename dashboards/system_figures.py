@@ -15,7 +15,7 @@ from dashboards.theme import BLUE, GREY, PURPLE, RED, base_layout, message_figur
 NO_SYSTEM = "The job recorded no system metrics."
 MAX_CORE_LINES = 16
 # Noise looks the same with more.
-MAX_LINE_POINTS = 1_000
+MAX_LINE_POINTS = 600
 
 # Names of the profiler's own layout; see SageMaker Debugger's system metrics.
 CPU_DIMENSION = "CPUUtilization"
@@ -34,7 +34,7 @@ class SystemInfo(NamedTuple):
 
 
 def get_system_info(system: pd.DataFrame) -> SystemInfo:
-    """Return system use over time, at most 1,000 points a line."""
+    """Return system use over time, at most 600 points a line."""
     cpu = system[system["dimension"] == CPU_DIMENSION]
     waits = system[system["dimension"] == IO_WAIT_DIMENSION]
     memory = system[(system["name"] == MEMORY_NAME) | (system["dimension"] == MEMORY_NAME)]
@@ -101,4 +101,4 @@ def system_figure(info: SystemInfo) -> go.Figure:
 def _timeline(values: pd.Series[Any]) -> tuple[Floats, Floats]:
     seconds = values.index.to_numpy(dtype="float64")
     x, y = downsample(seconds, values.to_numpy(dtype="float64"), MAX_LINE_POINTS)
-    return np.round(x * 1_000), np.round(y, 2)
+    return np.round(x * 1_000), np.round(y, 1)

@@ -14,7 +14,7 @@ import pytest
 from dashboards.frames import empty_training_output
 from dashboards.report import Report, render_report, write_report
 from dashboards.trials import read_trials
-from tests.dashboards.sample_output import CLASSES, sample_report, trial_summaries
+from tests.dashboards.sample_output import CLASSES, sample_report, trial_summaries, write_output
 
 SECTIONS = (
     "overview",
@@ -105,6 +105,13 @@ def test_the_page_tells_the_numbers(html, output):
     assert "12 epochs, stopped early; delivered is epoch 10" in html
     assert "13 with a result" in html
     assert "10:15 UTC" in html
+
+
+def test_a_long_job_makes_a_page_as_small(tmp_path):
+    folder = write_output(tmp_path / "o", samples=5_000, steps=20_000, layers=40, seconds=3_600)
+    html = render_report(sample_report(folder))
+    pictures = sum(len(code) for code in re.findall(r"data:image/jpeg;base64,([^\"]*)", html))
+    assert len(html.encode()) - pictures <= 2_000_000
 
 
 @pytest.mark.parametrize(
