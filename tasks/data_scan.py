@@ -66,12 +66,14 @@ class Scan:
         return found
 
     def read_splits(self, splits: dict[str, Path], others: list[Path]) -> None:
+        """Read the class folders of each split; the ``others`` are only noted."""
         self.odd["ignored_folder"] += [self._relative(folder) for folder in others]
         for split, folder in splits.items():
             for class_folder in self.folders(folder):
                 self.read_class(class_folder, split)
 
     def read_class(self, folder: Path, split: str | None) -> None:
+        """Take a class folder's images, in any depth, as candidates; note what is odd in it."""
         label = folder.name
         self.classes[split].append(label)
         if not label.isprintable():
@@ -161,6 +163,7 @@ class Scan:
         ]
 
     def layout(self, splits: tuple[str, ...]) -> Layout:
+        """Return what was found, as values that do not change any more."""
         return Layout(
             candidates=tuple(sorted(self.candidates, key=lambda candidate: candidate.path)),
             splits=splits,

@@ -1,0 +1,468 @@
+"""Habits of the tree that reviews would otherwise have to remember. See docs/architecture.md."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("cli", "flows", "tasks", "platforms", "dashboards", "sm_entrypoints")
+# Who may import whom, besides itself: one direction only.
+ALLOWED = {
+    "cli": {"flows", "tasks", "platforms", "dashboards", "sm_entrypoints.contract"},
+    "flows": {"tasks", "platforms", "dashboards", "sm_entrypoints.contract"},
+    "tasks": {"platforms", "dashboards", "sm_entrypoints.contract"},
+    "platforms": {"sm_entrypoints.contract"},
+    "dashboards": {"sm_entrypoints.contract"},
+    "sm_entrypoints": set(),
+}
+# Third-party and own packages that have no place somewhere.
+FORBIDDEN = {
+    "sm_entrypoints": {"prefect", "boto3", "botocore", "pandas", "pydantic", "obstore"},
+    "dashboards": {"prefect", "boto3", "botocore", "httpx", "requests", "urllib3", "torch"},
+    "platforms": {"prefect", "torch"},
+    "tasks": {"torch"},
+    "flows": {"torch", "boto3", "botocore"},
+    "cli": {"torch"},
+}
+# Edges of a process or of foreign code, where every error must become an answer.
+BROAD_EXCEPT = {
+    "cli/main.py": "the outermost edge of the command line",
+    "platforms/local/tuning_supervisor.py": "the outermost edge of a detached process",
+    "sm_entrypoints/train.py": "the outermost edge of the job: writes output/failure",
+    "sm_entrypoints/containment.py": "an error in instrumentation must not end the training",
+    "sm_entrypoints/serve.py": "the user's handlers may raise anything: it becomes an answer",
+    "sm_entrypoints/invocations.py": "the user's handlers may raise anything: it becomes an answer",
+    "sm_entrypoints/rehearsal.py": "the user's handlers may raise anything: it is reported",
+}
+PICKLE = {
+    "sm_entrypoints/packaged_weights.py": "an unpickler of arrays only, over a file of pinned hash",
+    "sm_entrypoints/pretrained.py": "names the error that torch.load(weights_only=True) raises",
+}
+MANY_PARAMETERS: dict[str, str] = {}
+LONG_FUNCTIONS: dict[str, str] = {}
+MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 300, 50, 6
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def tracked() -> list[Path]:
+    """Return the files that git would commit, without those that are ignored."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    if listed.returncode != 0:  # an unpacked archive of the sources
+        found = [path for path in ROOT.rglob("*") if "/." not in str(path.relative_to(ROOT))]
+        return [path for path in found if path.is_file() and "__pycache__" not in path.parts]
+    names = [name for name in listed.stdout.decode().split("\0") if name]
+    return [ROOT / name for name in names if (ROOT / name).is_file()]
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+SOURCES = sorted(
+    path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if path.stat().st_size
+)
+TREES = {path: ast.parse(path.read_text("utf-8")) for path in SOURCES}
+MODULES = pytest.mark.parametrize("path", SOURCES, ids=relative)
+
+
+def package(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the dotted names of everything that a module imports, deferred imports too."""
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{relative(path)}: relative import"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+
+
+def functions(path: Path) -> Iterator[tuple[str, Function]]:
+    """Yield every function of a module with its qualified name."""
+
+    def inside(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, Function):
+                yield f"{prefix}{child.name}", child
+            if isinstance(child, Function | ast.ClassDef):
+                yield from inside(child, f"{prefix}{child.name}.")
+            else:
+                yield from inside(child, prefix)
+
+    yield from inside(TREES[path], f"{relative(path)}:")
+
+
+def test_the_tree_is_found():
+    assert {package(path) for path in SOURCES} == set(PACKAGES)
+    assert len(SOURCES) > 80
+
+
+@MODULES
+def test_imports_point_one_way(path):
+    own = package(path)
+    for name in imports(path):
+        first = name.split(".")[0]
+        if first not in PACKAGES or first == own:
+            continue
+        fits = any(name == each or name.startswith(f"{each}.") for each in ALLOWED[own])
+        assert fits, f"{relative(path)} imports {name}: {own} may import {sorted(ALLOWED[own])}"
+
+
+@MODULES
+def test_packages_stay_out_where_they_do_not_belong(path):
+    found = {name.split(".")[0] for name in imports(path)} & FORBIDDEN[package(path)]
+    assert not found, f"{relative(path)} imports {found}"
+    assert not [name for name in imports(path) if name.startswith("tests")]
+
+
+def test_the_platform_is_chosen_by_connect_alone():
+    # How to start a detached process and how to unpack an archive is not about where jobs run,
+    # and the doctor looks at this machine whatever the platform is.
+    plain = ("platforms.local.process.", "platforms.local.archives.")
+    outside = [
+        path
+        for path in SOURCES
+        if package(path) != "platforms" and not path.name.startswith("doctor")
+    ]
+    found = {
+        f"{relative(path)}: {name}"
+        for path in outside
+        for name in imports(path)
+        if name.startswith(("platforms.local", "platforms.aws")) and not name.startswith(plain)
+    }
+    assert not found
+
+
+def test_contract_needs_the_standard_library_only():
+    names = {name.split(".")[0] for name in imports(ROOT / "sm_entrypoints" / "contract.py")}
+    assert names <= sys.stdlib_module_names
+
+
+@MODULES
+def test_no_module_shadows_the_standard_library(path):
+    assert path.stem not in sys.stdlib_module_names
+    assert path.stem not in {"utils", "util", "helpers", "helper", "common", "misc"}
+    assert path.stem not in {"prefect", "boto3", "torch", "pandas", "optuna", "plotly"}
+
+
+@MODULES
+def test_local_is_a_condition_in_platforms_only(path):
+    if package(path) == "platforms":
+        return
+    for node in ast.walk(TREES[path]):
+        if not isinstance(node, ast.Compare | ast.Match):
+            continue
+        texts = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant)]
+        assert "local" not in texts, f"{relative(path)}:{node.lineno} asks which platform it is"
+        assert "aws" not in texts, f"{relative(path)}:{node.lineno} asks which platform it is"
+
+
+@MODULES
+def test_modules_are_short(path):
+    lines = len(path.read_text("utf-8").splitlines())
+    assert lines <= MOST_LINES, f"{relative(path)} has {lines} lines: split it by noun"
+
+
+def _docstring_lines(function: Function) -> int:
+    """Return how many lines the docstring takes: explaining more must not count as doing more."""
+    if ast.get_docstring(function) is None:
+        return 0
+    return (function.body[0].end_lineno or 0) - function.body[0].lineno + 1
+
+
+@MODULES
+def test_functions_are_short_and_take_few_parameters(path):
+    for name, function in functions(path):
+        lines = (function.end_lineno or 0) - function.lineno + 1 - _docstring_lines(function)
+        assert lines <= MOST_FUNCTION_LINES or name in LONG_FUNCTIONS, f"{name}: {lines} lines"
+        takes = function.args
+        every = [*takes.posonlyargs, *takes.args, *takes.kwonlyargs]
+        count = len([each for each in every if each.arg not in ("self", "cls")])
+        assert count <= MOST_PARAMETERS or name in MANY_PARAMETERS, f"{name}: {count} parameters"
+
+
+def test_exceptions_to_the_limits_are_still_needed():
+    known = {name for path in SOURCES for name, _ in functions(path)}
+    assert set(MANY_PARAMETERS) | set(LONG_FUNCTIONS) <= known
+    caught = {relative(path) for path in SOURCES if _broad_handlers(path)}
+    assert set(BROAD_EXCEPT) == caught
+    assert set(PICKLE) <= {relative(path) for path in SOURCES}
+
+
+def _public(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the public classes and functions of a module, and public methods of its classes."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, Function | ast.ClassDef) or child.name.startswith("_"):
+            continue
+        yield child
+        if isinstance(child, ast.ClassDef):
+            yield from _public(child)
+
+
+@MODULES
+def test_everything_public_has_a_docstring(path):
+    assert ast.get_docstring(TREES[path]), f"{relative(path)} has no docstring"
+    for node in _public(TREES[path]):
+        assert isinstance(node, Function | ast.ClassDef)
+        overrides = any("override" in ast.dump(each) for each in node.decorator_list)
+        # A method of a protocol or an override says what its base says.
+        where = f"{relative(path)}:{node.lineno} {node.name}"
+        assert ast.get_docstring(node) or overrides or _is_protocol_member(path, node), where
+
+
+def _is_protocol_member(path: Path, node: ast.AST) -> bool:
+    return any(
+        isinstance(each, ast.ClassDef)
+        and node in each.body
+        and any("Protocol" in ast.dump(base) for base in each.bases)
+        for each in ast.walk(TREES[path])
+    )
+
+
+def _is_broad(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    names = {node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)}
+    if not names & {"Exception", "BaseException"}:
+        return False
+    # To clean up and raise again hides nothing.
+    last = handler.body[-1]
+    return not (isinstance(last, ast.Raise) and last.exc is None)
+
+
+def _broad_handlers(path: Path) -> list[int]:
+    nodes = ast.walk(TREES[path])
+    return [n.lineno for n in nodes if isinstance(n, ast.ExceptHandler) and _is_broad(n)]
+
+
+@MODULES
+def test_errors_are_caught_by_name(path):
+    broad = _broad_handlers(path)
+    assert not broad or relative(path) in BROAD_EXCEPT, f"{relative(path)}: lines {broad}"
+
+
+@MODULES
+def test_nothing_is_left_to_do_or_unsafe(path):
+    text = path.read_text("utf-8")
+    assert not re.search(r"\b(TODO|FIXME|XXX)\b", text)
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.Attribute):
+            assert node.attr != "extractall", f"{relative(path)}:{node.lineno}"
+        if isinstance(node, ast.Name):
+            assert node.id != "NotImplementedError", f"{relative(path)}:{node.lineno}"
+    unsafe = {"pickle", "dill", "joblib"} & {name.split(".")[0] for name in imports(path)}
+    assert not unsafe or relative(path) in PICKLE
+
+
+IMPORT_ALL = """
+import importlib, os, pathlib, sys, threading
+before = dict(os.environ)
+root = pathlib.Path(sys.argv[1])
+for package in sys.argv[2:]:
+    for path in sorted((root / package).rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        importlib.import_module(".".join(parts).removesuffix(".__init__"))
+changed = {k for k in before.keys() | os.environ.keys() if before.get(k) != os.environ.get(k)}
+# Theirs, not ours: matplotlib and Prefect's dependencies set these for themselves.
+print(sorted(k for k in changed if k.startswith(("WHIPPET_", "PREFECT_", "AWS_"))))
+print(sorted(t.name for t in threading.enumerate() if t is not threading.main_thread()))
+"""
+
+
+def test_importing_has_no_effect(tmp_path):
+    folders = {name: tmp_path / name for name in ("home", "cwd", "whippet", "prefect", "mpl")}
+    for folder in folders.values():
+        folder.mkdir()
+    orchestrator = [name for name in PACKAGES if name != "sm_entrypoints"]
+    found = subprocess.run(
+        [sys.executable, "-B", "-c", IMPORT_ALL, str(ROOT), *orchestrator],
+        cwd=folders["cwd"],
+        env={
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(ROOT),
+            "HOME": str(folders["home"]),
+            "WHIPPET_HOME": str(folders["whippet"]),
+            "PREFECT_HOME": str(folders["prefect"]),
+            "MPLCONFIGDIR": str(folders["mpl"]),  # matplotlib's own font cache
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.splitlines() == ["[]", "[]"]
+    made = {
+        name: [relative_to(p, folders[name]) for p in sorted(folders[name].rglob("*"))]
+        for name in ("home", "cwd", "whippet")
+    }
+    assert made == {"home": [], "cwd": [], "whippet": []}
+
+
+def relative_to(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+HELP = """
+import sys
+from cli.main import main
+try:
+    main([*sys.argv[1:], "--help"])
+except SystemExit as end:
+    assert end.code == 0
+heavy = {"prefect", "boto3", "botocore", "torch", "pandas", "pydantic", "plotly", "httpx"}
+print(sorted(heavy & sys.modules.keys()), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["clean-up"]])
+def test_help_is_instant(command):
+    found = subprocess.run(
+        [sys.executable, "-c", HELP, *command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "usage: whippet" in found.stdout
+    assert found.stderr.strip() == "[]"
+
+
+def _machine_traces() -> re.Pattern[str]:
+    # Put together here, so that this file does not match itself.
+    folders = [f"/{name}/" for name in ("work", "root", "home/[a-z]", "Users/[A-Za-z]", "mnt")]
+    hosts = ["pypi" + r"\.org", "pythonhosted" + r"\.org", "index" + "-url", "arti" + "factory"]
+    return re.compile("|".join([*(f"(?<![\\w.]){each}" for each in folders), *hosts]))
+
+
+def test_no_file_names_a_machine_or_a_package_index():
+    pattern = _machine_traces()
+    found = []
+    for path in tracked():
+        try:
+            text = path.read_text("utf-8")
+        except UnicodeDecodeError:
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            if pattern.search(line):
+                found.append(f"{relative(path)}:{number}: {line.strip()[:100]}")
+    assert not found, "\n".join(found)
+
+
+def _deployments() -> list[dict[str, object]]:
+    described = yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))
+    found: list[dict[str, object]] = described["deployments"]
+    return found
+
+
+def test_there_is_one_deployment_a_flow_and_each_resolves():
+    from prefect import Flow
+
+    resolved = []
+    for deployment in _deployments():
+        module, _, name = str(deployment["entrypoint"]).rpartition(".")
+        found = getattr(importlib.import_module(module), name)
+        assert isinstance(found, Flow), deployment["entrypoint"]
+        resolved.append((module, found.name, deployment["name"]))
+    files = {
+        f"flows.{path.stem}"
+        for path in (ROOT / "flows").glob("*.py")
+        if path.stem not in ("__init__", "policy")
+    }
+    assert sorted(module for module, _, _ in resolved) == sorted(files)
+    assert len({(flow, name) for _, flow, name in resolved}) == len(resolved)
+
+
+def test_deployments_give_parameters_that_the_flow_takes():
+    for deployment in _deployments():
+        module, _, name = str(deployment["entrypoint"]).rpartition(".")
+        found = getattr(importlib.import_module(module), name)
+        schedules = deployment.get("schedules") or []
+        assert isinstance(schedules, list)
+        for given in [deployment.get("parameters"), *(s.get("parameters") for s in schedules)]:
+            if given:
+                found.validate_parameters(given)
+
+
+def _makefile_targets() -> set[str]:
+    text = (ROOT / "Makefile").read_text("utf-8")
+    return set(re.findall(r"^([a-z][a-z-]*):", text, re.MULTILINE))
+
+
+def _documents() -> list[Path]:
+    return [path for path in tracked() if path.suffix == ".md"]
+
+
+def test_make_targets_that_documents_name_exist():
+    named = {
+        target: relative(path)
+        for path in _documents()
+        for target in re.findall(r"(?:`|^)make ([a-z][a-z-]*)", path.read_text("utf-8"), re.M)
+    }
+    assert named, "no document names a make target"
+    assert not {t: where for t, where in named.items() if t not in _makefile_targets()}
+
+
+def test_phony_targets_are_declared():
+    text = (ROOT / "Makefile").read_text("utf-8")
+    phony = {name for line in re.findall(r"^\.PHONY: (.*)$", text, re.M) for name in line.split()}
+    assert phony == _makefile_targets()
+
+
+def test_commands_that_documents_name_exist():
+    from cli.arguments import build_parser
+
+    known = set(re.findall(r"[{,]([a-z-]+)", _choices(build_parser())))
+    named = {
+        command: relative(path)
+        for path in _documents()
+        for command in re.findall(r"(?:`|bin/)whippet ([a-z][a-z-]+)", path.read_text("utf-8"))
+    }
+    assert named
+    assert not {c: where for c, where in named.items() if c not in known}
+
+
+def _choices(parser) -> str:
+    actions = [action for action in parser._actions if action.choices]
+    return "{" + ",".join(name for action in actions for name in action.choices) + "}"
+
+
+def test_every_command_has_help_and_exists():
+    from cli.arguments import build_parser
+
+    parser = build_parser()
+    (commands,) = [action for action in parser._actions if action.choices]
+    for name, command in commands.choices.items():
+        assert command.description, name
+        module = importlib.import_module(command.get_default("module"))
+        assert callable(getattr(module, command.get_default("function"))), name
+        for action in command._actions:
+            if action.choices is None:
+                assert action.help, f"{name} {action.option_strings or action.dest}"
+
+
+def test_settings_that_the_readme_names_exist():
+    from platforms import Settings
+
+    text = (ROOT / "README.md").read_text("utf-8")
+    named = set(re.findall(r"\bWHIPPET_([A-Z_]+)", text))
+    assert named == {field.upper() for field in Settings.model_fields}
