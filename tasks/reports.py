@@ -12,7 +12,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from dashboards.frames import TrainingOutput
 from dashboards.report import write_report
 from platforms import Platform, Settings, connect
-from platforms.local.archives import extract_archive
+from platforms.archives import extract_archive
 from tasks.files import write_atomically
 from tasks.naming import RunIdentity
 from tasks.policy import policy

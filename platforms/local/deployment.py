@@ -21,8 +21,8 @@ from typing import Any
 
 import httpx
 
+from platforms.archives import extract_archive
 from platforms.errors import WhippetError
-from platforms.local.archives import extract_archive
 from platforms.local.context import LocalContext, allowed_environment
 from platforms.settings import PROJECT_ROOT
 

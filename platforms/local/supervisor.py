@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from platforms.archives import extract_archive
 from platforms.errors import WhippetError
-from platforms.local.archives import extract_archive
 from platforms.local.buckets import Buckets
 from platforms.local.environment import program, submit_directory
 from platforms.local.job_process import JobProcess

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from platforms.local.archives import regular_files, write_archive
+from platforms.archives import regular_files, write_archive
 from platforms.local.buckets import Buckets, staged
 from platforms.local.job_tree import JobTree
 

@@ -12,7 +12,7 @@ from typing import Any
 import obstore
 
 from platforms import Platform
-from platforms.local.archives import write_archive
+from platforms.archives import write_archive
 from platforms.local.context import LocalContext, local_context
 from platforms.local.platform import connect_local
 from platforms.settings import Settings

@@ -14,8 +14,8 @@ import obstore
 import pytest
 from botocore.exceptions import ClientError
 
+from platforms.archives import extract_archive
 from platforms.errors import SettingsError
-from platforms.local.archives import extract_archive
 from platforms.local.context import LocalContext
 from platforms.local.platform import connect_local
 from platforms.local.process import ProcessId, alive, group_alive

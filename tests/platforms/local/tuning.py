@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from platforms.local.archives import write_archive
+from platforms.archives import write_archive
 from platforms.local.context import LocalContext, local_context
 from platforms.local.tuning import HyperParameterTuningJobs
 from platforms.settings import Settings

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from platforms.local import archives
-from platforms.local.archives import ArchiveError, extract_archive, write_archive
+from platforms import archives
+from platforms.archives import ArchiveError, extract_archive, write_archive
 
 
 def make(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
