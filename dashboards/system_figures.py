@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboards.series import Floats, downsample
-from dashboards.theme import BLUE, GREY, PURPLE, RED, base_layout, message_figure, plain
+from dashboards.theme import BLUE, GREEN, GREY, PURPLE, RED, base_layout, message_figure, plain
 
 NO_SYSTEM = "The job recorded no system metrics."
 MAX_CORE_LINES = 16
@@ -19,17 +19,19 @@ MAX_LINE_POINTS = 600
 
 # Names of the profiler's own layout; see SageMaker Debugger's system metrics.
 CPU_DIMENSION = "CPUUtilization"
+GPU_DIMENSION = "GPUUtilization"
 IO_WAIT_DIMENSION = "I/OWaitPercentage"
 MEMORY_NAME = "MemoryUsedPercent"
 
 
 class SystemInfo(NamedTuple):
-    """Per cent over time (unix ms): CPU mean, each core, memory, mean I/O wait."""
+    """Per cent over time (unix ms): CPU mean, each core, memory, mean I/O wait, mean GPU."""
 
     cpu: tuple[Floats, Floats]
     cores: dict[str, tuple[Floats, Floats]]
     memory: tuple[Floats, Floats]
     io_wait: tuple[Floats, Floats]
+    gpu: tuple[Floats, Floats]
     message: str | None = None
 
 
@@ -38,7 +40,8 @@ def get_system_info(system: pd.DataFrame) -> SystemInfo:
     cpu = system[system["dimension"] == CPU_DIMENSION]
     waits = system[system["dimension"] == IO_WAIT_DIMENSION]
     memory = system[(system["name"] == MEMORY_NAME) | (system["dimension"] == MEMORY_NAME)]
-    nothing = cpu.empty and memory.empty and waits.empty
+    gpu = system[system["dimension"] == GPU_DIMENSION]
+    nothing = cpu.empty and memory.empty and waits.empty and gpu.empty
     names = sorted(cpu["name"].unique(), key=lambda name: (len(name), name))
     return SystemInfo(
         cpu=_timeline(cpu.groupby("timestamp")["value"].mean()),
@@ -49,6 +52,7 @@ def get_system_info(system: pd.DataFrame) -> SystemInfo:
         },
         memory=_timeline(memory.groupby("timestamp")["value"].mean()),
         io_wait=_timeline(waits.groupby("timestamp")["value"].mean()),
+        gpu=_timeline(gpu.groupby("timestamp")["value"].mean()),
         message=NO_SYSTEM if nothing else None,
     )
 
@@ -61,6 +65,7 @@ def system_figure(info: SystemInfo) -> go.Figure:
         (title, line, color)
         for title, line, color in (
             ("CPU %", info.cpu, BLUE),
+            ("GPU %", info.gpu, GREEN),
             ("memory %", info.memory, PURPLE),
             ("I/O wait %", info.io_wait, RED),
         )

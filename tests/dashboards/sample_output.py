@@ -368,7 +368,7 @@ def _write_system(folder, random, seconds):
             rows.append(_system("cpu", f"cpu{core}", "CPUUtilization", use, stamp))
             wait = float(abs(random.normal(0, 2)))
             rows.append(_system("cpu", f"cpu{core}", "I/OWaitPercentage", wait, stamp))
-        rows.append(_system("memory", "MemoryUsedPercent", "MemoryUsedPercent", 41.0, stamp))
+        rows.append(_system("memory", "MemoryUsedPercent", "", 41.0, stamp))
     _write_lines(target / f"{int(STARTED)}.algo-1.json", rows)
 
 

@@ -33,6 +33,13 @@ def test_cpu_is_the_mean_over_cores_and_cores_sort_by_number():
     assert len(system_figure(info).data) == 12
 
 
+def test_a_gpu_gets_a_row_of_its_own():
+    gpu = cores(1).assign(dimension="GPUUtilization", name="gpu0")
+    info = get_system_info(gpu)
+    assert info.gpu[1].tolist() == [0.0] * 4
+    assert [trace.name for trace in system_figure(info).data] == ["GPU"]
+
+
 @pytest.mark.parametrize("count", [1, 64])
 def test_one_core_or_very_many_show_the_mean_only(count):
     info = get_system_info(cores(count))
