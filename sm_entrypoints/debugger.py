@@ -62,9 +62,20 @@ class DebuggerHook:
         # Without a hook to ask, its agent takes every error for one to survive (by switching
         # itself off); with one, it raises all errors of a configured hook into the training.
         self._agent.hook = None
+        self._complete_collections()
         self._contain(containment)
         self._hook.register_module(model)
         self._hook.register_loss(loss_function)
+
+    def _complete_collections(self) -> None:
+        """Say which tensors are in the ReLU collections that AWS's own rules ask for by name.
+
+        smdebug knows its default collections only, and stops at any other without a pattern.
+        """
+        collections = self._hook.get_collections()
+        for name in ("relu_input", "relu_output"):
+            if name in collections and not collections[name].include_regex:
+                collections[name].include(f".*{name}")
 
     def _contain(self, containment: Containment) -> None:
         """Guard what smdebug leaves open: gradient hooks, and types that NumPy does not have."""

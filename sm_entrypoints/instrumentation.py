@@ -90,6 +90,7 @@ class Instrumentation:
         self._sampler: SystemSampler | None = None
         self._debugger: DebuggerHook | None = None
         self._debugger_containment = Containment("smdebug", on_failure=self._forget_debugger)
+        self._debugger_switched_off = False
         self._summary: dict[str, Any] | None = None
 
     @classmethod
@@ -221,6 +222,7 @@ class Instrumentation:
         if self._debugger is not None and self._debugger.switched_off:
             print("smdebug switched itself off (its log says why); training goes on.", flush=True)
             self._debugger = None
+            self._debugger_switched_off = True
 
     def _finish(self) -> dict[str, Any]:
         if self._sampler is not None:
@@ -250,8 +252,13 @@ class Instrumentation:
         return self._debugger_containment.attempt(self._debugger.close)
 
     def _failure(self) -> str | None:
-        sampler = None if self._sampler is None else self._sampler.failure
-        return self._containment.failure or self._debugger_containment.failure or sampler
+        failures = {
+            "instrumentation": self._containment.failure,
+            "smdebug": self._debugger_containment.failure
+            or ("switched itself off" if self._debugger_switched_off else None),
+            "system sampler": None if self._sampler is None else self._sampler.failure,
+        }
+        return "; ".join(f"{part}: {why}" for part, why in failures.items() if why) or None
 
     def _detach(self) -> None:
         """Take our hooks off the model, once something failed."""

@@ -38,16 +38,22 @@ from types import FrameType
 from typing import Self
 
 if __name__ == "__main__":
-    # Run by path, Python puts this file's folder first: its data.py or model.py would be found
-    # for a user's `import model`. The package comes from the folder above, after everything else.
     _HERE = Path(__file__).resolve().parent
-    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != _HERE]
-    sys.path.append(str(_HERE.parent))
+    _ROOT = str(_HERE.parent)
+    # Run by path, Python puts this file's folder first: its data.py or model.py would be found
+    # for a user's `import model`. The server itself is the package here, not an archive's copy
+    # that PYTHONPATH may name.
+    sys.path[:] = [_ROOT, *(p for p in sys.path if Path(p or ".").resolve() != _HERE)]
 
 import uvicorn
 
 from sm_entrypoints.handlers import Context, load_program
 from sm_entrypoints.invocations import Limits, ModelService
+
+if __name__ == "__main__":
+    # From here on everything that the user brings is found before what we have.
+    sys.path.remove(_ROOT)
+    sys.path.append(_ROOT)
 
 # SageMaker kills a container 30 seconds after SIGTERM.
 DRAIN_SECONDS = 25
@@ -192,7 +198,7 @@ def _describe(error: BaseException) -> str:
     """Return the error in one line, then its traceback from the user's first frame on."""
     report = traceback.TracebackException.from_exception(error)
     summary = " ".join(f"{type(error).__name__}: {error}".split())
-    own = (str(Path(__file__).parent), "<frozen importlib", importlib.__file__)
+    own = (str(Path(__file__).resolve().parent), "<frozen importlib", importlib.__file__)
     users = [frame for frame in report.stack if not frame.filename.startswith(own)]
     if not users and not isinstance(error, SyntaxError):
         return f"{summary}\n"
