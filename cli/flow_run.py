@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import nullcontext
 from typing import Any
 
-from coolname import generate_slug
 from prefect import tags
+from prefect.exceptions import TerminationSignal
 
 from flows.release_model import release_model
 from platforms import Settings, connect
@@ -19,21 +20,20 @@ from tasks.stage import RESUME_TAG
 
 
 def run_release(
-    settings: Settings, parameters: dict[str, Parameters], name: str | None, *, resume: bool
+    settings: Settings, parameters: dict[str, Parameters], name: str, *, resume: bool
 ) -> dict[str, Any]:
     """Return the record of the finished run.
 
-    When it is interrupted, its jobs are stopped before the interrupt goes on: what nobody waits
-    for must not go on computing, or billing.
+    When it is interrupted (Ctrl-C, SIGTERM), its jobs are stopped before the interrupt goes on:
+    what nobody waits for must not go on computing, or billing.
     """
-    name = name or generate_slug(2)
     named = release_model.with_options(flow_run_name=name)
     try:
         with tags(RESUME_TAG) if resume else nullcontext():
             record: dict[str, Any] = named(**parameters)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, TerminationSignal) as signal:
         _stop(settings, name)
-        raise
+        raise KeyboardInterrupt from signal
     return record
 
 
@@ -45,4 +45,4 @@ def _stop(settings: Settings, name: str) -> None:
     for job in stop_run(connect(settings), run):
         print(f"stopped {job}", file=sys.stderr)
     finish(settings, run, "cancelled")
-    print(f"go on with: whippet run --resume {name}", file=sys.stderr)
+    print(f"go on with: whippet run --resume {shlex.quote(name)}", file=sys.stderr)

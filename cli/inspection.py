@@ -147,7 +147,7 @@ def clean_up(arguments: argparse.Namespace) -> int:
     chosen = endpoints_to_remove(list_endpoints(platform), parameters, datetime.now(UTC))
     if arguments.endpoint and not chosen:
         raise EndpointFailed(
-            f"there is no endpoint {arguments.endpoint!r} that Whippet made: see `whippet endpoints`"
+            f"Whippet made no endpoint {arguments.endpoint!r}: see `whippet endpoints`"
         )
     print_table([_endpoint_row(state) for state in chosen], empty="nothing to remove")
     if not chosen or not (arguments.yes or _confirmed(len(chosen))):

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output left (| head): not an error. Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
-    except Exception as error:  # noqa: BLE001 - the outermost edge of the process
+    except Exception as error:  # the outermost edge of the process
         if arguments.debug or not _is_for_people(error):
             raise
         print(f"whippet: error: {_sentence(error)}", file=sys.stderr)

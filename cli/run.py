@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
+from coolname import generate_slug
+
+from cli.console import quiet_console
 from cli.server import ui_url, use_server
 from platforms import Settings
 from platforms.errors import ParameterError
@@ -16,6 +20,7 @@ from tasks.hyperparameters import (
     SearchRange,
     Value,
 )
+from tasks.naming import folder_name
 from tasks.parameters import (
     DataParameters,
     DeploymentParameters,
@@ -44,24 +49,33 @@ def run(arguments: argparse.Namespace) -> int:
     api_url = use_server(settings)
     from cli.flow_run import run_release  # Prefect reads its settings when it is imported
 
-    name = arguments.resume or arguments.name
+    if not arguments.debug:
+        quiet_console()
+
+    print(f"Prefect UI: {ui_url(api_url)}", file=sys.stderr)
+    name = folder_name(arguments.resume or arguments.name or generate_slug(2))
     record = run_release(settings, parameters, name, resume=arguments.resume is not None)
     print_summary(settings, record, api_url)
     return 0
 
 
 def _parameters(settings: Settings, arguments: argparse.Namespace) -> dict[str, Parameters]:
-    if arguments.resume is None:
-        if arguments.name and run_folder(settings, arguments.name).exists():
-            raise ParameterError(
-                f"run {arguments.name!r} exists: choose another --name, or --resume it"
-            )
-        chosen = from_options(arguments)
+    if arguments.resume is not None:
+        chosen = _known_run(settings, arguments.resume)["parameters"]
+    elif arguments.name and (run_folder(settings, folder_name(arguments.name))).exists():
+        raise ParameterError(
+            f"run {arguments.name!r} exists: choose another --name, or --resume it"
+        )
     else:
-        if not run_folder(settings, arguments.resume).exists():
-            raise ParameterError(f"there is no run {arguments.resume!r} in {settings.runs}")
-        chosen = read_run(settings, arguments.resume)["parameters"]
+        chosen = from_options(arguments)
     return {name: model.model_validate(chosen.get(name) or {}) for name, model in _MODELS.items()}
+
+
+def _known_run(settings: Settings, name: str) -> dict[str, Any]:
+    try:
+        return read_run(settings, folder_name(name))
+    except FileNotFoundError as error:
+        raise ParameterError(f"there is no run {name!r} in {settings.runs}") from error
 
 
 def from_options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:

@@ -18,6 +18,10 @@ from platforms import Settings, connect
 from platforms.errors import SettingsError
 from platforms.local.process import ProcessId, alive, spawn_detached, terminate_group
 
+_SERVER_COMMAND = (
+    *(sys.executable, "-m", "prefect", "server", "start"),
+    *("--host", "127.0.0.1", "--port"),
+)
 _DEFAULT_PORT = 4200
 _START_SECONDS = 120.0
 _STOP_SECONDS = 15.0
@@ -118,8 +122,7 @@ def _start(settings: Settings) -> Server:
     home.mkdir(parents=True, exist_ok=True)
     print(f"starting a Prefect server at {ui_url(url)} …", file=sys.stderr, flush=True)
     process = spawn_detached(
-        [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
-        + ["--port", str(port)],
+        [*_SERVER_COMMAND, str(port)],
         env={
             **{k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "AWS_"))},
             "PREFECT_HOME": str(home),

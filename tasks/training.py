@@ -138,12 +138,35 @@ def follow_training_job(
                 slowest=platform.defaults.poll_seconds,
                 deadline=resources.max_runtime_seconds + _GRACE_SECONDS,
             ),
-            watch=lambda found: progress.of(int(final_metrics(found).get("epoch", 0)), epochs),
+            watch=_EpochWatch(progress, epochs).show,
         )
         require_completed(job)
     trained = trained_model(job)
     record(platform.settings, run, {"training": trained.model_dump()})
     return trained
+
+
+class _EpochWatch:
+    """Shows a training job's progress; one line of the log an epoch."""
+
+    def __init__(self, progress: Progress, epochs: int) -> None:
+        self._progress, self._epochs, self._epoch = progress, epochs, 0
+
+    def show(self, job: Mapping[str, Any]) -> None:
+        """Show the job's last epoch, if it is new."""
+        metrics = final_metrics(job)
+        epoch = int(metrics.get("epoch", 0))
+        if epoch == self._epoch:
+            return
+        self._epoch = epoch
+        self._progress.of(epoch, self._epochs)
+        get_run_logger().info(
+            "epoch %d of %d: valid:loss %.4f, valid:accuracy %.3f",
+            epoch,
+            self._epochs,
+            metrics.get(contract.OBJECTIVE_METRIC, float("nan")),
+            metrics.get("valid:accuracy", float("nan")),
+        )
 
 
 @task(name="describe training job", **policy(300))

@@ -142,7 +142,13 @@ class _TrialTable:
         if done != self._done:
             publish_trials(self._platform, self._run, self._name)
             self._done = done
+            get_run_logger().info("%d trials done%s", done, _best_so_far(job))
         return done
+
+
+def _best_so_far(job: dict[str, Any]) -> str:
+    metric = job.get("BestTrainingJob", {}).get("FinalHyperParameterTuningJobObjectiveMetric")
+    return f", best {metric['MetricName']} {metric['Value']:.4f}" if metric else ""
 
 
 def publish_trials(platform: Platform, run: RunIdentity, name: str) -> None:
