@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from cli.arguments import build_parser
+from cli.run import _MODELS, from_options
+from platforms.errors import ParameterError
+from sm_entrypoints import contract
+from tasks.hyperparameters import CategoricalRange, ContinuousRange, IntegerRange
+from tasks.parameters import (
+    DataParameters,
+    DeploymentParameters,
+    ModelParameters,
+    ResourceParameters,
+    TrainingParameters,
+    TuningParameters,
+)
+
+
+def options(*argv: str):
+    return from_options(build_parser().parse_args(["run", *argv]))
+
+
+def parameters(*argv: str):
+    chosen = options(*argv)
+    return {name: model.model_validate(chosen[name]) for name, model in _MODELS.items()}
+
+
+def test_no_option_means_every_default():
+    assert options() == {name: {} for name in _MODELS}
+    assert parameters() == {
+        "data": DataParameters(),
+        "model": ModelParameters(),
+        "tuning": TuningParameters(),
+        "training": TrainingParameters(),
+        "deployment": DeploymentParameters(),
+        "resources": ResourceParameters(),
+    }
+
+
+def test_every_option_reaches_its_parameter():
+    found = parameters(
+        *("--data", "my photos/é", "--seed", "7"),
+        *("--model", "mobilenet_v2", "--weights", "none", "--trainable", "all"),
+        *("--image-size", "160", "--max-jobs", "4", "--max-parallel-jobs", "2"),
+        *("--max-epochs", "6", "--strategy", "Random", "--early-stopping", "Auto"),
+        *("--preset", "lr-batch-epochs", "--epochs", "9", "--set", "optimizer=sgd"),
+        *("--no-debugger", "--max-runtime", "600", "--hours-to-live", "0.5"),
+    )
+    assert found == {
+        "data": DataParameters(path="my photos/é", seed=7),
+        "model": ModelParameters(
+            architecture="mobilenet_v2", weights="none", trainable="all", image_size=160
+        ),
+        "tuning": TuningParameters(
+            max_jobs=4,
+            max_parallel_jobs=2,
+            max_epochs=6,
+            strategy="Random",
+            early_stopping="Auto",
+            preset="lr-batch-epochs",
+            fixed={"optimizer": "sgd"},
+            seed=7,
+        ),
+        "training": TrainingParameters(
+            epochs=9, hyperparameters={"optimizer": "sgd"}, debugger=False
+        ),
+        "deployment": DeploymentParameters(hours_to_live=0.5),
+        "resources": ResourceParameters(max_runtime_seconds=600),
+    }
+    # They travel to the server as JSON.
+    again = {n: type(m).model_validate_json(m.model_dump_json()) for n, m in found.items()}
+    assert again == found
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "expected"),
+    [
+        ("lr=1e-4:1e-2", "lr", ContinuousRange(min=1e-4, max=1e-2)),
+        (
+            "lr=1e-4:1e-2:log",
+            "lr",
+            ContinuousRange(min=1e-4, max=1e-2, scaling="Logarithmic"),
+        ),
+        ("lr=0.1:1:linear", "lr", ContinuousRange(min=0.1, max=1, scaling="Linear")),
+        ("epochs=2:4", "epochs", IntegerRange(min=2, max=4)),
+        ("patience=1:100:log", "patience", IntegerRange(min=1, max=100, scaling="Logarithmic")),
+        ("batch_size=16,32", "batch_size", CategoricalRange(values=[16, 32])),
+        ("optimizer=adam,sgd", "optimizer", CategoricalRange(values=["adam", "sgd"])),
+        ("cache_features=true,false", "cache_features", CategoricalRange(values=[True, False])),
+        ("optimizer=adam", "optimizer", CategoricalRange(values=["adam"])),
+    ],
+)
+def test_ranges(text, name, expected):
+    assert parameters("--range", text)["tuning"].ranges == {name: expected}
+
+
+def test_ranges_of_several_names():
+    found = parameters("--range", "lr=0.1:1", "--range", "batch_size=8,16")["tuning"]
+    assert set(found.ranges or {}) == {"lr", "batch_size"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "lr", "lr=", "=1:2", "lr=1:2:3:4", "lr=1:2:cubic", "lr=a:b", "lr=1:b", "lr=true:2"]
+)
+def test_a_range_that_cannot_be_read_says_how_to_write_one(text):
+    with pytest.raises(ParameterError, match="--range"):
+        options("--range", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lr=1e-2:1e-4", "reversed"),
+        ("eps=1e-8:1e-9", "reversed"),
+        ("lr=1:1", "empty"),
+        ("lr=0:1:log", "needs min > 0"),
+        ("batch_size=16,16", "more than once"),
+        ("learnin_rate=0.1:1", "unknown hyperparameter 'learnin_rate'"),
+    ],
+)
+def test_a_range_that_cannot_be_searched_says_why(text, message):
+    with pytest.raises(ValidationError, match=message):
+        parameters("--range", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("lr=0.01", {"lr": 0.01}),
+        ("batch_size=32", {"batch_size": 32}),
+        ("channels_last=true", {"channels_last": True}),
+        ("optimizer=adamw", {"optimizer": "adamw"}),
+        ("model=a=b", {"model": "a=b"}),
+    ],
+)
+def test_fixed_hyperparameters_are_typed(text, expected):
+    found = parameters("--set", text)
+    assert found["tuning"].fixed == found["training"].hyperparameters == expected
+    (value,) = found["tuning"].fixed.values()
+    assert type(value) is type(next(iter(expected.values())))
+
+
+@pytest.mark.parametrize("text", ["", "lr", "lr=", "=0.1"])
+def test_an_assignment_that_cannot_be_read_says_how_to_write_one(text):
+    with pytest.raises(ParameterError, match="write NAME=VALUE"):
+        options("--set", text)
+
+
+def test_help_lists_every_hyperparameter():
+    parser = build_parser()
+    (commands,) = [action for action in parser._actions if action.choices]
+    text = commands.choices["run"].format_help()
+    assert not [n for n in contract.HYPERPARAMETERS if n not in text.replace("\n", " ")]
+    json.dumps(text)
