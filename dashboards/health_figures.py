@@ -89,7 +89,9 @@ def layers_figure(info: LayersInfo) -> go.Figure:
         hovertemplate=f"%{{y}}<br>step %{{x}}: {kind}%{{z:.3g}}<extra></extra>",
     )
     figure.update_xaxes(title_text="step", type="category", nticks=10, showgrid=False)
-    figure.update_yaxes(**name_axis(info.names, pixels=height - 100), type="category")
+    figure.update_yaxes(
+        **name_axis(info.names, pixels=height - 100, keep_end=True), type="category"
+    )
     figure.update_yaxes(range=[size - 0.5, -0.5], showgrid=False, zeroline=False)
     return figure
 

@@ -126,7 +126,7 @@ def plot(
         empty = f'<p class="empty">{text(sentence)}</p>'
         return Block(markup=f"<figure>{caption}</figcaption>{empty}</figure>")
     height = int(figure.layout.height)
-    limit = f";max-width:{max_width}px;min-width:{min(max_width, 560)}px" if max_width else ""
+    limit = f";max-width:{max_width}px;min-width:{min(max_width, 480)}px" if max_width else ""
     slot = (
         f'<div class="plot" id="{text(identifier)}" style="height:{height}px{limit}" role="img" '
         f'aria-label="{text(title)}"></div>'

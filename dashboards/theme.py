@@ -7,7 +7,7 @@ which only share the colours.
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -109,21 +109,36 @@ def message_of(figure: go.Figure) -> str | None:
     return str(meta[MESSAGE_KEY]) if isinstance(meta, dict) and MESSAGE_KEY in meta else None
 
 
-def name_axis(labels: Sequence[str], pixels: int | None = None) -> dict[str, Any]:
+def epoch_axis(epochs: Iterable[float]) -> dict[str, Any]:
+    """Return axis settings for epochs: whole numbers, every one of them while they are few."""
+    few = max(epochs, default=0) <= 12
+    return {"title": {"text": "epoch"}, "tickformat": "d", "dtick": 1 if few else None}
+
+
+def name_axis(
+    labels: Sequence[str], pixels: int | None = None, *, keep_end: bool = False
+) -> dict[str, Any]:
     """Return axis settings that put ``labels`` at 0, 1, 2, …, as they are written.
 
     Numbers instead of plotly's category axis: a class called ``001`` stays ``001``, and two long
     names that are cut to the same text stay two. With ``pixels``, the room along the axis, every
-    k-th label is left out when they would overlap (12 pixels each).
+    k-th label is left out when they would overlap (12 pixels each). ``keep_end`` shortens long
+    names at their start: of ``a.b.conv.weight`` and its likes the end tells which it is.
     """
     step = 1 if pixels is None else max(1, -(-len(labels) * 12 // max(pixels, 12)))
     places = list(range(0, len(labels), step))
     return {
         "tickmode": "array",
         "tickvals": places,
-        "ticktext": [plain(labels[place], limit=28) for place in places],
+        "ticktext": [_short(labels[place], keep_end) for place in places],
         "range": [-0.5, max(len(labels) - 0.5, 0.5)],
     }
+
+
+def _short(label: str, keep_end: bool, limit: int = 28) -> str:
+    if keep_end and len(label) > limit:
+        return plain("…" + label[1 - limit :])
+    return plain(label, limit)
 
 
 def _template(font: str, grid: str, hover: str, sequential: Sequence[tuple[float, str]]) -> Any:

@@ -19,6 +19,7 @@ from dashboards.theme import (
     RED,
     SPLIT_COLORS,
     SPLIT_DASHES,
+    epoch_axis,
     message_figure,
     name_axis,
     new_figure,
@@ -111,7 +112,8 @@ def curve_figure(info: CurveInfo) -> go.Figure:
             annotation={"text": "delivered", "font": {"size": 10}, "textangle": 0},
             annotation_position="bottom right",
         )
-    figure.update_xaxes(title_text="epoch", tickformat="d")
+    epochs = [epoch for line in info.lines.values() for epoch in line[0]]
+    figure.update_xaxes(**epoch_axis(epochs))
     is_share = info.title.endswith("accuracy")
     figure.update_yaxes(title_text=info.title, tickformat=".0%" if is_share else None)
     return figure

@@ -15,6 +15,7 @@ from dashboards.theme import (
     GREY,
     ORANGE,
     RED,
+    epoch_axis,
     message_figure,
     new_figure,
     plain,
@@ -215,7 +216,7 @@ def learning_figure(info: LearningInfo) -> go.Figure:
             marker={"size": 7 if best else 4},
             hovertemplate="epoch %{x}: %{y:.4f}<extra>%{fullData.name}</extra>",
         )
-    figure.update_xaxes(title_text="epoch", tickformat="d", rangemode="tozero")
+    figure.update_xaxes(**epoch_axis([epoch for _, line, _ in info.lines for epoch in line]))
     figure.update_yaxes(title_text=plain(info.metric))
     return figure
 
