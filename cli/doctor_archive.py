@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from pathlib import Path
 from cli.doctor_checks import Check, failed, passed, warning
 from cli.doctor_program import Bench, ending
 from platforms import Settings, connect
+from platforms.archives import extract_archive, regular_files, write_archive
 from platforms.errors import DataError
-from platforms.local.archives import extract_archive, regular_files, write_archive
 from platforms.local.requirements import unsatisfied
 from sm_entrypoints.contract import (
     INFERENCE_PROGRAM,
@@ -154,7 +155,7 @@ def _check_weights(files: list[Path]) -> Check:
         return failed(
             "layout",
             f"everything is below the folder {tops[0]}/, nothing is at the root of the archive",
-            f"pack it from inside: tar -C {tops[0]} -czf model.tar.gz .",
+            f"pack it from inside: tar -C {shlex.quote(tops[0])} -czf model.tar.gz .",
         )
     return warning(
         "layout",

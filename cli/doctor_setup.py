@@ -128,12 +128,14 @@ def check_platform(settings: Settings) -> Check:
 
 def check_home(home: Path) -> Check:
     """Check that files can be made in the project's folder, or where it would be made."""
+    advice = "choose a folder of yours: export WHIPPET_HOME=/path/to/folder"
+    if home.exists() and not home.is_dir():
+        return failed("home", f"{home} is not a folder", advice)
     folder = _existing(home)
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"whippet")
     except OSError as error:
-        advice = "choose a folder of yours: export WHIPPET_HOME=/path/to/folder"
         return failed("home", f"nothing can be written to {folder}: {error}", advice)
     return passed("home", f"{home} is writable")
 
