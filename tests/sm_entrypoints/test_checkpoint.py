@@ -87,12 +87,13 @@ def test_an_optimiser_goes_on_as_before(kind: type[optim.Optimizer]) -> None:
 
 
 def test_the_digest_covers_what_is_not_stored() -> None:
-    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    first, second = nn.Linear(2, 2), nn.Linear(2, 2)
+    model = nn.Sequential(first, second)
     learns = {name: tensor for name, tensor in model.state_dict().items() if name[0] == "1"}
     before = frozen_digest(model, learns)
     with torch.no_grad():
-        model[1].weight.add_(1)
+        second.weight.add_(1)
     assert frozen_digest(model, learns) == before
     with torch.no_grad():
-        model[0].weight.add_(1)
+        first.weight.add_(1)
     assert frozen_digest(model, learns) != before

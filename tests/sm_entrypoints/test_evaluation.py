@@ -12,7 +12,7 @@ from sm_entrypoints.evaluation import Evaluation, Scores, confusion_matrix, repo
 def scored(logits: list[list[float]], labels: list[int], batch: int) -> Scores:
     """Score given logits through a network that looks them up."""
     table, truth = torch.tensor(logits), torch.tensor(labels)
-    indices = torch.arange(len(labels)).split(batch)
+    indices = torch.split(torch.arange(len(labels)), batch)
     batches = [(table[rows], truth[rows], rows) for rows in indices]
 
     def same(inputs: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ def test_a_transformer_refuses_a_size_that_it_cannot_cut() -> None:
 
 def test_a_saved_model_comes_back_equal(tmp_path: Path) -> None:
     folder = tmp_path / "møde l's"
-    model = build_model("squeezenet1_1", 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = build_model("squeezenet1_1", 3).to(memory_format=torch.channels_last)
     save_model(folder, model, CARD)
     loaded, card = load_model(folder)
     assert card == CARD
