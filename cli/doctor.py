@@ -66,7 +66,7 @@ def rehearse(
         try:
             yield passed("archive", fetch(source, settings, bench))
         except WhippetError as error:
-            yield failed("archive", str(error), "an endpoint could not load it either")
+            yield failed("archive", str(error), "nothing else can be checked without an archive")
             return
         picture = _picture(image, bench)
         stages = (

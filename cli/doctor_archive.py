@@ -110,6 +110,8 @@ def check_layout(bench: Bench) -> Iterator[Check]:
 def _check_requirements(bench: Bench) -> Check:
     """Check ``code/requirements.txt``, which SageMaker installs and this machine does not."""
     file = f"{MODEL_CODE_FOLDER}/requirements.txt"
+    if not (bench.model / file).is_file():
+        return passed("requirements", f"no {file}: nothing is installed beside the image")
     missing = unsatisfied(bench.model / MODEL_CODE_FOLDER, str(bench.job_python))
     if not missing:
         return passed("requirements", f"the job environment has what {file} asks for")
