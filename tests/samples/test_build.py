@@ -69,14 +69,16 @@ def test_look_alikes_are_dropped_but_the_first() -> None:
     assert [item.name for item in kept] == ["one", "two"]
 
 
-def test_drawing_lies_on_white_without_margin(tmp_path: Path) -> None:
+def test_drawing_fills_a_white_square(tmp_path: Path) -> None:
     layer = Image.new("RGBA", (400, 400), (0, 0, 0, 0))
     layer.paste((0, 0, 200, 128), (100, 150, 200, 180))
     layer.save(tmp_path / "a.png")
     image = on_white(tmp_path / "a.png")
     assert image is not None
-    assert (image.mode, image.size) == ("RGB", (100, 30))
-    assert image.getpixel((50, 15)) == (127, 127, 227)
+    assert (image.mode, image.size) == ("RGB", (224, 224))
+    assert image.getpixel((112, 112)) == (127, 127, 227)
+    assert image.getpixel((5, 112)) == (127, 127, 227)
+    assert image.getpixel((112, 60)) == (255, 255, 255)
 
 
 @pytest.mark.parametrize("size", [(5, 300), (400, 400)])
