@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from platforms.errors import JobFailed
+from sm_entrypoints import contract
+from tasks.data import TrainingInputs
+from tasks.hyperparameters import require_known
+from tasks.naming import RunIdentity
+from tasks.parameters import ModelParameters, ResourceParameters, TrainingParameters
+from tasks.requests import training_job_request
+from tasks.training import (
+    base_hyperparameters,
+    final_hyperparameters,
+    job_inputs,
+    require_completed,
+    trained_model,
+)
+
+RUN = RunIdentity(name="demo", token="abc123", flow_run_id="id-1")
+PLATFORM = SimpleNamespace(
+    settings=SimpleNamespace(prefix="whippet"),
+    defaults=SimpleNamespace(bucket="bucket", role_arn="arn:aws:iam::1:role/r", training_image="i"),
+)
+
+
+def training_inputs(weights_uri: str | None = "s3://bucket/w.safetensors") -> TrainingInputs:
+    return TrainingInputs(
+        dataset="clipart",
+        data_uri="s3://bucket/whippet/datasets/clipart",
+        data_fingerprint="f" * 64,
+        classes=["a", "b"],
+        train_images=100,
+        source_uri="s3://bucket/code/sourcedir.tar.gz",
+        source_digest="d" * 64,
+        weights_uri=weights_uri,
+        weights_source="torchvision",
+    )
+
+
+@pytest.mark.parametrize("weights_uri", [None, "s3://bucket/w.safetensors"])
+def test_base_hyperparameters_are_ones_that_train_py_has(weights_uri):
+    model = ModelParameters(weights="imagenet" if weights_uri else "none")
+    found = base_hyperparameters(model, training_inputs(weights_uri))
+    require_known(found)
+    assert found["weights"] == ("channel" if weights_uri else "none")
+    assert found["trainable"] == ("head" if weights_uri else "all")
+
+
+def test_the_users_own_values_win_over_the_best_which_win_over_the_base():
+    found = final_hyperparameters(
+        ModelParameters(image_size=64),
+        training_inputs(),
+        TrainingParameters(epochs=9, hyperparameters={"lr": 0.5}),
+        {"lr": 0.1, "epochs": 3, "batch_size": 16, "image_size": 96},
+    )
+    require_known(found)
+    assert found["lr"] == 0.5
+    assert found["epochs"] == 9
+    assert found["batch_size"] == 16
+    assert found["image_size"] == 96
+    assert found["instrumentation"] == "on"
+
+
+def test_instrumentation_can_be_switched_off_by_the_user():
+    training = TrainingParameters(hyperparameters={"instrumentation": "off"})
+    found = final_hyperparameters(ModelParameters(), training_inputs(), training, {})
+    assert found["instrumentation"] == "off"
+
+
+def test_checkpoints_belong_to_the_run_so_that_its_next_attempt_goes_on():
+    resources = ResourceParameters()
+    job = job_inputs(PLATFORM, RUN, training_inputs(), resources, checkpoints=True)
+    assert job.checkpoint_uri == "s3://bucket/whippet/checkpoints/demo-abc123"
+    assert job.output_uri == "s3://bucket/whippet/jobs"
+    trials = job_inputs(PLATFORM, RUN, training_inputs(), resources, checkpoints=False)
+    assert trials.checkpoint_uri is None
+
+
+def described(**changes):
+    job = job_inputs(PLATFORM, RUN, training_inputs(), ResourceParameters(), checkpoints=True)
+    body = training_job_request("demo-abc123-train", {}, job, TrainingParameters())
+    answer = {
+        "TrainingJobStatus": "Completed",
+        "ModelArtifacts": {"S3ModelArtifacts": "s3://bucket/m/output/model.tar.gz"},
+        "BillableTimeInSeconds": 61,
+        "FinalMetricDataList": [{"MetricName": "test:accuracy", "Value": 0.75}],
+    }
+    return {**body, **answer, **changes}
+
+
+def test_what_a_finished_job_left_behind():
+    found = trained_model(described())
+    assert found.job == "demo-abc123-train"
+    assert found.model_data_uri == "s3://bucket/m/output/model.tar.gz"
+    assert found.output_uri == "s3://bucket/whippet/jobs/demo-abc123-train/output/output.tar.gz"
+    assert found.test_uri == f"s3://bucket/whippet/datasets/clipart/{contract.TEST_CHANNEL}"
+    assert found.metrics == {"test:accuracy": 0.75}
+    assert found.billable_seconds == 61
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"TrainingJobStatus": "Failed", "FailureReason": "AlgorithmError: out of memory"},
+            r"training job 'demo-abc123-train' ended Failed: AlgorithmError: out of memory\. "
+            r"Log: `whippet logs demo-abc123-train`",
+        ),
+        (
+            {"TrainingJobStatus": "Stopped", "SecondaryStatus": "MaxRuntimeExceeded"},
+            "ended Stopped: MaxRuntimeExceeded",
+        ),
+        ({"TrainingJobStatus": "Stopped"}, "ended Stopped: no reason given"),
+    ],
+)
+def test_a_job_that_did_not_complete_says_why_and_where_to_look(changes, message):
+    with pytest.raises(JobFailed, match=message):
+        require_completed(described(**changes))
+    require_completed(described())
