@@ -30,7 +30,7 @@ def run_release(
     named = release_model.with_options(flow_run_name=name)
     try:
         with tags(RESUME_TAG) if resume else nullcontext():
-            record: dict[str, Any] = named(**parameters)
+            record: dict[str, Any] = named(**parameters)  # type: ignore[call-overload]
     except (KeyboardInterrupt, TerminationSignal) as signal:
         _stop(settings, name)
         raise KeyboardInterrupt from signal

@@ -21,8 +21,8 @@ from tasks.cleaning import (
     list_all,
     list_endpoints,
 )
-from tasks.deployment import ask, read_image
 from tasks.parameters import CleanUpParameters
+from tasks.querying import ask, read_image
 from tasks.runs import read_run
 from tasks.training import TERMINAL
 

@@ -57,8 +57,8 @@ def _sentence(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     problems = [
-        f"{'.'.join(str(part) for part in problem['loc'])}: "
-        f"{problem['msg'].removeprefix('Value error, ')}"
+        "".join(f"{part}: " for part in problem["loc"])
+        + problem["msg"].removeprefix("Value error, ")
         + ("" if problem["type"] == "value_error" else f" (given: {problem['input']!r})")
         for problem in error.errors(include_url=False)
     ]

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from coolname import generate_slug
+from pydantic import ValidationError
 
 from cli.console import quiet_console
 from cli.server import ui_url, use_server
@@ -53,10 +54,15 @@ def run(arguments: argparse.Namespace) -> int:
         quiet_console()
 
     print(f"Prefect UI: {ui_url(api_url)}", file=sys.stderr)
-    name = folder_name(arguments.resume or arguments.name or generate_slug(2))
+    name = folder_name(arguments.resume or arguments.name or _new_name(settings))
     record = run_release(settings, parameters, name, resume=arguments.resume is not None)
     print_summary(settings, record, api_url)
     return 0
+
+
+def _new_name(settings: Settings) -> str:
+    names = iter(lambda: str(generate_slug(2)), "")
+    return next(name for name in names if not run_folder(settings, name).exists())
 
 
 def _parameters(settings: Settings, arguments: argparse.Namespace) -> dict[str, Parameters]:
@@ -124,11 +130,14 @@ def _assignment(text: str) -> tuple[str, Value]:
 
 
 def _number(text: str) -> Value:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return value if isinstance(value, bool | int | float) else text
+    for read in (json.loads, float):  # JSON first: 1 is whole, true is a truth value
+        try:
+            value = read(text)
+        except ValueError:
+            continue
+        if isinstance(value, bool | int | float):
+            return value
+    return text
 
 
 def _range(text: str) -> tuple[str, SearchRange]:
@@ -136,8 +145,9 @@ def _range(text: str) -> tuple[str, SearchRange]:
     low, *rest = span.split(":")
     if equals and name and rest and len(rest) <= 2:
         return name, _bounds(text, _number(low), _number(rest[0]), rest[1:])
-    if equals and name and span and not rest:
-        return name, CategoricalRange(values=[_number(value) for value in span.split(",")])
+    values = span.split(",")
+    if equals and name and all(values) and not rest:
+        return name, CategoricalRange(values=[_number(value) for value in values])
     raise ParameterError(
         f"--range {text!r}: write NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=A,B,C, "
         f"such as --range lr=1e-4:1e-2:log --range batch_size=16,32"
@@ -151,7 +161,11 @@ def _bounds(text: str, low: Value, high: Value, scaling: list[str]) -> SearchRan
         raise ParameterError(f"--range {text!r}: the scale is log or linear")
     kind = IntegerRange if isinstance(low, int) and isinstance(high, int) else ContinuousRange
     name = {"log": "Logarithmic", "linear": "Linear"}.get("".join(scaling), "Auto")
-    return kind.model_validate({"min": low, "max": high, "scaling": name})
+    try:
+        return kind.model_validate({"min": low, "max": high, "scaling": name})
+    except ValidationError as error:
+        reasons = "; ".join(problem["msg"] for problem in error.errors())
+        raise ParameterError(f"--range {text!r}: {reasons}") from error
 
 
 def print_summary(settings: Settings, record: dict[str, Any], api_url: str) -> None:

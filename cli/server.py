@@ -57,6 +57,8 @@ def use_server(settings: Settings) -> str:
         raise SettingsError(
             f"no Prefect server answers at PREFECT_API_URL={url!r}: start it, or unset the variable"
         )
+    # Prefect makes its home, but not the folders above it.
+    (settings.home / "prefect").mkdir(parents=True, exist_ok=True)
     url = url or _running(settings) or _foreign() or _start(settings).api_url
     os.environ["PREFECT_API_URL"] = url
     os.environ.setdefault("PREFECT_HOME", str(settings.home / "prefect"))

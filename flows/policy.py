@@ -10,7 +10,7 @@ from prefect.flows import Flow
 from platforms import Settings, connect
 from tasks.cleaning import stop_run
 from tasks.runs import find_run, finish
-from tasks.stage import note_completed, note_failed
+from tasks.stage import note_completed, note_crashed, note_failed
 
 
 class FlowPolicy(TypedDict):
@@ -21,6 +21,7 @@ class FlowPolicy(TypedDict):
     on_completion: list[Any]
     on_failure: list[Any]
     on_cancellation: list[Any]
+    on_crashed: list[Any]
 
 
 def stop_jobs(_flow: Flow[..., Any], flow_run: FlowRun, _state: State[Any]) -> None:
@@ -43,4 +44,5 @@ FLOW_POLICY = FlowPolicy(
     on_completion=[note_completed],
     on_failure=[note_failed],
     on_cancellation=[stop_jobs],
+    on_crashed=[note_crashed],
 )

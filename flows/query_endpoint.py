@@ -5,8 +5,8 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.policy import FLOW_POLICY
-from tasks.deployment import Prediction, query
 from tasks.parameters import QueryParameters
+from tasks.querying import Prediction, query
 
 
 @flow(name="query-endpoint", **FLOW_POLICY)

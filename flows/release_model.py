@@ -11,7 +11,6 @@ from flows.policy import FLOW_POLICY
 from flows.sync_data import sync_data
 from flows.train_model import train_instrumented
 from flows.tune_model import search_hyperparameters
-from tasks.deployment import query_test_image
 from tasks.parameters import (
     DataParameters,
     DeploymentParameters,
@@ -20,6 +19,7 @@ from tasks.parameters import (
     TrainingParameters,
     TuningParameters,
 )
+from tasks.querying import query_test_image
 from tasks.reports import publish_run, render_report
 from tasks.stage import stage
 from tasks.training import final_hyperparameters
@@ -43,6 +43,6 @@ def release_model(
     trained = train_instrumented(inputs, hyperparameters, training, resources)
     deployed = deploy_trained(trained, deployment or DeploymentParameters())
     with stage("query") as run:
-        query_test_image(run, trained, deployed)
+        query_test_image(run, trained, deployed.endpoint)
     render_report(run)
     return publish_run(run)

@@ -99,6 +99,6 @@ def connect(settings: Settings | None = None) -> Platform:
         from platforms.aws import connect_aws
 
         return connect_aws(settings)
-    from platforms.local.platform import connect_local
+    from platforms.local.connection import connect_local
 
     return connect_local(settings)

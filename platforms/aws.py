@@ -19,7 +19,7 @@ from platforms.settings import Settings
 from platforms.validation import validate
 
 # Describe calls are limited per account and region; a tuning job and its trials share them.
-_POLL_SECONDS = 15.0
+_POLL_SECONDS = 5.0
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 10},
     connect_timeout=10,

@@ -59,6 +59,10 @@ def data_root(parameters: DataParameters) -> Path:
     return path if path.is_absolute() or path.is_dir() else PROJECT_ROOT / path
 
 
+def _dataset_name(parameters: DataParameters) -> str:
+    return parameters.name or slug(data_root(parameters).resolve().name, 40)
+
+
 @task(name="check data", **policy(3600))
 def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
     """Check every image before anything is uploaded; publish what was found."""
@@ -68,6 +72,7 @@ def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
             seed=parameters.seed,
             valid_share=parameters.valid_share,
             test_share=parameters.test_share,
+            name=_dataset_name(parameters),
             progress=progress.of,
         )
     settings = Settings()
@@ -111,7 +116,7 @@ def data_markdown(found: dict[str, object]) -> str:
 def sync_dataset(run: RunIdentity, parameters: DataParameters, check: DataCheck) -> SyncedData:
     """Bring the data set to the bucket; what is there already is not moved again."""
     platform = connect()
-    name = parameters.name or slug(data_root(parameters).resolve().name, 40)
+    name = _dataset_name(parameters)
     prefix = f"{platform.settings.prefix}/datasets/{name}"
     bucket = platform.defaults.bucket
     with Progress("data-sync") as progress:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -16,9 +13,8 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel, ConfigDict
 
-from dashboards.tables import markdown_table
 from platforms import Platform, connect
-from platforms.errors import DataError, EndpointFailed
+from platforms.errors import EndpointFailed, NameTaken
 from tasks.adoption import (
     ENDPOINT,
     ENDPOINT_CONFIG,
@@ -30,6 +26,7 @@ from tasks.adoption import (
 from tasks.naming import RunIdentity, Step, resource_name
 from tasks.parameters import DeploymentParameters
 from tasks.policy import policy
+from tasks.querying import label_of, predicted_images
 from tasks.requests import (
     EXPIRES_TAG,
     ModelInputs,
@@ -38,13 +35,12 @@ from tasks.requests import (
     endpoint_request,
     model_request,
 )
-from tasks.runs import PREDICTIONS_FILE, record, run_folder
-from tasks.storage import read_object
+from tasks.runs import record
 from tasks.training import TrainedModel, run_tags
 from tasks.waiting import Pace, wait_until
 
 _DEADLINE_SECONDS = 1800.0
-_IN_TRANSITION = ("Creating", "Updating", "SystemUpdating", "RollingBack")
+_IN_TRANSITION = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 _MOST_IMAGE_BYTES = 6 * 1024 * 1024
 _CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
 # A right preprocessing repeats the job's own answers; bf16 kernels may flip a close call.
@@ -62,15 +58,6 @@ class Deployment(BaseModel):
     expires: str
     smoke_images: int
     smoke_agreement: float
-
-
-class Prediction(BaseModel):
-    """An endpoint's answer to one image, most probable label first."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    label: str
-    probability: float
 
 
 @task(name="create endpoint", **policy(3600))
@@ -92,10 +79,15 @@ def create_endpoint(
     with _removed_on_failure(platform, names):
         _remove_if_broken(platform, names)
         for step, resource in _RESOURCES.items():
-            create_or_adopt(platform.sagemaker, resource, lambda _, step=step: requests[step])
+            create_or_adopt(platform.sagemaker, resource, partial(_same, requests[step]))
         record(platform.settings, run, {"jobs": {"endpoint": names["endpoint"]}})
         _wait_in_service(platform, names["endpoint"])
-    return {**names, "expires": tags[EXPIRES_TAG]}
+    return {**{str(step): name for step, name in names.items()}, "expires": tags[EXPIRES_TAG]}
+
+
+def _same(request: Request, _attempt: int) -> Request:
+    """Return the request whatever the attempt: what failed was removed, its name is free."""
+    return request
 
 
 _RESOURCES: dict[Step, Resource] = {
@@ -130,6 +122,8 @@ def _removed_on_failure(platform: Platform, names: dict[Step, str]) -> Iterator[
     """Delete endpoint, config and model when the block fails: what bills must not stay behind."""
     try:
         yield
+    except NameTaken:  # somebody else's: not ours to remove
+        raise
     except BaseException:
         remove_endpoint(platform, names["endpoint"], names["config"], [names["model"]])
         raise
@@ -138,7 +132,7 @@ def _removed_on_failure(platform: Platform, names: dict[Step, str]) -> Iterator[
 def _remove_if_broken(platform: Platform, names: dict[Step, str]) -> None:
     """Remove what an earlier attempt of this run left Failed; a name can be used once only."""
     found = ENDPOINT.describe(platform.sagemaker, names["endpoint"])
-    if found is not None and found["EndpointStatus"] in ("Failed", "OutOfService"):
+    if found is not None and found["EndpointStatus"] in ("Failed", "OutOfService", "Deleting"):
         remove_endpoint(platform, names["endpoint"], names["config"], [names["model"]])
 
 
@@ -206,9 +200,14 @@ def smoke_test_endpoint(
     endpoint = names["endpoint"]
     every = {"model": names["model"], "config": names["config"], "endpoint": endpoint}
     with _removed_on_failure(platform, every):  # type: ignore[arg-type]
-        samples = _smoke_samples(platform, run, deployment.smoke_images)
+        samples = predicted_images(platform, run, deployment.smoke_images)
+        if not samples:
+            raise EndpointFailed(
+                f"endpoint {endpoint!r} cannot be tested: training job {trained.job!r} left no "
+                f"predictions of test images; it was removed"
+            )
         agreed = [
-            _answer(platform, endpoint, trained, path) == expected for path, expected in samples
+            label_of(platform, endpoint, trained, path) == expected for path, expected in samples
         ]
         share = sum(agreed) / len(agreed)
         if share < _LEAST_AGREEMENT:
@@ -226,74 +225,6 @@ def smoke_test_endpoint(
     )
     record(platform.settings, run, {"endpoint": found.model_dump()})
     return found
-
-
-def _smoke_samples(platform: Platform, run: RunIdentity, count: int) -> list[tuple[str, str]]:
-    text = (run_folder(platform.settings, run.name) / PREDICTIONS_FILE).read_text("utf-8")
-    rows = list(csv.DictReader(io.StringIO(text)))
-    step = max(1, len(rows) // count)
-    return [(row["path"], row["predicted"]) for row in rows[::step][:count]]
-
-
-def _answer(platform: Platform, endpoint: str, trained: TrainedModel, path: str) -> str:
-    image = read_object(platform, f"{trained.test_uri}/{path}")
-    return ask(platform, endpoint, image, _CONTENT_TYPES[Path(path).suffix.lower()])[0].label
-
-
-def ask(platform: Platform, endpoint: str, image: bytes, content_type: str) -> list[Prediction]:
-    """Return the endpoint's predictions for one image.
-
-    Raises:
-        EndpointFailed: the model refused the image or failed; says what it said.
-    """
-    try:
-        answer = platform.runtime.invoke_endpoint(
-            EndpointName=endpoint,
-            Body=image,
-            ContentType=content_type,
-            Accept="application/json",
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] in ("ModelError", "ValidationException"):
-            raise EndpointFailed(
-                f"endpoint {endpoint!r}: {error.response['Error']['Message']}"
-            ) from error
-        raise
-    body = json.loads(answer["Body"].read())
-    return [Prediction(**prediction) for prediction in body["predictions"]]
-
-
-def read_image(path: Path) -> tuple[bytes, str]:
-    """Return an image file's bytes and content type.
-
-    Raises:
-        DataError: no such file, not JPEG or PNG by name, empty, or larger than 6 MB.
-    """
-    content_type = _CONTENT_TYPES.get(path.suffix.lower())
-    if not path.is_file():
-        raise DataError(f"image {str(path)!r} does not exist")
-    if content_type is None:
-        raise DataError(f"image {str(path)!r} is not a JPEG or PNG by its name")
-    data = path.read_bytes()
-    if not 0 < len(data) <= _MOST_IMAGE_BYTES:
-        raise DataError(
-            f"image {str(path)!r} has {len(data)} bytes; an endpoint takes 1 to {_MOST_IMAGE_BYTES}"
-        )
-    return data, content_type
-
-
-@task(name="query endpoint", **policy(300))
-def query(endpoint: str, image: str) -> list[Prediction]:
-    """Send one image file to the endpoint; return and publish its predictions."""
-    platform = connect()
-    data, content_type = read_image(Path(image))
-    predictions = ask(platform, endpoint, data, content_type)
-    rows = [p.model_dump() for p in predictions]
-    create_markdown_artifact(
-        f"# {endpoint}\n`{Path(image).name}`\n\n" + markdown_table(rows, ["label", "probability"]),
-        key="query",
-    )
-    return predictions
 
 
 @task(name="publish endpoint", **policy(300))
@@ -315,25 +246,3 @@ def publish_endpoint(run: RunIdentity, deployed: Deployment) -> None:
         key="endpoint",
     )
     get_run_logger().info("endpoint %s is in service: %s", deployed.endpoint, command)
-
-
-@task(name="query test image", **policy(300))
-def query_test_image(
-    run: RunIdentity, trained: TrainedModel, deployed: Deployment
-) -> dict[str, Any]:
-    """Ask the endpoint about one test image and note the answer beside the true label."""
-    platform = connect()
-    path, _ = _smoke_samples(platform, run, 1)[0]
-    image = read_object(platform, f"{trained.test_uri}/{path}")
-    predictions = ask(platform, deployed.endpoint, image, _CONTENT_TYPES[Path(path).suffix.lower()])
-    saved = run_folder(platform.settings, run.name) / f"query{Path(path).suffix}"
-    saved.write_bytes(image)
-    answer = {
-        "image": path,
-        "file": str(saved),
-        "label": path.split("/", 1)[0],
-        "predictions": [p.model_dump() for p in predictions],
-        "command": platform.invoke_command(deployed.endpoint, str(saved)),
-    }
-    record(platform.settings, run, {"query": answer})
-    return answer

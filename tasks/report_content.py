@@ -89,7 +89,7 @@ def _warnings(data: Mapping[str, Any] | None, best: Mapping[str, Any] | None) ->
 def training_markdown(output: TrainingOutput) -> str:
     """Return the training summary: test results, curves, how fast it went."""
     test, training = headline(output), output.training
-    facts = [
+    facts: list[dict[str, object]] = [
         {"measure": "test accuracy", "value": percent(test["accuracy"])},
         {"measure": "test top-5 accuracy", "value": percent(test["top5_accuracy"])},
         {"measure": "test loss", "value": number(test["loss"])},

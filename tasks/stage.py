@@ -63,6 +63,11 @@ def note_failed(_flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
     _note(flow_run, "failed", state.message)
 
 
+def note_crashed(_flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Write into the run's record that its process died; its jobs go on, to be adopted."""
+    _note(flow_run, "crashed", state.message)
+
+
 def _note(flow_run: FlowRun, status: str, error: str | None) -> None:
     settings = Settings()
     run = find_run(settings, str(flow_run.id))

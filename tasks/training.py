@@ -128,7 +128,8 @@ def follow_training_job(
         JobFailed: it ended in any status but Completed; names the reason and the log.
     """
     platform = connect()
-    epochs = int(hyperparameters.get("epochs", 1))
+    epochs = hyperparameters.get("epochs")
+    epochs = epochs if isinstance(epochs, int) else 0
     with Progress("training-progress", f"Training job {name}") as progress:
         job = wait_until(
             lambda: platform.sagemaker.describe_training_job(TrainingJobName=name),
@@ -159,11 +160,12 @@ class _EpochWatch:
         if epoch == self._epoch:
             return
         self._epoch = epoch
-        self._progress.of(epoch, self._epochs)
+        if self._epochs:  # else the script's own default, which only the script knows
+            self._progress.of(epoch, self._epochs)
         get_run_logger().info(
-            "epoch %d of %d: valid:loss %.4f, valid:accuracy %.3f",
+            "epoch %d of %s: valid:loss %.4f, valid:accuracy %.3f",
             epoch,
-            self._epochs,
+            self._epochs or "?",
             metrics.get(contract.OBJECTIVE_METRIC, float("nan")),
             metrics.get("valid:accuracy", float("nan")),
         )

@@ -136,7 +136,7 @@ def test_packages_stay_out_where_they_do_not_belong(path):
 def test_the_platform_is_chosen_by_connect_alone():
     # How to start a detached process and how to unpack an archive is not about where jobs run,
     # and the doctor looks at this machine whatever the platform is.
-    plain = ("platforms.local.process.", "platforms.local.archives.")
+    plain = ("platforms.local.process.", "platforms.archives.")
     outside = [
         path
         for path in SOURCES

@@ -29,7 +29,12 @@ class Buckets:
 
     def __call__(self, bucket: str) -> Any:
         """Return the obstore store of a bucket; the bucket exists from then on."""
-        return LocalStore(prefix=self.path(f"s3://{bucket}"), mkdir=True)
+        return LocalStore(
+            prefix=self.path(f"s3://{bucket}"),
+            mkdir=True,
+            # A key prefix without objects is not there: an empty folder would be an empty class.
+            automatic_cleanup=True,
+        )
 
     def path(self, uri: str) -> Path:
         """Return the file or folder of an S3 URI, there or not; always inside its bucket.

@@ -25,6 +25,7 @@ ALLOWED_VARIABLES = (
     "LC_ALL",
     "TMPDIR",
     "OMP_NUM_THREADS",
+    "OMP_WAIT_POLICY",
     "MKL_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
@@ -65,8 +66,13 @@ def local_context(settings: Settings) -> LocalContext:
 
 
 def allowed_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the part of our environment that a child may see."""
-    return {key: environment[key] for key in ALLOWED_VARIABLES if key in environment}
+    """Return the part of our environment that a child may see.
+
+    OpenMP threads wait asleep unless the user says otherwise: by default they spin, and a second
+    job, a model server or Prefect on the same cores then slows all of them several times.
+    """
+    seen = {key: environment[key] for key in ALLOWED_VARIABLES if key in environment}
+    return {"OMP_WAIT_POLICY": "PASSIVE", **seen}
 
 
 def supervisor_environment(environment: Mapping[str, str]) -> dict[str, str]:

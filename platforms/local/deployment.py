@@ -145,7 +145,7 @@ class Deployment:
             f"The primary container for production variant {self.variant} did not pass the ping "
             f"health check ({what}).\n"
         )
-        return head + self.last_words()[-(FAILURE_REASON_CHARACTERS - len(head)) :]
+        return head + _shortened(self.last_words(), FAILURE_REASON_CHARACTERS - len(head))
 
     def last_words(self) -> str:
         """Return the traceback that the server left, or else the end of its log."""
@@ -199,6 +199,14 @@ def _answers(port: int) -> bool:
             return client.get(f"http://127.0.0.1:{port}/ping").status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
+
+
+def _shortened(text: str, most: int) -> str:
+    """Return the first line, which sums up the failure, and as much of the end as fits."""
+    if len(text) <= most:
+        return text
+    first = text.partition("\n")[0][: most // 2] + "\n…"
+    return first + text[len(first) - most :]
 
 
 def _tail(path: Path) -> str:

@@ -123,7 +123,7 @@ def test_a_range_that_cannot_be_read_says_how_to_write_one(text):
     ],
 )
 def test_a_range_that_cannot_be_searched_says_why(text, message):
-    with pytest.raises(ValidationError, match=message):
+    with pytest.raises((ValidationError, ParameterError), match=message):
         parameters("--range", text)
 
 

@@ -12,6 +12,7 @@ import flows
 import tasks
 from platforms.errors import JobFailed
 from tasks.policy import policy, retry_if_transient
+from tasks.stage import note_crashed
 from tests.fake_sagemaker import throttled
 
 
@@ -61,7 +62,9 @@ def test_every_flow_states_its_policy(name):
     assert found.on_cancellation_hooks
     assert found.on_failure_hooks
     assert found.on_completion_hooks
-    assert not found.on_crashed_hooks, "a paid job must not end because its watcher died"
+    assert found.on_crashed_hooks == [note_crashed], (
+        "a paid job must not end because its watcher died: a crash is only noted"
+    )
     assert found.persist_result is False
 
 

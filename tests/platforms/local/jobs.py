@@ -13,8 +13,8 @@ import obstore
 
 from platforms import Platform
 from platforms.archives import write_archive
+from platforms.local.connection import connect_local
 from platforms.local.context import LocalContext, local_context
-from platforms.local.platform import connect_local
 from platforms.settings import Settings
 
 PROGRAM = "sm_entrypoints/train.py"

@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError
 
 from platforms.archives import extract_archive
 from platforms.errors import SettingsError
+from platforms.local.connection import connect_local
 from platforms.local.context import LocalContext
-from platforms.local.platform import connect_local
 from platforms.local.process import ProcessId, alive, group_alive
 from platforms.local.training import TrainingJobs
 from tests.platforms.local.jobs import PROGRAM, Jobs, local_jobs, local_settings

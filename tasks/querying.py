@@ -1,0 +1,125 @@
+"""Tasks that ask an endpoint about images."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from pydantic import BaseModel, ConfigDict
+
+from dashboards.tables import markdown_table
+from platforms import Platform, connect
+from platforms.errors import DataError, EndpointFailed
+from tasks.naming import RunIdentity
+from tasks.policy import policy
+from tasks.runs import PREDICTIONS_FILE, record, run_folder
+from tasks.storage import read_object
+from tasks.training import TrainedModel
+
+_MOST_IMAGE_BYTES = 6 * 1024 * 1024
+_CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
+
+
+class Prediction(BaseModel):
+    """An endpoint's answer to one image, most probable label first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str
+    probability: float
+
+
+def predicted_images(platform: Platform, run: RunIdentity, count: int) -> list[tuple[str, str]]:
+    """Return up to ``count`` test images, spread over the classes: path and predicted label."""
+    text = (run_folder(platform.settings, run.name) / PREDICTIONS_FILE).read_text("utf-8")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    step = max(1, len(rows) // count)
+    return [(row["path"], row["predicted"]) for row in rows[::step][:count]]
+
+
+def label_of(platform: Platform, endpoint: str, trained: TrainedModel, path: str) -> str:
+    """Return the endpoint's label of one test image, by its path in the test channel."""
+    image = read_object(platform, f"{trained.test_uri}/{path}")
+    return ask(platform, endpoint, image, _CONTENT_TYPES[Path(path).suffix.lower()])[0].label
+
+
+def ask(platform: Platform, endpoint: str, image: bytes, content_type: str) -> list[Prediction]:
+    """Return the endpoint's predictions for one image.
+
+    Raises:
+        EndpointFailed: the model refused the image or failed; says what it said.
+    """
+    try:
+        answer = platform.runtime.invoke_endpoint(
+            EndpointName=endpoint,
+            Body=image,
+            ContentType=content_type,
+            Accept="application/json",
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("ModelError", "ValidationException"):
+            raise EndpointFailed(
+                f"endpoint {endpoint!r}: {error.response['Error']['Message']}"
+            ) from error
+        raise
+    body = json.loads(answer["Body"].read())
+    return [Prediction(**prediction) for prediction in body["predictions"]]
+
+
+def read_image(path: Path) -> tuple[bytes, str]:
+    """Return an image file's bytes and content type.
+
+    Raises:
+        DataError: no such file, not JPEG or PNG by name, empty, or larger than 6 MB.
+    """
+    content_type = _CONTENT_TYPES.get(path.suffix.lower())
+    if not path.is_file():
+        raise DataError(f"image {str(path)!r} does not exist")
+    if content_type is None:
+        raise DataError(f"image {str(path)!r} is not a JPEG or PNG by its name")
+    data = path.read_bytes()
+    if not 0 < len(data) <= _MOST_IMAGE_BYTES:
+        raise DataError(
+            f"image {str(path)!r} has {len(data)} bytes; an endpoint takes 1 to {_MOST_IMAGE_BYTES}"
+        )
+    return data, content_type
+
+
+@task(name="query endpoint", **policy(300))
+def query(endpoint: str, image: str) -> list[Prediction]:
+    """Send one image file to the endpoint; return and publish its predictions."""
+    platform = connect()
+    data, content_type = read_image(Path(image))
+    predictions = ask(platform, endpoint, data, content_type)
+    rows = [p.model_dump() for p in predictions]
+    create_markdown_artifact(
+        f"# {endpoint}\n`{Path(image).name}`\n\n" + markdown_table(rows, ["label", "probability"]),
+        key="query",
+    )
+    return predictions
+
+
+@task(name="query test image", **policy(300))
+def query_test_image(run: RunIdentity, trained: TrainedModel, endpoint: str) -> dict[str, Any]:
+    """Ask the endpoint about one test image and note the answer beside the true label."""
+    platform = connect()
+    path, _ = predicted_images(platform, run, 1)[0]
+    image = read_object(platform, f"{trained.test_uri}/{path}")
+    predictions = ask(platform, endpoint, image, _CONTENT_TYPES[Path(path).suffix.lower()])
+    saved = run_folder(platform.settings, run.name) / f"query{Path(path).suffix}"
+    saved.write_bytes(image)
+    answer = {
+        "image": path,
+        "file": str(saved),
+        "label": path.split("/", 1)[0],
+        "predictions": [p.model_dump() for p in predictions],
+        "command": platform.invoke_command(endpoint, str(saved)),
+    }
+    record(platform.settings, run, {"query": answer})
+    return answer
