@@ -48,6 +48,8 @@ QUALITY = 80
 # The package holds a few drawings of 100 to 600 megapixels.
 MAX_PIXELS = 20_000_000
 PAPER = 250  # grey levels from here on are background
+# The package rendered "Linked Image Not Found" instead of this duck.
+PLACEHOLDERS = {"duck_yellow_ii_kurt_cagl-c8c293"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,8 @@ def build(package: Path, out: Path) -> None:
     out.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["dpkg-deb", "-x", str(package), folder], check=True)
-        drawings = distinct([*read_drawings(Path(folder) / DRAWINGS)])
+        unlike = distinct([*read_drawings(Path(folder) / DRAWINGS)])
+        drawings = [drawing for drawing in unlike if drawing.name not in PLACEHOLDERS]
     for label in CLASSES:
         for split, chosen in split_by_series([d for d in drawings if d.label == label]).items():
             target = out / split / label

@@ -18,6 +18,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
+            # mkstemp makes files that only their owner reads; these are results, made to be shared.
+            os.fchmod(handle, 0o644)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
