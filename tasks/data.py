@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +10,7 @@ from dashboards.tables import markdown_table
 from platforms import Settings, connect
 from platforms.settings import PROJECT_ROOT
 from tasks.data_check import DataCheck, check_data
+from tasks.data_layout import data_root
 from tasks.data_sync import sync_data
 from tasks.files import write_json
 from tasks.naming import RunIdentity, slug
@@ -53,14 +52,8 @@ class SyncedData(BaseModel):
     train_images: int
 
 
-def data_root(parameters: DataParameters) -> Path:
-    """Return the folder of the data set; a relative path starts at the project."""
-    path = Path(parameters.path).expanduser()
-    return path if path.is_absolute() or path.is_dir() else PROJECT_ROOT / path
-
-
 def _dataset_name(parameters: DataParameters) -> str:
-    return parameters.name or slug(data_root(parameters).resolve().name, 40)
+    return parameters.name or slug(data_root(parameters.path).resolve().name, 40)
 
 
 @task(name="check data", **policy(3600))
@@ -68,7 +61,7 @@ def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
     """Check every image before anything is uploaded; publish what was found."""
     with Progress("data-check") as progress:
         check = check_data(
-            data_root(parameters),
+            data_root(parameters.path),
             seed=parameters.seed,
             valid_share=parameters.valid_share,
             test_share=parameters.test_share,

@@ -115,7 +115,7 @@ def check_data(
     facts = _inspect(root, layout.candidates, progress)
     alike = _look_alikes(facts)
     missing = {split: share for split, share in shares.items() if split not in layout.splits}
-    too_small = _too_small(layout.candidates, missing)
+    too_small = _too_small(layout.candidates, list(missing))
     broken = [
         f"'{shown(candidate.path)}' {fact.problem}"
         for candidate, fact in zip(layout.candidates, facts, strict=True)
@@ -134,6 +134,19 @@ def check_data(
         warnings=(*made, *found, *layout.warnings),
         split_source="stratified" if missing else "folders",
     )
+
+
+def check_folders(root: Path) -> None:
+    """Check the layout of a data folder without opening an image: quick, and not the whole check.
+
+    Raises:
+        DataError: lists every problem of the folders.
+    """
+    layout = read_layout(root)
+    missing = [split for split in (VALID_CHANNEL, TEST_CHANNEL) if split not in layout.splits]
+    problems = [*layout.problems, *_too_small(layout.candidates, missing)]
+    if problems:
+        raise data_error(root, problems)
 
 
 def _inspect(
@@ -166,7 +179,7 @@ def _look_alikes(facts: Sequence[ImageFacts]) -> list[list[int]]:
     ]
 
 
-def _too_small(candidates: Sequence[Candidate], missing: dict[str, float]) -> list[str]:
+def _too_small(candidates: Sequence[Candidate], missing: Sequence[str]) -> list[str]:
     needed = 1 + len(missing)
     counts: dict[str, int] = defaultdict(int)
     for candidate in candidates:

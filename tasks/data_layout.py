@@ -11,6 +11,7 @@ import stat
 from pathlib import Path
 
 from platforms.errors import DataError
+from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract import SPLITS, TEST_CHANNEL, TRAIN_CHANNEL, VALID_CHANNEL
 from tasks.data_findings import data_error, shown, some
 from tasks.data_scan import Layout, Scan, is_folder
@@ -22,6 +23,12 @@ SPLIT_FOLDERS = {
     "validation": VALID_CHANNEL,
     "test": TEST_CHANNEL,
 }
+
+
+def data_root(path: str) -> Path:
+    """Return the folder that a data path means: seen from here, else from the project."""
+    given = Path(path).expanduser()
+    return given if given.is_absolute() or given.is_dir() else PROJECT_ROOT / given
 
 
 def read_layout(root: Path) -> Layout:

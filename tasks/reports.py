@@ -76,7 +76,7 @@ def render_report(run: RunIdentity) -> str:
     path = folder / REPORT_FILE
     write_report(path, collect_report(folder, read_run(settings, run.name)))
     record(settings, run, {"report": str(path)})
-    create_link_artifact(path.as_uri(), "report.html", key="training-report")
+    create_link_artifact(path.as_uri(), str(path), key="training-report")
     return str(path)
 
 

@@ -157,7 +157,7 @@ class _EpochWatch:
         """Show the job's last epoch, if it is new."""
         metrics = final_metrics(job)
         epoch = int(metrics.get("epoch", 0))
-        if epoch == self._epoch:
+        if epoch <= self._epoch:  # at the end the delivered epoch is said once more
             return
         self._epoch = epoch
         if self._epochs:  # else the script's own default, which only the script knows

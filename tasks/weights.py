@@ -121,7 +121,7 @@ def upload_weights(prepared: PreparedWeights, store: Any, bucket: str, prefix: s
 def _prepare(
     weights: str, model: str, job_python: Path, cache: Path, source: str | None = None
 ) -> PreparedWeights:
-    content = IMAGENET if weights == IMAGENET else _sha256(_weights_file(weights))
+    content = IMAGENET if weights == IMAGENET else _sha256(weights_file(weights))
     key = json.dumps([model, content, _sha256(PROGRAM)])
     out = cache / f"{model}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
     answer = out.with_suffix(".json")
@@ -140,7 +140,12 @@ def _prepare(
     )
 
 
-def _weights_file(weights: str) -> Path:
+def weights_file(weights: str) -> Path:
+    """Return the file that a weights path means; a relative path starts at the project.
+
+    Raises:
+        DataError: there is no such file.
+    """
     path = Path(weights).expanduser()
     path = path if path.is_absolute() else PROJECT_ROOT / path
     if not path.is_file():
@@ -160,13 +165,22 @@ def _cached(out: Path, answer: Path) -> dict[str, Any] | None:
         return None
 
 
-def _command(weights: str, model: str, job_python: Path, cache: Path, out: Path) -> list[str]:
+def require_job_python(job_python: Path) -> None:
+    """Check that there is an interpreter that can prepare weights.
+
+    Raises:
+        SettingsError: there is none; says how to make it.
+    """
     if not job_python.is_file():
         raise SettingsError(
             f"The job environment is missing: there is no '{job_python}'. Make it with "
             "`make job-env`, or set WHIPPET_JOB_PYTHON to an interpreter that has torch."
         )
-    given = weights if weights == IMAGENET else str(_weights_file(weights))
+
+
+def _command(weights: str, model: str, job_python: Path, cache: Path, out: Path) -> list[str]:
+    require_job_python(job_python)
+    given = weights if weights == IMAGENET else str(weights_file(weights))
     argv = [str(job_python), str(PROGRAM), "--model", model, "--weights", given, "--out", str(out)]
     return [*argv, "--cache", str(cache / "downloads")]
 
