@@ -129,9 +129,10 @@ def check_platform(settings: Settings) -> Check:
 def check_home(home: Path) -> Check:
     """Check that files can be made in the project's folder, or where it would be made."""
     advice = "choose a folder of yours: export WHIPPET_HOME=/path/to/folder"
-    if home.exists() and not home.is_dir():
-        return failed("home", f"{home} is not a folder", advice)
     folder = _existing(home)
+    for path in (home, *home.parents):
+        if path.exists() and not path.is_dir():
+            return failed("home", f"{path} is not a folder", advice)
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"whippet")

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from cli.table import print_table
 from platforms import Platform, Settings, connect
 from platforms.errors import EndpointFailed, JobFailed, ParameterError
@@ -63,12 +65,15 @@ def jobs(arguments: argparse.Namespace) -> int:
     training = list_all(sagemaker.list_training_jobs, "TrainingJobSummaries", **newest)
     rows = [_job_row("tuning", "HyperParameterTuningJob", job) for job in tuning]
     rows += [_job_row("training", "TrainingJob", job) for job in training]
+    rows.sort(key=lambda row: row["created"], reverse=True)
     print_table(rows, empty="no jobs")
     return 0
 
 
 def _job_row(kind: str, noun: str, job: dict[str, Any]) -> dict[str, str]:
     end = job.get("TrainingEndTime") or job.get("HyperParameterTuningEndTime")
+    if end is None and job[f"{noun}Status"] in TERMINAL:  # it failed before it could start
+        end = job.get("LastModifiedTime")
     seconds = ((end or datetime.now(UTC)) - job["CreationTime"]).total_seconds()
     return {
         "kind": kind,
@@ -113,9 +118,15 @@ def _has_ended(platform: Platform, name: str) -> bool:
 def _events(platform: Platform, name: str, start: int) -> Iterator[dict[str, Any]]:
     token: dict[str, str] = {}
     while True:
-        page = platform.logs.filter_log_events(
-            logGroupName=_LOG_GROUP, logStreamNamePrefix=f"{name}/", startTime=start, **token
-        )
+        try:
+            page = platform.logs.filter_log_events(
+                logGroupName=_LOG_GROUP, logStreamNamePrefix=f"{name}/", startTime=start, **token
+            )
+        except ClientError as error:
+            # The first job of an account makes the log group, once it has something to say.
+            if error.response["Error"]["Code"] == "ResourceNotFoundException":
+                return
+            raise
         yield from page["events"]
         if not page.get("nextToken"):
             return
@@ -161,4 +172,7 @@ def clean_up(arguments: argparse.Namespace) -> int:
 def _confirmed(count: int) -> bool:
     if not sys.stdin.isatty():
         raise ParameterError("nobody is there to confirm: add --yes")
-    return input(f"remove {count} endpoint(s)? type yes: ").strip() == "yes"
+    try:
+        return input(f"remove {count} endpoint(s)? type yes: ").strip() == "yes"
+    except EOFError:  # Ctrl-D is no yes
+        return False

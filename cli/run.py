@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+from typing import Any, cast
 
 from coolname import generate_slug
 from pydantic import ValidationError
 
 from cli.console import quiet_console
+from cli.preflight import check_before_run
 from cli.server import ui_url, use_server
 from platforms import Settings
 from platforms.errors import ParameterError
@@ -47,6 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Run ``release_model`` in this process; print what it made. Ctrl-C stops its jobs."""
     settings = Settings()
     parameters = _parameters(settings, arguments)
+    # A mistake must not cost a server, let alone a job.
+    data = cast(DataParameters, parameters["data"])
+    check_before_run(settings, data, cast(ModelParameters, parameters["model"]))
     api_url = use_server(settings)
     from cli.flow_run import run_release  # Prefect reads its settings when it is imported
 

@@ -17,6 +17,7 @@ import httpx
 from platforms import Settings, connect
 from platforms.errors import SettingsError
 from platforms.local.process import ProcessId, alive, spawn_detached, terminate_group
+from tasks.files import locked
 
 _SERVER_COMMAND = (
     *(sys.executable, "-m", "prefect", "server", "start"),
@@ -53,13 +54,14 @@ def use_server(settings: Settings) -> str:
         SettingsError: ``PREFECT_API_URL`` does not answer, or the new server did not start.
     """
     url = os.environ.get("PREFECT_API_URL")
-    if url and not is_healthy(url):
-        raise SettingsError(
-            f"no Prefect server answers at PREFECT_API_URL={url!r}: start it, or unset the variable"
-        )
+    if url:
+        _require_ours(url)
     # Prefect makes its home, but not the folders above it.
     (settings.home / "prefect").mkdir(parents=True, exist_ok=True)
-    url = url or _running(settings) or _foreign() or _start(settings).api_url
+    if not url:
+        # Two commands at once must not start two servers: `down` knows one.
+        with locked(settings.home / ".server.lock"):
+            url = _running(settings) or _foreign() or _start(settings).api_url
     os.environ["PREFECT_API_URL"] = url
     os.environ.setdefault("PREFECT_HOME", str(settings.home / "prefect"))
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -74,12 +76,31 @@ def ui_url(api_url: str) -> str:
 
 def is_healthy(api_url: str) -> bool:
     """Say whether a Prefect server of our version answers."""
+    return server_version(api_url) == version("prefect")
+
+
+def server_version(api_url: str) -> str | None:
+    """Return the version of the healthy Prefect server at an address, None if there is none."""
     try:
-        healthy = httpx.get(f"{api_url}/health", timeout=5).json() is True
-        theirs = httpx.get(f"{api_url}/admin/version", timeout=5).json()
-    except (httpx.HTTPError, ValueError):
-        return False
-    return healthy and theirs == version("prefect")
+        if httpx.get(f"{api_url}/health", timeout=5).json() is not True:
+            return None
+        return str(httpx.get(f"{api_url}/admin/version", timeout=5).json())
+    # Whatever else listens there may answer anything; the address itself may be nonsense.
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        return None
+
+
+def _require_ours(url: str) -> None:
+    found = server_version(url)
+    if found is None:
+        raise SettingsError(
+            f"no Prefect server answers at PREFECT_API_URL={url!r}: start it, or unset the variable"
+        )
+    if found != version("prefect"):
+        raise SettingsError(
+            f"the Prefect server at PREFECT_API_URL={url!r} is of version {found}, not of ours "
+            f"({version('prefect')}): use one of that version, or unset the variable"
+        )
 
 
 def _state_file(settings: Settings) -> Path:
@@ -88,16 +109,23 @@ def _state_file(settings: Settings) -> Path:
 
 def read_server(settings: Settings) -> Server | None:
     """Return the server that we started, if its process still runs."""
-    path = _state_file(settings)
-    if not path.exists():
+    try:
+        server = Server(**json.loads(_state_file(settings).read_text("utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):  # none, or not written by us
         return None
-    server = Server(**json.loads(path.read_text("utf-8")))
     return server if alive(server.process) else None
 
 
 def _running(settings: Settings) -> str | None:
+    """Return the address of the server that we started; one that still starts is waited for."""
     server = read_server(settings)
-    return server.api_url if server and is_healthy(server.api_url) else None
+    if server is None:
+        return None
+    if _becomes_healthy(server):
+        return server.api_url
+    # Of another version, or stuck: two servers must not share one database.
+    terminate_group(server.process, _STOP_SECONDS)
+    return None
 
 
 def _foreign() -> str | None:
@@ -137,8 +165,12 @@ def _start(settings: Settings) -> Server:
     )
     server = Server(api_url=url, pid=process.pid, started=process.started)
     _write_state(settings, server)
-    _await_health(settings, server)
-    return server
+    if _becomes_healthy(server):
+        return server
+    terminate_group(server.process, _STOP_SECONDS)
+    raise SettingsError(
+        f"the Prefect server did not start at {server.api_url}: see {settings.home / 'server.log'}"
+    )
 
 
 def _write_state(settings: Settings, server: Server) -> None:
@@ -147,16 +179,15 @@ def _write_state(settings: Settings, server: Server) -> None:
     fresh.replace(_state_file(settings))
 
 
-def _await_health(settings: Settings, server: Server) -> None:
+def _becomes_healthy(server: Server) -> bool:
+    """Wait until the server answers; False when it ends, takes too long, or is not our version."""
     end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end and alive(server.process):
-        if is_healthy(server.api_url):
-            return
+        found = server_version(server.api_url)
+        if found is not None:
+            return found == version("prefect")
         time.sleep(0.5)
-    terminate_group(server.process, _STOP_SECONDS)
-    raise SettingsError(
-        f"the Prefect server did not start at {server.api_url}: see {settings.home / 'server.log'}"
-    )
+    return False
 
 
 def up(_: argparse.Namespace) -> int:
@@ -170,11 +201,17 @@ def up(_: argparse.Namespace) -> int:
 def down(_: argparse.Namespace) -> int:
     """Stop our Prefect server, and what the platform runs on this machine."""
     settings = Settings()
-    for name in connect(settings).shut_down():
-        print(f"stopped {name}")
+    try:
+        for name in connect(settings).shut_down():
+            print(f"stopped {name}")
+    finally:  # also when there is no platform to ask
+        _stop_server(settings)
+    return 0
+
+
+def _stop_server(settings: Settings) -> None:
     server = read_server(settings)
     if server is not None:
         terminate_group(server.process, _STOP_SECONDS)
         print(f"stopped the Prefect server at {ui_url(server.api_url)}")
     _state_file(settings).unlink(missing_ok=True)
-    return 0

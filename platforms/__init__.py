@@ -75,6 +75,7 @@ class Platform:
 
     ``shut_down`` stops what the platform runs on this machine and returns its names; nothing is
     lost by it that a request could not make again, and it never touches an AWS account.
+    ``require_ready`` raises ``SettingsError`` when this machine lacks what jobs need here.
     """
 
     settings: Settings
@@ -85,6 +86,7 @@ class Platform:
     defaults: Defaults
     invoke_command: InvokeCommand
     shut_down: Callable[[], list[str]]
+    require_ready: Callable[[], None] = lambda: None
 
 
 def connect(settings: Settings | None = None) -> Platform:

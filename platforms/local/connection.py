@@ -8,7 +8,7 @@ from functools import partial
 
 from platforms import Defaults, Platform
 from platforms.local.client import LocalSageMaker
-from platforms.local.context import ACCOUNT, LocalContext, local_context
+from platforms.local.context import ACCOUNT, LocalContext, local_context, require_job_python
 from platforms.local.endpoint import local_url
 from platforms.local.logs import LocalLogs
 from platforms.local.runtime import LocalRuntime
@@ -43,6 +43,7 @@ def connect_local(settings: Settings) -> Platform:
         ),
         invoke_command=partial(_curl, context),
         shut_down=partial(shut_down, sagemaker),
+        require_ready=partial(require_job_python, context),
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from platforms.errors import SettingsError
 from platforms.local.buckets import Buckets
 from platforms.local.records import Records
 from platforms.settings import PROJECT_ROOT, Settings
@@ -63,6 +65,20 @@ class LocalContext:
 def local_context(settings: Settings) -> LocalContext:
     """Return the context of ``settings``; writes nothing."""
     return LocalContext(settings=settings, records=Records(settings.home))
+
+
+def require_job_python(context: LocalContext) -> None:
+    """Check that jobs and endpoints have an interpreter to run under.
+
+    Raises:
+        SettingsError: there is none; says how to make it.
+    """
+    python = context.settings.job_python
+    if not os.access(python, os.X_OK) or python.is_dir():
+        raise SettingsError(
+            f"job environment missing: WHIPPET_JOB_PYTHON={str(python)!r} is not an "
+            "interpreter; run `make job-env`"
+        )
 
 
 def allowed_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -18,8 +18,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from platforms.client_errors import client_error
-from platforms.errors import SettingsError
-from platforms.local.context import LOGGER, LocalContext, supervisor_environment
+from platforms.local.context import (
+    LOGGER,
+    LocalContext,
+    require_job_python,
+    supervisor_environment,
+)
 from platforms.local.deployment import FAILURE_REASON_CHARACTERS, Deployment
 from platforms.local.endpoint_record import groups, not_deployed, server_lost
 from platforms.local.endpoint_supervisor import GRACE_SECONDS
@@ -161,12 +165,7 @@ class Endpoints:
         config = read_endpoint_config(self._context, operation, request["EndpointConfigName"])
         variants = config["ProductionVariants"]
         model = read_model(self._context, operation, variants[0]["ModelName"])
-        job_python = self._context.settings.job_python
-        if not os.access(job_python, os.X_OK) or job_python.is_dir():
-            raise SettingsError(
-                f"job environment missing: WHIPPET_JOB_PYTHON={str(job_python)!r} is not an "
-                "interpreter; run `make job-env`"
-            )
+        require_job_python(self._context)
         ignored = sorted(set(request) - _HONOURED)
         if ignored:
             LOGGER.warning(
@@ -181,7 +180,7 @@ class Endpoints:
             "EndpointConfigName": request["EndpointConfigName"],
             "ProductionVariants": variants,
             "Container": dict(container_of(model)),
-            "JobPython": str(job_python),
+            "JobPython": str(self._context.settings.job_python),
             "Region": self._context.region,
         }
 

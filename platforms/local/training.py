@@ -14,8 +14,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from platforms.client_errors import client_error
-from platforms.errors import SettingsError
-from platforms.local.context import LOGGER, LocalContext, supervisor_environment
+from platforms.local.context import (
+    LOGGER,
+    LocalContext,
+    require_job_python,
+    supervisor_environment,
+)
 from platforms.local.job_tree import JobTree
 from platforms.local.listing import listing
 from platforms.local.process import (
@@ -61,7 +65,7 @@ class TrainingJobs:
         Raises: as :meth:`create_training_job`.
         """
         check_request(self._context, request)
-        self._require_job_python()
+        require_job_python(self._context)
         name = request["TrainingJobName"]
         record = self._new_record(request, tuning_job_arn)
         try:
@@ -161,14 +165,6 @@ class TrainingJobs:
             )
         except OSError as error:  # A full disk may be why it died: still say so.
             return fail(record, f"{reason} This cannot be recorded: {error}")
-
-    def _require_job_python(self) -> None:
-        python = self._context.settings.job_python
-        if not os.access(python, os.X_OK) or python.is_dir():
-            raise SettingsError(
-                f"job environment missing: WHIPPET_JOB_PYTHON={str(python)!r} is not an "
-                "interpreter; run `make job-env`"
-            )
 
     def _new_record(self, request: dict[str, Any], tuning_job_arn: str | None) -> Record:
         moment = now()

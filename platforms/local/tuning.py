@@ -9,15 +9,13 @@ SageMaker's own, as people report them.
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from platforms.client_errors import client_error
-from platforms.errors import SettingsError
 from platforms.local import tuning_request, tuning_trials
-from platforms.local.context import LOGGER, LocalContext
+from platforms.local.context import LOGGER, LocalContext, require_job_python
 from platforms.local.listing import listing
 from platforms.local.process import ProcessError
 from platforms.local.records import Exists, Missing, Record, now, with_times
@@ -50,7 +48,7 @@ class HyperParameterTuningJobs:
         problems = list(tuning_request.problems(request))
         if problems:
             raise client_error(_CREATE, "ValidationException", " ".join(problems))
-        self._require_job_python()
+        require_job_python(self._context)
         record = self._new_record(request)
         ignored = self._check_first_trial(record)
         try:
@@ -176,14 +174,6 @@ class HyperParameterTuningJobs:
             return ensure_supervisor(self._context, name)
         except Missing as error:
             raise _unknown(operation, name) from error
-
-    def _require_job_python(self) -> None:
-        python = self._context.settings.job_python
-        if not os.access(python, os.X_OK) or python.is_dir():
-            raise SettingsError(
-                f"job environment missing: WHIPPET_JOB_PYTHON={str(python)!r} is not an "
-                "interpreter; run `make job-env`"
-            )
 
     def _new_record(self, request: dict[str, Any]) -> Record:
         name, moment = request["HyperParameterTuningJobName"], now()

@@ -1,0 +1,63 @@
+"""What must be right before a run starts anything, checked in a second.
+
+Only what is quick to see: the images themselves are checked by the run's first task.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli.doctor_setup import check_disk, check_home
+from platforms import Settings, connect
+from platforms.errors import SettingsError
+from tasks.data_check import check_folders
+from tasks.data_layout import data_root
+from tasks.parameters import DataParameters, ModelParameters
+from tasks.weights import IMAGENET, NONE, require_job_python, weights_file
+
+# Room for the records, a small model's archives and its checkpoints; less can only fail later.
+LEAST_FREE_BYTES = 256 * 1024**2
+
+
+def check_before_run(settings: Settings, data: DataParameters, model: ModelParameters) -> None:
+    """Check folders, weights, environment and disk; writes nothing, starts nothing.
+
+    Raises:
+        SettingsError: the project's folder, the platform or the job environment cannot be used.
+        DataError: the data folder or the weights file cannot be used.
+    """
+    check_folders(data_root(data.path))
+    check_weights(settings, model.weights)
+    require_room(settings.home)
+    connect(settings).require_ready()
+
+
+def check_weights(settings: Settings, weights: str) -> None:
+    """Check that a weights file is there, and the interpreter that prepares weights.
+
+    Raises:
+        DataError: no such file.
+        SettingsError: no such interpreter.
+    """
+    if weights == NONE:
+        return
+    if weights != IMAGENET and not weights.startswith("s3://"):
+        weights_file(weights)
+    require_job_python(settings.job_python)
+
+
+def require_room(home: Path, least: int = LEAST_FREE_BYTES) -> None:
+    """Check that the project's folder can be written and that its disk is not full.
+
+    Raises:
+        SettingsError: says what is wrong and what to do.
+    """
+    try:
+        checks = (check_home(home), check_disk(home, least))
+    except OSError as error:  # a folder above it cannot even be looked into
+        raise SettingsError(
+            f"WHIPPET_HOME={str(home)!r} cannot be used: {error}; choose a folder of yours"
+        ) from error
+    for check in checks:
+        if check.outcome != "passed":
+            raise SettingsError(f"WHIPPET_HOME={str(home)!r}: {check.found}; {check.advice}")
