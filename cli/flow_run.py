@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from prefect import tags
@@ -29,12 +31,26 @@ def run_release(
     """
     named = release_model.with_options(flow_run_name=name)
     try:
-        with tags(RESUME_TAG) if resume else nullcontext():
+        with _terminated_like_interrupted(), tags(RESUME_TAG) if resume else nullcontext():
             record: dict[str, Any] = named(**parameters)  # type: ignore[call-overload]
-    except (KeyboardInterrupt, TerminationSignal) as signal:
+    except (KeyboardInterrupt, TerminationSignal) as interrupt:
         _stop(settings, name)
-        raise KeyboardInterrupt from signal
+        raise KeyboardInterrupt from interrupt
     return record
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Answer SIGTERM as Ctrl-C is answered.
+
+    Prefect ends its flow and then sends the signal again, for the handler that was there before:
+    Python's own would end this process before it stopped its jobs.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _stop(settings: Settings, name: str) -> None:

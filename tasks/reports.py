@@ -39,8 +39,11 @@ def download_output(run: RunIdentity, trained: TrainedModel) -> None:
     folder = run_folder(platform.settings, run.name)
     unpack_output(platform, trained.output_uri, folder)
     output = training_output(folder)
-    write_atomically(folder / METRICS_FILE, output.metrics.to_csv(index=False).encode())
-    write_atomically(folder / PREDICTIONS_FILE, output.predictions.to_csv(index=False).encode())
+    # Frames hold every number as a float; people and programs read epochs as whole numbers.
+    metrics = output.metrics.astype({"epoch": "Int64", "samples": "Int64"})
+    predictions = output.predictions.astype({"correct": "boolean"})
+    write_atomically(folder / METRICS_FILE, metrics.to_csv(index=False).encode())
+    write_atomically(folder / PREDICTIONS_FILE, predictions.to_csv(index=False).encode())
     record(platform.settings, run, {"evaluation": headline(output), "job": job_facts(output)})
 
 
