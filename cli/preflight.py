@@ -26,9 +26,9 @@ def check_before_run(settings: Settings, data: DataParameters, model: ModelParam
         SettingsError: the project's folder, the platform or the job environment cannot be used.
         DataError: the data folder or the weights file cannot be used.
     """
+    require_room(settings.home)
     check_folders(data_root(data.path))
     check_weights(settings, model.weights)
-    require_room(settings.home)
     connect(settings).require_ready()
 
 
@@ -56,8 +56,8 @@ def require_room(home: Path, least: int = LEAST_FREE_BYTES) -> None:
         checks = (check_home(home), check_disk(home, least))
     except OSError as error:  # a folder above it cannot even be looked into
         raise SettingsError(
-            f"WHIPPET_HOME={str(home)!r} cannot be used: {error}; choose a folder of yours"
+            f"WHIPPET_HOME='{home}' cannot be used: {error}; choose a folder of yours"
         ) from error
     for check in checks:
         if check.outcome != "passed":
-            raise SettingsError(f"WHIPPET_HOME={str(home)!r}: {check.found}; {check.advice}")
+            raise SettingsError(f"WHIPPET_HOME='{home}': {check.found}; {check.advice}")
