@@ -25,7 +25,7 @@ from tasks.adoption import (
 )
 from tasks.naming import RunIdentity, Step, resource_name
 from tasks.parameters import DeploymentParameters
-from tasks.policy import policy
+from tasks.policy import policy, will_be_retried
 from tasks.querying import label_of, predicted_images
 from tasks.requests import (
     EXPIRES_TAG,
@@ -41,8 +41,6 @@ from tasks.waiting import Pace, wait_until
 
 _DEADLINE_SECONDS = 1800.0
 _IN_TRANSITION = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
-_MOST_IMAGE_BYTES = 6 * 1024 * 1024
-_CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
 # A right preprocessing repeats the job's own answers; bf16 kernels may flip a close call.
 _LEAST_AGREEMENT = 0.75
 
@@ -81,8 +79,15 @@ def create_endpoint(
         for step, resource in _RESOURCES.items():
             create_or_adopt(platform.sagemaker, resource, partial(_same, requests[step]))
         record(platform.settings, run, {"jobs": {"endpoint": names["endpoint"]}})
-        _wait_in_service(platform, names["endpoint"])
-    return {**{str(step): name for step, name in names.items()}, "expires": tags[EXPIRES_TAG]}
+        found = _wait_in_service(platform, names["endpoint"])
+        # An adopted endpoint keeps the time to live that it was made with.
+        expires_tag = _tags(platform, found["EndpointArn"]).get(EXPIRES_TAG, "never")
+    return {**{str(step): name for step, name in names.items()}, "expires": expires_tag}
+
+
+def _tags(platform: Platform, arn: str) -> dict[str, str]:
+    answer = platform.sagemaker.list_tags(ResourceArn=arn)
+    return {tag["Key"]: tag["Value"] for tag in answer["Tags"]}
 
 
 def _same(request: Request, _attempt: int) -> Request:
@@ -119,12 +124,17 @@ def _requests(
 
 @contextmanager
 def _removed_on_failure(platform: Platform, names: dict[Step, str]) -> Iterator[None]:
-    """Delete endpoint, config and model when the block fails: what bills must not stay behind."""
+    """Delete endpoint, config and model when the block fails: what bills must not stay behind.
+
+    A hiccup after which Prefect runs the task again removes nothing: the next try goes on with it.
+    """
     try:
         yield
     except NameTaken:  # somebody else's: not ours to remove
         raise
-    except BaseException:
+    except BaseException as error:
+        if will_be_retried(error):
+            raise
         remove_endpoint(platform, names["endpoint"], names["config"], [names["model"]])
         raise
 
@@ -136,8 +146,8 @@ def _remove_if_broken(platform: Platform, names: dict[Step, str]) -> None:
         remove_endpoint(platform, names["endpoint"], names["config"], [names["model"]])
 
 
-def _wait_in_service(platform: Platform, name: str) -> None:
-    found = wait_until(
+def _wait_in_service(platform: Platform, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = wait_until(
         lambda: platform.sagemaker.describe_endpoint(EndpointName=name),
         lambda found: found["EndpointStatus"] in ("InService", "Failed", "OutOfService"),
         what=f"endpoint {name!r}",
@@ -148,6 +158,7 @@ def _wait_in_service(platform: Platform, name: str) -> None:
             f"endpoint {name!r} is {found['EndpointStatus']}: "
             f"{found.get('FailureReason', 'no reason given')}"
         )
+    return found
 
 
 def remove_endpoint(platform: Platform, endpoint: str, config: str, models: list[str]) -> None:

@@ -53,7 +53,8 @@ def ask(platform: Platform, endpoint: str, image: bytes, content_type: str) -> l
     """Return the endpoint's predictions for one image.
 
     Raises:
-        EndpointFailed: the model refused the image or failed; says what it said.
+        EndpointFailed: the model refused the image, failed, or gave no predictions; says what it
+            said.
     """
     try:
         answer = platform.runtime.invoke_endpoint(
@@ -68,8 +69,20 @@ def ask(platform: Platform, endpoint: str, image: bytes, content_type: str) -> l
                 f"endpoint {endpoint!r}: {error.response['Error']['Message']}"
             ) from error
         raise
-    body = json.loads(answer["Body"].read())
-    return [Prediction(**prediction) for prediction in body["predictions"]]
+    return _predictions(endpoint, answer["Body"].read())
+
+
+def _predictions(endpoint: str, body: bytes) -> list[Prediction]:
+    try:
+        predictions = [Prediction(**found) for found in json.loads(body)["predictions"]]
+    except (ValueError, KeyError, TypeError):  # a model with handlers of its own
+        predictions = []
+    if not predictions:
+        raise EndpointFailed(
+            f"endpoint {endpoint!r} did not answer with predictions but {body[:200]!r}: is its "
+            f"model one of Whippet's? `curl` shows all of it"
+        )
+    return predictions
 
 
 def read_image(path: Path) -> tuple[bytes, str]:
