@@ -1,0 +1,241 @@
+"""Jobs, logs and endpoints of a real home, through the command."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cli.inspection import log_lines
+from cli.main import main
+from platforms import Settings
+from platforms.client_errors import client_error
+from platforms.local.endpoint import Endpoints
+from platforms.local.models import EndpointConfigs, Models
+from tasks.requests import EXPIRES_TAG, RUN_TAG
+from tasks.runs import open_run, record
+from tests.platforms.local.jobs import Jobs, local_jobs
+from tests.platforms.local.serving import make_config, make_context, wait_for_endpoint
+
+pytestmark = pytest.mark.slow
+
+SPEAKS = """
+import sys, time
+for number in range(int(sys.argv[-1])):
+    print("line", number, flush=True)
+    time.sleep(0.3)
+"""
+FAILS = """
+import sys
+print("on my way", flush=True)
+sys.exit("no such låyer")
+"""
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory) -> Jobs:
+    """A home with a completed and a failed job."""
+    found = local_jobs(tmp_path_factory.mktemp("jobs") / "the home's é")
+    found.start("first", SPEAKS, HyperParameters={"n": "2"})
+    found.start("second", FAILS)
+    assert found.wait("first")["TrainingJobStatus"] == "Completed"
+    assert found.wait("second")["TrainingJobStatus"] == "Failed"
+    return found
+
+
+@pytest.fixture
+def whippet(jobs, monkeypatch, capsys):
+    """Run a command on that home; return exit code, output and error."""
+    monkeypatch.setenv("WHIPPET_HOME", str(jobs.platform.settings.home))
+    monkeypatch.setenv("WHIPPET_JOB_PYTHON", str(jobs.platform.settings.job_python))
+
+    def run(*argv: str) -> tuple[int, str, str]:
+        code = main(argv)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def test_jobs_newest_first(whippet):
+    code, out, err = whippet("jobs")
+    assert (code, err) == (0, "")
+    head, *rows = [line.split() for line in out.splitlines()]
+    assert head == ["kind", "name", "status", "created", "seconds"]
+    assert [row[:3] for row in rows] == [
+        ["training", "second", "Failed"],
+        ["training", "first", "Completed"],
+    ]
+    assert all(0 <= int(row[-1]) < 60 for row in rows)
+
+
+def test_jobs_of_a_status(whippet):
+    _, out, _ = whippet("jobs", "--status", "Failed")
+    assert [line.split()[1] for line in out.splitlines()] == ["name", "second"]
+    assert whippet("jobs", "--status", "InProgress") == (0, "no jobs\n", "")
+
+
+def test_jobs_of_a_status_that_there_is_not(whippet):
+    code, out, err = whippet("jobs", "--status", "Running")
+    assert (code, out) == (1, "")
+    assert err.startswith("whippet: error: ")
+    assert "Running" in err
+    assert "InProgress" in err
+
+
+def test_logs(whippet):
+    code, out, err = whippet("logs", "second")
+    assert (code, err) == (0, "")
+    assert "on my way" in out
+    assert "no such låyer" in out
+
+
+def test_following_a_job_gives_every_line_once_and_ends_with_it(whippet, jobs):
+    jobs.start("third", SPEAKS, HyperParameters={"n": "6"})
+    jobs.wait_for_line("third", "line 0")
+    _, now, _ = whippet("logs", "third")
+    assert "line 5" not in now, "without -f nothing is waited for"
+    code, out, _ = whippet("logs", "third", "--follow")
+    assert code == 0
+    said = [line for line in out.splitlines() if line.startswith("line ")]
+    assert said == [f"line {number}" for number in range(6)]
+    assert jobs.describe("third")["TrainingJobStatus"] == "Completed"
+
+
+class NoGroup:
+    """An account's logs before its first job said anything."""
+
+    def filter_log_events(self, **_: object) -> dict[str, object]:
+        raise client_error("FilterLogEvents", "ResourceNotFoundException", "no such log group")
+
+
+class Throttled:
+    def filter_log_events(self, **_: object) -> dict[str, object]:
+        raise client_error("FilterLogEvents", "ThrottlingException", "Rate exceeded")
+
+
+def test_no_log_group_means_no_lines_yet(jobs):
+    platform = replace(jobs.platform, logs=NoGroup())
+    assert list(log_lines(platform, "first", follow=True)) == []
+    with pytest.raises(ClientError, match="Rate exceeded"):
+        list(log_lines(replace(platform, logs=Throttled()), "first", follow=False))
+
+
+ANSWER = json.dumps({"predictions": [{"label": "châ", "probability": 0.75}]})
+
+
+@pytest.fixture
+def context(tmp_path, monkeypatch):
+    """A home with three endpoints: one whose time has passed, one that lives, a foreign one."""
+    context = make_context(tmp_path)
+    monkeypatch.setenv("WHIPPET_HOME", str(context.settings.home))
+    monkeypatch.setenv("WHIPPET_JOB_PYTHON", str(context.settings.job_python))
+    now = datetime.now(UTC)
+    for name, hours in (("old", -1), ("new", 8), ("foreign", None)):
+        tags = {RUN_TAG: "run 1", EXPIRES_TAG: (now + timedelta(hours=hours or 0)).isoformat()}
+        Endpoints(context).create_endpoint(
+            EndpointName=name,
+            EndpointConfigName=make_config(context, f"{name}-c", ANSWER),
+            Tags=[] if hours is None else [{"Key": k, "Value": v} for k, v in tags.items()],
+        )
+    for name in ("old", "new", "foreign"):
+        assert wait_for_endpoint(context, name)["EndpointStatus"] == "InService"
+    yield context
+    for name in context.records.names("endpoints"):
+        Endpoints(context).delete_endpoint(EndpointName=name)
+
+
+@pytest.fixture
+def image(tmp_path) -> Path:
+    # The stand-in server puts what it is sent behind its answer: JSON allows blanks there.
+    path = tmp_path / "it's été.JPG"
+    path.write_bytes(b" ")
+    return path
+
+
+def names(context) -> list[str]:
+    return [found["EndpointName"] for found in Endpoints(context).list_endpoints()["Endpoints"]]
+
+
+def test_endpoints_and_questions(context, image, capsys):
+    assert main(["endpoints"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows] == ["endpoint", "new", "old"]
+    assert "(passed)" in rows[2]
+    assert "(passed)" not in rows[1]
+    assert main(["predict", str(image), str(image), "--endpoint", "new"]) == 0
+    assert capsys.readouterr().out == f"{image}:\n   0.7500  châ\n" * 2
+
+    assert main(["predict", str(image)]) == 1
+    assert "the latest run has no endpoint" in capsys.readouterr().err
+    run = open_run(Settings(), "id-1", "run 1", {}, resume=False)
+    assert main(["predict", str(image)]) == 1
+    assert "the latest run has no endpoint" in capsys.readouterr().err
+    record(Settings(), run, {"endpoint": {"endpoint": "old"}})
+    assert main(["predict", str(image)]) == 0
+    assert capsys.readouterr().out == "old:\n   0.7500  châ\n"
+
+    image.write_bytes(b"no JSON any more")
+    assert main(["predict", str(image)]) == 1
+    assert "did not answer with predictions" in capsys.readouterr().err
+    assert main(["predict", str(image), "--endpoint", "nothing"]) == 1
+    assert "nothing" in capsys.readouterr().err
+    image.write_bytes(b"")
+    assert main(["predict", str(image)]) == 1
+    assert "has 0 bytes" in capsys.readouterr().err
+
+
+class Terminal:
+    """A person who types one line, or Ctrl-D."""
+
+    def __init__(self, typed: str) -> None:
+        self.typed = typed
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self, *_: object) -> str:
+        return self.typed
+
+    def fileno(self) -> int:
+        raise OSError("not a file")
+
+
+def test_clean_up(context, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", StringIO())
+    assert main(["clean-up"]) == 1
+    assert "add --yes" in capsys.readouterr().err
+    for typed in ("no\n", "\n", ""):
+        monkeypatch.setattr("sys.stdin", Terminal(typed))
+        assert main(["clean-up", "--all"]) == 0
+    assert main(["clean-up", "foreign", "--yes"]) == 1
+    assert "no endpoint 'foreign'" in capsys.readouterr().err
+    assert names(context) == ["foreign", "new", "old"]
+
+    monkeypatch.setattr("sys.stdin", Terminal("yes\n"))
+    assert main(["clean-up"]) == 0
+    assert "removed old" in capsys.readouterr().out
+    assert names(context) == ["foreign", "new"]
+    assert main(["clean-up", "--yes"]) == 0
+    assert capsys.readouterr().out == "nothing to remove\n"
+    assert main(["clean-up", "new", "--yes"]) == 0
+    assert names(context) == ["foreign"]
+    left = EndpointConfigs(context).list_endpoint_configs()["EndpointConfigs"]
+    assert [found["EndpointConfigName"] for found in left] == ["foreign-c"]
+    assert [found["ModelName"] for found in Models(context).list_models()["Models"]] == [
+        "foreign-c"
+    ]
+
+
+def test_down_ends_what_runs_here(context, capsys):
+    assert main(["down"]) == 0
+    said = capsys.readouterr().out
+    for name in ("old", "new", "foreign"):
+        assert name in said
+    assert main(["down"]) == 0
+    assert capsys.readouterr().out == ""
