@@ -1,0 +1,171 @@
+"""Endpoints of a run: made once, tested before they count, removed when they fail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import obstore
+import pytest
+from botocore.exceptions import ClientError
+from prefect import flow, task
+
+from flows.policy import FLOW_POLICY
+from platforms import Settings, connect
+from platforms.errors import EndpointFailed, NameTaken
+from platforms.local.endpoint import Endpoints
+from tasks.deployment import (
+    Deployment,
+    _removed_on_failure,
+    create_endpoint,
+    remove_endpoint,
+    smoke_test_endpoint,
+)
+from tasks.naming import RunIdentity
+from tasks.parameters import DeploymentParameters
+from tasks.policy import policy
+from tasks.querying import predicted_images, query_test_image
+from tasks.runs import PREDICTIONS_FILE, open_run, read_run, run_folder
+from tasks.training import TrainedModel
+from tests.fake_sagemaker import throttled
+from tests.platforms.local.serving import make_context, put_archive
+
+pytestmark = pytest.mark.slow
+
+NAME = "l'été"
+# The stand-in server puts what it is sent, a blank here, behind its answer.
+ANSWER = json.dumps({"predictions": [{"label": "châ", "probability": 0.75}]})
+SMOKE = DeploymentParameters(smoke_images=4)
+
+
+@pytest.fixture
+def context(tmp_path, monkeypatch):
+    context = make_context(tmp_path)
+    monkeypatch.setenv("WHIPPET_HOME", str(context.settings.home))
+    monkeypatch.setenv("WHIPPET_JOB_PYTHON", str(context.settings.job_python))
+    yield context
+    for name in context.records.names("endpoints"):
+        Endpoints(context).delete_endpoint(EndpointName=name)
+
+
+@pytest.fixture
+def run(context) -> RunIdentity:
+    return open_run(Settings(), "id-1", NAME, {}, resume=False)
+
+
+@pytest.fixture
+def trained(context, run) -> Callable[[str, str], TrainedModel]:
+    """Make what a training job leaves: a model, test images and what it said about them."""
+
+    def make(behaviour: str, predicted: str = "châ") -> TrainedModel:
+        store = connect().store("whippet-local")
+        rows = ["path,label,predicted"]
+        for label in ("châ", "d'og"):
+            for number in range(4):
+                obstore.put(store, f"test/{label}/{number}.jpg", b" ")
+                rows.append(f"{label}/{number}.jpg,{label},{predicted}")
+        folder = run_folder(Settings(), run.name)
+        (folder / PREDICTIONS_FILE).write_text("\n".join(rows), "utf-8")
+        return TrainedModel(
+            job="the-job",
+            model_data_uri=put_archive(
+                context, "m/model.tar.gz", {"behaviour.txt": behaviour.encode()}
+            ),
+            output_uri="s3://whippet-local/o/output.tar.gz",
+            test_uri="s3://whippet-local/test",
+            metrics={},
+            billable_seconds=1,
+        )
+
+    return make
+
+
+def left(context) -> list[list[str]]:
+    kinds = ("endpoints", "endpoint-configs", "models")
+    return [sorted(context.records.names(kind)) for kind in kinds]
+
+
+def test_images_are_spread_over_the_classes(run, trained):
+    trained(ANSWER)
+    found = predicted_images(connect(), run, 4)
+    assert found == [(f"{label}/{n}.jpg", "châ") for label in ("châ", "d'og") for n in (0, 2)]
+    assert len(predicted_images(connect(), run, 100)) == 8
+
+
+def test_an_endpoint_is_made_once_tested_and_asked(context, run, trained):
+    model = trained(ANSWER)
+    names = create_endpoint.fn(run, model, SMOKE)
+    # A run that is resumed adopts it; its time to live is not a new one.
+    again = create_endpoint.fn(run, model, DeploymentParameters(hours_to_live=99))
+    assert again == names
+    deployed = smoke_test_endpoint.fn(run, model, names, SMOKE)
+    assert (deployed.smoke_images, deployed.smoke_agreement) == (4, 1.0)
+    answer = query_test_image.fn(run, model, deployed.endpoint)
+    assert answer["label"] == "châ"
+    assert answer["predictions"] == [{"label": "châ", "probability": 0.75}]
+    known = read_run(Settings(), run.name)
+    assert known["query"] == answer
+    assert Deployment(**known["endpoint"]) == deployed
+    assert left(context) == [[names["endpoint"]], [names["config"]], [names["model"]]]
+
+    remove_endpoint(connect(), names["endpoint"], names["config"], [names["model"]])
+    remove_endpoint(connect(), names["endpoint"], names["config"], [names["model"]])
+    assert left(context) == [[], [], []]
+
+
+def test_an_endpoint_that_answers_otherwise_than_the_job_is_removed(context, run, trained):
+    model = trained(ANSWER, predicted="d'og")
+    names = create_endpoint.fn(run, model, SMOKE)
+    with pytest.raises(EndpointFailed, match="answered 0 of 4 test images as the training job"):
+        smoke_test_endpoint.fn(run, model, names, SMOKE)
+    assert left(context) == [[], [], []]
+    assert "endpoint" not in read_run(Settings(), run.name)
+
+
+def test_an_endpoint_that_cannot_be_tested_is_removed(context, run, trained):
+    model = trained(ANSWER)
+    names = create_endpoint.fn(run, model, SMOKE)
+    (run_folder(Settings(), run.name) / PREDICTIONS_FILE).write_text("path,label,predicted\n")
+    with pytest.raises(EndpointFailed, match="'the-job' left no predictions"):
+        smoke_test_endpoint.fn(run, model, names, SMOKE)
+    assert left(context) == [[], [], []]
+
+
+def test_a_model_that_does_not_start_says_why_and_leaves_nothing(context, run, trained):
+    with pytest.raises(EndpointFailed, match="no such layer: é"):
+        create_endpoint.fn(run, trained("fail"), SMOKE)
+    assert left(context) == [[], [], []]
+    # The same run may try again with a better model.
+    assert create_endpoint.fn(run, trained(ANSWER), SMOKE)["endpoint"] in left(context)[0]
+
+
+def test_what_somebody_else_made_is_not_removed(context, run, trained):
+    names = create_endpoint.fn(run, trained(ANSWER), SMOKE)
+    with pytest.raises(NameTaken, match=names["model"]):
+        create_endpoint.fn(run, trained(ANSWER), DeploymentParameters(top_k=2))
+    assert left(context) == [[names["endpoint"]], [names["config"]], [names["model"]]]
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"), [(throttled(), 5), (EndpointFailed("wrong answers"), 1)]
+)
+def test_a_hiccup_does_not_cost_the_endpoint(context, run, trained, prefect_server, error, tries):
+    names = create_endpoint.fn(run, trained(ANSWER), SMOKE)
+    every = {step: names[step] for step in ("model", "config", "endpoint")}
+    found = []
+
+    @task(**{**policy(60), "retry_delay_seconds": 0})
+    def fails() -> None:
+        found.append(left(context)[0])
+        with _removed_on_failure(connect(), every):
+            raise error
+
+    @flow(**FLOW_POLICY)
+    def deploys() -> None:
+        fails()
+
+    with pytest.raises((ClientError, EndpointFailed)):
+        deploys()
+    # As long as Prefect tries again it is there; after the last try it is not.
+    assert found == [[names["endpoint"]]] * tries
+    assert left(context) == [[], [], []]
