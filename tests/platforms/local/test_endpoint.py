@@ -158,7 +158,12 @@ def test_a_server_that_dies_reads_as_failed(context):
     wait_for_endpoint(context, "e")
     with pytest.raises(ClientError, match="ServiceUnavailable"):
         invoke(context, "e", ContentType="text/crash")
-    described = Endpoints(context).describe_endpoint(EndpointName="e")
+    deadline = time.monotonic() + 10
+    # Its connection breaks a moment before its process is gone.
+    while (described := Endpoints(context).describe_endpoint(EndpointName="e"))[
+        "EndpointStatus"
+    ] == "InService" and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert described["EndpointStatus"] == "Failed"
     assert "ended by itself" in described["FailureReason"]
     listed = Endpoints(context).list_endpoints(StatusEquals="Failed")["Endpoints"]
