@@ -1,0 +1,86 @@
+"""What the tasks of data, weights and code leave in the bucket, the record and the UI."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from prefect import flow
+
+from flows.policy import FLOW_POLICY
+from platforms import Settings, connect
+from tasks.data import check_dataset, data_markdown, stage_source, stage_weights, sync_dataset
+from tasks.parameters import DataParameters, ModelParameters
+from tasks.runs import read_run
+from tasks.stage import stage
+from tasks.storage import list_keys
+from tests.tasks.artifacts import artifacts
+from tests.tasks.pictures import write_data
+
+pytestmark = pytest.mark.slow
+
+
+@flow(**FLOW_POLICY)
+def brings(data: DataParameters):
+    with stage("sync") as run:
+        check = check_dataset(run, data)
+        weights = stage_weights(run, ModelParameters(weights="none"))
+        source = stage_source(run)
+        return check, sync_dataset(run, data, check), weights, source
+
+
+def test_flat_folders_are_split_which_is_said_and_moved_once(
+    prefect_server, whippet_home, tmp_path, caplog
+):
+    root = write_data(tmp_path / "Mes «photos»", {"": {"châ": 8, "d'og": 8}})
+    with caplog.at_level(logging.INFO):
+        check, synced, weights, (uri, digest) = brings.with_options(flow_run_name="a")(
+            DataParameters(path=str(root))
+        )
+    said = [warning.message for warning in check.warnings]
+    assert any("There is no valid or test folder" in text for text in said)
+    assert "There is no valid or test folder" in caplog.text
+    assert "There is no valid or test folder" in str(artifacts("data-check")[0])
+    assert "| châ |" in str(artifacts("data-check")[0])
+    assert artifacts("data-sync")[0] == 100.0
+
+    known = read_run(Settings(), "a")
+    assert known["data"]["uploaded"] == 16
+    assert known["data"]["fingerprint"] == synced.fingerprint
+    assert known["seeds"] == {"split": 0}
+    assert weights == (None, "none: random initial weights")
+    assert known["weights"] == {"source": weights[1], "sha256": "", "uri": None}
+    assert known["code"] == {"uri": uri, "digest": digest}
+    assert synced.dataset == "mes-photos"
+    assert synced.classes == ["châ", "d'og"]
+    assert synced.train_images == known_images(synced.uri, "train")
+    assert known_images(synced.uri, "") == 16 + 1, "the images and the manifest"
+
+    _, again, _, source = brings.with_options(flow_run_name="b")(
+        DataParameters(path=str(root), seed=0)
+    )
+    assert again == synced
+    assert source == (uri, digest)
+    moved = read_run(Settings(), "b")["data"]
+    assert (moved["uploaded"], moved["skipped"], moved["removed"]) == (0, 16, 0)
+
+
+def known_images(uri: str, split: str) -> int:
+    return len(list_keys(connect(), f"{uri.rstrip('/')}/{split}"))
+
+
+def test_the_table_of_a_data_set_without_warnings():
+    per_class = {"train": {"a": 2, "b": 1}, "test": {"a": 1}}
+    found = {
+        "name": "x",
+        "fingerprint": "0123456789abcdef0",
+        "split_source": "folders",
+        "classes": ["a", "b"],
+        "splits": {s: {"images": sum(p.values()), "per_class": p} for s, p in per_class.items()},
+        "warnings": [],
+    }
+    text = data_markdown(found)
+    assert "`0123456789abcdef`" in text
+    assert "| b | 1 | 0 |" in text
+    assert "| 3 | 1 |" in text
+    assert text.rstrip().endswith("No warnings.")
