@@ -23,6 +23,9 @@ class FinishedRun:
     data: Path
     ended: Ended
     record: dict[str, Any]
+    # Asked at once: other tests make other runs, and then those are the latest.
+    latest: Path
+    predicted: Ended
 
     @property
     def folder(self) -> Path:
@@ -49,6 +52,14 @@ def released(server_url, tmp_path_factory) -> Iterator[FinishedRun]:
     try:
         ended = whippet.run("run", "--name", RUN, "--data", str(data), *TINY)
         assert ended.code == 0, ended.err
-        yield FinishedRun(whippet=whippet, data=data, ended=ended, record=whippet.record("latest"))
+        record = whippet.record("latest")
+        yield FinishedRun(
+            whippet=whippet,
+            data=data,
+            ended=ended,
+            record=record,
+            latest=(whippet.home / "runs" / "latest").resolve(),
+            predicted=whippet.run("predict", record["query"]["file"]),
+        )
     finally:
         whippet.shut_down()

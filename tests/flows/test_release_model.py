@@ -78,7 +78,7 @@ def test_the_record_says_how_good_the_model_is(released):
 
 def test_files_lie_beside_the_record(released):
     folder = released.folder
-    assert (folder.parent / "latest").resolve() == folder.resolve()
+    assert released.latest == folder.resolve()
     assert not list(folder.rglob("*.new"))
     report = (folder / "report.html").read_text("utf-8")
     assert report.startswith("<!doctype html>")
@@ -167,7 +167,7 @@ def test_the_printed_command_queries_the_endpoint(released, tmp_path):
 
 
 def test_predict_asks_the_latest_endpoint(released):
-    found = released.whippet.run("predict", released.record["query"]["file"])
+    found = released.predicted
     assert found.code == 0, found.err
     first = released.record["query"]["predictions"][0]
     assert found.out.splitlines()[0] == f"{released.record['endpoint']['endpoint']}:"

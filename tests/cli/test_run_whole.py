@@ -1,0 +1,156 @@
+"""`whippet run` when it is interrupted, killed or fails: what stops, what goes on, what is said."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from platforms import Settings
+from tests.conftest import AWKWARD
+from tests.flows.pipeline import ENDLESS, TINY, Ended, Whippet, ended, tiny_data, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.job]
+
+
+@pytest.fixture(scope="module")
+def api_url(prefect_server) -> str:
+    from prefect.settings import PREFECT_API_URL
+
+    return str(PREFECT_API_URL.value())
+
+
+@contextmanager
+def fresh_home(folder: Path, api_url: str) -> Iterator[Whippet]:
+    found = Whippet(home=folder / AWKWARD / "home", api_url=api_url)
+    tiny_data(data_of(found))
+    try:
+        yield found
+    finally:
+        found.shut_down()
+        wait_for(lambda: not found.processes(), "end of every process")
+
+
+@pytest.fixture
+def whippet(api_url, tmp_path) -> Iterator[Whippet]:
+    with fresh_home(tmp_path, api_url) as found:
+        yield found
+
+
+def data_of(whippet: Whippet) -> Path:
+    return whippet.home.parent / "photos é"
+
+
+def new_run(whippet: Whippet, name: str, *options: str) -> tuple[str, ...]:
+    return ("run", "--name", name, "--data", str(data_of(whippet)), *TINY, *options)
+
+
+def in_progress(whippet: Whippet, ending: str) -> str | None:
+    """Return the job in progress whose name ends so."""
+    jobs = {**whippet.jobs(), **whippet.tuning_jobs()}
+    names = [n for n, status in jobs.items() if status == "InProgress" and n.endswith(ending)]
+    return names[0] if names else None
+
+
+def in_training(whippet: Whippet, ending: str) -> str | None:
+    """Return the training job of that ending once its program runs."""
+    name = in_progress(whippet, ending)
+    if name is None:
+        return None
+    found = whippet.platform.sagemaker.describe_training_job(TrainingJobName=name)
+    return name if found["SecondaryStatus"] == "Training" else None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_search_stops_its_jobs_and_says_how_to_go_on(whippet, number):
+    process = whippet.start(*new_run(whippet, "my run é", *ENDLESS))
+    tuning = wait_for(lambda: in_progress(whippet, "-tune"), "tuning job")
+    trial = wait_for(lambda: next(iter(whippet.jobs()), None), "trial")
+    # As a terminal does: to the whole group of the command, which the jobs are not in.
+    os.killpg(process.pid, number)
+    found = ended(process)
+    assert found.code == 130, found.err
+    assert "Traceback" not in found.err
+    assert f"stopped {tuning}" in found.err
+    assert "whippet run --resume 'my run é'" in found.err or "--resume my-run-e" in found.err
+    wait_for(lambda: whippet.tuning_jobs() == {tuning: "Stopped"}, "stop of the search")
+    assert whippet.jobs() == {trial: "Stopped"}
+    wait_for(lambda: not whippet.processes(), "end of every process")
+    assert whippet.record("latest")["status"] == "cancelled"
+
+
+# An environment that works for trials and breaks for the job that follows them.
+BREAKS_LATER = """#!/bin/sh
+case "$TRAINING_JOB_NAME" in
+  *-train) echo "no space left on this machine" >&2; exit 3;;
+esac
+exec {python} "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def failed(api_url, tmp_path_factory) -> Iterator[tuple[Whippet, Ended]]:
+    """A run whose search completed and whose training job failed."""
+    with fresh_home(tmp_path_factory.mktemp("failed"), api_url) as whippet:
+        python = whippet.home.parent / "job python"
+        python.write_text(BREAKS_LATER.format(python=shlex.quote(str(Settings().job_python))))
+        python.chmod(0o755)
+        broken = replace(whippet, extra={"WHIPPET_JOB_PYTHON": str(python)})
+        # torch alone takes seconds to load: long enough to be interrupted.
+        options = ("--max-epochs", "1", "--epochs", "8", "--set", "patience=0")
+        yield whippet, broken.run(*new_run(whippet, "demo", *options))
+
+
+def test_a_failed_job_is_one_sentence_with_its_reason_and_its_log(failed):
+    whippet, found = failed
+    name = whippet.record("demo")["jobs"]["training"]
+    assert found.code == 1
+    assert found.out == ""
+    assert "Traceback" not in found.err
+    _, _, sentence = found.err.partition("whippet: error: ")
+    assert sentence.startswith(f"training job '{name}' ended Failed: AlgorithmError")
+    assert "no space left on this machine" in sentence
+    assert sentence.endswith(f"Log: `whippet logs {name}`\n")
+    record = whippet.record("latest")
+    assert record["status"] == "failed"
+    assert record["error"]
+    assert name in record["error"]
+    assert list(record["seconds"]) == ["sync", "tune", "best", "train"]
+    assert "no space left" in whippet.run("logs", name).out
+    assert "endpoint" not in record
+
+
+def test_resumed_it_can_be_interrupted_and_killed_and_pays_for_nothing_twice(failed):
+    whippet, _ = failed
+    resume = ("run", "--resume", "demo")
+    before, search = whippet.jobs(), whippet.tuning_jobs()
+    first = whippet.start(*resume)
+    second_job = wait_for(lambda: in_training(whippet, "-train-2"), "second attempt")
+    os.killpg(first.pid, signal.SIGINT)
+    found = ended(first)
+    assert found.code == 130, found.err
+    assert f"stopped {second_job}" in found.err
+    assert found.err.count("whippet run --resume demo") == 1
+    wait_for(lambda: whippet.jobs() == {**before, second_job: "Stopped"}, "stop of the job")
+    wait_for(lambda: not whippet.processes(), "end of every process")
+
+    killed = whippet.start(*resume)
+    third_job = wait_for(lambda: in_training(whippet, "-train-3"), "third attempt")
+    os.killpg(killed.pid, signal.SIGKILL)
+    assert ended(killed).code == -signal.SIGKILL
+    assert in_progress(whippet, "-train-3"), "the job goes on without its watcher"
+
+    found = whippet.run(*resume)
+    assert found.code == 0, found.err
+    assert whippet.tuning_jobs() == search
+    assert whippet.jobs() == {**before, second_job: "Stopped", third_job: "Completed"}
+    record = whippet.record("latest")
+    assert record["status"] == "completed"
+    assert record["training"]["job"] == third_job
+    assert record["job"]["epochs_run"] == 8
