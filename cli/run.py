@@ -71,6 +71,7 @@ def _new_name(settings: Settings) -> str:
 
 def _parameters(settings: Settings, arguments: argparse.Namespace) -> dict[str, Parameters]:
     if arguments.resume is not None:
+        _refuse_options(arguments)
         chosen = _known_run(settings, arguments.resume)["parameters"]
     elif arguments.name and (run_folder(settings, folder_name(arguments.name))).exists():
         raise ParameterError(
@@ -79,6 +80,17 @@ def _parameters(settings: Settings, arguments: argparse.Namespace) -> dict[str, 
     else:
         chosen = from_options(arguments)
     return {name: model.model_validate(chosen.get(name) or {}) for name, model in _MODELS.items()}
+
+
+def _refuse_options(arguments: argparse.Namespace) -> None:
+    given = [
+        f"{group}.{name}" for group, values in from_options(arguments).items() for name in values
+    ]
+    if arguments.name or given:
+        raise ParameterError(
+            f"--resume {arguments.resume!r} goes on with the options of that run: leave out "
+            f"{', '.join(sorted(given)) or '--name'}, or start a new run"
+        )
 
 
 def _known_run(settings: Settings, name: str) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Mistakes at the command line: one sentence each, before anything is made, started or paid."""
+"""Mistakes at the command line: one message each, before anything is made, started or paid.
+
+More of them, without folders of their own, are in test_main.py.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from obstore.store import LocalStore
 
 from cli.main import main
 from platforms import Settings, connect
+from tasks.data_check import check_data
+from tasks.data_sync import sync_data
+from tasks.objects import StoreFailed
+from tests.platforms.local.jobs import local_jobs
 from tests.tasks.pictures import write_data
 
 pytestmark = pytest.mark.slow
@@ -119,10 +127,9 @@ def test_a_data_folder_that_cannot_be_trained_on(tmp_path, awkward_path, write, 
         (["--range", "lr=0:1:log"], ["lr=0:1:log", "min > 0"]),
         (["--range", "optimiser=adam,sgd"], ["'optimiser'", "did you mean 'optimizer'?"]),
         (["--range", "lr=0.1:1", "--set", "lr=0.1"], ["'lr'", "both searched and fixed"]),
-        (["--set", "learning_rate=0.1"], ["unknown hyperparameter 'learning_rate'"]),
-        (["--model", "vgg"], ["unknown model 'vgg'", "did you mean"]),
         (["--weights", "no such é.pt"], ["no such é.pt", "state_dict"]),
-        (["--max-jobs", "-1"], ["max_jobs", "-1"]),
+        (["--resume", "x", "--data", "y"], ["--resume 'x'", "leave out data.path"]),
+        (["--resume", "x", "--name", "y"], ["--resume 'x'", "leave out --name"]),
         (["--image-size", "8"], ["image_size", "32", "8"]),
         (["--strategy", "Grid", "--range", "lr=0.1:1"], ["Grid", "categorical", "lr"]),
     ],
@@ -171,6 +178,29 @@ def test_a_full_disk_is_seen_before_the_run(small_disk):
     found = whippet(small_disk / "home", "run")
     refused(found, str(small_disk / "home"), "0.0 GiB free", "make room")
     assert not any(small_disk.iterdir())
+
+
+FILLS = """
+import os
+from pathlib import Path
+with Path(os.environ["SM_MODEL_DIR"], "big").open("wb", buffering=0) as file:
+    while True:
+        if not file.write(bytes(65536)):
+            break
+"""
+
+
+def test_a_job_that_fills_the_disk_fails_and_says_so(small_disk):
+    job = local_jobs(small_disk / "home").run("big", FILLS)
+    assert job["TrainingJobStatus"] == "Failed"
+    assert "No space left on device" in job["FailureReason"]
+
+
+def test_a_bucket_without_room_is_named(small_disk, tmp_path):
+    check = check_data(write_data(tmp_path / "data", FULL))
+    (small_disk / "filler").write_bytes(bytes(shutil.disk_usage(small_disk).free - 8192))
+    with pytest.raises(StoreFailed, match=r"(?s)Could not write .*Check free space"):
+        sync_data(check, LocalStore(prefix=small_disk / "bucket", mkdir=True), "prefix")
 
 
 @pytest.fixture
