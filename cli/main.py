@@ -47,17 +47,21 @@ def _dispatch(arguments: argparse.Namespace) -> int:
 
 def _is_for_people(error: Exception) -> bool:
     from botocore.exceptions import BotoCoreError, ClientError
+    from httpx import HTTPError
     from pydantic import ValidationError
 
     from platforms.errors import WhippetError
 
-    kinds = (WhippetError, ValidationError, ClientError, BotoCoreError, OSError)
+    kinds = (WhippetError, ValidationError, ClientError, BotoCoreError, HTTPError, OSError)
     return isinstance(error, kinds)
 
 
 def _sentence(error: Exception) -> str:
+    from httpx import HTTPError
     from pydantic import ValidationError
 
+    if isinstance(error, HTTPError):
+        return f"the Prefect server does not answer ({error}): start it again with `whippet up`"
     if not isinstance(error, ValidationError):
         return str(error)
     problems = [

@@ -104,7 +104,7 @@ def _require_scale(low: float, scaling: Scaling) -> None:
 # low (1e-8 to 1e-9), and called it a batch-norm term: it is the optimiser's.
 _PRESETS: dict[Preset, dict[str, SearchRange]] = {
     "quick": {
-        "lr": ContinuousRange(min=3e-4, max=3e-2, scaling="Logarithmic"),
+        "lr": ContinuousRange(min=1e-4, max=1e-2, scaling="Logarithmic"),
         "batch_size": CategoricalRange(values=[16, 32, 64]),
         "weight_decay": ContinuousRange(min=1e-5, max=1e-1, scaling="Logarithmic"),
     },

@@ -64,7 +64,7 @@ def ask(platform: Platform, endpoint: str, image: bytes, content_type: str) -> l
             Accept="application/json",
         )
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("ModelError", "ValidationException"):
+        if error.response["Error"]["Code"] in ("ModelError", "ValidationError", "ValidationException"):
             raise EndpointFailed(
                 f"endpoint {endpoint!r}: {error.response['Error']['Message']}"
             ) from error

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from platforms import Settings
 from tasks.naming import RunIdentity
-from tasks.runs import find_run, finish, open_run, record
+from tasks.runs import find_run, finish, open_run, read_run, record
 
 RESUME_TAG = "whippet-resume"
 
@@ -43,14 +43,18 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def stage(name: str) -> Iterator[RunIdentity]:
-    """Give the run's identity to a stage, and note its seconds, also when it fails."""
-    run = current_run()
+    """Give the run's identity to a stage, and note its seconds, also when it fails.
+
+    The seconds of a resumed run come on top of what the stage took before.
+    """
+    run, settings = current_run(), Settings()
+    before = read_run(settings, run.name).get("seconds", {}).get(name, 0.0)
     started = time.monotonic()
     try:
         yield run
     finally:
-        seconds = round(time.monotonic() - started, 2)
-        record(Settings(), run, {"seconds": {name: seconds}})
+        seconds = round(before + time.monotonic() - started, 2)
+        record(settings, run, {"seconds": {name: seconds}})
 
 
 def note_completed(_flow: Flow[..., Any], flow_run: FlowRun, _state: State[Any]) -> None:
