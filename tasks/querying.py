@@ -22,6 +22,7 @@ from tasks.runs import PREDICTIONS_FILE, record, run_folder
 from tasks.storage import read_object
 from tasks.training import TrainedModel
 
+_REFUSALS = ("ModelError", "ValidationError", "ValidationException")
 _MOST_IMAGE_BYTES = 6 * 1024 * 1024
 _CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
 
@@ -64,7 +65,7 @@ def ask(platform: Platform, endpoint: str, image: bytes, content_type: str) -> l
             Accept="application/json",
         )
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("ModelError", "ValidationError", "ValidationException"):
+        if error.response["Error"]["Code"] in _REFUSALS:
             raise EndpointFailed(
                 f"endpoint {endpoint!r}: {error.response['Error']['Message']}"
             ) from error
