@@ -24,11 +24,14 @@ class FlowPolicy(TypedDict):
     on_crashed: list[Any]
 
 
-def stop_jobs(_flow: Flow[..., Any], flow_run: FlowRun, _state: State[Any]) -> None:
+def stop_jobs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Stop the jobs of a cancelled run. Runs in another process, so it knows only the run's id.
 
     Not for crashed runs: a paid job must not end because its watcher died; a resumed run adopts
     it, and ``MaxRuntimeInSeconds`` ends it in any case.
+
+    A worker calls its hooks with the keywords ``flow``, ``flow_run`` and ``state``: the names of
+    the parameters of every hook must stay these.
     """
     settings = Settings()
     run = find_run(settings, str(flow_run.id))

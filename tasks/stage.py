@@ -57,17 +57,17 @@ def stage(name: str) -> Iterator[RunIdentity]:
         record(settings, run, {"seconds": {name: seconds}})
 
 
-def note_completed(_flow: Flow[..., Any], flow_run: FlowRun, _state: State[Any]) -> None:
+def note_completed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Write into the run's record that it completed; a hook, silent for subflows."""
     _note(flow_run, "completed", None)
 
 
-def note_failed(_flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+def note_failed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Write into the run's record that it failed, and why; a hook, silent for subflows."""
     _note(flow_run, "failed", state.message)
 
 
-def note_crashed(_flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+def note_crashed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Write into the run's record that its process died; its jobs go on, to be adopted."""
     _note(flow_run, "crashed", state.message)
 

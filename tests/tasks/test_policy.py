@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import time
 
@@ -66,6 +67,20 @@ def test_every_flow_states_its_policy(name):
         "a paid job must not end because its watcher died: a crash is only noted"
     )
     assert found.persist_result is False
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_hooks_can_be_called_as_a_worker_calls_them(name):
+    found = FLOWS[name]
+    for hooks in (
+        found.on_completion_hooks,
+        found.on_failure_hooks,
+        found.on_cancellation_hooks,
+        found.on_crashed_hooks,
+    ):
+        for hook in hooks:
+            # With other names the hook raises TypeError in the worker, and paid jobs go on.
+            assert list(inspect.signature(hook).parameters) == ["flow", "flow_run", "state"]
 
 
 @pytest.mark.slow
