@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 PIP := -m pip install --quiet --disable-pip-version-check
 ORCHESTRATOR := .venv/bin/python
 JOB := .venv-job/bin/python
+# Most tests wait for processes that they start: three at a time keep two cores busy.
+PARALLEL := -n 3 --dist loadfile
 PACKAGES := cli dashboards flows platforms sm_entrypoints tasks tests benchmarks samples
 
 .DEFAULT_GOAL := help
@@ -70,8 +72,8 @@ check: lint  ## the fast subset (a minute): format, lint, types, tests without j
 
 .PHONY: test
 test: lint  ## everything that CI runs, set-up included
-	@$(ORCHESTRATOR) -m pytest tests --ignore tests/sm_entrypoints
-	@$(JOB) -m pytest tests/sm_entrypoints
+	@$(ORCHESTRATOR) -m pytest $(PARALLEL) tests --ignore tests/sm_entrypoints
+	@$(JOB) -m pytest $(PARALLEL) tests/sm_entrypoints
 
 .PHONY: clean
 clean: down  ## remove the environments and everything that runs left here

@@ -49,6 +49,15 @@ def supervisor_of(context, name):
     return ProcessId.from_record(record["Local"]["Supervisor"])
 
 
+def kill(process):
+    """SIGKILL it and see it gone: the signal returns before the process ends."""
+    os.kill(process.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while alive(process) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not alive(process)
+
+
 def test_a_random_search_runs_real_training_jobs_and_finds_the_best(context):
     request = tuning_request("search", jobs=4, static={"epochs": "2"})
     request["Tags"] = [{"Key": "whippet:digest", "Value": "abc"}]
@@ -125,7 +134,7 @@ def test_a_killed_supervisor_is_replaced_and_no_trial_comes_twice(context):
         while sum("TrainingStartTime" in each for each in trials(context, "killed")) < count:
             time.sleep(0.05)
         supervisor = supervisor_of(context, "killed")
-        os.kill(supervisor.pid, signal.SIGKILL)
+        kill(supervisor)
         killed.add(supervisor.pid)
     described = wait_for(context, "killed")
     assert described["HyperParameterTuningJobStatus"] == "Completed"
@@ -141,7 +150,7 @@ def test_a_trial_that_is_only_in_the_record_is_created_by_the_next_supervisor(co
     create(context, tuning_request("gap", jobs=2, parallel=1, static={"seconds": "0.5"}))
     while not any("TrainingStartTime" in each for each in trials(context, "gap")):
         time.sleep(0.05)
-    os.kill(supervisor_of(context, "gap").pid, signal.SIGKILL)
+    kill(supervisor_of(context, "gap"))
 
     def add(record):
         trial = {"Name": "gap-002-lost", "HyperParameters": {"x": "0.25"}}
@@ -156,7 +165,7 @@ def test_a_trial_that_is_only_in_the_record_is_created_by_the_next_supervisor(co
 
 def test_only_one_of_many_describers_starts_a_supervisor(context):
     create(context, tuning_request("once", jobs=1, static={"seconds": "3"}))
-    os.kill(supervisor_of(context, "once").pid, signal.SIGKILL)
+    kill(supervisor_of(context, "once"))
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: describe(context, "once"), range(8)))
     assert context.records.read("tuning-jobs", "once")["Local"]["Starts"] == 2
