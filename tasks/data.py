@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel, ConfigDict
@@ -79,19 +81,18 @@ def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
     return check
 
 
-def data_markdown(found: dict[str, object]) -> str:
+def data_markdown(found: dict[str, Any]) -> str:
     """Return the data check as the markdown of its artifact."""
     splits = found["splits"]
-    assert isinstance(splits, dict)
     rows = [
         {
             "class": label,
             **{split: part["per_class"].get(label, 0) for split, part in splits.items()},
         }
-        for label in found["classes"]  # type: ignore[attr-defined]
+        for label in found["classes"]
     ]
     rows.append({"class": "**all**", **{s: part["images"] for s, part in splits.items()}})
-    warnings = [f"- {w['message']}" for w in found["warnings"]]  # type: ignore[attr-defined]
+    warnings = [f"- {w['message']}" for w in found["warnings"]]
     return "\n".join(
         [
             f"# Data: {found['name']}",
