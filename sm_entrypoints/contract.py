@@ -40,7 +40,15 @@ INSTRUMENTATION_FOLDER = "instrumentation"
 STEPS_FILE = "steps.csv"
 REDUCTIONS_FILE = "reductions.jsonl"
 INSTRUMENTATION_SUMMARY_FILE = "summary.json"
+HISTOGRAMS_FILE = "histograms.jsonl"
+WORKERS_FILE = "workers.csv"
+OPERATORS_FILE = "operators.csv"
+TRACE_FILE = "trace.json.gz"
+SAVED_TENSORS_FILE = "saved_tensors.json"
+RULES_FILE = "rules.json"
+VERDICT_FILE = "verdict.json"
 SYSTEM_FOLDER = "profiler-output/system/incremental"
+RULE_REPORTS_FOLDER = "profiler-output/profiler-reports"
 DEBUG_FOLDER = "debug-output"
 
 # The hyperparameters of train.py (a test compares them with its arguments).
@@ -97,6 +105,34 @@ ARCHITECTURES = tuple(_ARCHITECTURES.split())
 # One step's wall time, in seconds, is the sum of these phases.
 STEP_PHASES = ("data_wait", "transfer", "forward", "backward", "optimizer")
 STEP_COLUMNS = ("step", "epoch", "mode", "started", *STEP_PHASES, "samples")
+# Statistics of a tensor in reductions.jsonl. ``inactive_fraction`` is the share of units (channels)
+# that are dead (ReLU: active for less than 1 % of the inputs) or saturated (tanh, sigmoid).
+STATISTICS = (
+    "mean",
+    "std",
+    "min",
+    "max",
+    "abs_mean",
+    "p5",
+    "p95",
+    "zero_fraction",
+    "inactive_fraction",
+    "nan",
+    "inf",
+)
+REDUCTION_COLUMNS = ("step", "epoch", "mode", "collection", "name", *STATISTICS)
+# A batch as a loader's worker made it; ``started`` in unix seconds.
+WORKER_COLUMNS = ("pid", "started", "seconds", "samples")
+# An operator of the torch.profiler window; ``share`` is self time of all self time.
+OPERATOR_COLUMNS = (
+    "name",
+    "calls",
+    "self_cpu_seconds",
+    "cpu_seconds",
+    "self_device_seconds",
+    "device_seconds",
+    "share",
+)
 
 OBJECTIVE_METRIC = "valid:loss"
 EPOCH_METRICS = (

@@ -106,8 +106,10 @@ def copy_serving_code(model_dir: Path) -> None:
     code = model_dir / MODEL_CODE_FOLDER
     package = code / source.name
     package.mkdir(parents=True, exist_ok=True)
-    for file in sorted(source.glob("*.py")):
-        shutil.copyfile(file, package / file.name)
+    for file in sorted(source.rglob("*.py")):
+        target = package / file.relative_to(source)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(file, target)
     shutil.copyfile(source / INFERENCE_PROGRAM, code / INFERENCE_PROGRAM)
     # SageMaker's containers install code/requirements.txt before they serve.
     # In a job's code folder the file stands beside the package, in the project inside it.

@@ -51,7 +51,7 @@ def package_source(project_root: Path) -> SourceArchive:
     for needed in (program, requirements):
         if not needed.is_file():
             raise SettingsError(f"'{needed}' is missing: is '{project_root}' the whole project?")
-    files = {f"{PACKAGE}/{path.name}": path for path in package.glob("*.py")}
+    files = {path.relative_to(project_root).as_posix(): path for path in package.rglob("*.py")}
     files[REQUIREMENTS] = requirements
     tar = _tar({name: path.read_bytes() for name, path in files.items()})
     return SourceArchive(

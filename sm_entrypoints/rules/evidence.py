@@ -1,0 +1,79 @@
+"""Everything that rules look at, as plain values and NumPy arrays; of any job, also imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorRecord:
+    """A line of ``reductions.jsonl``: statistics of one tensor at one step (losses: ``mean``).
+
+    ``collection`` is one of losses, gradients, weights, update_ratios, relu_input, relu_output,
+    inputs, and tanh_input, sigmoid_input for layers that saturate.
+    """
+
+    step: int
+    epoch: int
+    mode: str
+    collection: str
+    name: str
+    mean: float | None = None
+    std: float | None = None
+    min: float | None = None
+    max: float | None = None
+    abs_mean: float | None = None
+    p5: float | None = None
+    p95: float | None = None
+    zero_fraction: float | None = None
+    inactive_fraction: float | None = None
+    nan: int = 0
+    inf: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Series:
+    """Values of one system metric of one node: ``timestamps`` in unix seconds, ascending."""
+
+    node: str
+    dimension: str
+    name: str
+    timestamps: Numbers
+    values: Numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evidence:
+    """What a job left behind; an empty member stands for what was not recorded.
+
+    Attributes:
+        records: tensor statistics in the order of time.
+        system: the system sampler's series (CPUUtilization of cpu0, …).
+        steps: columns of ``steps.csv`` by name (``contract.STEP_COLUMNS``), one entry a step;
+            ``mode`` is an array of str.
+        workers: columns of ``workers.csv`` by name (``contract.WORKER_COLUMNS``).
+        epochs: the objects of ``metrics.jsonl``.
+        evaluation: ``evaluation.json``.
+        class_counts: training images by class.
+        job: ``training.json`` (arguments, seconds, threads, device, …).
+        summary: ``summary.json`` of the instrumentation.
+        cores: logical cores of the node, 0 when unknown.
+    """
+
+    records: Sequence[TensorRecord] = ()
+    system: Sequence[Series] = ()
+    steps: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    workers: Mapping[str, Numbers] = field(default_factory=dict)
+    epochs: Sequence[Mapping[str, Any]] = ()
+    evaluation: Mapping[str, Any] | None = None
+    class_counts: Mapping[str, int] = field(default_factory=dict)
+    job: Mapping[str, Any] = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    cores: int = 0
