@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,51 +27,11 @@ from sm_entrypoints.contract import (
 from sm_entrypoints.debugger import DebuggerHook
 from sm_entrypoints.environment import Environment
 from sm_entrypoints.phases import StepRecorder
+from sm_entrypoints.plan import InstrumentationPlan
 from sm_entrypoints.reductions import DEFAULT_QUOTA_BYTES, ReductionRecorder
-from sm_entrypoints.sampler import DEFAULT_INTERVAL_MS, SystemSampler
-
-REQUESTS = ("auto", "on", "off")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstrumentationPlan:
-    """What a job's configuration files ask for.
-
-    ``interval_ms`` is None when the system is not to be sampled; ``hook_config`` is the
-    ``debughookconfig.json``, if there is one.
-    """
-
-    enabled: bool
-    interval_ms: int | None = None
-    hook_config: Path | None = None
-
-    @classmethod
-    def from_config(
-        cls, config_dir: Path, requested: str, variables: Mapping[str, str] = os.environ
-    ) -> Self:
-        """Read the plan; ``auto`` is on when either file asks for something.
-
-        ``SMPROFILER_CONFIG_PATH`` and ``SMDEBUG_CONFIG_FILE_PATH`` move the files, as for smdebug.
-
-        Raises:
-            ValueError: ``requested`` is not auto, on or off, or a file is not a JSON object.
-            OSError: a file is there but cannot be read.
-        """
-        if requested not in REQUESTS:
-            raise ValueError(f"instrumentation={requested!r} is not one of {list(REQUESTS)}")
-        if requested == "off":
-            return cls(enabled=False)
-        hook = Path(variables.get("SMDEBUG_CONFIG_FILE_PATH", config_dir / "debughookconfig.json"))
-        profiler = Path(variables.get("SMPROFILER_CONFIG_PATH", config_dir / "profilerconfig.json"))
-        config = _read_object(profiler)
-        disabled = config is not None and str(config.get("disableprofiler")).lower() == "true"
-        interval = (config or {}).get("profilingintervalinmilliseconds") or DEFAULT_INTERVAL_MS
-        wanted = hook.is_file() or (config is not None and not disabled)
-        return cls(
-            enabled=wanted or requested == "on",
-            interval_ms=None if disabled else int(interval),
-            hook_config=hook if hook.is_file() else None,
-        )
+from sm_entrypoints.rules.result import Mark
+from sm_entrypoints.sampler import SystemSampler
+from sm_entrypoints.watching import Watch, Watching
 
 
 class Instrumentation:
@@ -82,7 +40,8 @@ class Instrumentation:
     In TRAIN a step is the phases between two calls of :meth:`step`; in EVAL too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch | None = None) -> None:
+        self._watching = Watching(watch)
         self._containment = Containment("instrumentation", on_failure=self._detach)
         self._folder = Path()
         self._steps: StepRecorder | None = None
@@ -101,6 +60,7 @@ class Instrumentation:
         model: nn.Module,
         loss_function: nn.Module,
         requested: str,
+        watch: Watch | None = None,
     ) -> Instrumentation:
         """Return the instrumentation that the job's configuration asks for, started.
 
@@ -109,8 +69,9 @@ class Instrumentation:
             model: the network itself (a DistributedDataParallel wrapper is looked through).
             loss_function: the loss module that training and evaluation call.
             requested: ``auto`` (as configured), ``on`` (with defaults if not configured), ``off``.
+            watch: sees every tensor record while training, and may ask for a stop.
         """
-        self = cls()
+        self = cls(watch)
         if environment.is_leader:
             self._containment.run(self._start, environment, model, loss_function, requested)
         return self
@@ -120,6 +81,11 @@ class Instrumentation:
         """Whether steps are being measured: asked for, not failed, not closed."""
         active = self._steps is not None and self._summary is None
         return active and self._containment.failure is None
+
+    @property
+    def stop_requested(self) -> Mark | None:
+        """Why a rule wants the training to stop, as soon as one does; check it after each step."""
+        return self._watching.stopped_by
 
     def epoch(self, epoch: int, mode: str) -> None:
         """Say that the steps to come belong to ``epoch`` (from 1) and ``mode`` (TRAIN or EVAL)."""
@@ -171,6 +137,7 @@ class Instrumentation:
             model,
             containment=self._containment,
             quota_bytes=DEFAULT_QUOTA_BYTES,
+            observe=self._watching.observe,
         )
         self._steps = StepRecorder(self._folder / STEPS_FILE)
         if plan.hook_config is not None:
@@ -254,6 +221,7 @@ class Instrumentation:
     def _failure(self) -> str | None:
         failures = {
             "instrumentation": self._containment.failure,
+            "rules": self._watching.failure,
             "smdebug": self._debugger_containment.failure
             or ("switched itself off" if self._debugger_switched_off else None),
             "system sampler": None if self._sampler is None else self._sampler.failure,
@@ -267,13 +235,3 @@ class Instrumentation:
 
     def _forget_debugger(self) -> None:
         self._debugger = None
-
-
-def _read_object(path: Path) -> dict[str, Any] | None:
-    """Return a JSON object with lower-case keys (smdebug reads them so), or None without a file."""
-    if not path.is_file():
-        return None
-    document = json.loads(path.read_text(encoding="utf-8") or "{}")
-    if not isinstance(document, dict):
-        raise ValueError(f"{path} must hold a JSON object")
-    return {key.lower(): value for key, value in document.items()}

@@ -13,6 +13,7 @@ import json
 import math
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from torch.utils.hooks import RemovableHandle
 from sm_entrypoints.containment import Containment
 from sm_entrypoints.phases import TRAIN
 from sm_entrypoints.records import LineWriter
+from sm_entrypoints.rules.evidence import TensorRecord
 from sm_entrypoints.tensor_statistics import TensorStatistics, flatten, sample, summarize
 
 OVERHEAD_TARGET = 0.01
@@ -72,7 +74,9 @@ class ReductionRecorder:
         *,
         containment: Containment,
         quota_bytes: int = DEFAULT_QUOTA_BYTES,
+        observe: Callable[[TensorRecord], None] | None = None,
     ) -> None:
+        self._observe = observe
         self._containment = containment
         self._writer = LineWriter(path)
         self._model = model
@@ -157,11 +161,7 @@ class ReductionRecorder:
         return {"records": self.records, "dropped": dropped, "bytes": size}
 
     def _record_loss(self, loss: float) -> None:
-        quota = self._quotas["losses"]
         self._loss_lines += 1
-        if self._loss_lines % quota.thinning:
-            quota.dropped += 1
-            return
         nan, inf = int(math.isnan(loss)), int(math.isinf(loss))
         mean = None if nan or inf else loss
         self._record("losses", "loss", TensorStatistics(mean=mean, nan=nan, inf=inf))
@@ -222,11 +222,24 @@ class ReductionRecorder:
         self._cost += spent
 
     def _record(self, collection: str, name: str, statistics: TensorStatistics) -> None:
-        record = {"step": self._step, "epoch": self._epoch, "mode": self._mode}
-        record |= {"collection": collection, "name": name}
-        record |= {key: _short(value) for key, value in asdict(statistics).items()}
-        line = json.dumps(record, separators=(",", ":"))
-        quota = self._quotas["losses" if collection == "losses" else "tensors"]
+        numbers: dict[str, Any] = {key: _short(value) for key, value in asdict(statistics).items()}
+        record = TensorRecord(
+            step=self._step,
+            epoch=self._epoch,
+            mode=self._mode,
+            collection=collection,
+            name=name,
+            **numbers,
+        )
+        # The watch sees what the quota drops, too.
+        if self._observe is not None:
+            self._observe(record)
+        losses = collection == "losses"
+        quota = self._quotas["losses" if losses else "tensors"]
+        if losses and self._loss_lines % quota.thinning:
+            quota.dropped += 1
+            return
+        line = json.dumps(asdict(record), separators=(",", ":"))
         if quota.take(len(line) + 1):
             self._writer.write(line)
             self.records += 1

@@ -16,7 +16,8 @@ from torch import nn
 
 from sm_entrypoints.contract import STEP_PHASES
 from sm_entrypoints.environment import Environment
-from sm_entrypoints.instrumentation import Instrumentation, InstrumentationPlan
+from sm_entrypoints.instrumentation import Instrumentation
+from sm_entrypoints.plan import InstrumentationPlan
 
 PHASES = {"data_wait", "transfer", "forward", "backward", "optimizer"}
 

@@ -1,0 +1,65 @@
+"""What a job's configuration files ask of the instrumentation, read as smdebug reads them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from sm_entrypoints.sampler import DEFAULT_INTERVAL_MS
+
+REQUESTS = ("auto", "on", "off")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentationPlan:
+    """What a job's configuration files ask for.
+
+    ``interval_ms`` is None when the system is not to be sampled; ``hook_config`` is the
+    ``debughookconfig.json``, if there is one.
+    """
+
+    enabled: bool
+    interval_ms: int | None = None
+    hook_config: Path | None = None
+
+    @classmethod
+    def from_config(
+        cls, config_dir: Path, requested: str, variables: Mapping[str, str] = os.environ
+    ) -> Self:
+        """Read the plan; ``auto`` is on when either file asks for something.
+
+        ``SMPROFILER_CONFIG_PATH`` and ``SMDEBUG_CONFIG_FILE_PATH`` move the files, as for smdebug.
+
+        Raises:
+            ValueError: ``requested`` is not auto, on or off, or a file is not a JSON object.
+            OSError: a file is there but cannot be read.
+        """
+        if requested not in REQUESTS:
+            raise ValueError(f"instrumentation={requested!r} is not one of {list(REQUESTS)}")
+        if requested == "off":
+            return cls(enabled=False)
+        hook = Path(variables.get("SMDEBUG_CONFIG_FILE_PATH", config_dir / "debughookconfig.json"))
+        profiler = Path(variables.get("SMPROFILER_CONFIG_PATH", config_dir / "profilerconfig.json"))
+        config = _read_object(profiler)
+        disabled = config is not None and str(config.get("disableprofiler")).lower() == "true"
+        interval = (config or {}).get("profilingintervalinmilliseconds") or DEFAULT_INTERVAL_MS
+        wanted = hook.is_file() or (config is not None and not disabled)
+        return cls(
+            enabled=wanted or requested == "on",
+            interval_ms=None if disabled else int(interval),
+            hook_config=hook if hook.is_file() else None,
+        )
+
+
+def _read_object(path: Path) -> dict[str, Any] | None:
+    """Return a JSON object with lower-case keys (smdebug reads them so), or None without a file."""
+    if not path.is_file():
+        return None
+    document = json.loads(path.read_text(encoding="utf-8") or "{}")
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} must hold a JSON object")
+    return {key.lower(): value for key, value in document.items()}
