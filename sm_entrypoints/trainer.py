@@ -11,7 +11,6 @@ import time
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from sm_entrypoints.checkpoint import (
     Progress,
@@ -22,9 +21,10 @@ from sm_entrypoints.checkpoint import (
 from sm_entrypoints.contract import TRAIN_CHANNEL, VALID_CHANNEL, format_metrics
 from sm_entrypoints.dataset import Batch, BatchOrder, make_loader
 from sm_entrypoints.errors import JobError
-from sm_entrypoints.evaluation import Evaluation, Scores
+from sm_entrypoints.evaluation import Scores
+from sm_entrypoints.learning import learn, validate
 from sm_entrypoints.network import set_training
-from sm_entrypoints.optimisation import rate_factor, set_rate
+from sm_entrypoints.optimisation import rate_factor
 from sm_entrypoints.processes import share_buffers, total, wrap
 from sm_entrypoints.training import (
     Outcome,
@@ -140,40 +140,16 @@ class _Loop:
 
     def step(self, batch: Batch, step_of_epoch: int) -> Tensor:
         """Learn from a batch; return its sums of loss and correct answers, and its size."""
-        training, (pixels, truth, _) = self.training, batch
-        watch, device = training.instrumentation, training.compute.device
-        factor = rate_factor(
-            training.arguments, step_of_epoch + self.progress.batches, self.steps_per_epoch
-        )
-        set_rate(training.optimizer, factor)
-        with watch.phase("transfer"):
-            inputs, truth = training.train.prepare(pixels), truth.to(device, non_blocking=True)
-        with watch.phase("forward"), training.compute.autocast():
-            outputs = self.stepped(inputs)
-            loss = training.loss_function(outputs.float(), truth)
-        with watch.phase("backward"):
-            training.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-        with watch.phase("optimizer"):
-            training.optimizer.step()
-        watch.step(len(truth), loss.detach())
-        return _sums(outputs.detach().float(), truth)
+        step = step_of_epoch + self.progress.batches
+        factor = rate_factor(self.training.arguments, step, self.steps_per_epoch)
+        return learn(self.training, self.stepped, batch, factor)
 
     def validate(self, epoch: int) -> tuple[Scores, float]:
         """Score the validation split; return the scores and the seconds that it took."""
         training, started = self.training, time.perf_counter()
         share_buffers(training.model)
         training.instrumentation.epoch(epoch, "EVAL")
-        training.model.eval()
-        evaluation = Evaluation(
-            network=training.network,
-            class_count=training.class_count,
-            prepare=training.valid.prepare,
-            autocast=training.compute.autocast,
-            loss_function=training.loss_function,
-            instrumentation=training.instrumentation,
-        )
-        scores = evaluation.score(self.valid_loader, training.valid.data.labels)
+        scores = validate(training, self.valid_loader)
         return scores, time.perf_counter() - started
 
     def complete_epoch(self, validated: tuple[Scores, float]) -> bool:
@@ -271,10 +247,3 @@ class _Loop:
 
 def _float64(sums: list[float]) -> Tensor:
     return torch.tensor(sums, dtype=torch.float64)
-
-
-def _sums(logits: Tensor, truth: Tensor) -> Tensor:
-    """Return loss (plain cross entropy), correct answers and samples of a batch, as float64."""
-    loss = cross_entropy(logits, truth, reduction="none").double().sum()
-    correct = (logits.argmax(1) == truth).double().sum()
-    return torch.stack([loss, correct, torch.full_like(loss, len(truth))])

@@ -1,0 +1,61 @@
+"""One step of learning, one validation: the same for the training loop and who measures it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from sm_entrypoints.dataset import Batch
+from sm_entrypoints.evaluation import Evaluation, Scores
+from sm_entrypoints.optimisation import set_rate
+from sm_entrypoints.training import Training
+
+
+def learn(training: Training, network: nn.Module, batch: Batch, factor: float) -> Tensor:
+    """Learn from a batch; return its sums of loss and correct answers, and its size, as float64.
+
+    Args:
+        training: what learns, already in training mode.
+        network: ``training.network``, or what averages its gradients over processes.
+        batch: inputs, labels, indices.
+        factor: what the peak learning rates are multiplied with.
+    """
+    pixels, truth, _ = batch
+    watch, device = training.instrumentation, training.compute.device
+    set_rate(training.optimizer, factor)
+    with watch.phase("transfer"):
+        inputs, truth = training.train.prepare(pixels), truth.to(device, non_blocking=True)
+    with watch.phase("forward"), training.compute.autocast():
+        outputs = network(inputs)
+        loss = training.loss_function(outputs.float(), truth)
+    with watch.phase("backward"):
+        training.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+    with watch.phase("optimizer"):
+        training.optimizer.step()
+    watch.step(len(truth), loss.detach())
+    return _sums(outputs.detach().float(), truth)
+
+
+def validate(training: Training, batches: Iterable[Batch]) -> Scores:
+    """Score the validation split, of which ``batches`` are this process's share."""
+    training.model.eval()
+    evaluation = Evaluation(
+        network=training.network,
+        class_count=training.class_count,
+        prepare=training.valid.prepare,
+        autocast=training.compute.autocast,
+        loss_function=training.loss_function,
+        instrumentation=training.instrumentation,
+    )
+    return evaluation.score(batches, training.valid.data.labels)
+
+
+def _sums(logits: Tensor, truth: Tensor) -> Tensor:
+    """Return loss (plain cross entropy), correct answers and samples of a batch, as float64."""
+    loss = cross_entropy(logits, truth, reduction="none").double().sum()
+    correct = (logits.argmax(1) == truth).double().sum()
+    return torch.stack([loss, correct, torch.full_like(loss, len(truth))])
