@@ -7,9 +7,10 @@ never of a global state: an epoch can be repeated, resumed in its middle or shar
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from sm_entrypoints.data import (
     to_pixels,
 )
 from sm_entrypoints.model import ModelCard
+from sm_entrypoints.workers import Making
 
 # Crops of torchvision's reference training: a share of the area, and width by height.
 _CROP_AREA = (0.08, 1.0)
@@ -35,12 +37,24 @@ _CROP_RATIO = (3 / 4, 4 / 3)
 # Below this, starting worker processes costs more than they save.
 _WORTH_WORKERS = 512
 
-# Keys are (epoch, index); a batch is (inputs, labels, indices).
+# Keys are (epoch, index); samples are (inputs, labels, indices).
 Key = tuple[int, int]
-Batch = tuple[Tensor, Tensor, Tensor]
+Samples = tuple[Tensor, Tensor, Tensor]
 
 
-class ImageData(Dataset[Batch]):
+class Batch(NamedTuple):
+    """Samples as a loader gives them: ``indices`` are places in the split, int64 like labels.
+
+    ``making`` is None when nobody timed how the batch was made.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    indices: Tensor
+    making: Making | None = None
+
+
+class ImageData(Dataset[Samples]):
     """Images of a split as uint8, shape (batch, 3, size, size), decoded when asked for.
 
     A bad file raises :class:`DataSetError` that names it. After :meth:`preload` images come from
@@ -85,7 +99,7 @@ class ImageData(Dataset[Batch]):
                 pass
         self._pixels = pixels
 
-    def __getitems__(self, keys: list[Key]) -> Batch:
+    def __getitems__(self, keys: list[Key]) -> Samples:
         indices = torch.tensor([index for _, index in keys])
         if self._pixels is not None:
             pixels = self._pixels[indices]
@@ -132,7 +146,7 @@ def random_box(
     return left, top, left + side, top + side
 
 
-class TensorData(Dataset[Batch]):
+class TensorData(Dataset[Samples]):
     """Inputs that are already tensors: the features of a frozen backbone."""
 
     def __init__(self, inputs: Tensor, labels: Tensor) -> None:
@@ -142,9 +156,24 @@ class TensorData(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitems__(self, keys: list[Key]) -> Batch:
+    def __getitems__(self, keys: list[Key]) -> Samples:
         indices = torch.tensor([index for _, index in keys])
         return self.inputs[indices], self.labels[indices], indices
+
+
+class TimedData(Dataset[Batch]):
+    """The batches of ``data``, each with how it was made; runs where the batch is made."""
+
+    def __init__(self, data: ImageData | TensorData) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitems__(self, keys: list[Key]) -> Batch:
+        started, began = time.time(), time.perf_counter()
+        inputs, labels, indices = self.data.__getitems__(keys)
+        return Batch(inputs, labels, indices, Making.since(started, began))
 
 
 class BatchOrder(Sampler[list[Key]]):
@@ -193,7 +222,7 @@ def make_loader(
         worth = not in_memory and len(data) >= _WORTH_WORKERS
         num_workers = min(8, max(1, (os.cpu_count() or 1) - 1)) if worth else 0
     return DataLoader(
-        data,
+        TimedData(data),
         batch_sampler=order,
         num_workers=num_workers,
         collate_fn=_whole_batch,

@@ -78,7 +78,7 @@ class Evaluation:
                 batch = next(iterator, None)
             if batch is None:
                 break
-            rows[batch[2]] = self._step(batch).cpu()
+            rows[batch.indices] = self._step(batch).cpu()
         # The shares are disjoint, other rows are zero.
         loss, predicted, probability, label_probability, in_top5 = total(rows).unbind(1)
         return Scores(
@@ -92,9 +92,10 @@ class Evaluation:
         )
 
     def _step(self, batch: Batch) -> Tensor:
-        watch, truth = self.instrumentation, batch[1]
+        watch, truth = self.instrumentation, batch.labels
+        watch.batch(batch.making, len(truth))
         with watch.phase("transfer"):
-            inputs = self.prepare(batch[0])
+            inputs = self.prepare(batch.inputs)
             truth = truth.to(inputs.device)
         # Not inference_mode: a hook may want to look at these tensors.
         with watch.phase("forward"), torch.no_grad(), self.autocast():

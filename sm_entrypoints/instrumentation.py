@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from sm_entrypoints.containment import Containment
@@ -23,6 +24,7 @@ from sm_entrypoints.contract import (
     REDUCTIONS_FILE,
     STEPS_FILE,
     SYSTEM_FOLDER,
+    WORKERS_FILE,
 )
 from sm_entrypoints.debugger import DebuggerHook
 from sm_entrypoints.environment import Environment
@@ -32,6 +34,7 @@ from sm_entrypoints.reductions import DEFAULT_QUOTA_BYTES, ReductionRecorder
 from sm_entrypoints.rules.result import Mark
 from sm_entrypoints.sampler import SystemSampler
 from sm_entrypoints.watching import Watch, Watching
+from sm_entrypoints.workers import Making, WorkerRecorder
 
 
 class Instrumentation:
@@ -46,6 +49,7 @@ class Instrumentation:
         self._folder = Path()
         self._steps: StepRecorder | None = None
         self._reductions: ReductionRecorder | None = None
+        self._workers: WorkerRecorder | None = None
         self._sampler: SystemSampler | None = None
         self._debugger: DebuggerHook | None = None
         self._debugger_containment = Containment("smdebug", on_failure=self._forget_debugger)
@@ -98,6 +102,11 @@ class Instrumentation:
             return nullcontext()
         return self._containment.run(self._begin_phase, name) or nullcontext()
 
+    def batch(self, making: Making | None, samples: int) -> None:
+        """Note how the batch of the coming step was made, if somebody timed it."""
+        if making is not None and self.enabled:
+            self._containment.run(self._note_batch, making, samples)
+
     def step(self, samples: int, loss: float | Tensor) -> None:
         """End a step of ``samples`` images whose mean loss was ``loss``."""
         if self.enabled:
@@ -140,6 +149,9 @@ class Instrumentation:
             observe=self._watching.observe,
         )
         self._steps = StepRecorder(self._folder / STEPS_FILE)
+        self._workers = WorkerRecorder(
+            self._folder / WORKERS_FILE, on_new_process=self._watch_process
+        )
         if plan.hook_config is not None:
             self._start_debugger(plan.hook_config, model, loss_function)
         if plan.interval_ms is not None:
@@ -177,6 +189,14 @@ class Instrumentation:
             self._reductions.before_update()
         return self._steps.phase(name)
 
+    def _note_batch(self, making: Making, samples: int) -> None:
+        if self._steps is not None and self._workers is not None:
+            self._workers.write(making, samples, self._steps.mode)
+
+    def _watch_process(self, pid: int) -> None:
+        if self._sampler is not None:
+            self._sampler.watch(pid)
+
     def _end_step(self, samples: int, loss: float | Tensor) -> None:
         if self._steps is None or self._reductions is None:
             return
@@ -198,9 +218,12 @@ class Instrumentation:
             return {}
         self._containment.attempt(self._reductions.close)
         self._containment.attempt(self._steps.close)
+        if self._workers is not None:
+            self._containment.attempt(self._workers.close)
         summary = {
             **self._steps.summary(),
             "system": None if self._sampler is None else self._sampler.summary(),
+            **self._resources(),
             "reductions": self._reductions.summary(),
             "smdebug": self._close_debugger(),
             "stride": self._reductions.stride,
@@ -212,6 +235,17 @@ class Instrumentation:
         temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
         temporary.replace(path)
         return summary
+
+    def _resources(self) -> dict[str, Any]:
+        """Return what the job had to work with: processes, memory, cores, threads, load."""
+        workers, sampler = self._workers, self._sampler
+        return {
+            "process": None if sampler is None else sampler.process_summary(),
+            "workers": 0 if workers is None else workers.training_workers,
+            "cores": os.cpu_count() or 0,
+            "threads": torch.get_num_threads(),
+            "load_average": os.getloadavg()[0],
+        }
 
     def _close_debugger(self) -> dict[str, Any] | None:
         if self._debugger is None:

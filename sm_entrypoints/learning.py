@@ -20,14 +20,15 @@ def learn(training: Training, network: nn.Module, batch: Batch, factor: float) -
     Args:
         training: what learns, already in training mode.
         network: ``training.network``, or what averages its gradients over processes.
-        batch: inputs, labels, indices.
+        batch: what to learn from.
         factor: what the peak learning rates are multiplied with.
     """
-    pixels, truth, _ = batch
+    truth = batch.labels
     watch, device = training.instrumentation, training.compute.device
+    watch.batch(batch.making, len(truth))
     set_rate(training.optimizer, factor)
     with watch.phase("transfer"):
-        inputs, truth = training.train.prepare(pixels), truth.to(device, non_blocking=True)
+        inputs, truth = training.train.prepare(batch.inputs), truth.to(device, non_blocking=True)
     with watch.phase("forward"), training.compute.autocast():
         outputs = network(inputs)
         loss = training.loss_function(outputs.float(), truth)

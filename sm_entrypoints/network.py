@@ -122,7 +122,7 @@ def compute_features(
     features: Tensor | None = None
     model.eval()
     try:
-        for pixels, labels, indices in loader:
+        for pixels, labels, indices, _ in loader:
             entered.clear()
             with torch.inference_mode(), compute.autocast():
                 model(compute.images(pixels, card))

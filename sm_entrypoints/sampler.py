@@ -1,10 +1,7 @@
 """Sample the machine while a job trains, in the layout of SageMaker's own profiler.
 
 One JSON object a line, in ``<folder>/<YYYYMMDDHH>/<unix seconds of the minute>.<node>.json`` (UTC),
-so that ``smdebug.profiler`` and our dashboards read local and AWS files alike. Types, names and
-dimensions are those of files that SageMaker wrote in December 2024: ``cpu`` (CPUUtilization and
-I/OWaitPercentage per core), ``memory``, ``i/o``, ``network`` (dimension Platform = the host's
-interfaces), ``gpu``.
+so that ``smdebug.profiler`` and our dashboards read local and AWS files alike.
 """
 
 from __future__ import annotations
@@ -14,25 +11,20 @@ import re
 import threading
 import time
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 import psutil
-import torch
+
+from sm_entrypoints.counters import PROCESS_MEMORY, Counters, Event
 
 # The only values that SageMaker's API accepts for ProfilingIntervalInMilliseconds.
 INTERVALS_MS = (100, 200, 500, 1000, 5000, 60000)
 DEFAULT_INTERVAL_MS = 500
 # smdebug's reader skips every file whose node is not called like this.
 NODE_PATTERN = re.compile(r"algo-\d+")
-# Reading the counters of disks and interfaces costs more than everything else together.
-_IO_SECONDS = 0.45
-# A final sample over a shorter time would be mostly rounding of the kernel's 10 ms ticks.
-_SHORTEST_SAMPLE = 0.05
-
-Event = tuple[str, str, str, float]  # type, name, dimension, value
 
 
 class SystemSampler:
@@ -55,11 +47,12 @@ class SystemSampler:
         self._folder = folder
         self._node = node if NODE_PATTERN.fullmatch(node) else "algo-1"
         self._interval_ms = interval_ms
-        self._counters = _Counters()
+        self._counters = Counters()
         self._file: TextIO | None = None
         self._minute = -1
         self._cpu = array("f")
         self._memory = array("f")
+        self._process_memory = array("d")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="system-sampler", daemon=True)
         self.failure: str | None = None
@@ -73,6 +66,17 @@ class SystemSampler:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
+
+    def watch(self, pid: int) -> None:
+        """Count a child process of the training (a loader's worker) into the job's memory."""
+        self._counters.watch(pid)
+
+    def process_summary(self) -> dict[str, dict[str, float | None]]:
+        """Return the ``process`` member of ``summary.json``; resident bytes, workers included."""
+        values = self._process_memory
+        if not values:
+            return {"rss_bytes": dict.fromkeys(("first", "last", "max"))}
+        return {"rss_bytes": {"first": values[0], "last": values[-1], "max": max(values)}}
 
     def summary(self) -> dict[str, Any]:
         """Return the ``system`` member of ``summary.json``; CPU and memory in percent."""
@@ -105,7 +109,9 @@ class SystemSampler:
             return
         cpu = [value for _, _, dimension, value in events if dimension == "CPUUtilization"]
         self._cpu.append(sum(cpu) / len(cpu))
-        self._memory.append(next(value for kind, *_, value in events if kind == "memory"))
+        memory = {name: value for kind, name, _, value in events if kind == "memory"}
+        self._memory.append(memory["MemoryUsedPercent"])
+        self._process_memory.append(memory[PROCESS_MEMORY])
         file = self._file_of(int(now // 60) * 60)
         file.writelines(self._lines(events, now))
         file.flush()
@@ -132,110 +138,6 @@ class SystemSampler:
             self._file = path.open("a", encoding="utf-8")
             self._minute = minute
         return self._file
-
-
-class _Counters:
-    """Turn the kernel's running totals into percentages and rates since the last read."""
-
-    def __init__(self) -> None:
-        self._gpus = _gpu_reader()
-        self._time = self._io_time = time.monotonic()
-        self._cpu = psutil.cpu_times(percpu=True)
-        self._disk = psutil.disk_io_counters()
-        self._network = psutil.net_io_counters(nowrap=False)
-
-    def read(self) -> list[Event]:
-        """Return what happened since the last read; nothing when that was a moment ago."""
-        now = time.monotonic()
-        if now - self._time < _SHORTEST_SAMPLE:
-            return []
-        self._time = now
-        memory = ("memory", "MemoryUsedPercent", "", psutil.virtual_memory().percent)
-        events = [*self._cores(), memory, *self._gpus()]
-        elapsed = now - self._io_time
-        if elapsed >= _IO_SECONDS:
-            self._io_time = now
-            events += [*self._io(elapsed), *self._net(elapsed)]
-        return events
-
-    def _cores(self) -> list[Event]:
-        before, self._cpu = self._cpu, psutil.cpu_times(percpu=True)
-        events: list[Event] = []
-        for index, (old, new) in enumerate(zip(before, self._cpu, strict=False)):
-            total = _clock(new) - _clock(old)
-            if total <= 0:
-                continue
-            # As in SageMaker's files, the time a core waits for I/O counts as utilization too.
-            busy = 100 * (1 - (new.idle - old.idle) / total)
-            waiting = 100 * (getattr(new, "iowait", 0.0) - getattr(old, "iowait", 0.0)) / total
-            events.append(("cpu", f"cpu{index}", "CPUUtilization", _percent(busy)))
-            events.append(("cpu", f"cpu{index}", "I/OWaitPercentage", _percent(waiting)))
-        return events or [("cpu", "cpu0", "CPUUtilization", 0.0)]
-
-    def _io(self, elapsed: float) -> list[Event]:
-        old, self._disk = self._disk, psutil.disk_io_counters()
-        new = self._disk
-        if old is None or new is None:
-            return []
-        operations = (new.read_count - old.read_count) + (new.write_count - old.write_count)
-        return [
-            ("i/o", "IOPS", "", operations / elapsed),
-            (
-                "i/o",
-                "ReadThroughputInBytesPerSecond",
-                "",
-                (new.read_bytes - old.read_bytes) / elapsed,
-            ),
-            (
-                "i/o",
-                "WriteThroughputInBytesPerSecond",
-                "",
-                (new.write_bytes - old.write_bytes) / elapsed,
-            ),
-        ]
-
-    def _net(self, elapsed: float) -> list[Event]:
-        old, self._network = self._network, psutil.net_io_counters(nowrap=False)
-        new = self._network
-        if old is None or new is None:
-            return []
-        received = (new.bytes_recv - old.bytes_recv) / elapsed
-        sent = (new.bytes_sent - old.bytes_sent) / elapsed
-        return [
-            ("network", "ReceiveBytesPerSecond", "Platform", received),
-            ("network", "TransmitBytesPerSecond", "Platform", sent),
-        ]
-
-
-def _clock(times: Any) -> float:
-    """Return a core's elapsed time; guest time is already part of user time on Linux."""
-    guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
-    return float(sum(times) - guests)
-
-
-def _percent(value: float) -> float:
-    return min(100.0, max(0.0, value))
-
-
-def _gpu_reader() -> Callable[[], list[Event]]:
-    """Return a reader of GPU use; it reads nothing without a GPU or without NVML's bindings."""
-    if not torch.cuda.is_available():
-        return list
-    try:
-        torch.cuda.utilization(0)
-    except (ImportError, RuntimeError):
-        return list
-
-    def read() -> list[Event]:
-        events: list[Event] = []
-        for index in range(torch.cuda.device_count()):
-            used = float(torch.cuda.utilization(index))
-            memory = float(torch.cuda.memory_usage(index))
-            events.append(("gpu", f"gpu{index}", "GPUUtilization", used))
-            events.append(("gpu", f"gpu{index}", "GPUMemoryUtilization", memory))
-        return events
-
-    return read
 
 
 def _spread(values: array[float]) -> dict[str, float | None]:

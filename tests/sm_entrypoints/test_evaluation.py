@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sm_entrypoints.dataset import Batch
 from sm_entrypoints.evaluation import Evaluation, Scores, confusion_matrix, report
 
 
@@ -13,7 +14,7 @@ def scored(logits: list[list[float]], labels: list[int], batch: int) -> Scores:
     """Score given logits through a network that looks them up."""
     table, truth = torch.tensor(logits), torch.tensor(labels)
     indices = torch.split(torch.arange(len(labels)), batch)
-    batches = [(table[rows], truth[rows], rows) for rows in indices]
+    batches = [Batch(table[rows], truth[rows], rows) for rows in indices]
 
     def same(inputs: Tensor) -> Tensor:
         return inputs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 import time
@@ -75,6 +76,9 @@ def test_every_file_is_there_and_agrees(tmp_path: Path) -> None:
     assert set(summary["phase_seconds"]["TRAIN"]) == PHASES == set(STEP_PHASES)
     assert summary["system"]["interval_ms"] == 100
     assert summary["smdebug"] is None
+    assert summary["workers"] == 0
+    assert summary["cores"] == os.cpu_count()
+    assert summary["threads"] == torch.get_num_threads()
     assert summary["failure"] is None
     assert summary["stride"] >= 20
     assert 0 < summary["overhead_seconds"] < 10

@@ -55,14 +55,15 @@ def test_smdebug_reads_what_was_sampled(tmp_path: Path) -> None:
     assert cores is not None
     assert counts["cpu", "CPUUtilization"] == samples * cores
     assert counts["cpu", "I/OWaitPercentage"] == samples * cores
-    assert counts["memory", ""] == samples
-    assert {name for kind, name, *_ in events if kind == "memory"} == {"MemoryUsedPercent"}
+    names = Counter(name for kind, name, *_ in events if kind == "memory")
+    assert names == {"MemoryUsedPercent": samples, "ProcessMemoryBytes": samples}
     # Disks and interfaces are read every half second at most.
     assert 2 <= counts["network", "Platform"] < 2 * samples
-    for kind, _, _, value, node, stamp in events:
+    for kind, name, _, value, node, stamp in events:
         assert node == "algo-2"
         assert started <= stamp <= time.time()
-        assert 0 <= value <= (100 if kind in ("cpu", "memory") else 1e12)
+        percent = kind in ("cpu", "memory") and name != "ProcessMemoryBytes"
+        assert 0 <= value <= (100 if percent else 1e12)
 
 
 def test_files_are_named_by_utc_hour_and_minute(tmp_path: Path) -> None:
@@ -85,6 +86,33 @@ def test_a_busy_core_shows(tmp_path: Path) -> None:
     cores = psutil.cpu_count() or 1
     assert sampler.summary()["cpu"]["max"] > 60 / cores
     assert 0 < sampler.summary()["memory"]["mean"] < 100
+
+
+def test_the_memory_of_workers_counts_until_they_end(tmp_path: Path) -> None:
+    sampler = SystemSampler(tmp_path, interval_ms=100)
+    child = subprocess.Popen(
+        [sys.executable, "-c", "held = bytearray(80_000_000); print(flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    sampler.start()
+    time.sleep(0.25)
+    child.stdout.readline()
+    sampler.watch(child.pid)
+    time.sleep(0.3)
+    child.communicate(b"\n", timeout=30)
+    sampler.watch(child.pid)  # gone already: nothing to count, and no error
+    time.sleep(0.3)
+    sampler.stop()
+    assert sampler.failure is None
+    rss = sampler.process_summary()["rss_bytes"]
+    own = psutil.Process().memory_info().rss
+    assert rss["first"] == pytest.approx(own, rel=0.2)
+    assert rss["last"] == pytest.approx(own, rel=0.2)
+    assert rss["max"] is not None
+    assert rss["max"] - own > 60_000_000
 
 
 def test_sampling_costs_next_to_nothing(tmp_path: Path) -> None:

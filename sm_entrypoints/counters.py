@@ -1,0 +1,145 @@
+"""Read the kernel's counters: cores, memory, disks, network, GPUs and the job's own processes.
+
+Types, names and dimensions are those of files that SageMaker's profiler wrote in December 2024:
+``cpu`` (CPUUtilization and I/OWaitPercentage per core), ``memory``, ``i/o``, ``network`` (dimension
+Platform = the host's interfaces), ``gpu``. Ours alone is ``ProcessMemoryBytes``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import torch
+
+PROCESS_MEMORY = "ProcessMemoryBytes"
+# Reading the counters of disks and interfaces costs more than everything else together.
+_IO_SECONDS = 0.45
+# A final sample over a shorter time would be mostly rounding of the kernel's 10 ms ticks.
+_SHORTEST_SAMPLE = 0.05
+
+Event = tuple[str, str, str, float]  # type, name, dimension, value
+
+
+class Counters:
+    """Turn the kernel's running totals into percentages and rates since the last read."""
+
+    def __init__(self) -> None:
+        self._gpus = _gpu_reader()
+        self._time = self._io_time = time.monotonic()
+        self._cpu = psutil.cpu_times(percpu=True)
+        self._disk = psutil.disk_io_counters()
+        self._network = psutil.net_io_counters(nowrap=False)
+        self._processes = {os.getpid(): psutil.Process()}
+
+    def watch(self, pid: int) -> None:
+        """Count the memory of a child process too, until it ends; safe from any thread."""
+        with contextlib.suppress(psutil.Error):
+            self._processes[pid] = psutil.Process(pid)
+
+    def read(self) -> list[Event]:
+        """Return what happened since the last read; nothing when that was a moment ago."""
+        now = time.monotonic()
+        if now - self._time < _SHORTEST_SAMPLE:
+            return []
+        self._time = now
+        memory = ("memory", "MemoryUsedPercent", "", psutil.virtual_memory().percent)
+        events = [*self._cores(), memory, self._process_memory(), *self._gpus()]
+        elapsed = now - self._io_time
+        if elapsed >= _IO_SECONDS:
+            self._io_time = now
+            events += [*self._io(elapsed), *self._net(elapsed)]
+        return events
+
+    def _cores(self) -> list[Event]:
+        before, self._cpu = self._cpu, psutil.cpu_times(percpu=True)
+        events: list[Event] = []
+        for index, (old, new) in enumerate(zip(before, self._cpu, strict=False)):
+            total = _clock(new) - _clock(old)
+            if total <= 0:
+                continue
+            # As in SageMaker's files, the time a core waits for I/O counts as utilization too.
+            busy = 100 * (1 - (new.idle - old.idle) / total)
+            waiting = 100 * (getattr(new, "iowait", 0.0) - getattr(old, "iowait", 0.0)) / total
+            events.append(("cpu", f"cpu{index}", "CPUUtilization", _percent(busy)))
+            events.append(("cpu", f"cpu{index}", "I/OWaitPercentage", _percent(waiting)))
+        return events or [("cpu", "cpu0", "CPUUtilization", 0.0)]
+
+    def _process_memory(self) -> Event:
+        """Return the resident bytes of all our processes; pages they share count for each."""
+        total = 0
+        for pid, process in list(self._processes.items()):
+            try:
+                total += process.memory_info().rss
+            except psutil.Error:
+                self._processes.pop(pid, None)
+        return "memory", PROCESS_MEMORY, "", float(total)
+
+    def _io(self, elapsed: float) -> list[Event]:
+        old, self._disk = self._disk, psutil.disk_io_counters()
+        new = self._disk
+        if old is None or new is None:
+            return []
+        operations = (new.read_count - old.read_count) + (new.write_count - old.write_count)
+        return [
+            ("i/o", "IOPS", "", operations / elapsed),
+            (
+                "i/o",
+                "ReadThroughputInBytesPerSecond",
+                "",
+                (new.read_bytes - old.read_bytes) / elapsed,
+            ),
+            (
+                "i/o",
+                "WriteThroughputInBytesPerSecond",
+                "",
+                (new.write_bytes - old.write_bytes) / elapsed,
+            ),
+        ]
+
+    def _net(self, elapsed: float) -> list[Event]:
+        old, self._network = self._network, psutil.net_io_counters(nowrap=False)
+        new = self._network
+        if old is None or new is None:
+            return []
+        received = (new.bytes_recv - old.bytes_recv) / elapsed
+        sent = (new.bytes_sent - old.bytes_sent) / elapsed
+        return [
+            ("network", "ReceiveBytesPerSecond", "Platform", received),
+            ("network", "TransmitBytesPerSecond", "Platform", sent),
+        ]
+
+
+def _clock(times: Any) -> float:
+    """Return a core's elapsed time; guest time is already part of user time on Linux."""
+    guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+    return float(sum(times) - guests)
+
+
+def _percent(value: float) -> float:
+    return min(100.0, max(0.0, value))
+
+
+def _gpu_reader() -> Callable[[], list[Event]]:
+    """Return a reader of GPU use; it reads nothing without a GPU or without NVML's bindings."""
+    if not torch.cuda.is_available():
+        return list
+    try:
+        torch.cuda.utilization(0)
+    except (ImportError, RuntimeError):
+        return list
+
+    def read() -> list[Event]:
+        events: list[Event] = []
+        for index in range(torch.cuda.device_count()):
+            used = float(torch.cuda.utilization(index))
+            memory = float(torch.cuda.memory_usage(index))
+            events.append(("gpu", f"gpu{index}", "GPUUtilization", used))
+            events.append(("gpu", f"gpu{index}", "GPUMemoryUtilization", memory))
+        return events
+
+    return read
