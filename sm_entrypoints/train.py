@@ -13,11 +13,9 @@ mistake of the caller.
 from __future__ import annotations
 
 import math
-import os
 import platform
 import sys
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -36,8 +34,8 @@ from sm_entrypoints.arguments import TrainingArguments, parse_arguments
 from sm_entrypoints.channels import Split, Splits, read_splits
 from sm_entrypoints.contract import TEST_CHANNEL, VALID_CHANNEL, format_metrics
 from sm_entrypoints.dataset import BatchOrder, ImageData, make_loader
+from sm_entrypoints.entry_point import run_entry_point
 from sm_entrypoints.environment import Environment
-from sm_entrypoints.errors import JobError
 from sm_entrypoints.evaluation import Evaluation, Scores
 from sm_entrypoints.model import ModelCard, save_model
 from sm_entrypoints.outputs import (
@@ -47,7 +45,7 @@ from sm_entrypoints.outputs import (
     write_summary,
 )
 from sm_entrypoints.preparation import Prepared, images_on_device, prepare
-from sm_entrypoints.processes import StopRequest, process_group
+from sm_entrypoints.processes import StopRequest
 from sm_entrypoints.trainer import fit
 from sm_entrypoints.training import Outcome, Training, metrics_row
 
@@ -227,47 +225,17 @@ def _last_line(outcome: Outcome, tested: Scores | None) -> str:
     return format_metrics({"epoch": outcome.progress.best_epoch, **finite})
 
 
-def _fail(environment: Environment | None, sentence: str, trace: str = "") -> int:
-    """Say what went wrong on stderr and in the failure file, the sentence first."""
-    print(f"training failed: {sentence}\n{trace}", file=sys.stderr, flush=True)
-    file = (environment or Environment()).failure_file
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # SageMaker shows the first 1,024 characters; of several processes the first one speaks.
-        with file.open("x", encoding="utf-8") as failure:
-            failure.write(f"{sentence}\n{trace}".strip())
-    except OSError as error:
-        print(f"the failure file cannot be written: {error}", file=sys.stderr, flush=True)
-    return 1
-
-
 def main(argv: Sequence[str] | None = None, variables: Mapping[str, str] | None = None) -> int:
     """Run the job that ``argv`` and ``variables`` (default: this process's) describe.
 
     Returns:
         The exit code: 0, or 1 with the failure file written.
     """
-    environment = None
-    try:
-        environment = Environment.from_variables(os.environ if variables is None else variables)
-        arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
-        stop = StopRequest()
-        stop.install()
-        with process_group(environment):
-            run(arguments, environment, stop)
-    except JobError as error:
-        return _fail(environment, str(error))
-    except torch.OutOfMemoryError as error:
-        return _fail(environment, f"out of memory: lower batch_size or image_size ({error})")
-    except OSError as error:
-        return _fail(environment, f"a file cannot be read or written: {error}", _trace())
-    except Exception as error:  # noqa: BLE001 - the process's edge: nothing above could tell why
-        return _fail(environment, f"{type(error).__name__}: {error}", _trace())
-    return 0
+    return run_entry_point("training", _work, argv, variables)
 
 
-def _trace() -> str:
-    return traceback.format_exc()
+def _work(argv: Sequence[str], environment: Environment, stop: StopRequest) -> None:
+    run(parse_arguments(argv), environment, stop)
 
 
 if __name__ == "__main__":

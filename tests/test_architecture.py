@@ -37,7 +37,7 @@ FORBIDDEN = {
 BROAD_EXCEPT = {
     "cli/main.py": "the outermost edge of the command line",
     "platforms/local/tuning_supervisor.py": "the outermost edge of a detached process",
-    "sm_entrypoints/train.py": "the outermost edge of the job: writes output/failure",
+    "sm_entrypoints/entry_point.py": "the outermost edge of the job: writes output/failure",
     "sm_entrypoints/containment.py": "an error in instrumentation must not end the training",
     "sm_entrypoints/serve.py": "the user's handlers may raise anything: it becomes an answer",
     "sm_entrypoints/invocations.py": "the user's handlers may raise anything: it becomes an answer",
