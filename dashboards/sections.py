@@ -16,7 +16,6 @@ from dashboards.data_figures import (
     sizes_figure,
 )
 from dashboards.frames import TrainingOutput
-from dashboards.importance import get_importance_info, importance_figure
 from dashboards.markup import (
     Block,
     Section,
@@ -125,6 +124,9 @@ def configuration_section(
 
 
 def _tuning_plots(trials: Trials) -> list[Block]:
+    # Deferred: Optuna takes a fifth of a second to import, and only a search needs it.
+    from dashboards.importance import get_importance_info, importance_figure
+
     history = plot("tuning-history", "Progress", history_figure(get_history_info(trials)))
     importance = plot(
         "tuning-importance",

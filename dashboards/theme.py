@@ -60,7 +60,8 @@ def plain(text: object, limit: int = 60) -> str:
 def base_layout(height: int) -> dict[str, Any]:
     """Return the layout that all figures share: ``height`` pixels, as wide as the container."""
     return {
-        "template": LIGHT_TEMPLATE,
+        # Empty: the page brings its own, and plotly would check a full one again in every figure.
+        "template": {},
         "height": height,
         "autosize": True,
         "margin": {"l": 8, "r": 24, "t": 36, "b": 8},

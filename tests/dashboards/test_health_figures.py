@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboards.frames import REDUCTION_COLUMNS, empty_training_output
+from dashboards.frames import empty_training_output
 from dashboards.health_figures import (
     MAX_COLUMNS,
     broken_tensors,
@@ -12,13 +12,16 @@ from dashboards.health_figures import (
     loss_figure,
 )
 from dashboards.theme import message_of
+from sm_entrypoints import contract
 
 EMPTY = empty_training_output().reductions
 
 
 def reductions(rows):
     identity = {"epoch": 1, "mode": "TRAIN", "nan": 0, "inf": 0}
-    return pd.DataFrame([{**identity, **row} for row in rows], columns=list(REDUCTION_COLUMNS))
+    return pd.DataFrame(
+        [{**identity, **row} for row in rows], columns=list(contract.REDUCTION_COLUMNS)
+    )
 
 
 @pytest.mark.parametrize(
