@@ -10,7 +10,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 TRAIN_CHANNEL = "train"
 VALID_CHANNEL = "valid"
@@ -19,6 +19,7 @@ WEIGHTS_CHANNEL = "weights"
 SPLITS = (TRAIN_CHANNEL, VALID_CHANNEL, TEST_CHANNEL)
 
 TRAIN_PROGRAM = "sm_entrypoints/train.py"
+COMPARE_PROGRAM = "sm_entrypoints/compare.py"
 INFERENCE_PROGRAM = "inference.py"
 
 # In the weights channel: the only file, without a classification head or with one.
@@ -47,6 +48,7 @@ TRACE_FILE = "trace.json.gz"
 SAVED_TENSORS_FILE = "saved_tensors.json"
 RULES_FILE = "rules.json"
 VERDICT_FILE = "verdict.json"
+COMPARISON_FILE = "comparison.json"
 SYSTEM_FOLDER = "profiler-output/system/incremental"
 RULE_REPORTS_FOLDER = "profiler-output/profiler-reports"
 DEBUG_FOLDER = "debug-output"
@@ -146,6 +148,8 @@ EPOCH_METRICS = (
 FINAL_METRICS = ("test:loss", "test:accuracy", "test:top5_accuracy")
 # ``epoch`` is the progress of a job, readable from its description.
 METRIC_NAMES = ("epoch", *EPOCH_METRICS, *FINAL_METRICS)
+# Of a comparison job: share of its time that is used (0 to 1), and changed / as trained so far.
+COMPARISON_METRICS = ("compare:progress", "compare:ratio")
 
 METRIC_PREFIX = "[metrics] "
 _NUMBER = r"(-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)"
@@ -173,9 +177,9 @@ def metric_regex(name: str) -> str:
     return f'"{re.escape(name)}": {_NUMBER}'
 
 
-def metric_definitions() -> list[dict[str, str]]:
+def metric_definitions(names: Sequence[str] = METRIC_NAMES) -> list[dict[str, str]]:
     """Return the ``MetricDefinitions`` member of a SageMaker request."""
-    return [{"Name": name, "Regex": metric_regex(name)} for name in METRIC_NAMES]
+    return [{"Name": name, "Regex": metric_regex(name)} for name in names]
 
 
 def format_metrics(values: Mapping[str, float]) -> str:
@@ -184,9 +188,10 @@ def format_metrics(values: Mapping[str, float]) -> str:
     Raises:
         ValueError: a name that no metric definition reads.
     """
-    unknown = sorted(set(values) - set(METRIC_NAMES))
+    known = (*METRIC_NAMES, *COMPARISON_METRICS)
+    unknown = sorted(set(values) - set(known))
     if unknown:
-        raise ValueError(f"unknown metrics {unknown}; known are {list(METRIC_NAMES)}")
+        raise ValueError(f"unknown metrics {unknown}; known are {list(known)}")
     return METRIC_PREFIX + json.dumps(dict(values))
 
 

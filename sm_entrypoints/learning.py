@@ -7,11 +7,15 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader
 
-from sm_entrypoints.dataset import Batch
+from sm_entrypoints.dataset import Batch, BatchOrder, make_loader
 from sm_entrypoints.evaluation import Evaluation, Scores
 from sm_entrypoints.optimisation import set_rate
 from sm_entrypoints.training import Training
+
+# Evaluation stores no gradients: small training batches need not slow it down.
+_EVALUATION_BATCH = 32
 
 
 def learn(training: Training, network: nn.Module, batch: Batch, factor: float) -> Tensor:
@@ -39,6 +43,14 @@ def learn(training: Training, network: nn.Module, batch: Batch, factor: float) -
         training.optimizer.step()
     watch.step(len(truth), loss.detach())
     return _sums(outputs.detach().float(), truth)
+
+
+def validation_loader(training: Training) -> DataLoader[Batch]:
+    """Return this process's share of the validation split, in order."""
+    arguments, environment = training.arguments, training.environment
+    data, size = training.valid.data, max(_EVALUATION_BATCH, arguments.batch_size)
+    shard = (environment.rank, environment.world_size)
+    return make_loader(data, BatchOrder(len(data), size, shard=shard), arguments.num_workers)
 
 
 def validate(training: Training, batches: Iterable[Batch]) -> Scores:

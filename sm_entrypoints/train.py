@@ -37,6 +37,7 @@ from sm_entrypoints.dataset import BatchOrder, ImageData, make_loader
 from sm_entrypoints.entry_point import run_entry_point
 from sm_entrypoints.environment import Environment
 from sm_entrypoints.evaluation import Evaluation, Scores
+from sm_entrypoints.feeds import images_on_device
 from sm_entrypoints.model import ModelCard, save_model
 from sm_entrypoints.outputs import (
     copy_serving_code,
@@ -44,7 +45,7 @@ from sm_entrypoints.outputs import (
     write_metrics,
     write_summary,
 )
-from sm_entrypoints.preparation import Prepared, images_on_device, prepare
+from sm_entrypoints.preparation import Prepared, prepare
 from sm_entrypoints.processes import StopRequest
 from sm_entrypoints.trainer import fit
 from sm_entrypoints.training import Outcome, Training, metrics_row

@@ -22,7 +22,7 @@ from sm_entrypoints.contract import TRAIN_CHANNEL, VALID_CHANNEL, format_metrics
 from sm_entrypoints.dataset import Batch, BatchOrder, make_loader
 from sm_entrypoints.errors import JobError
 from sm_entrypoints.evaluation import Scores
-from sm_entrypoints.learning import learn, validate
+from sm_entrypoints.learning import learn, validate, validation_loader
 from sm_entrypoints.network import set_training
 from sm_entrypoints.optimisation import rate_factor
 from sm_entrypoints.processes import share_buffers, total, wrap
@@ -35,8 +35,6 @@ from sm_entrypoints.training import (
     metrics_row,
 )
 
-# Evaluation stores no gradients: small training batches need not slow it down.
-_EVALUATION_BATCH = 32
 _PROGRESS_SECONDS = 10.0
 
 
@@ -57,13 +55,10 @@ class _Loop:
         self.training = training
         arguments, environment = training.arguments, training.environment
         shard = (environment.rank, environment.world_size)
-        train, valid = training.train.data, training.valid.data
+        train = training.train.data
         self.order = BatchOrder(len(train), arguments.batch_size, seed=arguments.seed, shard=shard)
-        batch_size = max(_EVALUATION_BATCH, arguments.batch_size)
         self.train_loader = make_loader(train, self.order, arguments.num_workers)
-        self.valid_loader = make_loader(
-            valid, BatchOrder(len(valid), batch_size, shard=shard), arguments.num_workers
-        )
+        self.valid_loader = validation_loader(training)
         self.steps_per_epoch = len(self.order)
         if not self.steps_per_epoch:
             raise JobError(
@@ -78,6 +73,8 @@ class _Loop:
 
     def run(self) -> Outcome:
         self.resume()
+        epochs = self.training.arguments.epochs - self.progress.epochs
+        self.training.instrumentation.schedule(self.steps_per_epoch, epochs)
         stopped = self.run_epochs()
         if self.best:
             self.training.model.load_state_dict(self.best, strict=False)
