@@ -137,6 +137,16 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def _add_servers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _command(commands, "up", "cli.server.up", "start a Prefect server if none answers")
+    api = _command(
+        commands,
+        "api",
+        "cli.api.api",
+        "serve the local SageMaker over HTTP for boto3, the AWS CLI and the SageMaker SDK",
+    )
+    api.add_argument("--port", type=int, default=4180, help="on 127.0.0.1 (default 4180; 0: any)")
+    api.add_argument(
+        "--s3-endpoint", metavar="URL", help="S3 server of inputs and outputs (default: folders)"
+    )
     _command(
         commands, "down", "cli.server.down", "stop what Whippet started on this machine, only that"
     )

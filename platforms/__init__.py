@@ -18,6 +18,7 @@ __all__ = [
     "Settings",
     "Store",
     "connect",
+    "serve",
 ]
 
 
@@ -104,3 +105,16 @@ def connect(settings: Settings | None = None) -> Platform:
     from platforms.local.connection import connect_local
 
     return connect_local(settings)
+
+
+def serve(settings: Settings, port: int, announce: Callable[[str], None]) -> None:
+    """Serve the local platform's API over HTTP on 127.0.0.1 until the process is told to end.
+
+    ``port`` 0 takes any free one; ``announce`` is called with the URL.
+
+    Raises:
+        SettingsError: the port is taken.
+    """
+    from platforms.local.api import serve_api
+
+    serve_api(settings, port, announce)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from importlib import import_module
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from obstore.auth.boto3 import Boto3CredentialProvider
-from obstore.store import S3Store
 
 from platforms import Defaults, Platform
 from platforms.errors import SettingsError
+from platforms.s3_stores import S3Stores, endpoint_of
 from platforms.settings import Settings
 from platforms.validation import validate
 
@@ -53,31 +51,11 @@ def connect_aws(settings: Settings) -> Platform:
         sagemaker=_client(session, "sagemaker"),
         runtime=_client(session, "sagemaker-runtime"),
         logs=session.client("logs", config=_CONFIG),
-        store=_Buckets(session),
+        store=S3Stores(session, endpoint_of()),
         defaults=defaults,
         invoke_command=_invoke_command,
         shut_down=list,  # Nothing of it runs on this machine.
     )
-
-
-class _Buckets:
-    """Stores of S3 buckets, with boto3's credentials and ``AWS_ENDPOINT_URL[_S3]``."""
-
-    def __init__(self, session: boto3.Session) -> None:
-        self._session = session
-        self._credentials = Boto3CredentialProvider(session)
-
-    def __call__(self, bucket: str) -> Any:
-        options: dict[str, Any] = {
-            "region": self._session.region_name,
-            "credential_provider": self._credentials,
-        }
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        if endpoint:
-            # An endpoint of one's own is one host for all buckets.
-            options |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
-            options["client_options"] = {"allow_http": endpoint.startswith("http://")}
-        return S3Store(bucket, **options)
 
 
 def _session(settings: Settings) -> boto3.Session:

@@ -37,6 +37,11 @@ class Settings(BaseSettings):
         description="Interpreter of local jobs (the environment with torch).",
     )
     bucket: str | None = Field(None, description="S3 bucket; default: the platform's own.")
+    s3_endpoint: str | None = Field(
+        None,
+        pattern=r"https?://[^/@\s]+/?",
+        description="S3 server that the local platform uses instead of folders.",
+    )
     prefix: str = Field("whippet", description="Key prefix of everything written to the bucket.")
     role_arn: str | None = Field(None, description="Execution role of jobs and endpoints.")
     region: str | None = Field(None, description="AWS region; default: boto3's.")

@@ -1,16 +1,15 @@
-"""Buckets of the local platform: ``s3://bucket/key`` is the file ``<root>/<bucket>/<key>``."""
+"""What the local platform does with buckets, wherever they are: folders, or a server of S3.
+
+:class:`platforms.local.folder_buckets.FolderBuckets` is the usual one;
+:class:`platforms.local.s3_buckets.S3Buckets` is used when ``WHIPPET_S3_ENDPOINT`` names a server.
+"""
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
-import shutil
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
-
-from obstore.store import LocalStore
+from typing import Any, Protocol
 
 from platforms.errors import WhippetError
 
@@ -18,54 +17,71 @@ _URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", re.DOTAL
 
 
 class BadUri(WhippetError):
-    """Raised when an S3 URI has no place in a local bucket."""
+    """Raised when an S3 URI has no place in a bucket of this platform."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Buckets:
-    """All local buckets. Also the platform's ``Store``: call it with a bucket's name."""
+class BucketError(WhippetError):
+    """Raised when an object is not there, or its bucket cannot be read or written."""
 
-    root: Path
+
+class Buckets(Protocol):
+    """All buckets of the platform. Also the platform's ``Store``: call it with a bucket's name.
+
+    Every method may raise ``BadUri``; those that read or write also ``BucketError``.
+    """
 
     def __call__(self, bucket: str) -> Any:
-        """Return the obstore store of a bucket; the bucket exists from then on."""
-        return LocalStore(
-            prefix=self.path(f"s3://{bucket}"),
-            mkdir=True,
-            # A key prefix without objects is not there: an empty folder would be an empty class.
-            automatic_cleanup=True,
-        )
+        """Return the obstore store of a bucket."""
 
-    def path(self, uri: str) -> Path:
-        """Return the file or folder of an S3 URI, there or not; always inside its bucket.
+    def where(self, bucket: str) -> str:
+        """Say where a bucket is: for messages."""
 
-        Raises:
-            BadUri: not ``s3://bucket/key``, or a key with ``.``, ``..`` or empty parts.
+    def is_object(self, uri: str) -> bool:
+        """Tell whether there is an object of exactly this URI."""
+
+    def has_objects(self, uri: str) -> bool:
+        """Tell whether there is an object of this URI or below it."""
+
+    def reading(self, uri: str) -> AbstractContextManager[Path]:
+        """Give a file with an object's bytes, to be read only, until the context ends."""
+
+    def writing(self, uri: str, scratch: Path) -> AbstractContextManager[Path]:
+        """Give a path to write a file at; it is the object once the context ended well.
+
+        ``scratch`` is a folder of the caller, for a while, when the bucket is not on this disk.
         """
-        match = _URI.fullmatch(uri)
-        if match is None:
-            raise BadUri(f"{uri!r} is not of the form s3://bucket/key")
-        bucket, key = match.group(1), (match.group(2) or "").rstrip("/")
-        parts = key.split("/") if key else []
-        if any(part in {"", ".", ".."} or "\0" in part for part in parts):
-            raise BadUri(f"{uri!r} has a key part that cannot be a file name")
-        return self.root.joinpath(bucket, *parts)
 
-    def put_file(self, source: Path, uri: str) -> None:
-        """Copy a file to a key, atomically: readers see all of it or what was there before."""
-        target = self.path(uri)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = staged(target)
-        try:
-            shutil.copyfile(source, temporary)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+    def mount(self, uri: str, folder: Path) -> None:
+        """Make ``folder``, which must not exist, hold the object or the objects below ``uri``.
+
+        To be read only: it may be a link to the bucket itself.
+        """
+
+    def push(self, folder: Path, uri: str) -> None:
+        """Copy the regular files below ``folder`` that are new or changed; remove nothing.
+
+        A file that goes away meanwhile is passed over. Objects are replaced atomically.
+        """
+
+    def pull(self, uri: str, folder: Path) -> None:
+        """Copy the objects below ``uri`` into ``folder``: the opposite of :meth:`push`."""
 
 
-def staged(path: Path) -> Path:
-    """Return where to write a file of a bucket before it is moved to ``path``.
+def split_uri(uri: str) -> tuple[str, str]:
+    """Return bucket and key (without a slash at its end) of an S3 URI.
 
-    obstore's LocalStore does not list names that end in ``#<digits>``: its own staging files.
+    Raises:
+        BadUri: not ``s3://bucket/key``, or a key with ``.``, ``..`` or empty parts.
     """
-    return path.with_name(f"{path.name}#{os.getpid()}{secrets.randbelow(10**9):09d}")
+    match = _URI.fullmatch(uri)
+    if match is None:
+        raise BadUri(f"{uri!r} is not of the form s3://bucket/key")
+    bucket, key = match.group(1), (match.group(2) or "").rstrip("/")
+    if key and not is_plain(key):
+        raise BadUri(f"{uri!r} has a key part that cannot be a file name")
+    return bucket, key
+
+
+def is_plain(key: str) -> bool:
+    """Tell whether every part of a key can be the name of a file."""
+    return not any(part in {"", ".", ".."} or "\0" in part for part in key.split("/"))

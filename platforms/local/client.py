@@ -74,7 +74,7 @@ def _operations_of(resource: Any) -> dict[str, Operation]:
     return {name: getattr(resource, name) for name in dir(resource) if name in names}
 
 
-def _call(operation: str, method: Operation, **request: Any) -> dict[str, Any]:
+def _call(operation: str, method: Operation, /, **request: Any) -> dict[str, Any]:
     validate(operation, request)
     response = method(**request)
     return {

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from platforms.errors import SettingsError
 from platforms.local.buckets import Buckets
+from platforms.local.folder_buckets import FolderBuckets
 from platforms.local.records import Records
 from platforms.settings import PROJECT_ROOT, Settings
 
@@ -34,6 +35,20 @@ ALLOWED_VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
 )
 
+# What boto3 finds credentials and region by: for supervisors that use a server of S3, no one else.
+S3_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_CA_BUNDLE",
+    "SSL_CERT_FILE",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalContext:
@@ -49,8 +64,13 @@ class LocalContext:
 
     @property
     def buckets(self) -> Buckets:
-        """The local buckets."""
-        return Buckets(root=self.home / "s3")
+        """The buckets: folders, or those of the S3 server that the settings name."""
+        if self.settings.s3_endpoint is None:
+            return FolderBuckets(root=self.home / "s3")
+        # Deferred: boto3 finds the credentials, and folders must not pay for its import.
+        from platforms.local.s3_buckets import s3_buckets
+
+        return s3_buckets(self.settings.s3_endpoint, self.region)
 
     @property
     def region(self) -> str:
@@ -91,10 +111,18 @@ def allowed_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {"OMP_WAIT_POLICY": "PASSIVE", **seen}
 
 
-def supervisor_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a supervisor: the allowed part, and the project to import."""
+def supervisor_environment(
+    environment: Mapping[str, str], *, s3_endpoint: str | None = None
+) -> dict[str, str]:
+    """Return the environment of a supervisor: the allowed part, and the project to import.
+
+    One that reads and writes a server of S3 also gets what boto3 finds credentials by; the jobs
+    and model servers that it starts never do.
+    """
+    names = S3_VARIABLES if s3_endpoint is not None else ()
     return {
         **allowed_environment(environment),
+        **{name: environment[name] for name in names if name in environment},
         "PYTHONPATH": str(PROJECT_ROOT),
         "PYTHONUNBUFFERED": "1",
     }

@@ -97,12 +97,14 @@ class Deployment:
         self.folder.parent.mkdir(exist_ok=True)
         self.folder.mkdir()
         buckets = self.context.buckets
-        extract_archive(buckets.path(self.container["ModelDataUrl"]), self.model_folder)
+        with buckets.reading(self.container["ModelDataUrl"]) as archive:
+            extract_archive(archive, self.model_folder)
         code = self.model_folder / _CODE_FOLDER
         submitted = self._environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
         if submitted.startswith("s3://"):
             shutil.rmtree(code, ignore_errors=True)
-            extract_archive(buckets.path(submitted), code)
+            with buckets.reading(submitted) as archive:
+                extract_archive(archive, code)
         # The server runs in this folder even when the archive brings no code.
         code.mkdir(exist_ok=True)
 

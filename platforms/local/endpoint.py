@@ -182,6 +182,7 @@ class Endpoints:
             "Container": dict(container_of(model)),
             "JobPython": str(self._context.settings.job_python),
             "Region": self._context.region,
+            "S3Endpoint": self._context.settings.s3_endpoint,
         }
 
     def _supervise(self, name: str, token: str) -> None:
@@ -189,7 +190,7 @@ class Endpoints:
         folder = self._context.records.folder("endpoints", name)
         spawn_detached(
             [sys.executable, "-m", _SUPERVISOR, str(self._context.home), name, token],
-            env=supervisor_environment(os.environ),
+            env=supervisor_environment(os.environ, s3_endpoint=self._context.settings.s3_endpoint),
             log=folder / "supervisor.log",
             cwd=PROJECT_ROOT,
         )

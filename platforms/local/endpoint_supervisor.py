@@ -62,7 +62,11 @@ def _deployment(context: LocalContext, record: Record) -> Deployment:
     pending = record["Local"]["Pending"]
     variant = pending["ProductionVariants"][0]
     settings = context.settings.model_copy(
-        update={"job_python": Path(pending["JobPython"]), "region": pending["Region"]}
+        update={
+            "job_python": Path(pending["JobPython"]),
+            "region": pending["Region"],
+            "s3_endpoint": pending.get("S3Endpoint"),
+        }
     )
     return Deployment(
         context=LocalContext(settings=settings, records=context.records),

@@ -109,7 +109,7 @@ class JobTree:
     def make(self, request: Mapping[str, Any], buckets: Buckets) -> None:
         """Make the folders, the config files and the channels of a job.
 
-        Channels are links into the bucket: no copy, whatever their size.
+        Channels of buckets that are folders are links: no copy, whatever their size.
 
         Raises:
             JobTreeError: a channel's data is not there (any more); in SageMaker's words.
@@ -119,20 +119,10 @@ class JobTree:
         self.checkpoints(request).mkdir(parents=True, exist_ok=True)
         (self.output / "intermediate").mkdir(exist_ok=True)
         for channel in request.get("InputDataConfig", []):
-            self._link(channel, request, buckets)
+            uri = channel_source(channel, request, buckets)
+            buckets.mount(uri, self.data / channel["ChannelName"])
         for name, content in self._config_files(request).items():
             write_json(self.config / name, content)
-
-    def _link(
-        self, channel: Mapping[str, Any], request: Mapping[str, Any], buckets: Buckets
-    ) -> None:
-        source = channel_source(channel, request, buckets)
-        target = self.data / channel["ChannelName"]
-        if source.is_dir():
-            target.symlink_to(source, target_is_directory=True)
-        else:
-            target.mkdir()
-            (target / source.name).symlink_to(source)
 
     def _config_files(self, request: Mapping[str, Any]) -> dict[str, Any]:
         files: dict[str, Any] = {
@@ -155,23 +145,20 @@ class JobTree:
         return files
 
 
-def channel_source(
-    channel: Mapping[str, Any], request: Mapping[str, Any], buckets: Buckets
-) -> Path:
-    """Return the file or folder of a channel's S3 prefix, which holds at least one file.
+def channel_source(channel: Mapping[str, Any], request: Mapping[str, Any], buckets: Buckets) -> str:
+    """Return the URI of a channel's S3 prefix, which has at least one object.
 
     Raises:
         JobTreeError: nothing is there; worded as CreateTrainingJob's ValidationException
             (aws/amazon-sagemaker-examples#2267).
     """
-    uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
-    source = buckets.path(uri)
-    if source.is_file() or any(path.is_file() for path in source.rglob("*")):
-        return source
+    uri: str = channel["DataSource"]["S3DataSource"]["S3Uri"]
+    if buckets.has_objects(uri):
+        return uri
     bucket = uri.removeprefix("s3://").split("/")[0]
     raise JobTreeError(
         f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that '
-        f"the bucket exists in the selected region (local: {buckets.root / bucket}), that "
+        f"the bucket exists in the selected region (local: {buckets.where(bucket)}), that "
         f'objects exist under that S3 prefix, and that the role "{request["RoleArn"]}" has '
         f'"s3:ListBucket" permissions on bucket "{bucket}".'
     )

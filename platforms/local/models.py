@@ -180,7 +180,7 @@ def _only_container(request: Mapping[str, Any]) -> Mapping[str, Any]:
 def _require_model_data(context: LocalContext, container: Mapping[str, Any]) -> None:
     url = container["ModelDataUrl"]
     try:
-        found = context.buckets.path(url).is_file()
+        found = context.buckets.is_object(url)
     except BadUri:
         found = False
     if not found:

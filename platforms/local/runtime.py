@@ -10,14 +10,15 @@ import httpx
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 
-from platforms.local.context import ACCOUNT, LocalContext
+from platforms.local.context import ACCOUNT, LOGGER, LocalContext
 from platforms.local.deployment import local_client
 from platforms.local.endpoint import local_url, settle_endpoint
 from platforms.validation import validate
 
 _OPERATION = "InvokeEndpoint"
+_HONOURED = frozenset({"EndpointName", "Body", "ContentType", "Accept", "CustomAttributes"})
 # SageMaker's own limits of a real-time endpoint.
-_MAX_BODY_BYTES = 6_291_456
+MAX_BODY_BYTES = 6_291_456
 _TIMEOUT_SECONDS = 60.0
 _CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 # What boto3 sends with a body when nothing is said.
@@ -43,15 +44,18 @@ class LocalRuntime:
                 ``ServiceUnavailable`` (its server just went away).
         """
         body = _read(request.get("Body", b""))
+        ignored = sorted(set(request) - _HONOURED)
+        if ignored:
+            LOGGER.warning("invoke_endpoint: this platform does not honour %s", ", ".join(ignored))
         # The body is checked below, with the service's words; its value is nothing to print.
         checked = {**request, "Body": b""} if "Body" in request else request
         validate(_OPERATION, checked, "sagemaker-runtime")
-        if len(body) > _MAX_BODY_BYTES:
+        if len(body) > MAX_BODY_BYTES:
             raise _error(
                 400,
                 "ValidationError",
                 "1 validation error detected: Value at 'body' failed to satisfy constraint: "
-                f"Member must have length less than or equal to {_MAX_BODY_BYTES}",
+                f"Member must have length less than or equal to {MAX_BODY_BYTES}",
             )
         name = request["EndpointName"]
         variant, url = self._address(name)

@@ -11,11 +11,13 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 from platforms.archives import extract_archive
 from platforms.errors import WhippetError
 from platforms.local.buckets import Buckets
+from platforms.local.context import local_context
 from platforms.local.environment import program, submit_directory
 from platforms.local.job_process import JobProcess
 from platforms.local.job_tree import JobTree
@@ -25,6 +27,7 @@ from platforms.local.records import Record, Records, now
 from platforms.local.requirements import unsatisfied
 from platforms.local.training_status import KIND, end, fail, move, with_supervisor
 from platforms.local.uploads import Uploads
+from platforms.settings import Settings
 
 _POLL_SECONDS = 0.2
 _CHECKPOINT_SECONDS = 5.0
@@ -36,9 +39,16 @@ class Supervisor:
     def __init__(self, home: Path, name: str) -> None:
         self.name = name
         self._records = Records(home)
-        self._buckets = Buckets(root=home / "s3")
         self._tree = JobTree(folder=self._records.folder(KIND, name))
         self._stop: str | None = None
+
+    @cached_property
+    def _buckets(self) -> Buckets:
+        local = self._records.read(KIND, self.name)["Local"]
+        settings = Settings(
+            home=self._records.root, s3_endpoint=local.get("S3Endpoint"), region=local["Region"]
+        )
+        return local_context(settings).buckets
 
     def run(self) -> None:
         """Run the job; return when its status is final.
@@ -73,7 +83,8 @@ class Supervisor:
         if ignored:
             self._say(f"warning: this platform does not honour {ignored}")
         self._tree.make(record, self._buckets)
-        extract_archive(self._buckets.path(submit_directory(record)), self._tree.code)
+        with self._buckets.reading(submit_directory(record)) as archive:
+            extract_archive(archive, self._tree.code)
         if not (self._tree.code / program(record)).is_file():
             raise WhippetError(f"{program(record)} is not in {submit_directory(record)}")
         uploads.restore_checkpoints()

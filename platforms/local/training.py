@@ -184,6 +184,7 @@ class TrainingJobs:
             "Local": {
                 "JobPython": str(self._context.settings.job_python),
                 "Region": self._context.region,
+                "S3Endpoint": self._context.settings.s3_endpoint,
                 "StopGraceSeconds": self._stop_grace_seconds,
                 "Ignored": ignored_fields(request),
             },
@@ -197,7 +198,9 @@ class TrainingJobs:
         try:
             process = spawn_detached(
                 [sys.executable, "-m", "platforms.local.supervisor", str(self._context.home), name],
-                env=supervisor_environment(os.environ),
+                env=supervisor_environment(
+                    os.environ, s3_endpoint=self._context.settings.s3_endpoint
+                ),
                 log=tree.supervisor_log,
                 cwd=PROJECT_ROOT,
             )

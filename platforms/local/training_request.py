@@ -12,6 +12,7 @@ from typing import Any
 
 from platforms.client_errors import client_error
 from platforms.errors import WhippetError
+from platforms.local.buckets import split_uri
 from platforms.local.context import LocalContext
 from platforms.local.environment import program, submit_directory
 from platforms.local.job_tree import JobTree, channel_source
@@ -100,7 +101,7 @@ def _problems(context: LocalContext, request: Mapping[str, Any]) -> Iterator[str
     yield from _text_problems(request)
     tree = JobTree(folder=context.home)
     for find in (
-        lambda: context.buckets.path(request["OutputDataConfig"]["S3OutputPath"]),
+        lambda: split_uri(request["OutputDataConfig"]["S3OutputPath"]),
         lambda: tree.tensors(request),
         lambda: tree.checkpoints(request),
     ):
@@ -112,7 +113,7 @@ def _problems(context: LocalContext, request: Mapping[str, Any]) -> Iterator[str
     ):
         uri = request.get(member, {}).get(key)
         if uri is not None:
-            yield from _problem_of(lambda uri=uri: context.buckets.path(uri))
+            yield from _problem_of(lambda uri=uri: split_uri(uri))
 
 
 def _problem_of(find: Any) -> Iterator[str]:
@@ -126,7 +127,7 @@ def _program_problems(context: LocalContext, request: Mapping[str, Any]) -> Iter
     yield from _problem_of(lambda: program(request))
     try:
         uri = submit_directory(request)
-        if not context.buckets.path(uri).is_file():
+        if not context.buckets.is_object(uri):
             yield f'No S3 object found at "{uri}" (sagemaker_submit_directory): upload the code.'
     except WhippetError as error:
         yield f"{error}."

@@ -189,6 +189,7 @@ class HyperParameterTuningJobs:
                 "Seed": config.get("RandomSeed", secrets.randbelow(2**32)),
                 "JobPython": str(self._context.settings.job_python),
                 "Region": self._context.region,
+                "S3Endpoint": self._context.settings.s3_endpoint,
                 "Supervisor": None,
                 "Starts": 0,
                 "Trials": [],

@@ -40,7 +40,7 @@ def ensure_supervisor(context: LocalContext, name: str) -> Record:
             return ended(newest, "Failed", reason)
         process = spawn_detached(
             [sys.executable, "-m", "platforms.local.tuning_supervisor", str(context.home), name],
-            env=supervisor_environment(os.environ),
+            env=supervisor_environment(os.environ, s3_endpoint=local.get("S3Endpoint")),
             log=folder / _SUPERVISOR_LOG,
             cwd=PROJECT_ROOT,
         )

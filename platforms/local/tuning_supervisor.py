@@ -209,6 +209,7 @@ def main(home: Path, name: str) -> None:
         home=home,
         job_python=Path(record["Local"]["JobPython"]),
         region=record["Local"]["Region"],
+        s3_endpoint=record["Local"].get("S3Endpoint"),
     )
     supervisor = TuningSupervisor(local_context(settings), record)
     try:

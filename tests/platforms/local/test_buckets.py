@@ -5,15 +5,17 @@ from pathlib import Path
 import obstore
 import pytest
 
-from platforms.local.buckets import BadUri, Buckets, staged
+from platforms.local.buckets import BadUri
+from platforms.local.folder_buckets import FolderBuckets, staged
 
 
 def test_a_key_is_a_file(tmp_path: Path) -> None:
-    buckets = Buckets(root=tmp_path / "it's é")
+    buckets = FolderBuckets(root=tmp_path / "it's é")
     obstore.put(buckets("a-bucket"), "x/é '1'.jpg", b"1")
     path = buckets.path("s3://a-bucket/x/é '1'.jpg")
     assert path.read_bytes() == b"1"
-    buckets.put_file(path, "s3://a-bucket/y/2.jpg")
+    with buckets.writing("s3://a-bucket/y/2.jpg", tmp_path) as target:
+        target.write_bytes(b"1")
     assert bytes(obstore.get(buckets("a-bucket"), "y/2.jpg").bytes()) == b"1"
     assert buckets.path("s3://a-bucket") == buckets.path("s3://a-bucket/")
     assert buckets.path("s3://a-bucket/x/") == buckets.path("s3://a-bucket/x")
@@ -35,11 +37,11 @@ def test_a_key_is_a_file(tmp_path: Path) -> None:
 )
 def test_what_has_no_place(tmp_path: Path, uri: str) -> None:
     with pytest.raises(BadUri):
-        Buckets(root=tmp_path).path(uri)
+        FolderBuckets(root=tmp_path).path(uri)
 
 
 def test_half_written_files_are_not_listed(tmp_path: Path) -> None:
-    buckets = Buckets(root=tmp_path)
+    buckets = FolderBuckets(root=tmp_path)
     store = buckets("a-bucket")
     staged(buckets.path("s3://a-bucket/model.tar.gz")).write_bytes(b"half")
     obstore.put(store, "whole", b"1")

@@ -1,0 +1,41 @@
+"""Serve the local SageMaker over HTTP, and say how clients find it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shlex
+
+from platforms import Settings, serve
+
+# The services that one port answers, by botocore's names of their variables.
+_SERVICES = ("SAGEMAKER", "SAGEMAKER_RUNTIME", "CLOUDWATCH_LOGS")
+
+
+def api(arguments: argparse.Namespace) -> int:
+    """Serve until Ctrl-C; prints the variables to set in the client's shell first."""
+    given = Settings()
+    # The region of clients that are set up alike: it is in every ARN.
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    settings = Settings(
+        platform="local",
+        s3_endpoint=arguments.s3_endpoint or given.s3_endpoint,
+        region=given.region or region,
+    )
+    logging.basicConfig(format="%(levelname)s: %(message)s")
+    try:
+        serve(settings, arguments.port, lambda url: print(_variables(settings, url), flush=True))
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _variables(settings: Settings, url: str) -> str:
+    """Return shell commands that point AWS clients at the API."""
+    addresses = {f"AWS_ENDPOINT_URL_{service}": url for service in _SERVICES}
+    if settings.s3_endpoint:
+        addresses["AWS_ENDPOINT_URL_S3"] = settings.s3_endpoint
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in addresses.items()]
+    stored = settings.s3_endpoint or f"folders below {settings.home / 's3'}"
+    return "\n".join([f"# the local SageMaker listens at {url}; buckets: {stored}", *exports])

@@ -1,0 +1,75 @@
+"""JSON of SageMaker's protocol to boto3's values and back, by botocore's model of the operation.
+
+Protocol "AWS JSON 1.1": times are seconds since 1970, bytes are base64, everything else is itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+from platforms.errors import WhippetError
+
+
+class WireError(WhippetError):
+    """Raised when a value is not written as the protocol has it."""
+
+
+def from_wire(value: Any, shape: Shape | None) -> Any:
+    """Return what boto3's caller would have passed; null members are as good as absent.
+
+    What does not fit the shape stays as it is, unknown members too: validation names it.
+
+    Raises:
+        WireError: a time or bytes that are written in another way than the protocol's.
+    """
+    if isinstance(shape, StructureShape) and isinstance(value, dict):
+        given = {key: item for key, item in value.items() if item is not None}
+        return {key: from_wire(item, shape.members.get(key)) for key, item in given.items()}
+    if isinstance(shape, ListShape) and isinstance(value, list):
+        return [from_wire(item, shape.member) for item in value]
+    if isinstance(shape, MapShape) and isinstance(value, dict):
+        return {key: from_wire(item, shape.value) for key, item in value.items()}
+    return value if shape is None else _scalar(value, shape)
+
+
+def _scalar(value: Any, shape: Shape) -> Any:
+    try:
+        if shape.type_name == "timestamp":
+            return datetime.fromtimestamp(_number(value), UTC)
+        if shape.type_name == "blob" and isinstance(value, str):
+            return base64.b64decode(value, validate=True)
+    except (OverflowError, ValueError, OSError, binascii.Error) as error:
+        raise WireError(
+            f"{value!r} is no {shape.type_name} of the JSON protocol: {error}"
+        ) from error
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("give seconds since 1970")
+    return value
+
+
+def to_wire(value: Any, shape: Shape | None) -> Any:
+    """Return the JSON of an answer; members that the operation does not have are left out."""
+    if isinstance(shape, StructureShape):
+        return {
+            key: to_wire(value[key], member)
+            for key, member in shape.members.items()
+            if value.get(key) is not None
+        }
+    if isinstance(shape, ListShape):
+        return [to_wire(item, shape.member) for item in value]
+    if isinstance(shape, MapShape):
+        return {key: to_wire(item, shape.value) for key, item in value.items()}
+    if isinstance(value, datetime):
+        return value.timestamp()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return value
