@@ -12,6 +12,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any, Literal, get_args, get_type_hints
 
 from sm_entrypoints.errors import JobError
+from sm_entrypoints.rules.actions import parse_actions
 
 Weights = Literal["auto", "channel", "none"]
 Trainable = Literal["auto", "head", "all"]
@@ -45,7 +46,8 @@ class TrainingArguments:
     ``eps`` goes to Adam and AdamW, ``momentum`` to SGD. ``batch_size`` is per process.
     ``warmup_epochs`` raise the rate linearly from zero. ``patience`` epochs without a better
     validation loss end the training; 0 is never. ``num_workers`` -1 and ``threads`` 0 are chosen.
-    ``keep_checkpoints`` is how many of the newest stay in the checkpoint folder.
+    ``keep_checkpoints`` is how many of the newest stay in the checkpoint folder. ``rules`` says
+    what rules do when they trigger (``ExplodingTensor=stop,Overtraining=off``; else they warn).
     """
 
     model: str = "resnet18"
@@ -71,6 +73,7 @@ class TrainingArguments:
     channels_last: Choice = "auto"
     cache_features: Choice = "auto"
     instrumentation: Instrumented = "auto"
+    rules: str = ""
     threads: int = _bounded(0, 0, 1024)
     keep_checkpoints: int = _bounded(1, 1, 1000)
 
@@ -82,6 +85,10 @@ class TrainingArguments:
         """
         for hyperparameter in fields(self):
             _check(hyperparameter, getattr(self, hyperparameter.name))
+        try:
+            parse_actions(self.rules)
+        except ValueError as error:
+            raise HyperparameterError(f"hyperparameter rules={self.rules!r}: {error}") from None
         if self.cache_features == "true" and self.augmentation != "none":
             raise HyperparameterError(
                 f"cache_features=true needs augmentation=none, but got {self.augmentation!r}: a "

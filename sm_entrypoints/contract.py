@@ -73,6 +73,7 @@ HYPERPARAMETERS = (
     "optimizer",
     "patience",
     "precision",
+    "rules",
     "schedule",
     "seed",
     "threads",
@@ -81,6 +82,50 @@ HYPERPARAMETERS = (
     "weight_decay",
     "weights",
 )
+
+# Rules that look at tensors while the job trains: they can stop it.
+ONLINE_RULES = (
+    "AllZero",
+    "CheckInputImages",
+    "DeadRelu",
+    "ExplodingTensor",
+    "LossNotDecreasing",
+    "Overfit",
+    "Overtraining",
+    "PoorWeightInitialization",
+    "SaturatedActivation",
+    "StalledTrainingRule",
+    "TensorVariance",
+    "UnchangedTensor",
+    "VanishingGradient",
+    "WeightUpdateRatio",
+)
+# Rules that need the whole job: SageMaker's profiler report, ours for CPUs, and those of the data.
+FINAL_RULES = (
+    "BatchSize",
+    "BatchSizeThroughput",
+    "CPUBottleneck",
+    "ClassImbalance",
+    "Confusion",
+    "DataWait",
+    "Dataloader",
+    "GPUMemoryIncrease",
+    "IOBottleneck",
+    "IOWait",
+    "LoadBalancing",
+    "LowCPUUtilization",
+    "LowGPUUtilization",
+    "MaxInitializationTime",
+    "MemoryGrowth",
+    "OverallFrameworkMetrics",
+    "OverallSystemUsage",
+    "SimilarAcrossRuns",
+    "StepOutlier",
+    "ThreadOversubscription",
+)
+# All rules (a test compares them with the job's catalogue), and what one may do when it triggers.
+RULES = tuple(sorted(ONLINE_RULES + FINAL_RULES))
+RULE_ACTIONS = ("warn", "stop", "off")
 
 # torchvision's image classifiers, ``torchvision.models.list_models(module=torchvision.models)``
 # of 0.29 (a test compares): known here so that a typo costs nothing.
@@ -166,6 +211,26 @@ def require_architecture(name: str) -> str:
     near = difflib.get_close_matches(name, ARCHITECTURES, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(ARCHITECTURES)}"
     raise ValueError(f"unknown model {name!r}: {hint}")
+
+
+def require_rule_action(rule: str, action: str) -> None:
+    """Check that ``rule`` exists and can do ``action``.
+
+    Raises:
+        ValueError: it does not, or it cannot; the message names the nearest rule, or why.
+    """
+    if rule not in RULES:
+        by_lower = {name.lower(): name for name in RULES}
+        near = difflib.get_close_matches(rule.lower(), by_lower, n=1)
+        hint = f"did you mean {by_lower[near[0]]!r}? " if near else ""
+        raise ValueError(f"unknown rule {rule!r}: {hint}Known are {', '.join(RULES)}")
+    if action not in RULE_ACTIONS:
+        raise ValueError(f"rule {rule}: action {action!r} is not one of {', '.join(RULE_ACTIONS)}")
+    if action == "stop" and rule not in ONLINE_RULES:
+        raise ValueError(
+            f"rule {rule} cannot stop a training, it is evaluated when that is over: use warn or "
+            f"off, or one of {', '.join(ONLINE_RULES)}"
+        )
 
 
 def metric_regex(name: str) -> str:

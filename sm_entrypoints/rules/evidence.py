@@ -65,6 +65,7 @@ class Evidence:
         job: ``training.json`` (arguments, seconds, threads, device, …).
         summary: ``summary.json`` of the instrumentation.
         cores: logical cores of the node, 0 when unknown.
+        others: ``records`` of other runs to compare with.
     """
 
     records: Sequence[TensorRecord] = ()
@@ -77,3 +78,4 @@ class Evidence:
     job: Mapping[str, Any] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
     cores: int = 0
+    others: Sequence[Sequence[TensorRecord]] = ()

@@ -1,0 +1,37 @@
+"""What a rule does when it triggers: warn, stop the training, or nothing (off)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, cast
+
+from sm_entrypoints.contract import require_rule_action
+
+Action = Literal["warn", "stop", "off"]
+DEFAULT_ACTION: Action = "warn"
+
+
+def parse_actions(text: str) -> dict[str, Action]:
+    """Read ``ExplodingTensor=stop,Overtraining=off``, the hyperparameter ``rules``.
+
+    Rules that are not named warn. Blanks and empty parts are passed over.
+
+    Raises:
+        ValueError: a part is not RULE=ACTION, a rule or action is unknown, a rule is named twice,
+            or one is to stop that is evaluated at the end only.
+    """
+    actions: dict[str, Action] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        rule, equals, action = (piece.strip() for piece in part.partition("="))
+        if not equals:
+            raise ValueError(f"{part!r} is not RULE=ACTION, such as ExplodingTensor=stop")
+        require_rule_action(rule, action)
+        if rule in actions:
+            raise ValueError(f"rule {rule} is named twice")
+        actions[rule] = cast(Action, action)
+    return actions
+
+
+def action_of(actions: Mapping[str, Action], rule: str) -> Action:
+    """Return the action of a rule; the default when it is not named."""
+    return actions.get(rule, DEFAULT_ACTION)
