@@ -113,6 +113,11 @@ class StepRecorder:
             "step_seconds": self._percentiles(),
         }
 
+    @property
+    def typical_seconds(self) -> float:
+        """The median of the training steps so far, 0 before the first; sorts them all."""
+        return float(np.median(self._train_seconds)) if self._train_seconds else 0.0
+
     def _percentiles(self) -> dict[str, float | None]:
         if not self._train_seconds:
             return dict.fromkeys(("p50", "p95", "p99", "max"))
