@@ -14,27 +14,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
 
 from sm_entrypoints.containment import Containment
 from sm_entrypoints.contract import (
     INSTRUMENTATION_FOLDER,
     INSTRUMENTATION_SUMMARY_FILE,
-    REDUCTIONS_FILE,
     STEPS_FILE,
-    SYSTEM_FOLDER,
-    WORKERS_FILE,
 )
 from sm_entrypoints.debugger import DebuggerHook
 from sm_entrypoints.environment import Environment
 from sm_entrypoints.phases import StepRecorder
 from sm_entrypoints.plan import InstrumentationPlan
-from sm_entrypoints.reductions import DEFAULT_QUOTA_BYTES, ReductionRecorder
+from sm_entrypoints.profiler import Profiler
+from sm_entrypoints.reductions import ReductionRecorder
 from sm_entrypoints.rules.result import Mark
-from sm_entrypoints.sampler import SystemSampler
 from sm_entrypoints.watching import Watch, Watching
-from sm_entrypoints.workers import Making, WorkerRecorder
+from sm_entrypoints.workers import Making
 
 
 class Instrumentation:
@@ -49,8 +45,7 @@ class Instrumentation:
         self._folder = Path()
         self._steps: StepRecorder | None = None
         self._reductions: ReductionRecorder | None = None
-        self._workers: WorkerRecorder | None = None
-        self._sampler: SystemSampler | None = None
+        self._profiler: Profiler | None = None
         self._debugger: DebuggerHook | None = None
         self._debugger_containment = Containment("smdebug", on_failure=self._forget_debugger)
         self._debugger_switched_off = False
@@ -91,6 +86,11 @@ class Instrumentation:
         """Why a rule wants the training to stop, as soon as one does; check it after each step."""
         return self._watching.stopped_by
 
+    def schedule(self, steps_per_epoch: int, epochs: int) -> None:
+        """Say how many training steps and epochs are to come: it places the profiled steps."""
+        if self._profiler is not None:
+            self._profiler.schedule(steps_per_epoch, epochs)
+
     def epoch(self, epoch: int, mode: str) -> None:
         """Say that the steps to come belong to ``epoch`` (from 1) and ``mode`` (TRAIN or EVAL)."""
         if self.enabled:
@@ -104,8 +104,8 @@ class Instrumentation:
 
     def batch(self, making: Making | None, samples: int) -> None:
         """Note how the batch of the coming step was made, if somebody timed it."""
-        if making is not None and self.enabled:
-            self._containment.run(self._note_batch, making, samples)
+        if making is not None and self.enabled and self._profiler is not None:
+            self._containment.run(self._profiler.note_batch, making, samples)
 
     def step(self, samples: int, loss: float | Tensor) -> None:
         """End a step of ``samples`` images whose mean loss was ``loss``."""
@@ -142,25 +142,16 @@ class Instrumentation:
             model = model.module
         self._folder = environment.output_data_dir / INSTRUMENTATION_FOLDER
         self._reductions = ReductionRecorder(
-            self._folder / REDUCTIONS_FILE,
+            self._folder,
             model,
             containment=self._containment,
-            quota_bytes=DEFAULT_QUOTA_BYTES,
+            stride=plan.stride,
             observe=self._watching.observe,
         )
         self._steps = StepRecorder(self._folder / STEPS_FILE)
-        self._workers = WorkerRecorder(
-            self._folder / WORKERS_FILE, on_new_process=self._watch_process
-        )
         if plan.hook_config is not None:
             self._start_debugger(plan.hook_config, model, loss_function)
-        if plan.interval_ms is not None:
-            self._sampler = SystemSampler(
-                environment.output_data_dir / SYSTEM_FOLDER,
-                node=environment.current_host,
-                interval_ms=plan.interval_ms,
-            )
-            self._sampler.start()
+        self._profiler = Profiler(environment, self._steps, interval_ms=plan.interval_ms)
 
     def _start_debugger(self, config: Path, model: nn.Module, loss_function: nn.Module) -> None:
         def create() -> DebuggerHook:
@@ -177,6 +168,8 @@ class Instrumentation:
     def _begin_epoch(self, epoch: int, mode: str) -> None:
         if self._steps is None or self._reductions is None:
             return
+        if self._profiler is not None:
+            self._profiler.begin_epoch(mode)
         self._steps.begin_epoch(epoch, mode)
         self._reductions.begin_epoch(epoch, mode, self._steps.counts[mode])
         if self._debugger is not None:
@@ -187,22 +180,18 @@ class Instrumentation:
             return None
         if name == "optimizer":
             self._reductions.before_update()
-        return self._steps.phase(name)
-
-    def _note_batch(self, making: Making, samples: int) -> None:
-        if self._steps is not None and self._workers is not None:
-            self._workers.write(making, samples, self._steps.mode)
-
-    def _watch_process(self, pid: int) -> None:
-        if self._sampler is not None:
-            self._sampler.watch(pid)
+        timer = self._steps.phase(name)
+        return timer if self._profiler is None else self._profiler.annotate(name, timer)
 
     def _end_step(self, samples: int, loss: float | Tensor) -> None:
         if self._steps is None or self._reductions is None:
             return
         self._steps.exclude("forward", self._reductions.own_seconds)
         value = float(loss.detach() if isinstance(loss, Tensor) else loss)
-        self._reductions.end_step(value, self._steps.end_step(samples))
+        seconds = self._steps.end_step(samples)
+        self._reductions.end_step(value, seconds)
+        if self._profiler is not None:
+            self._profiler.after_step(seconds, watched=self._reductions.sampling)
         self._watch_debugger()
 
     def _watch_debugger(self) -> None:
@@ -212,21 +201,17 @@ class Instrumentation:
             self._debugger_switched_off = True
 
     def _finish(self) -> dict[str, Any]:
-        if self._sampler is not None:
-            self._sampler.stop()
+        if self._profiler is not None:
+            self._containment.attempt(self._profiler.close)
         if self._steps is None or self._reductions is None:
             return {}
         self._containment.attempt(self._reductions.close)
         self._containment.attempt(self._steps.close)
-        if self._workers is not None:
-            self._containment.attempt(self._workers.close)
         summary = {
             **self._steps.summary(),
-            "system": None if self._sampler is None else self._sampler.summary(),
-            **self._resources(),
-            "reductions": self._reductions.summary(),
+            **({} if self._profiler is None else self._profiler.summary()),
+            **self._reductions.summary(),
             "smdebug": self._close_debugger(),
-            "stride": self._reductions.stride,
             "overhead_seconds": self._reductions.total_seconds,
             "failure": self._failure(),
         }
@@ -235,17 +220,6 @@ class Instrumentation:
         temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
         temporary.replace(path)
         return summary
-
-    def _resources(self) -> dict[str, Any]:
-        """Return what the job had to work with: processes, memory, cores, threads, load."""
-        workers, sampler = self._workers, self._sampler
-        return {
-            "process": None if sampler is None else sampler.process_summary(),
-            "workers": 0 if workers is None else workers.training_workers,
-            "cores": os.cpu_count() or 0,
-            "threads": torch.get_num_threads(),
-            "load_average": os.getloadavg()[0],
-        }
 
     def _close_debugger(self) -> dict[str, Any] | None:
         if self._debugger is None:
@@ -258,7 +232,7 @@ class Instrumentation:
             "rules": self._watching.failure,
             "smdebug": self._debugger_containment.failure
             or ("switched itself off" if self._debugger_switched_off else None),
-            "system sampler": None if self._sampler is None else self._sampler.failure,
+            **({} if self._profiler is None else self._profiler.failures()),
         }
         return "; ".join(f"{part}: {why}" for part, why in failures.items() if why) or None
 

@@ -11,6 +11,9 @@ from typing import Any, Self
 
 from sm_entrypoints.sampler import DEFAULT_INTERVAL_MS
 
+# A HookParameter of ours in DebugHookConfig; smdebug passes over it. Its own ``save_interval`` is
+# for raw tensors, which cost far more than statistics: one number cannot serve both.
+STRIDE_PARAMETER = "whippet.save_interval"
 REQUESTS = ("auto", "on", "off")
 
 
@@ -19,12 +22,14 @@ class InstrumentationPlan:
     """What a job's configuration files ask for.
 
     ``interval_ms`` is None when the system is not to be sampled; ``hook_config`` is the
-    ``debughookconfig.json``, if there is one.
+    ``debughookconfig.json``, if there is one. ``stride`` is the distance between two steps whose
+    tensors are described; None adapts it to what it costs.
     """
 
     enabled: bool
     interval_ms: int | None = None
     hook_config: Path | None = None
+    stride: int | None = None
 
     @classmethod
     def from_config(
@@ -52,6 +57,7 @@ class InstrumentationPlan:
             enabled=wanted or requested == "on",
             interval_ms=None if disabled else int(interval),
             hook_config=hook if hook.is_file() else None,
+            stride=_read_stride(hook),
         )
 
 
@@ -63,3 +69,14 @@ def _read_object(path: Path) -> dict[str, Any] | None:
     if not isinstance(document, dict):
         raise ValueError(f"{path} must hold a JSON object")
     return {key.lower(): value for key, value in document.items()}
+
+
+def _read_stride(path: Path) -> int | None:
+    """Return ``STRIDE_PARAMETER`` of a ``debughookconfig.json``, if it has one."""
+    parameters = (_read_object(path) or {}).get("hookparameters") or {}
+    value = parameters.get(STRIDE_PARAMETER) if isinstance(parameters, dict) else None
+    if value is None:
+        return None
+    if not str(value).isdecimal() or int(value) < 1:
+        raise ValueError(f"{path}: {STRIDE_PARAMETER} must be a number of steps, not {value!r}")
+    return int(value)

@@ -5,9 +5,18 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 FLUSH_LINES = 200
 FLUSH_SECONDS = 2.0
+
+
+class Place(NamedTuple):
+    """Where in a training something was recorded; ``step`` counts within ``mode``, from 0."""
+
+    step: int
+    epoch: int
+    mode: str
 
 
 class LineWriter:

@@ -1,17 +1,29 @@
-"""Describe a tensor by ten numbers, cheaply, whatever its type, shape or layout."""
+"""Describe a tensor by eleven numbers, cheaply, whatever its type, shape or layout.
+
+One pass over the whole tensor gives the extremes, which also tell whether everything is finite.
+The rest comes from a regular sample of ``SAMPLE_LIMIT`` elements, in NumPy: at that size its calls
+take a third of the time of torch's. A mean is then off by about 1/90 of the standard deviation.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-# Moments of larger tensors come from a regular sample of this many elements, percentiles from
-# fewer (they need a sort). Non-finite values are always counted over the whole tensor.
-SAMPLE_LIMIT = 1_000_000
-QUANTILE_LIMIT = 16_384
+SAMPLE_LIMIT = 8_192
+# The share of units is counted over so many elements, and so many of each unit at least.
+UNIT_LIMIT = 131_072
+UNIT_POSITIONS = 256
+# A unit that is active for a smaller share of its elements is dead. AWS's DeadRelu and
+# SaturatedActivation have threshold_inactivity 1.0 (per cent).
+ACTIVE_SHARE = 0.01
+
+Values = NDArray[np.float32] | NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,33 +38,81 @@ class TensorStatistics:
     p5: float | None = None
     p95: float | None = None
     zero_fraction: float | None = None
+    inactive_fraction: float | None = None
     nan: int = 0
     inf: int = 0
 
 
 @torch.no_grad()
-def summarize(tensor: Tensor) -> TensorStatistics:
-    """Return the statistics of a tensor of any real type, shape (0-dim too), layout or device."""
-    flat = flatten(tensor.detach())
-    nan, inf = _count_non_finite(flat)
-    values = sample(flat).float()
-    if nan or inf:
-        values = values[torch.isfinite(values)]
-    if values.numel() == 0:
+def summarize(tensor: Tensor, active: tuple[float, float] | None = None) -> TensorStatistics:
+    """Return the statistics of a tensor of any shape (0-dim too), layout or device.
+
+    ``min``, ``max``, ``nan`` and ``inf`` are of the whole tensor. Of a sparse tensor the stored
+    elements are described, of a complex one both parts.
+
+    Args:
+        tensor: a tensor of numbers.
+        active: bounds (exclusive) between which an element counts as active: asks for
+            ``inactive_fraction``, see :func:`inactive_fraction`.
+    """
+    tensor = plain(tensor)
+    if tensor.numel() == 0:
+        return TensorStatistics()
+    flat = flatten(tensor)
+    nan, inf, low, high = _extremes(flat)
+    if low > high:
         return TensorStatistics(nan=nan, inf=inf)
-    mean = values.mean()
-    # Two plain passes: torch.std_mean takes ten times as long on a CPU, for the same result.
-    std = (values - mean).square().mean().sqrt()
-    low, high = torch.aminmax(values)
-    quantiles = torch.quantile(
-        sample(values, QUANTILE_LIMIT), torch.tensor([0.05, 0.95], device=values.device)
+    values = as_numpy(sample(flat))
+    if nan or inf:
+        values = values[np.isfinite(values)]
+    return TensorStatistics(
+        min=low,
+        max=high,
+        inactive_fraction=None if active is None else inactive_fraction(tensor, active),
+        nan=nan,
+        inf=inf,
+        **_moments(values, low, high),
     )
-    zeros = 1 - torch.count_nonzero(values) / values.numel()
-    # One transfer for all numbers: on a GPU each .item() would wait for the device again.
-    packed = torch.stack([mean, std, low, high, values.abs().mean(), *quantiles, zeros])
-    numbers = [float(number) for number in packed.tolist()]
-    names = ("mean", "std", "min", "max", "abs_mean", "p5", "p95", "zero_fraction")
-    return TensorStatistics(**dict(zip(names, numbers, strict=True)), nan=nan, inf=inf)
+
+
+def describe(values: Values) -> TensorStatistics:
+    """Return the statistics of a few values that are on the host already."""
+    nan, inf = int(np.isnan(values).sum()), int(np.isinf(values).sum())
+    finite = values[np.isfinite(values)] if nan or inf else values
+    if not finite.size:
+        return TensorStatistics(nan=nan, inf=inf)
+    low, high = float(finite.min()), float(finite.max())
+    return TensorStatistics(min=low, max=high, nan=nan, inf=inf, **_moments(finite, low, high))
+
+
+@torch.no_grad()
+def inactive_fraction(tensor: Tensor, active: tuple[float, float]) -> float | None:
+    """Return the share of units with less than ``ACTIVE_SHARE`` of their elements in ``active``.
+
+    A unit is a channel of (batch, channel, height, width), or an element of the last dimension
+    of anything else with a batch. None for tensors without a batch. A NaN is not active.
+    """
+    if tensor.dim() < 2 or tensor.numel() == 0:
+        return None
+    units = _sample_units(tensor.flatten(2) if tensor.dim() == 4 else tensor.flatten(0, -2).T[None])
+    low, high = active
+    inside = units > low if high == math.inf else (units > low) & (units < high)
+    share = inside.sum((0, 2), dtype=torch.int32) / (units.shape[0] * units.shape[2])
+    return float((share < ACTIVE_SHARE).float().mean())
+
+
+def plain(tensor: Tensor) -> Tensor:
+    """Return the elements as a dense tensor of a type that every operation here takes."""
+    tensor = tensor.detach()
+    if tensor.layout is not torch.strided:
+        sparse = tensor.layout is torch.sparse_coo
+        tensor = tensor.coalesce().values() if sparse else tensor.to_dense()
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor.resolve_conj())
+    # One-byte floats have next to no operations; NumPy has no bfloat16 either, see as_numpy.
+    if tensor.dtype is torch.bool or (tensor.is_floating_point() and tensor.element_size() == 1):
+        return tensor.to(torch.float32)
+    return tensor
 
 
 def flatten(tensor: Tensor) -> Tensor:
@@ -64,16 +124,74 @@ def flatten(tensor: Tensor) -> Tensor:
 def sample(flat: Tensor, limit: int = SAMPLE_LIMIT) -> Tensor:
     """Return at most ``limit`` evenly spaced elements of a one-dimensional tensor."""
     step = math.ceil(flat.numel() / limit)
-    if step <= 1:
-        return flat
     # Coprime to the usual sizes of channels and rows: a step of 64 would see one channel only.
-    while math.gcd(step, 2 * 3 * 5 * 7) != 1:
+    return flat if step <= 1 else flat[:: _coprime(step, 2 * 3 * 5 * 7)]
+
+
+def as_numpy(values: Tensor) -> Values:
+    """Return values on the host, as float32 or (float64 and integers) float64."""
+    wide = values.dtype is torch.float64 or not values.is_floating_point()
+    array: Values = values.to(torch.float64 if wide else torch.float32).cpu().numpy()
+    return array
+
+
+def _sample_units(units: Tensor) -> Tensor:
+    """Return a part of (batch, unit, position) that has every unit."""
+    batch, count, positions = units.shape
+    wanted = max(UNIT_POSITIONS, UNIT_LIMIT // count)
+    step = _coprime(math.ceil(batch * positions / wanted), positions)
+    if step < positions:
+        return units[:, :, ::step]
+    return units[:: max(1, batch * positions // wanted)]
+
+
+def _coprime(step: int, size: int) -> int:
+    while step > 1 and math.gcd(step, size) != 1:
         step += 1
-    return flat[::step]
+    return max(1, step)
 
 
-def _count_non_finite(flat: Tensor) -> tuple[int, int]:
-    """Count NaN and infinities; one cheap pass when there are none."""
-    if not flat.is_floating_point() or math.isfinite(float(flat.sum(dtype=torch.float32))):
-        return 0, 0
-    return int(torch.isnan(flat).sum()), int(torch.isinf(flat).sum())
+def _extremes(flat: Tensor) -> tuple[int, int, float, float]:
+    """Return NaN and infinities counted, and the finite extremes (inf, -inf without any)."""
+    low, high = (float(value) for value in torch.aminmax(flat))
+    if math.isfinite(low) and math.isfinite(high):
+        return 0, 0, low, high
+    nan, inf = int(torch.isnan(flat).sum()), int(torch.isinf(flat).sum())
+    finite = flat[torch.isfinite(flat)]
+    if finite.numel() == 0:
+        return nan, inf, math.inf, -math.inf
+    low, high = (float(value) for value in torch.aminmax(finite))
+    return nan, inf, low, high
+
+
+def _moments(values: Values, low: float, high: float) -> dict[str, float]:
+    if not values.size:  # the few finite elements fell between those of the sample
+        return {}
+    # Doubles: sums and squares of float32 values near their limit would overflow.
+    mean = float(values.mean(dtype=np.float64))
+    with np.errstate(over="ignore"):
+        variance = float(np.square(np.subtract(values, mean, dtype=np.float64)).mean())
+    zeros = 1 - np.count_nonzero(values) / values.size
+    if zeros == 1 and not low == high == 0:
+        zeros = 1 - 1 / values.size
+    p5, p95 = _percentiles(values)
+    return {
+        "mean": mean,
+        "std": math.sqrt(variance),
+        "abs_mean": float(np.abs(values).mean(dtype=np.float64)),
+        "p5": p5,
+        "p95": p95,
+        "zero_fraction": float(zeros),
+    }
+
+
+def _percentiles(values: Values) -> tuple[float, float]:
+    """Return the 5th and 95th percentile, interpolated as ``numpy.percentile`` does."""
+    places = [share * (values.size - 1) for share in (0.05, 0.95)]
+    around = sorted({int(place) for place in places} | {math.ceil(place) for place in places})
+    ordered = np.partition(values, around)
+    found = []
+    for place in places:
+        below, above = float(ordered[int(place)]), float(ordered[math.ceil(place)])
+        found.append(below + (above - below) * (place - int(place)))
+    return found[0], found[1]

@@ -96,6 +96,8 @@ def test_every_file_is_there_and_agrees(tmp_path: Path) -> None:
         "relu_input",
         "relu_output",
         "update_ratios",
+        "inputs",
+        "outputs",
     }
 
 

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from sm_entrypoints.containment import Containment
-from sm_entrypoints.reductions import SHORTEST_STRIDE, THINNING, Quota, ReductionRecorder
+from sm_entrypoints.quota import THINNING, Quota
+from sm_entrypoints.reductions import ReductionRecorder
+from sm_entrypoints.sampling import SHORTEST_STRIDE
 
 LOSS = nn.CrossEntropyLoss()
 
@@ -30,9 +32,9 @@ class Net(nn.Module):
         return self.relu(self.head(self.relu(self.first(x))))
 
 
-def _recorder(path: Path, model: nn.Module, **options: int) -> ReductionRecorder:
+def _recorder(path: Path, model: nn.Module, **options: Any) -> ReductionRecorder:
     containment = Containment("test", on_failure=lambda: None)
-    return ReductionRecorder(path, model, containment=containment, **options)
+    return ReductionRecorder(path.parent, model, containment=containment, **options)
 
 
 def _train(
@@ -67,10 +69,12 @@ def test_a_sampled_step_describes_everything(tmp_path: Path) -> None:
     recorder.close()
     records = _read(path)
     assert [(r["collection"], r["name"]) for r in records] == [
+        ("inputs", "input"),
         ("relu_input", "relu_input_0"),
         ("relu_output", "relu_output_0"),
         ("relu_input", "relu_input_1"),
         ("relu_output", "relu_output_1"),
+        ("outputs", "output"),
         ("gradients", "gradient/Net_head.weight"),
         ("gradients", "gradient/Net_head.bias"),
         ("losses", "loss"),
@@ -89,7 +93,7 @@ def test_a_sampled_step_describes_everything(tmp_path: Path) -> None:
     assert model.head.bias.grad is not None
     gradient = float(model.head.bias.grad.abs().mean())
     assert by_name["gradient/Net_head.bias"]["abs_mean"] == pytest.approx(gradient, rel=1e-4)
-    assert recorder.summary() == {
+    assert recorder.summary()["reductions"] == {
         "records": len(records),
         "dropped": 0,
         "bytes": path.stat().st_size,
@@ -185,7 +189,7 @@ def test_the_quota_is_kept_and_drops_are_counted(tmp_path: Path) -> None:
         recorder.begin_epoch(epoch, "TRAIN", (epoch - 1) * 5)
         _train(recorder, model, 5)
     recorder.close()
-    summary = recorder.summary()
+    summary = recorder.summary()["reductions"]
     assert path.stat().st_size <= 20_000
     assert summary["dropped"] > 0
     losses = [r["step"] for r in _read(path) if r["collection"] == "losses"]
@@ -206,13 +210,14 @@ def test_a_quota_thins_from_half_on() -> None:
 
 
 def test_an_error_in_a_hook_does_not_reach_the_model(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = Net()
     containment = Containment("instrumentation", on_failure=lambda: recorder.detach())
     monkeypatch.setattr("sm_entrypoints.records.FLUSH_LINES", 1)
     # A disk that is always full.
-    recorder = ReductionRecorder(Path("/dev/full"), model, containment=containment)
+    (tmp_path / "reductions.jsonl").symlink_to("/dev/full")
+    recorder = ReductionRecorder(tmp_path, model, containment=containment)
     recorder.begin_epoch(1, "TRAIN", 0)
     assert model(torch.randn(4, 6)).shape == (4, 3)
     assert containment.failure is not None

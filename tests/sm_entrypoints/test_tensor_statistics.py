@@ -65,8 +65,9 @@ def test_one_nan_in_a_huge_tensor_is_seen() -> None:
     tensor[1_234_567] = float("nan")
     found = summarize(tensor)
     assert found.nan == 1
-    assert found.mean == pytest.approx(0, abs=0.01)
-    assert found.p95 == pytest.approx(1.645, abs=0.05)
+    assert found.mean == pytest.approx(0, abs=0.05)
+    assert found.p95 == pytest.approx(1.645, abs=0.1)
+    assert found.max == float(tensor[torch.isfinite(tensor)].max())
 
 
 def test_a_sample_sees_every_channel() -> None:
@@ -75,7 +76,7 @@ def test_a_sample_sees_every_channel() -> None:
     found = sample(tensor)
     assert found.numel() <= SAMPLE_LIMIT
     assert set(found.unique().tolist()) == set(range(64))
-    assert summarize(tensor).mean == pytest.approx(31.5, abs=0.01)
+    assert summarize(tensor).mean == pytest.approx(31.5, abs=0.5)
 
 
 def test_the_tensor_is_left_alone() -> None:

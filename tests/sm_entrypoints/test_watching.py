@@ -59,7 +59,7 @@ def test_nobody_watches() -> None:
 def test_a_watch_sees_what_the_quota_drops(tmp_path: Path) -> None:
     watcher = Watcher()
     recorder = ReductionRecorder(
-        tmp_path / "reductions.jsonl",
+        tmp_path,
         nn.Linear(2, 2),
         containment=Containment("test", on_failure=lambda: None),
         quota_bytes=0,
@@ -70,4 +70,4 @@ def test_a_watch_sees_what_the_quota_drops(tmp_path: Path) -> None:
         recorder.end_step(0.5, 0.1)
     recorder.close()
     assert watcher.seen == [0, 1, 2]
-    assert recorder.summary() == {"records": 0, "dropped": 3, "bytes": 0}
+    assert recorder.summary()["reductions"] == {"records": 0, "dropped": 3, "bytes": 0}
