@@ -20,7 +20,6 @@ from sm_entrypoints.containment import Containment
 from sm_entrypoints.contract import (
     INSTRUMENTATION_FOLDER,
     INSTRUMENTATION_SUMMARY_FILE,
-    REDUCTIONS_FILE,
     STEPS_FILE,
 )
 from sm_entrypoints.debugger import DebuggerHook
@@ -28,7 +27,7 @@ from sm_entrypoints.environment import Environment
 from sm_entrypoints.phases import StepRecorder
 from sm_entrypoints.plan import InstrumentationPlan
 from sm_entrypoints.profiler import Profiler
-from sm_entrypoints.reductions import DEFAULT_QUOTA_BYTES, ReductionRecorder
+from sm_entrypoints.reductions import ReductionRecorder
 from sm_entrypoints.rules.result import Mark
 from sm_entrypoints.watching import Watch, Watching
 from sm_entrypoints.workers import Making
@@ -143,10 +142,10 @@ class Instrumentation:
             model = model.module
         self._folder = environment.output_data_dir / INSTRUMENTATION_FOLDER
         self._reductions = ReductionRecorder(
-            self._folder / REDUCTIONS_FILE,
+            self._folder,
             model,
             containment=self._containment,
-            quota_bytes=DEFAULT_QUOTA_BYTES,
+            stride=plan.stride,
             observe=self._watching.observe,
         )
         self._steps = StepRecorder(self._folder / STEPS_FILE)
@@ -211,9 +210,8 @@ class Instrumentation:
         summary = {
             **self._steps.summary(),
             **({} if self._profiler is None else self._profiler.summary()),
-            "reductions": self._reductions.summary(),
+            **self._reductions.summary(),
             "smdebug": self._close_debugger(),
-            "stride": self._reductions.stride,
             "overhead_seconds": self._reductions.total_seconds,
             "failure": self._failure(),
         }
