@@ -27,7 +27,6 @@ class Profiler:
     ) -> None:
         folder = environment.output_data_dir / INSTRUMENTATION_FOLDER
         self._steps = steps
-        self._workers = WorkerRecorder(folder / WORKERS_FILE, on_new_process=self._watch)
         self._operators: OperatorWindow | None = None
         self._sampler: SystemSampler | None = None
         if interval_ms is not None:
@@ -37,6 +36,8 @@ class Profiler:
                 node=environment.current_host,
                 interval_ms=interval_ms,
             )
+        self._workers = WorkerRecorder(folder / WORKERS_FILE, on_new_process=self._watch)
+        if self._sampler is not None:
             self._sampler.start()
 
     def schedule(self, steps_per_epoch: int, epochs: int) -> None:
