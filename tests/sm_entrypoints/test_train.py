@@ -115,7 +115,7 @@ def test_a_job_delivers_everything(
     assert summary["stopped"] is None
     assert summary["parameters_trained"] == summary["parameters_total"]
     assert set(summary["seconds"]) == {
-        *("initialization", "training", "evaluation", "finalization", "total")
+        *("start_up", "initialization", "training", "evaluation", "finalization", "total")
     }
 
 
