@@ -22,6 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_predict(commands)
     _add_inspection(commands)
     _add_clean_up(commands)
+    _add_lint(commands)
     _add_doctor(commands)
     _add_servers(commands)
     return parser
@@ -116,6 +117,29 @@ def _add_clean_up(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("endpoint", nargs="?", help="only this one, whatever its time to live")
     parser.add_argument("--all", action="store_true", help="all endpoints that Whippet made")
     parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _add_lint(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "lint",
+        "cli.lint.lint",
+        "check that an objective and its metrics are what they claim to be, before money is spent",
+    )
+    parser.add_argument("name", nargs="?", help="a training or tuning job of the platform")
+    parser.add_argument("--log", metavar="FILE", help="somebody else's log; no platform is needed")
+    parser.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        metavar="NAME=REGEX",
+        help="how SageMaker reads a metric from that log; repeatable",
+    )
+    parser.add_argument("--objective", metavar="NAME", help="the metric that a search optimises")
+    parser.add_argument(
+        "--request", metavar="FILE", help="a tuning or training request as JSON, with --log or not"
+    )
+    parser.add_argument("--classes", type=int, metavar="N", help="classes of the data")
 
 
 def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from cli.table import print_table
 from platforms import Platform, Settings, connect
 from platforms.errors import EndpointFailed, JobFailed, ParameterError
@@ -23,12 +21,12 @@ from tasks.cleaning import (
     list_all,
     list_endpoints,
 )
+from tasks.job_logs import log_events
 from tasks.parameters import CleanUpParameters
 from tasks.querying import ask, read_image
 from tasks.runs import read_run
 from tasks.training import TERMINAL
 
-_LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _FOLLOW_SECONDS = 1.0
 
 
@@ -100,7 +98,7 @@ def log_lines(platform: Platform, name: str, *, follow: bool) -> Iterator[str]:
     start = 0
     while True:
         ended = not follow or _has_ended(platform, name)
-        for event in _events(platform, name, start):
+        for event in log_events(platform, name, start):
             if event["eventId"] not in seen:
                 seen.add(event["eventId"])
                 start = max(start, event["timestamp"])
@@ -113,24 +111,6 @@ def log_lines(platform: Platform, name: str, *, follow: bool) -> Iterator[str]:
 def _has_ended(platform: Platform, name: str) -> bool:
     found = platform.sagemaker.describe_training_job(TrainingJobName=name)
     return found["TrainingJobStatus"] in TERMINAL
-
-
-def _events(platform: Platform, name: str, start: int) -> Iterator[dict[str, Any]]:
-    token: dict[str, str] = {}
-    while True:
-        try:
-            page = platform.logs.filter_log_events(
-                logGroupName=_LOG_GROUP, logStreamNamePrefix=f"{name}/", startTime=start, **token
-            )
-        except ClientError as error:
-            # The first job of an account makes the log group, once it has something to say.
-            if error.response["Error"]["Code"] == "ResourceNotFoundException":
-                return
-            raise
-        yield from page["events"]
-        if not page.get("nextToken"):
-            return
-        token = {"nextToken": page["nextToken"]}
 
 
 def endpoints(_: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from flows.policy import FLOW_POLICY
 from flows.sync_data import sync_data
 from tasks.data import TrainingInputs
 from tasks.hyperparameters import Value
+from tasks.objective_lint import lint_finished_training
 from tasks.parameters import (
     DataParameters,
     ModelParameters,
@@ -37,6 +38,7 @@ def train_instrumented(
         trained = follow_training_job(run, name, hyperparameters, resources)
     with stage("report"):
         download_output(run, trained)
+        lint_finished_training(run)
         publish_training(run)
         render_report(run)
     return trained

@@ -7,6 +7,7 @@ from prefect import flow
 from flows.policy import FLOW_POLICY
 from flows.sync_data import sync_data
 from tasks.data import TrainingInputs
+from tasks.objective_lint import lint_finished_search, lint_objective
 from tasks.parameters import (
     DataParameters,
     ModelParameters,
@@ -26,10 +27,13 @@ def search_hyperparameters(
 ) -> BestTrial:
     """Launch or adopt the run's tuning job, follow it, return its best trial."""
     with stage("tune") as run:
+        lint_objective(run, inputs, model, tuning, resources)
         name = launch_tuning_job(run, inputs, model, tuning, resources)
         follow_tuning_job(run, name, tuning, resources)
     with stage("best"):
-        return best_hyperparameters(run, name, tuning)
+        best = best_hyperparameters(run, name, tuning)
+        lint_finished_search(run, name, best, inputs, tuning)
+        return best
 
 
 @flow(name="tune-model", **FLOW_POLICY)

@@ -110,6 +110,9 @@ class TuningParameters(Parameters):
     warm_start_from: list[str] = Field(
         default_factory=list, max_length=5, description="Finished tuning jobs to learn from."
     )
+    lint: Literal["error", "warn", "off"] = Field(
+        "error", description="A search whose objective cannot be right is refused, or warned of."
+    )
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:

@@ -19,6 +19,7 @@ from dashboards.tables import markdown_table
 from dashboards.trials import read_trials
 from sm_entrypoints import contract
 from tasks.files import read_json
+from tasks.lint_search import EDGE_CODE
 
 OUTPUT_FOLDER = "training"
 DATA_FILE = "data.json"
@@ -50,7 +51,7 @@ def collect_report(folder: Path, record: Mapping[str, Any]) -> Report:
         run_name=record["name"],
         generated_at=datetime.now(UTC),
         overview=_overview(record, output),
-        warnings=_warnings(data, best),
+        warnings=_warnings(data, best, record.get("lint", {})),
         data=data,
         trials=None if trials is None else read_trials(trials),
         best_hyperparameters=best and best["hyperparameters"],
@@ -79,10 +80,17 @@ def _overview(record: Mapping[str, Any], output: TrainingOutput) -> list[tuple[s
     return [(name, value) for name, value in facts if value not in (None, "-", "None")]
 
 
-def _warnings(data: Mapping[str, Any] | None, best: Mapping[str, Any] | None) -> list[str]:
+def _warnings(
+    data: Mapping[str, Any] | None,
+    best: Mapping[str, Any] | None,
+    lint: Mapping[str, list[dict[str, str]]],
+) -> list[str]:
     found = [warning["message"] for warning in (data or {}).get("warnings", [])]
     for name, edge in (best or {}).get("edges", {}).items():
         found.append(f"The best {name} is at the {edge} edge of its range: widen the range.")
+    for finding in (each for findings in lint.values() for each in findings):
+        if finding["code"] != EDGE_CODE:  # said above
+            found.append(f"{finding['message']} {finding['advice']}")
     return found
 
 

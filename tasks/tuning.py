@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -23,7 +24,7 @@ from tasks.parameters import ModelParameters, ResourceParameters, TuningParamete
 from tasks.policy import DAY, policy
 from tasks.progress import Progress
 from tasks.report_content import TRIALS_JSON
-from tasks.requests import tuning_job_request
+from tasks.requests import Request, tuning_job_request
 from tasks.runs import TRIALS_FILE, record, run_folder
 from tasks.training import TERMINAL, base_hyperparameters, job_inputs
 from tasks.waiting import Pace, wait_until
@@ -55,20 +56,30 @@ def launch_tuning_job(
 ) -> str:
     """Create the tuning job, or adopt the one of this run; return its name."""
     platform = connect()
-    ranges = tuning.search_ranges()
+    requests = search_requests(platform, run, inputs, model, tuning, resources)
+    name = create_or_adopt(platform.sagemaker, TUNING_JOB, requests)
     fixed = fixed_hyperparameters(model, inputs, tuning)
-    job = job_inputs(platform, run, inputs, resources, checkpoints=False)
-    name = create_or_adopt(
-        platform.sagemaker,
-        TUNING_JOB,
-        lambda attempt: tuning_job_request(
-            resource_name(run, "tune", attempt), ranges, fixed, job, tuning
-        ),
-    )
     seeds = {"search": tuning.seed, "trials": fixed["seed"]}
     record(platform.settings, run, {"jobs": {"tuning": name}, "seeds": seeds})
     get_run_logger().info("tuning job %s", name)
     return name
+
+
+def search_requests(
+    platform: Platform,
+    run: RunIdentity,
+    inputs: TrainingInputs,
+    model: ModelParameters,
+    tuning: TuningParameters,
+    resources: ResourceParameters,
+) -> Callable[[int], Request]:
+    """Return what gives the request of the run's search by attempt, from 1."""
+    ranges = tuning.search_ranges()
+    fixed = fixed_hyperparameters(model, inputs, tuning)
+    job = job_inputs(platform, run, inputs, resources, checkpoints=False)
+    return lambda attempt: tuning_job_request(
+        resource_name(run, "tune", attempt), ranges, fixed, job, tuning
+    )
 
 
 def fixed_hyperparameters(

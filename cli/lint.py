@@ -1,0 +1,130 @@
+"""``whippet lint``: is the number that a search optimises what it claims to be?
+
+Of a job on the platform, of a request before it is sent, or of somebody else's log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cli.table import print_table
+from platforms import connect
+from platforms.errors import ParameterError
+from platforms.validation import validate
+from tasks.lint_findings import LintFinding, errors, worst_first
+from tasks.lint_history import lint_history
+from tasks.lint_jobs import lint_job
+from tasks.lint_regexes import Objective
+from tasks.lint_request import lint_request, measured_by
+from tasks.metric_log import log_lines
+
+
+def lint(arguments: argparse.Namespace) -> int:
+    """Print what is wrong, with what to do; 1 when there is an error, 0 otherwise."""
+    _require_sense(arguments)
+    if arguments.name:
+        findings = lint_job(connect(), arguments.name, arguments.classes)
+    elif arguments.request:
+        findings = _lint_request(arguments)
+    else:
+        findings = _lint_log(arguments)
+    print_findings(findings)
+    return 1 if errors(findings) else 0
+
+
+def print_findings(findings: Sequence[LintFinding]) -> None:
+    """Print a table of findings, each with what was seen and what to do, and their count."""
+    rows = []
+    for finding in findings:
+        head = {"severity": finding.severity, "code": finding.code, "finding": finding.message}
+        seen = {"severity": "", "code": "", "finding": f"  seen: {finding.evidence}"}
+        rows += [head, seen, {"severity": "", "code": "", "finding": f"  do: {finding.advice}"}]
+    print_table(rows, empty="nothing found")
+    if rows:
+        bad = len(errors(findings))
+        print(f"\n{bad} errors, {len(findings) - bad} warnings")
+
+
+def _require_sense(arguments: argparse.Namespace) -> None:
+    sources = [name for name in ("name", "request", "log") if getattr(arguments, name)]
+    if not sources:
+        raise ParameterError(
+            "nothing to lint: give the NAME of a job (see `whippet jobs`), --request FILE, or "
+            "--log FILE with --metric NAME=REGEX"
+        )
+    if "name" in sources and (len(sources) > 1 or arguments.metric or arguments.objective):
+        raise ParameterError(
+            f"job {arguments.name!r} has a request and a log of its own: leave out --log, "
+            "--request, --metric and --objective"
+        )
+    if "request" in sources and (arguments.metric or arguments.objective):
+        raise ParameterError("--request has the metrics and the objective: leave out the others")
+    if arguments.classes is not None and arguments.classes < 2:
+        raise ParameterError(f"--classes {arguments.classes}: a classifier has 2 or more")
+
+
+def _lint_request(arguments: argparse.Namespace) -> list[LintFinding]:
+    request = _read_request(arguments.request)
+    if not arguments.log:
+        return lint_request(request)
+    log = _read_log(arguments.log)
+    found = lint_request(request, log_lines(log))
+    for definitions, objective in measured_by(request):
+        found += lint_history(log, definitions, objective=objective, classes=arguments.classes)
+    return worst_first(found)
+
+
+def _read_request(path: str) -> Mapping[str, Any]:
+    try:
+        request = json.loads(_read("--request", path))
+    except ValueError as error:
+        raise ParameterError(f"--request {path!r} is not JSON: {error}") from error
+    if not isinstance(request, dict):
+        raise ParameterError(f"--request {path!r} must be a JSON object, as boto3 takes it")
+    tunes = any(name.startswith("HyperParameterTuning") for name in request)
+    validate("CreateHyperParameterTuningJob" if tunes else "CreateTrainingJob", request)
+    return request
+
+
+def _lint_log(arguments: argparse.Namespace) -> list[LintFinding]:
+    definitions = [_definition(text) for text in arguments.metric]
+    log = _read_log(arguments.log)
+    objective = Objective(name=arguments.objective) if arguments.objective else None
+    return lint_history(log, definitions, objective=objective, classes=arguments.classes)
+
+
+def _definition(text: str) -> Mapping[str, str]:
+    name, equals, regex = text.partition("=")
+    if not equals or not name or not regex:
+        raise ParameterError(
+            f"--metric {text!r}: write NAME=REGEX, such as --metric 'valid:loss=Valid loss: "
+            "([0-9.]+)'"
+        )
+    try:
+        groups = re.compile(regex).groups
+    except re.error as error:
+        raise ParameterError(f"--metric {text!r}: {regex!r} is no regex: {error}") from error
+    if not groups:
+        raise ParameterError(
+            f"--metric {text!r}: {regex!r} has no group: put parentheses around the number"
+        )
+    return {"Name": name, "Regex": regex}
+
+
+def _read_log(path: str) -> str:
+    text = _read("--log", path)
+    if not text.strip():
+        raise ParameterError(f"--log {path!r} is empty: nothing to lint")
+    return text
+
+
+def _read(option: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ParameterError(f"{option} {path!r} cannot be read: {error.strerror}") from error

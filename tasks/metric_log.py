@@ -1,0 +1,114 @@
+"""Numbers that metric definitions read from a log, as SageMaker reads them: regex by line.
+
+SageMaker searches every line with each definition's regex and takes the first group as the value;
+of a training job's objective the last value counts.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tasks.metric_names import nearest_split
+
+# Longer lines hold no metric that a person wrote; a regex may take its time on them.
+_MOST_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One match of a regex: the line, the text of its first group, and the number that it is.
+
+    ``value`` is None when the text is no number, and may be NaN or infinite. ``split`` is the
+    split (``train``, ``valid``, ``test``) that the line names last before the number. ``first`` is
+    False for a second and later match on one line.
+    """
+
+    line: str
+    text: str
+    value: float | None
+    split: str | None
+    first: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """The values of one metric in the order of the log, each as it was printed."""
+
+    name: str
+    texts: Sequence[str]
+
+    @property
+    def values(self) -> list[float]:
+        """The numbers, NaN and infinities among them."""
+        return [float(text) for text in self.texts]
+
+    @property
+    def finite(self) -> list[float]:
+        """The finite numbers."""
+        return [value for value in self.values if math.isfinite(value)]
+
+    @property
+    def decimals(self) -> list[int]:
+        """Decimals that each finite number was printed with; many when it has an exponent."""
+        return [_decimals(text) for text in self.texts if math.isfinite(float(text))]
+
+
+def series_of(name: str, values: Iterable[float]) -> Series:
+    """Return a series of floats, as full precision prints them."""
+    return Series(name=name, texts=[repr(float(value)) for value in values])
+
+
+def log_lines(text: str) -> list[str]:
+    """Return the lines of a log that are not blank; a progress bar's rewrites are lines too."""
+    return [line[:_MOST_CHARACTERS] for line in re.split(r"[\r\n]+", text) if line.strip()]
+
+
+def compiled(definitions: Iterable[Mapping[str, str]]) -> dict[str, re.Pattern[str]]:
+    """Return the usable regexes by metric name: those that compile and have a group."""
+    found = {}
+    for definition in definitions:
+        try:
+            pattern = re.compile(definition["Regex"])
+        except re.error:
+            continue
+        if pattern.groups:
+            found[definition["Name"]] = pattern
+    return found
+
+
+def readings(pattern: re.Pattern[str], lines: Iterable[str]) -> list[Reading]:
+    """Return every match of ``pattern`` (which has a group) in the lines, in order."""
+    found = []
+    for line in lines:
+        for number, match in enumerate(pattern.finditer(line)):
+            if match.group(1) is None:  # a group of the other alternative
+                continue
+            reading = Reading(
+                line=line,
+                text=match.group(1).strip(),
+                value=_number(match.group(1)),
+                split=nearest_split(line[: match.start(1)]),
+                first=number == 0,
+            )
+            found.append(reading)
+    return found
+
+
+def series_from(name: str, found: Iterable[Reading]) -> Series:
+    """Return the numbers among the readings of a metric."""
+    return Series(name=name, texts=[each.text for each in found if each.value is not None])
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _decimals(text: str) -> int:
+    mantissa, _, exponent = text.lower().partition("e")
+    return 17 if exponent else len(mantissa.partition(".")[2])
