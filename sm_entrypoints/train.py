@@ -166,6 +166,8 @@ def _summary(prepared: Prepared, outcome: Outcome, seconds: dict[str, float]) ->
             "architecture": card.architecture,
             "classes": list(card.classes),
             "image_size": card.image_size,
+            "mean": list(card.mean),
+            "std": list(card.std),
             "fingerprints": dict(card.fingerprints),
             "trainable": "head" if training.frozen else "all",
             "precision": _precision(prepared),
