@@ -14,6 +14,7 @@ from sm_entrypoints.arguments import TrainingArguments
 from sm_entrypoints.channels import Splits
 from sm_entrypoints.checkpoint import Checkpoints, frozen_digest
 from sm_entrypoints.contract import WEIGHTS_CHANNEL, WEIGHTS_FILE
+from sm_entrypoints.dataset import BatchOrder
 from sm_entrypoints.environment import Environment
 from sm_entrypoints.feeds import Built, Feeds, feeds_again, make_feeds
 from sm_entrypoints.instrumentation import Instrumentation
@@ -21,6 +22,9 @@ from sm_entrypoints.model import IMAGENET_MEAN, IMAGENET_STD, ModelCard, build_m
 from sm_entrypoints.network import Compute, choose_compute, freeze_backbone, tail_of
 from sm_entrypoints.optimisation import make_optimizer
 from sm_entrypoints.processes import StopRequest
+from sm_entrypoints.rules.actions import parse_actions
+from sm_entrypoints.rules.online import RuleWatch
+from sm_entrypoints.rules.tensor_job import TensorJob
 from sm_entrypoints.training import Training, learning_tensors
 from sm_entrypoints.weights import (
     WeightsError,
@@ -67,13 +71,17 @@ def prepare(
     """
     built = _build(arguments, environment, splits)
     loss_function = nn.CrossEntropyLoss(label_smoothing=arguments.label_smoothing)
+    watch = _rule_watch(arguments, environment, splits, pretrained=built.pretrained)
     # A frozen model whose features are cached runs its tail only: that is what is instrumented.
     instrumentation = Instrumentation.from_environment(
         environment,
         model=tail_of(built.model) if arguments.cache_features == "true" else built.model,
         loss_function=loss_function,
         requested=arguments.instrumentation,
+        watch=watch,
     )
+    if arguments.rules and environment.is_leader and not instrumentation.enabled:
+        print(f"rules={arguments.rules} has no effect without instrumentation", flush=True)
     if like is None:
         feeds = make_feeds(arguments, environment, splits, built, instrumentation.enabled)
     else:
@@ -94,8 +102,24 @@ def prepare(
         instrumentation=instrumentation,
         checkpoints=_checkpoints(arguments, environment, built),
         stop=stop,
+        watch=watch,
     )
     return Prepared(training=training, card=built.card, compute=built.compute, feeds=feeds)
+
+
+def _rule_watch(
+    arguments: TrainingArguments, environment: Environment, splits: Splits, *, pretrained: bool
+) -> RuleWatch:
+    shard = (environment.rank, environment.world_size)
+    order = BatchOrder(len(splits.train), arguments.batch_size, seed=arguments.seed, shard=shard)
+    job = TensorJob(
+        steps_per_epoch=len(order),
+        epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        classes=len(splits.classes),
+        pretrained=pretrained,
+    )
+    return RuleWatch(job, parse_actions(arguments.rules))
 
 
 def _build(arguments: TrainingArguments, environment: Environment, splits: Splits) -> Built:

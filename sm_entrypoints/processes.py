@@ -9,12 +9,15 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Literal
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from sm_entrypoints.environment import Environment
+
+StopReason = Literal["sigterm", "rule"]
 
 
 @contextmanager
@@ -52,6 +55,12 @@ def total(sums: Tensor) -> Tensor:
     return shared.cpu()
 
 
+def wait_for_all() -> None:
+    """Return when every process has come here."""
+    if joined():
+        distributed.barrier()
+
+
 def _device() -> torch.device:
     """Return where tensors must be for the group: NCCL moves only those of a GPU."""
     return torch.device("cuda" if distributed.get_backend() == "nccl" else "cpu")
@@ -79,6 +88,18 @@ class StopRequest:
 
     def agreed(self) -> bool:
         """Whether any process was asked to stop; all processes get the same answer together."""
-        if not joined():
-            return self._received
-        return bool(total(torch.tensor(float(self._received))).item())
+        return self.reason(rule=False) is not None
+
+    def reason(self, *, rule: bool) -> StopReason | None:
+        """Return why to stop, if at all; all processes get the same answer together.
+
+        Args:
+            rule: whether a rule of this process asks for a stop; SIGTERM goes first.
+        """
+        sigterm = self._received
+        if joined():
+            asked = total(torch.tensor([float(sigterm), float(rule)]))
+            sigterm, rule = (count > 0 for count in asked.tolist())
+        if sigterm:
+            return "sigterm"
+        return "rule" if rule else None

@@ -39,6 +39,7 @@ from sm_entrypoints.environment import Environment
 from sm_entrypoints.evaluation import Evaluation, Scores
 from sm_entrypoints.feeds import images_on_device
 from sm_entrypoints.model import ModelCard, save_model
+from sm_entrypoints.network import multiplies_bfloat16
 from sm_entrypoints.outputs import (
     copy_serving_code,
     write_evaluation,
@@ -46,9 +47,12 @@ from sm_entrypoints.outputs import (
     write_summary,
 )
 from sm_entrypoints.preparation import Prepared, prepare
-from sm_entrypoints.processes import StopRequest
+from sm_entrypoints.process_use import ProcessUse
+from sm_entrypoints.processes import StopRequest, wait_for_all
+from sm_entrypoints.rules.actions import parse_actions
+from sm_entrypoints.rules.judgement import announce_verdict
 from sm_entrypoints.trainer import fit
-from sm_entrypoints.training import Outcome, Training, metrics_row
+from sm_entrypoints.training import NothingLearned, Outcome, Training, metrics_row
 
 _EVALUATION_BATCH = 64
 # A test that calls main() is older than its training.
@@ -72,9 +76,15 @@ def run(arguments: TrainingArguments, environment: Environment, stop: StopReques
     if environment.is_leader:
         print(_introduction(prepared, splits), flush=True)
     seconds["initialization"] = clock.lap()
-    with training.instrumentation:
+    with training.instrumentation, ProcessUse() as use:
         outcome = fit(training)
     seconds["training"] = clock.lap()
+    if outcome.failure is not None:
+        if environment.is_leader:
+            write_metrics(environment.output_data_dir, outcome.progress.history)
+            _explain(prepared, splits, outcome, use, {**seconds, "total": clock.total()})
+        wait_for_all()  # who fails first takes the others with it
+        raise NothingLearned(outcome.failure)
     card = replace(prepared.card, metrics=_best_metrics(outcome), versions=_versions())
     if environment.is_leader:
         save_model(environment.model_dir, training.model, card)
@@ -87,9 +97,26 @@ def run(arguments: TrainingArguments, environment: Environment, stop: StopReques
         return
     _deliver(prepared, outcome, card, splits.test, tested, seconds["evaluation"])
     seconds["finalization"] = clock.lap()
-    summary = _summary(prepared, outcome, {**seconds, "total": clock.total()})
-    write_summary(environment.output_data_dir, summary)
+    _explain(prepared, splits, outcome, use, {**seconds, "total": clock.total()})
     print(_last_line(outcome, tested), flush=True)
+
+
+def _explain(
+    prepared: Prepared,
+    splits: Splits,
+    outcome: Outcome,
+    use: ProcessUse,
+    seconds: dict[str, float],
+) -> None:
+    """Leave what tells how the training went, also when it delivers nothing."""
+    folder = prepared.training.environment.output_data_dir
+    summary = _summary(prepared, outcome, seconds)
+    classes = splits.classes
+    counts = {label: splits.train.labels.count(index) for index, label in enumerate(classes)}
+    measured = {"class_counts": counts, "process_use": use.document()}
+    write_summary(folder, {**summary, **measured})
+    if prepared.training.instrumentation.close():
+        announce_verdict(folder, parse_actions(prepared.training.arguments.rules))
 
 
 def _introduction(prepared: Prepared, splits: Splits) -> str:
@@ -176,9 +203,11 @@ def _summary(prepared: Prepared, outcome: Outcome, seconds: dict[str, float]) ->
         "epochs_run": outcome.progress.epochs,
         "best_epoch": outcome.progress.best_epoch,
         "stopped": outcome.stopped,
+        "stopped_by": training.watch.stop_document() if outcome.stopped == "rule" else None,
         "parameters_total": sum(parameter.numel() for parameter in parameters),
         "parameters_trained": sum(p.numel() for p in parameters if p.requires_grad),
         "device": training.compute.device.type,
+        "hardware": {"bfloat16": multiplies_bfloat16()},
         "threads": torch.get_num_threads(),
         "processes": training.environment.world_size,
         "versions": _versions(),

@@ -25,12 +25,11 @@ from sm_entrypoints.evaluation import Scores
 from sm_entrypoints.learning import learn, validate, validation_loader
 from sm_entrypoints.network import set_training
 from sm_entrypoints.optimisation import rate_factor
-from sm_entrypoints.processes import share_buffers, total, wrap
+from sm_entrypoints.processes import StopReason, share_buffers, total, wrap
 from sm_entrypoints.training import (
     Outcome,
     Stopped,
     Training,
-    TrainingDiverged,
     learning_tensors,
     metrics_row,
 )
@@ -39,10 +38,9 @@ _PROGRESS_SECONDS = 10.0
 
 
 def fit(training: Training) -> Outcome:
-    """Train until the last epoch, early stopping or SIGTERM, from the newest checkpoint if any.
+    """Train until the last epoch, early stopping, SIGTERM or a rule, from the newest checkpoint.
 
     Raises:
-        TrainingDiverged: the loss is not a number and there is no earlier epoch to deliver.
         JobError: a bad image, or a checkpoint of another training or that cannot be written.
     """
     return _Loop(training).run()
@@ -68,6 +66,7 @@ class _Loop:
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
         self.random_state: Tensor | None = None
+        self.failure: str | None = None
         self.seen, self.busy = 0.0, 0.0
         self._said = time.monotonic()
 
@@ -82,13 +81,18 @@ class _Loop:
             progress=self.progress,
             stopped=stopped,
             images_per_second=self.seen / self.busy if self.busy else 0.0,
+            failure=self.failure,
         )
 
     def run_epochs(self) -> Stopped | None:
         while self.progress.epochs < self.training.arguments.epochs:
             if self.patience_is_over():
                 return "early_stopping"
-            if not self.train_epoch(self.progress.epochs + 1):
+            asked = self.train_epoch(self.progress.epochs + 1)
+            if asked == "rule":  # no checkpoint: what it found would be in there
+                self.stop_by_rule()
+                return "rule"
+            if asked == "sigterm":
                 self.progress.totals = total(_float64(self.progress.totals)).tolist()
                 self.save()
                 return "sigterm"
@@ -102,8 +106,17 @@ class _Loop:
         patience, progress = self.training.arguments.patience, self.progress
         return 0 < patience <= progress.epochs - progress.best_epoch
 
-    def train_epoch(self, epoch: int) -> bool:
-        """Run what is left of an epoch; False when asked to stop before its end."""
+    def stop_by_rule(self) -> None:
+        training, best = self.training, self.progress.best_epoch
+        if best:
+            print(f"stopped by a rule; the model of epoch {best} is delivered", flush=True)
+        elif training.watch.stop_sentence is not None:
+            self.failure = training.watch.stop_sentence
+        else:  # not the leader, who measures
+            self.failure = "a rule of the first process stopped the training: see its log"
+
+    def train_epoch(self, epoch: int) -> StopReason | None:
+        """Run what is left of an epoch; return why it was left before its end, if it was."""
         training, progress = self.training, self.progress
         self.order.epoch, self.order.skip = epoch, progress.batches
         self.seed_epoch(epoch)
@@ -113,9 +126,11 @@ class _Loop:
         started, spent, before = time.perf_counter(), progress.seconds, progress.totals[2]
         batches = iter(self.train_loader)
         while True:
-            if training.stop.agreed():
+            measured = training.instrumentation
+            asked = training.stop.reason(rule=measured.stop_requested is not None)
+            if asked:
                 break
-            with training.instrumentation.phase("data_wait"):
+            with measured.phase("data_wait"):
                 batch = next(batches, None)
             if batch is None:
                 break
@@ -126,7 +141,8 @@ class _Loop:
         progress.seconds = spent + time.perf_counter() - started
         self.seen += progress.totals[2] - before
         self.busy += progress.seconds - spent
-        return progress.batches == self.steps_per_epoch
+        whole = progress.batches == self.steps_per_epoch
+        return None if whole and asked != "rule" else asked
 
     def seed_epoch(self, epoch: int) -> None:
         """Set torch's random state, which only dropout and stochastic depth use."""
@@ -177,7 +193,8 @@ class _Loop:
         lr = self.training.arguments.lr
         said = f"the loss is {loss} in epoch {epoch}: lower the learning rate ({lr=})"
         if not self.progress.best_epoch:
-            raise TrainingDiverged(said)
+            self.failure = said
+            return
         print(f"{said}; the model of epoch {self.progress.best_epoch} is delivered", flush=True)
 
     def announce(

@@ -16,12 +16,13 @@ from sm_entrypoints.errors import JobError
 from sm_entrypoints.instrumentation import Instrumentation
 from sm_entrypoints.network import Compute
 from sm_entrypoints.processes import StopRequest
+from sm_entrypoints.rules.online import RuleWatch
 
-Stopped = Literal["early_stopping", "sigterm", "diverged"]
+Stopped = Literal["early_stopping", "sigterm", "diverged", "rule"]
 
 
-class TrainingDiverged(JobError):
-    """Raised when the loss stopped being a number before one epoch was complete."""
+class NothingLearned(JobError):
+    """Raised when a training ended before one epoch was complete, for a reason of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,18 +54,21 @@ class Training:
     instrumentation: Instrumentation
     checkpoints: Checkpoints
     stop: StopRequest
+    watch: RuleWatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What :func:`fit` did; the model holds the weights of ``progress.best_epoch``.
 
-    With no complete epoch (``best_epoch`` 0) the model is as the last step left it.
+    With no complete epoch (``best_epoch`` 0) the model is as the last step left it. ``failure`` is
+    a sentence when there is no model to deliver.
     """
 
     progress: Progress
     stopped: Stopped | None
     images_per_second: float
+    failure: str | None = None
 
 
 def learning_tensors(model: nn.Module, *, frozen: bool) -> dict[str, Tensor]:

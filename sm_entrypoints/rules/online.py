@@ -48,6 +48,17 @@ class RuleWatch:
             return None
         return {"rule": self.stopping_rule, **asdict(self.stopped_by)}
 
+    @property
+    def stop_sentence(self) -> str | None:
+        """Return what stopped the training and what to do about it, for the failure file."""
+        if self.stopped_by is None or self.stopping_rule is None:
+            return None
+        advice = next(r.recommendation for r in TENSOR_RULES if r.name == self.stopping_rule)
+        return (
+            f"stopped by rule {describe(self.stopping_rule, self.stopped_by)}. {advice} "
+            f"(rules={self.stopping_rule}=warn lets the training go on)"
+        )
+
     def _triggered(self, rule: str, mark: Mark) -> None:
         stops = action_of(self._actions, rule) == "stop" and self.stopped_by is None
         if stops:
