@@ -43,7 +43,7 @@ class PoorWeightInitialization(TensorWatch):
         self._healthy = False
         self._layers = 0
 
-    def look(self, record: TensorRecord) -> Mark | None:
+    def _look(self, record: TensorRecord) -> Mark | None:
         early = record.mode == "TRAIN" and record.step < self.parameters["steps"]
         if self.job.pretrained or not early:
             return None
@@ -59,7 +59,7 @@ class PoorWeightInitialization(TensorWatch):
             self._flat.append(spread < self.parameters["distribution_range"])
         return None
 
-    def reason_not_to_apply(self) -> str | None:
+    def _reason_not_to_apply(self) -> str | None:
         if self.job.pretrained:
             return "the network started from given weights"
         if self._layers or self._flat:
@@ -107,7 +107,7 @@ class DeadRelu(TensorWatch):
         self.parameters["threshold_layer"] = least
         self._streak = Streak(int(self.parameters["patience"]))
 
-    def look(self, record: TensorRecord) -> Mark | None:
+    def _look(self, record: TensorRecord) -> Mark | None:
         share = record.inactive_fraction
         if share is None:
             share = 1.0 if (record.zero_fraction or 0.0) >= _SURELY_DEAD else 0.0
@@ -130,7 +130,7 @@ class SaturatedActivation(TensorWatch):
         super().__init__(job, parameters)
         self._streak = Streak(int(self.parameters["patience"]))
 
-    def look(self, record: TensorRecord) -> Mark | None:
+    def _look(self, record: TensorRecord) -> Mark | None:
         share = record.inactive_fraction
         if share is None:
             return None
@@ -140,7 +140,7 @@ class SaturatedActivation(TensorWatch):
             return None
         return self.trigger(record, f"{share:.0%} of the units of {record.name} are saturated")
 
-    def reason_not_to_apply(self) -> str | None:
+    def _reason_not_to_apply(self) -> str | None:
         return None if self.datapoints else "the network has no tanh or sigmoid layers"
 
 

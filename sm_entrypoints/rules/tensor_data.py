@@ -41,7 +41,7 @@ class CheckInputImages(TensorWatch):
         self._spread = 0.0
         self._least = math.inf
 
-    def look(self, record: TensorRecord) -> Mark | None:
+    def _look(self, record: TensorRecord) -> Mark | None:
         if record.mean is None or record.std is None or record.min is None:
             return None
         self._samples += self.job.batch_size

@@ -52,7 +52,7 @@ class LossNotDecreasing(TensorWatch):
         self._start = math.nan
         self._windows: list[_Window] = []
 
-    def look(self, record: TensorRecord) -> Mark | None:
+    def _look(self, record: TensorRecord) -> Mark | None:
         if record.mode != "TRAIN" or record.mean is None:
             return None
         if math.isnan(self._start):
@@ -70,7 +70,7 @@ class LossNotDecreasing(TensorWatch):
         self.violations += 1
         return self.trigger(record, said)
 
-    def reason_not_to_apply(self) -> str | None:
+    def _reason_not_to_apply(self) -> str | None:
         if self._windows:
             return None
         return f"fewer than {self.parameters['num_steps']} training steps were recorded"
@@ -126,7 +126,7 @@ class Overfit(TensorWatch):
         self._length = 0
         self._last: EpochMeans | None = None
 
-    def look(self, record: TensorRecord) -> Mark | None:
+    def _look(self, record: TensorRecord) -> Mark | None:
         done = self._epochs.add(record)
         return None if done is None else self._judge(done)
 
@@ -137,7 +137,7 @@ class Overfit(TensorWatch):
             self._judge(done)
         return super().result()
 
-    def reason_not_to_apply(self) -> str | None:
+    def _reason_not_to_apply(self) -> str | None:
         return None if self._last else "no epoch had both training and validation losses"
 
     def details(self) -> dict[str, Any]:
@@ -183,7 +183,7 @@ class Overtraining(TensorWatch):
         self._train = _Optimum(self.parameters["delta"])
         self._valid = _Optimum(self.parameters["delta"])
 
-    def look(self, record: TensorRecord) -> Mark | None:
+    def _look(self, record: TensorRecord) -> Mark | None:
         done = self._epochs.add(record)
         return None if done is None else self._judge(done)
 
@@ -194,7 +194,7 @@ class Overtraining(TensorWatch):
             self._judge(done)
         return super().result()
 
-    def reason_not_to_apply(self) -> str | None:
+    def _reason_not_to_apply(self) -> str | None:
         if self._valid.epoch:
             return None
         return "no epoch had both training and validation losses"

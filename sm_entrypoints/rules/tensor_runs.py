@@ -79,7 +79,7 @@ class StalledWatch(TensorWatch):
         self._clock = clock
         self._start = self._last = clock()
 
-    def look(self, record: TensorRecord) -> Mark | None:
+    def _look(self, record: TensorRecord) -> Mark | None:
         now, before = self._clock(), self._last
         usual = (before - self._start) / max(1, self.datapoints - 1)
         self._last = now

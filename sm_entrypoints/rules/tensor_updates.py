@@ -36,7 +36,7 @@ class VanishingGradient(TensorWatch):
         self._loss = math.inf
         self._gradients = 0
 
-    def look(self, record: TensorRecord) -> Mark | None:
+    def _look(self, record: TensorRecord) -> Mark | None:
         if record.collection == "losses":
             if record.mode == "TRAIN":
                 self._loss = math.nan if record.mean is None else record.mean
@@ -51,7 +51,7 @@ class VanishingGradient(TensorWatch):
             return None
         return self.trigger(record, f"the mean size of {record.name} is {record.abs_mean:.1e}")
 
-    def reason_not_to_apply(self) -> str | None:
+    def _reason_not_to_apply(self) -> str | None:
         return None if self._gradients else "no gradients were recorded"
 
 
@@ -72,7 +72,7 @@ class WeightUpdateRatio(TensorWatch):
         super().__init__(job, parameters)
         self._small = Streak(int(self.parameters["patience"]))
 
-    def look(self, record: TensorRecord) -> Mark | None:
+    def _look(self, record: TensorRecord) -> Mark | None:
         if record.p5 is None or record.p95 is None or not is_weight(record.name):
             return None
         name = record.name.removeprefix("update_ratio/")

@@ -22,7 +22,7 @@ class ExplodingTensor(TensorWatch):
         *("outputs", "gradients", "weights"),
     )
 
-    def look(self, record: TensorRecord) -> Mark | None:
+    def _look(self, record: TensorRecord) -> Mark | None:
         infinite = 0 if self.parameters["only_nan"] else record.inf
         if not record.nan and not infinite:
             return None
@@ -46,7 +46,7 @@ class AllZero(TensorWatch):
         super().__init__(job, parameters)
         self._streak = Streak(int(self.parameters["patience"]))
 
-    def look(self, record: TensorRecord) -> Mark | None:
+    def _look(self, record: TensorRecord) -> Mark | None:
         if record.zero_fraction is None or _is_bias(record):
             return None
         broken = record.zero_fraction * 100 >= self.parameters["threshold"]
@@ -76,7 +76,7 @@ class UnchangedTensor(TensorWatch):
         self._still = Streak(int(self.parameters["num_steps"]))
         self._before: dict[str, tuple[float, ...]] = {}
 
-    def look(self, record: TensorRecord) -> Mark | None:
+    def _look(self, record: TensorRecord) -> Mark | None:
         if record.mode != "TRAIN" or self.job.rests(record.step):
             return None
         if record.collection == "update_ratios":
@@ -123,7 +123,7 @@ class TensorVariance(TensorWatch):
         super().__init__(job, parameters)
         self._streak = Streak(int(self.parameters["patience"]))
 
-    def look(self, record: TensorRecord) -> Mark | None:
+    def _look(self, record: TensorRecord) -> Mark | None:
         if record.std is None:
             return None
         variance = record.std**2

@@ -40,7 +40,7 @@ class TensorWatch(ABC):
         self._marked: set[str] = set()
 
     @abstractmethod
-    def look(self, record: TensorRecord) -> Mark | None:
+    def _look(self, record: TensorRecord) -> Mark | None:
         """Look at one record of ``collections``; return where the rule triggered, if it did."""
 
     def observe(self, record: TensorRecord) -> Mark | None:
@@ -48,9 +48,9 @@ class TensorWatch(ABC):
         if record.collection not in self.collections:
             return None
         self.datapoints += 1
-        return self.look(record)
+        return self._look(record)
 
-    def reason_not_to_apply(self) -> str | None:
+    def _reason_not_to_apply(self) -> str | None:
         """Return why the rule has nothing to say, or None; asked after the last record."""
         return None if self.datapoints else f"no {' or '.join(self.collections)} were recorded"
 
@@ -77,7 +77,7 @@ class TensorWatch(ABC):
 
     def result(self) -> RuleResult:
         """Return what was found in all records so far."""
-        reason = self.reason_not_to_apply()
+        reason = self._reason_not_to_apply()
         if reason is not None:
             return not_applicable(self.rule, reason)
         most = sorted(self.subjects.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_SUBJECTS]
