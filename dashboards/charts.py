@@ -19,11 +19,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from dashboards.curve_figures import NO_METRICS, get_curve_info
 from dashboards.series import downsample
 from dashboards.step_figures import get_phase_share_info
 from dashboards.system_figures import CPU_DIMENSION, NO_SYSTEM
 from dashboards.theme import BLUE, GREEN, GREY, ORANGE, PHASE_COLORS, RED, SPLIT_COLORS
-from dashboards.training_figures import NO_METRICS, get_curve_info
 from dashboards.trials import Trials
 from dashboards.tuning_figures import get_history_info
 from sm_entrypoints.contract import STEP_COLUMNS

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from dashboards.findings import Mark
+from dashboards.marks import NOWHERE, Placed, add_marks, place_by_step
 from dashboards.series import Floats, bucket_means, bucket_starts, downsample
 from dashboards.theme import (
     BLUE,
@@ -20,7 +23,9 @@ from dashboards.theme import (
 )
 
 NO_REDUCTIONS = "The job recorded no reductions of this kind."
-MAX_COLUMNS = 300
+# Bound the page: a cell weighs about two bytes of it.
+MAX_COLUMNS = 120
+MAX_CELLS = 4_000
 MAX_LOSS_POINTS = 1_000
 
 
@@ -36,12 +41,13 @@ class LayersInfo(NamedTuple):
 
 
 class LossInfo(NamedTuple):
-    """Training loss of every step and its running median."""
+    """Training loss of every step, its running median, and where rules triggered."""
 
     steps: list[float]
     losses: list[float]
     smooth_steps: list[float]
     smooth: list[float]
+    marks: Placed = NOWHERE
     message: str | None = None
 
 
@@ -50,8 +56,8 @@ def get_layers_info(
 ) -> LayersInfo:
     """Return ``column`` of ``collection``'s tensors in TRAIN steps, in the model's order.
 
-    Over 300 recorded steps are averaged in buckets. With ``logarithmic`` the values are log10;
-    zero, which has none, is NaN (a gap).
+    Over 120 recorded steps, fewer in a deep network, are averaged in buckets. With
+    ``logarithmic`` the values are log10; zero, which has none, is NaN (a gap).
     """
     title = f"{collection} {column}".replace("_", " ")
     rows = reductions[(reductions["collection"] == collection) & (reductions["mode"] != "EVAL")]
@@ -60,8 +66,9 @@ def get_layers_info(
         return LayersInfo(title, [], [], np.empty((0, 0)), logarithmic, NO_REDUCTIONS)
     table = rows.pivot_table(index="step", columns="name", values=column, sort=False).sort_index()
     values: Floats = table.to_numpy(dtype="float64")
-    steps = table.index.to_numpy()[bucket_starts(len(values), MAX_COLUMNS)]
-    values = bucket_means(values, MAX_COLUMNS)
+    columns = max(20, min(MAX_COLUMNS, MAX_CELLS // values.shape[1]))
+    steps = table.index.to_numpy()[bucket_starts(len(values), columns)]
+    values = bucket_means(values, columns)
     if logarithmic:
         values = np.log10(np.where(values > 0, values, np.nan))
     names = [str(name) for name in table.columns]
@@ -75,12 +82,13 @@ def layers_figure(info: LayersInfo) -> go.Figure:
     size = len(info.names)
     height = 120 + min(16 * size, 520)
     figure = new_figure(height=height)
+    rounded = np.round(info.values, 2).tolist()
     kind = "log10 = " if info.logarithmic else ""
     figure.add_heatmap(
         x=[str(step) for step in info.steps],
         y=[plain(name, limit=FULL_NAME) for name in info.names],
-        # Half the bytes of a page full of heat maps; three digits are shown.
-        z=np.round(info.values, 3).astype("float32"),
+        # As text: two decimals compress to a third of what 32-bit floats need.
+        z=[[None if value != value else value for value in row] for row in rounded],
         colorbar={
             "title": {"text": "log10" if info.logarithmic else "", "side": "right"},
             "thickness": 10,
@@ -96,18 +104,19 @@ def layers_figure(info: LayersInfo) -> go.Figure:
     return figure
 
 
-def get_loss_info(reductions: pd.DataFrame) -> LossInfo:
+def get_loss_info(reductions: pd.DataFrame, marks: Sequence[Mark] = ()) -> LossInfo:
     """Return the loss of every TRAIN step (at most 1,000 points) and its smoothed course."""
     rows = reductions[(reductions["collection"] == "losses") & (reductions["mode"] != "EVAL")]
     rows = rows[rows["mean"].notna()].drop_duplicates("step", keep="last").sort_values("step")
     if rows.empty:
-        return LossInfo([], [], [], [], NO_REDUCTIONS)
+        return LossInfo([], [], [], [], message=NO_REDUCTIONS)
     steps, losses = rows["step"].to_numpy(), rows["mean"].to_numpy()
     window = max(5, len(rows) // 40)
     smooth = rows["mean"].rolling(window, center=True, min_periods=1).median().to_numpy()
     x, y = downsample(steps, losses, MAX_LOSS_POINTS)
     smooth_x, smooth_y = downsample(steps, smooth, max_points=400)
-    return LossInfo(x.tolist(), y.tolist(), smooth_x.tolist(), smooth_y.tolist())
+    placed = place_by_step(marks, steps, losses)
+    return LossInfo(x.tolist(), y.tolist(), smooth_x.tolist(), smooth_y.tolist(), placed)
 
 
 def loss_figure(info: LossInfo) -> go.Figure:
@@ -132,6 +141,7 @@ def loss_figure(info: LossInfo) -> go.Figure:
         line={"color": BLUE, "width": 2.5},
         hoverinfo="skip",
     )
+    add_marks(figure, info.marks)
     figure.update_xaxes(title_text="TRAIN step")
     figure.update_yaxes(title_text="loss")
     return figure

@@ -94,6 +94,50 @@ def table(
     )
 
 
+def bars(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    shares: Sequence[float],
+    title: str,
+) -> Block:
+    """Return a table whose last column draws each row's share (0..1) as a bar, with its figure."""
+    numeric = [_is_number(value) for value in rows[0]] if rows else [False] * len(columns)
+    head = "".join(
+        f"{'<th class=number>' if right else '<th>'}{text(column)}</th>"
+        for column, right in zip(columns, numeric, strict=True)
+    )
+    top = max([share for share in shares if math.isfinite(share)], default=0.0) or 1.0
+    body = "".join(
+        f"<tr>{''.join(map(_cell, row))}<td class=share><span class=bar "
+        f'style="width:{max(0.0, 70 * share / top):.1f}%"></span>{share:.1%}</td></tr>'
+        for row, share in zip(rows, shares, strict=True)
+    )
+    return Block(
+        markup=f'<div class="scroll"><table><thead><tr>{head}<th>{text(title)}</th></tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def share_bar(title: str, parts: Sequence[tuple[str, float, str]], unit: str) -> Block:
+    """Return one bar cut by (label, value, colour), with a legend of values and shares."""
+    total = sum(value for _, value, _ in parts)
+    if total <= 0:
+        return Block(markup="")
+    pieces = "".join(
+        f'<span style="width:{100 * value / total:.2f}%;background:{color}"></span>'
+        for _, value, color in parts
+    )
+    legend = "".join(
+        f'<li><i style="background:{color}"></i>{text(label)} '
+        f"<b>{value:,.1f} {text(unit)}</b> {value / total:.0%}</li>"
+        for label, value, color in parts
+    )
+    return Block(
+        markup=f"<figure><figcaption>{text(title)}</figcaption>"
+        f'<div class="shares">{pieces}</div><ul class="legend">{legend}</ul></figure>'
+    )
+
+
 def callout(title: str, items: Sequence[tuple[str, str]]) -> Block:
     """Return warnings as a list; each item is its message and, in small, its detail."""
     rows = "".join(

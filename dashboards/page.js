@@ -4,6 +4,9 @@
 (() => {
   const ALPHABET =
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%:()*+-;,=.?@^_`{|}~";
+  // CSS pixels between the margins of the style sheet's @page (A4, 12 mm).
+  const PRINT_WIDTH = 702;
+  const widest = (slot) => parseFloat(slot.style.maxWidth) || Infinity;
   const slots = Array.from(document.querySelectorAll(".plot"));
 
   const say = (slot, sentence) => {
@@ -60,11 +63,33 @@
       // Lets the page answer to the reader between two figures.
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
-    scheme.addEventListener("change", () => {
-      for (const slot of slots) window.Plotly.relayout(slot, { template: template() });
-    });
+    const repaint = (change) => {
+      for (const slot of slots) window.Plotly.relayout(slot, change(slot));
+    };
+    scheme.addEventListener("change", () => repaint(() => ({ template: template() })));
+    // Paper is white, and as wide as PRINT_WIDTH; a figure keeps its size unless it is told.
+    window.addEventListener("beforeprint", () =>
+      repaint((slot) => ({ template: light, width: Math.min(PRINT_WIDTH, widest(slot)) }))
+    );
+    window.addEventListener("afterprint", () =>
+      repaint(() => ({ template: template(), width: null, autosize: true }))
+    );
     document.documentElement.dataset.figures = "drawn";
   };
+
+  for (const command of document.querySelectorAll(".command")) {
+    if (!navigator.clipboard) break;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.textContent = "Copy";
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(command.textContent);
+      button.textContent = "Copied";
+      setTimeout(() => (button.textContent = "Copy"), 2000);
+    });
+    command.after(button);
+  }
 
   if (!("DecompressionStream" in window)) {
     for (const slot of slots)

@@ -1,40 +1,72 @@
-"""The sections of a run's report on where the time went and whether the tensors stayed healthy."""
+"""The sections of a run's report on where the time went: stages, steps, machine, loader, operators.
+
+Whether the tensors stayed healthy stands in ``health_sections``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dashboards.frames import TrainingOutput
-from dashboards.health_figures import (
-    broken_tensors,
-    get_layers_info,
-    get_loss_info,
-    layers_figure,
-    loss_figure,
+from dashboards.markup import (
+    Block,
+    Section,
+    bars,
+    facts,
+    folded,
+    grid,
+    heading,
+    paragraph,
+    plot,
+    share_bar,
+    table,
 )
-from dashboards.markup import Block, Section, callout, facts, grid, paragraph, plot
+from dashboards.profile_figures import (
+    NO_OPERATORS,
+    OperatorRow,
+    WorkersInfo,
+    get_operator_rows,
+    get_workers_info,
+    workers_figure,
+)
 from dashboards.step_figures import (
     PhaseShareInfo,
     get_phase_share_info,
     get_phase_timeline_info,
-    get_step_time_info,
     phase_share_figure,
     phase_timeline_figure,
+)
+from dashboards.step_time_figures import (
+    get_outlier_info,
+    get_step_time_info,
+    outlier_figure,
     step_time_figure,
 )
-from dashboards.system_figures import get_system_info, system_figure
+from dashboards.system_figures import get_system_info, system_figure, system_statistics
+from dashboards.theme import BLUE, GREEN, GREY, ORANGE
+from sm_entrypoints.contract import INSTRUMENTATION_FOLDER, TRACE_FILE
 
-MAX_BROKEN = 10
+OPEN_OPERATORS = 15
+_STAGES = {
+    "initialization": ORANGE,
+    "training": BLUE,
+    "evaluation": GREEN,
+    "finalization": GREY,
+}
 
 
 def time_section(output: TrainingOutput) -> Section:
     """Return the job's stages, its step phases and what the machine did meanwhile."""
     shares = get_phase_share_info(output.steps, output.summary)
+    statistics = system_statistics(output.system)
+    system = table(("metric", "max", "p99", "p95", "p50", "min"), statistics)
     return Section(
         anchor="time",
         title="Step phases and system use",
         blocks=[
             paragraph(_time_sentence(shares)),
+            _stage_bar(output),
             _stage_facts(output),
             plot(
                 "phase-share",
@@ -54,45 +86,35 @@ def time_section(output: TrainingOutput) -> Section:
                     step_time_figure(get_step_time_info(output.steps)),
                 ),
             ),
+            plot(
+                "step-outliers",
+                "Steps that stand out",
+                outlier_figure(get_outlier_info(output.steps)),
+                "Red: longer than the mean by more than three standard deviations.",
+            ),
             plot("system", "System use", system_figure(get_system_info(output.system))),
+            *([folded("System use in figures", system)] if statistics else []),
         ],
     )
 
 
-def health_section(output: TrainingOutput) -> Section:
-    """Return loss by step and the tensors' statistics by layer; NaN and infinities first."""
-    reductions = output.reductions
-    kinds = [
-        ("gradients", "abs_mean", True, "Gradients: mean absolute value by layer"),
-        ("update_ratios", "abs_mean", True, "Update ratio: change of the weights per step"),
-        ("weights", "abs_mean", True, "Weights: mean absolute value by layer"),
-        ("relu_output", "zero_fraction", False, "Share of ReLU outputs that are zero"),
-    ]
-    present = set(reductions["collection"].unique())
-    plots = [
-        plot(
-            f"layers-{collection}",
-            title,
-            layers_figure(get_layers_info(reductions, collection, column, logarithmic=logarithmic)),
-        )
-        for collection, column, logarithmic, title in kinds
-        if collection in present or collection == "gradients"
-    ]
-    broken = [
-        (f"{collection} {name} from step {step}", f"{nan:,} NaN, {inf:,} infinite")
-        for collection, name, step, nan, inf in broken_tensors(reductions)
-    ]
-    more = (
-        [(f"and {len(broken) - MAX_BROKEN} more tensors", "")] if len(broken) > MAX_BROKEN else []
-    )
+def profiler_section(output: TrainingOutput) -> Section:
+    """Return the loader's workers, the operators of the profiled window and its trace."""
+    workers = get_workers_info(output.workers)
+    operators = get_operator_rows(output.operators)
     return Section(
-        anchor="health",
-        title="Tensor health",
+        anchor="profiler",
+        title="Data loader and operators",
         blocks=[
-            _health_sentence(output, bool(broken)),
-            callout("Values that are not numbers", [*broken[:MAX_BROKEN], *more]),
-            plot("step-loss", "Loss of every step", loss_figure(get_loss_info(reductions))),
-            grid(*plots),
+            plot(
+                "workers",
+                "Loader workers",
+                workers_figure(workers),
+                "Share of each moment that a worker was making a batch.",
+            ),
+            *([_worker_table(workers)] if workers.workers else []),
+            heading("Operators"),
+            *_operator_blocks(operators, output),
         ],
     )
 
@@ -109,29 +131,89 @@ def _time_sentence(shares: PhaseShareInfo) -> str:
     )
 
 
+def _stage_bar(output: TrainingOutput) -> Block:
+    seconds: dict[str, Any] = output.training.get("seconds") or {}
+    parts = [
+        (stage, float(seconds[stage]), color)
+        for stage, color in _STAGES.items()
+        if isinstance(seconds.get(stage), int | float)
+    ]
+    return share_bar("Where the job's time went", parts, "s")
+
+
 def _stage_facts(output: TrainingOutput) -> Block:
     training, summary = output.training, output.summary
-    seconds: dict[str, Any] = training.get("seconds") or {}
     times: dict[str, Any] = summary.get("step_seconds") or {}
+    total = (training.get("seconds") or {}).get("total")
     rate = training.get("images_per_second")
+    process: dict[str, Any] = (summary.get("process") or {}).get("rss_bytes") or {}
     pairs: list[tuple[str, object]] = [
-        *((stage, f"{value:,.1f} s") for stage, value in seconds.items() if value is not None),
+        ("total", f"{total:,.1f} s" if isinstance(total, int | float) else None),
         ("images a second", f"{rate:,.0f}" if isinstance(rate, int | float) else None),
         *(
             (f"step {name}", f"{value * 1_000:,.1f} ms")
             for name, value in times.items()
             if value is not None
         ),
+        *(
+            (f"process memory, {name}", f"{value / 1e6:,.0f} MB")
+            for name, value in process.items()
+            if isinstance(value, int | float)
+        ),
         ("device", training.get("device")),
+        ("cores", summary.get("cores")),
+        ("threads", summary.get("threads") or training.get("threads")),
+        ("loader workers", summary.get("workers")),
     ]
     return facts([(label, value) for label, value in pairs if value is not None])
 
 
-def _health_sentence(output: TrainingOutput, broken: bool) -> Block:
-    recorded = output.summary.get("reductions") or {}
-    if output.reductions.empty:
-        return paragraph("The job recorded no tensor statistics.")
-    dropped = recorded.get("dropped") or 0
-    lost = f" {dropped:,} records were dropped to keep the overhead low." if dropped else ""
-    state = "" if broken else " No value was NaN or infinite."
-    return paragraph(f"{len(output.reductions):,} statistics were recorded.{state}{lost}")
+def _worker_table(info: WorkersInfo) -> Block:
+    rows = [
+        (name, batches, samples, seconds * 1_000, f"{share:.0%}")
+        for name, batches, samples, seconds, share in zip(
+            info.workers, info.batches, info.samples, info.mean_seconds, info.shares, strict=True
+        )
+    ]
+    return table(("worker", "batches", "images", "ms a batch", "busy"), rows)
+
+
+def _operator_blocks(operators: Sequence[OperatorRow], output: TrainingOutput) -> list[Block]:
+    if not operators:
+        return [paragraph(NO_OPERATORS, "empty")]
+    window: dict[str, Any] = output.summary.get("operators") or {}
+    steps = window.get("steps")
+    lead = f"Of {steps} profiled steps" if steps else "Of the profiled window"
+    blocks = [
+        paragraph(f"{lead}, by time in the operator itself (self)."),
+        _operator_table(operators[:OPEN_OPERATORS]),
+    ]
+    rest = operators[OPEN_OPERATORS:]
+    if rest:
+        blocks.append(folded(f"{len(rest)} more operators", _operator_table(rest)))
+    if output.trace_bytes is not None:
+        blocks.append(
+            paragraph(
+                f"The whole window as a trace: {INSTRUMENTATION_FOLDER}/{TRACE_FILE} in the job's "
+                f"output ({output.trace_bytes / 1e3:,.0f} kB). Open https://ui.perfetto.dev, "
+                "choose “Open trace file” and give it that file; nothing leaves your browser.",
+                "note",
+            )
+        )
+    return blocks
+
+
+def _operator_table(operators: Sequence[OperatorRow]) -> Block:
+    device = any(row.device_seconds for row in operators)
+    columns = ["operator", "calls", "self ms", "total ms"] + (["device ms"] if device else [])
+    rows = [
+        (
+            row.name,
+            row.calls,
+            row.self_seconds * 1_000,
+            row.total_seconds * 1_000,
+            *([row.device_seconds * 1_000] if device else []),
+        )
+        for row in operators
+    ]
+    return bars(columns, rows, [row.share for row in operators], "share of self time")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dashboards.curve_figures import curve_figure, get_curve_info
 from dashboards.frames import TrainingOutput
 from dashboards.markup import (
     Block,
@@ -23,11 +24,9 @@ from dashboards.training_figures import (
     class_scores_figure,
     confidence_figure,
     confusion_figure,
-    curve_figure,
     get_class_scores_info,
     get_confidence_info,
     get_confusion_info,
-    get_curve_info,
     most_confused,
 )
 
@@ -39,6 +38,8 @@ def curves_section(output: TrainingOutput) -> Section:
     """Return loss and accuracy over epochs."""
     best = output.training.get("best_epoch")
     best = best if isinstance(best, int) else None
+    # What is about tensors and data shows on the curves; what is about time, on the step times.
+    marks = [mark for mark in output.findings.marks if mark.kind != "profiler"]
     return Section(
         anchor="curves",
         title="Training curves",
@@ -49,7 +50,9 @@ def curves_section(output: TrainingOutput) -> Section:
                     plot(
                         f"curve-{column}",
                         column.capitalize(),
-                        curve_figure(get_curve_info(output.metrics, column, best)),
+                        curve_figure(
+                            get_curve_info(output.metrics, column, best, marks, output.steps)
+                        ),
                     )
                     for column in ("loss", "accuracy")
                 )
@@ -125,7 +128,11 @@ def _curves_sentence(output: TrainingOutput) -> str:
     epochs = training.get("epochs_run")
     if not epochs:
         return "The job left no summary of its training."
-    stopped = {"early_stopping": ", stopped early", "sigterm": ", stopped from outside"}
+    stopped = {
+        "early_stopping": ", stopped early",
+        "sigterm": ", stopped from outside",
+        "rule": ", stopped by a rule",
+    }
     best = training.get("best_epoch")
     metrics = output.metrics
     losses = metrics["loss"][(metrics["split"] == "valid") & (metrics["epoch"] == best)]

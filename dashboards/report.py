@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from dashboards.frames import TrainingOutput
+from dashboards.health_sections import health_section, tensors_section
+from dashboards.judgement_sections import rules_section, verdict_section
 from dashboards.page import render_page
-from dashboards.performance_sections import health_section, time_section
+from dashboards.performance_sections import profiler_section, time_section
 from dashboards.quality_sections import confusion_section, curves_section, mistakes_section
 from dashboards.sections import (
     configuration_section,
@@ -30,7 +32,8 @@ class Report:
     ``overview`` are the key facts, most important first. ``data`` is the dict of the data check.
     ``endpoint`` and ``best_hyperparameters`` are shown as names and values. ``configuration`` adds
     titled groups (such as the flow's parameters) to what the job recorded about itself.
-    ``generated_at`` must know its time zone; UTC is shown.
+    ``commands`` are labelled command lines that apply the verdict's change. ``generated_at`` must
+    know its time zone; UTC is shown.
     """
 
     title: str
@@ -44,6 +47,7 @@ class Report:
     training: TrainingOutput
     endpoint: Mapping[str, Any] | None = None
     configuration: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    commands: Sequence[tuple[str, str]] = ()
 
 
 def render_report(report: Report) -> str:
@@ -56,15 +60,22 @@ def render_report(report: Report) -> str:
         raise ValueError(f"generated_at needs a time zone, but got {report.generated_at!r}")
     moment = report.generated_at.astimezone(UTC)
     output = report.training
+    overview = overview_section(report.overview, report.warnings, report.endpoint)
+    verdict = verdict_section(output.findings, report.commands)
+    # A job without a verdict has nothing to say on top; it says so below its key facts.
+    first = [verdict, overview] if output.findings.judged else [overview, verdict]
     sections = [
-        overview_section(report.overview, report.warnings, report.endpoint),
+        *first,
+        rules_section(output.findings),
         data_section(report.data),
         tuning_section(report.trials, report.best_hyperparameters),
         curves_section(output),
         confusion_section(output),
         mistakes_section(output),
         time_section(output),
+        profiler_section(output),
         health_section(output),
+        tensors_section(output),
         configuration_section(output, report.configuration),
     ]
     return render_page(

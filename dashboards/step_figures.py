@@ -11,11 +11,7 @@ import plotly.graph_objects as go
 
 from dashboards.series import bucket_means, bucket_starts
 from dashboards.theme import (
-    GREEN,
     PHASE_COLORS,
-    PURPLE,
-    RED,
-    SKY,
     message_figure,
     new_figure,
 )
@@ -41,16 +37,6 @@ class PhaseShareInfo(NamedTuple):
     modes: list[str]
     seconds: dict[str, list[float]]
     shares: dict[str, list[float]]
-    message: str | None = None
-
-
-class StepTimeInfo(NamedTuple):
-    """Histogram of the wall time of TRAIN steps: bin edges and percentiles in milliseconds."""
-
-    edges: list[float]
-    counts: list[int]
-    percentiles: dict[str, float]
-    beyond: int
     message: str | None = None
 
 
@@ -135,57 +121,4 @@ def phase_share_figure(info: PhaseShareInfo) -> go.Figure:
     figure.update_layout(barmode="stack", bargap=0.35)
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
-    return figure
-
-
-def get_step_time_info(steps: pd.DataFrame, bins: int = 60) -> StepTimeInfo:
-    """Return the distribution of TRAIN step times up to their 99.5th percentile.
-
-    ``beyond`` counts the steps that are longer still; the percentiles include them.
-    """
-    rows = steps[steps["mode"] == "TRAIN"]
-    if rows.empty:
-        return StepTimeInfo([], [], {}, 0, NO_STEPS)
-    times = rows[list(STEP_PHASES)].fillna(0.0).to_numpy().sum(axis=1) * 1_000
-    p50, p95, p99 = (float(value) for value in np.percentile(times, [50, 95, 99]))
-    start = float(times.min())
-    end = max(float(np.percentile(times, 99.5)), start + 1e-6)
-    counts, edges = np.histogram(times, bins=bins, range=(start, end))
-    return StepTimeInfo(
-        edges=edges.tolist(),
-        counts=counts.tolist(),
-        percentiles={"p50": p50, "p95": p95, "p99": p99, "max": float(times.max())},
-        beyond=int((times > end).sum()),
-    )
-
-
-def step_time_figure(info: StepTimeInfo) -> go.Figure:
-    """Return the histogram of step times with its percentiles marked."""
-    if info.message:
-        return message_figure(info.message)
-    edges = np.asarray(info.edges)
-    figure = new_figure()
-    figure.add_bar(
-        x=(edges[:-1] + edges[1:]) / 2,
-        y=info.counts,
-        width=np.diff(edges) * 0.95,
-        marker_color=SKY,
-        showlegend=False,
-        hovertemplate="%{x:.2f} ms: %{y} steps<extra></extra>",
-    )
-    for name, color in (("p50", GREEN), ("p95", PURPLE), ("p99", RED)):
-        value = info.percentiles[name]
-        figure.add_scatter(
-            x=[value, value],
-            y=[0, max(info.counts)],
-            mode="lines",
-            name=f"{name} {value:,.1f} ms",
-            line={"color": color, "width": 1.5, "dash": "dash"},
-            hoverinfo="skip",
-        )
-    beyond = f" ({info.beyond} longer steps not shown)" if info.beyond else ""
-    figure.update_xaxes(
-        title_text=f"milliseconds a TRAIN step{beyond}", range=[edges[0], edges[-1]]
-    )
-    figure.update_yaxes(title_text="steps")
     return figure

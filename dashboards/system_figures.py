@@ -1,4 +1,4 @@
-"""Figures of what the machine did during a training job: CPU, memory and I/O wait."""
+"""Figures of what the machine did during a training job: CPU, GPU, memory, disk and network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboards.series import Floats, downsample
-from dashboards.theme import BLUE, GREEN, GREY, PURPLE, RED, base_layout, message_figure, plain
+from dashboards.theme import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    RED,
+    base_layout,
+    message_figure,
+    plain,
+)
 
 NO_SYSTEM = "The job recorded no system metrics."
 MAX_CORE_LINES = 16
@@ -22,88 +32,137 @@ CPU_DIMENSION = "CPUUtilization"
 GPU_DIMENSION = "GPUUtilization"
 IO_WAIT_DIMENSION = "I/OWaitPercentage"
 MEMORY_NAME = "MemoryUsedPercent"
+# Ours: the resident memory of the training process and its loader's workers.
+PROCESS_MEMORY_NAME = "ProcessMemoryBytes"
+_MEGA = 1e-6
+_RATES = {
+    "ReadThroughputInBytesPerSecond": ("disk MB/s", "disk read", BLUE),
+    "WriteThroughputInBytesPerSecond": ("disk MB/s", "disk write", ORANGE),
+    "ReceiveBytesPerSecond": ("network MB/s", "received", BLUE),
+    "TransmitBytesPerSecond": ("network MB/s", "sent", ORANGE),
+}
+
+
+class Line(NamedTuple):
+    """One metric over time (unix milliseconds)."""
+
+    name: str
+    color: str
+    times: Floats
+    values: Floats
 
 
 class SystemInfo(NamedTuple):
-    """Per cent over time (unix ms): CPU mean, each core, memory, mean I/O wait, mean GPU."""
+    """Panels of lines that share the time axis, by title with unit; only what was measured."""
 
-    cpu: tuple[Floats, Floats]
-    cores: dict[str, tuple[Floats, Floats]]
-    memory: tuple[Floats, Floats]
-    io_wait: tuple[Floats, Floats]
-    gpu: tuple[Floats, Floats]
+    panels: dict[str, list[Line]]
     message: str | None = None
 
 
 def get_system_info(system: pd.DataFrame) -> SystemInfo:
-    """Return system use over time, at most 600 points a line."""
-    cpu = system[system["dimension"] == CPU_DIMENSION]
-    waits = system[system["dimension"] == IO_WAIT_DIMENSION]
-    memory = system[(system["name"] == MEMORY_NAME) | (system["dimension"] == MEMORY_NAME)]
-    gpu = system[system["dimension"] == GPU_DIMENSION]
-    nothing = cpu.empty and memory.empty and waits.empty and gpu.empty
+    """Return system use over time, at most 600 points a line: per cent, or megabytes."""
+    cpu = _dimension(system, CPU_DIMENSION)
     names = sorted(cpu["name"].unique(), key=lambda name: (len(name), name))
-    return SystemInfo(
-        cpu=_timeline(cpu.groupby("timestamp")["value"].mean()),
-        cores={
-            name: _timeline(cpu[cpu["name"] == name].set_index("timestamp")["value"])
-            for name in names
-            if 1 < len(names) <= MAX_CORE_LINES
-        },
-        memory=_timeline(memory.groupby("timestamp")["value"].mean()),
-        io_wait=_timeline(waits.groupby("timestamp")["value"].mean()),
-        gpu=_timeline(gpu.groupby("timestamp")["value"].mean()),
-        message=NO_SYSTEM if nothing else None,
-    )
+    cores = [
+        _line(plain(name), GREY, cpu[cpu["name"] == name])
+        for name in names
+        if 1 < len(names) <= MAX_CORE_LINES
+    ]
+    panels = {
+        "CPU %": [*cores, _line("CPU mean", BLUE, cpu)],
+        "GPU %": [_line("GPU", GREEN, _dimension(system, GPU_DIMENSION))],
+        "memory %": [_line("memory", PURPLE, _named(system, MEMORY_NAME))],
+        "process MB": [_line("process memory", GREEN, _named(system, PROCESS_MEMORY_NAME), _MEGA)],
+        "I/O wait %": [_line("I/O wait", RED, _dimension(system, IO_WAIT_DIMENSION))],
+    }
+    for name, (panel, title, color) in _RATES.items():
+        panels.setdefault(panel, []).append(_line(title, color, _named(system, name), _MEGA))
+    measured = {
+        panel: kept
+        for panel, lines in panels.items()
+        if (kept := [line for line in lines if len(line.values)])
+    }
+    return SystemInfo(measured, None if measured else NO_SYSTEM)
 
 
 def system_figure(info: SystemInfo) -> go.Figure:
-    """Return rows over one time axis: CPU with its cores, memory, I/O wait (those measured)."""
+    """Return one row a panel over one time axis."""
     if info.message:
         return message_figure(info.message)
-    rows = [
-        (title, line, color)
-        for title, line, color in (
-            ("CPU %", info.cpu, BLUE),
-            ("GPU %", info.gpu, GREEN),
-            ("memory %", info.memory, PURPLE),
-            ("I/O wait %", info.io_wait, RED),
-        )
-        if len(line[1])
-    ]
-    figure = make_subplots(rows=len(rows), shared_xaxes=True, vertical_spacing=0.06)
-    figure.update_layout(base_layout(100 + 150 * len(rows)))
+    rows = len(info.panels)
+    figure = make_subplots(
+        rows=rows, shared_xaxes=True, vertical_spacing=0.18 / rows, figure=_empty(100 + 115 * rows)
+    )
     figure.update_xaxes(automargin=True, type="date")
-    for name, (times, values) in info.cores.items():
-        figure.add_scatter(
-            x=times,
-            y=values,
-            name=plain(name),
-            mode="lines",
-            line={"color": GREY, "width": 0.8},
-            opacity=0.6,
-            hovertemplate="%{y:.0f} %<extra>" + plain(name) + "</extra>",
-            row=1,
-            col=1,
+    for row, (title, lines) in enumerate(info.panels.items(), start=1):
+        for line in lines:
+            core = line.color == GREY
+            figure.add_scatter(
+                x=line.times,
+                y=line.values,
+                name=line.name,
+                mode="lines",
+                line={"color": line.color, "width": 0.8 if core else 2},
+                opacity=0.6 if core else 1,
+                hovertemplate="%{y:,.4~g}<extra>" + line.name + "</extra>",
+                row=row,
+                col=1,
+            )
+        top = max([float(np.nanmax(line.values)) for line in lines], default=0.0)
+        figure.update_yaxes(
+            title_text=title, range=[0, _limit(title, top)], automargin=True, row=row
         )
-    for row, (title, (times, values), color) in enumerate(rows, start=1):
-        figure.add_scatter(
-            x=times,
-            y=values,
-            name=title.removesuffix(" %") + (" mean" if title == "CPU %" else ""),
-            mode="lines",
-            line={"color": color, "width": 2},
-            hovertemplate="%{y:.1f} %<extra>%{fullData.name}</extra>",
-            row=row,
-            col=1,
-        )
-        top = max(5.0, float(np.nanmax(values)) * 1.15) if title == "I/O wait %" else 102
-        figure.update_yaxes(title_text=title, range=[0, min(top, 102)], automargin=True, row=row)
-    figure.update_xaxes(title_text="UTC", row=len(rows))
+    figure.update_xaxes(title_text="UTC", row=rows)
     return figure
 
 
-def _timeline(values: pd.Series[Any]) -> tuple[Floats, Floats]:
+def system_statistics(system: pd.DataFrame) -> list[tuple[str, float, float, float, float, float]]:
+    """Return (metric, max, p99, p95, p50, min) of what was measured, as AWS's report does."""
+    parts = {
+        "CPU %": _mean(_dimension(system, CPU_DIMENSION)),
+        "GPU %": _mean(_dimension(system, GPU_DIMENSION)),
+        "memory %": _mean(_named(system, MEMORY_NAME)),
+        "process memory, MB": _mean(_named(system, PROCESS_MEMORY_NAME)) * _MEGA,
+        "I/O wait %": _mean(_dimension(system, IO_WAIT_DIMENSION)),
+        **{
+            f"{name}, MB/s": _mean(_named(system, member)) * _MEGA
+            for member, (_, name, _) in _RATES.items()
+        },
+    }
+    rows = []
+    for metric, series in parts.items():
+        values = series.dropna().to_numpy(dtype="float64")
+        if len(values):
+            p99, p95, p50 = (float(each) for each in np.percentile(values, [99, 95, 50]))
+            rows.append((metric, float(values.max()), p99, p95, p50, float(values.min())))
+    return rows
+
+
+def _empty(height: int) -> go.Figure:
+    return go.Figure(layout=base_layout(height))
+
+
+def _limit(title: str, top: float) -> float:
+    if title == "I/O wait %":
+        return min(102.0, max(5.0, top * 1.15))
+    return 102.0 if title.endswith("%") else max(top * 1.15, 0.1)
+
+
+def _dimension(system: pd.DataFrame, dimension: str) -> pd.DataFrame:
+    return system[system["dimension"] == dimension]
+
+
+def _named(system: pd.DataFrame, name: str) -> pd.DataFrame:
+    return system[(system["name"] == name) | (system["dimension"] == name)]
+
+
+def _mean(rows: pd.DataFrame) -> pd.Series[Any]:
+    # Cores are sampled together: their mean is the machine's.
+    return rows.groupby("timestamp")["value"].mean()
+
+
+def _line(name: str, color: str, rows: pd.DataFrame, scale: float = 1.0) -> Line:
+    values = _mean(rows).dropna()
     seconds = values.index.to_numpy(dtype="float64")
-    x, y = downsample(seconds, values.to_numpy(dtype="float64"), MAX_LINE_POINTS)
-    return np.round(x * 1_000), np.round(y, 1)
+    x, y = downsample(seconds, values.to_numpy(dtype="float64") * scale, MAX_LINE_POINTS)
+    return Line(name, color, np.round(x * 1_000), np.round(y, 1 if scale == 1 else 3))

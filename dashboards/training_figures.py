@@ -1,4 +1,4 @@
-"""Figures of one training job's quality: curves, confusion matrix, per-class bars, confidence."""
+"""Figures of one training job's quality: confusion matrix, per-class bars, confidence."""
 
 from __future__ import annotations
 
@@ -9,39 +9,24 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboards.series import downsample
 from dashboards.theme import (
     BLUE,
     FULL_NAME,
     GREEN,
-    GREY,
     ORANGE,
     RED,
-    SPLIT_COLORS,
-    SPLIT_DASHES,
-    epoch_axis,
     message_figure,
     name_axis,
     new_figure,
     plain,
 )
 
-NO_METRICS = "The job reported no metrics."
 NO_EVALUATION = "The job left no evaluation: it did not reach the end."
 NO_PREDICTIONS = "The job left no predictions."
 MAX_BARS = 40
 MAX_CELL_TEXTS = 20
 # Room for slanted class names below a matrix and its axis title.
 LABEL_PIXELS = 150
-
-
-class CurveInfo(NamedTuple):
-    """One metric over epochs: a line for train and for valid, a point for test."""
-
-    title: str
-    lines: dict[str, tuple[list[float], list[float]]]
-    best_epoch: int | None
-    message: str | None = None
 
 
 class ConfusionInfo(NamedTuple):
@@ -71,52 +56,6 @@ class ConfidenceInfo(NamedTuple):
     accuracies: list[float]
     counts: list[int]
     message: str | None = None
-
-
-def get_curve_info(metrics: pd.DataFrame, column: str, best_epoch: int | None) -> CurveInfo:
-    """Return ``column`` (``loss`` or ``accuracy``) of every split of ``metrics`` over epochs."""
-    lines = {}
-    for split in SPLIT_COLORS:
-        rows = metrics[(metrics["split"] == split) & metrics[column].notna()]
-        if not rows.empty:
-            rows = rows.sort_values("epoch").drop_duplicates("epoch", keep="last")
-            x, y = downsample(rows["epoch"].to_numpy(), rows[column].to_numpy())
-            lines[split] = (x.tolist(), y.tolist())
-    return CurveInfo(column, lines, best_epoch, None if lines else NO_METRICS)
-
-
-def curve_figure(info: CurveInfo) -> go.Figure:
-    """Return the curves of one metric, the delivered epoch marked."""
-    if info.message:
-        return message_figure(info.message)
-    figure = new_figure()
-    for split, (epochs, values) in info.lines.items():
-        point = split == "test" or len(epochs) == 1
-        figure.add_scatter(
-            x=epochs,
-            y=values,
-            name=split,
-            mode="markers" if point else "lines+markers" if len(epochs) <= 60 else "lines",
-            line={"color": SPLIT_COLORS[split], "width": 2, "dash": SPLIT_DASHES[split]},
-            marker={
-                "size": 11 if split == "test" else 6,
-                "color": SPLIT_COLORS[split],
-                "symbol": "diamond" if split == "test" else "circle",
-            },
-            hovertemplate="epoch %{x}: %{y:.4f}<extra>" + split + "</extra>",
-        )
-    if info.best_epoch is not None:
-        figure.add_vline(
-            x=info.best_epoch,
-            line={"color": GREY, "width": 1, "dash": "dot"},
-            annotation={"text": "delivered", "font": {"size": 10}, "textangle": 0},
-            annotation_position="bottom right",
-        )
-    epochs = [epoch for line in info.lines.values() for epoch in line[0]]
-    figure.update_xaxes(**epoch_axis(epochs))
-    is_share = info.title.endswith("accuracy")
-    figure.update_yaxes(title_text=info.title, tickformat=".0%" if is_share else None)
-    return figure
 
 
 def get_confusion_info(evaluation: Mapping[str, Any] | None) -> ConfusionInfo:

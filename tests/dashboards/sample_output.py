@@ -18,6 +18,7 @@ from dashboards.frames import read_training_output
 from dashboards.report import Report
 from dashboards.trials import read_trials
 from sm_entrypoints import contract
+from tests.dashboards.sample_instrumentation import write_instrumentation
 
 CLASSES = (
     "airplane",
@@ -51,6 +52,8 @@ def write_output(
     _write_steps(folder, random, steps, seconds)
     _write_reductions(folder, random, steps, layers)
     _write_system(folder, random, seconds)
+    inner = folder / contract.INSTRUMENTATION_FOLDER
+    write_instrumentation(inner, random, STARTED, min(seconds, 600), steps)
     return folder
 
 
@@ -152,6 +155,10 @@ def sample_report(folder: Path) -> Report:
             "curl": "curl -X POST -H 'Content-Type: image/jpeg' --data-binary @a.jpg "
             "http://127.0.0.1:8123/invocations",
         },
+        commands=[
+            ("Measure the change in a short A/B first", "whippet improve quick-heron"),
+            ("Run all of it again with the change", "whippet run --set num_workers=2"),
+        ],
         configuration={"Flow parameters": {"max_jobs": 14, "data": "samples/drawings"}},
     )
 
@@ -324,6 +331,11 @@ def _write_steps(folder, random, steps, seconds):
         "reductions": {"records": 1000, "dropped": 12, "bytes": 100_000},
         "smdebug": None,
         "stride": 10,
+        "operators": {"steps": 10, "window": [20, 29], "overhead_seconds": 1.2, "trace_bytes": 60},
+        "process": {"rss_bytes": {"first": 4.0e8, "last": 4.4e8, "max": 4.4e8}},
+        "workers": 2,
+        "cores": 2,
+        "threads": 2,
     }
     path = folder / contract.INSTRUMENTATION_FOLDER / contract.INSTRUMENTATION_SUMMARY_FILE
     path.write_text(json.dumps(summary))
@@ -341,7 +353,17 @@ def _write_reductions(folder, random, steps, layers):
             size = 1e-2 * 0.7**layer * math.exp(random.normal(0, 0.3))
             rows.append(_reduction(step, "gradients", name, abs_mean=size))
             rows.append(_reduction(step, "weights", name, abs_mean=0.05 + 0.001 * layer))
-            rows.append(_reduction(step, "relu_output", name, zero_fraction=0.3 + 0.02 * layer))
+            dead = 0.02 * layer * step / steps
+            rows.append(
+                _reduction(
+                    step,
+                    "relu_output",
+                    name,
+                    zero_fraction=0.3 + 0.02 * layer,
+                    inactive_fraction=dead,
+                )
+            )
+            rows.append(_reduction(step, "update_ratios", name, abs_mean=size / 50))
     rows[-1]["nan"] = 3
     path = folder / contract.INSTRUMENTATION_FOLDER / contract.REDUCTIONS_FILE
     _write_lines(path, rows)
@@ -349,7 +371,18 @@ def _write_reductions(folder, random, steps, layers):
 
 def _reduction(step, collection, name, **values):
     empty = dict.fromkeys(
-        ("mean", "std", "min", "max", "abs_mean", "p5", "p95", "zero_fraction"), None
+        (
+            "mean",
+            "std",
+            "min",
+            "max",
+            "abs_mean",
+            "p5",
+            "p95",
+            "zero_fraction",
+            "inactive_fraction",
+        ),
+        None,
     )
     identity = {"step": step, "epoch": 1, "mode": "TRAIN", "collection": collection, "name": name}
     return {**identity, **empty, **values, "nan": 0, "inf": 0}
@@ -369,6 +402,9 @@ def _write_system(folder, random, seconds):
             wait = float(abs(random.normal(0, 2)))
             rows.append(_system("cpu", f"cpu{core}", "I/OWaitPercentage", wait, stamp))
         rows.append(_system("memory", "MemoryUsedPercent", "", 41.0, stamp))
+        grown = 4e8 + 1e5 * tick
+        rows.append(_system("memory", "ProcessMemoryBytes", "", grown, stamp))
+        rows.append(_system("network", "ReceiveBytesPerSecond", "Platform", 1e4, stamp))
     _write_lines(target / f"{int(STARTED)}.algo-1.json", rows)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from dashboards.frames import empty_training_output
 from dashboards.health_figures import (
+    MAX_CELLS,
     MAX_COLUMNS,
     broken_tensors,
     get_layers_info,
@@ -63,6 +64,34 @@ def test_many_steps_share_columns():
     info = get_layers_info(reductions(rows), "weights", "abs_mean", logarithmic=False)
     assert info.values.shape == (1, MAX_COLUMNS)
     assert len(info.steps) == MAX_COLUMNS
+
+
+def test_a_deep_network_has_fewer_columns():
+    rows = [
+        {"step": step, "collection": "weights", "name": f"layer{layer}", "abs_mean": step + 1.0}
+        for step in range(200)
+        for layer in range(100)
+    ]
+    info = get_layers_info(reductions(rows), "weights", "abs_mean")
+    assert info.values.shape == (100, MAX_CELLS // 100)
+    (heatmap,) = layers_figure(info).data
+    assert heatmap.z[0][-1] == pytest.approx(2.29, abs=0.02)
+
+
+def test_gaps_of_a_map_are_null(output):
+    rows = [
+        {"step": 0, "collection": "gradients", "name": "a", "abs_mean": 0.0},
+        {"step": 1, "collection": "gradients", "name": "a", "abs_mean": 1e-3},
+    ]
+    (heatmap,) = layers_figure(get_layers_info(reductions(rows), "gradients", "abs_mean")).data
+    assert heatmap.to_plotly_json()["z"] == [[None, -3.0]]
+
+
+def test_rules_stand_on_the_loss_of_their_step(output):
+    marks = [mark for mark in output.findings.marks if mark.kind == "tensor"]
+    info = get_loss_info(output.reductions, marks)
+    assert info.marks.x == [400.0, 410.0, 411.0]
+    assert len(loss_figure(info).data) == 3
 
 
 def test_loss_keeps_its_spikes_and_is_smoothed():

@@ -17,16 +17,21 @@ from dashboards.trials import read_trials
 from tests.dashboards.sample_output import CLASSES, sample_report, trial_summaries, write_output
 
 SECTIONS = (
+    "verdict",
     "overview",
+    "rules",
     "data",
     "tuning",
     "curves",
     "confusion",
     "mistakes",
     "time",
+    "profiler",
     "health",
+    "tensors",
     "configuration",
 )
+FIGURES = 25
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 
 
@@ -80,7 +85,7 @@ def test_the_page_has_every_section_and_figure_once(html):
     links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
     assert links == [f"#{name}" for name in SECTIONS]
     slots = [attrs for tag, attrs in page.tags if attrs.get("class") == "plot"]
-    assert len(slots) == 19
+    assert len(slots) == FIGURES
     assert all(attrs["aria-label"] for attrs in slots)
 
 
@@ -208,7 +213,7 @@ def test_a_browser_draws_every_figure_without_a_network(tmp_path, report):
     dom = done.stdout
     assert 'data-figures="drawn"' in dom, done.stderr[-2_000:]
     drawn = dom.count("js-plotly-plot")
-    assert drawn == 19
+    assert drawn == FIGURES
     # Each figure has three layers of SVG.
     assert dom.count('class="main-svg"') >= 2 * drawn
     assert "CONSOLE" not in done.stderr

@@ -7,10 +7,8 @@ from dashboards.step_figures import (
     MAX_BUCKETS,
     get_phase_share_info,
     get_phase_timeline_info,
-    get_step_time_info,
     phase_share_figure,
     phase_timeline_figure,
-    step_time_figure,
 )
 from dashboards.theme import message_of
 from sm_entrypoints.contract import STEP_COLUMNS, STEP_PHASES
@@ -29,7 +27,6 @@ def steps(count, seconds=0.01):
     [
         phase_timeline_figure(get_phase_timeline_info(EMPTY)),
         phase_share_figure(get_phase_share_info(EMPTY, {})),
-        step_time_figure(get_step_time_info(EMPTY)),
     ],
 )
 def test_no_steps_is_a_sentence(figure):
@@ -58,18 +55,3 @@ def test_the_summary_stands_in_for_missing_steps(output):
     assert from_summary.modes == from_steps.modes
     assert from_summary.shares["forward"] == pytest.approx(from_steps.shares["forward"])
     assert len(phase_share_figure(from_summary).data) == 5
-
-
-def test_every_step_is_in_the_histogram_or_counted_beyond(output):
-    info = get_step_time_info(output.steps)
-    assert sum(info.counts) + info.beyond == (output.steps["mode"] == "TRAIN").sum()
-    assert info.percentiles["p50"] < info.percentiles["p95"] < info.percentiles["max"]
-    figure = step_time_figure(info)
-    assert [trace.name for trace in figure.data[1:]] == [
-        f"{name} {info.percentiles[name]:,.1f} ms" for name in ("p50", "p95", "p99")
-    ]
-
-
-def test_equal_steps_make_a_histogram_too():
-    info = get_step_time_info(steps(3))
-    assert (sum(info.counts), info.beyond) == (3, 0)

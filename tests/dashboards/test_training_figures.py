@@ -7,11 +7,9 @@ from dashboards.training_figures import (
     class_scores_figure,
     confidence_figure,
     confusion_figure,
-    curve_figure,
     get_class_scores_info,
     get_confidence_info,
     get_confusion_info,
-    get_curve_info,
     most_confused,
 )
 
@@ -21,7 +19,6 @@ EMPTY = empty_training_output()
 @pytest.mark.parametrize(
     "figure",
     [
-        curve_figure(get_curve_info(EMPTY.metrics, "loss", None)),
         confusion_figure(get_confusion_info(None)),
         confusion_figure(get_confusion_info({"classes": [], "confusion": []})),
         class_scores_figure(get_class_scores_info(None)),
@@ -30,15 +27,6 @@ EMPTY = empty_training_output()
 )
 def test_nothing_to_show_is_a_sentence(figure):
     assert message_of(figure)
-
-
-def test_curves_have_a_line_a_split(output):
-    info = get_curve_info(output.metrics, "loss", 10)
-    assert list(info.lines) == ["train", "valid", "test"]
-    assert info.lines["test"] == ([10.0], [0.71])
-    figure = curve_figure(info)
-    assert [trace.name for trace in figure.data] == ["train", "valid", "test"]
-    assert figure.layout.shapes[0].x0 == 10
 
 
 def test_confusion_shares_are_of_the_true_class():

@@ -1,0 +1,128 @@
+"""Figures of how tensors' values spread over the steps: one small heat map a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from dashboards.histograms import Histogram
+from dashboards.series import Floats
+from dashboards.theme import FULL_NAME, base_layout, message_figure, plain
+
+NO_HISTOGRAMS = "The job recorded no histograms of this kind."
+MAX_LAYERS = 8
+MAX_STEPS = 40
+BINS = 48
+_COLUMNS = 4
+_TITLE = 26
+
+
+class SpreadInfo(NamedTuple):
+    """One tensor's histograms on common bins: ``shares`` (bins, steps), each column's sum 1."""
+
+    name: str
+    steps: list[int]
+    centres: list[float]
+    shares: Floats
+
+
+class HistogramInfo(NamedTuple):
+    """The recorded layers of a collection in the model's order; ``hidden`` more left out."""
+
+    collection: str
+    layers: list[SpreadInfo]
+    hidden: int
+    message: str | None = None
+
+
+def get_histogram_info(histograms: Sequence[Histogram], collection: str) -> HistogramInfo:
+    """Return at most eight layers' spread over at most 40 TRAIN steps; first and last included."""
+    layers: dict[str, list[Histogram]] = {}
+    for histogram in histograms:
+        if histogram.collection == collection and histogram.mode != "EVAL":
+            layers.setdefault(histogram.name, []).append(histogram)
+    names = list(layers)
+    chosen = [names[place] for place in _evenly(len(names), MAX_LAYERS)]
+    return HistogramInfo(
+        collection,
+        [_spread(name, layers[name]) for name in chosen],
+        len(names) - len(chosen),
+        None if names else NO_HISTOGRAMS,
+    )
+
+
+def histogram_figure(info: HistogramInfo) -> go.Figure:
+    """Return small heat maps side by side: a column a step, the darker the more values there."""
+    if info.message:
+        return message_figure(info.message)
+    count = len(info.layers)
+    columns = min(_COLUMNS, count)
+    rows = -(-count // columns)
+    figure = make_subplots(
+        rows=rows,
+        cols=columns,
+        subplot_titles=[_title(layer.name) for layer in info.layers],
+        horizontal_spacing=0.25 / columns,
+        vertical_spacing=0.3 / rows,
+        figure=go.Figure(layout=base_layout(60 + 190 * rows)),
+    )
+    for place, layer in enumerate(info.layers):
+        top = float(layer.shares.max()) or 1.0
+        figure.add_heatmap(
+            x=layer.steps,
+            y=np.asarray(layer.centres, dtype="float32"),
+            # Roots show the tails; a byte a cell keeps the page small.
+            z=np.round(255 * np.sqrt(layer.shares / top)).astype("uint8"),
+            zmin=0,
+            zmax=255,
+            showscale=False,
+            hovertemplate=f"{plain(layer.name, FULL_NAME)}<br>step %{{x}}, value %{{y:.3g}}"
+            "<extra></extra>",
+            row=place // columns + 1,
+            col=place % columns + 1,
+        )
+    figure.update_annotations(font_size=11)
+    figure.update_xaxes(automargin=True, nticks=4, showgrid=False, tickfont_size=10)
+    figure.update_yaxes(automargin=True, nticks=5, showgrid=False, tickfont_size=10, zeroline=False)
+    return figure
+
+
+def _title(name: str) -> str:
+    return plain(name if len(name) <= _TITLE else "…" + name[1 - _TITLE :])
+
+
+def _evenly(count: int, limit: int) -> list[int]:
+    return sorted({round(place) for place in np.linspace(0, count - 1, min(count, limit)).tolist()})
+
+
+def _spread(name: str, histograms: list[Histogram]) -> SpreadInfo:
+    ordered = sorted(histograms, key=lambda histogram: histogram.step)
+    kept = [ordered[place] for place in _evenly(len(ordered), MAX_STEPS)]
+    low = min(histogram.low for histogram in kept)
+    high = max(histogram.high for histogram in kept)
+    if high <= low:  # one value at every step still needs a bin to stand in
+        low, high = low - max(abs(low), 1e-6) * 0.5, high + max(abs(high), 1e-6) * 0.5
+    edges = np.linspace(low, high, BINS + 1)
+    return SpreadInfo(
+        name=name,
+        steps=[histogram.step for histogram in kept],
+        centres=((edges[:-1] + edges[1:]) / 2).tolist(),
+        shares=np.column_stack([_rebinned(histogram, edges) for histogram in kept]),
+    )
+
+
+def _rebinned(histogram: Histogram, edges: Floats) -> Floats:
+    """Return the shares of ``histogram`` in the bins between ``edges``, its bins spread evenly."""
+    total = histogram.counts.sum()
+    if total <= 0:
+        return np.zeros(len(edges) - 1)
+    if histogram.high <= histogram.low:
+        shares, _ = np.histogram([histogram.low], bins=edges)
+        return shares.astype("float64")
+    own = np.linspace(histogram.low, histogram.high, len(histogram.counts) + 1)
+    below = np.concatenate([[0.0], np.cumsum(histogram.counts) / total])
+    return np.diff(np.interp(edges, own, below))
