@@ -9,6 +9,8 @@ ORCHESTRATOR := .venv/bin/python
 JOB := .venv-job/bin/python
 # Most tests wait for processes that they start: three at a time keep two cores busy.
 PARALLEL := -n 3 --dist loadfile
+# Too heavy for every change: these need the SDKs' environments, and a whole run.
+AWS_TESTS := tests/sdk tests/flows/test_release_aws.py
 PACKAGES := cli dashboards flows platforms sm_entrypoints tasks tests benchmarks samples
 
 .DEFAULT_GOAL := help
@@ -45,6 +47,13 @@ job-env: .venv-job/.ready  ## make the job environment only (torch)
 	@$(JOB) $(PIP) -c constraints/job.txt -r requirements/test.txt
 	@touch $@
 
+.venv-sdk%/.ready: constraints/sdk%.txt requirements/sdk%.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python"; exit 1; }
+	@echo "installing SageMaker's SDK v$* into .venv-sdk$* …"
+	@"$(PYTHON)" -m venv .venv-sdk$*
+	@.venv-sdk$*/bin/python $(PIP) -c constraints/sdk$*.txt -r requirements/sdk$*.txt
+	@touch $@
+
 .PHONY: demo
 demo: setup  ## the whole pipeline on the sample data; prints UI, report and a curl
 	@.venv/bin/whippet run --data samples/clipart --model mobilenet_v2 --image-size 160 \
@@ -73,9 +82,13 @@ check: lint  ## the fast subset (a minute): format, lint, types, tests without j
 
 .PHONY: test
 test: lint  ## everything that CI runs, set-up included
-	@$(ORCHESTRATOR) -m pytest $(PARALLEL) tests --ignore tests/sm_entrypoints
+	@$(ORCHESTRATOR) -m pytest $(PARALLEL) tests --ignore tests/sm_entrypoints $(AWS_TESTS:%=--ignore %)
 	@$(JOB) -m pytest $(PARALLEL) tests/sm_entrypoints
+
+.PHONY: test-aws
+test-aws: .venv/.tools .venv-job/.ready .venv-sdk2/.ready .venv-sdk3/.ready  ## a whole run, both SDKs, the AWS CLI over HTTP (not in CI: 1.5 GB of SDKs)
+	@$(ORCHESTRATOR) -m pytest $(AWS_TESTS)
 
 .PHONY: clean
 clean: down  ## remove the environments and everything that runs left here
-	rm -rf .venv .venv-job .whippet .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf .venv .venv-job .venv-sdk2 .venv-sdk3 .whippet .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -26,6 +26,8 @@ MAX_RATIO = 100
 # A tiny archive of text may well compress more: the ratio counts from here on.
 _RATIO_FROM_BYTES = 10 * 1024**2
 _CHUNK = 1024 * 1024
+# What the folder itself is called: SageMaker's SDK adds it with the name "/", others with ".".
+_ROOTS = frozenset({"", ".", "/"})
 # Weights do not compress; the fastest level costs a tenth of the default's time.
 _LEVEL = 1
 
@@ -127,6 +129,8 @@ def _checked(tar: tarfile.TarFile, archive: str) -> Iterator[tarfile.TarInfo]:
             raise ArchiveError(f"{archive} has more than {MAX_MEMBERS} members")
         if not (member.isreg() or member.isdir()) or member.issparse():
             raise ArchiveError(f"{archive}: {member.name!r} is neither a file nor a folder")
+        if member.isdir() and member.name in _ROOTS:
+            continue
         _check_name(member.name, archive)
         yield member
 

@@ -173,6 +173,8 @@ class Deployment:
             **self._environment,
             "PYTHONPATH": str(self.model_folder / _CODE_FOLDER),
             "SM_MODEL_DIR": str(self.model_folder),
+            # Where prepare() put it; SageMaker's SDK names the container's own folder here.
+            "SAGEMAKER_SUBMIT_DIRECTORY": str(self.model_folder / _CODE_FOLDER),
             "SAGEMAKER_BIND_TO_HOST": "127.0.0.1",
             "SAGEMAKER_BIND_TO_PORT": "0",
             "SAGEMAKER_PORT_FILE": str(self.port_file),

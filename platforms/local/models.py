@@ -213,7 +213,10 @@ def _only_variant(request: Mapping[str, Any]) -> Mapping[str, Any]:
 def _warn_ignored(
     what: str, name: str, given: Mapping[str, Any], honoured: Collection[str]
 ) -> None:
-    ignored = sorted(set(given) - set(honoured))
+    # False is what these members are anyway.
+    ignored = sorted(
+        key for key, value in given.items() if key not in honoured and value is not False
+    )
     if ignored:
         LOGGER.warning("%s %r: this platform does not honour %s", what, name, ", ".join(ignored))
 

@@ -95,6 +95,8 @@ class TrainingJobs:
         described: dict[str, Any] = with_times(
             {key: value for key, value in record.items() if key in members}
         )
+        # The service always tells it, empty when there is none; SDK v2's `attach` relies on it.
+        described["OutputDataConfig"] = {"KmsKeyId": "", **described["OutputDataConfig"]}
         return described
 
     def list_training_jobs(self, **request: Any) -> dict[str, Any]:

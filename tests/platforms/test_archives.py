@@ -133,3 +133,11 @@ def test_no_tar_inside(tmp_path: Path) -> None:
     (tmp_path / "a.tar.gz").write_bytes(gzip.compress(os.urandom(4096)))
     with pytest.raises(ArchiveError):
         extract_archive(tmp_path / "a.tar.gz", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["", ".", "./"])
+def test_the_folder_itself_may_be_a_member(tmp_path: Path, name: str) -> None:
+    folder, file = member(name, tarfile.DIRTYPE), member("code/inference.py")
+    archive = make(tmp_path / "by-the-sdk.tar.gz", (folder, b""), (file, b"pass"))
+    extract_archive(archive, tmp_path / "out")
+    assert (tmp_path / "out" / "code" / "inference.py").read_text() == "pass"
