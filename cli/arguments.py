@@ -61,6 +61,13 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         metavar="NAME=VALUE",
         help=f"a hyperparameter of every job: {', '.join(contract.HYPERPARAMETERS)}",
     )
+    training.add_argument(
+        "--rule",
+        action="append",
+        default=[],
+        metavar="NAME=ACTION",
+        help="what a rule does in the final training: warn (default), stop it, or off; repeatable",
+    )
     training.add_argument("--no-debugger", action="store_true", help="save no smdebug tensors")
     training.add_argument("--max-runtime", type=int, metavar="SECONDS", help="limit of one job")
     training.add_argument("--hours-to-live", type=float, help="of the endpoint (default 8)")
@@ -105,6 +112,10 @@ def _add_inspection(commands: argparse._SubParsersAction[argparse.ArgumentParser
     logs.add_argument("name", help="name of the training job")
     logs.add_argument("-f", "--follow", action="store_true", help="until the job ends")
     _command(commands, "endpoints", "cli.inspection.endpoints", "list endpoints")
+    report = _command(commands, "report", "cli.report.report", "write a run's report again")
+    report.add_argument("run", nargs="?", default="latest", help="name of the run (default latest)")
+    report.add_argument("--pdf", action="store_true", help="as report.pdf too, by Chromium")
+    report.add_argument("--open", action="store_true", help="show it in a browser")
 
 
 def _add_clean_up(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

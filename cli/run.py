@@ -128,6 +128,7 @@ def from_options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
             "epochs": arguments.epochs,
             "hyperparameters": fixed or None,
             "debugger": False if arguments.no_debugger else None,
+            "rules": dict(_rule_action(text) for text in arguments.rule) or None,
         },
         "deployment": {"hours_to_live": arguments.hours_to_live},
         "resources": {"max_runtime_seconds": arguments.max_runtime},
@@ -143,6 +144,15 @@ def _assignment(text: str) -> tuple[str, Value]:
     if not equals or not name or not value:
         raise ParameterError(f"--set {text!r}: write NAME=VALUE, such as --set optimizer=adamw")
     return name, _number(value)
+
+
+def _rule_action(text: str) -> tuple[str, str]:
+    name, equals, action = text.partition("=")
+    if not equals or not name or not action:
+        raise ParameterError(
+            f"--rule {text!r}: write NAME=ACTION, such as --rule ExplodingTensor=stop"
+        )
+    return name, action
 
 
 def _number(text: str) -> Value:

@@ -175,11 +175,31 @@ class TrainingParameters(Parameters):
         500, description="System metrics are sampled this often."
     )
 
+    rules: dict[str, Literal["warn", "stop", "off"]] = Field(
+        default_factory=dict,
+        description="What a rule does when it triggers: warn (default), stop the training, or off.",
+    )
+
     @field_validator("hyperparameters")
     @classmethod
     def _names_are_known(cls, value: dict[str, Any]) -> dict[str, Any]:
         require_known(value)
         return value
+
+    @field_validator("rules")
+    @classmethod
+    def _rules_can_do_that(
+        cls, value: dict[str, Literal["warn", "stop", "off"]]
+    ) -> dict[str, Literal["warn", "stop", "off"]]:
+        for rule, action in value.items():
+            contract.require_rule_action(rule, action)
+        return value
+
+    @model_validator(mode="after")
+    def _rules_are_said_once(self) -> Self:
+        if self.rules and "rules" in self.hyperparameters:
+            raise ValueError("`rules` is given twice, also among `hyperparameters`: keep one")
+        return self
 
 
 class DeploymentParameters(Parameters):

@@ -88,6 +88,9 @@ def final_hyperparameters(
     values = {**base_hyperparameters(model, inputs), **best}
     if training.epochs is not None:
         values["epochs"] = training.epochs
+    if training.rules:
+        actions = (f"{rule}={action}" for rule, action in sorted(training.rules.items()))
+        values["rules"] = ",".join(actions)
     return {**values, "instrumentation": "on", **training.hyperparameters}
 
 

@@ -49,6 +49,7 @@ def test_every_option_reaches_its_parameter():
         *("--max-epochs", "6", "--strategy", "Random", "--early-stopping", "Auto"),
         *("--preset", "lr-batch-epochs", "--epochs", "9", "--set", "optimizer=sgd"),
         *("--no-debugger", "--max-runtime", "600", "--hours-to-live", "0.5"),
+        *("--rule", "ExplodingTensor=stop", "--rule", "Overtraining=off"),
     )
     assert found == {
         "data": DataParameters(path="my photos/é", seed=7),
@@ -66,7 +67,10 @@ def test_every_option_reaches_its_parameter():
             seed=7,
         ),
         "training": TrainingParameters(
-            epochs=9, hyperparameters={"optimizer": "sgd"}, debugger=False
+            epochs=9,
+            hyperparameters={"optimizer": "sgd"},
+            debugger=False,
+            rules={"ExplodingTensor": "stop", "Overtraining": "off"},
         ),
         "deployment": DeploymentParameters(hours_to_live=0.5),
         "resources": ResourceParameters(max_runtime_seconds=600),
@@ -96,6 +100,12 @@ def test_every_option_reaches_its_parameter():
 )
 def test_ranges(text, name, expected):
     assert parameters("--range", text)["tuning"].ranges == {name: expected}
+
+
+@pytest.mark.parametrize("text", ["", "DeadRelu", "DeadRelu=", "=stop"])
+def test_a_rule_without_its_action_says_how_to_write_one(text):
+    with pytest.raises(ParameterError, match="NAME=ACTION"):
+        parameters("--rule", text)
 
 
 def test_ranges_of_several_names():

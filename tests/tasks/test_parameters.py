@@ -103,6 +103,7 @@ def test_a_frozen_random_backbone_is_refused():
         (TrainingParameters, {"profiling_interval_ms": 300}),
         (TrainingParameters, {"hyperparameters": {"lr": float("inf")}}),
         (TrainingParameters, {"hyperparameters": {"learning_rate": 1}}),
+        (TrainingParameters, {"rules": {"DeadRelu": "halt"}}),
         (DeploymentParameters, {"hours_to_live": 0}),
         (DeploymentParameters, {"hours_to_live": float("nan")}),
         (QueryParameters, {"endpoint": "", "image": "x"}),
@@ -114,6 +115,23 @@ def test_values_out_of_bounds_are_refused(model, values):
         model(**values)
     (problem,) = {error["loc"][0] for error in refused.value.errors()}
     assert problem in values
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"rules": {"ExplodingTensors": "stop"}}, "did you mean 'ExplodingTensor'"),
+        ({"rules": {"deadrelu": "warn"}}, "did you mean 'DeadRelu'"),
+        ({"rules": {"Confusion": "stop"}}, "Confusion cannot stop a training"),
+        (
+            {"rules": {"DeadRelu": "stop"}, "hyperparameters": {"rules": "DeadRelu=warn"}},
+            "`rules` is given twice",
+        ),
+    ],
+)
+def test_rules_that_cannot_do_what_is_asked(values, message):
+    with pytest.raises(ValidationError, match=message):
+        TrainingParameters(**values)
 
 
 @pytest.mark.parametrize(

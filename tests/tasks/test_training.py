@@ -64,6 +64,15 @@ def test_the_users_own_values_win_over_the_best_which_win_over_the_base():
     assert found["instrumentation"] == "on"
 
 
+def test_actions_of_rules_become_one_hyperparameter():
+    training = TrainingParameters(rules={"Overtraining": "off", "ExplodingTensor": "stop"})
+    found = final_hyperparameters(ModelParameters(), training_inputs(), training, {})
+    assert found["rules"] == "ExplodingTensor=stop,Overtraining=off"
+    require_known(found)
+    plain = final_hyperparameters(ModelParameters(), training_inputs(), TrainingParameters(), {})
+    assert "rules" not in plain
+
+
 def test_instrumentation_can_be_switched_off_by_the_user():
     training = TrainingParameters(hyperparameters={"instrumentation": "off"})
     found = final_hyperparameters(ModelParameters(), training_inputs(), training, {})
