@@ -62,7 +62,7 @@ def choose_compute(arguments: TrainingArguments, *, local_rank: int = 0) -> Comp
     device = torch.device("cuda", local_rank) if cuda else torch.device("cpu")
     bfloat16 = arguments.precision == "bfloat16"
     if arguments.precision == "auto":
-        bfloat16 = torch.cuda.is_bf16_supported() if cuda else _cpu_multiplies_bfloat16()
+        bfloat16 = multiplies_bfloat16()
     return Compute(
         device=device,
         dtype=torch.bfloat16 if bfloat16 else torch.float32,
@@ -70,7 +70,10 @@ def choose_compute(arguments: TrainingArguments, *, local_rank: int = 0) -> Comp
     )
 
 
-def _cpu_multiplies_bfloat16() -> bool:
+def multiplies_bfloat16() -> bool:
+    """Return whether the hardware that the network runs on multiplies bfloat16."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 

@@ -26,10 +26,7 @@ _FEWEST_STEPS = 30
 
 def max_initialization_time(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
     """The time before the first step exceeds ``threshold`` minutes."""
-    seconds = (evidence.job.get("seconds") or {}).get("initialization")
-    if seconds is None and evidence.steps and evidence.system:
-        first = min(float(series.timestamps[0]) for series in evidence.system)
-        seconds = loop_span(evidence)[0] - first
+    seconds = initialization_seconds(evidence)
     if seconds is None:
         return not_applicable("MaxInitializationTime", "the time before the first step is unknown")
     late = seconds > 60 * parameters["threshold"]
@@ -39,9 +36,20 @@ def max_initialization_time(evidence: Evidence, parameters: Mapping[str, Any]) -
         triggered=int(late),
         violations=int(late),
         datapoints=1,
-        details={"initialization_seconds": float(seconds)},
+        details={"initialization_seconds": seconds},
         parameters=dict(parameters),
     )
+
+
+def initialization_seconds(evidence: Evidence) -> float | None:
+    """Return the seconds before the first step, the imports included; None when unknown."""
+    told = evidence.job.get("seconds") or {}
+    if "initialization" in told:
+        return float(told["initialization"]) + float(told.get("start_up") or 0.0)
+    if not evidence.steps or not evidence.system:
+        return None
+    first = min(float(series.timestamps[0]) for series in evidence.system)
+    return loop_span(evidence)[0] - first
 
 
 def step_outlier(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:

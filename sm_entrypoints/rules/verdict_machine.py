@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sm_entrypoints.rules.profiler_steps import initialization_seconds
 from sm_entrypoints.rules.result import RuleResult
 from sm_entrypoints.rules.verdict_case import Case, Change, Finding, Gain, Group, duration, percent
 
@@ -13,7 +14,7 @@ _MEASURE = "how much it brings, `whippet improve` measures"
 
 def slow_start(case: Case) -> Finding | None:
     """The time before the first step is long, in itself or beside the training."""
-    seconds = (case.evidence.job.get("seconds") or {}).get("initialization") or 0.0
+    seconds = initialization_seconds(case.evidence) or 0.0
     if case.issue("MaxInitializationTime") is None and not (
         seconds > 30 and seconds > 0.3 * case.seconds
     ):
