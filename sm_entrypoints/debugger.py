@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import atexit
 import os
+import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from sm_entrypoints.containment import Containment
+from sm_entrypoints.quota import Quota
+
+# Losses are what everybody looks for, and small: no quota drops them.
+_UNLIMITED_BYTES = 64
 
 
 class DebuggerHook:
@@ -25,11 +31,16 @@ class DebuggerHook:
 
     Tensors go to the ``LocalPath`` of the configuration, in smdebug's layout.
 
+    ``forward_seconds`` and ``backward_seconds`` are what it took inside these phases of the current
+    step; ``seconds`` is what it took in all.
+
     Args:
         config_path: the ``debughookconfig.json`` of the job.
         model: gets forward hooks on every module and gradient hooks on trainable parameters.
         loss_function: a module of ``torch.nn.modules.loss``; must be called as a module.
         containment: runs the hooks; a failure ends the tensors, not the job.
+        quota_bytes: how much raw tensors may take in all (single numbers are always saved); None
+            takes the configuration at its word.
 
     Raises:
         ImportError: smdebug, or something it needs, is not installed.
@@ -43,7 +54,10 @@ class DebuggerHook:
         model: nn.Module,
         loss_function: nn.Module,
         containment: Containment,
+        quota_bytes: int | None = None,
     ) -> None:
+        self.forward_seconds = self.backward_seconds = self.seconds = 0.0
+        self._quota = None if quota_bytes is None else Quota(quota_bytes)
         # Framework profiling works with PyTorch < 2 only (AWS's guide), but smdebug would write
         # its files to /opt/ml/output/profiler and read the configuration at every step.
         os.environ["SMPROFILER_CONFIG_PATH"] = os.devnull
@@ -78,19 +92,48 @@ class DebuggerHook:
                 collections[name].include(f".*{name}")
 
     def _contain(self, containment: Containment) -> None:
-        """Guard what smdebug leaves open: gradient hooks, and types that NumPy does not have."""
-        make_backward_hook = self._hook.backward_hook
+        """Guard what smdebug leaves open, and take the time of its hooks."""
+        hook, make_backward_hook = self._hook, self._hook.backward_hook
 
         def backward_hook(name: str) -> Any:
-            hook = make_backward_hook(name)
+            timed = self._timed("backward_seconds", make_backward_hook(name))
 
             def run(gradient: Tensor) -> None:
-                containment.run(hook, gradient)
+                containment.run(timed, gradient)
 
             return run
 
-        self._hook.backward_hook = backward_hook
-        self._hook._make_numpy_array = _to_numpy
+        hook.backward_hook = backward_hook
+        for name in ("forward_pre_hook", "forward_hook", "fhook"):
+            setattr(hook, name, self._timed("forward_seconds", getattr(hook, name)))
+        # Types that NumPy does not have.
+        hook._make_numpy_array = _to_numpy
+        if self._quota is not None:
+            hook._write_raw_tensor_simple = self._limited(self._quota)
+
+    def _timed(self, phase: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*arguments: Any) -> Any:
+            began = time.perf_counter()
+            result = work(*arguments)
+            setattr(self, phase, getattr(self, phase) + time.perf_counter() - began)
+            return result
+
+        return timed
+
+    def _limited(self, quota: Quota) -> Callable[..., None]:
+        write = self._hook._write_raw_tensor_simple
+
+        def limited(tensor_name: str, tensor_value: Any, **options: Any) -> None:
+            size = getattr(tensor_value, "nbytes", 0)
+            if size <= _UNLIMITED_BYTES or quota.take(size):
+                write(tensor_name, tensor_value, **options)
+
+        return limited
+
+    def end_step(self) -> None:
+        """Book the seconds of the current step, and start the next step's."""
+        self.seconds += self.forward_seconds + self.backward_seconds
+        self.forward_seconds = self.backward_seconds = 0.0
 
     @property
     def switched_off(self) -> bool:
@@ -102,13 +145,23 @@ class DebuggerHook:
         self._hook.set_mode(self._modes[mode])
 
     def close(self) -> dict[str, Any]:
-        """End the trial, so that readers do not wait for more; return its path and tensor count."""
+        """End the trial, so that readers do not wait for more; return what to tell of it.
+
+        The ``smdebug`` member of ``summary.json``: path, tensors saved, tensors (values at a step)
+        that the quota dropped, and the seconds that it took.
+        """
+        self.end_step()
         self._hook.close()
         # It would run again when the interpreter exits, after the files were collected.
         atexit.unregister(self._hook._cleanup)
         collections = self._hook.get_collections().values()
         names = {name for collection in collections for name in collection.tensor_names}
-        return {"path": str(self._hook.out_dir), "tensors": len(names)}
+        return {
+            "path": str(self._hook.out_dir),
+            "tensors": len(names),
+            "dropped": 0 if self._quota is None else self._quota.dropped,
+            "overhead_seconds": self.seconds,
+        }
 
 
 def _to_numpy(value: Any) -> np.ndarray[Any, Any]:

@@ -22,7 +22,7 @@ from sm_entrypoints.contract import (
     INSTRUMENTATION_SUMMARY_FILE,
     STEPS_FILE,
 )
-from sm_entrypoints.debugger import DebuggerHook
+from sm_entrypoints.debugging import Debugging
 from sm_entrypoints.environment import Environment
 from sm_entrypoints.phases import StepRecorder
 from sm_entrypoints.plan import InstrumentationPlan
@@ -46,9 +46,7 @@ class Instrumentation:
         self._steps: StepRecorder | None = None
         self._reductions: ReductionRecorder | None = None
         self._profiler: Profiler | None = None
-        self._debugger: DebuggerHook | None = None
-        self._debugger_containment = Containment("smdebug", on_failure=self._forget_debugger)
-        self._debugger_switched_off = False
+        self._debugging: Debugging | None = None
         self._summary: dict[str, Any] | None = None
 
     @classmethod
@@ -149,21 +147,13 @@ class Instrumentation:
             observe=self._watching.observe,
         )
         self._steps = StepRecorder(self._folder / STEPS_FILE)
-        if plan.hook_config is not None:
-            self._start_debugger(plan.hook_config, model, loss_function)
+        self._debugging = Debugging(
+            plan.hook_config,
+            model=model,
+            loss_function=loss_function,
+            quota_bytes=plan.quota_bytes,
+        )
         self._profiler = Profiler(environment, self._steps, interval_ms=plan.interval_ms)
-
-    def _start_debugger(self, config: Path, model: nn.Module, loss_function: nn.Module) -> None:
-        def create() -> DebuggerHook:
-            return DebuggerHook(
-                config,
-                model=model,
-                loss_function=loss_function,
-                containment=self._debugger_containment,
-            )
-
-        self._debugger = self._debugger_containment.run(create)
-        self._watch_debugger()
 
     def _begin_epoch(self, epoch: int, mode: str) -> None:
         if self._steps is None or self._reductions is None:
@@ -172,8 +162,8 @@ class Instrumentation:
             self._profiler.begin_epoch(mode)
         self._steps.begin_epoch(epoch, mode)
         self._reductions.begin_epoch(epoch, mode, self._steps.counts[mode])
-        if self._debugger is not None:
-            self._debugger_containment.run(self._debugger.set_mode, mode)
+        if self._debugging is not None:
+            self._debugging.begin_epoch(mode)
 
     def _begin_phase(self, name: str) -> AbstractContextManager[None] | None:
         if self._steps is None or self._reductions is None:
@@ -187,18 +177,13 @@ class Instrumentation:
         if self._steps is None or self._reductions is None:
             return
         self._steps.exclude("forward", self._reductions.own_seconds)
+        if self._debugging is not None:
+            self._debugging.exclude_from(self._steps)
         value = float(loss.detach() if isinstance(loss, Tensor) else loss)
         seconds = self._steps.end_step(samples)
         self._reductions.end_step(value, seconds)
         if self._profiler is not None:
             self._profiler.after_step(seconds, watched=self._reductions.sampling)
-        self._watch_debugger()
-
-    def _watch_debugger(self) -> None:
-        if self._debugger is not None and self._debugger.switched_off:
-            print("smdebug switched itself off (its log says why); training goes on.", flush=True)
-            self._debugger = None
-            self._debugger_switched_off = True
 
     def _finish(self) -> dict[str, Any]:
         if self._profiler is not None:
@@ -211,7 +196,7 @@ class Instrumentation:
             **self._steps.summary(),
             **({} if self._profiler is None else self._profiler.summary()),
             **self._reductions.summary(),
-            "smdebug": self._close_debugger(),
+            "smdebug": None if self._debugging is None else self._debugging.close(self._folder),
             "overhead_seconds": self._reductions.total_seconds,
             "failure": self._failure(),
         }
@@ -221,17 +206,11 @@ class Instrumentation:
         temporary.replace(path)
         return summary
 
-    def _close_debugger(self) -> dict[str, Any] | None:
-        if self._debugger is None:
-            return None
-        return self._debugger_containment.attempt(self._debugger.close)
-
     def _failure(self) -> str | None:
         failures = {
             "instrumentation": self._containment.failure,
             "rules": self._watching.failure,
-            "smdebug": self._debugger_containment.failure
-            or ("switched itself off" if self._debugger_switched_off else None),
+            "smdebug": None if self._debugging is None else self._debugging.failure,
             **({} if self._profiler is None else self._profiler.failures()),
         }
         return "; ".join(f"{part}: {why}" for part, why in failures.items() if why) or None
@@ -240,6 +219,3 @@ class Instrumentation:
         """Take our hooks off the model, once something failed."""
         if self._reductions is not None:
             self._reductions.detach()
-
-    def _forget_debugger(self) -> None:
-        self._debugger = None

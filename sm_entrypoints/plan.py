@@ -11,9 +11,11 @@ from typing import Any, Self
 
 from sm_entrypoints.sampler import DEFAULT_INTERVAL_MS
 
-# A HookParameter of ours in DebugHookConfig; smdebug passes over it. Its own ``save_interval`` is
-# for raw tensors, which cost far more than statistics: one number cannot serve both.
+# HookParameters of ours in DebugHookConfig; smdebug passes over them. Its own ``save_interval`` is
+# for raw tensors, which cost far more than statistics: one number cannot serve both. Without a
+# quota of ours a request for tensors is taken at its word.
 STRIDE_PARAMETER = "whippet.save_interval"
+QUOTA_PARAMETER = "whippet.quota_bytes"
 REQUESTS = ("auto", "on", "off")
 
 
@@ -23,13 +25,15 @@ class InstrumentationPlan:
 
     ``interval_ms`` is None when the system is not to be sampled; ``hook_config`` is the
     ``debughookconfig.json``, if there is one. ``stride`` is the distance between two steps whose
-    tensors are described; None adapts it to what it costs.
+    tensors are described; None adapts it to what it costs. ``quota_bytes`` is how much smdebug's
+    tensors may take; None is no limit.
     """
 
     enabled: bool
     interval_ms: int | None = None
     hook_config: Path | None = None
     stride: int | None = None
+    quota_bytes: int | None = None
 
     @classmethod
     def from_config(
@@ -57,7 +61,8 @@ class InstrumentationPlan:
             enabled=wanted or requested == "on",
             interval_ms=None if disabled else int(interval),
             hook_config=hook if hook.is_file() else None,
-            stride=_read_stride(hook),
+            stride=_read_number(hook, STRIDE_PARAMETER),
+            quota_bytes=_read_number(hook, QUOTA_PARAMETER),
         )
 
 
@@ -71,12 +76,12 @@ def _read_object(path: Path) -> dict[str, Any] | None:
     return {key.lower(): value for key, value in document.items()}
 
 
-def _read_stride(path: Path) -> int | None:
-    """Return ``STRIDE_PARAMETER`` of a ``debughookconfig.json``, if it has one."""
-    parameters = (_read_object(path) or {}).get("hookparameters") or {}
-    value = parameters.get(STRIDE_PARAMETER) if isinstance(parameters, dict) else None
+def _read_number(path: Path, name: str) -> int | None:
+    """Return one of our HookParameters in a ``debughookconfig.json``, if it is there."""
+    parameters = (_read_object(path) or {}).get("hookparameters")
+    value = parameters.get(name) if isinstance(parameters, dict) else None
     if value is None:
         return None
     if not str(value).isdecimal() or int(value) < 1:
-        raise ValueError(f"{path}: {STRIDE_PARAMETER} must be a number of steps, not {value!r}")
+        raise ValueError(f"{path}: {name} must be a whole number from 1, not {value!r}")
     return int(value)

@@ -131,8 +131,52 @@ def test_create_trial_reads_what_the_hook_saved(tmp_path: Path, precision: str) 
     records = (root / "data" / "instrumentation" / "reductions.jsonl").read_text().splitlines()
     first = next(r for r in map(json.loads, records) if r["collection"] == "losses")
     assert trial["loss"] == pytest.approx(first["mean"], rel=1e-3)
+    _check_saved_tensors(root / "data" / "instrumentation" / "saved_tensors.json", tensors)
+    assert 0 < summary["smdebug"]["overhead_seconds"] < 60
     # Next to nothing between the metrics of a job's log.
     assert len(output.splitlines()) < 8, output
+
+
+def _check_saved_tensors(path: Path, tensors: Path) -> None:
+    saved = json.loads(path.read_text())
+    assert saved["source"] == "smdebug 1.0.34"
+    assert "note" not in saved
+    assert saved["steps"] == {"TRAIN": 4, "EVAL": 6}
+    size = sum(file.stat().st_size for file in tensors.rglob("*") if file.is_file())
+    assert saved["bytes"] == size
+    found = {tensor["name"]: tensor for tensor in saved["tensors"]}
+    assert found["gradient/ResNet_fc.weight"] == {
+        "name": "gradient/ResNet_fc.weight",
+        "collection": "gradients",
+        "steps": 4,
+        "modes": ["TRAIN"],
+        "first_step": 0,
+        "last_step": 6,
+        "shape": [3, 512],
+        "dtype": "float32",
+    }
+    loss = found["CrossEntropyLoss_output_0"]
+    assert (loss["modes"], loss["steps"], loss["shape"]) == (["TRAIN", "EVAL"], 10, [])
+    reduced = next(tensor for name, tensor in found.items() if "relu_input" in name)
+    assert reduced["reductions"] == ["mean", "std"]
+    assert reduced["shape"] is None
+
+
+def test_a_quota_drops_tensors_and_keeps_losses(tmp_path: Path) -> None:
+    config = {
+        "LocalPath": str(tmp_path / "tensors"),
+        "HookParameters": {"save_interval": "1", "whippet.quota_bytes": "20000"},
+        "CollectionConfigurations": [{"CollectionName": "losses"}, {"CollectionName": "gradients"}],
+    }
+    _, summary = _train(tmp_path / "job", config)
+    assert summary["failure"] is None
+    saved = json.loads((tmp_path / "job/data/instrumentation/saved_tensors.json").read_text())
+    steps = {tensor["name"]: tensor["steps"] for tensor in saved["tensors"]}
+    # 6,144 bytes a step fit three times; what is dropped is counted.
+    assert steps["gradient/ResNet_fc.weight"] == 3
+    assert summary["smdebug"]["dropped"] == 5
+    assert steps["CrossEntropyLoss_output_0"] == 14
+    assert steps["gradient/ResNet_fc.bias"] == 8
 
 
 def test_without_smdebug_our_own_hook_goes_on(tmp_path: Path) -> None:
