@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import _api
 
-from sm_entrypoints.contract import RULES_FILE, VERDICT_FILE
+from sm_entrypoints.contract import INSTRUMENTATION_FOLDER, RULES_FILE, VERDICT_FILE
 from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.reading import read_evidence
 from sm_entrypoints.rules.result import RuleResult
@@ -100,11 +100,14 @@ class Run:
 
     def rules(self) -> dict[str, dict[str, Any]]:
         """Return the results in ``rules.json`` by the rules' names."""
-        return {result["rule"]: result for result in self.document(RULES_FILE)["rules"]}
+        return {
+            result["rule"]: result
+            for result in self.document(f"{INSTRUMENTATION_FOLDER}/{RULES_FILE}")["rules"]
+        }
 
     def verdict(self) -> dict[str, Any]:
         """Return ``verdict.json``."""
-        document: dict[str, Any] = self.document(VERDICT_FILE)
+        document: dict[str, Any] = self.document(f"{INSTRUMENTATION_FOLDER}/{VERDICT_FILE}")
         return document
 
 
