@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from cli.table import print_table
-from platforms import connect
 from platforms.errors import ParameterError
 from platforms.validation import validate
 from tasks.lint_findings import LintFinding, errors, worst_first
 from tasks.lint_history import lint_history
-from tasks.lint_jobs import lint_job
 from tasks.lint_regexes import Objective
 from tasks.lint_request import lint_request, measured_by
 from tasks.metric_log import log_lines
@@ -28,7 +26,7 @@ def lint(arguments: argparse.Namespace) -> int:
     """Print what is wrong, with what to do; 1 when there is an error, 0 otherwise."""
     _require_sense(arguments)
     if arguments.name:
-        findings = lint_job(connect(), arguments.name, arguments.classes)
+        findings = _lint_job(arguments)
     elif arguments.request:
         findings = _lint_request(arguments)
     else:
@@ -47,7 +45,7 @@ def print_findings(findings: Sequence[LintFinding]) -> None:
     print_table(rows, empty="nothing found")
     if rows:
         bad = len(errors(findings))
-        print(f"\n{bad} errors, {len(findings) - bad} warnings")
+        print(f"\nerrors: {bad}, warnings: {len(findings) - bad}")
 
 
 def _require_sense(arguments: argparse.Namespace) -> None:
@@ -66,6 +64,14 @@ def _require_sense(arguments: argparse.Namespace) -> None:
         raise ParameterError("--request has the metrics and the objective: leave out the others")
     if arguments.classes is not None and arguments.classes < 2:
         raise ParameterError(f"--classes {arguments.classes}: a classifier has 2 or more")
+
+
+def _lint_job(arguments: argparse.Namespace) -> list[LintFinding]:
+    # Deferred: prefect and boto3 take seconds to import, and a log needs neither.
+    from platforms import connect
+    from tasks.lint_jobs import lint_job
+
+    return lint_job(connect(), arguments.name, arguments.classes)
 
 
 def _lint_request(arguments: argparse.Namespace) -> list[LintFinding]:

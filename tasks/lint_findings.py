@@ -60,7 +60,10 @@ def require_sound(findings: Sequence[LintFinding], *, what: str) -> None:
     found = errors(findings)
     if found:
         said = "; ".join(f"{each.message} {each.advice} ({each.code})" for each in found)
-        raise ParameterError(f"{what} is refused by the objective lint: {said}")
+        raise ParameterError(
+            f"{what} is refused by the objective lint: {said}. "
+            "To go on all the same: tuning.lint='warn'"
+        )
 
 
 def lint_markdown(sections: dict[str, list[dict[str, Any]]]) -> str:

@@ -67,7 +67,7 @@ def _not_finite(metrics: Metrics) -> Iterator[LintFinding]:
         yield LintFinding(
             code="not-finite",
             severity="error",
-            message=f"A loss or an accuracy is no finite number, {len(bad)} times in "
+            message=f"A loss or an accuracy is no finite number in {len(bad)} of "
             f"{len(metrics.lines)} lines: the training diverged.",
             evidence=excerpt(bad[0]),
             advice="Lower lr, or look for zeros under a logarithm or a division.",
@@ -84,12 +84,13 @@ def _fractions(metrics: Metrics) -> Iterator[LintFinding]:
                 wrong.setdefault(code, []).append(line)
     for code, lines in wrong.items():
         above = code == "accuracy-above-100"
+        where = f", in {len(lines)} of {len(metrics.lines)} lines"
         yield LintFinding(
             code=code,
             severity="error",
-            message=f"More hits than images are counted, {len(lines)} times."
+            message=f"More hits than images are counted{where}."
             if above
-            else f"The percentage is not the fraction's beside it, {len(lines)} times.",
+            else f"The percentage is not the fraction's beside it{where}.",
             evidence=excerpt(lines[0]),
             advice="Count each image once, and add up the hits of one epoch only."
             if above

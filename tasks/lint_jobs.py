@@ -30,8 +30,9 @@ from tasks.training import TERMINAL
 from tasks.tuning import list_trials
 
 _ENDED = ("Completed", "Failed", "Stopped")
-# What one trial shows may be the search's own doing: it tries a lr that is too high, too.
-_SEARCHED = {"not-finite", "worse-than-chance"}
+# What one trial shows may be the search's own doing: it tries a lr that is too high, too, and who
+# diverged prints no objective.
+_SEARCHED = {"not-finite", "worse-than-chance", "regex-matches-nothing"}
 # The key that SageMaker adds to every trial's hyperparameters.
 _OBJECTIVE_KEY = "_tuning_objective_metric"
 
@@ -165,7 +166,9 @@ def job_output(platform: Platform, job: Mapping[str, Any]) -> TrainingOutput | N
 
 def class_count(output: TrainingOutput) -> int | None:
     """Return how many classes the model of a job tells apart, if its output says so."""
-    classes = output.training.get("model", {}).get("classes", [])
+    classes = output.training.get("model", {}).get("classes") or (output.evaluation or {}).get(
+        "classes", []
+    )
     return len(classes) or None
 
 

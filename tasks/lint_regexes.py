@@ -205,8 +205,8 @@ def _not_numbers(metrics: Metrics) -> Iterator[LintFinding]:
             yield LintFinding(
                 code="regex-not-a-number",
                 severity=metrics.severity(name),
-                message=f"The regex of {name!r} reads text that is no number, {len(bad)} of "
-                f"{len(found)} times.",
+                message=f"The regex of {name!r} reads text that is no number, in {len(bad)} of "
+                f"{len(found)} matches.",
                 evidence=excerpt(f"{bad[0].text!r} from {bad[0].line}"),
                 advice="Let the group match the number only, such as ([0-9.eE+-]+).",
             )

@@ -57,8 +57,8 @@ def _not_finite(measured: Measured) -> Iterator[LintFinding]:
             yield LintFinding(
                 code="not-finite",
                 severity="error",
-                message=f"{series.name!r} is not a finite number {len(bad)} of "
-                f"{len(series.texts)} times: the training diverged.",
+                message=f"{series.name!r} is not a finite number in {len(bad)} of "
+                f"{len(series.texts)} values: the training diverged.",
                 evidence=f"first: {bad[0]}",
                 advice="Lower lr, or look for zeros under a logarithm or a division.",
             )

@@ -23,6 +23,7 @@ from tasks.naming import RunIdentity
 from tasks.parameters import ModelParameters, ResourceParameters, TuningParameters
 from tasks.policy import policy
 from tasks.report_content import training_output
+from tasks.requests import Request
 from tasks.runs import read_run, record, run_folder
 from tasks.tuning import BestTrial, list_trials, search_requests
 
@@ -40,9 +41,17 @@ def lint_objective(
     Raises:
         ParameterError: the lint found an error and ``tuning.lint`` is ``error``.
     """
-    if tuning.lint == "off":
-        return
-    request = search_requests(connect(), run, inputs, model, tuning, resources)(1)
+    if tuning.lint != "off":
+        request = search_requests(connect(), run, inputs, model, tuning, resources)(1)
+        judge_request(run, request, tuning)
+
+
+def judge_request(run: RunIdentity, request: Request, tuning: TuningParameters) -> None:
+    """Publish what is wrong with a request of a script that prints as train.py does.
+
+    Raises:
+        ParameterError: there is an error and ``tuning.lint`` is ``error``.
+    """
     findings = lint_request(request, contract_sample())
     publish_findings(run, "request", findings)
     if tuning.lint == "error":

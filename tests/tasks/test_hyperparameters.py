@@ -17,6 +17,7 @@ from tasks.hyperparameters import (
     at_edge,
     from_wire,
     preset_ranges,
+    ranges_from_wire,
     require_known,
     to_wire,
     wire_ranges,
@@ -218,3 +219,14 @@ def test_ranges_on_the_wire_are_strings_that_read_back():
         "channels_last": ["true", "false"],
     }
     assert json.loads(json.dumps(wire)) == wire
+
+
+def test_ranges_survive_the_wire():
+    ranges = {
+        "lr": ContinuousRange(min=1e-4, max=0.1, scaling="Logarithmic"),
+        "epochs": IntegerRange(min=2, max=5),
+        "optimizer": CategoricalRange(values=["sgd", "adamw"]),
+    }
+    assert ranges_from_wire(wire_ranges(ranges)) == ranges
+    fixed = {"Name": "lr", "MinValue": "0.1", "MaxValue": "0.1"}
+    assert ranges_from_wire({"ContinuousParameterRanges": [fixed]}) == {}

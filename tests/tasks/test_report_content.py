@@ -67,6 +67,20 @@ def test_a_report_holds_what_the_run_has(awkward_path):
     assert report.best_hyperparameters == {"lr": 0.01}
 
 
+def test_what_the_lint_found_is_looked_at_first(awkward_path):
+    def finding(code):
+        return {"code": code, "message": f"Seen: {code}.", "advice": "Do this."}
+
+    record = {
+        **RECORD,
+        "best": {"training_job": "j", "hyperparameters": {}, "edges": {"lr": "upper"}},
+        "lint": {"search": [finding("optimum-at-edge")], "training": [finding("rounded")]},
+    }
+    edge, lint = collect_report(awkward_path, record).warnings
+    assert edge.startswith("The best lr is at the upper edge"), "said once"
+    assert lint == "Seen: rounded. Do this."
+
+
 @pytest.mark.parametrize(
     "missing", ["evaluation.json", "metrics.jsonl", "predictions.csv", "training.json"]
 )
