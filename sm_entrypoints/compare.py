@@ -1,0 +1,234 @@
+"""Compare a training with a changed one in one SageMaker training job, and decide.
+
+    python sm_entrypoints/compare.py --model resnet18 --lr 0.001 --change '{"num_workers": 2}'
+
+Hyperparameters: those of train.py, and :class:`ComparisonArguments`'. It writes
+``comparison.json`` into SM_OUTPUT_DATA_DIR and no model. Exit code 0 means that the comparison was
+made, whatever it says; SIGTERM ends it early. On failure as train.py.
+
+Both variants live in this process and read the same files with the same seed. A is as trained, B
+is changed. B is made first: what only the first one pays counts against the change.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":  # as a script only: sys.path starts with this file's own folder
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import torch
+
+from sm_entrypoints.arguments import TrainingArguments
+from sm_entrypoints.channels import Splits, read_splits
+from sm_entrypoints.comparison_arguments import ComparisonArguments, parse_comparison
+from sm_entrypoints.comparison_decision import Decision, decide_on_quality, decide_on_speed
+from sm_entrypoints.comparison_lane import Lane
+from sm_entrypoints.comparison_quality import Quality, Workbench, compare_quality, shortened
+from sm_entrypoints.comparison_speed import VARIANTS, Limits, Speed, compare_speed
+from sm_entrypoints.comparison_statistics import Estimate
+from sm_entrypoints.contract import COMPARISON_FILE, format_metrics
+from sm_entrypoints.entry_point import run_entry_point
+from sm_entrypoints.environment import Environment
+from sm_entrypoints.errors import JobError
+from sm_entrypoints.feeds import same_data
+from sm_entrypoints.model import write_text
+from sm_entrypoints.preparation import Prepared, prepare
+from sm_entrypoints.processes import StopRequest
+
+SCHEMA = 1
+# Of the time, when the change alters numbers: the rest is for the short trainings.
+_SHARE_OF_SPEED = 0.6
+# Enough of the files to be in memory that the first reader pays no more than the second.
+_READ_AHEAD_BYTES, _READ_AHEAD_SECONDS = 1 << 30, 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What the parts of the comparison share."""
+
+    arguments: ComparisonArguments
+    environment: Environment
+    splits: Splits
+    stop: StopRequest
+    threads: int
+
+    @property
+    def variants(self) -> dict[str, TrainingArguments]:
+        """The hyperparameters of each variant."""
+        return {"A": self.arguments.baseline, "B": self.arguments.changed}
+
+
+def run(arguments: ComparisonArguments, environment: Environment, stop: StopRequest) -> None:
+    """Compare, decide, and write ``comparison.json``.
+
+    Raises:
+        JobError: a variant cannot be trained.
+        OSError: the result cannot be written.
+    """
+    if environment.world_size > 1:
+        raise JobError(
+            f"a comparison takes one process, but there are {environment.world_size}: use one "
+            "instance with one device"
+        )
+    started = time.perf_counter()
+    job = _Job(
+        arguments=arguments,
+        # A short training must neither resume nor leave checkpoints.
+        environment=replace(environment, checkpoint_dir=Path(os.devnull)),
+        splits=read_splits(environment.channels),
+        stop=stop,
+        threads=torch.get_num_threads(),
+    )
+    _read_ahead(job.splits)
+    speed, losses = (_measure_quality if arguments.measure == "quality" else _measure_speed)(job)
+    decision = _decide(arguments, speed, losses)
+    document = _document(job, speed, losses, decision)
+    document["seconds"] = time.perf_counter() - started
+    environment.output_data_dir.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(document, indent=2, allow_nan=False) + "\n"
+    write_text(environment.output_data_dir / COMPARISON_FILE, text)
+    print(f"{decision.verdict}: {decision.reason}", flush=True)
+    print(format_metrics({"compare:progress": 1.0}), flush=True)
+
+
+def _read_ahead(splits: Splits) -> None:
+    """Read the images' bytes once, so that no variant is the one that waits for the disk."""
+    left, end = _READ_AHEAD_BYTES, time.monotonic() + _READ_AHEAD_SECONDS
+    for split in (splits.train, splits.valid):
+        for path in split.paths:
+            if left <= 0 or time.monotonic() > end:
+                return
+            left -= len((split.folder / path).read_bytes())
+
+
+def _measure_speed(job: _Job) -> tuple[Speed | None, Quality | None]:
+    asked = job.arguments
+    share = _SHARE_OF_SPEED if asked.alters_numbers else 1.0
+    lanes, setup = _lanes(job)
+    limits = Limits(pairs=asked.pairs, seconds=share * asked.seconds, stopped=job.stop.agreed)
+    speed = compare_speed(lanes, limits, setup=setup, said=_speaker(share))
+    if not asked.alters_numbers or speed is None or job.stop.agreed():
+        return speed, None
+    per_image = {name: speed.seconds_per_image(name) for name in VARIANTS}
+    seconds = (1 - share) * asked.seconds
+    return speed, _short_trainings(job, per_image, seconds, after=share)
+
+
+def _measure_quality(job: _Job) -> tuple[Speed | None, Quality | None]:
+    lanes, _ = _lanes(job)
+    per_image = {name: lanes[name].block(1).seconds_per_image for name in reversed(VARIANTS)}
+    return None, _short_trainings(job, per_image, job.arguments.seconds, after=0.0)
+
+
+def _lanes(job: _Job) -> tuple[dict[str, Lane], dict[str, float]]:
+    """Return both variants ready to run, and the seconds that making each of them takes."""
+    made: dict[str, Prepared] = {}
+    setup: dict[str, float] = {}
+    shared = same_data(job.variants["A"], job.variants["B"])
+    for name in reversed(VARIANTS):
+        arguments, started = job.variants[name], time.perf_counter()
+        torch.set_num_threads(arguments.threads or job.threads)
+        like = made.get("B") if shared else None
+        made[name] = prepare(arguments, job.environment, job.splits, job.stop, like=like)
+        setup[name] = time.perf_counter() - started
+    if shared:  # made once: alone, A would have taken as long
+        setup["A"] = setup["B"]
+    lanes = {name: Lane(made[name].training, threads=job.threads) for name in VARIANTS}
+    return lanes, setup
+
+
+def _speaker(share: float) -> Callable[[float, Estimate], None]:
+    def say(spent: float, ratio: Estimate) -> None:
+        values = {"compare:progress": share * spent, "compare:ratio": ratio.value}
+        print(format_metrics(values), flush=True)
+
+    return say
+
+
+def _short_trainings(
+    job: _Job, per_image: dict[str, float], seconds: float, *, after: float
+) -> Quality | None:
+    variants, splits = shortened(job.variants, per_image, job.splits, seconds)
+    bench = Workbench(
+        environment=job.environment,
+        splits=splits,
+        stop=job.stop,
+        seconds=seconds,
+        threads=job.threads,
+    )
+
+    def say(spent: float) -> None:
+        print(format_metrics({"compare:progress": after + (1 - after) * spent}), flush=True)
+
+    return compare_quality(variants, bench, say)
+
+
+def _decide(
+    arguments: ComparisonArguments, speed: Speed | None, losses: Quality | None
+) -> Decision:
+    if arguments.measure == "quality":
+        return decide_on_quality(losses)
+    return decide_on_speed(
+        speed,
+        losses,
+        job_epochs=arguments.job_epochs,
+        alters_numbers=arguments.alters_numbers,
+    )
+
+
+def _document(
+    job: _Job, speed: Speed | None, losses: Quality | None, decision: Decision
+) -> dict[str, Any]:
+    """Return the content of ``comparison.json``; ``seconds`` of the comparison are to come."""
+    asked = job.arguments
+    return {
+        "schema": SCHEMA,
+        "change": dict(asked.change),
+        "before": {name: getattr(asked.baseline, name) for name in asked.change},
+        "measure": asked.measure,
+        "decision": decision.verdict,
+        "reason": decision.reason,
+        "job": _whole_job(job, speed),
+        "speed": speed and speed.document(),
+        "quality": losses and losses.document(),
+        "threads": {name: each.threads or job.threads for name, each in job.variants.items()},
+    }
+
+
+def _whole_job(job: _Job, speed: Speed | None) -> dict[str, Any] | None:
+    """Return what a job as long as the real one takes with each variant."""
+    if speed is None:
+        return None
+    epochs = job.arguments.job_epochs
+    seconds = {name: speed.job_seconds(name, epochs) for name in VARIANTS}
+    return {
+        "epochs": epochs,
+        "images": speed.images,
+        "seconds": seconds,
+        "saved_seconds": seconds["A"] - seconds["B"],
+    }
+
+
+def main(argv: Sequence[str] | None = None, variables: Mapping[str, str] | None = None) -> int:
+    """Run the job that ``argv`` and ``variables`` (default: this process's) describe.
+
+    Returns:
+        The exit code: 0, or 1 with the failure file written.
+    """
+    return run_entry_point("comparison", _work, argv, variables)
+
+
+def _work(argv: Sequence[str], environment: Environment, stop: StopRequest) -> None:
+    run(parse_comparison(argv), environment, stop)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
