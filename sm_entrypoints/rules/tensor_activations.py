@@ -26,9 +26,10 @@ class PoorWeightInitialization(TensorWatch):
     AWS compares the variances of all ReLU inputs in the first steps (largest by smallest above
     10), and gradients' p95 - p5 with 0.001. Deep networks with normalisation and residual
     connections violate both in good health. So the ratio is taken *per layer*: the geometric mean
-    of the factor from layer to layer; ``distribution_range`` is 1e-9, and half of the weights must
-    be below it. A network that was healthy in its first step started well, whatever training does
-    to it. Networks with given weights are not looked at.
+    of the factor from layer to layer, and only in the first step: what comes later is training's
+    doing. ``distribution_range`` is 1e-9, and half of the weights must be below it in ``steps``
+    sampled steps, the first ones (a head that starts at zero passes no gradient back at first).
+    Networks with given weights are not looked at.
     """
 
     rule = "PoorWeightInitialization"
@@ -39,13 +40,13 @@ class PoorWeightInitialization(TensorWatch):
         self._step = -1
         self._variances: list[float] = []
         self._flat: list[bool] = []
-        self._length = 0
-        self._healthy = False
-        self._layers = 0
+        self._steps = 0
+        self._equal = 0
 
     def _look(self, record: TensorRecord) -> Mark | None:
-        early = record.mode == "TRAIN" and record.step < self.parameters["steps"]
-        if self.job.pretrained or not early:
+        if self.job.pretrained or record.mode != "TRAIN":
+            return None
+        if self._steps >= self.parameters["steps"]:
             return None
         if record.step != self._step:
             self._step, self._variances, self._flat = record.step, [], []
@@ -53,7 +54,6 @@ class PoorWeightInitialization(TensorWatch):
             return self._judge(record)
         if record.collection == "relu_input" and record.std is not None:
             self._variances.append(record.std**2)
-            self._layers += 1
         elif record.collection == "gradients" and is_weight(record.name) and record.p5 is not None:
             spread = (record.p95 or 0.0) - record.p5
             self._flat.append(spread < self.parameters["distribution_range"])
@@ -62,22 +62,21 @@ class PoorWeightInitialization(TensorWatch):
     def _reason_not_to_apply(self) -> str | None:
         if self.job.pretrained:
             return "the network started from given weights"
-        if self._layers or self._flat:
+        if self._steps:
             return None
         return "no ReLU inputs or gradients of the first steps were recorded"
 
     def _judge(self, record: TensorRecord) -> Mark | None:
         if not self._variances and not self._flat:
             return None  # not a sampled step
-        said = self._complaint()
-        self.violations += said is not None
-        self._healthy = self._healthy or said is None
-        self._length += 1
-        if said is None or self._healthy or self._length < self.parameters["patience"]:
+        said = (self._unequal() if self._steps == 0 else None) or self._without_gradients()
+        self._steps += 1
+        if said is None:
             return None
+        self.violations += 1
         return self.trigger(record, said, "initial weights")
 
-    def _complaint(self) -> str | None:
+    def _unequal(self) -> str | None:
         if len(self._variances) > 1:
             low, high = min(self._variances), max(self._variances)
             factor = (high / low) ** (1 / (len(self._variances) - 1)) if low > 0 else math.inf
@@ -86,9 +85,14 @@ class PoorWeightInitialization(TensorWatch):
                     f"the variance of ReLU inputs lies between {low:.2g} and {high:.2g}: a factor "
                     f"of {factor:.3g} a layer"
                 )
-        if self._flat and sum(self._flat) * 2 > len(self._flat):
-            return f"{sum(self._flat)} of {len(self._flat)} weights get (almost) equal gradients"
         return None
+
+    def _without_gradients(self) -> str | None:
+        equal = sum(self._flat)
+        self._equal += equal * 2 > len(self._flat)
+        if self._equal < self.parameters["steps"]:
+            return None
+        return f"{equal} of {len(self._flat)} weights get (almost) equal gradients"
 
 
 class DeadRelu(TensorWatch):
@@ -151,11 +155,11 @@ ACTIVATION_RULES = (
         description="Looks whether a fresh network's signal dies out or blows up on its way "
         "through the layers.",
         threshold="variance of ReLU inputs changes by more than a factor of 10 a layer, or most "
-        "gradients are equal, from the first step on",
+        "gradients are equal, in the first two steps",
         recommendation="Use Kaiming initialisation (PyTorch's default is fine), normalisation "
         "layers, or pretrained weights.",
         evaluate=offline(PoorWeightInitialization),
-        parameters={"threshold": 10.0, "distribution_range": 1e-9, "patience": 2, "steps": 10},
+        parameters={"threshold": 10.0, "distribution_range": 1e-9, "steps": 2},
     ),
     Rule(
         name=DeadRelu.rule,

@@ -180,6 +180,15 @@ def shuffle_labels(
     return folders
 
 
+def one_rare_class(root: Path) -> dict[str, Path]:
+    """Write three splits whose last class has one image where the others have 20 of them."""
+    folders = make_data(root, train=60)
+    rare = folders["train"] / CLASSES[-1]
+    for path in sorted(rare.iterdir())[3:]:
+        path.unlink()
+    return folders
+
+
 def weights_channel(
     folder: Path,
     change: Callable[[dict[str, Tensor]], None] = lambda tensors: None,
