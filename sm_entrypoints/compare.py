@@ -29,7 +29,12 @@ import torch
 from sm_entrypoints.arguments import TrainingArguments
 from sm_entrypoints.channels import Splits, read_splits
 from sm_entrypoints.comparison_arguments import ComparisonArguments, parse_comparison
-from sm_entrypoints.comparison_decision import Decision, decide_on_quality, decide_on_speed
+from sm_entrypoints.comparison_decision import (
+    Decision,
+    decide_on_duration,
+    decide_on_quality,
+    decide_on_speed,
+)
 from sm_entrypoints.comparison_lane import Lane
 from sm_entrypoints.comparison_quality import Quality, Workbench, compare_quality, shortened
 from sm_entrypoints.comparison_speed import VARIANTS, Limits, Speed, compare_speed
@@ -88,7 +93,7 @@ def run(arguments: ComparisonArguments, environment: Environment, stop: StopRequ
         threads=torch.get_num_threads(),
     )
     _read_ahead(job.splits)
-    speed, losses = (_measure_quality if arguments.measure == "quality" else _measure_speed)(job)
+    speed, losses = (_measure_speed if arguments.measure == "speed" else _measure_quality)(job)
     decision = _decide(arguments, speed, losses)
     document = _document(job, speed, losses, decision)
     document["seconds"] = time.perf_counter() - started
@@ -157,7 +162,10 @@ def _short_trainings(
     job: _Job, per_image: dict[str, float], seconds: float, *, after: float
 ) -> Quality | None:
     variants, splits = shortened(job.variants, per_image, job.splits, seconds)
+    images = len(job.splits.train) / len(splits.train)
+    whole = {name: job.variants[name].epochs / variants[name].epochs for name in VARIANTS}
     bench = Workbench(
+        scale={name: images * epochs for name, epochs in whole.items()},
         environment=job.environment,
         splits=splits,
         stop=job.stop,
@@ -174,8 +182,9 @@ def _short_trainings(
 def _decide(
     arguments: ComparisonArguments, speed: Speed | None, losses: Quality | None
 ) -> Decision:
-    if arguments.measure == "quality":
-        return decide_on_quality(losses)
+    if arguments.measure != "speed":
+        decide = decide_on_quality if arguments.measure == "quality" else decide_on_duration
+        return decide(losses)
     return decide_on_speed(
         speed,
         losses,
@@ -196,22 +205,25 @@ def _document(
         "measure": asked.measure,
         "decision": decision.verdict,
         "reason": decision.reason,
-        "job": _whole_job(job, speed),
+        "job": _whole_job(job, speed, losses),
         "speed": speed and speed.document(),
         "quality": losses and losses.document(),
         "threads": {name: each.threads or job.threads for name, each in job.variants.items()},
     }
 
 
-def _whole_job(job: _Job, speed: Speed | None) -> dict[str, Any] | None:
+def _whole_job(job: _Job, speed: Speed | None, losses: Quality | None) -> dict[str, Any] | None:
     """Return what a job as long as the real one takes with each variant."""
-    if speed is None:
-        return None
     epochs = job.arguments.job_epochs
-    seconds = {name: speed.job_seconds(name, epochs) for name in VARIANTS}
+    if speed is not None:
+        seconds = {name: speed.job_seconds(name, epochs) for name in VARIANTS}
+    elif losses is not None:
+        seconds = {name: losses.job_seconds(name) for name in VARIANTS}
+    else:
+        return None
     return {
         "epochs": epochs,
-        "images": speed.images,
+        "images": len(job.splits.train),
         "seconds": seconds,
         "saved_seconds": seconds["A"] - seconds["B"],
     }

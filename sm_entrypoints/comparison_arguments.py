@@ -8,9 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NoReturn
 
-from sm_entrypoints.arguments import HyperparameterError, TrainingArguments, parse_arguments
+from sm_entrypoints.arguments import (
+    HyperparameterError,
+    TrainingArguments,
+    parse_arguments,
+    parse_bool,
+)
 
-Measure = Literal["speed", "quality"]
+# ``duration``: of whole trainings, for changes that leave out epochs.
+Measure = Literal["speed", "quality", "duration"]
 
 # Below six pairs no interval of the median has 95 % confidence (2 / 2**6 = 3 %).
 LEAST_PAIRS = 6
@@ -49,7 +55,11 @@ class ComparisonArguments:
 
 
 def parse_comparison(argv: Sequence[str]) -> ComparisonArguments:
-    """Read ``--name value``: those of train.py, and change, measure, pairs, seconds, job_epochs.
+    """Read ``--name value``: those of train.py, and of the comparison itself.
+
+    These are ``change`` (a JSON object), ``measure`` (auto, speed or quality), ``pairs``,
+    ``seconds``, ``job_epochs``, and ``cached``: whether the training that is to be improved had
+    its features cached, which ``cache_features=auto`` does not tell.
 
     Raises:
         HyperparameterError: one is unknown, malformed or out of bounds, or the change is none.
@@ -60,6 +70,9 @@ def parse_comparison(argv: Sequence[str]) -> ComparisonArguments:
     values = _change(given.change)
     typed = parse_arguments([f"--{name}={value}" for name, value in values.items()])
     change = {name: getattr(typed, name) for name in values}
+    measure = _measure(given.measure, set(change))
+    if measure == "speed" and baseline.cache_features == "auto" and given.cached is not None:
+        baseline = replace(baseline, cache_features="true" if parse_bool(given.cached) else "false")
     changed = replace(baseline, **change)
     if changed == baseline:
         raise HyperparameterError(f"change={values} is what the training already does: change more")
@@ -67,7 +80,7 @@ def parse_comparison(argv: Sequence[str]) -> ComparisonArguments:
         baseline=baseline,
         changed=changed,
         change=change,
-        measure=_measure(given.measure, list(change)),
+        measure=measure,
         pairs=int(_number("pairs", given.pairs, LEAST_PAIRS, MOST_PAIRS)),
         seconds=_number("seconds", given.seconds, 1, 86_400),
         job_epochs=int(_number("job_epochs", given.job_epochs or baseline.epochs, 1, 100_000)),
@@ -86,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pairs", default=LEAST_PAIRS)
     parser.add_argument("--seconds", default=120)
     parser.add_argument("--job_epochs", "--job-epochs")
+    parser.add_argument("--cached", choices=("True", "False", "true", "false"))
     return parser
 
 
@@ -109,16 +123,14 @@ def _change(text: str) -> dict[str, Any]:
     return found
 
 
-def _measure(text: str, names: list[str]) -> Measure:
-    if text == "auto":
-        return "quality" if all(name in QUALITY for name in names) else "speed"
-    if text == "quality":
-        return "quality"
-    if text != "speed":
+def _measure(text: str, names: set[str]) -> Measure:
+    if text not in ("auto", "speed", "quality"):
         raise HyperparameterError(f"measure={text!r} must be one of auto, speed, quality")
-    if "epochs" in names or "patience" in names:
-        raise HyperparameterError("epochs and patience change no speed: use measure=quality")
-    return "speed"
+    if text == "quality" or (text == "auto" and names <= {*QUALITY} - {"patience"}):
+        return "quality"
+    if names & {"epochs", "patience"}:
+        return "duration"
+    return "quality" if text == "auto" and names <= {*QUALITY} else "speed"
 
 
 def _number(name: str, text: Any, low: float, high: float) -> float:

@@ -92,6 +92,21 @@ def decide_on_quality(losses: Quality | None) -> Decision:
     return _open(f"the difference is within what another seed changes: {said}")
 
 
+def decide_on_duration(losses: Quality | None) -> Decision:
+    """Decide on a change that leaves out epochs: it must save time and not cost quality."""
+    if losses is None:
+        return _open("not one seed could be trained with both variants in the time: give more")
+    ratio, said = losses.seconds_ratio(), describe(losses)
+    seen = f"{ratio.value:.3f} times the time ({ratio.low:.3f} to {ratio.high:.3f}); {said}"
+    if losses.is_worse():
+        return Decision(verdict="rejected", reason=f"the model gets worse: {seen}")
+    if ratio.high < 1 and 1 / ratio.value - 1 > _LEAST_SPEED_GAIN:
+        return Decision(verdict="kept", reason=f"the training is shorter: {seen}")
+    if ratio.low > 1 - _LEAST_SPEED_GAIN:
+        return Decision(verdict="rejected", reason=f"the training gets no shorter: {seen}")
+    return _open(f"the difference is within what another seed changes: {seen}")
+
+
 def describe(losses: Quality) -> str:
     """Return the losses in words."""
     difference, seeds = losses.difference(), len(losses.losses("A"))

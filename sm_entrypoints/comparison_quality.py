@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -57,10 +57,28 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """The runs of every complete seed; ``images`` were trained on in each epoch."""
+    """The runs of every complete seed; ``images`` were trained on in each epoch.
+
+    ``scale``: how many times as long as its short training a variant's whole training takes.
+    """
 
     runs: tuple[Run, ...]
     images: int
+    scale: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(VARIANTS, 1.0))
+
+    def seconds_ratio(self) -> Estimate:
+        """Return the time of B divided by that of A, within a seed."""
+        return mean_estimate(
+            [b / a for a, b in zip(self._seconds("A"), self._seconds("B"), strict=True)]
+        )
+
+    def job_seconds(self, variant: str) -> float:
+        """Return the seconds of a whole training, as far as the short ones tell."""
+        return statistics.fmean(self._seconds(variant))
+
+    def _seconds(self, variant: str) -> list[float]:
+        runs = sorted(self.runs, key=lambda run: run.seed)
+        return [self.scale[variant] * run.seconds for run in runs if run.variant == variant]
 
     def losses(self, variant: str) -> list[float]:
         """Return the losses of a variant in the order of the seeds."""
@@ -125,7 +143,8 @@ def _spread(losses: list[float]) -> float | None:
 class Workbench:
     """What every short training needs, and when to end.
 
-    ``seconds`` are for all trainings together; ``threads`` is for variants that choose none.
+    ``seconds`` are for all trainings together; ``threads`` is for variants that choose none;
+    ``scale`` as in :class:`Quality`.
     """
 
     environment: Environment
@@ -133,6 +152,7 @@ class Workbench:
     stop: StopRequest
     seconds: float
     threads: int
+    scale: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(VARIANTS, 1.0))
 
 
 def shortened(
@@ -143,8 +163,8 @@ def shortened(
 ) -> tuple[dict[str, TrainingArguments], Splits]:
     """Return variants and splits that three seeds can be trained with in ``seconds``.
 
-    First both get fewer epochs by the same factor, two at least, unless epochs are what differs;
-    then they get fewer images, of every class.
+    First both get fewer epochs by the same factor, two at least, unless their number is what
+    differs; then they get fewer images, of every class.
 
     Raises:
         JobError: then a class would have less than two images.
@@ -156,7 +176,7 @@ def shortened(
         return seconds / (LEAST_SEEDS * count * epochs)
 
     left = share(variants)
-    if left < 1 and variants["A"].epochs == variants["B"].epochs:
+    if left < 1 and _same_length(variants):
         epochs = max(min(_LEAST_EPOCHS, variants["A"].epochs), int(left * variants["A"].epochs))
         variants = {name: replace(each, epochs=epochs) for name, each in variants.items()}
         left = share(variants)
@@ -168,6 +188,11 @@ def shortened(
         valid=_part(splits.valid, left),
         test=None,
     )
+
+
+def _same_length(variants: Mapping[str, TrainingArguments]) -> bool:
+    a, b = (variants[name] for name in VARIANTS)
+    return (a.epochs, a.patience) == (b.epochs, b.patience)
 
 
 def _part(split: Split, share: float) -> Split:
@@ -216,7 +241,9 @@ def compare_quality(
         # One seed more must fit as well.
         if seed + 1 >= LEAST_SEEDS and spent * (seed + 2) / (seed + 1) > bench.seconds:
             break
-    return Quality(runs=tuple(runs), images=len(bench.splits.train)) if runs else None
+    if not runs:
+        return None
+    return Quality(runs=tuple(runs), images=len(bench.splits.train), scale=bench.scale)
 
 
 def _train(

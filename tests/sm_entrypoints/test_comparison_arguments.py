@@ -40,7 +40,8 @@ def test_nobody_watches_a_comparison() -> None:
         ({"batch_size": 64}, "speed", True),
         ({"batch_size": 64, "lr": 0.1}, "speed", True),
         ({"lr": 0.1}, "quality", True),
-        ({"epochs": 9, "patience": 2}, "quality", True),
+        ({"epochs": 9}, "quality", True),
+        ({"patience": 2}, "duration", True),
     ],
 )
 def test_what_is_measured_follows_from_the_change(change, measure, alters) -> None:
@@ -51,6 +52,19 @@ def test_what_is_measured_follows_from_the_change(change, measure, alters) -> No
 def test_the_caller_may_say_what_to_measure() -> None:
     assert parse({"batch_size": 8}, "--measure=quality").measure == "quality"
     assert parse({"trainable": "head"}, "--measure=speed").measure == "speed"
+
+
+def test_fewer_epochs_are_judged_by_the_time_of_whole_trainings() -> None:
+    assert parse({"epochs": 2}, "--measure=speed").measure == "duration"
+    assert parse({"patience": 2}, "--measure=quality").measure == "quality"
+
+
+@pytest.mark.parametrize(("cached", "wanted"), [("True", "true"), ("false", "false")])
+def test_features_are_cached_as_they_were_when_speed_is_compared(cached, wanted) -> None:
+    assert parse({"threads": 1}, f"--cached={cached}").baseline.cache_features == wanted
+    assert parse({"lr": 1}, f"--cached={cached}").baseline.cache_features == "auto"
+    kept = parse({"threads": 1}, f"--cached={cached}", "--cache_features=false")
+    assert kept.baseline.cache_features == "false"
 
 
 def test_limits() -> None:
@@ -70,7 +84,7 @@ def test_limits() -> None:
         ({"lr": "fast"}, [], "lr='fast' is not a number"),
         ({"batch_size": 0}, [], "batch_size=0 must be"),
         ({"lr": 1}, ["--measure=both"], "measure='both' must be one of"),
-        ({"epochs": 9}, ["--measure=speed"], "use measure=quality"),
+        ({"lr": 1}, ["--cached=maybe"], "--cached.*invalid choice"),
         ({"lr": 1}, ["--pairs=5"], "pairs='5' must be >= 6"),
         ({"lr": 1}, ["--seconds=soon"], "seconds='soon' is not a number"),
         ({"cache_features": "true"}, ["--augmentation=flip"], "needs augmentation=none"),

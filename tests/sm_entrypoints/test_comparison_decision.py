@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from sm_entrypoints.comparison_decision import decide_on_quality, decide_on_speed
+from sm_entrypoints.comparison_decision import (
+    decide_on_duration,
+    decide_on_quality,
+    decide_on_speed,
+)
 from sm_entrypoints.comparison_lane import Block
 from sm_entrypoints.comparison_quality import Quality, Run
 from sm_entrypoints.comparison_speed import Speed, Timing
@@ -126,5 +131,27 @@ def test_a_better_model_is_kept(a, b, verdict) -> None:
     assert decide_on_quality(quality(a, b)).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("b", "seconds", "verdict"),
+    [
+        ([1.0, 1.1, 0.9], [0.5, 0.6, 0.55], "kept"),
+        ([1.5, 1.6, 1.4], [0.5, 0.6, 0.55], "rejected"),
+        ([1.0, 1.1, 0.9], [1.0, 1.01, 1.0], "rejected"),
+        ([1.0, 1.1, 0.9], [0.4, 1.0, 1.0], "inconclusive"),
+    ],
+)
+def test_fewer_epochs_must_save_time_and_not_cost_quality(b, seconds, verdict) -> None:
+    made = quality([1.0, 1.1, 0.9], b)
+    runs = [replace(r, seconds=seconds[r.seed]) if r.variant == "B" else r for r in made.runs]
+    assert decide_on_duration(replace(made, runs=tuple(runs))).verdict == verdict
+
+
+def test_whole_trainings_take_as_much_longer_as_they_were_shortened() -> None:
+    found = replace(quality([1.0], [1.0]), scale={"A": 10.0, "B": 5.0})
+    assert (found.job_seconds("A"), found.job_seconds("B")) == (10.0, 5.0)
+    assert found.seconds_ratio().value == 0.5
+
+
 def test_no_complete_seed_decides_nothing() -> None:
     assert decide_on_quality(None).verdict == "inconclusive"
+    assert decide_on_duration(None).verdict == "inconclusive"
