@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.store import S3Store
 
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
+
 
 class S3Stores:
     """Give the store of a bucket: ``stores(bucket)``. Credentials are renewed by boto3."""
 
-    def __init__(self, session: boto3.Session, endpoint: str | None = None) -> None:
-        """Use a session's credentials and region; ``endpoint`` is a server that is not AWS's."""
+    def __init__(
+        self,
+        session: boto3.Session,
+        endpoint: str | None = None,
+        *,
+        retries: RetryConfig | None = None,
+    ) -> None:
+        """Use a session's credentials and region; ``endpoint`` is a server that is not AWS's.
+
+        ``retries`` says how long faults that may pass are borne; by default three minutes.
+        """
         self._session = session
         self._endpoint = endpoint
+        self._retries = retries
         self._credentials = Boto3CredentialProvider(session)
         # A store holds its connections.
         self._opened: dict[str, Any] = {}
@@ -37,7 +50,7 @@ class S3Stores:
             # An endpoint of one's own is one host for all buckets.
             options |= {"endpoint": self._endpoint, "virtual_hosted_style_request": False}
             options["client_options"] = {"allow_http": self._endpoint.startswith("http://")}
-        return S3Store(bucket, **options)
+        return S3Store(bucket, retry_config=self._retries, **options)
 
 
 def endpoint_of(environment: Mapping[str, str] = os.environ) -> str | None:

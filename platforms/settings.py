@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     bucket: str | None = Field(None, description="S3 bucket; default: the platform's own.")
     s3_endpoint: str | None = Field(
         None,
-        pattern=r"https?://[^/@\s]+/?",
+        pattern=r"^https?://[^/@\s]+/?$",
         description="S3 server that the local platform uses instead of folders.",
     )
     prefix: str = Field("whippet", description="Key prefix of everything written to the bucket.")
@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     region: str | None = Field(None, description="AWS region; default: boto3's.")
     training_image: str | None = Field(None, description="Training image URI.")
     inference_image: str | None = Field(None, description="Inference image URI.")
+
+    chromium: Path | None = Field(
+        None, description="Chromium or Chrome that prints report.pdf; default: the one on PATH."
+    )
 
     @property
     def runs(self) -> Path:

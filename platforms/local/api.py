@@ -39,6 +39,7 @@ HOST = "127.0.0.1"
 _MAX_JSON_BYTES = 4 * 1024 * 1024
 # Longer than clients keep an idle connection for.
 _KEEP_ALIVE_SECONDS = 75
+_DRAIN_SECONDS = 10
 _LAST_PORT = 65_535
 _LOG_OPERATIONS = ("describe_log_streams", "filter_log_events", "get_log_events")
 
@@ -174,6 +175,7 @@ def api_server(context: LocalContext) -> uvicorn.Server:
             access_log=False,
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
         )
     )
 

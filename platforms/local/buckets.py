@@ -42,13 +42,16 @@ class Buckets(Protocol):
     def has_objects(self, uri: str) -> bool:
         """Tell whether there is an object of this URI or below it."""
 
-    def reading(self, uri: str) -> AbstractContextManager[Path]:
-        """Give a file with an object's bytes, to be read only, until the context ends."""
+    def reading(self, uri: str, scratch: Path) -> AbstractContextManager[Path]:
+        """Give a file with an object's bytes, to be read only, until the context ends.
+
+        ``scratch`` is a folder of the caller for it when the bucket is not on this disk.
+        """
 
     def writing(self, uri: str, scratch: Path) -> AbstractContextManager[Path]:
         """Give a path to write a file at; it is the object once the context ended well.
 
-        ``scratch`` is a folder of the caller, for a while, when the bucket is not on this disk.
+        ``scratch``: as for :meth:`reading`.
         """
 
     def mount(self, uri: str, folder: Path) -> None:

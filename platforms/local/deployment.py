@@ -97,13 +97,13 @@ class Deployment:
         self.folder.parent.mkdir(exist_ok=True)
         self.folder.mkdir()
         buckets = self.context.buckets
-        with buckets.reading(self.container["ModelDataUrl"]) as archive:
+        with buckets.reading(self.container["ModelDataUrl"], self.folder) as archive:
             extract_archive(archive, self.model_folder)
         code = self.model_folder / _CODE_FOLDER
         submitted = self._environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
         if submitted.startswith("s3://"):
             shutil.rmtree(code, ignore_errors=True)
-            with buckets.reading(submitted) as archive:
+            with buckets.reading(submitted, self.folder) as archive:
                 extract_archive(archive, code)
         # The server runs in this folder even when the archive brings no code.
         code.mkdir(exist_ok=True)

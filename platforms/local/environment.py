@@ -23,6 +23,10 @@ from platforms.local.job_tree import (
 
 PROGRAM_KEY = "sagemaker_program"
 SUBMIT_DIRECTORY_KEY = "sagemaker_submit_directory"
+LOG_LEVEL_KEY = "sagemaker_container_log_level"
+# What SageMaker's SDK says about itself and the request.
+_INFORMATION = ("sagemaker_job_name", "sagemaker_region")
+_ESTIMATOR_PREFIX = "sagemaker_estimator_"
 _FRAMEWORK_PREFIX = "sagemaker_"
 _TUNING_METRIC_KEY = "_tuning_objective_metric"
 _LOG_LEVEL = 20
@@ -59,6 +63,19 @@ def framework_parameters(request: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in sorted(request.get("HyperParameters", {}).items())
         if key.startswith(_FRAMEWORK_PREFIX)
     }
+
+
+def unknown_framework_parameters(request: Mapping[str, Any]) -> list[str]:
+    """Return the ``sagemaker_*`` hyperparameters that ask for what is not done here.
+
+    Such as ``sagemaker_torch_distributed_enabled``, which makes the toolkit start ``torchrun``.
+    """
+    known = (PROGRAM_KEY, SUBMIT_DIRECTORY_KEY, LOG_LEVEL_KEY, *_INFORMATION)
+    return [
+        key
+        for key, value in framework_parameters(request).items()
+        if key not in known and not key.startswith(_ESTIMATOR_PREFIX) and value not in (False, None)
+    ]
 
 
 def submit_directory(request: Mapping[str, Any]) -> str:
@@ -155,7 +172,7 @@ def _toolkit_variables(tree: JobTree, request: Mapping[str, Any]) -> dict[str, A
         "SM_INPUT_DATA_CONFIG": input_data_config(request),
         "SM_RESOURCE_CONFIG": resources,
         "SM_CHANNELS": sorted(input_data_config(request)),
-        "SM_LOG_LEVEL": _LOG_LEVEL,
+        "SM_LOG_LEVEL": framework_parameters(request).get(LOG_LEVEL_KEY, _LOG_LEVEL),
     }
     variables["SM_TRAINING_ENV"] = {
         key.removeprefix("SM_").lower(): value for key, value in variables.items()

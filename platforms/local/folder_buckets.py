@@ -55,7 +55,7 @@ class FolderBuckets:
         return path.is_file() or any(each.is_file() for each in path.rglob("*"))
 
     @contextmanager
-    def reading(self, uri: str) -> Iterator[Path]:
+    def reading(self, uri: str, scratch: Path) -> Iterator[Path]:
         """Give the object's own file."""
         path = self.path(uri)
         if not path.is_file():

@@ -11,9 +11,10 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import obstore
@@ -24,7 +25,11 @@ from platforms.archives import regular_files
 from platforms.local.buckets import BadUri, BucketError, is_plain, split_uri
 from platforms.s3_stores import S3Stores
 
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
+
 _TRANSFERS = 8
+_QUICK: RetryConfig = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
 
 
 @cache
@@ -60,6 +65,8 @@ class S3Buckets:
             )
         self._endpoint = endpoint
         self._stores = S3Stores(session, endpoint)
+        # Somebody waits for the answer to a question; a transfer may take its time.
+        self._quick = S3Stores(session, endpoint, retries=_QUICK)
         # What was copied in either direction, so that an unchanged file is not sent again.
         self._sent: dict[Path, tuple[int, int]] = {}
 
@@ -75,22 +82,25 @@ class S3Buckets:
     def is_object(self, uri: str) -> bool:
         """Ask the server for an object of exactly this URI."""
         bucket, key = split_uri(uri)
+        if not key:
+            return False
         with _explained(uri):
             try:
-                obstore.head(self(bucket), key)
+                obstore.head(self._quick(bucket), key)
             except FileNotFoundError:
                 return False
         return True
 
     def has_objects(self, uri: str) -> bool:
         """Ask the server for one object of this URI or below it."""
-        return self.is_object(uri) or next(self._below(uri), None) is not None
+        bucket, _ = split_uri(uri)
+        return self.is_object(uri) or next(_below(self._quick(bucket), uri), None) is not None
 
     @contextmanager
-    def reading(self, uri: str) -> Iterator[Path]:
+    def reading(self, uri: str, scratch: Path) -> Iterator[Path]:
         """Download an object for a while."""
         bucket, key = split_uri(uri)
-        with tempfile.TemporaryDirectory(prefix="whippet-") as folder:
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=scratch) as folder:
             path = Path(folder, key.rpartition("/")[2] or "object")
             self._download(bucket, key, path)
             yield path
@@ -132,23 +142,9 @@ class S3Buckets:
         """
         bucket, _ = split_uri(uri)
         _all_at_once(
-            partial(self._download, bucket, key, folder / name) for key, name in self._below(uri)
+            partial(self._download, bucket, key, folder / name)
+            for key, name in _below(self(bucket), uri)
         )
-
-    def _below(self, uri: str) -> Iterator[tuple[str, str]]:
-        """Yield key and name relative to ``uri`` of each object below it."""
-        bucket, prefix = split_uri(uri)
-        with _explained(uri):
-            for page in obstore.list(self(bucket), prefix=prefix or None):
-                for item in page:
-                    key = str(item["path"])
-                    name = key[len(prefix) :].lstrip("/")
-                    # An empty object that stands for a folder, as consoles make them.
-                    if not name or (item["size"] == 0 and key.endswith("/")):
-                        continue
-                    if not is_plain(name):
-                        raise BadUri(f"s3://{bucket}/{key} cannot be a file below {uri}")
-                    yield key, name
 
     def _download(self, bucket: str, key: str, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -177,6 +173,22 @@ class S3Buckets:
         state = _state(path)
         if state is not None:
             self._sent[path] = state
+
+
+def _below(store: Any, uri: str) -> Iterator[tuple[str, str]]:
+    """Yield key and name relative to ``uri`` of each object below it."""
+    bucket, prefix = split_uri(uri)
+    with _explained(uri):
+        for page in obstore.list(store, prefix=prefix or None):
+            for item in page:
+                key = str(item["path"])
+                name = key[len(prefix) :].lstrip("/")
+                # An empty object that stands for a folder, as consoles make them.
+                if not name or (item["size"] == 0 and key.endswith("/")):
+                    continue
+                if not is_plain(name):
+                    raise BadUri(f"s3://{bucket}/{key} cannot be a file below {uri}")
+                yield key, name
 
 
 def _state(path: Path) -> tuple[int, int] | None:

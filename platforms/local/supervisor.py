@@ -83,7 +83,7 @@ class Supervisor:
         if ignored:
             self._say(f"warning: this platform does not honour {ignored}")
         self._tree.make(record, self._buckets)
-        with self._buckets.reading(submit_directory(record)) as archive:
+        with self._buckets.reading(submit_directory(record), self._tree.folder) as archive:
             extract_archive(archive, self._tree.code)
         if not (self._tree.code / program(record)).is_file():
             raise WhippetError(f"{program(record)} is not in {submit_directory(record)}")

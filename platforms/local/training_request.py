@@ -14,7 +14,11 @@ from platforms.client_errors import client_error
 from platforms.errors import WhippetError
 from platforms.local.buckets import split_uri
 from platforms.local.context import LocalContext
-from platforms.local.environment import program, submit_directory
+from platforms.local.environment import (
+    program,
+    submit_directory,
+    unknown_framework_parameters,
+)
 from platforms.local.job_tree import JobTree, channel_source
 
 OPERATION = "CreateTrainingJob"
@@ -45,6 +49,7 @@ def ignored_fields(request: Mapping[str, Any]) -> list[str]:
     """Return the members that are set, recorded, and change nothing on this platform."""
     fields = [key for key in request if key not in _HONOURED and request[key] not in _NEUTRAL]
     fields += _inside("AlgorithmSpecification", request, _HONOURED_ALGORITHM)
+    fields += [f"HyperParameters.{key}" for key in unknown_framework_parameters(request)]
     fields += _inside("OutputDataConfig", request, frozenset({"S3OutputPath"}))
     fields += _inside("StoppingCondition", request, frozenset({"MaxRuntimeInSeconds"}))
     for channel in request.get("InputDataConfig", []):

@@ -1,4 +1,4 @@
-"""The whole pipeline on the AWS side, without an account: boto3 over HTTP to `whippet api`, S3 at moto.
+"""The whole pipeline on the AWS side: boto3 over HTTP to `whippet api`, S3 at moto, no account.
 
 Part of `make test-aws` only: it takes minutes.
 """

@@ -132,7 +132,9 @@ def test_other_paths(url: str, method: str, path: str) -> None:
 
 
 @pytest.mark.slow
-def test_an_endpoint_is_invoked(url: str, context: LocalContext) -> None:
+def test_an_endpoint_is_invoked(
+    url: str, context: LocalContext, caplog: pytest.LogCaptureFixture
+) -> None:
     sagemaker, runtime = client("sagemaker", url), client("sagemaker-runtime", url)
     sagemaker.create_endpoint(
         EndpointName="pets", EndpointConfigName=make_config(context, "m", "!")
@@ -149,7 +151,9 @@ def test_an_endpoint_is_invoked(url: str, context: LocalContext) -> None:
             ContentType="image/jpeg",
             Accept="a/b",
             CustomAttributes="trace=1",
+            InferenceId="mine",
         )
+        assert "does not honour InferenceId" in caplog.text
         assert answer["Body"].read() == b"!" + picture
         assert answer["ContentType"] == "a/b"
         assert answer["CustomAttributes"] == "seen"

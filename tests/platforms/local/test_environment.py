@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from platforms.local.environment import arguments, decode, program, submit_directory
+from platforms.local.environment import (
+    arguments,
+    decode,
+    program,
+    submit_directory,
+    unknown_framework_parameters,
+)
 from platforms.local.job_tree import JobTreeError
 
 
@@ -51,3 +57,17 @@ def test_plain_and_quoted_names() -> None:
         )
     with pytest.raises(JobTreeError, match="/opt/ml/code"):
         submit_directory({"HyperParameters": {"sagemaker_submit_directory": "/opt/ml/code"}})
+
+
+def test_what_the_toolkit_would_do_and_we_do_not() -> None:
+    request = {
+        "HyperParameters": {
+            "sagemaker_program": "train.py",
+            "sagemaker_container_log_level": "10",
+            "sagemaker_job_name": '"pets"',
+            "sagemaker_estimator_class_name": '"PyTorch"',
+            "sagemaker_torch_distributed_enabled": "true",
+            "sagemaker_mpi_enabled": "false",
+        }
+    }
+    assert unknown_framework_parameters(request) == ["sagemaker_torch_distributed_enabled"]
