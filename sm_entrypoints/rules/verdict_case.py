@@ -25,9 +25,10 @@ class Group(IntEnum):
     BROKEN = 0
     NOT_LEARNING = 1
     DATA = 2
-    TIME = 3
-    QUALITY = 4
-    NOTE = 5
+    MEMORY = 3
+    TIME = 4
+    QUALITY = 5
+    NOTE = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

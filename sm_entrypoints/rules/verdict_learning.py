@@ -9,6 +9,8 @@ from sm_entrypoints.rules.result import Mark, RuleResult
 from sm_entrypoints.rules.verdict_case import Case, Change, Finding, Gain, Group, percent, rounded
 
 _MOST_MARKS = 3
+_FEWEST_EPOCHS = 3
+_FALLS = 0.95
 _QUALITY = Gain(kind="quality", reasoning="a model that learns is worth any time")
 
 
@@ -70,13 +72,13 @@ def _came_with_the_job(mark: Mark) -> bool:
 
 def nothing_learned(case: Case) -> Finding | None:
     """The loss is where guessing is: the rate is far off, or the network cannot learn."""
-    if case.learned is not False or case.epochs_run < 1:
+    losses = case.values(TRAIN_CHANNEL, "loss")
+    if case.learned is not False or _too_early(case, losses):
         return None
     for name in _CAUSES:
         cause = case.issue(name)
         if cause is not None:
             return _cause(case, name, cause)
-    losses = case.values(TRAIN_CHANNEL, "loss")
     wild = max(losses) > 1.2 * (case.chance or 0.0) or losses[-1] > 1.05 * losses[0]
     change = _rate(case, 0.1 if wild else 10)
     how = "jumps about" if wild else "hardly moves"
@@ -90,6 +92,12 @@ def nothing_learned(case: Case) -> Finding | None:
         advice=f"{'Lower' if wild else 'Raise'} lr by a factor of ten, then search around it.",
         gain=_QUALITY,
     )
+
+
+def _too_early(case: Case, losses: list[float]) -> bool:
+    """Return whether a loss near that of guessing may be due to a training that is too short."""
+    falls = losses[-1] < _FALLS * losses[0]
+    return falls or (len(losses) < _FEWEST_EPOCHS and case.issue("LossNotDecreasing") is None)
 
 
 _CAUSES: dict[str, tuple[str, str, float | None]] = {

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sm_entrypoints.rules.cpu_system import waiting_share
 from sm_entrypoints.rules.profiler_steps import initialization_seconds
 from sm_entrypoints.rules.result import RuleResult
 from sm_entrypoints.rules.verdict_case import Case, Change, Finding, Gain, Group, duration, percent
 
+# Threads of one training wait for each other's work a little on any machine.
+_BUSY = 0.25
 _MEASURE = "how much it brings, `whippet improve` measures"
 
 
@@ -65,7 +68,7 @@ def memory_grows(case: Case) -> Finding | None:
         return None
     numbers = result.details
     return Finding(
-        group=Group.TIME,
+        group=Group.MEMORY,
         severity="warning",
         sentence=f"The training's memory grows by {numbers['megabytes_per_epoch']:.0f} MB an epoch "
         "and never comes back: a longer training would run out of it.",
@@ -76,7 +79,23 @@ def memory_grows(case: Case) -> Finding | None:
         ),
         advice="Look for a list that keeps tensors, losses or images of every step.",
         gain=Gain(reasoning="it saves the job that would be killed, not time"),
-        worth=0.15 * case.seconds,
+    )
+
+
+def busy_machine(case: Case) -> Finding | None:
+    """Other programs took the cores: every number of seconds is larger than it need be."""
+    share = waiting_share(case.evidence)
+    if share is None or share < _BUSY or case.issue("ThreadOversubscription"):
+        return None
+    return Finding(
+        group=Group.NOTE,
+        severity="warning",
+        sentence="Other programs kept the machine busy: for "
+        f"{percent(share)} of their time the training's threads were ready but had no core.",
+        rule=None,
+        evidence=(f"{case.cores} cores, {case.evidence.job.get('threads')} threads of ours",),
+        advice="Measure again on a quiet machine before believing any seconds.",
+        gain=Gain(reasoning="nothing in the training causes it"),
     )
 
 
@@ -88,6 +107,7 @@ class _Text:
     sentence: str
     advice: str
     share: float  # of the job's seconds: only an order among findings, never shown
+    group: Group = Group.TIME
 
 
 _TEXTS = (
@@ -128,6 +148,7 @@ _TEXTS = (
         sentence="The GPU's memory grows while it trains: a longer training would run out of it.",
         advice="Keep numbers, not tensors (loss.item()).",
         share=0.15,
+        group=Group.MEMORY,
     ),
     _Text(
         rule="IOWait",
@@ -174,7 +195,7 @@ def _told(text: _Text) -> Callable[[Case], Finding | None]:
         if result is None:
             return None
         return Finding(
-            group=Group.TIME,
+            group=text.group,
             severity="warning",
             sentence=text.sentence,
             rule=text.rule,
@@ -192,5 +213,6 @@ MACHINE_FINDINGS: tuple[Callable[[Case], Finding | None], ...] = (
     slow_start,
     odd_steps,
     memory_grows,
+    busy_machine,
     *(_told(text) for text in _TEXTS),
 )

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from sm_entrypoints.contract import TRAIN_CHANNEL, VALID_CHANNEL
 from sm_entrypoints.rules.verdict_case import Case, Change, Finding, Gain, Group, duration, percent
 
-# Less than this share of the loss in the last epoch is not worth another one.
-_STILL_FALLING = 0.02
+# A last epoch that lowered the loss by less than this share of it, or by less than this share of
+# what guessing would give, is not worth another one.
+_STILL_FALLING, _MATERIAL_FALL = 0.02, 0.01
 _GAP = 0.1
 _WEAK = 0.8
 
@@ -19,7 +20,8 @@ def epochs_too_few(case: Case) -> Finding | None:
     if len(losses) < 2 or wanted is None or case.evidence.job.get("stopped"):
         return None
     fell = 1 - losses[-1] / losses[-2] if losses[-2] > 0 else 0.0
-    if losses[-1] > min(losses) or fell < _STILL_FALLING or len(losses) < wanted:
+    material = losses[-2] - losses[-1] > _MATERIAL_FALL * (case.chance or 1.0)
+    if losses[-1] > min(losses) or fell < _STILL_FALLING or not material or len(losses) < wanted:
         return None
     more = 2 * int(wanted)
     return Finding(
