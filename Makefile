@@ -89,6 +89,11 @@ test: lint  ## everything that CI runs, set-up included
 test-aws: .venv/.tools .venv-job/.ready .venv-sdk2/.ready .venv-sdk3/.ready  ## a whole run, both SDKs, the AWS CLI over HTTP (not in CI: 1.5 GB of SDKs)
 	@$(ORCHESTRATOR) -m pytest $(AWS_TESTS)
 
+.PHONY: bench-instrumentation
+bench-instrumentation: .venv-job/.ready  ## what instrumentation costs a training, ours and others (6 minutes)
+	@$(JOB) -m benchmarks.instrumentation_hook
+	@$(JOB) -m benchmarks.instrumentation_profiler
+
 .PHONY: clean
 clean: down  ## remove the environments and everything that runs left here
 	rm -rf .venv .venv-job .venv-sdk2 .venv-sdk3 .whippet .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -1,8 +1,8 @@
 """Operators by the time they took, from a trace in Chrome's format as torch.profiler exports it.
 
 Why not ``profile.key_averages()``: it builds a Python object with a tree around it for each event,
-about 0.1 ms, where this takes 5 µs (measured, ``benchmarks/instrumentation_profiler.py``); a test
-compares the two.
+0.1 to 0.2 ms, where this takes about 10 µs with the reading of the file (measured by
+``benchmarks/instrumentation_profiler.py``); a test compares the two.
 """
 
 from __future__ import annotations
