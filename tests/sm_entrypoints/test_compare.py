@@ -81,14 +81,14 @@ def compared(a: Training, b: Training, seconds: float):
 
 
 def test_workers_are_kept_where_the_loader_sleeps(channels: dict[str, Path]) -> None:
-    slow = training(channels, slow=True), training(channels, slow=True, num_workers=2)
-    found = compared(*slow, seconds=15)
+    # The head alone learns: next to the sleep there is little to compute, also on a busy machine.
+    a, b = (training(channels, slow=True, trainable="head", num_workers=n) for n in (0, 2))
+    found = compared(a, b, seconds=8)
     assert found is not None
     # Two workers make two batches while one is made without, so at most the time of the sleep is
     # halved; what they prefetched while the other variant ran would make it far less.
-    a, b = (found.seconds_per_image(name) for name in ("A", "B"))
-    assert 0.0125 * 0.97 < b < a * 0.8
-    assert a > 0.025
+    assert found.seconds_per_image("A") > 0.025
+    assert 0.0125 * 0.95 < found.seconds_per_image("B") < 0.025
     decision = decide_on_speed(found, None, job_epochs=50, alters_numbers=False)
     assert decision.verdict == "kept", decision
 
