@@ -85,7 +85,7 @@ class Profiler:
             "process": None if sampler is None else sampler.process_summary(),
             "operators": None if operators is None else operators.summary(),
             "workers": self._workers.training_workers,
-            "cores": os.cpu_count() or 0,
+            "cores": _usable_cores(),
             "threads": torch.get_num_threads(),
             "load_average": os.getloadavg()[0],
         }
@@ -100,3 +100,10 @@ class Profiler:
     def _watch(self, pid: int) -> None:
         if self._sampler is not None:
             self._sampler.watch(pid)
+
+
+def _usable_cores() -> int:
+    """Return how many cores this process may use: a container's cpuset may be smaller."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 0

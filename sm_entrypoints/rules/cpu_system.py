@@ -46,7 +46,9 @@ def cpu_demand(evidence: Evidence) -> float | None:
     alone = not evidence.summary.get("workers") and evidence.job.get("processes", 1) == 1
     if waited is None or not wall or not cores or not alone:
         return None
-    return min(1.0, float(use["cpu_seconds"] + waited) / float(wall * cores))
+    # Threads that do not compute (our own sampler's, say) are no reason for more cores.
+    most = min(1.0, float(evidence.job.get("threads") or cores) / cores)
+    return min(most, float(use["cpu_seconds"] + waited) / float(wall * cores))
 
 
 def waiting_share(evidence: Evidence) -> float | None:
@@ -59,15 +61,21 @@ def waiting_share(evidence: Evidence) -> float | None:
 
 
 def low_cpu_utilization(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
-    """Training on the CPU leaves cores idle: less than ``threshold`` % of them are used."""
+    """Training on the CPU leaves cores idle: less than ``threshold`` % of them are used.
+
+    From the process's own accounts when it kept them (for ``min_seconds`` at least), else from
+    the machine's samples.
+    """
     if not on_cpu(evidence):
         return not_applicable("LowCPUUtilization", "the network ran on a GPU")
-    cores = series_of(evidence, CPU)
+    cores, demand = series_of(evidence, CPU), cpu_demand(evidence)
     use = mean_of(on_node(cores, nodes_of(cores)[0])) if cores else np.array([])
-    if len(use) < parameters["min_samples"]:
+    seconds = (evidence.job.get("process_use") or {}).get("wall_seconds") or 0.0
+    if demand is not None and seconds < parameters["min_seconds"]:
+        return not_applicable("LowCPUUtilization", f"training took {seconds:.2f} s: too short")
+    if demand is None and len(use) < parameters["min_samples"]:
         return too_few("LowCPUUtilization", len(use))
-    demand, machine = cpu_demand(evidence), float(use.mean())
-    percent = machine if demand is None else 100 * demand
+    percent = float(use.mean()) if demand is None else 100 * demand
     low = percent < parameters["threshold"]
     return RuleResult(
         rule="LowCPUUtilization",
@@ -78,8 +86,7 @@ def low_cpu_utilization(evidence: Evidence, parameters: Mapping[str, Any]) -> Ru
         details={
             "percent": percent,
             "measured": "the machine" if demand is None else "the training process",
-            "machine_percent": machine,
-            "machine_p95": float(np.percentile(use, 95)),
+            "machine_percent": float(use.mean()) if len(use) else None,
             "cores": evidence.cores,
             "threads": evidence.job.get("threads"),
         },
@@ -197,7 +204,7 @@ MACHINE_RULES: tuple[Rule, ...] = (
         threshold="It uses (or waits for) less than 60 % of the cores while it trains.",
         recommendation="Set threads to the number of cores, raise batch_size, or take a smaller "
         "instance.",
-        parameters={"threshold": 60, "min_samples": FEWEST_SAMPLES},
+        parameters={"threshold": 60, "min_samples": FEWEST_SAMPLES, "min_seconds": 1},
         evaluate=low_cpu_utilization,
     ),
     Rule(

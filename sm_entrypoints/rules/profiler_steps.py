@@ -57,7 +57,8 @@ def step_outlier(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResul
 
     AWS wants more than 100 steps and more than 10 outliers. Here a shorter training is judged
     too (30 steps; more than 2 % of them, at least 3). The first step of an epoch, the
-    torch.profiler window and phases below 5 % of a step do not count.
+    torch.profiler window, phases below 5 % of a step and times that a scheduler's turn explains
+    (``min_seconds`` above the median) do not count.
     """
     details: dict[str, Any] = {}
     marks: list[Mark] = []
@@ -73,7 +74,7 @@ def step_outlier(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResul
         for phase in STEP_PHASES:
             if phase_share(steps, phase) < _MATERIAL_SHARE:
                 continue
-            above = _outliers(steps, phase, parameters["stddev"])
+            above = _outliers(steps, phase, parameters)
             violations += int(above.sum())
             if above.sum() > allowed[mode]:
                 triggered += 1
@@ -94,11 +95,13 @@ def step_outlier(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResul
     )
 
 
-def _outliers(steps: Steps, phase: str, deviations: float) -> NDArray[np.bool_]:
+def _outliers(steps: Steps, phase: str, parameters: Mapping[str, Any]) -> NDArray[np.bool_]:
     seconds = steps.phases[phase]
     steady = seconds[steps.steady]
-    bound = float(steady.mean() + deviations * steady.std())
-    return steps.steady & (seconds > bound)
+    bound = float(steady.mean() + parameters["stddev"] * steady.std())
+    least = float(np.median(steady)) + parameters["min_seconds"]
+    above: NDArray[np.bool_] = steps.steady & (seconds > max(bound, least))
+    return above
 
 
 def _excess(steps: Steps, phase: str, above: NDArray[np.bool_]) -> dict[str, float]:
@@ -187,10 +190,16 @@ STEP_RULES: tuple[Rule, ...] = (
         kind="profiler",
         description="Looks for single steps that take far longer than the others.",
         threshold="In a phase that matters, more than 10 steps (in a short training more than "
-        "2 % of them) lie 3 standard deviations above the mean.",
+        "2 % of them) lie 3 standard deviations above the mean, and 30 ms above the usual.",
         recommendation="Look at what happens at the marked steps: checkpoints, logging, large "
         "images, a busy disk, or other programs on the machine.",
-        parameters={"stddev": 3, "mode": None, "n_outliers": 10, "min_steps": _FEWEST_STEPS},
+        parameters={
+            "stddev": 3,
+            "mode": None,
+            "n_outliers": 10,
+            "min_steps": _FEWEST_STEPS,
+            "min_seconds": 0.03,
+        },
         evaluate=step_outlier,
     ),
     Rule(

@@ -203,7 +203,7 @@ def cores_idle(case: Case) -> Finding | None:
         "cores" + (f", with threads={threads}." if fewer else "."),
         rule="LowCPUUtilization",
         evidence=(
-            f"the whole machine was {result.details['machine_percent']:.0f} % busy",
+            f"this was told by {result.details['measured']}",
             f"steps took {duration(case.loop_seconds)} of the job's {duration(case.seconds)}",
         ),
         change=case.set(threads=case.cores // processes) if fewer else None,
