@@ -21,7 +21,7 @@ from sm_entrypoints.instrumentation import Instrumentation
 from sm_entrypoints.model import IMAGENET_MEAN, IMAGENET_STD, ModelCard, build_model, resize_size
 from sm_entrypoints.network import Compute, choose_compute, freeze_backbone, tail_of
 from sm_entrypoints.optimisation import make_optimizer
-from sm_entrypoints.processes import StopRequest
+from sm_entrypoints.processes import StopRequest, total
 from sm_entrypoints.rules.actions import parse_actions
 from sm_entrypoints.rules.online import RuleWatch
 from sm_entrypoints.rules.tensor_job import TensorJob
@@ -83,7 +83,9 @@ def prepare(
     if arguments.rules and environment.is_leader and not instrumentation.enabled:
         print(f"rules={arguments.rules} has no effect without instrumentation", flush=True)
     if like is None:
-        feeds = make_feeds(arguments, environment, splits, built, instrumentation.enabled)
+        # Only the leader measures, but all processes have to run the same network.
+        measured = bool(total(torch.tensor(float(instrumentation.enabled))).item())
+        feeds = make_feeds(arguments, environment, splits, built, measured)
     else:
         feeds = feeds_again(like.feeds, built, arguments.seed)
     training = Training(

@@ -18,6 +18,8 @@ from torch.nn.parallel import DistributedDataParallel
 from sm_entrypoints.environment import Environment
 
 StopReason = Literal["sigterm", "rule"]
+# What SageMaker shows of a failure.
+_MOST_BYTES = 1024
 
 
 @contextmanager
@@ -55,10 +57,14 @@ def total(sums: Tensor) -> Tensor:
     return shared.cpu()
 
 
-def wait_for_all() -> None:
-    """Return when every process has come here."""
-    if joined():
-        distributed.barrier()
+def leaders_text(text: str) -> str:
+    """Return the leader's text, at most its first 1,024 bytes; wait until the leader has come."""
+    if not joined():
+        return text
+    written = text.encode()[:_MOST_BYTES].ljust(_MOST_BYTES, b"\0")
+    shared = torch.tensor(list(written), dtype=torch.uint8, device=_device())
+    distributed.broadcast(shared, 0)
+    return bytes(shared.tolist()).rstrip(b"\0").decode(errors="ignore")
 
 
 def _device() -> torch.device:

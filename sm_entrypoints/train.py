@@ -48,7 +48,7 @@ from sm_entrypoints.outputs import (
 )
 from sm_entrypoints.preparation import Prepared, prepare
 from sm_entrypoints.process_use import ProcessUse
-from sm_entrypoints.processes import StopRequest, wait_for_all
+from sm_entrypoints.processes import StopRequest, leaders_text
 from sm_entrypoints.rules.actions import parse_actions
 from sm_entrypoints.rules.judgement import announce_verdict
 from sm_entrypoints.trainer import fit
@@ -83,8 +83,8 @@ def run(arguments: TrainingArguments, environment: Environment, stop: StopReques
         if environment.is_leader:
             write_metrics(environment.output_data_dir, outcome.progress.history)
             _explain(prepared, splits, outcome, use, {**seconds, "total": clock.total()})
-        wait_for_all()  # who fails first takes the others with it
-        raise NothingLearned(outcome.failure)
+        # Who fails first takes the others with it, and writes the failure file.
+        raise NothingLearned(leaders_text(outcome.failure))
     card = replace(prepared.card, metrics=_best_metrics(outcome), versions=_versions())
     if environment.is_leader:
         save_model(environment.model_dir, training.model, card)

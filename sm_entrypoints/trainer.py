@@ -108,12 +108,10 @@ class _Loop:
 
     def stop_by_rule(self) -> None:
         training, best = self.training, self.progress.best_epoch
-        if best:
+        if not best:  # without a sentence it is not the leader, who measures
+            self.failure = training.watch.stop_sentence or "stopped by a rule of the first process"
+        elif training.environment.is_leader:
             print(f"stopped by a rule; the model of epoch {best} is delivered", flush=True)
-        elif training.watch.stop_sentence is not None:
-            self.failure = training.watch.stop_sentence
-        else:  # not the leader, who measures
-            self.failure = "a rule of the first process stopped the training: see its log"
 
     def train_epoch(self, epoch: int) -> StopReason | None:
         """Run what is left of an epoch; return why it was left before its end, if it was."""

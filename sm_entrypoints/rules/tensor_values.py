@@ -179,10 +179,10 @@ VALUE_RULES = (
         name=TensorVariance.rule,
         kind="tensor",
         description="Looks for activations and outputs that hardly vary, or that vary wildly.",
-        threshold="variance below 1e-12 or above 1e6 at two samples in a row",
+        threshold="variance below 1e-16 or above 1e6 at two samples in a row",
         recommendation="No variance: the layers before pass nothing on (bad initial weights, dead "
         "units). Too much: lower the learning rate, or normalise the inputs.",
         evaluate=offline(TensorVariance),
-        parameters={"min_threshold": 1e-12, "max_threshold": 1e6, "patience": 2},
+        parameters={"min_threshold": 1e-16, "max_threshold": 1e6, "patience": 2},
     ),
 )
