@@ -164,13 +164,14 @@ def _extremes(flat: Tensor) -> tuple[int, int, float, float]:
     return nan, inf, low, high
 
 
+# Sums and squares of doubles near their limit overflow: such a moment is infinite.
+@np.errstate(over="ignore", invalid="ignore")
 def _moments(values: Values, low: float, high: float) -> dict[str, float]:
     if not values.size:  # the few finite elements fell between those of the sample
         return {}
-    # Doubles: sums and squares of float32 values near their limit would overflow.
+    # In doubles: those of float32 values would overflow long before.
     mean = float(values.mean(dtype=np.float64))
-    with np.errstate(over="ignore"):
-        variance = float(np.square(np.subtract(values, mean, dtype=np.float64)).mean())
+    variance = float(np.square(np.subtract(values, mean, dtype=np.float64)).mean())
     zeros = 1 - np.count_nonzero(values) / values.size
     if zeros == 1 and not low == high == 0:
         zeros = 1 - 1 / values.size
@@ -193,5 +194,6 @@ def _percentiles(values: Values) -> tuple[float, float]:
     found = []
     for place in places:
         below, above = float(ordered[int(place)]), float(ordered[math.ceil(place)])
-        found.append(below + (above - below) * (place - int(place)))
+        share = place - int(place)
+        found.append(below * (1 - share) + above * share)
     return found[0], found[1]

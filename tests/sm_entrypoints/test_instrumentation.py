@@ -19,6 +19,8 @@ from sm_entrypoints.contract import STEP_PHASES
 from sm_entrypoints.environment import Environment
 from sm_entrypoints.instrumentation import Instrumentation
 from sm_entrypoints.plan import InstrumentationPlan
+from sm_entrypoints.rules.evidence import TensorRecord
+from sm_entrypoints.rules.result import Mark
 
 PHASES = {"data_wait", "transfer", "forward", "backward", "optimizer"}
 
@@ -262,3 +264,50 @@ def test_a_killed_job_keeps_its_measurements(tmp_path: Path) -> None:
     rows = (folder / "steps.csv").read_text().splitlines()
     assert len(rows) >= 401
     assert all(json.loads(line) for line in (folder / "reductions.jsonl").read_text().splitlines())
+
+
+class Stopper:
+    """Asks for a stop at step 2; the records that it saw are those of the file, and more."""
+
+    def __init__(self) -> None:
+        self.stopped_by: Mark | None = None
+
+    def observe(self, record: TensorRecord) -> None:
+        if record.step == 2:
+            self.stopped_by = Mark(
+                step=2, epoch=1, mode="TRAIN", subject=record.name, message="enough"
+            )
+
+
+def test_a_watch_asks_for_a_stop(tmp_path: Path) -> None:
+    instrumentation = Instrumentation.from_environment(
+        _environment(tmp_path, profilerconfig={"DisableProfiler": True}),
+        model=nn.Linear(2, 2),
+        loss_function=nn.CrossEntropyLoss(),
+        requested="on",
+        watch=Stopper(),
+    )
+    asked = []
+    with instrumentation:
+        instrumentation.epoch(1, "TRAIN")
+        for _ in range(4):
+            instrumentation.step(1, 0.5)
+            asked.append(instrumentation.stop_requested)
+    assert asked[:2] == [None, None]
+    assert (
+        asked[2]
+        == asked[3]
+        == Mark(step=2, epoch=1, mode="TRAIN", subject="loss", message="enough")
+    )
+
+
+def test_hook_parameters_of_ours_are_read(tmp_path: Path) -> None:
+    parameters = {"whippet.save_interval": "7", "whippet.quota_bytes": "1000"}
+    environment = _environment(tmp_path, debughookconfig={"HookParameters": parameters})
+    plan = InstrumentationPlan.from_config(environment.config_dir, "auto", {})
+    assert (plan.stride, plan.quota_bytes) == (7, 1000)
+    environment = _environment(
+        tmp_path, debughookconfig={"HookParameters": {"whippet.save_interval": "often"}}
+    )
+    with pytest.raises(ValueError, match="often"):
+        InstrumentationPlan.from_config(environment.config_dir, "auto", {})

@@ -226,3 +226,84 @@ def test_an_error_in_a_hook_does_not_reach_the_model(
     assert "training goes on" in capsys.readouterr().out
     with pytest.raises(OSError, match="No space"):
         recorder.close()
+
+
+class Odd(nn.Module):
+    """Parameters and activations of odd kinds: scalar, sparse gradient, unused, bfloat16, views."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(50, 6, sparse=True)
+        self.scale = nn.Parameter(torch.tensor(1.5))
+        self.unused = nn.Parameter(torch.ones(3))
+        self.empty = nn.Parameter(torch.empty(0, 4))
+        self.coarse = nn.Linear(6, 5, dtype=torch.bfloat16)
+        self.turned = nn.Parameter(torch.randn(3, 5).T)
+        self.relu = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.relu(self.coarse(self.embedding(x).bfloat16()))
+        return (self.relu(hidden.T).T.float() @ self.turned) * self.scale
+
+
+def test_odd_parameters_are_described(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, path = Odd(), tmp_path / "reductions.jsonl"
+    failures: list[str] = []
+    containment = Containment("test", on_failure=lambda: failures.append("failed"))
+    recorder = ReductionRecorder(tmp_path, model, containment=containment, stride=1)
+    recorder.begin_epoch(1, "TRAIN", 0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(3):
+        loss = LOSS(model(torch.tensor([3, 3, 7, 9])), torch.tensor([0, 1, 2, 0]))
+        optimizer.zero_grad()
+        loss.backward()
+        recorder.before_update()
+        optimizer.step()
+        recorder.end_step(float(loss.detach()), 0.01)
+    recorder.close()
+    assert failures == []
+    found = {r["name"] for r in _read(path)}
+    assert {"gradient/Odd_embedding.weight", "gradient/Odd_scale", "Odd_empty"} <= found
+    assert {"update_ratio/Odd_coarse.weight", "relu_input_1", "output"} <= found
+    assert "gradient/Odd_unused" not in found
+
+
+def test_a_wrapped_model_is_looked_through(tmp_path: Path) -> None:
+    """As DistributedDataParallel does it: the wrapper calls the module that has the hooks."""
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'rendezvous'}", rank=0, world_size=1
+    )
+    try:
+        model, path = Net(), tmp_path / "reductions.jsonl"
+        wrapped = nn.parallel.DistributedDataParallel(model)
+        recorder = _recorder(path, model, stride=1)
+        recorder.begin_epoch(1, "TRAIN", 0)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        loss = LOSS(wrapped(torch.randn(4, 6)), torch.tensor([0, 1, 2, 0]))
+        loss.backward()
+        recorder.before_update()
+        optimizer.step()
+        recorder.end_step(float(loss.detach()), 0.01)
+        recorder.close()
+    finally:
+        torch.distributed.destroy_process_group()
+    names = {r["name"] for r in _read(path)}
+    assert {"input", "relu_input_1", "gradient/Net_first.weight", "output"} <= names
+
+
+def test_histograms_come_with_the_first_samples(tmp_path: Path) -> None:
+    model = Net()
+    recorder = _recorder(tmp_path / "reductions.jsonl", model, stride=5)
+    recorder.begin_epoch(1, "TRAIN", 0)
+    _train(recorder, model, 12)
+    recorder.close()
+    found = _read(tmp_path / "histograms.jsonl")
+    assert [(r["collection"], r["name"]) for r in found[:3]] == [
+        ("outputs", "output"),
+        ("gradients", "gradient/Net_head.weight"),
+        ("weights", "Net_head.weight"),
+    ]
+    assert sorted({r["step"] for r in found}) == [0, 1, 6, 11]
+    assert sum(found[0]["counts"]) == 4 * 3
+    assert recorder.summary()["histograms"]["records"] == len(found)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
-from sm_entrypoints.tensor_statistics import SAMPLE_LIMIT, sample, summarize
+from sm_entrypoints.tensor_statistics import (
+    SAMPLE_LIMIT,
+    describe,
+    inactive_fraction,
+    sample,
+    summarize,
+)
 
 torch.manual_seed(0)
 DENSE = torch.randn(4, 3, 8, 5)
@@ -85,3 +93,85 @@ def test_the_tensor_is_left_alone() -> None:
     summarize(tensor * 1)
     assert torch.equal(tensor, before)
     assert tensor.grad is None
+
+
+ODD = {
+    "bool": torch.tensor([True, False, True, True]),
+    "uint8": torch.tensor([0, 255], dtype=torch.uint8),
+    "int64": torch.tensor([-(2**62), 2**62]),
+    "float8": torch.randn(40).to(torch.float8_e4m3fn),
+    "complex": torch.tensor([1 + 2j, -3j]),
+    "conjugate": torch.tensor([1 + 2j, -3j]).conj(),
+    "sparse": torch.tensor([[0.0, 2.0], [0.0, -4.0]]).to_sparse(),
+    "huge values": torch.tensor([3.4e38, -3.4e38, 3.4e38]),
+    "huge doubles": torch.tensor([1.7e308, -1.7e308], dtype=torch.float64),
+    "expanded": torch.tensor([1.5]).expand(1000, 1000),
+    "half at its limit": torch.tensor([65504.0, -65504.0]).half(),
+    "negated view": torch.tensor([1 + 2j, -3j]).imag,
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_tensors_are_described(name: str) -> None:
+    found = summarize(ODD[name], (0.0, float("inf")))
+    assert found.min is not None
+    assert found.max is not None
+    assert found.min <= found.max
+    assert found.mean is not None
+    assert found.min <= found.p5 <= found.p95 <= found.max  # type: ignore[operator]
+    assert (found.nan, found.inf) == (0, 0)
+
+
+def test_the_stored_elements_of_a_sparse_gradient_count() -> None:
+    embedding = torch.nn.Embedding(100, 4, sparse=True)
+    embedding(torch.tensor([3, 3, 7])).sum().backward()
+    assert embedding.weight.grad is not None
+    found = summarize(embedding.weight.grad)
+    assert (found.min, found.max, found.zero_fraction) == (1.0, 2.0, 0.0)
+
+
+def test_a_tensor_of_a_hundred_million_elements_takes_no_copy() -> None:
+    tensor = torch.zeros(1, dtype=torch.int8).expand(100_000_000)
+    found = summarize(tensor)
+    assert (found.min, found.max, found.zero_fraction) == (0.0, 0.0, 1.0)
+
+
+def test_zeros_are_all_zero_only_when_all_are() -> None:
+    tensor = torch.zeros(1_000_000)
+    assert summarize(tensor).zero_fraction == 1.0
+    tensor[123_456] = 1.0
+    almost = summarize(tensor).zero_fraction
+    assert almost is not None
+    assert 0.999 < almost < 1.0
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_dead_channels_are_counted(layout: torch.memory_format) -> None:
+    tensor = torch.rand(16, 8, 30, 30) + 0.1
+    tensor[:, [1, 4]] = 0.0
+    tensor[0, 1, 0, 0] = 5.0  # active for less than one per cent
+    tensor[:, 6, :, :15] = 0.0  # half active
+    tensor = tensor.contiguous(memory_format=layout)
+    assert inactive_fraction(tensor, (0.0, math.inf)) == 0.25
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (40, 4096), (2, 5, 16), (300, 4, 1, 1), (9, 2048, 7, 7)])
+def test_dead_units_of_any_shape(shape: tuple[int, ...]) -> None:
+    tensor = torch.ones(shape)
+    channel = 1 if len(shape) == 4 else len(shape) - 1
+    count = shape[channel]
+    tensor.narrow(channel, 0, count // 2).zero_()
+    expected = (count // 2) / count
+    assert inactive_fraction(tensor, (0.0, math.inf)) == pytest.approx(expected)
+
+
+def test_no_batch_has_no_dead_units() -> None:
+    assert inactive_fraction(torch.zeros(5), (0.0, math.inf)) is None
+    assert inactive_fraction(torch.zeros(0, 5), (0.0, math.inf)) is None
+    assert inactive_fraction(torch.full((4, 2), float("nan")), (-1.0, 1.0)) == 1.0
+
+
+def test_values_on_the_host() -> None:
+    found = describe(np.array([1.0, np.nan, 3.0, np.inf]))
+    assert (found.mean, found.nan, found.inf) == (2.0, 1, 1)
+    assert describe(np.array([np.nan])).mean is None
