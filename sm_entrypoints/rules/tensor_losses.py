@@ -36,7 +36,8 @@ class LossNotDecreasing(TensorWatch):
     or more (the same images in each), else quarters of the job. A window breaks the rule when it
 
     * fell by less than ``diff_percent`` against the one before, and by less than
-      ``learnt_percent`` against the first (a training that has converged did fall before), or
+      ``learnt_percent`` against the first (a training that has converged did fall before), and
+      is above half the loss of guessing (a model that was good from the start need not fall), or
     * rose by more than ``increase_threshold_percent`` over the first, beyond three standard
       errors, or
     * has a mean of more than twice the first step's loss and twice ln(classes).
@@ -93,7 +94,7 @@ class LossNotDecreasing(TensorWatch):
             return f"the loss rose from {first.mean:.3g} to {now.mean:.3g}"
         flat = before.mean - now.mean < before.mean * self.parameters["diff_percent"] / 100
         still = -rise < first.mean * self.parameters["learnt_percent"] / 100
-        if flat and still:
+        if flat and still and now.mean > math.log(self.job.classes or 2) / 2:
             return f"the loss is {now.mean:.4g} after {before.mean:.4g} {steps} steps before"
         return None
 
