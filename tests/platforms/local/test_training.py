@@ -155,14 +155,16 @@ def test_a_failure_file_is_the_reason(jobs: Jobs) -> None:
     import os, sys
     open(os.environ["SM_OUTPUT_DIR"] + "/failure", "w").write("no such layer " + "x" * 2000)
     open(os.environ["SM_MODEL_DIR"] + "/partial", "w").write("kept")
+    open(os.environ["SM_OUTPUT_DATA_DIR"] + "/rules.json", "w").write("evidence")
     sys.exit(1)
     """
     job = jobs.run("job", script)
     assert job["TrainingJobStatus"] == "Failed"
     assert job["FailureReason"].startswith("no such layer x")
     assert len(job["FailureReason"]) == 1024
-    kept = jobs.context.buckets.path("s3://whippet-local/jobs/job/output/model.tar.gz")
-    assert kept.is_file()
+    for archive in ("model.tar.gz", "output.tar.gz"):
+        kept = jobs.context.buckets.path(f"s3://whippet-local/jobs/job/output/{archive}")
+        assert kept.is_file()
 
 
 def test_a_traceback_is_the_reason(jobs: Jobs) -> None:
