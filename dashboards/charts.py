@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,8 +22,9 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from dashboards.curve_figures import NO_METRICS, get_curve_info
 from dashboards.series import downsample
 from dashboards.step_figures import get_phase_share_info
+from dashboards.step_time_figures import get_outlier_info, get_step_time_info
 from dashboards.system_figures import CPU_DIMENSION, NO_SYSTEM
-from dashboards.theme import BLUE, GREEN, GREY, ORANGE, PHASE_COLORS, RED, SPLIT_COLORS
+from dashboards.theme import BLUE, GREEN, GREY, ORANGE, PHASE_COLORS, RED, SKY, SPLIT_COLORS
 from dashboards.trials import Trials
 from dashboards.tuning_figures import get_history_info
 from sm_entrypoints.contract import STEP_COLUMNS
@@ -98,6 +99,30 @@ def phase_share_svg(summary: Mapping[str, Any]) -> str:
     return _svg(draw, 8.0, 1.9)
 
 
+def step_time_svg(steps: pd.DataFrame) -> str:
+    """Return the distribution of TRAIN step times, and every step with its outliers in red."""
+
+    def draw(figure: Figure) -> None:
+        info, times = get_outlier_info(steps), get_step_time_info(steps)
+        if info.message:
+            _say(figure.subplots(), info.message)
+            return
+        left, right = figure.subplots(1, 2)
+        edges = np.asarray(times.edges)
+        left.bar(edges[:-1], times.counts, width=np.diff(edges), align="edge", color=SKY)
+        for name, color in (("p50", GREEN), ("p95", ORANGE), ("p99", RED)):
+            left.axvline(times.percentiles[name], color=color, ls="--", lw=1, label=name)
+        left.set(xlabel="milliseconds a TRAIN step", ylabel="steps")
+        left.legend()
+        right.scatter(info.steps, info.times, s=2, color=GREY)
+        label = f"outliers ({info.found:,})"
+        right.scatter(info.outliers, info.outlier_times, s=14, color=RED, marker="D", label=label)
+        right.set(xlabel="TRAIN step", ylabel="milliseconds", ylim=(0, None))
+        right.legend()
+
+    return _svg(draw, 8.0, 2.6)
+
+
 def cpu_timeline_svg(system: pd.DataFrame) -> str:
     """Return CPU use (mean over cores) over time, UTC, from the ``system`` frame."""
 
@@ -134,6 +159,24 @@ def trials_svg(trials: Trials) -> str:
         for number in info.failed:
             axes.axvline(number, color=RED, linewidth=0.8, linestyle=":")
         axes.set(xlabel="trial", ylabel=info.metric)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend()
+
+    return _svg(draw, 8.0, 2.6)
+
+
+def comparison_svg(blocks: Sequence[Mapping[str, Any]]) -> str:
+    """Return milliseconds an image by block of a comparison: ``speed.blocks`` of its result."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for variant, label, color in (("A", "as trained", GREY), ("B", "changed", BLUE)):
+            own = [block for block in blocks if block["variant"] == variant]
+            x = [block["pair"] + 1 for block in own]
+            y = [1000 * block["seconds_per_image"] for block in own]
+            axes.plot(x, y, marker="o", ms=4, linewidth=1, color=color, label=label)
+        axes.set(xlabel="pair of blocks", ylabel="ms per image")
+        axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
 

@@ -153,7 +153,7 @@ def read_findings(rules_file: Path, verdict_file: Path) -> Findings:
     return Findings(
         judged=rules is not None or verdict is not None,
         verdict=None if verdict is None else _verdict(_Members(verdict, str(verdict_file))),
-        rules=sorted(outcomes, key=_order),
+        rules=tuple(sorted(outcomes, key=_order)),
         stopped_by=_mark(_Members(stopped_by, str(rules_file), "stopped_by."))
         if stopped_by
         else None,

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from dashboards.findings import Mark
 from dashboards.marks import NOWHERE, Placed, add_marks, place_by_step
-from dashboards.series import Floats, bucket_means, bucket_starts, downsample
+from dashboards.series import Floats, bucket_means, bucket_starts, compact, downsample
 from dashboards.theme import (
     BLUE,
     FULL_NAME,
@@ -26,7 +26,8 @@ NO_REDUCTIONS = "The job recorded no reductions of this kind."
 # Bound the page: a cell weighs about two bytes of it.
 MAX_COLUMNS = 120
 MAX_CELLS = 4_000
-MAX_LOSS_POINTS = 1_000
+MAX_FINE_CELLS = 1_500
+MAX_LOSS_POINTS = 800
 
 
 class LayersInfo(NamedTuple):
@@ -82,7 +83,9 @@ def layers_figure(info: LayersInfo) -> go.Figure:
     size = len(info.names)
     height = 120 + min(16 * size, 520)
     figure = new_figure(height=height)
-    rounded = np.round(info.values, 2).tolist()
+    # A tenth of a decade is what a colour tells; few cells can afford to say it better.
+    coarse = info.logarithmic and info.values.size > MAX_FINE_CELLS
+    rounded = np.round(info.values, 1 if coarse else 2).tolist()
     kind = "log10 = " if info.logarithmic else ""
     figure.add_heatmap(
         x=[str(step) for step in info.steps],
@@ -105,7 +108,7 @@ def layers_figure(info: LayersInfo) -> go.Figure:
 
 
 def get_loss_info(reductions: pd.DataFrame, marks: Sequence[Mark] = ()) -> LossInfo:
-    """Return the loss of every TRAIN step (at most 1,000 points) and its smoothed course."""
+    """Return the loss of every TRAIN step (at most 800 points) and its smoothed course."""
     rows = reductions[(reductions["collection"] == "losses") & (reductions["mode"] != "EVAL")]
     rows = rows[rows["mean"].notna()].drop_duplicates("step", keep="last").sort_values("step")
     if rows.empty:
@@ -125,8 +128,8 @@ def loss_figure(info: LossInfo) -> go.Figure:
         return message_figure(info.message)
     figure = new_figure()
     figure.add_scatter(
-        x=np.asarray(info.steps, dtype="int32"),
-        y=np.asarray(info.losses, dtype="float32"),
+        x=compact(np.asarray(info.steps), digits=9),
+        y=compact(np.asarray(info.losses)),
         mode="lines",
         name="each step",
         line={"color": GREY, "width": 0.8},
@@ -134,8 +137,8 @@ def loss_figure(info: LossInfo) -> go.Figure:
         hovertemplate="step %{x}: %{y:.4f}<extra></extra>",
     )
     figure.add_scatter(
-        x=info.smooth_steps,
-        y=np.asarray(info.smooth, dtype="float32"),
+        x=compact(np.asarray(info.smooth_steps), digits=9),
+        y=compact(np.asarray(info.smooth)),
         mode="lines",
         name="running median",
         line={"color": BLUE, "width": 2.5},

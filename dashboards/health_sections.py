@@ -27,6 +27,8 @@ from dashboards.markup import (
 )
 
 MAX_BROKEN = 10
+# Four small maps side by side; less than the width of a printed page.
+HISTOGRAM_PIXELS = 680
 OPEN_TENSORS = 12
 MAX_TENSORS = 500
 # Collection, statistic, whether its logarithm is shown, title.
@@ -96,7 +98,8 @@ def tensors_section(output: TrainingOutput) -> Section:
                 f"histograms-{collection}",
                 _HISTOGRAMS.get(collection, collection),
                 histogram_figure(info),
-                f"Values over the steps; the darker, the more of the layer's values.{left_out}",
+                f"Values over the steps; the stronger, the more of the layer's values.{left_out}",
+                min_width=HISTOGRAM_PIXELS,
             )
         )
     nothing = paragraph("The job recorded no histograms.", "empty")
@@ -154,7 +157,7 @@ def _tensor_table(tensors: Sequence[Mapping[str, Any]]) -> Block:
             str(each.get("collection") or ""),
             each.get("steps"),
             ", ".join(map(str, each.get("modes") or [])),
-            " x ".join(map(str, each.get("shape") or [])) or "scalar",
+            "x".join(map(str, each.get("shape") or [])) or "scalar",
             str(each.get("dtype") or ""),
             each.get("first_step"),
             each.get("last_step"),

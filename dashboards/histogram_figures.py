@@ -10,13 +10,13 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboards.histograms import Histogram
-from dashboards.series import Floats
+from dashboards.series import Floats, compact
 from dashboards.theme import FULL_NAME, base_layout, message_figure, plain
 
 NO_HISTOGRAMS = "The job recorded no histograms of this kind."
 MAX_LAYERS = 8
-MAX_STEPS = 40
-BINS = 48
+MAX_STEPS = 30
+BINS = 32
 _COLUMNS = 4
 _TITLE = 26
 
@@ -40,7 +40,7 @@ class HistogramInfo(NamedTuple):
 
 
 def get_histogram_info(histograms: Sequence[Histogram], collection: str) -> HistogramInfo:
-    """Return at most eight layers' spread over at most 40 TRAIN steps; first and last included."""
+    """Return at most eight layers' spread over at most 30 TRAIN steps; first and last included."""
     layers: dict[str, list[Histogram]] = {}
     for histogram in histograms:
         if histogram.collection == collection and histogram.mode != "EVAL":
@@ -74,11 +74,11 @@ def histogram_figure(info: HistogramInfo) -> go.Figure:
         top = float(layer.shares.max()) or 1.0
         figure.add_heatmap(
             x=layer.steps,
-            y=np.asarray(layer.centres, dtype="float32"),
-            # Roots show the tails; a byte a cell keeps the page small.
-            z=np.round(255 * np.sqrt(layer.shares / top)).astype("uint8"),
+            y=compact(np.asarray(layer.centres)),
+            # Roots show the tails; sixteen shades keep the page small.
+            z=np.round(15 * np.sqrt(layer.shares / top)).astype("uint8"),
             zmin=0,
-            zmax=255,
+            zmax=15,
             showscale=False,
             hovertemplate=f"{plain(layer.name, FULL_NAME)}<br>step %{{x}}, value %{{y:.3g}}"
             "<extra></extra>",

@@ -53,8 +53,11 @@ def rules_section(findings: Findings) -> Section:
 
 
 def change_text(change: Mapping[str, object]) -> str:
-    """Return a change as settings, such as ``num_workers=2``."""
-    return " ".join(f"{name}={shown(value)}" for name, value in change.items())
+    """Return a change as settings, such as ``num_workers=2``, letter for letter as they are set."""
+    return " ".join(
+        f"{name}={value if isinstance(value, str) else json.dumps(value, default=str)}"
+        for name, value in change.items()
+    )
 
 
 def _stopped(mark: Mark) -> Block:

@@ -98,18 +98,22 @@ def bars(
     columns: Sequence[str],
     rows: Sequence[Sequence[object]],
     shares: Sequence[float],
+    *,
     title: str,
+    full: float,
 ) -> Block:
-    """Return a table whose last column draws each row's share (0..1) as a bar, with its figure."""
+    """Return a table whose last column, ``title``, draws each row's share (0..1) as a bar.
+
+    ``full`` is the share of the longest bar.
+    """
     numeric = [_is_number(value) for value in rows[0]] if rows else [False] * len(columns)
     head = "".join(
         f"{'<th class=number>' if right else '<th>'}{text(column)}</th>"
         for column, right in zip(columns, numeric, strict=True)
     )
-    top = max([share for share in shares if math.isfinite(share)], default=0.0) or 1.0
     body = "".join(
-        f"<tr>{''.join(map(_cell, row))}<td class=share><span class=bar "
-        f'style="width:{max(0.0, 70 * share / top):.1f}%"></span>{share:.1%}</td></tr>'
+        f"<tr>{''.join(map(_cell, row))}"
+        f"<td class=share>{_bar(share / (full or 1.0))}{share:.1%}</td></tr>"
         for row, share in zip(rows, shares, strict=True)
     )
     return Block(
@@ -157,12 +161,19 @@ def folded(title: str, block: Block) -> Block:
 
 
 def plot(
-    identifier: str, title: str, figure: go.Figure, note: str = "", *, max_width: int | None = None
+    identifier: str,
+    title: str,
+    figure: go.Figure,
+    note: str = "",
+    *,
+    max_width: int | None = None,
+    min_width: int | None = None,
 ) -> Block:
     """Return a slot for ``figure`` with its title; a figure with nothing to show is a sentence.
 
-    ``max_width`` (pixels) keeps a figure that should be square from stretching over the page; on
-    a narrow screen it scrolls in its own box rather than shrink to nothing.
+    ``max_width`` (pixels) keeps a figure that should be square from stretching over the page. With
+    it, or with ``min_width``, a narrow screen scrolls the figure in its own box rather than shrink
+    it to nothing.
     """
     caption = f"<figcaption>{text(title)}{f'<small>{text(note)}</small>' if note else ''}"
     sentence = message_of(figure)
@@ -170,12 +181,14 @@ def plot(
         empty = f'<p class="empty">{text(sentence)}</p>'
         return Block(markup=f"<figure>{caption}</figcaption>{empty}</figure>")
     height = int(figure.layout.height)
-    limit = f";max-width:{max_width}px;min-width:{min(max_width, 480)}px" if max_width else ""
+    least = min_width or (min(max_width, 480) if max_width else 0)
+    limit = f";max-width:{max_width}px" if max_width else ""
+    limit += f";min-width:{least}px" if least else ""
     slot = (
         f'<div class="plot" id="{text(identifier)}" style="height:{height}px{limit}" role="img" '
         f'aria-label="{text(title)}"></div>'
     )
-    boxed = f'<div class="scroll">{slot}</div>' if max_width else slot
+    boxed = f'<div class="scroll">{slot}</div>' if least else slot
     return Block(
         markup=f"<figure>{caption}</figcaption>{boxed}</figure>", figures={identifier: figure}
     )
@@ -219,6 +232,12 @@ def _fact(label: str, value: str) -> str:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _bar(share: float) -> str:
+    # The column's figure stands right of the longest bar.
+    width = 70 * min(1.0, max(0.0, share))
+    return f'<span class="bar" style="width:{width:.1f}%"></span>'
 
 
 def _cell(value: object) -> str:

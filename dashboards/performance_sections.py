@@ -186,11 +186,13 @@ def _operator_blocks(operators: Sequence[OperatorRow], output: TrainingOutput) -
     lead = f"Of {steps} profiled steps" if steps else "Of the profiled window"
     blocks = [
         paragraph(f"{lead}, by time in the operator itself (self)."),
-        _operator_table(operators[:OPEN_OPERATORS]),
+        _operator_table(operators[:OPEN_OPERATORS], operators[0].share),
     ]
     rest = operators[OPEN_OPERATORS:]
     if rest:
-        blocks.append(folded(f"{len(rest)} more operators", _operator_table(rest)))
+        blocks.append(
+            folded(f"{len(rest)} more operators", _operator_table(rest, operators[0].share))
+        )
     if output.trace_bytes is not None:
         blocks.append(
             paragraph(
@@ -203,7 +205,7 @@ def _operator_blocks(operators: Sequence[OperatorRow], output: TrainingOutput) -
     return blocks
 
 
-def _operator_table(operators: Sequence[OperatorRow]) -> Block:
+def _operator_table(operators: Sequence[OperatorRow], full: float) -> Block:
     device = any(row.device_seconds for row in operators)
     columns = ["operator", "calls", "self ms", "total ms"] + (["device ms"] if device else [])
     rows = [
@@ -216,4 +218,5 @@ def _operator_table(operators: Sequence[OperatorRow]) -> Block:
         )
         for row in operators
     ]
-    return bars(columns, rows, [row.share for row in operators], "share of self time")
+    shares = [row.share for row in operators]
+    return bars(columns, rows, shares, title="share of self time", full=full)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboards.series import bucket_means, bucket_starts
+from dashboards.series import bucket_means, bucket_starts, compact
 from dashboards.theme import (
     PHASE_COLORS,
     message_figure,
@@ -64,7 +64,7 @@ def phase_timeline_figure(info: PhaseTimelineInfo) -> go.Figure:
     for phase in STEP_PHASES:
         figure.add_scatter(
             x=info.steps,
-            y=np.round(info.milliseconds[phase], 4),
+            y=compact(np.asarray(info.milliseconds[phase])),
             name=phase.replace("_", " "),
             mode="lines",
             stackgroup="phases",

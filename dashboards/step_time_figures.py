@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboards.series import Floats, downsample
+from dashboards.series import Floats, compact, downsample
 from dashboards.step_figures import NO_STEPS
 from dashboards.theme import GREEN, GREY, PURPLE, RED, SKY, message_figure, new_figure
 from sm_entrypoints.contract import STEP_PHASES
@@ -127,16 +127,16 @@ def outlier_figure(info: OutlierInfo) -> go.Figure:
         return message_figure(info.message)
     figure = new_figure()
     figure.add_scatter(
-        x=np.asarray(info.steps, dtype="int32"),
-        y=np.asarray(info.times, dtype="float32"),
+        x=compact(np.asarray(info.steps), digits=9),
+        y=compact(np.asarray(info.times)),
         mode="markers",
         name="step",
         marker={"size": 3, "color": GREY},
         hovertemplate="step %{x}: %{y:.1f} ms<extra></extra>",
     )
     figure.add_scatter(
-        x=np.asarray(info.outliers, dtype="int32"),
-        y=np.asarray(info.outlier_times, dtype="float32"),
+        x=compact(np.asarray(info.outliers), digits=9),
+        y=compact(np.asarray(info.outlier_times)),
         mode="markers",
         name=f"outlier ({info.found:,})",
         marker={"size": 7, "color": RED, "symbol": "diamond"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboards.series import Floats, downsample
+from dashboards.series import Floats, compact, downsample
 from dashboards.theme import (
     BLUE,
     GREEN,
@@ -25,7 +26,7 @@ from dashboards.theme import (
 NO_SYSTEM = "The job recorded no system metrics."
 MAX_CORE_LINES = 16
 # Noise looks the same with more.
-MAX_LINE_POINTS = 600
+MAX_LINE_POINTS = 400
 
 # Names of the profiler's own layout; see SageMaker Debugger's system metrics.
 CPU_DIMENSION = "CPUUtilization"
@@ -44,7 +45,7 @@ _RATES = {
 
 
 class Line(NamedTuple):
-    """One metric over time (unix milliseconds)."""
+    """One metric over time (unix seconds)."""
 
     name: str
     color: str
@@ -53,14 +54,18 @@ class Line(NamedTuple):
 
 
 class SystemInfo(NamedTuple):
-    """Panels of lines that share the time axis, by title with unit; only what was measured."""
+    """Panels of lines that share the time axis, by title with unit; only what was measured.
+
+    ``started`` is the first sample's time, unix seconds.
+    """
 
     panels: dict[str, list[Line]]
+    started: float
     message: str | None = None
 
 
 def get_system_info(system: pd.DataFrame) -> SystemInfo:
-    """Return system use over time, at most 600 points a line: per cent, or megabytes."""
+    """Return system use over time, at most 400 points a line: per cent, or megabytes."""
     cpu = _dimension(system, CPU_DIMENSION)
     names = sorted(cpu["name"].unique(), key=lambda name: (len(name), name))
     cores = [
@@ -82,7 +87,8 @@ def get_system_info(system: pd.DataFrame) -> SystemInfo:
         for panel, lines in panels.items()
         if (kept := [line for line in lines if len(line.values)])
     }
-    return SystemInfo(measured, None if measured else NO_SYSTEM)
+    started = min((line.times[0] for lines in measured.values() for line in lines), default=0.0)
+    return SystemInfo(measured, float(started), None if measured else NO_SYSTEM)
 
 
 def system_figure(info: SystemInfo) -> go.Figure:
@@ -93,17 +99,20 @@ def system_figure(info: SystemInfo) -> go.Figure:
     figure = make_subplots(
         rows=rows, shared_xaxes=True, vertical_spacing=0.18 / rows, figure=_empty(100 + 115 * rows)
     )
-    figure.update_xaxes(automargin=True, type="date")
+    figure.update_xaxes(automargin=True)
     for row, (title, lines) in enumerate(info.panels.items(), start=1):
         for line in lines:
             core = line.color == GREY
             figure.add_scatter(
-                x=line.times,
-                y=line.values,
-                name=line.name,
+                x=compact(line.times - info.started, digits=7),
+                y=compact(line.values),
+                name="each core" if core else line.name,
                 mode="lines",
                 line={"color": line.color, "width": 0.8 if core else 2},
                 opacity=0.6 if core else 1,
+                # The axis names a panel's only line; the cores share one entry.
+                showlegend=len(lines) > 1 and (not core or line is lines[0]),
+                legendgroup="cores" if core else line.name,
                 hovertemplate="%{y:,.4~g}<extra>" + line.name + "</extra>",
                 row=row,
                 col=1,
@@ -112,7 +121,8 @@ def system_figure(info: SystemInfo) -> go.Figure:
         figure.update_yaxes(
             title_text=title, range=[0, _limit(title, top)], automargin=True, row=row
         )
-    figure.update_xaxes(title_text="UTC", row=rows)
+    moment = datetime.fromtimestamp(info.started, UTC)
+    figure.update_xaxes(title_text=f"seconds from {moment:%Y-%m-%d %H:%M:%S} UTC", row=rows)
     return figure
 
 
@@ -165,4 +175,4 @@ def _line(name: str, color: str, rows: pd.DataFrame, scale: float = 1.0) -> Line
     values = _mean(rows).dropna()
     seconds = values.index.to_numpy(dtype="float64")
     x, y = downsample(seconds, values.to_numpy(dtype="float64") * scale, MAX_LINE_POINTS)
-    return Line(name, color, np.round(x * 1_000), np.round(y, 1 if scale == 1 else 3))
+    return Line(name, color, np.round(x, 2), np.round(y, 1 if scale == 1 else 3))

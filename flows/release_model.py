@@ -20,7 +20,7 @@ from tasks.parameters import (
     TuningParameters,
 )
 from tasks.querying import query_test_image
-from tasks.reports import publish_run, render_report
+from tasks.reports import print_report, publish_run, render_report
 from tasks.stage import stage
 from tasks.training import final_hyperparameters
 
@@ -45,4 +45,5 @@ def release_model(
     with stage("query") as run:
         query_test_image(run, trained, deployed.endpoint)
     render_report(run)
+    print_report(run)
     return publish_run(run)

@@ -15,8 +15,8 @@ from tasks.parameters import (
     ResourceParameters,
     TrainingParameters,
 )
-from tasks.reports import download_output, publish_training, render_report
-from tasks.stage import stage
+from tasks.reports import download_output, print_report, publish_training, render_report
+from tasks.stage import current_run, stage
 from tasks.training import (
     TrainedModel,
     final_hyperparameters,
@@ -55,4 +55,7 @@ def train_model(
     model, training = model or ModelParameters(), training or TrainingParameters()
     inputs = sync_data(data, model)
     hyperparameters = final_hyperparameters(model, inputs, training, {})
-    return train_instrumented(inputs, hyperparameters, training, resources or ResourceParameters())
+    resources = resources or ResourceParameters()
+    trained = train_instrumented(inputs, hyperparameters, training, resources)
+    print_report(current_run())
+    return trained

@@ -49,7 +49,8 @@ class Settings(BaseSettings):
     inference_image: str | None = Field(None, description="Inference image URI.")
 
     chromium: Path | None = Field(
-        None, description="Chromium or Chrome that prints report.pdf; default: the one on PATH."
+        None,
+        description="Chromium or Chrome that prints report.pdf; default: on PATH; none: no PDF.",
     )
 
     @property

@@ -7,19 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dashboards.charts import (
-    cpu_timeline_svg,
-    markdown_image,
-    phase_share_svg,
-    training_curves_svg,
-)
+from dashboards.charts import markdown_image, training_curves_svg
 from dashboards.frames import TrainingOutput, empty_training_output, read_training_output
-from dashboards.report import Report
+from dashboards.report import Report, write_report
 from dashboards.tables import markdown_table
 from dashboards.trials import read_trials
-from sm_entrypoints import contract
 from tasks.files import read_json
 from tasks.lint_search import EDGE_CODE
+from tasks.rerun import change_commands
+from tasks.runs import REPORT_FILE
 
 OUTPUT_FOLDER = "training"
 DATA_FILE = "data.json"
@@ -58,7 +54,21 @@ def collect_report(folder: Path, record: Mapping[str, Any]) -> Report:
         training=output,
         endpoint=record.get("endpoint"),
         configuration={name: parameters[name] for name in _GROUPS if parameters.get(name)},
+        commands=_commands(record, output),
     )
+
+
+def write_run_report(folder: Path, record: Mapping[str, Any]) -> Path:
+    """Write the run's report from what its folder and record hold so far; return its path."""
+    path = folder / REPORT_FILE
+    write_report(path, collect_report(folder, record))
+    return path
+
+
+def _commands(record: Mapping[str, Any], output: TrainingOutput) -> list[tuple[str, str]]:
+    verdict = output.findings.verdict
+    change = verdict.change if verdict is not None else {}
+    return change_commands(record["name"], record.get("parameters", {}), change)
 
 
 def _overview(record: Mapping[str, Any], output: TrainingOutput) -> list[tuple[str, object]]:
@@ -112,28 +122,6 @@ def training_markdown(output: TrainingOutput) -> str:
             markdown_table(facts, ["measure", "value"]),
             "",
             markdown_image(training_curves_svg(output.metrics), "Loss and accuracy by epoch"),
-        ]
-    )
-
-
-def profiler_markdown(output: TrainingOutput) -> str:
-    """Return the profiler summary: phases of the steps and use of the machine."""
-    phases: Mapping[str, Mapping[str, float]] = output.summary.get("phase_seconds", {})
-    rows = [
-        {"phase": phase, **{mode: number(parts.get(phase)) for mode, parts in phases.items()}}
-        for phase in contract.STEP_PHASES
-    ]
-    return "\n".join(
-        [
-            "# Profiler summary",
-            "",
-            "Seconds in each phase of the steps, and the CPU over time.",
-            "",
-            markdown_table(rows, ["phase", *phases]),
-            "",
-            markdown_image(phase_share_svg(output.summary), "Share of each phase"),
-            "",
-            markdown_image(cpu_timeline_svg(output.system), "CPU over time"),
         ]
     )
 

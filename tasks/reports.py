@@ -6,26 +6,34 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from dashboards.frames import TrainingOutput
-from dashboards.report import write_report
 from platforms import Platform, Settings, connect
 from platforms.archives import extract_archive
 from tasks.files import write_atomically
 from tasks.naming import RunIdentity
+from tasks.pdf import PdfError, find_chromium, print_pdf
 from tasks.policy import policy
+from tasks.profiler_summary import profiler_markdown
 from tasks.report_content import (
     OUTPUT_FOLDER,
-    collect_report,
     headline,
-    profiler_markdown,
     run_markdown,
     training_markdown,
     training_output,
+    write_run_report,
 )
-from tasks.runs import METRICS_FILE, PREDICTIONS_FILE, REPORT_FILE, read_run, record, run_folder
+from tasks.runs import (
+    METRICS_FILE,
+    PDF_FILE,
+    PREDICTIONS_FILE,
+    REPORT_FILE,
+    read_run,
+    record,
+    run_folder,
+)
 from tasks.storage import download
 from tasks.training import TrainedModel
 
@@ -75,12 +83,33 @@ def publish_training(run: RunIdentity) -> None:
 def render_report(run: RunIdentity) -> str:
     """Write the run's self-contained report from what the run has so far; return its path."""
     settings = Settings()
-    folder = run_folder(settings, run.name)
-    path = folder / REPORT_FILE
-    write_report(path, collect_report(folder, read_run(settings, run.name)))
+    path = write_run_report(run_folder(settings, run.name), read_run(settings, run.name))
     record(settings, run, {"report": str(path)})
     create_link_artifact(path.as_uri(), str(path), key="training-report")
     return str(path)
+
+
+@task(name="print report", **policy(300))
+def print_report(run: RunIdentity) -> str | None:
+    """Write report.pdf beside report.html, where there is a Chromium; return its path.
+
+    A PDF is an extra: what goes wrong is a warning, and the run goes on.
+    """
+    settings = Settings()
+    folder = run_folder(settings, run.name)
+    target = folder / PDF_FILE
+    try:
+        chromium = find_chromium(settings.chromium)
+        if chromium is None:
+            return None
+        print_pdf(folder / REPORT_FILE, target, chromium)
+    except PdfError as error:
+        get_run_logger().warning("no report.pdf: %s", error)
+        # An older one would tell of an older report.
+        target.unlink(missing_ok=True)
+        return None
+    record(settings, run, {"pdf": str(target)})
+    return str(target)
 
 
 @task(name="publish run summary", **policy(300))

@@ -19,6 +19,7 @@ from tasks.naming import RunIdentity, folder_name, run_token
 
 RUN_FILE = "run.json"
 REPORT_FILE = "report.html"
+PDF_FILE = "report.pdf"
 TRIALS_FILE = "trials.csv"
 METRICS_FILE = "metrics.csv"
 PREDICTIONS_FILE = "predictions.csv"

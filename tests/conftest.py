@@ -42,6 +42,7 @@ def awkward_path(tmp_path) -> Path:
 def whippet_home(awkward_path, monkeypatch) -> Path:
     """``WHIPPET_HOME`` of this test and of the processes that it starts."""
     monkeypatch.setenv("WHIPPET_HOME", str(awkward_path))
+    monkeypatch.setenv("WHIPPET_CHROMIUM", "none")
     return awkward_path
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dashboards.series import bucket_means, bucket_starts, downsample, is_logarithmic
+from dashboards.series import bucket_means, bucket_starts, compact, downsample, is_logarithmic
 
 
 def test_short_series_stay_as_they_are():
@@ -60,3 +60,10 @@ def test_bucket_of_nan_alone_is_nan():
 )
 def test_only_wide_positive_values_are_logarithmic(values, expected):
     assert is_logarithmic(np.asarray(values, dtype="float64")) is expected
+
+
+def test_compact_numbers_keep_their_digits_and_gaps():
+    values = np.array([0.0, 123456.0, -0.00123456, np.nan, np.inf, 5e-300, 12.0])
+    assert compact(values) == [0, 123500, -0.001235, None, None, 5e-300, 12]
+    assert compact(np.array([1234567.0, 0.25]), digits=9) == [1234567, 0.25]
+    assert compact(np.array([])) == []

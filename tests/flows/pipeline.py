@@ -53,6 +53,7 @@ class Whippet:
             **kept,
             "PYTHONUNBUFFERED": "1",
             "WHIPPET_HOME": str(self.home),
+            "WHIPPET_CHROMIUM": "none",  # a PDF takes seconds; tests/tasks prints one
             "PREFECT_HOME": os.environ["PREFECT_HOME"],
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_API_URL": self.api_url,

@@ -15,7 +15,6 @@ from tasks.report_content import (
     headline,
     number,
     percent,
-    profiler_markdown,
     run_markdown,
     training_markdown,
     training_output,
@@ -89,7 +88,6 @@ def test_an_output_that_lacks_a_file_still_has_its_summaries(awkward_path, missi
     (folder / missing).unlink()
     output = training_output(awkward_path)
     assert "# Training summary" in training_markdown(output)
-    assert "# Profiler summary" in profiler_markdown(output)
     write_report(awkward_path / "report.html", collect_report(awkward_path, RECORD))
     assert (headline(output)["accuracy"] is None) is (missing == "evaluation.json")
 
@@ -98,7 +96,6 @@ def test_summaries_of_a_job_that_left_nothing():
     output = empty_training_output()
     assert headline(output) == dict.fromkeys(("loss", "accuracy", "top5_accuracy", "samples"))
     assert "test accuracy" in training_markdown(output)
-    assert "# Profiler summary" in profiler_markdown(output)
 
 
 def test_summaries_show_the_numbers(awkward_path):
@@ -107,9 +104,6 @@ def test_summaries_show_the_numbers(awkward_path):
     text = training_markdown(output)
     assert percent(headline(output)["accuracy"]) in text
     assert "data:image/svg+xml" in text
-    phases = profiler_markdown(output)
-    for phase in ("forward", "backward", "TRAIN", "EVAL"):
-        assert phase in phases
 
 
 def test_the_summary_of_a_run():

@@ -18,6 +18,7 @@ from tasks.progress import Progress
 from tasks.report_content import OUTPUT_FOLDER
 from tasks.reports import (
     download_output,
+    print_report,
     publish_run,
     publish_training,
     render_report,
@@ -29,6 +30,10 @@ from tasks.training import TrainedModel
 from tests.dashboards.sample_output import write_output
 from tests.tasks.artifacts import artifacts
 
+# Called as Chromium is, and writes what counts as a PDF.
+PRINTS = """#!/bin/sh
+for word in "$@"; do case "$word" in --print-to-pdf=*) printf %%PDF- > "${word#*=}";; esac; done
+"""
 URI = "s3://whippet-local/jobs/j/output/output.tar.gz"
 
 
@@ -76,11 +81,15 @@ def publishes(trained: TrainedModel):
         download_output(run, trained)
         publish_training(run)
         path = render_report(run)
-        return path, publish_run(run)
+        return path, print_report(run), publish_run(run)
 
 
 @pytest.mark.slow
-def test_files_report_and_artifacts_of_a_run(prefect_server, output):
+def test_files_report_and_artifacts_of_a_run(prefect_server, output, tmp_path, monkeypatch):
+    chromium = tmp_path / "chromium"
+    chromium.write_text(PRINTS)
+    chromium.chmod(0o755)
+    monkeypatch.setenv("WHIPPET_CHROMIUM", str(chromium))
     trained = TrainedModel(
         job="j",
         model_data_uri="s3://b/m",
@@ -89,8 +98,10 @@ def test_files_report_and_artifacts_of_a_run(prefect_server, output):
         metrics={},
         billable_seconds=1,
     )
-    path, found = publishes.with_options(flow_run_name="été 1")(trained)
+    path, pdf, found = publishes.with_options(flow_run_name="été 1")(trained)
     folder = run_folder(Settings(), "été 1")
+    assert pdf == read_run(Settings(), "été 1")["pdf"] == str(folder / "report.pdf")
+    assert (folder / "report.pdf").read_bytes() == b"%PDF-"
     assert path == str(folder / "report.html")
     page = (folder / "report.html").read_text("utf-8")
     assert "été 1" in page
@@ -107,6 +118,24 @@ def test_files_report_and_artifacts_of_a_run(prefect_server, output):
     for key in ("training-summary", "profiler-summary", "training-report", "run-summary"):
         assert artifacts(key), key
     assert f"{evaluation['accuracy']:.1%}" in str(artifacts("run-summary")[0])
+
+
+@flow(**FLOW_POLICY)
+def prints_only():
+    with stage("report") as run:
+        run_folder(Settings(), run.name).joinpath("report.pdf").write_bytes(b"old")
+        return print_report(run)
+
+
+@pytest.mark.slow
+def test_a_pdf_that_fails_is_no_failure_and_leaves_no_older_one(
+    prefect_server, whippet_home, monkeypatch
+):
+    monkeypatch.setenv("WHIPPET_CHROMIUM", "/nowhere/chromium")
+    assert prints_only.with_options(flow_run_name="no pdf")() is None
+    folder = run_folder(Settings(), "no pdf")
+    assert not (folder / "report.pdf").exists()
+    assert "pdf" not in read_run(Settings(), "no pdf")
 
 
 @flow(**FLOW_POLICY)

@@ -1,0 +1,125 @@
+"""A page as PDF by a headless Chromium, when there is one on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from platforms.errors import WhippetError
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+NO_PROGRAM = Path("none")
+SECONDS = 120.0
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "FONTCONFIG_PATH", "FONTCONFIG_FILE")
+# The page draws its figures after it has loaded; this much of the browser's own time is enough.
+_DRAWING_MS = 30_000
+# As wide as the style sheet's A4 page between its margins, so that figures start at that width.
+_WINDOW = "702,1000"
+
+
+class PdfError(WhippetError):
+    """Raised when a page could not be printed; says why and what to do."""
+
+
+def find_chromium(program: Path | None = None) -> Path | None:
+    """Return the browser that prints: ``program``, or the first known one on PATH, or None.
+
+    A ``program`` called ``none`` stands for no browser, wherever there is one.
+
+    Raises:
+        PdfError: ``program`` is given and there is no such program.
+    """
+    if program == NO_PROGRAM:
+        return None
+    if program is not None:
+        found = shutil.which(program)
+        if found is None:
+            raise PdfError(
+                f"WHIPPET_CHROMIUM={str(program)!r} is not a program: set it to the path of a "
+                f"Chromium or Chrome, to none, or unset it"
+            )
+        return Path(found)
+    names = (shutil.which(name) for name in PROGRAMS)
+    return next((Path(name) for name in names if name), None)
+
+
+def print_pdf(page: Path, target: Path, chromium: Path, *, seconds: float = SECONDS) -> int:
+    """Print the HTML file ``page`` to ``target``, atomically; return the PDF's size in bytes.
+
+    Raises:
+        PdfError: the browser failed, took longer than ``seconds``, or wrote no PDF.
+    """
+    with tempfile.TemporaryDirectory(prefix="whippet-pdf-") as profile:
+        fresh = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            _run(_command(chromium, page, fresh, Path(profile)), seconds)
+            if not fresh.is_file() or fresh.read_bytes()[:5] != b"%PDF-":
+                raise PdfError(f"{chromium} wrote no PDF of {page}: print the page from a browser")
+            size = fresh.stat().st_size
+            fresh.replace(target)
+        finally:
+            fresh.unlink(missing_ok=True)
+    return size
+
+
+def _command(chromium: Path, page: Path, target: Path, profile: Path) -> list[str]:
+    return [
+        str(chromium),
+        "--headless",
+        "--disable-gpu",
+        "--disable-extensions",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--no-pdf-header-footer",
+        # Chromium's sandbox refuses to work for root, as in a container.
+        *(["--no-sandbox"] if os.geteuid() == 0 else []),
+        f"--user-data-dir={profile}",
+        f"--window-size={_WINDOW}",
+        f"--virtual-time-budget={_DRAWING_MS}",
+        f"--print-to-pdf={target}",
+        page.resolve().as_uri(),
+    ]
+
+
+def _run(command: list[str], seconds: float) -> None:
+    with _process(command) as process:
+        try:
+            _, said = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            raise PdfError(
+                f"{command[0]} took longer than {seconds:.0f} s to print: print the page yourself"
+            ) from error
+    if process.returncode != 0:
+        last = " ".join(said.decode(errors="replace").split())[-300:]
+        raise PdfError(f"{command[0]} failed with exit code {process.returncode}: {last}")
+
+
+@contextmanager
+def _process(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a browser in a process group of its own; none of the group outlives the block."""
+    try:
+        process = subprocess.Popen(
+            command,
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise PdfError(f"{command[0]} cannot be started: {error}") from error
+    with process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,101 @@
+"""Command lines that apply a verdict's change: what they say is what the flow ran."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from cli.arguments import build_parser
+from cli.run import from_options
+from tasks.parameters import (
+    DataParameters,
+    ModelParameters,
+    ResourceParameters,
+    TrainingParameters,
+    TuningParameters,
+)
+from tasks.rerun import change_commands
+
+MODELS = {
+    "data": DataParameters,
+    "model": ModelParameters,
+    "tuning": TuningParameters,
+    "training": TrainingParameters,
+    "resources": ResourceParameters,
+}
+
+
+def recorded(**groups):
+    """The parameters of a release_model run as its record holds them."""
+    dumped = {
+        name: MODELS[name].model_validate(groups.get(name, {})).model_dump(mode="json")
+        for name in MODELS
+    }
+    return {**dumped, "deployment": None}
+
+
+def options_of(command):
+    words = shlex.split(command)
+    assert words[:2] == ["whippet", "run"]
+    return from_options(build_parser().parse_args(words[1:]))
+
+
+def test_nothing_to_change_needs_no_command():
+    assert change_commands("r", recorded(), {}) == []
+
+
+def test_the_change_is_measured_first_then_everything_runs_with_it():
+    (_, first), (_, second) = change_commands("l'été", recorded(), {"num_workers": 2})
+    assert shlex.split(first) == ["whippet", "improve", "l'été"]
+    assert second == "whippet run --set num_workers=2"
+
+
+def test_the_command_stands_for_the_run_it_comes_from():
+    parameters = recorded(
+        data={"path": "my photos/l'été", "seed": 7},
+        model={"architecture": "mobilenet_v2", "weights": "none", "image_size": 160},
+        tuning={
+            "max_jobs": 3,
+            "seed": 7,
+            "ranges": {
+                "lr": {"type": "continuous", "min": 1e-4, "max": 0.01, "scaling": "Logarithmic"},
+                "batch_size": {"type": "categorical", "values": [16, 32]},
+                "weight_decay": {"type": "continuous", "min": 0.0, "max": 0.1},
+            },
+            "fixed": {"optimizer": "adamw"},
+        },
+        training={
+            "epochs": 5,
+            "hyperparameters": {"optimizer": "adamw"},
+            "debugger": False,
+            "rules": {"Overfit": "stop"},
+        },
+        resources={"max_runtime_seconds": 600},
+    )
+    _, (_, command) = change_commands("r", parameters, {"batch_size": 64, "cache_features": True})
+    chosen = options_of(command)
+    changed = {"optimizer": "adamw", "batch_size": 64, "cache_features": True}
+    for name, model in MODELS.items():
+        again = model.model_validate(chosen[name]).model_dump(mode="json")
+        expected = parameters[name]
+        if name == "tuning":  # what the change sets is no longer searched
+            ranges = {key: span for key, span in expected["ranges"].items() if key != "batch_size"}
+            expected = {**expected, "fixed": changed, "ranges": ranges}
+        if name == "training":
+            expected = {**expected, "hyperparameters": changed}
+        assert again == expected, name
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        recorded(training={"save_interval": 3}),
+        recorded(resources={"instance_type": "ml.g4dn.xlarge"}),
+        recorded(data={"seed": 1}, tuning={"seed": 2}),
+        {"data": {}, "model": {}, "training": {}, "resources": {}},
+    ],
+)
+def test_what_the_command_line_cannot_say_is_left_to_improve(parameters):
+    ((_, command),) = change_commands("r", parameters, {"lr": 0.1})
+    assert command == "whippet improve r"
