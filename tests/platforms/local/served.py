@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 from botocore.config import Config
 
@@ -47,13 +48,16 @@ def client(service: Any, url: str, **config: Any) -> Any:
 
 @contextmanager
 def moto_server() -> Iterator[str]:
-    """Give the URL of moto's server of S3, STS and IAM."""
+    """Give the URL of moto's server of S3, STS and IAM, with nothing in it."""
     pytest.importorskip("flask", reason="moto's server needs flask, which `dev` does not install")
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address=HOST, port=0, verbose=False)
     server.start()
+    url = "http://{}:{}".format(*server.get_host_and_port())
     try:
-        yield "http://{}:{}".format(*server.get_host_and_port())
+        # What is in it belongs to the process, not to the server.
+        httpx.post(f"{url}/moto-api/reset", trust_env=False).raise_for_status()
+        yield url
     finally:
         server.stop()
