@@ -41,7 +41,8 @@ def epochs_too_few(case: Case) -> Finding | None:
             reasoning=f"at that pace some more epochs lower the loss further; {more} epochs cost "
             f"up to {duration(_epoch_seconds(case) * (more - len(losses)))} more",
         ),
-        worth=fell,
+        # Before over-fit: as long as the validation loss falls, a gap does no harm.
+        worth=1 + fell,
     )
 
 
@@ -83,7 +84,7 @@ def overfit(case: Case) -> Finding | None:
     gap = trained[0] - validated[0]
     if gap < _GAP:
         return None
-    change, advice = _less_overfit(case)
+    change, advice, reasoning = _less_overfit(case)
     return Finding(
         group=Group.QUALITY,
         severity="warning",
@@ -100,26 +101,32 @@ def overfit(case: Case) -> Finding | None:
         ),
         change=change,
         advice=advice,
-        gain=Gain(
-            kind="quality",
-            reasoning="pictures that look different in every epoch cannot be learned by heart; "
-            "more images of one's own help most",
-        ),
+        gain=Gain(kind="quality", reasoning=reasoning),
         worth=gap,
     )
 
 
-def _less_overfit(case: Case) -> tuple[Change | None, str]:
+def _less_overfit(case: Case) -> tuple[Change | None, str, str]:
+    """Return the change, the advice and why it helps."""
     settings = case.arguments
     if settings.get("augmentation") in ("none", "flip"):
         return (
             case.set(augmentation="standard"),
             "Show crops and mirrored images (not where left and right matter). Features of images "
             "that change cannot be cached, so an epoch costs its full time.",
+            "pictures that look different in every epoch cannot be learned by heart",
         )
     if not settings.get("label_smoothing"):
-        return case.set(label_smoothing=0.1), "Smooth the labels, or collect more images."
-    return case.set(weight_decay=0.1), "Raise weight_decay, or collect more images."
+        return (
+            case.set(label_smoothing=0.1),
+            "Smooth the labels, or collect more images.",
+            "a network that need not be certain has less reason to learn single images by heart",
+        )
+    return (
+        case.set(weight_decay=0.1),
+        "Raise weight_decay, or collect more images.",
+        "smaller weights draw smoother borders; more images of one's own help most",
+    )
 
 
 def underfit(case: Case) -> Finding | None:

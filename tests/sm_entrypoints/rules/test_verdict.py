@@ -275,6 +275,8 @@ def test_data_that_is_uneven_or_not_normalised() -> None:
             {"arguments": {"augmentation": "standard"}},
             {"label_smoothing": 0.1},
         ),
+        # Over-fit does no harm while the validation loss still falls.
+        (epochs_of([0.8, 0.6, 0.4, 0.3], [0.9, 0.8, 0.7, 0.6], (0.9, 0.7)), {}, {"epochs": 8}),
         (
             epochs_of([0.9, 0.8, 0.79, 0.79], [0.9, 0.8, 0.8, 0.8], (0.6, 0.58)),
             {"model": FROZEN, "cached_features": True},
