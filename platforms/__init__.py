@@ -13,6 +13,7 @@ __all__ = [
     "InvokeCommand",
     "Logs",
     "Platform",
+    "Pricing",
     "Runtime",
     "SageMaker",
     "Settings",
@@ -71,12 +72,22 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pricing:
+    """``boto3.client("pricing")``, and the region whose prices are wanted."""
+
+    client: Any
+    region: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
     """A place where SageMaker requests run. Holds clients: build it inside a task, never pass it.
 
     ``shut_down`` stops what the platform runs on this machine and returns its names; nothing is
     lost by it that a request could not make again, and it never touches an AWS account.
     ``require_ready`` raises ``SettingsError`` when this machine lacks what jobs need here.
+    ``pricing`` is AWS's price list where there is an account to ask it with. ``bills`` says whether
+    what is requested here costs money.
     """
 
     settings: Settings
@@ -88,6 +99,8 @@ class Platform:
     invoke_command: InvokeCommand
     shut_down: Callable[[], list[str]]
     require_ready: Callable[[], None] = lambda: None
+    pricing: Pricing | None = None
+    bills: bool = False
 
 
 def connect(settings: Settings | None = None) -> Platform:

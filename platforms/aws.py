@@ -10,7 +10,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from platforms import Defaults, Platform
+from platforms import Defaults, Platform, Pricing
 from platforms.errors import SettingsError
 from platforms.s3_stores import S3Stores, endpoint_of
 from platforms.settings import Settings
@@ -18,6 +18,7 @@ from platforms.validation import validate
 
 # Describe calls are limited per account and region; a tuning job and its trials share them.
 _POLL_SECONDS = 5.0
+_PRICE_LIST_REGION = "us-east-1"
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 10},
     connect_timeout=10,
@@ -55,7 +56,16 @@ def connect_aws(settings: Settings) -> Platform:
         defaults=defaults,
         invoke_command=_invoke_command,
         shut_down=list,  # Nothing of it runs on this machine.
+        pricing=_pricing(session, region),
+        bills=True,
     )
+
+
+def _pricing(session: boto3.Session, region: str) -> Pricing:
+    # The price list of all regions is served in a few. Without an answer there is a table.
+    config = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
+    client = session.client("pricing", region_name=_PRICE_LIST_REGION, config=config)
+    return Pricing(client=client, region=region)
 
 
 def _session(settings: Settings) -> boto3.Session:

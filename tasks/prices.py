@@ -1,0 +1,162 @@
+"""What AWS charges: asked of its price list, else read from a dated table beside this module.
+
+AWS's price page renders its tables in the browser, so the table's figures come from several
+independent public tables of 2024 to 2026 and were not confirmed at AWS: ``price_table.json``,
+to be edited. Every price carries where it is from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ConfigDict, Field
+
+from platforms import Pricing
+
+Use = Literal["training", "hosting"]
+
+# For sentences; the date is the table's.
+SOURCE = "about, table of 2026-11, not confirmed by AWS"
+
+_TABLE = Path(__file__).with_name("price_table.json")
+_SERVICE = "AmazonSageMaker"
+# The price list's usage types: "USE1-Train:ml.m5.xlarge", "EU-Host:ml.t2.medium".
+_USAGE: dict[Use, str] = {"training": "Train", "hosting": "Host"}
+_FROM_AWS = "AWS's price list"
+
+
+class Price(BaseModel):
+    """USD of one unit, and where the figure is from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    usd: Decimal = Field(ge=0)
+    source: str
+
+
+class PriceList(BaseModel):
+    """The prices that a run is planned and accounted with.
+
+    Attributes:
+        region: whose prices are wanted; a price of the table says when it is another's.
+        instance_hours: price of an hour of an instance, by ``<use> <instance type>``.
+        volume_gb_month: storage of an instance, a GB and month of 730 hours.
+        objects_gb_month: storage in S3 (standard).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    region: str
+    instance_hours: dict[str, Price]
+    volume_gb_month: Price
+    objects_gb_month: Price
+
+    def per_hour(self, instance_type: str, use: Use) -> Price | None:
+        """Return the price of an hour of one instance, None when it is not known."""
+        return self.instance_hours.get(_key(instance_type, use))
+
+    def sources(self) -> list[str]:
+        """Return where the prices are from, each once."""
+        prices = [*self.instance_hours.values(), self.volume_gb_month, self.objects_gb_month]
+        return sorted({price.source for price in prices})
+
+
+def _key(instance_type: str, use: Use) -> str:
+    return f"{use} {instance_type}"
+
+
+@cache
+def _table() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(_TABLE.read_text("utf-8"))
+    return found
+
+
+def table_source(region: str | None = None) -> str:
+    """Return how a price of the table is to be cited; a region that it is not for is named."""
+    table = _table()
+    other = f" for {table['region']}, not {region}" if region not in (None, table["region"]) else ""
+    return f"table of {table['dated']}{other}, not confirmed at AWS"
+
+
+def table_region() -> str:
+    """Return the region that the table's prices are for."""
+    return str(_table()["region"])
+
+
+def price_per_hour(instance_type: str) -> float | None:
+    """Return the table's USD an hour of an instance, None when the table does not know it."""
+    text = _table()["instance_hour"].get(instance_type)
+    return None if text is None else float(text)
+
+
+def price_of(seconds: float, instance_type: str, count: int = 1) -> float | None:
+    """Return the table's USD of ``seconds`` on ``count`` instances, billed by the second."""
+    per_hour = price_per_hour(instance_type)
+    return None if per_hour is None else seconds / 3600 * per_hour * count
+
+
+def table_prices(wanted: Iterable[tuple[str, Use]], region: str | None = None) -> PriceList:
+    """Return the table's prices of the wanted instances; what it does not know is left out."""
+    table, source = _table(), table_source(region)
+    return PriceList(
+        region=region or table["region"],
+        instance_hours={
+            _key(instance_type, use): Price(
+                usd=Decimal(table["instance_hour"][instance_type]), source=source
+            )
+            for instance_type, use in wanted
+            if instance_type in table["instance_hour"]
+        },
+        volume_gb_month=Price(usd=Decimal(table["volume_gb_month"]), source=source),
+        objects_gb_month=Price(usd=Decimal(table["objects_gb_month"]), source=source),
+    )
+
+
+def current_prices(pricing: Pricing | None, wanted: Iterable[tuple[str, Use]]) -> PriceList:
+    """Return the prices of the wanted instances: AWS's own where it gives them, else the table's.
+
+    Never fails for want of a price list: a price that is not AWS's says so.
+    """
+    pairs = sorted(set(wanted))
+    known = table_prices(pairs, pricing.region if pricing else None)
+    if pricing is None:
+        return known
+    try:
+        asked = {_key(*pair): _asked(pricing, *pair) for pair in pairs}
+    except (BotoCoreError, ClientError, ValueError, KeyError, TypeError):
+        # No permission, no network, or an answer of another shape: the table has to do.
+        return known
+    given = {key: Price(usd=usd, source=_FROM_AWS) for key, usd in asked.items() if usd is not None}
+    return known.model_copy(update={"instance_hours": {**known.instance_hours, **given}})
+
+
+def _asked(pricing: Pricing, instance_type: str, use: Use) -> Decimal | None:
+    """Return AWS's price, None when there is not exactly one."""
+    filters = [
+        {"Type": "TERM_MATCH", "Field": "regionCode", "Value": pricing.region},
+        {"Type": "TERM_MATCH", "Field": "instanceName", "Value": instance_type},
+    ]
+    answer = pricing.client.get_products(ServiceCode=_SERVICE, Filters=filters, MaxResults=100)
+    usage = f"{_USAGE[use]}:{instance_type}"
+    products = [json.loads(product) for product in answer["PriceList"]]
+    prices = {
+        price
+        for product in products
+        if product["product"]["attributes"].get("usagetype", "").split("-")[-1] == usage
+        for price in _on_demand(product)
+    }
+    return prices.pop() if len(prices) == 1 else None
+
+
+def _on_demand(product: Mapping[str, Any]) -> Iterator[Decimal]:
+    for offer in product["terms"].get("OnDemand", {}).values():
+        for dimension in offer["priceDimensions"].values():
+            usd = Decimal(str(dimension["pricePerUnit"]["USD"]))
+            if usd > 0:
+                yield usd
