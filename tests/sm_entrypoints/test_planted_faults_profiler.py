@@ -125,7 +125,7 @@ def test_planted_faults_batch_of_one(tmp_path: Path, channels: dict[str, Path]) 
 
 
 def test_planted_faults_more_threads_than_cores(tmp_path: Path, channels: dict[str, Path]) -> None:
-    run = planted(tmp_path / "job", channels, Solid, threads=8 * CORES, epochs=2)
+    run = planted(tmp_path / "job", channels, threads=8 * CORES, epochs=2)
     assert "ThreadOversubscription" in found(run)
     everything = [run.verdict(), *run.verdict()["others"]]
     told = next(one for one in everything if one["rule"] == "ThreadOversubscription")
