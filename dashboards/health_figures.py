@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -72,8 +73,17 @@ def get_layers_info(
     values = bucket_means(values, columns)
     if logarithmic:
         values = np.log10(np.where(values > 0, values, np.nan))
-    names = [str(name) for name in table.columns]
+    names = _without_prefix([str(name) for name in table.columns])
     return LayersInfo(title, names, steps.astype("int64").tolist(), values.T, logarithmic)
+
+
+def _without_prefix(names: list[str]) -> list[str]:
+    """Return ``names`` without what all begin with: ``gradient/ResNet_`` tells no layer."""
+    # What the first and the last in the alphabet share, all share.
+    ends = zip(min(names), max(names), strict=False) if len(names) > 1 else ()
+    common = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], ends))
+    cut = max(common.rfind("/"), common.rfind("_")) + 1
+    return [name[cut:] for name in names]
 
 
 def layers_figure(info: LayersInfo) -> go.Figure:

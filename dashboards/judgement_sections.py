@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from dashboards.findings import ISSUES, NOT_APPLICABLE, Findings, Mark, RuleOutcome, Verdict
 from dashboards.markup import Block, Section, paragraph, shown, table, text
@@ -179,6 +180,15 @@ def _more(rule: RuleOutcome) -> str:
     return f"<details><summary>Parameters and evidence</summary>{places}<dl>{facts}</dl></details>"
 
 
+def _rounded(value: Any) -> Any:
+    """Return a JSON value whose numbers have four digits, also those inside."""
+    if isinstance(value, Mapping):
+        return {name: _rounded(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(each) for each in value]
+    return float(f"{value:.4g}") if isinstance(value, float) and abs(value) < 1_000 else value
+
+
 def _short(value: object) -> str:
-    line = shown(value) if not isinstance(value, list | dict) else json.dumps(value, default=str)
+    line = shown(_rounded(value))
     return line if len(line) <= _DETAIL_CHARACTERS else line[:_DETAIL_CHARACTERS] + "…"

@@ -100,7 +100,8 @@ def time_section(output: TrainingOutput) -> Section:
 
 def profiler_section(output: TrainingOutput) -> Section:
     """Return the loader's workers, the operators of the profiled window and its trace."""
-    workers = get_workers_info(output.workers)
+    processes = output.summary.get("workers")
+    workers = get_workers_info(output.workers, processes if isinstance(processes, int) else None)
     operators = get_operator_rows(output.operators)
     return Section(
         anchor="profiler",
@@ -110,7 +111,7 @@ def profiler_section(output: TrainingOutput) -> Section:
                 "workers",
                 "Loader workers",
                 workers_figure(workers),
-                "Share of each moment that a worker was making a batch.",
+                "Share of each moment that a worker made batches. Idle is well when no step waits.",
             ),
             *([_worker_table(workers)] if workers.workers else []),
             heading("Operators"),

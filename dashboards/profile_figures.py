@@ -13,7 +13,7 @@ from dashboards.series import Floats
 from dashboards.theme import message_figure, name_axis, new_figure
 from sm_entrypoints.contract import OPERATOR_COLUMNS
 
-NO_WORKERS = "The job recorded no loader workers: batches were made in the training process."
+NO_WORKERS = "The job did not record who made its batches."
 NO_OPERATORS = "The job profiled no operators."
 MAX_SLOTS = 80
 MAX_WORKERS = 64
@@ -46,8 +46,11 @@ class OperatorRow(NamedTuple):
     share: float
 
 
-def get_workers_info(workers: pd.DataFrame) -> WorkersInfo:
-    """Return who made which batches, and how busy each worker was over the job."""
+def get_workers_info(workers: pd.DataFrame, processes: int | None = None) -> WorkersInfo:
+    """Return who made which batches, and how busy each worker was over the job.
+
+    ``processes`` is the loader's number of workers; with 0 the training process made the batches.
+    """
     rows = workers.dropna(subset=["pid", "started", "seconds"])
     if rows.empty:
         return WorkersInfo([], [], [], [], [], [], np.empty((0, 0)), NO_WORKERS)
@@ -58,7 +61,10 @@ def get_workers_info(workers: pd.DataFrame) -> WorkersInfo:
     slots = max(1, min(MAX_SLOTS, len(rows) // 2))
     edges = np.linspace(0.0, length, slots + 1)
     return WorkersInfo(
-        workers=[f"worker {place} (pid {pid})" for place, (pid, _) in enumerate(groups)],
+        workers=[
+            "training process" if processes == 0 else f"worker {place} (pid {pid})"
+            for place, (pid, _) in enumerate(groups)
+        ],
         batches=[len(group) for _, group in groups],
         samples=[int(group["samples"].fillna(0).sum()) for _, group in groups],
         mean_seconds=[float(group["seconds"].mean()) for _, group in groups],
@@ -82,10 +88,11 @@ def workers_figure(info: WorkersInfo) -> go.Figure:
         zmax=100,
         ygap=1,
         colorbar={"ticksuffix": " %", "thickness": 10, "outlinewidth": 0},
-        hovertemplate="worker %{y}, from second %{x:.1f}: %{z} % busy<extra></extra>",
+        hovertemplate="from second %{x:.1f}: %{z} % busy<extra></extra>",
     )
     figure.update_xaxes(title_text="seconds from the first batch", showgrid=False)
-    figure.update_yaxes(**name_axis([f"worker {place}" for place in range(size)], 26 * size))
+    names = [worker.partition(" (")[0] for worker in info.workers]
+    figure.update_yaxes(**name_axis(names, 26 * size))
     figure.update_yaxes(range=[size - 0.5, -0.5], showgrid=False, zeroline=False)
     return figure
 

@@ -147,7 +147,7 @@ def outlier_figure(info: OutlierInfo) -> go.Figure:
         y=info.threshold,
         line={"color": RED, "width": 1, "dash": "dot"},
         annotation={"text": "mean + 3 standard deviations", "font": {"size": 10}},
-        annotation_position="top left",
+        annotation_position="bottom right",
     )
     figure.update_xaxes(title_text="TRAIN step")
     figure.update_yaxes(title_text="milliseconds", rangemode="tozero")

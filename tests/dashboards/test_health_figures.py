@@ -78,6 +78,18 @@ def test_a_deep_network_has_fewer_columns():
     assert heatmap.z[0][-1] == pytest.approx(2.29, abs=0.02)
 
 
+def test_what_all_names_begin_with_is_left_out():
+    rows = [
+        {"step": 0, "collection": "gradients", "name": f"gradient/ResNet_{name}", "abs_mean": 1.0}
+        for name in ("layer1_0.weight", "layer2_0.weight")
+    ]
+    info = get_layers_info(reductions(rows), "gradients", "abs_mean")
+    assert info.names == ["layer1_0.weight", "layer2_0.weight"]
+    assert get_layers_info(reductions(rows[:1]), "gradients", "abs_mean").names == [
+        "gradient/ResNet_layer1_0.weight"
+    ]
+
+
 def test_gaps_of_a_map_are_null(output):
     rows = [
         {"step": 0, "collection": "gradients", "name": "a", "abs_mean": 0.0},

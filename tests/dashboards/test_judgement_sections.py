@@ -65,6 +65,14 @@ def test_rules_that_found_something_are_open_and_the_others_folded(findings):
     assert "the job had no GPU" in absent
 
 
+def test_evidence_is_told_in_four_digits(findings):
+    rule = dataclasses.replace(
+        findings.rules[0], details={"classes": [{"label": "a <b>", "share": 0.1428571428}]}
+    )
+    html = markup(rules_section(Findings(judged=True, rules=(rule,))))
+    assert "{&quot;label&quot;: &quot;a &lt;b&gt;&quot;, &quot;share&quot;: 0.1429}" in html
+
+
 def test_a_change_can_be_pasted():
     assert change_text({"batch_size": 1024, "optimizer": "adamw", "lr": 1e-5}) == (
         "batch_size=1024 optimizer=adamw lr=1e-05"

@@ -46,6 +46,12 @@ def test_batches_in_any_order_and_one_batch_alone():
     assert len(workers_figure(alone).data) == 1
 
 
+def test_without_workers_the_training_process_made_the_batches():
+    info = get_workers_info(workers([(7, 0.0, 1.0, 8), (7, 2.0, 1.0, 8)]), processes=0)
+    assert info.workers == ["training process"]
+    assert workers_figure(info).layout.yaxis.ticktext == ("training process",)
+
+
 def test_operators_come_by_their_own_time(output):
     rows = get_operator_rows(output.operators)
     assert [row.name for row in rows[:2]] == ["aten::mkldnn_convolution", "aten::native_batch_norm"]
