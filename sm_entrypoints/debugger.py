@@ -41,6 +41,8 @@ class DebuggerHook:
         containment: runs the hooks; a failure ends the tensors, not the job.
         quota_bytes: how much raw tensors may take in all (single numbers are always saved); None
             takes the configuration at its word.
+        lean: pass over layers in steps that save losses only: saves what smdebug saves, in a
+            fraction of its time.
 
     Raises:
         ImportError: smdebug, or something it needs, is not installed.
@@ -55,6 +57,7 @@ class DebuggerHook:
         loss_function: nn.Module,
         containment: Containment,
         quota_bytes: int | None = None,
+        lean: bool = True,
     ) -> None:
         self.forward_seconds = self.backward_seconds = self.seconds = 0.0
         self._quota = None if quota_bytes is None else Quota(quota_bytes)
@@ -77,6 +80,8 @@ class DebuggerHook:
         # itself off); with one, it raises all errors of a configured hook into the training.
         self._agent.hook = None
         self._complete_collections()
+        if lean:
+            self._pass_over_layers(loss_function)
         self._contain(containment)
         self._hook.register_module(model)
         self._hook.register_loss(loss_function)
@@ -90,6 +95,28 @@ class DebuggerHook:
         for name in ("relu_input", "relu_output"):
             if name in collections and not collections[name].include_regex:
                 collections[name].include(f".*{name}")
+
+    def _pass_over_layers(self, loss_function: nn.Module) -> None:
+        """Look at layers and parameters only in steps that save more than losses.
+
+        For a loss, smdebug matches the names of every layer and parameter with every pattern, in
+        every step: 5 ms a step of mobilenet_v2.
+        """
+        hook = self._hook
+        forward_hook, log_parameters = hook.forward_hook, hook._log_params
+
+        def wanted() -> bool:
+            return any(each.name != "losses" for each in hook._get_collections_to_save_for_step())
+
+        def on_forward(module: nn.Module, inputs: Any, outputs: Any) -> None:
+            if module is loss_function or wanted():
+                forward_hook(module, inputs, outputs)
+
+        def on_parameters(module: nn.Module) -> None:
+            if wanted():
+                log_parameters(module)
+
+        hook.forward_hook, hook._log_params = on_forward, on_parameters
 
     def _contain(self, containment: Containment) -> None:
         """Guard what smdebug leaves open, and take the time of its hooks."""
@@ -125,7 +152,7 @@ class DebuggerHook:
 
         def limited(tensor_name: str, tensor_value: Any, **options: Any) -> None:
             size = getattr(tensor_value, "nbytes", 0)
-            if size <= _UNLIMITED_BYTES or quota.take(size):
+            if size <= _UNLIMITED_BYTES or quota.take_at(self._hook.step, size):
                 write(tensor_name, tensor_value, **options)
 
         return limited

@@ -17,7 +17,7 @@ from sm_entrypoints.records import LineWriter, Place
 from sm_entrypoints.tensor_statistics import as_numpy, flatten, plain, sample
 
 BINS = 32
-DEFAULT_QUOTA_BYTES = 500_000
+DEFAULT_QUOTA_BYTES = 400_000
 FIRST_HISTOGRAMS = 6
 # From then on, the step has to be this many times that of the last histograms.
 GROWTH = 1.2

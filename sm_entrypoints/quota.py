@@ -19,6 +19,7 @@ class Quota:
         self.limit = limit
         self.used = 0
         self.dropped = 0
+        self._last = 0
 
     @property
     def thinning(self) -> int:
@@ -31,6 +32,20 @@ class Quota:
             self.dropped += 1
             return False
         self.used += size
+        return True
+
+    def take_at(self, step: int, size: int) -> bool:
+        """Reserve bytes for one of a step's tensors; once half is used, at doubling steps only.
+
+        So the tensors of a long training are from all of it, not from its beginning.
+        """
+        late = self.used >= self.limit / 2
+        if late and self._last < step < 2 * self._last:
+            self.dropped += 1
+            return False
+        if not self.take(size):
+            return False
+        self._last = step
         return True
 
     def write(self, writer: LineWriter, record: Mapping[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from sm_entrypoints.tensor_statistics import TensorStatistics
 
 LOSSES = "losses"
 # With the histograms and smdebug's tensors, a run's debug data stay below 5 MB.
-DEFAULT_QUOTA_BYTES = 3_000_000
+DEFAULT_QUOTA_BYTES = 2_500_000
 _STATISTICS = tuple(field.name for field in fields(TensorStatistics))
 _MEMBERS = tuple(field.name for field in fields(TensorRecord))
 # A line has these even when they are null. Others are left out then: a loss has one number only.

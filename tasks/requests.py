@@ -28,6 +28,9 @@ FLOW_RUN_TAG = "whippet:flow-run"
 EXPIRES_TAG = "whippet:expires"
 
 _TENSORS_PATH = "/opt/ml/output/tensors"
+# All gradients of one step are 45 MB for ResNet18: with this quota, and those of our own records, a
+# job's debug data stay below 5 MB.
+_TENSORS_BYTES = 2_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +131,11 @@ def training_job_request(
 
 def _debug_hook(output_uri: str, save_interval: int) -> Request:
     every = str(save_interval)
+    quota = {"whippet.quota_bytes": str(_TENSORS_BYTES)}  # ours: smdebug passes over it
     return {
         "S3OutputPath": output_uri,
         "LocalPath": _TENSORS_PATH,
-        "HookParameters": {"train.save_interval": every, "eval.save_interval": every},
+        "HookParameters": {"train.save_interval": every, "eval.save_interval": every, **quota},
         "CollectionConfigurations": [
             {"CollectionName": "losses", "CollectionParameters": {"save_interval": "1"}},
             {"CollectionName": "gradients"},

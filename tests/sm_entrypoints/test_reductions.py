@@ -209,6 +209,16 @@ def test_a_quota_thins_from_half_on() -> None:
     assert (quota.used, quota.dropped) == (8, 1)
 
 
+def test_a_quota_is_spread_over_the_steps() -> None:
+    quota = Quota(100)
+    taken = [step for step in range(0, 2000, 20) if quota.take_at(step, 10)]
+    assert taken == [0, 20, 40, 60, 80, 160, 320, 640, 1280]
+    assert quota.dropped == 100 - 9
+    # All tensors of a step, or none.
+    quota = Quota(100)
+    assert [quota.take_at(5, 30) for _ in range(3)] == [True, True, True]
+
+
 def test_an_error_in_a_hook_does_not_reach_the_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -175,7 +175,11 @@ def test_debugger_and_profiler_are_asked_for_as_the_user_says():
     body = training(save_interval=7, profiling_interval_ms=100)
     assert body["ProfilerConfig"]["ProfilingIntervalInMilliseconds"] == 100
     hook = body["DebugHookConfig"]
-    assert hook["HookParameters"] == {"train.save_interval": "7", "eval.save_interval": "7"}
+    assert hook["HookParameters"] == {
+        "train.save_interval": "7",
+        "eval.save_interval": "7",
+        "whippet.quota_bytes": "2000000",
+    }
     losses = hook["CollectionConfigurations"][0]
     assert losses["CollectionParameters"] == {"save_interval": "1"}
     assert "DebugHookConfig" not in training(debugger=False)
