@@ -119,6 +119,12 @@ class Case:
         return bool((self.evidence.job.get("model") or {}).get("trainable") == "head")
 
     @cached_property
+    def random_start(self) -> bool:
+        """Whether train.py started without given weights."""
+        fingerprints = (self.evidence.job.get("model") or {}).get("fingerprints")
+        return fingerprints is not None and "weights" not in fingerprints
+
+    @cached_property
     def phases(self) -> dict[str, dict[str, float]]:
         """Seconds by mode and phase, over all steps."""
         modes = {mode: steps_of(self.evidence, mode) for mode in ("TRAIN", "EVAL")}

@@ -10,6 +10,7 @@ from sm_entrypoints.rules.verdict_case import Case, Change, Finding, Gain, Group
 # A last epoch that lowered the loss by less than this share of it, or by less than this share of
 # what guessing would give, is not worth another one.
 _STILL_FALLING, _MATERIAL_FALL = 0.02, 0.01
+_PRETRAINED = " It started from random weights: pretrained ones would help more than anything."
 _GAP = 0.1
 _WEAK = 0.8
 
@@ -100,7 +101,7 @@ def overfit(case: Case) -> Finding | None:
             f"{case.images(TRAIN_CHANNEL)} training images",
         ),
         change=change,
-        advice=advice,
+        advice=advice + (_PRETRAINED if case.random_start else ""),
         gain=Gain(kind="quality", reasoning=reasoning),
         worth=gap,
     )

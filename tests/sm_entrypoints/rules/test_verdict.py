@@ -295,6 +295,13 @@ def test_the_model_could_be_better(
     assert told(verdict(evidence(epochs=epochs, job=job(**changed)))) == (None, change)
 
 
+def test_random_weights_are_named_when_it_over_fits() -> None:
+    losses = epochs_of([0.8, 0.2, 0.1, 0.1], [0.7, 0.5, 0.6, 0.6], (0.99, 0.7))
+    for fingerprints, said in (({"data": "1"}, True), ({"data": "1", "weights": "2"}, False)):
+        facts = evidence(epochs=losses, job=job(model={"fingerprints": fingerprints}))
+        assert ("random weights" in verdict(facts).finding.advice) == said
+
+
 def test_what_saves_next_to_nothing_is_not_worth_a_change() -> None:
     quick = steps(phases=(0.001, 0.0, 0.002, 0.002, 0.0))
     facts = evidence(steps=quick, job=job(arguments={"precision": "float32"}))
