@@ -26,7 +26,7 @@ from sm_entrypoints.phases import TRAIN
 from sm_entrypoints.records import Place
 from sm_entrypoints.reduction_file import DEFAULT_QUOTA_BYTES, Observe, ReductionFile
 from sm_entrypoints.sampling import Stride
-from sm_entrypoints.tensor_statistics import TensorStatistics, summarize
+from sm_entrypoints.tensor_statistics import TensorStatistics, summarize, summarize_sample
 
 
 class ReductionRecorder:
@@ -187,7 +187,9 @@ class ReductionRecorder:
     def _record_activation(
         self, collection: str, name: str, value: Tensor, active: tuple[float, float] | None
     ) -> None:
-        self._record(collection, name, summarize(value, active))
+        # What a ReLU gives is finite if what it took is: that was looked at in full.
+        look = summarize_sample if collection == "relu_output" else summarize
+        self._record(collection, name, look(value, active))
         if collection == "outputs" and self._with_histograms:
             self._histograms.record(self._place, collection, name, value)
 
