@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from dashboards.histograms import Histogram
+from dashboards.panels import Panel, arrange
 from dashboards.series import Floats, compact
 from dashboards.theme import FULL_NAME, base_layout, message_figure, plain
 
@@ -59,36 +59,33 @@ def histogram_figure(info: HistogramInfo) -> go.Figure:
     """Return small heat maps side by side: a column a step, the darker the more values there."""
     if info.message:
         return message_figure(info.message)
-    count = len(info.layers)
-    columns = min(_COLUMNS, count)
-    rows = -(-count // columns)
-    figure = make_subplots(
-        rows=rows,
-        cols=columns,
-        subplot_titles=[_title(layer.name) for layer in info.layers],
-        horizontal_spacing=0.25 / columns,
-        vertical_spacing=0.3 / rows,
-        figure=go.Figure(layout=base_layout(60 + 190 * rows)),
-    )
-    for place, layer in enumerate(info.layers):
-        top = float(layer.shares.max()) or 1.0
-        figure.add_heatmap(
-            x=layer.steps,
-            y=compact(np.asarray(layer.centres)),
-            # Roots show the tails; sixteen shades keep the page small.
-            z=np.round(15 * np.sqrt(layer.shares / top)).astype("uint8"),
-            zmin=0,
-            zmax=15,
-            showscale=False,
-            hovertemplate=f"{plain(layer.name, FULL_NAME)}<br>step %{{x}}, value %{{y:.3g}}"
-            "<extra></extra>",
-            row=place // columns + 1,
-            col=place % columns + 1,
-        )
-    figure.update_annotations(font_size=11)
-    figure.update_xaxes(automargin=True, nticks=4, showgrid=False, tickfont_size=10)
-    figure.update_yaxes(automargin=True, nticks=5, showgrid=False, tickfont_size=10, zeroline=False)
-    return figure
+    columns = min(_COLUMNS, len(info.layers))
+    panels = arrange(len(info.layers), columns, gap=0.25, space=0.3)
+    axis = {"automargin": True, "showgrid": False, "tickfont": {"size": 10}}
+    layout = base_layout(60 + 190 * -(-len(panels) // columns))
+    for panel in panels:
+        layout |= panel.axes({**axis, "nticks": 4}, {**axis, "nticks": 5, "zeroline": False})
+    pairs = list(zip(panels, info.layers, strict=True))
+    layout["annotations"] = [panel.title(_title(layer.name)) for panel, layer in pairs]
+    return go.Figure(data=[_heatmap(panel, layer) for panel, layer in pairs], layout=layout)
+
+
+def _heatmap(panel: Panel, layer: SpreadInfo) -> dict[str, Any]:
+    top = float(layer.shares.max()) or 1.0
+    name = plain(layer.name, FULL_NAME)
+    return {
+        "type": "heatmap",
+        "x": layer.steps,
+        "y": compact(np.asarray(layer.centres)),
+        # Roots show the tails; sixteen shades keep the page small.
+        "z": np.round(15 * np.sqrt(layer.shares / top)).astype("uint8"),
+        "zmin": 0,
+        "zmax": 15,
+        "showscale": False,
+        "hovertemplate": f"{name}<br>step %{{x}}, value %{{y:.3g}}<extra></extra>",
+        "xaxis": panel.x,
+        "yaxis": panel.y,
+    }
 
 
 def _title(name: str) -> str:

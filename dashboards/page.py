@@ -17,8 +17,8 @@ from importlib.resources import files
 from typing import NamedTuple
 
 import numpy as np
+import orjson
 import plotly.graph_objects as go
-from plotly.io.json import to_json_plotly
 
 from dashboards.markup import Section, text
 from dashboards.theme import DARK_TEMPLATE, LIGHT_TEMPLATE
@@ -82,7 +82,8 @@ def _figure_json(figures: Mapping[str, go.Figure]) -> str:
         parts["layout"].pop("template", None)
         shown[identifier] = {"data": parts["data"], "layout": parts["layout"]}
     content = {"figures": shown, "light": LIGHT_TEMPLATE, "dark": DARK_TEMPLATE}
-    return str(to_json_plotly(content))
+    # plotly's own function walks through every value first; numbers that are not finite are null.
+    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
 def _policy(script: str, plotly: _Packed) -> str:

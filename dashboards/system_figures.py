@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
+from dashboards.panels import Panel, arrange
 from dashboards.series import Floats, compact, downsample
 from dashboards.theme import (
     BLUE,
@@ -95,35 +95,40 @@ def system_figure(info: SystemInfo) -> go.Figure:
     """Return one row a panel over one time axis."""
     if info.message:
         return message_figure(info.message)
-    rows = len(info.panels)
-    figure = make_subplots(
-        rows=rows, shared_xaxes=True, vertical_spacing=0.18 / rows, figure=_empty(100 + 115 * rows)
-    )
-    figure.update_xaxes(automargin=True)
-    for row, (title, lines) in enumerate(info.panels.items(), start=1):
-        for line in lines:
-            core = line.color == GREY
-            figure.add_scatter(
-                x=compact(line.times - info.started, digits=7),
-                y=compact(line.values),
-                name="each core" if core else line.name,
-                mode="lines",
-                line={"color": line.color, "width": 0.8 if core else 2},
-                opacity=0.6 if core else 1,
-                # The axis names a panel's only line; the cores share one entry.
-                showlegend=len(lines) > 1 and (not core or line is lines[0]),
-                legendgroup="cores" if core else line.name,
-                hovertemplate="%{y:,.4~g}<extra>" + line.name + "</extra>",
-                row=row,
-                col=1,
-            )
-        top = max([float(np.nanmax(line.values)) for line in lines], default=0.0)
-        figure.update_yaxes(
-            title_text=title, range=[0, _limit(title, top)], automargin=True, row=row
-        )
+    panels = arrange(len(info.panels), 1, gap=0.0, space=0.15)
+    layout = base_layout(100 + 115 * len(panels))
     moment = datetime.fromtimestamp(info.started, UTC)
-    figure.update_xaxes(title_text=f"seconds from {moment:%Y-%m-%d %H:%M:%S} UTC", row=rows)
-    return figure
+    when = {"text": f"seconds from {moment:%Y-%m-%d %H:%M:%S} UTC"}
+    traces = []
+    for panel, (title, lines) in zip(panels, info.panels.items(), strict=True):
+        last = panel is panels[-1]
+        top = max([float(np.nanmax(line.values)) for line in lines], default=0.0)
+        layout |= panel.axes(
+            {"automargin": True, "matches": "x" if panel.x != "x" else None}
+            | ({"title": when} if last else {"showticklabels": False}),
+            {"automargin": True, "title": {"text": title}, "range": [0, _limit(title, top)]},
+        )
+        traces += [_trace(panel, line, lines, info.started) for line in lines]
+    return go.Figure(data=traces, layout=layout)
+
+
+def _trace(panel: Panel, line: Line, lines: list[Line], started: float) -> dict[str, Any]:
+    core = line.color == GREY
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": compact(line.times - started, digits=7),
+        "y": compact(line.values),
+        "name": "each core" if core else line.name,
+        "line": {"color": line.color, "width": 0.8 if core else 2},
+        "opacity": 0.6 if core else 1,
+        # The axis names a panel's only line; the cores share one entry.
+        "showlegend": len(lines) > 1 and (not core or line is lines[0]),
+        "legendgroup": "cores" if core else line.name,
+        "hovertemplate": "%{y:,.4~g}<extra>" + line.name + "</extra>",
+        "xaxis": panel.x,
+        "yaxis": panel.y,
+    }
 
 
 def system_statistics(system: pd.DataFrame) -> list[tuple[str, float, float, float, float, float]]:
@@ -146,10 +151,6 @@ def system_statistics(system: pd.DataFrame) -> list[tuple[str, float, float, flo
             p99, p95, p50 = (float(each) for each in np.percentile(values, [99, 95, 50]))
             rows.append((metric, float(values.max()), p99, p95, p50, float(values.min())))
     return rows
-
-
-def _empty(height: int) -> go.Figure:
-    return go.Figure(layout=base_layout(height))
 
 
 def _limit(title: str, top: float) -> float:
