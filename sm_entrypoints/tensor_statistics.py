@@ -140,7 +140,7 @@ def sample(flat: Tensor, limit: int = SAMPLE_LIMIT) -> Tensor:
     """Return at most ``limit`` elements of a one-dimensional tensor, in evenly spaced runs."""
     if flat.numel() <= limit:
         return flat
-    runs = flat[: flat.numel() // _RUN * _RUN].unflatten(0, (-1, _RUN))
+    runs = flat[: flat.numel() // _RUN * _RUN].view(-1, _RUN)
     # Coprime to the usual sizes of channels and rows: a step of 64 would see some channels only.
     step = _coprime(math.ceil(len(runs) * _RUN / limit), 2 * 3 * 5 * 7)
     return runs[::step].flatten()
