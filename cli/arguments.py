@@ -19,6 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands)
+    _add_improve(commands)
     _add_predict(commands)
     _add_inspection(commands)
     _add_clean_up(commands)
@@ -97,6 +98,28 @@ def _add_tuning_options(parser: argparse.ArgumentParser) -> None:
         help="search NAME in LOW:HIGH, LOW:HIGH:log or A,B,C; replaces the preset; repeatable",
     )
     tuning.add_argument("--seed", type=int, help="of the split, the search and the training")
+
+
+def _add_improve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "improve",
+        "cli.improve.improve",
+        "measure the change that a run's verdict proposes, and keep it only if it is better",
+    )
+    parser.add_argument(
+        "run", nargs="?", default="latest", help="name of the run (default: latest)"
+    )
+    parser.add_argument(
+        "--change",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="measure this instead of the verdict's change; repeatable",
+    )
+    parser.add_argument("--measure", choices=("auto", "speed", "quality"), help="what decides")
+    parser.add_argument("--seconds", type=float, help="time for the comparison (default 120)")
+    parser.add_argument("--pairs", type=int, help="least pairs of blocks for speed (default 6)")
 
 
 def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -1,4 +1,4 @@
-"""Run ``release_model`` in this process, against the server that Prefect points at."""
+"""Run flows in this process, against the server that Prefect points at."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import Any
 from prefect import tags
 from prefect.exceptions import TerminationSignal
 
+from flows.improve_training import improve_training
 from flows.release_model import release_model
 from platforms import Settings, connect
-from tasks.cleaning import stop_run
+from tasks.cleaning import COMPARISON_STEP, stop_run
 from tasks.naming import RunIdentity
-from tasks.parameters import Parameters
+from tasks.parameters import ImprovementParameters, Parameters
 from tasks.runs import RUN_FILE, finish, read_run, run_folder
 from tasks.stage import RESUME_TAG
 
@@ -37,6 +38,21 @@ def run_release(
         _stop(settings, name)
         raise KeyboardInterrupt from interrupt
     return record
+
+
+def run_improvement(
+    settings: Settings, parameters: ImprovementParameters, run: RunIdentity
+) -> dict[str, Any]:
+    """Return what the improvement of ``run`` gave; interrupted, its job is stopped."""
+    named = improve_training.with_options(flow_run_name=f"improve {run.name}")
+    try:
+        with _terminated_like_interrupted():
+            found: dict[str, Any] = named(parameters)
+    except (KeyboardInterrupt, TerminationSignal) as interrupt:
+        for job in stop_run(connect(settings), run, [COMPARISON_STEP]):
+            print(f"stopped {job}", file=sys.stderr)
+        raise KeyboardInterrupt from interrupt
+    return found
 
 
 @contextmanager

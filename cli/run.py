@@ -102,7 +102,7 @@ def _known_run(settings: Settings, name: str) -> dict[str, Any]:
 
 def from_options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Return the flow's parameters that the command line's options stand for."""
-    fixed = dict(_assignment(text) for text in arguments.set)
+    fixed = dict(assignment(text) for text in arguments.set)
     ranges = dict(_range(text) for text in arguments.range)
     seed = arguments.seed
     groups = {
@@ -139,10 +139,17 @@ def from_options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     }
 
 
-def _assignment(text: str) -> tuple[str, Value]:
+def assignment(text: str, option: str = "--set") -> tuple[str, Value]:
+    """Return the name and the typed value of ``NAME=VALUE``.
+
+    Raises:
+        ParameterError: it is not of that form; names the ``option``.
+    """
     name, equals, value = text.partition("=")
     if not equals or not name or not value:
-        raise ParameterError(f"--set {text!r}: write NAME=VALUE, such as --set optimizer=adamw")
+        raise ParameterError(
+            f"{option} {text!r}: write NAME=VALUE, such as {option} optimizer=adamw"
+        )
     return name, _number(value)
 
 

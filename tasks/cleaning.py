@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,9 @@ from tasks.policy import policy
 from tasks.requests import EXPIRES_TAG, RUN_TAG
 
 _PAGE = 100
+# The ends of the names of a run's jobs, as regexes. An attempt's number may follow.
+COMPARISON_STEP = "improve-[0-9a-f]{6}"
+STEPS = ("tune", "train", COMPARISON_STEP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +124,8 @@ def remove_endpoints(parameters: CleanUpParameters) -> list[str]:
     return [state.name for state in chosen]
 
 
-def stop_run(platform: Platform, run: RunIdentity) -> list[str]:
-    """Stop all jobs of a run that are in progress; return their names.
+def stop_run(platform: Platform, run: RunIdentity, steps: Sequence[str] = STEPS) -> list[str]:
+    """Stop the jobs of a run's ``steps`` that are in progress; return their names.
 
     Jobs are found by name prefix, so nothing has to be remembered by the process that stops them.
     """
@@ -135,19 +139,20 @@ def stop_run(platform: Platform, run: RunIdentity) -> list[str]:
         ),
         ("TrainingJob", sagemaker.list_training_jobs, sagemaker.stop_training_job),
     ):
-        for name in _in_progress(list_jobs, kind, run):
+        for name in _in_progress(list_jobs, kind, run, steps):
             if _stop(stop, f"{kind}Name", name):
                 stopped.append(name)
     return stopped
 
 
-def _in_progress(list_jobs: Any, kind: str, run: RunIdentity) -> list[str]:
+def _in_progress(list_jobs: Any, kind: str, run: RunIdentity, steps: Sequence[str]) -> list[str]:
     """Return the names of a run's own jobs; trials belong to their tuning job and are left out."""
     found = list_all(
         list_jobs, f"{kind}Summaries", NameContains=run.prefix, StatusEquals="InProgress"
     )
     names = [str(summary[f"{kind}Name"]) for summary in found]
-    own = re.compile(re.escape(run.prefix) + r"-(tune|train)(-\d)?")
+    step = "|".join(steps)
+    own = re.compile(re.escape(run.prefix) + rf"-({step})(-\d)?")
     return [name for name in names if own.fullmatch(name)]
 
 

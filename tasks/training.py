@@ -24,7 +24,7 @@ from tasks.waiting import Pace, wait_until
 
 TERMINAL = ("Completed", "Failed", "Stopped")
 # A job that waits for capacity or downloads an image has not started its own clock yet.
-_GRACE_SECONDS = 3600.0
+GRACE_SECONDS = 3600.0
 
 
 class TrainedModel(BaseModel):
@@ -140,7 +140,7 @@ def follow_training_job(
             what=f"training job {name!r}",
             pace=Pace(
                 slowest=platform.defaults.poll_seconds,
-                deadline=resources.max_runtime_seconds + _GRACE_SECONDS,
+                deadline=resources.max_runtime_seconds + GRACE_SECONDS,
             ),
             watch=_EpochWatch(progress, epochs).show,
         )

@@ -1,0 +1,68 @@
+"""``whippet improve``: measure what a run's verdict proposes."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from typing import Any
+
+from cli.console import quiet_console
+from cli.preflight import require_room
+from cli.run import assignment
+from cli.server import ui_url, use_server
+from cli.table import print_table
+from platforms import Settings, connect
+from tasks.improvement_plan import ImprovementPlan, plan_improvement
+from tasks.parameters import ImprovementParameters
+
+
+def improve(arguments: argparse.Namespace) -> int:
+    """Run ``improve_training`` in this process; print what it found. Ctrl-C stops its job."""
+    settings = Settings()
+    given = {
+        "run": arguments.run,
+        "change": dict(assignment(text, "--change") for text in arguments.change) or None,
+        "measure": arguments.measure,
+        "seconds": arguments.seconds,
+        "pairs": arguments.pairs,
+    }
+    parameters = ImprovementParameters.model_validate(
+        {name: value for name, value in given.items() if value is not None}
+    )
+    # A mistake must not cost a server, let alone a job.
+    plan = plan_improvement(settings, parameters)
+    if not plan.change:
+        print(f"nothing to change: {plan.sentence or 'the verdict proposes no change'}")
+        return 0
+    require_room(settings.home)
+    connect(settings).require_ready()
+    api_url = use_server(settings)
+    from cli.flow_run import run_improvement  # Prefect reads its settings when it is imported
+
+    if not arguments.debug:
+        quiet_console()
+    print(f"Prefect UI: {ui_url(api_url)}", file=sys.stderr)
+    # `latest` may be another run's by the time that the flow looks.
+    named = parameters.model_copy(update={"run": plan.name})
+    print_improvement(plan, run_improvement(settings, named, plan.run))
+    return 0
+
+
+def print_improvement(plan: ImprovementPlan, found: dict[str, Any]) -> None:
+    """Print the variants as a table, then what was decided and what it saves."""
+    from tasks.improvement_result import IMPROVEMENT_FILE, facts, rows
+    from tasks.runs import run_folder
+
+    print(flush=True)
+    print_table(rows(found), empty="nothing was measured")
+    print()
+    lines = {
+        **facts(found),
+        "job": found["job"],
+        "everything": str(run_folder(Settings(), plan.name) / IMPROVEMENT_FILE),
+    }
+    for name, value in lines.items():
+        print(f"{name:>14}  {value}")
+    if found["options"]:
+        print(f"\nGive it to the next run:\n  whippet run {shlex.join(found['options'])}")

@@ -1,0 +1,153 @@
+"""Tasks of an improvement: launch or adopt the comparison job, follow it, conclude."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+
+from platforms import Platform, Settings, connect
+from platforms.errors import JobFailed
+from platforms.settings import PROJECT_ROOT
+from sm_entrypoints import contract
+from tasks.adoption import TRAINING_JOB, create_or_adopt
+from tasks.files import read_json, write_json
+from tasks.improvement_plan import ImprovementPlan, comparison_request, plan_improvement
+from tasks.improvement_result import IMPROVEMENT_FILE, improvement, improvement_markdown
+from tasks.parameters import ImprovementParameters
+from tasks.policy import DAY, policy
+from tasks.progress import Progress
+from tasks.reports import unpack_output
+from tasks.runs import record, run_folder
+from tasks.source import package_source, upload_source
+from tasks.training import (
+    GRACE_SECONDS,
+    TERMINAL,
+    final_metrics,
+    require_completed,
+    run_tags,
+    trained_model,
+)
+from tasks.waiting import Pace, wait_until
+
+ARTIFACT_KEY = "improvement"
+
+
+@task(name="plan improvement", **policy(300))
+def choose_change(parameters: ImprovementParameters) -> ImprovementPlan:
+    """Return what is to be measured: the verdict's change, or the one that was asked for."""
+    plan = plan_improvement(Settings(), parameters)
+    get_run_logger().info("run %s: %s", plan.name, plan.sentence or "no verdict")
+    return plan
+
+
+@task(name="publish that nothing is to change", **policy(300))
+def publish_no_change(plan: ImprovementPlan) -> dict[str, Any]:
+    """Publish that the verdict has nothing to change; return the result, with no job in it."""
+    found = improvement(plan, None, None)
+    create_markdown_artifact(improvement_markdown(found), key=ARTIFACT_KEY)
+    return found
+
+
+@task(name="launch comparison job", **policy(600))
+def launch_comparison_job(plan: ImprovementPlan) -> str:
+    """Create the comparison job, or adopt the one that answers the same question.
+
+    Raises:
+        JobFailed: the run's training job is gone.
+    """
+    platform = connect()
+    job = TRAINING_JOB.describe(platform.sagemaker, plan.training_job)
+    if job is None:
+        raise JobFailed(
+            f"there is no training job {plan.training_job!r} any more: train again by `whippet run`"
+        )
+    source_uri = _upload_source(platform)
+    name = create_or_adopt(
+        platform.sagemaker,
+        TRAINING_JOB,
+        lambda attempt: comparison_request(plan, job, source_uri, run_tags(plan.run), attempt),
+    )
+    record(platform.settings, plan.run, {"jobs": {"improve": name}})
+    get_run_logger().info("comparison job %s: %s", name, _assignments(plan.change))
+    return name
+
+
+def _upload_source(platform: Platform) -> str:
+    """Bring today's entry points to the bucket: the run's own may not know how to compare."""
+    bucket = platform.defaults.bucket
+    archive = package_source(PROJECT_ROOT)
+    return upload_source(archive, platform.store(bucket), bucket, platform.settings.prefix)
+
+
+def _assignments(change: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in change.items())
+
+
+@task(name="follow comparison job", **policy(6 * DAY))
+def follow_comparison_job(plan: ImprovementPlan, name: str) -> None:
+    """Wait for the comparison job, showing how far it is.
+
+    Raises:
+        JobFailed: it ended in any status but Completed; names the reason and the log.
+    """
+    platform = connect()
+    described = platform.sagemaker.describe_training_job(TrainingJobName=name)
+    limit = described["StoppingCondition"]["MaxRuntimeInSeconds"]
+    with Progress("improvement-progress", f"Comparison job {name}") as progress:
+        job = wait_until(
+            lambda: platform.sagemaker.describe_training_job(TrainingJobName=name),
+            lambda found: found["TrainingJobStatus"] in TERMINAL,
+            what=f"comparison job {name!r}",
+            pace=Pace(slowest=platform.defaults.poll_seconds, deadline=limit + GRACE_SECONDS),
+            watch=_ComparisonWatch(progress).show,
+        )
+        require_completed(job)
+
+
+class _ComparisonWatch:
+    """Shows a comparison's progress; one line of the log every tenth of it."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._tenth = progress, 0
+
+    def show(self, job: Mapping[str, Any]) -> None:
+        """Show how much of its time the comparison has used, if it moved enough to see."""
+        metrics = final_metrics(job)
+        share = metrics.get("compare:progress", 0.0)
+        self._progress.show(100 * share)
+        if int(10 * share) <= self._tenth:
+            return
+        self._tenth = int(10 * share)
+        ratio = metrics.get("compare:ratio")
+        said = "" if ratio is None else f", changed takes {ratio:.3f} times the time so far"
+        get_run_logger().info("comparison %.0f %%%s", 100 * share, said)
+
+
+@task(name="conclude improvement", **policy(1800))
+def conclude_improvement(plan: ImprovementPlan, name: str) -> dict[str, Any]:
+    """Bring the comparison home and say what it means; keep the change if it is worth it.
+
+    Writes ``improvement.json`` into the run's folder, the decision and a kept change
+    (``improved_hyperparameters``) into its record, and the artifact.
+    """
+    platform = connect()
+    job = platform.sagemaker.describe_training_job(TrainingJobName=name)
+    folder = run_folder(platform.settings, plan.name)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".improvement-") as scratch:
+        unpack_output(platform, trained_model(job).output_uri, Path(scratch))
+        (path,) = Path(scratch).glob(f"*/{contract.COMPARISON_FILE}")
+        comparison = read_json(path)
+    found = improvement(plan, job, comparison)
+    write_json(folder / IMPROVEMENT_FILE, found)
+    short = {name: found[name] for name in ("job", "change", "decision", "reason", "saved")}
+    kept = found["improved_hyperparameters"]
+    values = {"improved_hyperparameters": kept} if kept else {}
+    record(platform.settings, plan.run, {"improvement": short, **values})
+    create_markdown_artifact(improvement_markdown(found), key=ARTIFACT_KEY)
+    get_run_logger().info("%s: %s", found["decision"], found["reason"])
+    return found
