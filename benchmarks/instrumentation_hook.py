@@ -1,6 +1,6 @@
 """What does looking at tensors cost a training, with our hook and with smdebug's?
 
-    .venv-job/bin/python -m benchmarks.instrumentation_hook [--json FILE] [--rounds 5]
+    .venv-job/bin/python -m benchmarks.instrumentation_hook [--json FILE] [--rounds 4]
 
 Steps of one network (ResNet18, all of it trained, 16 images of 64 pixels, SGD with momentum) in
 blocks that take turns with a twin that nobody looks at, all in one process on two threads. The
@@ -239,7 +239,7 @@ def print_table(found: dict[str, Any]) -> None:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--rounds", type=int, default=5, help="ABBA rounds of each comparison")
+    parser.add_argument("--rounds", type=int, default=4, help="ABBA rounds of each comparison")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="whippet-bench-"))
