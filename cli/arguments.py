@@ -19,10 +19,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands)
+    _add_plan(commands)
     _add_improve(commands)
     _add_predict(commands)
     _add_inspection(commands)
+    _add_explain(commands)
     _add_clean_up(commands)
+    _add_iam(commands)
     _add_lint(commands)
     _add_doctor(commands)
     _add_servers(commands)
@@ -50,6 +53,27 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument("--name", help="name of the run (default: a new one)")
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that did not finish")
+    _add_run_options(parser)
+
+
+def _add_plan(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "plan",
+        "cli.plan.plan",
+        "print every request that a run would send, what it costs at most, and what it needs",
+    )
+    parser.add_argument("--name", help="name of the run")
+    parser.add_argument(
+        "--platform",
+        choices=("local", "aws"),
+        help="where it would run (default: WHIPPET_PLATFORM)",
+    )
+    parser.add_argument("--json", action="store_true", help="all of it, with whole requests")
+    _add_run_options(parser)
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", help="folder of images (default: samples/clipart)")
     _add_model_options(parser)
     _add_tuning_options(parser)
@@ -70,8 +94,19 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="what a rule does in the final training: warn (default), stop it, or off; repeatable",
     )
     training.add_argument("--no-debugger", action="store_true", help="save no smdebug tensors")
-    training.add_argument("--max-runtime", type=int, metavar="SECONDS", help="limit of one job")
     training.add_argument("--hours-to-live", type=float, help="of the endpoint (default 8)")
+    _add_resource_options(parser)
+
+
+def _add_resource_options(parser: argparse.ArgumentParser) -> None:
+    resources = parser.add_argument_group("resources and cost")
+    resources.add_argument("--instance-type", help="of jobs (default ml.m5.xlarge)")
+    resources.add_argument("--instance-count", type=int, help="instances a job (default 1)")
+    resources.add_argument("--endpoint-instance-type", help="of the endpoint")
+    resources.add_argument("--max-runtime", type=int, metavar="SECONDS", help="limit of one job")
+    resources.add_argument(
+        "--max-usd", metavar="USD", help="hard cap on what all of it can cost, or it is refused"
+    )
 
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -141,6 +176,23 @@ def _add_inspection(commands: argparse._SubParsersAction[argparse.ArgumentParser
     report.add_argument("--open", action="store_true", help="show it in a browser")
 
 
+def _add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "explain",
+        "cli.explain.explain",
+        "say what holds a training back, from what smdebug and SageMaker's profiler wrote earlier",
+    )
+    parser.add_argument(
+        "source",
+        help="a folder (debug-output, profiler-output, rule-output, …), s3://bucket/prefix, or the "
+        "name of a run",
+    )
+    parser.add_argument("--output", metavar="DIR", help="new folder of the report")
+    parser.add_argument("--json", action="store_true", help="print verdict.json instead of text")
+    parser.add_argument("--open", action="store_true", help="show the report in a browser")
+
+
 def _add_clean_up(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(
         commands,
@@ -151,6 +203,29 @@ def _add_clean_up(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("endpoint", nargs="?", help="only this one, whatever its time to live")
     parser.add_argument("--all", action="store_true", help="all endpoints that Whippet made")
     parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _add_iam(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands, "iam", "cli.iam.iam", "print the least-privilege policies for AWS, with reasons"
+    )
+    parser.add_argument("--account", metavar="ID", help="default: of WHIPPET_ROLE_ARN")
+    parser.add_argument("--region", help="default: WHIPPET_REGION")
+    parser.add_argument("--bucket", help="default: WHIPPET_BUCKET, or SageMaker's own name for it")
+    parser.add_argument("--prefix", help="key prefix in the bucket (default: WHIPPET_PREFIX)")
+    parser.add_argument("--role", metavar="NAME", help="execution role, with its path")
+    parser.add_argument("--names", metavar="PREFIX", help="only runs whose names begin so")
+    parser.add_argument(
+        "--feature",
+        action="append",
+        default=[],
+        choices=("async", "autoscaling", "create-bucket", "kms", "own-image", "vpc"),
+        help="also what this needs; repeatable",
+    )
+    parser.add_argument("--kms-key", metavar="ID", help="the key, for --feature kms")
+    parser.add_argument(
+        "--json", choices=("user", "role", "trust"), help="one policy document, to be attached"
+    )
 
 
 def _add_lint(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

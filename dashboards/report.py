@@ -16,6 +16,7 @@ from dashboards.judgement_sections import rules_section, verdict_section
 from dashboards.page import render_page
 from dashboards.performance_sections import profiler_section, time_section
 from dashboards.quality_sections import confusion_section, curves_section, mistakes_section
+from dashboards.sagemaker_sections import SageMakerRule, sagemaker_section
 from dashboards.sections import (
     configuration_section,
     data_section,
@@ -32,7 +33,8 @@ class Report:
     ``overview`` are the key facts, most important first. ``data`` is the dict of the data check.
     ``endpoint`` and ``best_hyperparameters`` are shown as names and values. ``configuration`` adds
     titled groups (such as the flow's parameters) to what the job recorded about itself.
-    ``commands`` are labelled command lines that apply the verdict's change. ``generated_at`` must
+    ``commands`` are labelled command lines that apply the verdict's change. ``sagemaker_rules`` is
+    what SageMaker's own profiler report said about the job. ``generated_at`` must
     know its time zone; UTC is shown.
     """
 
@@ -48,6 +50,7 @@ class Report:
     endpoint: Mapping[str, Any] | None = None
     configuration: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     commands: Sequence[tuple[str, str]] = ()
+    sagemaker_rules: Sequence[SageMakerRule] = ()
 
 
 def render_report(report: Report) -> str:
@@ -64,9 +67,11 @@ def render_report(report: Report) -> str:
     verdict = verdict_section(output.findings, report.commands)
     # A job without a verdict has nothing to say on top; it says so below its key facts.
     first = [verdict, overview] if output.findings.judged else [overview, verdict]
+    theirs = report.sagemaker_rules
     sections = [
         *first,
         rules_section(output.findings),
+        *([sagemaker_section(theirs, output.findings.rules)] if theirs else []),
         data_section(report.data),
         tuning_section(report.trials, report.best_hyperparameters),
         curves_section(output),

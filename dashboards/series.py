@@ -45,9 +45,13 @@ def compact(values: Floats, digits: int = 4) -> list[float | int | None]:
     powers = np.floor(np.log10(np.abs(values, where=finite, out=np.ones(len(values)))))
     scales = 10.0 ** (digits - 1 - powers)
     rounded = np.where(finite, np.round(values * scales) / scales, values)
+    # Above that, a float's text is shorter, and JSON's writer takes no larger whole numbers.
+    whole = (rounded == np.trunc(rounded)) & (np.abs(rounded) < 1e15)
     return [
-        None if value != value else int(value) if value == int(value) else value
-        for value in np.where(np.isinf(rounded), np.nan, rounded).tolist()
+        None if value != value else int(value) if is_whole else value
+        for value, is_whole in zip(
+            np.where(np.isinf(rounded), np.nan, rounded).tolist(), whole.tolist(), strict=True
+        )
     ]
 
 

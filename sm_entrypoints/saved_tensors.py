@@ -43,7 +43,7 @@ class _Reading:
     def __init__(self, folder: Path, deadline: float) -> None:
         self._folder = folder
         self._deadline = deadline
-        self._create_trial, self._modes, self._version = _import_smdebug()
+        self._create_trial, self._modes, self._version = import_smdebug()
         self._steps: dict[str, int] = {}
         self._tensors: list[dict[str, Any]] = []
         self._note: str | None = None
@@ -116,7 +116,12 @@ def _memberships(trial: Any) -> Iterator[tuple[str, str]]:
             yield tensor, name
 
 
-def _import_smdebug() -> tuple[Any, Any, str]:
+def import_smdebug() -> tuple[Any, Any, str]:
+    """Return smdebug's ``create_trial``, its modes and its version.
+
+    Raises:
+        ImportError: it is not installed.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its source predates Python 3.12's rules on escapes
         import smdebug

@@ -39,6 +39,7 @@ BROAD_EXCEPT = {
     "platforms/local/tuning_supervisor.py": "the outermost edge of a detached process",
     "sm_entrypoints/entry_point.py": "the outermost edge of the job: writes output/failure",
     "sm_entrypoints/containment.py": "an error in instrumentation must not end the training",
+    "sm_entrypoints/imported_tensors.py": "smdebug raises anything over a damaged file: counted",
     "sm_entrypoints/saved_tensors.py": "smdebug raises anything over a folder with gaps: a note",
     "sm_entrypoints/serve.py": "the user's handlers may raise anything: it becomes an answer",
     "sm_entrypoints/invocations.py": "the user's handlers may raise anything: it becomes an answer",

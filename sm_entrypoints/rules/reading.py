@@ -7,12 +7,12 @@ rules then say that they do not apply. Formats: docs of ``sm_entrypoints.contrac
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from sm_entrypoints.contract import (
 from sm_entrypoints.rules.evidence import Evidence, Series, TensorRecord
 
 _RECORD_FIELDS = {field.name for field in fields(TensorRecord)}
+_LARGEST = sys.float_info.max
 _RECORD_TEXTS = ("mode", "collection", "name")
 
 
@@ -129,7 +130,7 @@ def read_system(folder: Path) -> list[Series]:
     points: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
     for path in sorted(folder.rglob("*.json")) if folder.is_dir() else ():
         for line in _objects(path):
-            if not (_is_number(line.get("Value")) and _is_number(line.get("Timestamp"))):
+            if not (is_number(line.get("Value")) and is_number(line.get("Timestamp"))):
                 continue
             names = (line.get("NodeId"), line.get("Dimension"), line.get("Name"))
             node, dimension, name = (str(text or "") for text in names)
@@ -169,12 +170,14 @@ def _objects(path: Path) -> Iterator[dict[str, Any]]:
 def _records(path: Path) -> Iterator[TensorRecord]:
     for line in _objects(path):
         texts = all(isinstance(line.get(name), str) for name in _RECORD_TEXTS)
-        if texts and _is_number(line.get("step")) and _is_number(line.get("epoch")):
+        if texts and is_number(line.get("step")) and is_number(line.get("epoch")):
             yield TensorRecord(**{key: line[key] for key in line.keys() & _RECORD_FIELDS})
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value of JSON is a finite number."""
+    # By comparing: a whole number of 400 digits has no float to ask about.
+    return isinstance(value, int | float) and -_LARGEST <= value <= _LARGEST
 
 
 def _class_counts(job: Mapping[str, Any]) -> dict[str, int]:

@@ -67,3 +67,9 @@ def test_compact_numbers_keep_their_digits_and_gaps():
     assert compact(values) == [0, 123500, -0.001235, None, None, 5e-300, 12]
     assert compact(np.array([1234567.0, 0.25]), digits=9) == [1234567, 0.25]
     assert compact(np.array([])) == []
+
+
+def test_losses_that_exploded_stay_floats_that_json_can_hold():
+    shown = compact(np.array([1.977e23, 6.454e35, 5.0, np.inf]))
+    assert shown == [pytest.approx(1.977e23), pytest.approx(6.454e35), 5, None]
+    assert [type(value) for value in shown] == [float, float, int, type(None)]

@@ -1,0 +1,71 @@
+"""``whippet explain``: the verdict and the report of a training that ran earlier, anywhere."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import webbrowser
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cli.table import print_table
+from dashboards.judgement_sections import change_text
+from platforms import Platform, Settings, connect
+from tasks.explanation import Explanation
+from tasks.explanation import explain as explain_source
+
+_ISSUES = "IssuesFound"
+
+
+def explain(arguments: argparse.Namespace) -> int:
+    """Print the verdict, the rules that triggered, and where the report is."""
+    settings = Settings()
+
+    def platform() -> Platform:
+        return connect(settings)
+
+    found = explain_source(
+        arguments.source,
+        output=Path(arguments.output) if arguments.output else None,
+        settings=settings,
+        connect=platform,
+        progress=lambda line: print(line, file=sys.stderr),
+    )
+    if arguments.json:
+        print(json.dumps(found.verdict, indent=2, ensure_ascii=False))
+    else:
+        _print(found)
+    if arguments.open and not webbrowser.open(found.report.as_uri()):
+        print(f"no browser can be opened here: open {found.report.as_uri()}", file=sys.stderr)
+    return 0
+
+
+def _print(found: Explanation) -> None:
+    verdict = found.verdict
+    print(verdict["sentence"])
+    for line in verdict.get("evidence") or ():
+        print(f"  - {line}")
+    if verdict.get("change"):
+        print(f"change: {change_text(verdict['change'])}")
+    if verdict.get("advice"):
+        print(f"advice: {verdict['advice']}")
+    print()
+    rows = [_row(rule) for rule in found.rules if rule["status"] == _ISSUES]
+    print_table(rows, empty="no rule found an issue")
+    print()
+    for note in found.notes:
+        print(f"note: {note}")
+    print(f"report: {found.report}")
+
+
+def _row(rule: Mapping[str, Any]) -> dict[str, str]:
+    mark = next(iter(rule.get("marks") or ()), None)
+    first = f"{mark['mode']} step {mark['step']}: {mark['message']}" if mark else ""
+    return {
+        "rule": str(rule["rule"]),
+        "times": str(rule["triggered"]),
+        "violations": f"{rule['violations']} of {rule['datapoints']}",
+        "first": first,
+    }
