@@ -22,6 +22,7 @@ from tasks.hyperparameters import (
     SearchRange,
     Value,
 )
+from tasks.ledger import cost_sentence
 from tasks.naming import folder_name
 from tasks.parameters import (
     DataParameters,
@@ -34,7 +35,7 @@ from tasks.parameters import (
 )
 from tasks.runs import read_run, run_folder
 
-_MODELS: dict[str, type[Parameters]] = {
+MODELS: dict[str, type[Parameters]] = {
     "data": DataParameters,
     "model": ModelParameters,
     "tuning": TuningParameters,
@@ -79,7 +80,7 @@ def _parameters(settings: Settings, arguments: argparse.Namespace) -> dict[str, 
         )
     else:
         chosen = from_options(arguments)
-    return {name: model.model_validate(chosen.get(name) or {}) for name, model in _MODELS.items()}
+    return {name: model.model_validate(chosen.get(name) or {}) for name, model in MODELS.items()}
 
 
 def _refuse_options(arguments: argparse.Namespace) -> None:
@@ -130,8 +131,16 @@ def from_options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
             "debugger": False if arguments.no_debugger else None,
             "rules": dict(_rule_action(text) for text in arguments.rule) or None,
         },
-        "deployment": {"hours_to_live": arguments.hours_to_live},
-        "resources": {"max_runtime_seconds": arguments.max_runtime},
+        "deployment": {
+            "hours_to_live": arguments.hours_to_live,
+            "instance_type": arguments.endpoint_instance_type,
+        },
+        "resources": {
+            "instance_type": arguments.instance_type,
+            "instance_count": arguments.instance_count,
+            "max_runtime_seconds": arguments.max_runtime,
+            "max_usd": arguments.max_usd,
+        },
     }
     return {
         name: {key: value for key, value in group.items() if value is not None}
@@ -216,6 +225,7 @@ def print_summary(settings: Settings, record: dict[str, Any], api_url: str) -> N
         "report": record["report"],
         "endpoint": f"{record['endpoint']['endpoint']}, until {record['endpoint']['expires']}",
         "answer": f"{query['image']} → {answers}",
+        "cost": cost_sentence(record) or "-",
         "seconds": ", ".join(f"{name} {value:.0f}" for name, value in record["seconds"].items()),
         "everything": str(run_folder(settings, record["name"])),
     }

@@ -19,6 +19,8 @@ from tasks.parameters import (
     TrainingParameters,
     TuningParameters,
 )
+from tasks.plan_stage import plan_stage
+from tasks.planning import RunChoices
 from tasks.querying import query_test_image
 from tasks.reports import print_report, publish_run, render_report
 from tasks.stage import stage
@@ -34,14 +36,27 @@ def release_model(
     deployment: DeploymentParameters | None = None,
     resources: ResourceParameters | None = None,
 ) -> dict[str, Any]:
-    """Sync, tune, take the best, train on it, report, deploy, query; return the run's record."""
-    model, training = model or ModelParameters(), training or TrainingParameters()
-    resources = resources or ResourceParameters()
+    """Plan, sync, tune, take the best, train on it, report, deploy, query; return the record."""
+    data, model = data or DataParameters(), model or ModelParameters()
+    tuning, training = tuning or TuningParameters(), training or TrainingParameters()
+    deployment, resources = deployment or DeploymentParameters(), resources or ResourceParameters()
+    with stage("plan") as run:
+        choices = RunChoices(
+            data=data,
+            model=model,
+            tuning=tuning,
+            training=training,
+            deployment=deployment,
+            resources=resources,
+        )
+        limits = plan_stage(run, choices)
     inputs = sync_data(data, model)
-    best = search_hyperparameters(inputs, model, tuning or TuningParameters(), resources)
+    trials = limits.trial_resources(resources)
+    best = search_hyperparameters(inputs, model, limits.tuning(tuning), trials)
     hyperparameters = final_hyperparameters(model, inputs, training, best.hyperparameters)
-    trained = train_instrumented(inputs, hyperparameters, training, resources)
-    deployed = deploy_trained(trained, deployment or DeploymentParameters())
+    job = limits.training_resources(resources)
+    trained = train_instrumented(inputs, hyperparameters, training, job)
+    deployed = deploy_trained(trained, deployment)
     with stage("query") as run:
         query_test_image(run, trained, deployed.endpoint)
     render_report(run)

@@ -15,6 +15,8 @@ from tasks.parameters import (
     ResourceParameters,
     TrainingParameters,
 )
+from tasks.plan_stage import plan_stage
+from tasks.planning import RunChoices
 from tasks.reports import download_output, print_report, publish_training, render_report
 from tasks.stage import current_run, stage
 from tasks.training import (
@@ -51,11 +53,15 @@ def train_model(
     training: TrainingParameters | None = None,
     resources: ResourceParameters | None = None,
 ) -> TrainedModel:
-    """Sync the data, then train on it with the given hyperparameters, without a search."""
-    model, training = model or ModelParameters(), training or TrainingParameters()
+    """Plan, sync the data, then train on it with the given hyperparameters, without a search."""
+    data, model = data or DataParameters(), model or ModelParameters()
+    training, resources = training or TrainingParameters(), resources or ResourceParameters()
+    with stage("plan") as run:
+        choices = RunChoices(data=data, model=model, training=training, resources=resources)
+        limits = plan_stage(run, choices)
     inputs = sync_data(data, model)
     hyperparameters = final_hyperparameters(model, inputs, training, {})
-    resources = resources or ResourceParameters()
-    trained = train_instrumented(inputs, hyperparameters, training, resources)
+    job = limits.training_resources(resources)
+    trained = train_instrumented(inputs, hyperparameters, training, job)
     print_report(current_run())
     return trained

@@ -14,6 +14,8 @@ from tasks.parameters import (
     ResourceParameters,
     TuningParameters,
 )
+from tasks.plan_stage import plan_stage
+from tasks.planning import RunChoices
 from tasks.stage import stage
 from tasks.tuning import BestTrial, best_hyperparameters, follow_tuning_job, launch_tuning_job
 
@@ -43,9 +45,13 @@ def tune_model(
     tuning: TuningParameters | None = None,
     resources: ResourceParameters | None = None,
 ) -> BestTrial:
-    """Sync the data, then search hyperparameters on it."""
-    model = model or ModelParameters()
+    """Plan, sync the data, then search hyperparameters on it."""
+    data, model = data or DataParameters(), model or ModelParameters()
+    tuning, resources = tuning or TuningParameters(), resources or ResourceParameters()
+    with stage("plan") as run:
+        choices = RunChoices(data=data, model=model, tuning=tuning, resources=resources)
+        limits = plan_stage(run, choices)
     inputs = sync_data(data, model)
     return search_hyperparameters(
-        inputs, model, tuning or TuningParameters(), resources or ResourceParameters()
+        inputs, model, limits.tuning(tuning), limits.trial_resources(resources)
     )

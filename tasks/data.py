@@ -54,7 +54,8 @@ class SyncedData(BaseModel):
     train_images: int
 
 
-def _dataset_name(parameters: DataParameters) -> str:
+def dataset_name(parameters: DataParameters) -> str:
+    """Return the name of the data set in the bucket."""
     return parameters.name or slug(data_root(parameters.path).resolve().name, 40)
 
 
@@ -67,7 +68,7 @@ def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
             seed=parameters.seed,
             valid_share=parameters.valid_share,
             test_share=parameters.test_share,
-            name=_dataset_name(parameters),
+            name=dataset_name(parameters),
             progress=progress.of,
         )
     settings = Settings()
@@ -110,7 +111,7 @@ def data_markdown(found: dict[str, Any]) -> str:
 def sync_dataset(run: RunIdentity, parameters: DataParameters, check: DataCheck) -> SyncedData:
     """Bring the data set to the bucket; what is there already is not moved again."""
     platform = connect()
-    name = _dataset_name(parameters)
+    name = dataset_name(parameters)
     prefix = f"{platform.settings.prefix}/datasets/{name}"
     bucket = platform.defaults.bucket
     with Progress("data-sync") as progress:

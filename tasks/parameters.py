@@ -7,6 +7,7 @@ They live below the flows because tasks read them too, and imports point one way
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -21,6 +22,9 @@ from tasks.hyperparameters import (
     require_known,
     without_epochs,
 )
+
+
+EndpointKind = Literal["real_time", "serverless", "asynchronous"]
 
 
 class Parameters(BaseModel):
@@ -88,6 +92,13 @@ class ResourceParameters(Parameters):
     volume_gb: int = Field(30, ge=1, le=16384, description="Storage of an instance, GB.")
     max_runtime_seconds: int = Field(
         7200, ge=60, le=432_000, description="A job is stopped after this, whatever happens."
+    )
+    max_usd: Decimal | None = Field(
+        None,
+        gt=0,
+        le=1_000_000,
+        decimal_places=2,
+        description="A hard cap: jobs get fewer and shorter to keep it, or the run is refused.",
     )
 
 
@@ -205,8 +216,25 @@ class TrainingParameters(Parameters):
 class DeploymentParameters(Parameters):
     """The endpoint: what it runs on, how it is tested, how long it may live."""
 
+    kind: EndpointKind = Field(
+        "real_time",
+        description="real_time: instances that wait; serverless: billed by use; asynchronous: "
+        "instances, and a queue of objects in S3.",
+    )
     instance_type: str = Field("ml.t2.medium", pattern=r"^ml\.", description="Hosting instance.")
     instance_count: int = Field(1, ge=1, le=16)
+    max_instances: int | None = Field(
+        None, ge=2, le=100, description="real_time: scale from instance_count up to this many."
+    )
+    invocations_per_instance: int = Field(
+        200, ge=1, le=1_000_000, description="Invocations a minute that one instance should have."
+    )
+    memory_mb: Literal[1024, 2048, 3072, 4096, 5120, 6144] = Field(
+        3072, description="serverless: memory of a worker."
+    )
+    max_concurrency: int = Field(
+        5, ge=1, le=200, description="serverless: calls at a time; more are throttled."
+    )
     smoke_images: int = Field(
         6, ge=1, le=100, description="Labelled images it must answer before it counts as deployed."
     )
@@ -214,6 +242,29 @@ class DeploymentParameters(Parameters):
         8.0, gt=0, le=8760, description="clean-up removes it after this many hours."
     )
     top_k: int = Field(5, ge=1, le=100, description="Labels in an answer.")
+
+    @model_validator(mode="after")
+    def _options_fit_the_kind(self) -> Self:
+        instances = ("instance_type", "instance_count")
+        takes: dict[EndpointKind, tuple[str, ...]] = {
+            "serverless": ("memory_mb", "max_concurrency"),
+            "asynchronous": instances,
+            "real_time": (*instances, "max_instances", "invocations_per_instance"),
+        }
+        options = {name for names in takes.values() for name in names}
+        # What was left at its default was not asked for.
+        changed = {n for n in options if getattr(self, n) != type(self).model_fields[n].default}
+        if wrong := sorted(changed - set(takes[self.kind])):
+            raise ValueError(
+                f"{', '.join(wrong)} mean nothing to an endpoint of kind {self.kind!r}: leave "
+                f"them out (it takes {', '.join(takes[self.kind])})"
+            )
+        if self.max_instances is not None and self.max_instances <= self.instance_count:
+            raise ValueError(
+                f"max_instances={self.max_instances} must be more than "
+                f"instance_count={self.instance_count}, from which scaling starts"
+            )
+        return self
 
 
 class QueryParameters(Parameters):

@@ -13,6 +13,7 @@ from dashboards.report import Report, write_report
 from dashboards.tables import markdown_table
 from dashboards.trials import read_trials
 from tasks.files import read_json
+from tasks.ledger import LEDGER_COLUMNS, cost_sentence, ledger_rows
 from tasks.lint_search import EDGE_CODE
 from tasks.rerun import change_commands
 from tasks.runs import REPORT_FILE
@@ -86,6 +87,7 @@ def _overview(record: Mapping[str, Any], output: TrainingOutput) -> list[tuple[s
         ("Training job", record.get("jobs", {}).get("training")),
         ("Data", f"{record.get('data', {}).get('dataset')}"),
         ("Time so far", f"{seconds:.0f} s"),
+        ("Cost of the jobs", cost_sentence(record)),
     ]
     return [(name, value) for name, value in facts if value not in (None, "-", "None")]
 
@@ -140,6 +142,9 @@ def run_markdown(record: Mapping[str, Any]) -> str:
             f"{evaluation.get('samples')} images",
             f"- report: `{record.get('report')}`",
             f"- endpoint: `{endpoint.get('endpoint')}` until {endpoint.get('expires')}",
+            f"- cost of the jobs: {cost_sentence(record) or '-'}",
+            "",
+            markdown_table(ledger_rows(record), LEDGER_COLUMNS),
             "",
             markdown_table(seconds, ["stage", "seconds"]),
         ]

@@ -32,7 +32,11 @@ _OPTIONS = {
     ("tuning", "preset"): "--preset",
     ("training", "epochs"): "--epochs",
     ("deployment", "hours_to_live"): "--hours-to-live",
+    ("deployment", "instance_type"): "--endpoint-instance-type",
+    ("resources", "instance_type"): "--instance-type",
+    ("resources", "instance_count"): "--instance-count",
     ("resources", "max_runtime_seconds"): "--max-runtime",
+    ("resources", "max_usd"): "--max-usd",
 }
 _MODELS: dict[str, type[Parameters]] = {
     "data": DataParameters,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from prefect import get_run_logger, task
@@ -14,11 +14,12 @@ from sm_entrypoints import contract
 from tasks.adoption import TRAINING_JOB, create_or_adopt
 from tasks.data import TrainingInputs
 from tasks.hyperparameters import Value
+from tasks.ledger import note_jobs
 from tasks.naming import RunIdentity, resource_name
 from tasks.parameters import ModelParameters, ResourceParameters, TrainingParameters
 from tasks.policy import DAY, policy
 from tasks.progress import Progress
-from tasks.requests import FLOW_RUN_TAG, RUN_TAG, JobInputs, training_job_request
+from tasks.requests import FLOW_RUN_TAG, RUN_TAG, JobInputs, Request, training_job_request
 from tasks.runs import record
 from tasks.waiting import Pace, wait_until
 
@@ -104,18 +105,27 @@ def launch_training_job(
 ) -> str:
     """Create the training job, or adopt the one of this run; return its name."""
     platform = connect()
-    job = job_inputs(platform, run, inputs, resources, checkpoints=True)
-    name = create_or_adopt(
-        platform.sagemaker,
-        TRAINING_JOB,
-        lambda attempt: training_job_request(
-            resource_name(run, "train", attempt), hyperparameters, job, training
-        ),
-    )
+    requests = training_requests(platform, run, inputs, hyperparameters, training, resources)
+    name = create_or_adopt(platform.sagemaker, TRAINING_JOB, requests)
     seeds = {"training": hyperparameters.get("seed", 0)}
     record(platform.settings, run, {"jobs": {"training": name}, "seeds": seeds})
     get_run_logger().info("training job %s", name)
     return name
+
+
+def training_requests(
+    platform: Platform,
+    run: RunIdentity,
+    inputs: TrainingInputs,
+    hyperparameters: Mapping[str, Value],
+    training: TrainingParameters,
+    resources: ResourceParameters,
+) -> Callable[[int], Request]:
+    """Return what gives the request of the run's training job by attempt, from 1."""
+    job = job_inputs(platform, run, inputs, resources, checkpoints=True)
+    return lambda attempt: training_job_request(
+        resource_name(run, "train", attempt), hyperparameters, job, training
+    )
 
 
 @task(name="follow training job", **policy(6 * DAY))
@@ -144,6 +154,7 @@ def follow_training_job(
             ),
             watch=_EpochWatch(progress, epochs).show,
         )
+        note_jobs(platform, run, "train", [name])
         require_completed(job)
     trained = trained_model(job)
     record(platform.settings, run, {"training": trained.model_dump()})

@@ -19,6 +19,7 @@ from tasks.adoption import TUNING_JOB, create_or_adopt
 from tasks.data import TrainingInputs
 from tasks.files import write_atomically, write_json
 from tasks.hyperparameters import Value, at_edge, from_wire
+from tasks.ledger import note_jobs
 from tasks.naming import RunIdentity, resource_name
 from tasks.parameters import ModelParameters, ResourceParameters, TuningParameters
 from tasks.policy import DAY, policy
@@ -151,7 +152,9 @@ class _TrialTable:
         counters = job["TrainingJobStatusCounters"]
         done = sum(int(counters.get(k, 0)) for k in ("Completed", "Stopped", "NonRetryableError"))
         if done != self._done:
-            publish_trials(self._platform, self._run, self._name)
+            trials = publish_trials(self._platform, self._run, self._name)
+            ended = [t["TrainingJobName"] for t in trials if t["TrainingJobStatus"] in TERMINAL]
+            note_jobs(self._platform, self._run, "tune", ended)
             self._done = done
             get_run_logger().info("%d trials done%s", done, _best_so_far(job))
         return done
@@ -162,8 +165,8 @@ def _best_so_far(job: dict[str, Any]) -> str:
     return f", best {metric['MetricName']} {metric['Value']:.4f}" if metric else ""
 
 
-def publish_trials(platform: Platform, run: RunIdentity, name: str) -> None:
-    """Write the trials of a tuning job to the run's folder and to the trial table."""
+def publish_trials(platform: Platform, run: RunIdentity, name: str) -> list[dict[str, Any]]:
+    """Write the trials of a tuning job to the run's folder and to the trial table; return them."""
     trials = list_trials(platform, name)
     folder = run_folder(platform.settings, run.name)
     write_json(folder / TRIALS_JSON, trials)
@@ -171,6 +174,7 @@ def publish_trials(platform: Platform, run: RunIdentity, name: str) -> None:
     write_atomically(folder / TRIALS_FILE, pd.DataFrame(rows).to_csv(index=False).encode())
     if rows:
         create_table_artifact(rows, key="trials", description=f"Trials of {name}")
+    return trials
 
 
 def list_trials(platform: Platform, name: str) -> list[dict[str, Any]]:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import pytest
 from pydantic import ValidationError
 
 from cli.arguments import build_parser
-from cli.run import _MODELS, from_options
+from cli.run import MODELS, from_options
 from platforms.errors import ParameterError
 from sm_entrypoints import contract
 from tasks.hyperparameters import CategoricalRange, ContinuousRange, IntegerRange
@@ -26,11 +27,11 @@ def options(*argv: str):
 
 def parameters(*argv: str):
     chosen = options(*argv)
-    return {name: model.model_validate(chosen[name]) for name, model in _MODELS.items()}
+    return {name: model.model_validate(chosen[name]) for name, model in MODELS.items()}
 
 
 def test_no_option_means_every_default():
-    assert options() == {name: {} for name in _MODELS}
+    assert options() == {name: {} for name in MODELS}
     assert parameters() == {
         "data": DataParameters(),
         "model": ModelParameters(),
@@ -49,6 +50,8 @@ def test_every_option_reaches_its_parameter():
         *("--max-epochs", "6", "--strategy", "Random", "--early-stopping", "Auto"),
         *("--preset", "lr-batch-epochs", "--epochs", "9", "--set", "optimizer=sgd"),
         *("--no-debugger", "--max-runtime", "600", "--hours-to-live", "0.5"),
+        *("--instance-type", "ml.g4dn.xlarge", "--instance-count", "2", "--max-usd", "12.50"),
+        *("--endpoint-instance-type", "ml.m5.large"),
         *("--rule", "ExplodingTensor=stop", "--rule", "Overtraining=off"),
     )
     assert found == {
@@ -72,8 +75,13 @@ def test_every_option_reaches_its_parameter():
             debugger=False,
             rules={"ExplodingTensor": "stop", "Overtraining": "off"},
         ),
-        "deployment": DeploymentParameters(hours_to_live=0.5),
-        "resources": ResourceParameters(max_runtime_seconds=600),
+        "deployment": DeploymentParameters(hours_to_live=0.5, instance_type="ml.m5.large"),
+        "resources": ResourceParameters(
+            instance_type="ml.g4dn.xlarge",
+            instance_count=2,
+            max_runtime_seconds=600,
+            max_usd=Decimal("12.50"),
+        ),
     }
     # They travel to the server as JSON.
     again = {n: type(m).model_validate_json(m.model_dump_json()) for n, m in found.items()}

@@ -121,7 +121,7 @@ def test_a_failed_job_is_one_sentence_with_its_reason_and_its_log(failed):
     assert record["status"] == "failed"
     assert record["error"]
     assert name in record["error"]
-    assert list(record["seconds"]) == ["sync", "tune", "best", "train"]
+    assert list(record["seconds"]) == ["plan", "sync", "tune", "best", "train"]
     assert "no space left" in whippet.run("logs", name).out
     assert "endpoint" not in record
 

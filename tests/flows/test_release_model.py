@@ -19,6 +19,7 @@ from tests.flows.pipeline import CLASSES, ROOT
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 
 KEYS = {
+    "run-plan",
     "data-check",
     "trials",
     "best-hyperparameters",
@@ -29,7 +30,7 @@ KEYS = {
     "run-summary",
 }
 PROGRESS = {"data-check-progress", "data-sync-progress", "tuning-progress", "training-progress"}
-STAGES = ["sync", "tune", "best", "train", "report", "deploy", "query"]
+STAGES = ["plan", "sync", "tune", "best", "train", "report", "deploy", "query"]
 
 
 def test_the_record_is_complete(released):

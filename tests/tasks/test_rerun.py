@@ -91,7 +91,7 @@ def test_the_command_stands_for_the_run_it_comes_from():
     "parameters",
     [
         recorded(training={"save_interval": 3}),
-        recorded(resources={"instance_type": "ml.g4dn.xlarge"}),
+        recorded(resources={"volume_gb": 60}),
         recorded(data={"seed": 1}, tuning={"seed": 2}),
         {"data": {}, "model": {}, "training": {}, "resources": {}},
     ],

@@ -1,0 +1,41 @@
+"""The task that plans a run before anything of it is created, and holds it to its cap."""
+
+from __future__ import annotations
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+
+from platforms import connect
+from tasks.budget import Limits
+from tasks.ledger import PLAN
+from tasks.naming import RunIdentity
+from tasks.plan_text import plan_markdown, usd
+from tasks.planning import RunChoices
+from tasks.policy import policy
+from tasks.run_plan import plan_run
+from tasks.runs import read_run, record
+from tasks.standing import standing
+
+
+@task(name="plan run", **policy(900))
+def plan_stage(run: RunIdentity, choices: RunChoices) -> Limits:
+    """Publish what the run will send and cost; return the limits that its jobs are held to.
+
+    A resumed run is planned with what is left of its cap.
+
+    Raises:
+        BudgetError: the worst case passes ``max_usd`` whatever the limits.
+        ParameterError: a price is not known that a cap needs, or a request is not valid.
+    """
+    platform = connect()
+    stands = standing(platform, run)
+    plan = plan_run(platform, run, choices, read_run(platform.settings, run.name), stands)
+    known = plan.model_dump(
+        mode="json", include={"bills", "limits", "prices", "worst_usd", "expected_usd", "max_usd"}
+    )
+    record(platform.settings, run, {PLAN: known})
+    create_markdown_artifact(plan_markdown(plan), key="run-plan")
+    get_run_logger().info(
+        "costs at most %s%s", usd(plan.worst_usd), "" if plan.bills else " on AWS, nothing here"
+    )
+    return plan.limits

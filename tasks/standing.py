@@ -1,0 +1,88 @@
+"""What of a run exists already: a resumed run pays only for what is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from platforms import Platform
+from tasks.adoption import TRAINING_JOB, TUNING_JOB, Resource
+from tasks.costs import jobs_usd
+from tasks.ledger import ledger_of, note_jobs
+from tasks.naming import RunIdentity, resource_name
+from tasks.prices import PriceList
+from tasks.tuning import list_trials
+
+JobStep = Literal["tune", "train"]
+
+_JOBS: dict[JobStep, Resource] = {"tune": TUNING_JOB, "train": TRAINING_JOB}
+_MOST_ATTEMPTS = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A tuning or training job of the run, as SageMaker describes it, with its training jobs."""
+
+    step: JobStep
+    name: str
+    status: str
+    described: Mapping[str, Any]
+    training_jobs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The jobs of a run that exist."""
+
+    jobs: tuple[Job, ...] = ()
+
+    def created(self, step: JobStep) -> bool:
+        """Say whether the step's job is there to be adopted: it goes on, or is done."""
+        statuses = {job.status for job in self.jobs if job.step == step}
+        return bool(statuses & {"InProgress", "Completed"})
+
+    def usd(self, found: Mapping[str, Any], prices: PriceList) -> Decimal | None:
+        """Return what the jobs cost at most, by the record's ledger where they have ended.
+
+        A job that goes on counts with its own limits. None when a price is not known.
+        """
+        going_on = [job for job in self.jobs if job.status in ("InProgress", "Stopping")]
+        counted = {name for job in going_on for name in job.training_jobs}
+        amounts = [jobs_usd(dict(job.described), prices) for job in going_on]
+        amounts += [each.usd for each in ledger_of(found) if each.job not in counted]
+        known = [amount for amount in amounts if amount is not None]
+        return sum(known, Decimal(0)) if len(known) == len(amounts) else None
+
+
+def standing(platform: Platform, run: RunIdentity) -> Standing:
+    """Return what of the run exists, and bring its ledger up to date."""
+    found = Standing(jobs=tuple(job for step in _JOBS for job in _attempts(platform, run, step)))
+    for job in found.jobs:
+        note_jobs(platform, run, job.step, job.training_jobs)
+    return found
+
+
+def _attempts(platform: Platform, run: RunIdentity, step: JobStep) -> list[Job]:
+    resource, jobs = _JOBS[step], []
+    for attempt in range(1, _MOST_ATTEMPTS + 1):
+        name = resource_name(run, step, attempt)
+        found = resource.describe(platform.sagemaker, name)
+        if found is None:
+            break
+        trials = [trial["TrainingJobName"] for trial in _trials(platform, step, name)]
+        jobs.append(
+            Job(
+                step=step,
+                name=name,
+                status=found[str(resource.status_member)],
+                described=found,
+                training_jobs=tuple(trials) or (name,),
+            )
+        )
+    return jobs
+
+
+def _trials(platform: Platform, step: JobStep, name: str) -> list[dict[str, Any]]:
+    return list_trials(platform, name) if step == "tune" else []
