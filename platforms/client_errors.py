@@ -7,10 +7,22 @@ job answers ``ValidationException`` "Requested resource not found." (aws/aws-sdk
 
 from __future__ import annotations
 
+import re
 import uuid
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from botocore.exceptions import ClientError
+
+from platforms.errors import WhippetError
+
+DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+# What AWS says; S3 puts quotation marks around the resource. Older messages name no resource.
+_SAID = re.compile(
+    r"(?:User: )?(?P<who>arn:\S+) is not authorized to perform: (?P<action>[\w-]+:\w+)"
+    r"(?: on resource: \"?(?P<resource>[^\s\"]+)\"?)?(?: (?:because|with an) (?P<why>.*))?",
+    re.DOTALL,
+)
 
 Code = Literal[
     "ResourceInUse",
@@ -21,6 +33,49 @@ Code = Literal[
     "ResourceNotFoundException",
     "InvalidParameterException",
 ]
+
+
+class AccessDenied(ClientError, WhippetError):
+    """Raised by AWS's clients when IAM refuses a call; says who may not do what, on what.
+
+    A ``ClientError`` like any other for who looks at codes.
+    """
+
+    def __init__(self, error_response: Any, operation_name: str) -> None:
+        """Take boto3's own two: the answer, whose message is read, and the operation's name."""
+        super().__init__(error_response, operation_name)
+        said = str(error_response.get("Error", {}).get("Message", ""))
+        self.args = (denial_sentence(said, operation_name),)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be copied from what it was made of, as pickle does it for results of tasks."""
+        return type(self), (self.response, self.operation_name)
+
+
+def denial_sentence(said: str, action: str, resource: str = "") -> str:
+    """Return AWS's refusal as a sentence that names what is missing and what to do.
+
+    Args:
+        said: AWS's message; where it names action and resource, they count.
+        action: what was asked for (``s3:GetObject``, ``CreateModel``).
+        resource: its ARN, if known.
+    """
+    found = _SAID.search(said)
+    parts = found.groupdict() if found else {}
+    who, why = parts.get("who") or "the caller", parts.get("why") or ""
+    action, resource = parts.get("action") or action, parts.get("resource") or resource
+    refusal = f"{who} may not do {action}" + (f" on {resource}" if resource else "")
+    if "explicit deny" in why:
+        return (
+            f"{refusal}: a policy denies it explicitly ({why.strip()}); who wrote it must lift it"
+        )
+    return f"{refusal}: add it to the policy (`whippet iam` prints it)"
+
+
+def raise_if_denied(parsed: Mapping[str, Any], model: Any, **_: Any) -> None:
+    """Raise AccessDenied for an answer that IAM refused: a handler of boto3's ``after-call``."""
+    if parsed.get("Error", {}).get("Code") in DENIED_CODES:
+        raise AccessDenied(parsed, model.name)
 
 
 def client_error(operation: str, code: Code, message: str) -> ClientError:

@@ -1,0 +1,82 @@
+"""``whippet iam``: the least that the user and the execution role must be allowed on AWS."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+
+from cli.table import print_table
+from platforms import Settings
+from platforms.errors import ParameterError
+from tasks.naming import slug
+from tasks.permissions import ROLE, USER, Permission
+from tasks.policies import Document, Scope, chosen, policy_document, trust_document
+
+_ROLE_ARN = re.compile(r"arn:[\w-]+:iam::(?P<account>\d{12}):role/(?P<role>\S+)")
+_DEFAULT_ROLE = "whippet-execution"
+_LONGEST_PREFIX = 20
+
+
+def iam(arguments: argparse.Namespace) -> int:
+    """Print the permissions with their reasons, or one policy document as JSON; asks nobody."""
+    scope = _scope(arguments, Settings())
+    tables = {"user": chosen(USER, arguments.feature), "role": chosen(ROLE, arguments.feature)}
+    if arguments.json:
+        print(json.dumps(_document(arguments.json, scope, tables), indent=2))
+        return 0
+    _print_permissions(scope, tables)
+    return 0
+
+
+def _document(which: str, scope: Scope, tables: dict[str, list[Permission]]) -> Document:
+    return trust_document(scope) if which == "trust" else policy_document(tables[which], scope)
+
+
+def _print_permissions(scope: Scope, tables: dict[str, list[Permission]]) -> None:
+    titles = {
+        "user": "who runs the flows (`whippet iam --json user`)",
+        "role": f"execution role {scope.role} (`--json role`; who may use it: `--json trust`)",
+    }
+    for which, permissions in tables.items():
+        print(f"{titles[which]}\n")
+        print_table([_row(each, scope) for each in permissions], empty="nothing")
+        print()
+    if not scope.names:
+        print(
+            "Names of runs are free, so jobs and endpoints of every name are included: with\n"
+            "--names demo only those of runs whose names begin with demo."
+        )
+
+
+def _row(permission: Permission, scope: Scope) -> dict[str, str]:
+    resources = [scope.fill(pattern) for pattern in permission.resources]
+    return {
+        "action": permission.action,
+        "stage": permission.stage,
+        "on": resources[0] if len(resources) == 1 else f"{resources[0]} and {len(resources) - 1}",
+        "why": permission.reason + (f" ({permission.feature})" if permission.feature else ""),
+    }
+
+
+def _scope(arguments: argparse.Namespace, settings: Settings) -> Scope:
+    found = _ROLE_ARN.fullmatch(settings.role_arn or "")
+    account = arguments.account or (found and found["account"])
+    if not account or not re.fullmatch(r"\d{12}", account):
+        raise ParameterError(
+            f"--account {arguments.account or ''}: give the account's 12 digits "
+            "(`aws sts get-caller-identity`), or set WHIPPET_ROLE_ARN"
+        )
+    region = arguments.region or settings.region or os.environ.get("AWS_REGION")
+    if not region:
+        raise ParameterError("no region: give --region, or set WHIPPET_REGION")
+    return Scope(
+        account=account,
+        region=region,
+        bucket=arguments.bucket or settings.bucket or f"sagemaker-{region}-{account}",
+        prefix=arguments.prefix or settings.prefix,
+        role=arguments.role or (found and found["role"]) or _DEFAULT_ROLE,
+        names=slug(arguments.names, _LONGEST_PREFIX) if arguments.names else "",
+        key=arguments.kms_key or "*",
+    )
