@@ -11,6 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from platforms import Defaults, Platform, Pricing
+from platforms.client_errors import raise_if_denied
 from platforms.errors import SettingsError
 from platforms.s3_stores import S3Stores, endpoint_of
 from platforms.settings import Settings
@@ -81,6 +82,7 @@ def _session(settings: Settings) -> boto3.Session:
             "no AWS credentials: run `aws configure` or `aws sso login`, or use "
             "WHIPPET_PLATFORM=local, which needs no account"
         )
+    session.events.register("after-call", raise_if_denied)
     return session
 
 
