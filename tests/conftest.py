@@ -5,6 +5,7 @@ Read by both interpreters, so Prefect is imported only by the fixture that start
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -14,6 +15,8 @@ import pytest
 
 AWKWARD = 'it\'s a "folder" with spaces, é and ü'
 _PREFECT_HOME = pytest.StashKey[str]()
+_TESTS = Path(__file__).parent
+_JOB_HALF = _TESTS / "sm_entrypoints"
 
 
 def pytest_configure(config):
@@ -24,6 +27,21 @@ def pytest_configure(config):
     os.environ.pop("PREFECT_API_URL", None)
     for name in [name for name in os.environ if name.startswith("WHIPPET_")]:
         del os.environ[name]
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave out the half that this interpreter cannot run, so that plain `pytest -k …` works."""
+    job_half = _JOB_HALF in (collection_path, *collection_path.parents)
+    needed = "torch" if job_half else "prefect"
+    inside = job_half or collection_path.parent == _TESTS or collection_path.is_file()
+    return True if inside and importlib.util.find_spec(needed) is None else None
+
+
+def pytest_report_header(config):
+    """Say which half of the tests this interpreter runs."""
+    if importlib.util.find_spec("torch") is None:
+        return "tests/sm_entrypoints (planted_faults too) run by .venv-job/bin/python -m pytest"
+    return "only tests/sm_entrypoints run here; the others by .venv/bin/python -m pytest"
 
 
 def pytest_unconfigure(config):
