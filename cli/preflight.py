@@ -5,10 +5,11 @@ Only what is quick to see: the images themselves are checked by the run's first 
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from cli.doctor_setup import check_disk, check_home
-from platforms import Settings, connect
+from platforms import Needs, Settings, connect
 from platforms.errors import SettingsError
 from tasks.data_check import check_folders
 from tasks.data_layout import data_root
@@ -19,8 +20,13 @@ from tasks.weights import IMAGENET, NONE, require_job_python, weights_file
 LEAST_FREE_BYTES = 256 * 1024**2
 
 
-def check_before_run(settings: Settings, data: DataParameters, model: ModelParameters) -> None:
-    """Check folders, weights, environment and disk; writes nothing, starts nothing.
+def check_before_run(
+    settings: Settings,
+    data: DataParameters,
+    model: ModelParameters,
+    needs: Needs | None = None,
+) -> None:
+    """Check folders, weights, platform and disk; creates nothing, starts nothing, prints notes.
 
     Raises:
         SettingsError: the project's folder, the platform or the job environment cannot be used.
@@ -29,7 +35,8 @@ def check_before_run(settings: Settings, data: DataParameters, model: ModelParam
     require_room(settings.home)
     check_folders(data_root(data.path))
     check_weights(settings, model.weights)
-    connect(settings).require_ready()
+    for note in connect(settings).require_ready(needs or Needs()):
+        print(f"note: {note}", file=sys.stderr)
 
 
 def check_weights(settings: Settings, weights: str) -> None:

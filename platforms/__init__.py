@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from platforms.instances import has_gpu
 from platforms.settings import Settings
 
 __all__ = [
     "Defaults",
     "InvokeCommand",
     "Logs",
+    "Needs",
     "Platform",
     "Pricing",
+    "RequireReady",
     "Runtime",
     "SageMaker",
     "Settings",
@@ -33,9 +36,11 @@ class SageMaker(Protocol):
 
 
 class Runtime(Protocol):
-    """``boto3.client("sagemaker-runtime")``: ``invoke_endpoint`` with bytes untouched."""
+    """``boto3.client("sagemaker-runtime")``: bytes untouched, or objects in S3 (``_async``)."""
 
     def invoke_endpoint(self, **request: Any) -> dict[str, Any]: ...
+
+    def invoke_endpoint_async(self, **request: Any) -> dict[str, Any]: ...
 
 
 class Logs(Protocol):
@@ -69,6 +74,41 @@ class Defaults:
     training_image: str
     inference_image: str
     poll_seconds: float
+    gpu_training_image: str | None = None
+    gpu_inference_image: str | None = None
+
+    def training_image_for(self, instance_type: str) -> str:
+        """Return the image of jobs on an instance type: with CUDA where there is a GPU."""
+        if self.gpu_training_image is not None and has_gpu(instance_type):
+            return self.gpu_training_image
+        return self.training_image
+
+    def inference_image_for(self, instance_type: str) -> str:
+        """Return the image of endpoints on an instance type: with CUDA where there is a GPU."""
+        if self.gpu_inference_image is not None and has_gpu(instance_type):
+            return self.gpu_inference_image
+        return self.inference_image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a run is going to ask of an account, for a look before anything is created.
+
+    ``quotas`` are numbers of instances by the names that AWS gives its quotas:
+    ``ml.m5.xlarge for training job usage``.
+    """
+
+    instance_types: tuple[str, ...] = ()
+    quotas: Mapping[str, int] = field(default_factory=dict)
+
+
+class RequireReady(Protocol):
+    """Raise ``SettingsError`` when jobs cannot run here; creates nothing, takes seconds at most.
+
+    Returns what it could not make sure of and what people should know, one sentence each.
+    """
+
+    def __call__(self, needs: Needs = ...) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +125,10 @@ class Platform:
 
     ``shut_down`` stops what the platform runs on this machine and returns its names; nothing is
     lost by it that a request could not make again, and it never touches an AWS account.
-    ``require_ready`` raises ``SettingsError`` when this machine lacks what jobs need here.
+    ``prepare`` makes what the platform may make by itself before the first upload: its own bucket.
     ``pricing`` is AWS's price list where there is an account to ask it with. ``bills`` says whether
-    what is requested here costs money.
+    what is requested here costs money. ``scaling`` is ``boto3.client("application-autoscaling")``
+    where endpoints can have more than one instance.
     """
 
     settings: Settings
@@ -98,9 +139,11 @@ class Platform:
     defaults: Defaults
     invoke_command: InvokeCommand
     shut_down: Callable[[], list[str]]
-    require_ready: Callable[[], None] = lambda: None
+    require_ready: RequireReady = lambda needs=Needs(): []
+    prepare: Callable[[], None] = lambda: None
     pricing: Pricing | None = None
     bills: bool = False
+    scaling: Any = None
 
 
 def connect(settings: Settings | None = None) -> Platform:

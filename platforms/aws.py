@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 import shlex
-from importlib import import_module
+from functools import partial
 from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 
 from platforms import Defaults, Platform, Pricing
+from platforms.aws_account import caller, default_bucket, ensure_bucket
+from platforms.aws_image_table import Scope
+from platforms.aws_images import image_uri
+from platforms.aws_readiness import Readiness
 from platforms.client_errors import raise_if_denied
 from platforms.errors import SettingsError
 from platforms.s3_stores import S3Stores, endpoint_of
@@ -27,6 +32,10 @@ _CONFIG = Config(
     read_timeout=70,
     user_agent_extra="whippet",
 )
+# Stand for all instances without and with a GPU: an image is one or the other.
+_CPU, _GPU = "ml.m5.xlarge", "ml.g4dn.xlarge"
+# AWS's last image that serves by SageMaker's contract.
+_INFERENCE_VERSION = "2.6"
 
 
 def connect_aws(settings: Settings) -> Platform:
@@ -39,15 +48,7 @@ def connect_aws(settings: Settings) -> Platform:
     """
     session = _session(settings)
     region = str(session.region_name)
-    role_arn = _required(settings.role_arn, "WHIPPET_ROLE_ARN", "the execution role of jobs")
-    bucket = settings.bucket or f"sagemaker-{region}-{_account(session)}"
-    defaults = Defaults(
-        bucket=bucket,
-        role_arn=role_arn,
-        training_image=settings.training_image or _image("training", region),
-        inference_image=settings.inference_image or _image("inference", region),
-        poll_seconds=_POLL_SECONDS,
-    )
+    defaults = _defaults(settings, session, region)
     return Platform(
         settings=settings,
         sagemaker=_client(session, "sagemaker"),
@@ -57,9 +58,42 @@ def connect_aws(settings: Settings) -> Platform:
         defaults=defaults,
         invoke_command=_invoke_command,
         shut_down=list,  # Nothing of it runs on this machine.
+        require_ready=Readiness(session=session, defaults=defaults, prefix=settings.prefix),
+        prepare=partial(_prepare, session, defaults.bucket),
         pricing=_pricing(session, region),
         bills=True,
+        scaling=_client(session, "application-autoscaling"),
     )
+
+
+def _defaults(settings: Settings, session: boto3.Session, region: str) -> Defaults:
+    role_arn = _required(settings.role_arn, "WHIPPET_ROLE_ARN", "the execution role of jobs")
+    version = settings.pytorch_version
+    training, gpu_training = _images("training", settings.training_image, region, version)
+    inference, gpu_inference = _images(
+        "inference", settings.inference_image, region, _INFERENCE_VERSION
+    )
+    return Defaults(
+        bucket=settings.bucket or default_bucket(region, caller(session, _CONFIG).account),
+        role_arn=role_arn,
+        training_image=training,
+        gpu_training_image=gpu_training,
+        inference_image=inference,
+        gpu_inference_image=gpu_inference,
+        poll_seconds=_POLL_SECONDS,
+    )
+
+
+def _images(scope: Scope, chosen: str | None, region: str, version: str) -> tuple[str, str]:
+    """Return the images without and with a GPU; one that was chosen is for both."""
+    if chosen is not None:
+        return chosen, chosen
+    return image_uri(scope, region, version, _CPU), image_uri(scope, region, version, _GPU)
+
+
+def _prepare(session: boto3.Session, bucket: str) -> None:
+    account = caller(session, _CONFIG).account
+    ensure_bucket(session.client("s3", config=_CONFIG), bucket, account)
 
 
 def _pricing(session: boto3.Session, region: str) -> Pricing:
@@ -75,8 +109,7 @@ def _session(settings: Settings) -> boto3.Session:
         credentials = session.get_credentials()
     except BotoCoreError as error:
         raise SettingsError(f"boto3 cannot be set up: {error}") from error
-    if session.region_name is None:
-        raise SettingsError("no AWS region: set WHIPPET_REGION (or AWS_REGION)")
+    _require_region(session)
     if credentials is None:
         raise SettingsError(
             "no AWS credentials: run `aws configure` or `aws sso login`, or use "
@@ -84,6 +117,24 @@ def _session(settings: Settings) -> boto3.Session:
         )
     session.events.register("after-call", raise_if_denied)
     return session
+
+
+def _require_region(session: boto3.Session) -> None:
+    region = session.region_name
+    if region is None:
+        raise SettingsError("no AWS region: set WHIPPET_REGION (or AWS_REGION)")
+    known = [
+        each
+        for partition in session.get_available_partitions()
+        for each in session.get_available_regions("sagemaker", partition)
+    ]
+    if region not in known:
+        near = difflib.get_close_matches(region, known, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"such as {known[0]}"
+        raise SettingsError(
+            f"WHIPPET_REGION={region!r} is no region of SageMaker that boto3 {boto3.__version__} "
+            f"knows: {hint}"
+        )
 
 
 def _client(session: boto3.Session, service: Any) -> Any:
@@ -97,47 +148,10 @@ def _client(session: boto3.Session, service: Any) -> Any:
     return client
 
 
-def _account(session: boto3.Session) -> str:
-    try:
-        account: str = session.client("sts", config=_CONFIG).get_caller_identity()["Account"]
-    except (BotoCoreError, ClientError) as error:
-        raise SettingsError(
-            f"AWS does not say which account this is ({error}): check the credentials, or set "
-            "WHIPPET_BUCKET"
-        ) from error
-    return account
-
-
 def _required(value: str | None, variable: str, what: str) -> str:
     if value is None:
         raise SettingsError(f"{what} must be given on AWS: set {variable}")
     return value
-
-
-def _image(scope: str, region: str) -> str:
-    """Return the newest PyTorch image that the SageMaker SDK knows for ``scope``."""
-    variable = f"WHIPPET_{scope.upper()}_IMAGE"
-    try:
-        image_uris = import_module("sagemaker.core.image_uris")
-    except ImportError as error:
-        raise SettingsError(
-            f"the {scope} image must be given: set {variable} to its URI, or install the extra "
-            "`aws`, whose SageMaker SDK knows AWS's images"
-        ) from error
-    # The newest that SDK 3.27 knows; AWS's PyTorch inference images ended at 2.6.
-    version, python = {"training": ("2.10.0", "py313"), "inference": ("2.6.0", "py312")}[scope]
-    try:
-        uri: str = image_uris.retrieve(
-            "pytorch",
-            region,
-            version=version,
-            py_version=python,
-            instance_type="ml.m5.xlarge",
-            image_scope=scope,
-        )
-    except ValueError as error:
-        raise SettingsError(f"no {scope} image is known ({error}): set {variable}") from error
-    return uri
 
 
 def _invoke_command(endpoint: str, image: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
@@ -18,6 +19,28 @@ def _from_project(path: Path) -> Path:
 
 
 ProjectPath = Annotated[Path, AfterValidator(_from_project)]
+
+
+def _listed(value: Any) -> Any:
+    """Read ``a, b`` as a list."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _mapped(value: Any) -> Any:
+    """Read ``team=vision,cost-centre=42`` as a mapping."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in _listed(value)]
+    wrong = [name for name, equals, _ in pairs if not equals or not name.strip()]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} is no tag: write KEY=VALUE,KEY=VALUE")
+    return {name.strip(): text.strip() for name, _, text in pairs}
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+TagMap = Annotated[Mapping[str, str], NoDecode, BeforeValidator(_mapped)]
 
 
 class Settings(BaseSettings):
@@ -47,11 +70,31 @@ class Settings(BaseSettings):
     region: str | None = Field(None, description="AWS region; default: boto3's.")
     training_image: str | None = Field(None, description="Training image URI.")
     inference_image: str | None = Field(None, description="Inference image URI.")
-
+    pytorch_version: str = Field(
+        "2.10", pattern=r"^\d+\.\d+(\.\d+)?$", description="PyTorch of AWS's training image."
+    )
+    subnets: Names = Field((), max_length=16, description="VPC of jobs and models: subnet IDs.")
+    security_groups: Names = Field((), max_length=5, description="VPC: security group IDs.")
+    volume_kms_key: str | None = Field(None, description="KMS key of instances' volumes.")
+    output_kms_key: str | None = Field(None, description="KMS key of what jobs write to S3.")
+    tags: TagMap = Field(
+        default_factory=dict, max_length=40, description="Tags of everything that is created."
+    )
     chromium: Path | None = Field(
         None,
         description="Chromium or Chrome that prints report.pdf; default: on PATH; none: no PDF.",
     )
+
+    @model_validator(mode="after")
+    def _a_vpc_is_both(self) -> Self:
+        if bool(self.subnets) != bool(self.security_groups):
+            raise ValueError(
+                "a VPC needs both: set WHIPPET_SUBNETS and WHIPPET_SECURITY_GROUPS, or neither"
+            )
+        reserved = [key for key in self.tags if key.lower().startswith(("whippet:", "aws:"))]
+        if reserved:
+            raise ValueError(f"tag {reserved[0]!r} is reserved: choose another name for it")
+        return self
 
     @property
     def runs(self) -> Path:

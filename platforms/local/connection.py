@@ -6,7 +6,7 @@ import mimetypes
 import shlex
 from functools import partial
 
-from platforms import Defaults, Platform
+from platforms import Defaults, Needs, Platform
 from platforms.local.client import LocalSageMaker
 from platforms.local.context import ACCOUNT, LocalContext, local_context, require_job_python
 from platforms.local.endpoint import local_url
@@ -22,6 +22,8 @@ _ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/whippet-local"
 # Names only: what platforms/local/image.txt describes is the job environment.
 _TRAINING_IMAGE = "whippet-local/pytorch-training:2.14-cpu"
 _INFERENCE_IMAGE = "whippet-local/pytorch-inference:2.14-cpu"
+
+_ANYTHING = Needs()
 
 
 def connect_local(settings: Settings) -> Platform:
@@ -43,8 +45,14 @@ def connect_local(settings: Settings) -> Platform:
         ),
         invoke_command=partial(_curl, context),
         shut_down=partial(shut_down, sagemaker),
-        require_ready=partial(require_job_python, context),
+        require_ready=partial(_require_ready, context),
     )
+
+
+def _require_ready(context: LocalContext, needs: Needs = _ANYTHING) -> list[str]:
+    # One machine stands for every instance type: only the interpreter of jobs can be missing.
+    require_job_python(context)
+    return []
 
 
 def _curl(context: LocalContext, endpoint: str, image: str) -> str:

@@ -101,10 +101,20 @@ def test_no_role(account: None) -> None:
         connect(aws_settings(role_arn=None))
 
 
-def test_no_image_without_the_sdk(account: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "sagemaker", None)
-    with pytest.raises(SettingsError, match="WHIPPET_TRAINING_IMAGE"):
-        connect(aws_settings(training_image=None, bucket="a-bucket"))
+def test_images_are_awss_own_with_cuda_for_gpus(account: None) -> None:
+    defaults = connect(
+        aws_settings(training_image=None, inference_image=None, bucket="a-bucket")
+    ).defaults
+    assert "/pytorch-training:2.10.0-cpu" in defaults.training_image
+    assert "/pytorch-training:2.10.0-gpu" in defaults.training_image_for("ml.g4dn.xlarge")
+    assert "/pytorch-inference:2.6.0-cpu" in defaults.inference_image
+    newer = aws_settings(training_image=None, bucket="a-bucket", pytorch_version="2.13")
+    assert "/pytorch:2.13-cpu" in connect(newer).defaults.training_image
+
+
+def test_no_image_is_known(account: None) -> None:
+    with pytest.raises(SettingsError, match=r"PyTorch 1\.4 .*WHIPPET_TRAINING_IMAGE"):
+        connect(aws_settings(training_image=None, bucket="a-bucket", pytorch_version="1.4"))
 
 
 def test_requests_are_checked_before_they_are_sent(account: None) -> None:
