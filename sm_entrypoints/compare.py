@@ -36,7 +36,13 @@ from sm_entrypoints.comparison_decision import (
     decide_on_speed,
 )
 from sm_entrypoints.comparison_lane import Lane
-from sm_entrypoints.comparison_quality import Quality, Workbench, compare_quality, shortened
+from sm_entrypoints.comparison_quality import (
+    Quality,
+    TooSlow,
+    Workbench,
+    compare_quality,
+    shortened,
+)
 from sm_entrypoints.comparison_speed import VARIANTS, Limits, Speed, compare_speed
 from sm_entrypoints.comparison_statistics import Estimate
 from sm_entrypoints.contract import COMPARISON_FILE, format_metrics
@@ -117,37 +123,35 @@ def _read_ahead(splits: Splits) -> None:
 def _measure_speed(job: _Job) -> tuple[Speed | None, Quality | None]:
     asked = job.arguments
     share = _SHARE_OF_SPEED if asked.alters_numbers else 1.0
-    lanes, setup = _lanes(job)
+    made, setup = _prepared(job, job.variants)
+    lanes = {name: Lane(made[name].training, threads=job.threads) for name in VARIANTS}
     limits = Limits(pairs=asked.pairs, seconds=share * asked.seconds, stopped=job.stop.agreed)
     speed = compare_speed(lanes, limits, setup=setup, said=_speaker(share))
     if not asked.alters_numbers or speed is None or job.stop.agreed():
         return speed, None
-    per_image = {name: speed.seconds_per_image(name) for name in VARIANTS}
-    seconds = (1 - share) * asked.seconds
-    return speed, _short_trainings(job, per_image, seconds, after=share)
+    return speed, _short_trainings(job, (1 - share) * asked.seconds, after=share)
 
 
 def _measure_quality(job: _Job) -> tuple[Speed | None, Quality | None]:
-    lanes, _ = _lanes(job)
-    per_image = {name: lanes[name].block(1).seconds_per_image for name in reversed(VARIANTS)}
-    return None, _short_trainings(job, per_image, job.arguments.seconds, after=0.0)
+    return None, _short_trainings(job, job.arguments.seconds, after=0.0)
 
 
-def _lanes(job: _Job) -> tuple[dict[str, Lane], dict[str, float]]:
+def _prepared(
+    job: _Job, variants: Mapping[str, TrainingArguments]
+) -> tuple[dict[str, Prepared], dict[str, float]]:
     """Return both variants ready to run, and the seconds that making each of them takes."""
     made: dict[str, Prepared] = {}
     setup: dict[str, float] = {}
-    shared = same_data(job.variants["A"], job.variants["B"])
+    shared = same_data(variants["A"], variants["B"])
     for name in reversed(VARIANTS):
-        arguments, started = job.variants[name], time.perf_counter()
+        arguments, started = variants[name], time.perf_counter()
         torch.set_num_threads(arguments.threads or job.threads)
         like = made.get("B") if shared else None
         made[name] = prepare(arguments, job.environment, job.splits, job.stop, like=like)
         setup[name] = time.perf_counter() - started
     if shared:  # made once: alone, A would have taken as long
         setup["A"] = setup["B"]
-    lanes = {name: Lane(made[name].training, threads=job.threads) for name in VARIANTS}
-    return lanes, setup
+    return made, setup
 
 
 def _speaker(share: float) -> Callable[[float, Estimate], None]:
@@ -158,10 +162,19 @@ def _speaker(share: float) -> Callable[[float, Estimate], None]:
     return say
 
 
-def _short_trainings(
-    job: _Job, per_image: dict[str, float], seconds: float, *, after: float
-) -> Quality | None:
-    variants, splits = shortened(job.variants, per_image, job.splits, seconds)
+def _short_trainings(job: _Job, seconds: float, *, after: float) -> Quality | None:
+    asked = job.variants
+    if "cache_features" not in job.arguments.change:
+        # Features that are computed once give the same losses sooner.
+        asked = {name: replace(each, cache_features="auto") for name, each in asked.items()}
+    made, _ = _prepared(job, asked)
+    lanes = {name: Lane(made[name].training, threads=job.threads) for name in VARIANTS}
+    per_image = {name: lanes[name].block(1).seconds_per_image for name in reversed(VARIANTS)}
+    try:
+        variants, splits = shortened(asked, per_image, job.splits, seconds)
+    except TooSlow as error:  # what was measured before is worth having
+        print(error, flush=True)
+        return None
     images = len(job.splits.train) / len(splits.train)
     whole = {name: job.variants[name].epochs / variants[name].epochs for name in VARIANTS}
     bench = Workbench(
@@ -171,6 +184,7 @@ def _short_trainings(
         stop=job.stop,
         seconds=seconds,
         threads=job.threads,
+        made=made if splits is job.splits else {},
     )
 
     def say(spent: float) -> None:

@@ -33,6 +33,10 @@ _LEAST_EPOCHS = 2
 LEAST_SHARE = 0.005
 
 
+class TooSlow(JobError):
+    """Raised when not even the least short trainings fit into the time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One short training; ``loss`` is its best validation loss, infinite when it diverged."""
@@ -144,7 +148,8 @@ class Workbench:
     """What every short training needs, and when to end.
 
     ``seconds`` are for all trainings together; ``threads`` is for variants that choose none;
-    ``scale`` as in :class:`Quality`.
+    ``scale`` as in :class:`Quality`. ``made`` are trainings whose images or features may be used
+    again.
     """
 
     environment: Environment
@@ -153,6 +158,7 @@ class Workbench:
     seconds: float
     threads: int
     scale: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(VARIANTS, 1.0))
+    made: Mapping[str, Prepared] = field(default_factory=dict)
 
 
 def shortened(
@@ -167,7 +173,7 @@ def shortened(
     differs; then they get fewer images, of every class.
 
     Raises:
-        JobError: then a class would have less than two images.
+        TooSlow: then a class would have less than two images.
     """
     count = len(splits.train) + len(splits.valid)
 
@@ -202,7 +208,7 @@ def _part(split: Split, share: float) -> Split:
         places = [place for place, each in enumerate(split.labels) if each == label]
         count = int(share * len(places))
         if count < min(2, len(places)):
-            raise JobError(
+            raise TooSlow(
                 f"the trainings are too slow for the time: {share:.1%} of the images of "
                 f"{split.name!r} could be used, less than two of a class; give more `seconds`"
             )
@@ -229,7 +235,7 @@ def compare_quality(
         JobError: a variant cannot be trained.
     """
     started, runs = time.perf_counter(), list[Run]()
-    made: dict[str, Prepared] = {}
+    made = dict(bench.made)
     for seed in range(MOST_SEEDS):
         order = VARIANTS if seed % 2 == 0 else tuple(reversed(VARIANTS))
         both = [_train(name, variants, seed, bench, made) for name in order]

@@ -179,10 +179,20 @@ def test_larger_batches_are_faster_and_their_loss_is_looked_at(
 ) -> None:
     argv = ["--trainable=head", "--cache_features=false", "--num_workers=0", "--epochs=2"]
     change = '--change={"batch_size": 12}'
-    found = comparison(tmp_path, channels, *argv, "--seconds=6", change)
+    found = comparison(tmp_path, channels, *argv, "--seconds=3", change)
     assert found["measure"] == "speed"
     assert {run["variant"] for run in found["quality"]["runs"]} == {"A", "B"}
     assert found["speed"]["ratio"]["value"] < 1
+
+
+def test_a_comparison_without_time_for_the_loss_decides_nothing(
+    tmp_path: Path, channels: dict[str, Path]
+) -> None:
+    argv = ["--trainable=head", "--num_workers=0", "--epochs=1000", "--patience=3", "--seconds=1"]
+    found = comparison(tmp_path, channels, *argv, '--change={"patience": 4}')
+    assert (found["measure"], found["decision"]) == ("duration", "inconclusive")
+    assert "in the time: give more" in found["reason"]
+    assert (found["speed"], found["quality"], found["job"]) == (None, None, None)
 
 
 def test_a_stopped_comparison_says_so(tmp_path: Path, channels: dict[str, Path]) -> None:
