@@ -87,6 +87,8 @@ def step_cost(evidence: Evidence) -> StepCost | None:
     if not len(steps):
         return None
     full = int(steps.samples.max())
+    if full < 1:  # an imported timeline has steps without their images
+        return None
     return _from_last_batches(steps, full) or _from_evaluation(evidence, steps, full)
 
 
