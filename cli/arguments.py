@@ -75,6 +75,12 @@ def _add_plan(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", help="folder of images (default: samples/clipart)")
+    parser.add_argument(
+        "--delete-removed",
+        action="store_true",
+        default=None,
+        help="delete objects in the bucket whose images left the folder",
+    )
     _add_model_options(parser)
     _add_tuning_options(parser)
     training = parser.add_argument_group("training and endpoint")

@@ -107,7 +107,11 @@ def from_options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     ranges = dict(_range(text) for text in arguments.range)
     seed = arguments.seed
     groups = {
-        "data": {"path": arguments.data, "seed": seed},
+        "data": {
+            "path": arguments.data,
+            "delete_removed": arguments.delete_removed,
+            "seed": seed,
+        },
         "model": {
             "architecture": arguments.model,
             "weights": arguments.weights,

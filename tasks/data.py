@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from prefect import get_run_logger, task
@@ -14,6 +16,7 @@ from platforms.settings import PROJECT_ROOT
 from tasks.data_check import DataCheck, check_data
 from tasks.data_layout import data_root
 from tasks.data_sync import sync_data
+from tasks.data_sync_progress import Moved
 from tasks.files import write_json
 from tasks.naming import RunIdentity, slug
 from tasks.parameters import DataParameters, ModelParameters
@@ -24,6 +27,8 @@ from tasks.runs import record, run_folder
 from tasks.source import package_source, upload_source
 from tasks.storage import download
 from tasks.weights import prepare_weights, upload_weights
+
+_LOG_SECONDS = 10.0
 
 
 class TrainingInputs(BaseModel):
@@ -107,6 +112,23 @@ def data_markdown(found: dict[str, Any]) -> str:
     )
 
 
+class SyncLog:
+    """Tells how far a sync is: a bar always, a line with rate and time left now and then."""
+
+    def __init__(self, bar: Callable[[int, int], None]) -> None:
+        """``bar`` is called with (bytes moved, bytes to move)."""
+        self._bar = bar
+        self._logger = get_run_logger()
+        self._said = time.monotonic()
+
+    def __call__(self, moved: Moved) -> None:
+        """Take note of one more file."""
+        self._bar(moved.bytes, moved.of_bytes)
+        if time.monotonic() - self._said >= _LOG_SECONDS:
+            self._said = time.monotonic()
+            self._logger.info("data: %s", moved)
+
+
 @task(name="sync data", **policy(6 * 3600))
 def sync_dataset(run: RunIdentity, parameters: DataParameters, check: DataCheck) -> SyncedData:
     """Bring the data set to the bucket; what is there already is not moved again."""
@@ -115,7 +137,13 @@ def sync_dataset(run: RunIdentity, parameters: DataParameters, check: DataCheck)
     prefix = f"{platform.settings.prefix}/datasets/{name}"
     bucket = platform.defaults.bucket
     with Progress("data-sync") as progress:
-        result = sync_data(check, platform.store(bucket), prefix, progress=progress.of)
+        result = sync_data(
+            check,
+            platform.store(bucket),
+            prefix,
+            delete=parameters.delete_removed,
+            progress=SyncLog(progress.of),
+        )
     get_run_logger().info(
         "data %s: %d uploaded, %d already there, %d removed",
         name,

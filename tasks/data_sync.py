@@ -1,25 +1,23 @@
 """Bring a checked data set into the bucket, moving only what changed.
 
 Channels are key prefixes, so the objects below ``<prefix>/{train,valid,test}/`` must be the data
-set and nothing else. ``<prefix>/manifest.json`` says which objects are ours and what they hold:
-``{"version": 1, "files": {key: {"size", "sha256"}}, "pending": [key, ...]}``. It is written before
-the first change (what is about to change moves to ``pending``), again and again on the way, and
-at the end; so a sync that is killed anywhere is resumed by the next one.
+set and nothing else. The manifest (:mod:`tasks.data_sync_manifest`) says which objects are ours.
+It is written before the first change (what is about to change moves to ``pending``), now and then
+on the way, and at the end. A sync that is killed anywhere is resumed by the next one, which sends
+the rest: an object that is there already shows by its tag, where the store's tags are MD5s.
 
-Objects of files that left the data set are deleted, but only if the manifest lists them: an
-object that we did not put is never deleted or trained on, it is an error. One data set has one
-writer at a time, and a job that is still reading a data set keeps nobody from changing it: give
-a changed data set another name to have both.
+Objects of files that left the data set would be trained on: without leave to delete them they are
+an error. An object that we did not put is never deleted or trained on, it is an error too. One data
+set has one writer at a time, and a job that is still reading a data set keeps nobody from changing
+it: give a changed data set another name to have both.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +25,20 @@ from platforms.errors import DataError
 from tasks.data_check import DataCheck
 from tasks.data_files import DataFile
 from tasks.data_findings import shown, some
+from tasks.data_sync_manifest import MANIFEST, Entry, Manifest, read_manifest, write_manifest
+from tasks.data_sync_pool import MOST_AT_A_TIME, transfer
+from tasks.data_sync_progress import Meter, Moved
 from tasks.objects import (
+    Listed,
     StoreFailed,
     delete_objects,
-    list_sizes,
-    put_object,
-    read_if_there,
+    is_md5,
+    list_objects,
+    matches,
+    put_checked,
 )
 
-MANIFEST = "manifest.json"
-VERSION = 1
-CHECKPOINT_EVERY = 500
-
-Progress = Callable[[int, int], None]
+CHECKPOINT_EVERY = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,68 +67,70 @@ def sync_data(
     store: Any,
     prefix: str,
     *,
-    progress: Progress | None = None,
-    workers: int = 16,
+    delete: bool = False,
+    progress: Callable[[Moved], None] | None = None,
+    workers: int = MOST_AT_A_TIME,
 ) -> SyncResult:
     """Make the objects below ``prefix`` the data set of ``check``.
 
     Unchanged data costs one read and one listing and moves nothing. Content counts, not times: a
-    changed file of the same size is found. Every file is hashed as it is sent; afterwards the
-    sizes in the bucket are compared.
+    changed file of the same size is found. Every file is hashed as it is sent and every object's
+    tag is compared; afterwards sizes and tags in the bucket are compared with what was put.
 
     Args:
         check: the data set; its files are read from ``check.root``.
         store: obstore store of the bucket.
         prefix: key prefix without a slash at its end.
-        progress: called with (files sent, files to send) from the caller's thread.
-        workers: uploads at a time.
+        delete: remove objects that an earlier sync put and whose files left the data set.
+        progress: called after each file, from the caller's thread.
+        workers: uploads at a time, at most.
 
     Raises:
-        DataError: a file changed since the check, or the prefix holds another data set or
-            objects that are not ours; in the latter two cases nothing was changed.
+        DataError: a file changed since the check, or the prefix holds another data set, objects
+            that are not ours, or objects to delete; in the latter three cases nothing was changed.
         StoreFailed: the bucket cannot be read or written.
     """
     started = time.monotonic()
     wanted = _wanted(check)
-    manifest = _read_manifest(store, prefix)
-    there = list_sizes(store, prefix)
+    manifest = read_manifest(store, prefix)
+    there = list_objects(store, prefix)
     there.pop(MANIFEST, None)
     _refuse_strangers(wanted, manifest, there, prefix)
+    stale = sorted(there.keys() - wanted.keys())
+    if stale and not delete:
+        raise _not_deleted(stale, prefix)
     unchanged = {
-        key
+        key: manifest.files[key]
         for key, file in wanted.items()
-        if manifest.files.get(key) == _entry(file) and there.get(key) == file.size
+        if key in there and _is_unchanged(file, manifest.files.get(key), there[key])
     }
     changed = [file for key, file in sorted(wanted.items()) if key not in unchanged]
-    stale = sorted(there.keys() - wanted.keys())
+    sent: list[int] = []
     if changed or stale or manifest.pending or manifest.files.keys() != wanted.keys():
-        sync = _Sync(check.root, store, prefix, {key: wanted[key] for key in unchanged})
-        sync.upload(changed, stale, workers, progress)
+        sync = _Sync(check.root, store, prefix, there, unchanged)
+        sent = sync.upload(changed, stale, workers, progress)
         delete_objects(store, [f"{prefix}/{key}" for key in stale])
-        sync.finish(wanted)
+        sync.finish()
     return SyncResult(
         prefix=prefix,
-        uploaded=len(changed),
-        skipped=len(unchanged),
+        uploaded=len(sent),
+        skipped=len(wanted) - len(sent),
         removed=len(stale),
-        bytes_uploaded=sum(file.size for file in changed),
+        bytes_uploaded=sum(sent),
         seconds=time.monotonic() - started,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Manifest:
-    files: dict[str, Any]
-    pending: frozenset[str]
 
 
 class _Sync:
     """One run of changes to a prefix; ``done`` are the objects known to hold what they should."""
 
-    def __init__(self, root: Path, store: Any, prefix: str, done: dict[str, DataFile]) -> None:
+    def __init__(
+        self, root: Path, store: Any, prefix: str, there: dict[str, Listed], done: dict[str, Entry]
+    ) -> None:
         self._root = root
         self._store = store
         self._prefix = prefix
+        self._there = there
         self._done = done
 
     def upload(
@@ -137,42 +138,48 @@ class _Sync:
         files: Sequence[DataFile],
         stale: Sequence[str],
         workers: int,
-        progress: Progress | None,
-    ) -> None:
+        progress: Callable[[Moved], None] | None,
+    ) -> list[int]:
+        """Bring files to the bucket; return the sizes of those that were not there already."""
         pending = {*stale, *(file.key for file in files)}
         self._write_manifest(pending)
-        pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="sync")
-        try:
-            sent = {pool.submit(self._send, file): file for file in files}
-            for count, future in enumerate(as_completed(sent), 1):
-                self._note(future, sent[future], pending)
-                if count % CHECKPOINT_EVERY == 0:
-                    self._write_manifest(pending)
-                if progress:
-                    progress(count, len(files))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        meter = Meter(len(files), sum(file.size for file in files), progress)
+        sent: list[int] = []
+        results = transfer(files, self._send, lambda file: file.size, most=workers)
+        for count, (file, (tag, is_new)) in enumerate(results, 1):
+            self._done[file.key] = Entry(size=file.size, sha256=file.sha256, tag=tag)
+            pending.discard(file.key)
+            if is_new:
+                sent.append(file.size)
+            if count % CHECKPOINT_EVERY == 0:
+                self._write_manifest(pending)
+            meter.add(file.size)
+        return sent
 
-    def finish(self, wanted: dict[str, DataFile]) -> None:
-        """Compare sizes in the bucket and write the manifest of a complete data set."""
-        there = list_sizes(self._store, self._prefix)
-        wrong = [key for key, file in wanted.items() if there.get(key) != file.size]
+    def finish(self) -> None:
+        """Compare with the bucket and write the manifest of a complete data set."""
+        there = list_objects(self._store, self._prefix)
+        wrong = [key for key, entry in self._done.items() if not _holds(there.get(key), entry)]
         if wrong:
             raise StoreFailed(
-                f"{len(wrong)} objects below '{self._prefix}' are not there or have another size "
+                f"{len(wrong)} objects below '{self._prefix}' are not there or hold something else "
                 f"than was written: {some(wrong)}. Is another sync running? Run again."
             )
+        # A store may tag an object once it is written otherwise than in its answer.
+        self._done = {key: replace(entry, tag=there[key].tag) for key, entry in self._done.items()}
         self._write_manifest(set())
 
-    def _note(self, future: Future[None], file: DataFile, pending: set[str]) -> None:
-        future.result()
-        self._done[file.key] = file
-        pending.discard(file.key)
+    def _send(self, file: DataFile) -> tuple[str | None, bool]:
+        """Return the tag of the file's object, and whether it had to be written."""
+        data = self._read(file)
+        there = self._there.get(file.key)
+        if there and there.size == file.size and matches(there.tag, data):
+            return there.tag, False
+        return put_checked(self._store, f"{self._prefix}/{file.key}", data), True
 
-    def _send(self, file: DataFile) -> None:
-        path = self._root / file.path
+    def _read(self, file: DataFile) -> bytes:
         try:
-            data = path.read_bytes()
+            data = (self._root / file.path).read_bytes()
         except OSError as error:
             raise DataError(
                 f"'{shown(file.path)}' could be read when it was checked, but not now: "
@@ -180,16 +187,11 @@ class _Sync:
             ) from error
         if hashlib.sha256(data).hexdigest() != file.sha256:
             raise DataError(f"'{shown(file.path)}' changed since it was checked. Run again.")
-        put_object(self._store, f"{self._prefix}/{file.key}", data)
+        return data
 
     def _write_manifest(self, pending: set[str]) -> None:
-        value = {
-            "version": VERSION,
-            "files": {key: _entry(file) for key, file in sorted(self._done.items())},
-            "pending": sorted(pending),
-        }
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        put_object(self._store, f"{self._prefix}/{MANIFEST}", text.encode())
+        manifest = Manifest(files=self._done, pending=frozenset(pending))
+        write_manifest(self._store, self._prefix, manifest)
 
 
 def _wanted(check: DataCheck) -> dict[str, DataFile]:
@@ -200,28 +202,29 @@ def _wanted(check: DataCheck) -> dict[str, DataFile]:
     return wanted
 
 
-def _entry(file: DataFile) -> dict[str, Any]:
-    return {"size": file.size, "sha256": file.sha256}
+def _is_unchanged(file: DataFile, entry: Entry | None, there: Listed) -> bool:
+    """Tell whether the object was put with this content, and is still the one that was put."""
+    if entry is None or (entry.size, entry.sha256) != (file.size, file.sha256):
+        return False
+    return there.size == file.size and (None in (entry.tag, there.tag) or entry.tag == there.tag)
 
 
-def _read_manifest(store: Any, prefix: str) -> _Manifest:
-    data = read_if_there(store, f"{prefix}/{MANIFEST}")
-    if data is None:
-        return _Manifest(files={}, pending=frozenset())
-    try:
-        value = json.loads(data)
-        if value["version"] != VERSION:
-            raise ValueError(f"version {value['version']!r}")
-        return _Manifest(files=dict(value["files"]), pending=frozenset(value["pending"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"'{prefix}/{MANIFEST}' is not a manifest of this program ({error}): delete the "
-            "objects below this prefix, or give the data set another name."
-        ) from error
+def _holds(there: Listed | None, entry: Entry) -> bool:
+    if there is None or there.size != entry.size:
+        return False
+    return not (is_md5(there.tag) and is_md5(entry.tag)) or there.tag == entry.tag
+
+
+def _not_deleted(stale: Sequence[str], prefix: str) -> DataError:
+    return DataError(
+        f"Below '{prefix}' are {len(stale)} objects of files that left the data set "
+        f"({some(stale)}), and jobs would train on them. Delete them with "
+        "--delete-removed (data.delete_removed), or give the data set another name."
+    )
 
 
 def _refuse_strangers(
-    wanted: dict[str, DataFile], manifest: _Manifest, there: dict[str, int], prefix: str
+    wanted: dict[str, DataFile], manifest: Manifest, there: dict[str, Listed], prefix: str
 ) -> None:
     """Stop before the first change when the prefix is not ours to change."""
     ours = manifest.files.keys() | manifest.pending
@@ -232,7 +235,7 @@ def _refuse_strangers(
             f"({some(strangers)}). Delete them, or give the data set another name."
         )
     contents = {file.sha256 for file in wanted.values()}
-    known = {entry["sha256"] for entry in manifest.files.values()}
+    known = {entry.sha256 for entry in manifest.files.values()}
     if manifest.files and not (contents & known or wanted.keys() & manifest.files.keys()):
         raise DataError(
             f"Below '{prefix}' is another data set: {len(manifest.files)} files, none of them in "

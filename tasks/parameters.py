@@ -23,9 +23,7 @@ from tasks.hyperparameters import (
     without_epochs,
 )
 
-
 EndpointKind = Literal["real_time", "serverless", "asynchronous"]
-
 
 class Parameters(BaseModel):
     """Base of every parameter model."""
@@ -42,6 +40,7 @@ class DataParameters(Parameters):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,39}$")] | None = Field(
         None, description="Name of the data set in the bucket; default: the folder's."
     )
+    delete_removed: bool = Field(False, description="Delete objects of images that left.")
     seed: int = Field(0, ge=0, description="Seed of the split, when the folder has none.")
     valid_share: float = Field(0.15, gt=0, lt=0.5, description="Share split off for validation.")
     test_share: float = Field(0.15, gt=0, lt=0.5, description="Share split off for the test.")

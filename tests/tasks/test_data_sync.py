@@ -18,7 +18,9 @@ from obstore.store import LocalStore, MemoryStore
 from platforms.errors import DataError
 from platforms.settings import PROJECT_ROOT
 from tasks.data_check import check_data
-from tasks.data_sync import MANIFEST, sync_data
+from tasks.data_sync import sync_data
+from tasks.data_sync_manifest import MANIFEST
+from tasks.data_sync_progress import Moved
 from tasks.objects import StoreFailed
 from tests.tasks.pictures import picture, write_data, write_picture
 
@@ -57,12 +59,13 @@ def manifest(store: Any) -> dict[str, Any]:
 
 
 def test_first_sync_puts_every_file(root: Path, store: Any) -> None:
-    seen: list[tuple[int, int]] = []
+    seen: list[Moved] = []
     check = check_data(root)
-    result = sync_data(check, store, PREFIX, progress=lambda *counts: seen.append(counts))
+    result = sync_data(check, store, PREFIX, progress=seen.append)
     assert (result.prefix, result.uploaded, result.skipped, result.removed) == (PREFIX, 24, 0, 0)
     assert result.bytes_uploaded == sum(file.size for file in check.files)
-    assert seen[-1] == (24, 24)
+    assert [moved.files for moved in seen] == list(range(1, 25))
+    assert (seen[-1].of_files, seen[-1].of_bytes) == (24, seen[-1].bytes)
     assert data_keys(store) == [f"{PREFIX}/{file.key}" for file in check.files]
     for file in check.files:
         content = bytes(obstore.get(store, f"{PREFIX}/{file.key}").bytes())
@@ -87,13 +90,35 @@ def test_only_changes_move(root: Path, store: Any) -> None:
     write_picture(root / "train" / "a" / "new.jpg", 700)
     write_picture(root / "test" / "b" / "000.jpg", 701)
     (root / "valid" / "a" / "003.jpg").unlink()
-    result = sync_data(check_data(root), store, PREFIX)
+    result = sync_data(check_data(root), store, PREFIX, delete=True)
     assert (result.uploaded, result.skipped, result.removed) == (2, 22, 1)
     after = objects(store)
     assert after.keys() - before.keys() == {f"{PREFIX}/train/a/new.jpg"}
     assert before.keys() - after.keys() == {f"{PREFIX}/valid/a/003.jpg"}
     changed = {key for key in before.keys() & after.keys() if before[key] != after[key]}
     assert changed == {f"{PREFIX}/test/b/000.jpg", f"{PREFIX}/{MANIFEST}"}
+
+
+def test_nothing_is_deleted_without_leave(root: Path, store: Any) -> None:
+    sync_data(check_data(root), store, PREFIX)
+    before = objects(store)
+    (root / "valid" / "a" / "003.jpg").unlink()
+    write_picture(root / "train" / "a" / "new.jpg", 700)
+    with pytest.raises(
+        DataError, match=r"1 objects of files that left .*'valid/a/003.jpg'.*--delete-removed"
+    ):
+        sync_data(check_data(root), store, PREFIX)
+    assert objects(store) == before
+
+
+def test_object_overwritten_with_as_many_bytes_is_put_again(root: Path, store: Any) -> None:
+    sync_data(check_data(root), store, PREFIX)
+    key = f"{PREFIX}/train/a/000.jpg"
+    content = (root / "train" / "a" / "000.jpg").read_bytes()
+    obstore.put(store, key, bytes(len(content)))
+    result = sync_data(check_data(root), store, PREFIX)
+    assert (result.uploaded, result.skipped) == (1, 23)
+    assert bytes(obstore.get(store, key).bytes()) == content
 
 
 def test_changed_file_of_the_same_size_is_found(root: Path, store: Any) -> None:
@@ -206,7 +231,7 @@ def test_channel_is_a_folder_of_images_on_this_machine(root: Path, tmp_path: Pat
     shutil.rmtree(root / "test" / "b")
     write_data(root, {split: {"c": 3} for split in COUNTS}, first_seed=2000)
     store = LocalStore(prefix=bucket, automatic_cleanup=True)
-    sync_data(check_data(root), store, PREFIX)
+    sync_data(check_data(root), store, PREFIX, delete=True)
     assert sorted(path.name for path in (bucket / PREFIX / "train").iterdir()) == ["a", "c"]
 
 
@@ -237,9 +262,9 @@ from obstore.store import LocalStore
 from tasks import data_sync
 from tasks.data_check import check_data
 data_sync.CHECKPOINT_EVERY = 5
-def progress(done, total):
-    print(done, flush=True)
-    if done == 12:
+def progress(moved):
+    print(moved, flush=True)
+    if moved.files == 12:
         os.kill(os.getpid(), 9)
 root, bucket = map(Path, sys.argv[1:])
 data_sync.sync_data(
@@ -262,7 +287,7 @@ def test_sync_that_was_killed_is_resumed(root: Path, tmp_path: Path) -> None:
     (root / "train" / "a" / "000.jpg").unlink()
     store = LocalStore(prefix=bucket)
     check = check_data(root)
-    result = sync_data(check, store, "p")
+    result = sync_data(check, store, "p", delete=True)
     assert 8 <= result.skipped <= 12
     assert result.uploaded + result.skipped == 23
     found = {f"p/{file.key}" for file in check.files}
