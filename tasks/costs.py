@@ -119,10 +119,20 @@ def endpoint_hour_usd(request: Request, prices: PriceList) -> Decimal | None:
     return total
 
 
-def endpoint_usd(request: Request, hours_to_live: float, prices: PriceList) -> Decimal | None:
-    """Return what an endpoint costs until the clean-up that follows its time to live."""
+def endpoint_usd(
+    request: Request, hours_to_live: float, prices: PriceList, most_instances: int | None = None
+) -> Decimal | None:
+    """Return what an endpoint costs until the clean-up that follows its time to live.
+
+    With ``most_instances`` it scales, and is counted at its largest all the time.
+    """
     hour = endpoint_hour_usd(request, prices)
-    return None if hour is None else hour * (Decimal(str(hours_to_live)) + CLEAN_UP_HOURS)
+    if hour is None:
+        return None
+    if most_instances is not None:
+        first = sum(int(each["InitialInstanceCount"]) for each in request["ProductionVariants"])
+        hour = hour * most_instances / first
+    return hour * (Decimal(str(hours_to_live)) + CLEAN_UP_HOURS)
 
 
 def objects_month_usd(size: int, prices: PriceList) -> Decimal:

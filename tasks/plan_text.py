@@ -127,6 +127,7 @@ def _needs(plan: RunPlan) -> Iterator[str]:
     yield "Needed on AWS"
     rows = [("quota", name, f"at least {count}") for name, count in plan.quotas.items()]
     rows += [("permission", action, "") for action in plan.permissions]
+    rows.append(("", "(all of them, and why: whippet iam)", ""))
     yield from _aligned(rows)
 
 

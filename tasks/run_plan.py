@@ -197,10 +197,11 @@ class Planner:
         return total([jobs_usd(requests[step], prices) for step in steps])
 
     def _endpoint(self, limits: Limits, prices: PriceList) -> Decimal | None:
-        if self.choices.deployment is None:
+        deployment = self.choices.deployment
+        if deployment is None:
             return Decimal(0)
         config = self.requests(limits)["config"]
-        return endpoint_usd(config, self.choices.deployment.hours_to_live, prices)
+        return endpoint_usd(config, deployment.hours_to_live, prices, deployment.max_instances)
 
     def _unpriced(self, limits: Limits, prices: PriceList) -> list[str]:
         wanted = wanted_instances(by_operation(self.requests(limits)))
@@ -218,9 +219,13 @@ class Planner:
                 yield _job_line(requests[step], prices, _measured(step, rehearsal))
         deployment = self.choices.deployment
         if deployment is not None:
-            usd = endpoint_usd(requests["config"], deployment.hours_to_live, prices)
-            what = f"endpoint for {deployment.hours_to_live:g} h, and up to 1 h to its clean-up"
-            yield CostLine(what=what, worst_usd=usd, expected_usd=usd)
+            config, hours = requests["config"], deployment.hours_to_live
+            what = f"endpoint for {hours:g} h, and up to 1 h to its clean-up"
+            yield CostLine(
+                what=what,
+                worst_usd=endpoint_usd(config, hours, prices, deployment.max_instances),
+                expected_usd=endpoint_usd(config, hours, prices),
+            )
         month = objects_month_usd(self.data.bytes, prices)
         what = f"data in S3, {self.data.bytes / 1e6:.1f} MB for a month"
         yield CostLine(what=what, worst_usd=month, expected_usd=month)

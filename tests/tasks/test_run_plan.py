@@ -1,0 +1,269 @@
+"""The worst case of the requests that are really built never passes the cap."""
+
+from __future__ import annotations
+
+import json
+import random
+from decimal import Decimal
+from types import SimpleNamespace
+
+import pytest
+
+from platforms import Settings
+from platforms.errors import DataError, ParameterError
+from tasks.budget import LEAST_SECONDS, BudgetError
+from tasks.costs import endpoint_usd
+from tasks.parameters import (
+    DataParameters,
+    DeploymentParameters,
+    ModelParameters,
+    ResourceParameters,
+    TrainingParameters,
+    TuningParameters,
+)
+from tasks.plan_text import plan_text
+from tasks.planning import UNNAMED, RunChoices
+from tasks.prices import table_prices
+from tasks.run_plan import Planner, plan_run
+from tests.fake_sagemaker import FakeSageMaker
+from tests.tasks.pictures import write_data
+
+INSTANCES = ("ml.m5.xlarge", "ml.g4dn.xlarge", "ml.p3.2xlarge", "ml.t2.medium")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("my photos é")
+    return write_data(root, {split: {"a": 2, "b": 2} for split in ("train", "valid", "test")})
+
+
+@pytest.fixture
+def platform(tmp_path):
+    return SimpleNamespace(
+        settings=Settings(home=tmp_path / "home"),
+        sagemaker=FakeSageMaker(),
+        defaults=SimpleNamespace(
+            bucket="bucket",
+            role_arn="arn:aws:iam::123456789012:role/whippet",
+            training_image="image:1",
+            inference_image="image:2",
+            training_image_for=lambda _: "image:1",
+            inference_image_for=lambda _: "image:2",
+        ),
+        pricing=None,
+        bills=False,
+    )
+
+
+def choices(data, **changes) -> RunChoices:
+    values = {
+        "data": DataParameters(path=str(data)),
+        "model": ModelParameters(),
+        "tuning": TuningParameters(),
+        "training": TrainingParameters(),
+        "deployment": DeploymentParameters(),
+        "resources": ResourceParameters(),
+    }
+    return RunChoices(**{**values, **changes})
+
+
+PER_HOUR = {"ml.m5.xlarge": "0.23", "ml.g4dn.xlarge": "0.736", "ml.p3.2xlarge": "3.825"}
+PER_HOUR |= {"ml.t2.medium": "0.056"}
+
+
+def worst_case(requests, hours_to_live) -> Decimal:
+    """Add up by hand what requests can cost: not by the code that is tested."""
+    usd = Decimal(0)
+    for each in requests:
+        body = each["request"]
+        if each["operation"] == "CreateEndpointConfig":
+            (variant,) = body["ProductionVariants"]
+            price = Decimal(PER_HOUR[variant["InstanceType"]]) * variant["InitialInstanceCount"]
+            usd += price * Decimal(str(hours_to_live))
+        job = body.get("TrainingJobDefinition", body)
+        if "ResourceConfig" in job:
+            resources = job["ResourceConfig"]
+            seconds = job["StoppingCondition"]["MaxRuntimeInSeconds"] + 120
+            hour = Decimal(PER_HOUR[resources["InstanceType"]])
+            hour += Decimal("0.14") * resources["VolumeSizeInGB"] / 730
+            limits = body.get("HyperParameterTuningJobConfig", {}).get("ResourceLimits", {})
+            jobs = limits.get("MaxNumberOfTrainingJobs", 1)
+            usd += hour * resources["InstanceCount"] * seconds / 3600 * jobs
+    return usd
+
+
+def some_choices(data, chance: random.Random) -> RunChoices:
+    return choices(
+        data,
+        tuning=TuningParameters(
+            max_jobs=chance.randint(1, 60), max_parallel_jobs=chance.randint(1, 8)
+        ),
+        deployment=DeploymentParameters(
+            instance_type=chance.choice(INSTANCES),
+            instance_count=chance.randint(1, 3),
+            hours_to_live=round(chance.uniform(0.1, 30), 2),
+        ),
+        resources=ResourceParameters(
+            instance_type=chance.choice(INSTANCES[:3]),
+            instance_count=chance.randint(1, 4),
+            volume_gb=chance.randint(1, 500),
+            max_runtime_seconds=chance.randint(60, 20_000),
+            max_usd=Decimal(chance.randint(1, 20_000)) / 100,
+        ),
+    )
+
+
+def test_no_requests_that_are_built_can_pass_the_cap(data, platform):
+    chance, kept, refused, tight = random.Random(4), 0, 0, 0
+    for _ in range(40):
+        asked = some_choices(data, chance)
+        cap = asked.resources.max_usd
+        try:
+            plan = plan_run(platform, UNNAMED, asked)
+        except BudgetError as error:
+            refused += 1
+            smallest = Decimal(str(error).split("--max-usd ")[1].split(";")[0])
+            assert smallest > cap
+            enough = asked.resources.model_copy(update={"max_usd": smallest})
+            again = plan_run(platform, UNNAMED, asked.model_copy(update={"resources": enough}))
+            assert again.limits.max_jobs == 1, "the smallest cap is enough, and for no more"
+            continue
+        kept += 1
+        assert plan.worst_usd is not None
+        assert worst_case(plan.requests, asked.deployment.hours_to_live) <= plan.worst_usd <= cap
+        assert plan.limits.max_jobs <= asked.tuning.max_jobs
+        assert plan.limits.trial_seconds <= asked.resources.max_runtime_seconds
+        if plan.limits != plan.asked:
+            tight += 1
+            assert plan.limits.trial_seconds >= min(
+                LEAST_SECONDS, asked.resources.max_runtime_seconds
+            )
+    assert min(kept, refused, tight) >= 4, "the cases say something"
+
+
+def test_the_limits_are_the_largest_that_keep_the_cap(data, platform):
+    asked = choices(data, resources=ResourceParameters(max_usd=Decimal(3)))
+    found = plan_run(platform, UNNAMED, asked)
+    assert LEAST_SECONDS < found.limits.trial_seconds < 7200
+    assert found.limits.max_jobs == 6, "time goes first, then trials"
+    longer = found.limits.model_copy(
+        update={
+            key: found.limits.trial_seconds + 1 for key in ("trial_seconds", "training_seconds")
+        }
+    )
+    planner = Planner(
+        platform=platform,
+        run=UNNAMED,
+        choices=asked,
+        inputs=_inputs(platform, asked),
+        data=found.data,
+    )
+    bodies = [{"operation": "", "request": r} for r in planner.requests(longer).values()]
+    endpoint = next(line for line in found.costs if "endpoint" in line.what).worst_usd
+    assert worst_case(bodies, 0) + endpoint + found.objects_month_usd > 3
+
+
+def _inputs(platform, asked):
+    from tasks.planning import planned_inputs
+
+    return planned_inputs(platform, asked)
+
+
+def test_a_grid_keeps_its_trials_or_is_refused(data, platform):
+    from tasks.hyperparameters import CategoricalRange
+
+    grid = TuningParameters(
+        strategy="Grid", ranges={"batch_size": CategoricalRange(values=[8, 16, 32, 64])}
+    )
+    resources = ResourceParameters(max_usd=Decimal("0.70"))
+    with pytest.raises(BudgetError, match="4 trials of 600 s"):
+        plan_run(platform, UNNAMED, choices(data, tuning=grid, resources=resources))
+    enough = ResourceParameters(max_usd=Decimal("1.80"))
+    found = plan_run(platform, UNNAMED, choices(data, tuning=grid, resources=enough))
+    limits = found.requests[0]["request"]["HyperParameterTuningJobConfig"]["ResourceLimits"]
+    assert limits == {"MaxParallelTrainingJobs": 1}
+    assert 600 <= found.limits.trial_seconds < 7200
+
+
+def test_an_endpoint_that_scales_is_counted_at_its_largest(data, platform):
+    one = plan_run(platform, UNNAMED, choices(data))
+    scaled = DeploymentParameters(max_instances=4)
+    four = plan_run(platform, UNNAMED, choices(data, deployment=scaled))
+    (before,), (after,) = (
+        [line for line in plan.costs if "endpoint" in line.what] for plan in (one, four)
+    )
+    assert after.worst_usd == 4 * before.worst_usd
+    assert after.expected_usd == before.expected_usd
+
+
+def test_what_bills_by_use_has_no_price():
+    variant = {"ServerlessConfig": {"MemorySizeInMB": 3072, "MaxConcurrency": 5}}
+    prices = table_prices([("ml.t2.medium", "hosting")])
+    assert endpoint_usd({"ProductionVariants": [variant]}, 8, prices, None) is None
+
+
+def test_an_unknown_price_is_said_and_keeps_no_cap(data, platform):
+    unknown = ResourceParameters(instance_type="ml.c7i.large")
+    found = plan_run(platform, UNNAMED, choices(data, resources=unknown))
+    assert found.worst_usd is None
+    assert "not known" in plan_text(found)
+    capped = unknown.model_copy(update={"max_usd": Decimal(100)})
+    with pytest.raises(ParameterError, match=r"ml\.c7i\.large \(training\)"):
+        plan_run(platform, UNNAMED, choices(data, resources=capped))
+
+
+def test_bad_input_is_refused_before_anything_is_planned(data, platform, tmp_path):
+    with pytest.raises(DataError):
+        plan_run(platform, UNNAMED, choices(tmp_path / "nowhere"))
+    wrong = ResourceParameters(instance_type="ml.m5.xlrage")
+    with pytest.raises(ParameterError, match=r"refuse CreateHyperParameterTuningJob.*ml\.m5"):
+        plan_run(platform, UNNAMED, choices(data, resources=wrong))
+
+
+def test_a_rehearsal_gives_what_to_expect(data, platform):
+    folder = platform.settings.runs / "before"
+    folder.mkdir(parents=True)
+    entry = {
+        "status": "Completed",
+        "instance_type": "ml.m5.xlarge",
+        "instance_count": 1,
+        "spot_saving": 0,
+        "usd": "0.01",
+        "price": "x",
+    }
+    ledger = {
+        "t1": {**entry, "job": "t1", "stage": "tune", "billable_seconds": 30},
+        "t2": {**entry, "job": "t2", "stage": "tune", "billable_seconds": 50},
+        "f": {**entry, "job": "f", "stage": "train", "billable_seconds": 90},
+    }
+    parameters = {"data": {"path": str(data)}, "tuning": {"max_epochs": 4}}
+    record = {"name": "before", "ledger": ledger, "parameters": parameters}
+    (folder / "run.json").write_text(json.dumps(record))
+    (platform.settings.runs / "odd").mkdir()
+    (platform.settings.runs / "odd" / "run.json").write_text("{not json")
+    twice = choices(data, tuning=TuningParameters(max_epochs=8, max_parallel_jobs=4))
+    found = plan_run(platform, UNNAMED, twice)
+    assert found.rehearsal is not None
+    assert (found.rehearsal.trial_seconds, found.rehearsal.training_seconds) == (80, 90)
+    assert found.expected_seconds == 2 * 80 + 90, "six trials, four at a time"
+    assert 0 < found.expected_usd < found.worst_usd
+    assert "this machine" in plan_text(found)
+    other = choices(data, model=ModelParameters(architecture="mobilenet_v2"))
+    assert plan_run(platform, UNNAMED, other).rehearsal is None
+
+
+def test_the_text_says_what_matters(data, platform):
+    found = plan_run(platform, UNNAMED, choices(data))
+    text = plan_text(found)
+    for words in (
+        "nothing has been sent or created",
+        "CreateHyperParameterTuningJob",
+        "run-xxxxxx-endpoint",
+        "ml.m5.xlarge for training job usage",
+        "ml.t2.medium for endpoint usage",
+        "iam:PassRole",
+        "not confirmed at AWS",
+        "a month",
+    ):
+        assert words in text
+    assert platform.sagemaker.calls == [], "a plan asks nothing of SageMaker"
