@@ -16,8 +16,9 @@ from flows.improve_training import improve_training
 from flows.release_model import release_model
 from platforms import Settings, connect
 from tasks.cleaning import COMPARISON_STEP, stop_run
+from tasks.improvement_parameters import ImprovementParameters
 from tasks.naming import RunIdentity
-from tasks.parameters import ImprovementParameters, Parameters
+from tasks.parameters import Parameters
 from tasks.runs import RUN_FILE, finish, read_run, run_folder
 from tasks.stage import RESUME_TAG
 

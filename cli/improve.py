@@ -13,8 +13,8 @@ from cli.run import assignment
 from cli.server import ui_url, use_server
 from cli.table import print_table
 from platforms import Settings, connect
+from tasks.improvement_parameters import ImprovementParameters
 from tasks.improvement_plan import ImprovementPlan, plan_improvement
-from tasks.parameters import ImprovementParameters
 
 
 def improve(arguments: argparse.Namespace) -> int:

@@ -19,8 +19,8 @@ from tasks.improvement import (
     launch_comparison_job,
     publish_no_change,
 )
+from tasks.improvement_parameters import ImprovementParameters
 from tasks.improvement_plan import plan_improvement
-from tasks.parameters import ImprovementParameters
 
 
 def stop_comparison(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

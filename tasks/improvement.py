@@ -16,9 +16,9 @@ from platforms.settings import PROJECT_ROOT
 from sm_entrypoints import contract
 from tasks.adoption import TRAINING_JOB, create_or_adopt
 from tasks.files import read_json, write_json
+from tasks.improvement_parameters import ImprovementParameters
 from tasks.improvement_plan import ImprovementPlan, comparison_request, plan_improvement
 from tasks.improvement_result import IMPROVEMENT_FILE, improvement, improvement_markdown
-from tasks.parameters import ImprovementParameters
 from tasks.policy import DAY, policy
 from tasks.progress import Progress
 from tasks.reports import unpack_output

@@ -14,8 +14,8 @@ from platforms.errors import ParameterError
 from sm_entrypoints import contract
 from tasks.files import read_json
 from tasks.hyperparameters import Value, from_wire, require_known
+from tasks.improvement_parameters import ImprovementParameters
 from tasks.naming import RunIdentity, folder_name
-from tasks.parameters import ImprovementParameters
 from tasks.requests import Request, with_tags
 from tasks.runs import read_run, run_folder
 

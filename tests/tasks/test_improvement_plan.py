@@ -10,8 +10,8 @@ from platforms.errors import ParameterError
 from platforms.local.environment import arguments
 from platforms.validation import validate
 from sm_entrypoints import contract
+from tasks.improvement_parameters import ImprovementParameters
 from tasks.improvement_plan import comparison_request, plan_improvement
-from tasks.parameters import ImprovementParameters
 from tasks.requests import DIGEST_TAG
 from tests.tasks.improvements import VERDICT, write_run
 

@@ -30,7 +30,7 @@ NEEDED = {QueryParameters: {"endpoint": "e", "image": "i.jpg"}}
 
 
 def test_every_model_is_found():
-    assert len(MODELS) == 9
+    assert len(MODELS) == 8
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -1,0 +1,33 @@
+"""What people fill in to improve a run."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from tasks.hyperparameters import Value, require_known
+from tasks.parameters import Parameters
+
+
+class ImprovementParameters(Parameters):
+    """Which run to improve, how, and how long to measure."""
+
+    run: str = Field("latest", min_length=1, description="Name of the run; latest is one.")
+    change: dict[str, Value] | None = Field(
+        None, description="Hyperparameters to change; default: what the run's verdict proposes."
+    )
+    measure: Literal["auto", "speed", "quality"] = Field(
+        "auto",
+        description="What decides: seconds or validation loss; auto: what the change is for.",
+    )
+    seconds: float = Field(
+        120, ge=5, le=14_400, description="Time for the comparison, without its start."
+    )
+    pairs: int = Field(6, ge=6, le=200, description="Least pairs of blocks, for speed.")
+
+    @field_validator("change")
+    @classmethod
+    def _names_are_known(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        require_known(value or {})
+        return value
