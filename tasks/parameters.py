@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from platforms.instances import has_gpu
 from sm_entrypoints import contract
 from tasks.hyperparameters import (
     CategoricalRange,
@@ -25,7 +24,6 @@ from tasks.hyperparameters import (
 )
 
 EndpointKind = Literal["real_time", "serverless", "asynchronous"]
-
 
 class Parameters(BaseModel):
     """Base of every parameter model."""
@@ -94,13 +92,6 @@ class ResourceParameters(Parameters):
     max_runtime_seconds: int = Field(
         7200, ge=60, le=432_000, description="A job is stopped after this, whatever happens."
     )
-    spot: bool = Field(False, description="Spare capacity: cheaper, and may be interrupted.")
-    max_wait_seconds: int | None = Field(
-        None, ge=60, le=2_592_000, description="Spot: capacity and job together; default twice it."
-    )
-    keep_alive_seconds: int = Field(
-        0, ge=0, le=3600, description="Warm pool: instances wait this long for the next job."
-    )
     max_usd: Decimal | None = Field(
         None,
         gt=0,
@@ -108,30 +99,6 @@ class ResourceParameters(Parameters):
         decimal_places=2,
         description="A hard cap: jobs get fewer and shorter to keep it, or the run is refused.",
     )
-
-    @property
-    def longest_seconds(self) -> int:
-        """The longest that a job may take, waiting for spot capacity included."""
-        return self.max_wait_seconds or self.max_runtime_seconds * (2 if self.spot else 1)
-
-    @model_validator(mode="after")
-    def _the_service_takes_the_pair(self) -> Self:
-        if self.spot and self.keep_alive_seconds:
-            raise ValueError("spot instances cannot be kept warm: use spot or keep_alive_seconds")
-        if self.max_wait_seconds is not None and not self.spot:
-            raise ValueError("max_wait_seconds is for spot instances: use spot as well")
-        if (self.max_wait_seconds or self.max_runtime_seconds) < self.max_runtime_seconds:
-            raise ValueError(
-                f"max_wait_seconds={self.max_wait_seconds} is less than "
-                f"max_runtime_seconds={self.max_runtime_seconds}, which is part of it"
-            )
-        if self.instance_count > 1 and not has_gpu(self.instance_type):
-            # SDK 2.257.7, fw_utils.py: torch_distributed is for GPU and Trainium instances only.
-            raise ValueError(
-                f"instance_count={self.instance_count} of {self.instance_type}: AWS's images train "
-                "on several instances with GPUs only: use one, or such as ml.g5.xlarge"
-            )
-        return self
 
 
 class TuningParameters(Parameters):
@@ -210,10 +177,7 @@ class TrainingParameters(Parameters):
     hyperparameters: dict[str, Value] = Field(
         default_factory=dict, description="Override or add to the best hyperparameters."
     )
-    debugger: Literal["auto", "on", "off"] = Field(
-        "auto",
-        description="Save tensors with smdebug (DebugHookConfig); auto: unless AWS refuses it.",
-    )
+    debugger: bool = Field(True, description="Save tensors with smdebug (DebugHookConfig).")
     save_interval: int = Field(
         20, ge=1, le=100_000, description="Steps between saved tensors; losses every step."
     )
@@ -225,12 +189,6 @@ class TrainingParameters(Parameters):
         default_factory=dict,
         description="What a rule does when it triggers: warn (default), stop the training, or off.",
     )
-
-    @field_validator("debugger", mode="before")
-    @classmethod
-    def _yes_and_no(cls, value: Any) -> Any:
-        # Runs of earlier versions recorded a truth value.
-        return {True: "auto", False: "off"}[value] if isinstance(value, bool) else value
 
     @field_validator("hyperparameters")
     @classmethod
