@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from platforms.errors import DataError
-from tasks.objects import put_object, read_if_there
+from tasks.objects import put_checked, read_if_there
 
 MANIFEST = "manifest.json"
 VERSION = 1
@@ -72,4 +72,4 @@ def write_manifest(store: Any, prefix: str, manifest: Manifest) -> None:
     }
     value = {"version": VERSION, "files": files, "pending": sorted(manifest.pending)}
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    put_object(store, f"{prefix}/{MANIFEST}", text.encode())
+    put_checked(store, f"{prefix}/{MANIFEST}", text.encode())

@@ -39,7 +39,7 @@ _LARGEST_SINGLE = 16 * 2**20
 _LONGEST_PAUSE = 5.0
 _MD5_TAG = re.compile(r"[0-9a-f]{32}")
 # Asking again cannot help.
-_FINAL = (
+FINAL = (
     FileNotFoundError,
     PermissionError,
     InvalidPathError,
@@ -81,7 +81,7 @@ def again(act: Callable[[], Result]) -> Result:
         time.sleep(pause)
         try:
             return act()
-        except _FINAL:
+        except FINAL:
             raise
         except (BaseError, OSError) as error:
             failure = error

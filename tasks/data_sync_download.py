@@ -1,0 +1,158 @@
+"""Bring a synced data set from the bucket to a folder: every file verified, none half there.
+
+A file is received into a hidden folder beside the data, hashed, and moved to its place only when
+the hash is the manifest's. What was received of a file is kept: after a broken connection, or a
+kill, only the rest is asked for. Nothing is flushed to the disk file by file (that would take
+longer than the transfer): after a power failure the next run finds and replaces what was lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import obstore
+from obstore.exceptions import BaseError
+
+from platforms.errors import DataError
+from tasks.data_findings import some
+from tasks.data_sync_manifest import MANIFEST, Entry, read_manifest
+from tasks.data_sync_pool import MOST_AT_A_TIME, transfer
+from tasks.data_sync_progress import Meter, Moved
+from tasks.objects import ATTEMPTS, FINAL, StoreFailed, pauses
+
+PARTS = ".whippet-parts"
+# What a broken connection can cost of a file, and what one transfer holds in memory.
+_CHUNK = 64 * 2**10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchResult:
+    """What was fetched: files received, files that were there already, bytes, wall time."""
+
+    fetched: int
+    skipped: int
+    bytes_fetched: int
+    seconds: float
+
+
+def fetch_data(
+    store: Any,
+    prefix: str,
+    folder: Path,
+    *,
+    progress: Callable[[Moved], None] | None = None,
+    workers: int = MOST_AT_A_TIME,
+) -> FetchResult:
+    """Make ``folder`` hold every file of the data set below ``prefix``; delete nothing.
+
+    Files that are there are hashed, and received again only when they differ.
+
+    Args:
+        store: obstore store of the bucket.
+        prefix: key prefix of the data set, without a slash at its end.
+        folder: made when it is not there.
+        progress: called after each file, from the caller's thread.
+        workers: downloads at a time, at most.
+
+    Raises:
+        DataError: there is no data set, it is incomplete, or a key leads out of the folder.
+        StoreFailed: an object cannot be read, or is not what the manifest says.
+    """
+    started = time.monotonic()
+    manifest = read_manifest(store, prefix)
+    if not manifest.files or manifest.pending:
+        raise DataError(
+            f"Below '{prefix}' is no complete data set: sync it once more, to its end, then fetch."
+        )
+    _refuse_escapes(list(manifest.files))
+    files = sorted(manifest.files.items())
+    fetch = _Fetch(store, prefix, folder)
+    meter = Meter(len(files), sum(entry.size for _, entry in files), progress)
+    received = []
+    for (_, entry), is_new in transfer(files, fetch.one, lambda _: 2 * _CHUNK, most=workers):
+        if is_new:
+            received.append(entry.size)
+        meter.add(entry.size)
+    shutil.rmtree(folder / PARTS)
+    return FetchResult(
+        fetched=len(received),
+        skipped=len(files) - len(received),
+        bytes_fetched=sum(received),
+        seconds=time.monotonic() - started,
+    )
+
+
+class _Fetch:
+    """Receives single files of a data set into a folder."""
+
+    def __init__(self, store: Any, prefix: str, folder: Path) -> None:
+        self._store = store
+        self._prefix = prefix
+        self._folder = folder
+        (folder / PARTS).mkdir(parents=True, exist_ok=True)
+
+    def one(self, item: tuple[str, Entry]) -> bool:
+        """Make one file what the manifest says; tell whether it had to be received."""
+        name, entry = item
+        target = self._folder / name
+        if _holds(target, entry):
+            return False
+        # The content is in the name: what was received of another version is not gone on with.
+        part = self._folder / PARTS / hashlib.sha256(f"{name} {entry.sha256}".encode()).hexdigest()
+        key, failure = f"{self._prefix}/{name}", "it holds other bytes than its manifest says"
+        for pause in pauses():
+            time.sleep(pause)
+            try:
+                self._receive(key, entry, part)
+            except FINAL as error:
+                raise StoreFailed(f"Could not read '{key}': {error}") from error
+            except (BaseError, OSError) as error:
+                failure = str(error).partition("\n\nDebug source")[0]
+                continue
+            if _holds(part, entry):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                part.replace(target)
+                return True
+            part.unlink(missing_ok=True)
+        raise StoreFailed(f"Could not read '{key}' in {ATTEMPTS} attempts: {failure}")
+
+    def _receive(self, key: str, entry: Entry, part: Path) -> None:
+        """Append what is missing; what arrived stays when the connection breaks."""
+        there = part.stat().st_size if part.exists() else 0
+        if there >= entry.size:
+            part.touch()
+            return
+        options = {"range": {"offset": there}} if there else None
+        with part.open("ab") as file:
+            found = obstore.get(self._store, key, options=options)  # type: ignore[arg-type]
+            for chunk in found.stream(min_chunk_size=_CHUNK):
+                file.write(chunk)
+
+
+def _holds(path: Path, entry: Entry) -> bool:
+    try:
+        if path.stat().st_size != entry.size:
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == entry.sha256
+    except OSError:
+        return False
+
+
+def _refuse_escapes(keys: list[str]) -> None:
+    """Stop when a key would be written outside of the folder, or over what is not data."""
+    bad = [
+        key
+        for key in keys
+        if key.startswith("/")
+        or {"", ".", "..", PARTS} & set(key.split("/"))
+        or PurePosixPath(key).name == MANIFEST
+    ]
+    if bad:
+        raise DataError(f"The manifest has {len(bad)} keys that are no file names: {some(bad)}")

@@ -1,0 +1,84 @@
+"""Data sets of plain bytes, and the store of a bucket behind a proxy."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from obstore.store import S3Store
+
+from tasks.data_check import DataCheck
+from tasks.data_files import DataFile
+
+BUCKET = "a-bucket"
+PREFIX = "whippet/datasets/bytes"
+
+
+def write_files(root: Path, count: int, sizes: tuple[int, int], seed: int = 0) -> None:
+    """Write files of random bytes and random size, in the folders of splits and classes."""
+    chance = random.Random(seed)
+    for number in range(count):
+        split = ("train", "train", "valid", "test")[number % 4]
+        path = root / split / f"class {number % 3}" / f"{number:05d} é.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(chance.randbytes(chance.randint(*sizes)))
+
+
+def checked(root: Path) -> DataCheck:
+    """Return the check of such a folder, without looking for images in it."""
+    files = []
+    for path in sorted(root.rglob("*.jpg")):
+        content, relative = path.read_bytes(), path.relative_to(root).as_posix()
+        split, label, name = relative.split("/", 2)
+        files.append(
+            DataFile(
+                path=relative,
+                split=split,
+                label=label,
+                name=name,
+                size=len(content),
+                sha256=hashlib.sha256(content).hexdigest(),
+                width=1,
+                height=1,
+            )
+        )
+    return DataCheck(
+        name="bytes",
+        root=root,
+        fingerprint="",
+        files=tuple(files),
+        warnings=(),
+        split_source="folders",
+    )
+
+
+def open_store(port: int, **options: Any) -> Any:
+    """Return the store of the bucket behind a port of this machine."""
+    return S3Store(
+        BUCKET,
+        endpoint=f"http://127.0.0.1:{port}",
+        region="eu-west-1",
+        access_key_id="testing",
+        secret_access_key="testing",
+        virtual_hosted_style_request=False,
+        client_options={"allow_http": True, "timeout": timedelta(seconds=20)},
+        retry_config={
+            "backoff": {
+                "init_backoff": timedelta(milliseconds=20),
+                "max_backoff": timedelta(seconds=1),
+                "base": 2,
+            },
+            "max_retries": 10,
+            "retry_timeout": timedelta(seconds=60),
+        },
+        **options,
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder, hidden ones too, by its path."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
