@@ -95,6 +95,7 @@ class LocalApi:
             routes=[
                 Route("/", self._json, methods=["POST"]),
                 Route("/endpoints/{name}/invocations", self._invocation, methods=["POST"]),
+                Route("/endpoints/{name}/async-invocations", self._queued, methods=["POST"]),
                 Route("/ping", _ping, methods=["GET"]),
             ],
             middleware=[Middleware(OnlyThisMachine)],
@@ -124,21 +125,22 @@ class LocalApi:
 
     async def _invocation(self, request: Request) -> Response:
         model = service_model("sagemaker-runtime").operation_model("InvokeEndpoint")
-        given: dict[str, Any] = {
-            member: request.headers[name]
-            for member, name in _headers(model.input_shape)
-            if name in request.headers
-        }
+        given = _given(request, model.input_shape)
         # One byte more, so that the runtime can say with the service's words what is too long.
         given |= {"EndpointName": request.path_params["name"]}
         given |= {"Body": await read_body(request, MAX_BODY_BYTES + 1)}
         answer = await run_in_threadpool(self._runtime.invoke_endpoint, **given)
-        headers = {
-            name: str(answer[member])
-            for member, name in _headers(model.output_shape)
-            if answer.get(member)
-        }
-        return Response(answer["Body"].read(), headers=headers)
+        return Response(answer["Body"].read(), headers=_answered(answer, model.output_shape))
+
+    async def _queued(self, request: Request) -> Response:
+        model = service_model("sagemaker-runtime").operation_model("InvokeEndpointAsync")
+        given = _given(request, model.input_shape)
+        given |= {"EndpointName": request.path_params["name"]}
+        answer = await run_in_threadpool(self._runtime.invoke_endpoint_async, **given)
+        response = result({"InferenceId": answer["InferenceId"]})
+        response.status_code = model.http["responseCode"]
+        response.headers.update(_answered(answer, model.output_shape))
+        return response
 
 
 def serve_api(settings: Settings, port: int, announce: Callable[[str], None]) -> None:
@@ -195,6 +197,23 @@ async def _unknown(request: Request, error: Exception) -> Response:
 
 async def _left(request: Request, error: Exception) -> Response:
     return Response(status_code=400)
+
+
+def _given(request: Request, shape: Any) -> dict[str, Any]:
+    """Return the members of an operation of REST that a request has in its headers."""
+    given: dict[str, Any] = {}
+    for member, name in _headers(shape):
+        text = request.headers.get(name)
+        if text is not None:
+            # Starlette reads headers as Latin-1; boto3 writes them in UTF-8.
+            text = text.encode("latin-1").decode("utf-8", "replace")
+            whole = shape.members[member].type_name == "integer" and text.isdecimal()
+            given[member] = int(text) if whole else text
+    return given
+
+
+def _answered(answer: Mapping[str, Any], shape: Any) -> dict[str, str]:
+    return {name: str(answer[member]) for member, name in _headers(shape) if answer.get(member)}
 
 
 def _headers(shape: Any) -> list[tuple[str, str]]:

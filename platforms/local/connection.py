@@ -9,7 +9,8 @@ from functools import partial
 from platforms import Defaults, Needs, Platform
 from platforms.local.client import LocalSageMaker
 from platforms.local.context import ACCOUNT, LocalContext, local_context, require_job_python
-from platforms.local.endpoint import local_url
+from platforms.local.endpoint import local_url, settle_endpoint
+from platforms.local.endpoint_record import serverless_config
 from platforms.local.logs import LocalLogs
 from platforms.local.runtime import LocalRuntime
 from platforms.local.shutdown import shut_down
@@ -57,6 +58,9 @@ def _require_ready(context: LocalContext, needs: Needs = _ANYTHING) -> list[str]
 
 def _curl(context: LocalContext, endpoint: str, image: str) -> str:
     """Return the command that sends an image file to an endpoint; quoted for a shell."""
+    if serverless_config(settle_endpoint(context, "DescribeEndpoint", endpoint)) is not None:
+        # Its server has no address while nobody asks.
+        return f"whippet predict --endpoint {shlex.quote(endpoint)} {shlex.quote(image)}"
     kind = mimetypes.guess_type(image)[0] or "application/octet-stream"
     url = local_url(context, endpoint)
     file = shlex.quote(f"@{image}")

@@ -179,6 +179,7 @@ class Endpoints:
             "RequestTime": now(),
             "EndpointConfigName": request["EndpointConfigName"],
             "ProductionVariants": variants,
+            "AsyncInferenceConfig": config.get("AsyncInferenceConfig"),
             "Container": dict(container_of(model)),
             "JobPython": str(self._context.settings.job_python),
             "Region": self._context.region,
@@ -222,7 +223,15 @@ def local_url(context: LocalContext, name: str) -> str:
     """
     record = settle_endpoint(context, "DescribeEndpoint", name)
     server = record["Local"]["Server"]
-    if server is None or record["EndpointStatus"] not in {"InService", "Updating"}:
+    answers = record["EndpointStatus"] in {"InService", "Updating"}
+    if answers and server and "Deployment" in server:
+        raise client_error(
+            "DescribeEndpoint",
+            "ValidationException",
+            f"Endpoint {name!r} is serverless: its server runs only while it is asked, by "
+            f"`whippet predict --endpoint {name}` or invoke_endpoint.",
+        )
+    if server is None or not answers:
         raise client_error(
             "DescribeEndpoint",
             "ValidationException",
@@ -236,7 +245,9 @@ def _settled(context: LocalContext, name: str) -> Record:
     pending, server = record["Local"]["Pending"], record["Local"]["Server"]
     if pending and _abandoned(pending):
         return _give_up(context, record)
-    lost = server and not alive(ProcessId.from_record(server["Process"]))
+    # A serverless deployment without a process only waits for somebody to ask.
+    fixed = server and "Deployment" not in server
+    lost = fixed and not alive(ProcessId.from_record(server["Process"]))
     if record["EndpointStatus"] == "InService" and lost:
         reason = _last_words(context, record, server["Token"])
         return context.records.update(

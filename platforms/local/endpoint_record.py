@@ -4,7 +4,9 @@ Beside SageMaker's fields a record has ``Local``:
 
 - ``Pending``: the deployment in the making (``Token``, ``Group`` of its supervisor, the
   configuration and container to deploy, ``JobPython``), or None;
-- ``Server``: the deployment that answers (``Token``, ``Process``, ``Group``, ``Port``), or None;
+- ``Server``: the deployment that answers (``Token``, ``Process``, ``Group``, ``Port``), or None; a
+  serverless one also has ``Deployment``, what to start, and no process while nobody asks;
+- ``Worker``: the process (``Group``) that works off an asynchronous endpoint's queue, if any;
 - ``Retired``: servers that were replaced and may not have ended yet.
 
 Every change but the first names the token that it is about, so that what a late process has to
@@ -19,6 +21,8 @@ from platforms.local.process import ProcessId
 from platforms.local.records import Record, now
 
 _DEPLOYING = frozenset({"Creating", "Updating"})
+_ANSWERING = frozenset({"InService", "Updating"})
+_NOTHING_RUNS: dict[str, Any] = {"Group": None, "Process": None, "Port": None}
 
 
 def wants(record: Record, token: str) -> bool:
@@ -29,18 +33,24 @@ def wants(record: Record, token: str) -> bool:
     )
 
 
-def in_service(record: Record, token: str, server: ProcessId, port: int) -> Record:
-    """Return the record with the pending deployment serving; as it was when not wanted."""
+def in_service(record: Record, token: str, server: ProcessId | None, port: int) -> Record:
+    """Return the record with the pending deployment serving; as it was when not wanted.
+
+    Without a ``server`` it is serverless: one is started when somebody asks.
+    """
     if not wants(record, token):
         return record
     local = record["Local"]
     pending, before = local["Pending"], local["Server"]
-    serving = {
-        "Token": token,
-        "Group": pending["Group"],
-        "Process": server.to_record(),
-        "Port": port,
-    }
+    if server is None:
+        serving = {"Token": token, **_NOTHING_RUNS, "Deployment": pending}
+    else:
+        serving = {
+            "Token": token,
+            "Group": pending["Group"],
+            "Process": server.to_record(),
+            "Port": port,
+        }
     retired = [*local["Retired"], *([before] if before else [])]
     changed = {
         **record,
@@ -48,10 +58,53 @@ def in_service(record: Record, token: str, server: ProcessId, port: int) -> Reco
         "EndpointConfigName": pending["EndpointConfigName"],
         "ProductionVariants": [_summary(each, pending) for each in pending["ProductionVariants"]],
         "LastModifiedTime": now(),
-        "Local": {"Pending": None, "Server": serving, "Retired": retired},
+        "Local": {**local, "Pending": None, "Server": serving, "Retired": retired},
     }
     changed.pop("FailureReason", None)
+    changed.pop("AsyncInferenceConfig", None)
+    if pending.get("AsyncInferenceConfig"):
+        changed["AsyncInferenceConfig"] = pending["AsyncInferenceConfig"]
     return changed
+
+
+def serverless_config(record: Record) -> dict[str, Any] | None:
+    """Return the ServerlessConfig of the variant in service; None of an endpoint with instances."""
+    for variant in record.get("ProductionVariants", []):
+        found: dict[str, Any] | None = variant.get("CurrentServerlessConfig")
+        return found
+    return None
+
+
+def with_starter(record: Record, token: str, group: ProcessId) -> Record:
+    """Return the record with a process that starts the serverless deployment's server."""
+    return _with_server(record, token, {**_NOTHING_RUNS, "Group": group.to_record()})
+
+
+def warm(record: Record, token: str, server: ProcessId, port: int) -> Record:
+    """Return the record with a running server of the serverless deployment."""
+    return _with_server(record, token, {"Process": server.to_record(), "Port": port})
+
+
+def cold(record: Record, token: str, group: ProcessId) -> Record:
+    """Return the record with no server any more; as it was when another was started since."""
+    server = record["Local"]["Server"]
+    if server is None or server["Group"] != group.to_record():
+        return record
+    return _with_server(record, token, _NOTHING_RUNS)
+
+
+def with_worker(record: Record, group: ProcessId) -> Record:
+    """Return the record with a process that works off the queue; as it was if none is wanted."""
+    if record["EndpointStatus"] not in _ANSWERING or "AsyncInferenceConfig" not in record:
+        return record
+    return {**record, "Local": {**record["Local"], "Worker": {"Group": group.to_record()}}}
+
+
+def _with_server(record: Record, token: str, change: dict[str, Any]) -> Record:
+    server = record["Local"]["Server"]
+    if record["EndpointStatus"] not in _ANSWERING or server is None or server["Token"] != token:
+        return record
+    return {**record, "Local": {**record["Local"], "Server": {**server, **change}}}
 
 
 def not_deployed(record: Record, token: str, reason: str) -> Record:
@@ -83,15 +136,18 @@ def server_lost(record: Record, token: str, reason: str) -> Record:
 def groups(record: Record) -> list[ProcessId]:
     """Return every process group that may still belong to the endpoint."""
     local = record["Local"]
-    owners = [local["Pending"], local["Server"], *local["Retired"]]
+    owners = [local["Pending"], local["Server"], *local["Retired"], local.get("Worker")]
     return [ProcessId.from_record(each["Group"]) for each in owners if each and each.get("Group")]
 
 
 def _summary(variant: dict[str, Any], pending: dict[str, Any]) -> dict[str, Any]:
-    weight, count = variant.get("InitialVariantWeight", 1.0), 1
+    serverless = variant.get("ServerlessConfig")
+    weight, count = variant.get("InitialVariantWeight", 1.0), 0 if serverless else 1
     image = pending["Container"].get("Image")
     deployed = {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": now()}
+    configs = ("CurrentServerlessConfig", "DesiredServerlessConfig") if serverless else ()
     return {
+        **dict.fromkeys(configs, serverless),
         "VariantName": variant["VariantName"],
         "DeployedImages": [deployed] if image else [],
         "CurrentWeight": weight,

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,9 @@ def main(home: Path, endpoint: str, token: str) -> None:
         record = _claim(context, endpoint, token)
         if not wants(record, token):
             return
-        deployment = _deployment(context, record)
-        _deploy(deployment)
+        pending = record["Local"]["Pending"]
+        deployment = deployment_of(context, endpoint, pending)
+        _deploy(deployment, serverless="ServerlessConfig" in pending["ProductionVariants"][0])
     except Missing:
         return  # Deleted meanwhile; what runs was ended by whoever deleted it, or just now.
 
@@ -58,8 +60,8 @@ def _claim(context: LocalContext, endpoint: str, token: str) -> Record:
     return context.records.update("endpoints", endpoint, claim)
 
 
-def _deployment(context: LocalContext, record: Record) -> Deployment:
-    pending = record["Local"]["Pending"]
+def deployment_of(context: LocalContext, endpoint: str, pending: Mapping[str, Any]) -> Deployment:
+    """Return the deployment that ``Pending`` of an endpoint's record describes."""
     variant = pending["ProductionVariants"][0]
     settings = context.settings.model_copy(
         update={
@@ -70,7 +72,7 @@ def _deployment(context: LocalContext, record: Record) -> Deployment:
     )
     return Deployment(
         context=LocalContext(settings=settings, records=context.records),
-        endpoint=record["EndpointName"],
+        endpoint=endpoint,
         token=pending["Token"],
         variant=variant["VariantName"],
         container=pending["Container"],
@@ -80,20 +82,25 @@ def _deployment(context: LocalContext, record: Record) -> Deployment:
     )
 
 
-def _deploy(deployment: Deployment) -> None:
+def _deploy(deployment: Deployment, *, serverless: bool) -> None:
     server: subprocess.Popen[bytes] | None = None
     try:
         deployment.prepare()
         server = deployment.start()
         port = deployment.wait_until_healthy(server, lambda: _wanted(deployment))
-        _switch(deployment, identify(server.pid), port)
+        if serverless:
+            # It has shown that it starts; the first who asks starts it again.
+            end_server(server)
+            _switch(deployment, None, port)
+        else:
+            _switch(deployment, identify(server.pid), port)
     except DeploymentUnwanted:
-        _end(server)
+        end_server(server)
         shutil.rmtree(deployment.folder, ignore_errors=True)
     except Missing:
-        _end(server)
+        end_server(server)
     except (WhippetError, OSError) as error:
-        _end(server)
+        end_server(server)
         _record_failure(deployment, error)
 
 
@@ -103,7 +110,7 @@ def _wanted(deployment: Deployment) -> bool:
     )
 
 
-def _switch(deployment: Deployment, server: ProcessId, port: int) -> None:
+def _switch(deployment: Deployment, server: ProcessId | None, port: int) -> None:
     """Point the endpoint at the new server in one step, then end the old one."""
     records, name, token = deployment.context.records, deployment.endpoint, deployment.token
     record = records.update(
@@ -114,7 +121,8 @@ def _switch(deployment: Deployment, server: ProcessId, port: int) -> None:
     if not record["Local"]["Server"] or record["Local"]["Server"]["Token"] != token:
         raise DeploymentUnwanted(f"endpoint {name!r} does not want {token}")
     for retired in record["Local"]["Retired"]:
-        terminate_group(ProcessId.from_record(retired["Group"]), GRACE_SECONDS)
+        if retired["Group"]:
+            terminate_group(ProcessId.from_record(retired["Group"]), GRACE_SECONDS)
         shutil.rmtree(deployment.folder.with_name(retired["Token"]), ignore_errors=True)
 
     def forget(record: Record) -> Record:
@@ -136,7 +144,7 @@ def _record_failure(deployment: Deployment, error: Exception) -> None:
     )
 
 
-def _end(server: subprocess.Popen[bytes] | None) -> None:
+def end_server(server: subprocess.Popen[bytes] | None) -> None:
     """End the server alone: its group is ours."""
     if server is None or server.poll() is not None:
         return

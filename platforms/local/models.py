@@ -12,6 +12,7 @@ from typing import Any
 from platforms.client_errors import client_error
 from platforms.local.buckets import BadUri
 from platforms.local.context import LOGGER, LocalContext
+from platforms.local.endpoint_kinds import require_one_kind, settings_of_kind
 from platforms.local.listing import listing
 from platforms.local.records import Exists, Kind, Missing, Record, now, with_times
 
@@ -19,13 +20,16 @@ _MODEL_FIELDS = frozenset(
     {"ModelName", "PrimaryContainer", "Containers", "ExecutionRoleArn", "Tags"}
 )
 _CONTAINER_FIELDS = frozenset({"Image", "ModelDataUrl", "Environment", "Mode", "ContainerHostname"})
-_CONFIG_FIELDS = frozenset({"EndpointConfigName", "ProductionVariants", "Tags"})
+_CONFIG_FIELDS = frozenset(
+    {"EndpointConfigName", "ProductionVariants", "AsyncInferenceConfig", "Tags"}
+)
 _VARIANT_FIELDS = frozenset(
     {
         "VariantName",
         "ModelName",
         "InitialInstanceCount",
         "InitialVariantWeight",
+        "ServerlessConfig",
         "ContainerStartupHealthCheckTimeoutInSeconds",
     }
 )
@@ -87,9 +91,12 @@ class EndpointConfigs:
         """Record a configuration of one production variant whose model exists."""
         name = request["EndpointConfigName"]
         variant = _only_variant(request)
+        require_one_kind(request, variant)
         read_model(self._context, "CreateEndpointConfig", variant["ModelName"])
         _warn_ignored("Endpoint configuration", name, request, _CONFIG_FIELDS)
         _warn_ignored("Variant of endpoint configuration", name, variant, _VARIANT_FIELDS)
+        for what, given, honoured in settings_of_kind(request, variant):
+            _warn_ignored(f"{what} of endpoint configuration", name, given, honoured)
         arn = self._context.arn("endpoint-config", name)
         record = {"Tags": [], **request, "EndpointConfigArn": arn, "CreationTime": now()}
         try:

@@ -59,6 +59,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers["Content-Type"] == "text/plain":
             self.answer(415, b"text/plain is not an image", "text/plain")
+        elif self.headers["Content-Type"] == "text/slow":
+            time.sleep(1.5)
+            self.answer(200, b"slept")
         elif self.headers["Content-Type"] == "text/crash":
             os._exit(3)
         elif self.headers["Content-Type"] == "text/environment":
@@ -101,7 +104,13 @@ def put_archive(context: LocalContext, key: str, files: dict[str, bytes]) -> str
     return uri
 
 
-def make_config(context: LocalContext, name: str, behaviour: str, **variant: object) -> str:
+def make_config(
+    context: LocalContext,
+    name: str,
+    behaviour: str,
+    asynchronous: dict | None = None,
+    **variant: object,
+) -> str:
     """Create a model and an endpoint configuration called ``name``; return the name."""
     uri = put_archive(context, f"models/{name}.tar.gz", {"behaviour.txt": behaviour.encode()})
     container = {
@@ -110,9 +119,11 @@ def make_config(context: LocalContext, name: str, behaviour: str, **variant: obj
         "Environment": {"SAGEMAKER_PROGRAM": "inference.py"},
     }
     Models(context).create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
-    only = {"VariantName": "AllTraffic", "ModelName": name, "InitialInstanceCount": 1, **variant}
+    count = {} if "ServerlessConfig" in variant else {"InitialInstanceCount": 1}
+    only = {"VariantName": "AllTraffic", "ModelName": name, **count, **variant}
+    kind = {"AsyncInferenceConfig": asynchronous} if asynchronous else {}
     EndpointConfigs(context).create_endpoint_config(
-        EndpointConfigName=name, ProductionVariants=[only]
+        EndpointConfigName=name, ProductionVariants=[only], **kind
     )
     return name
 

@@ -1,0 +1,116 @@
+"""Work off the queue of an asynchronous endpoint, then end.
+
+Run as ``python -m platforms.local.async_worker HOME ENDPOINT``. One at a time takes requests; a
+second one ends at once. Killed at any time, it leaves the requests that it had not answered.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from platforms.errors import WhippetError
+from platforms.local.async_queue import AsyncQueue
+from platforms.local.context import local_context
+from platforms.local.endpoint import local_url
+from platforms.local.endpoint_record import with_worker
+from platforms.local.file_locks import held, held_if_free
+from platforms.local.model_calls import call_model
+from platforms.local.process import identify
+from platforms.local.records import Missing, Record
+from platforms.settings import Settings
+
+# A worker costs half a second to start: it stays for the next request of a series.
+_LINGER_SECONDS = 3.0
+_POLL_SECONDS = 0.05
+# AWS chooses by the instance; our servers take one call at a time and queue the others.
+_DEFAULT_CONCURRENCY = 4
+
+
+def main(home: Path, endpoint: str) -> None:
+    """Answer what is queued, until nothing came for a few seconds."""
+    context, ours = local_context(Settings(home=home)), identify(os.getpid())
+    queue = AsyncQueue(context=context, endpoint=endpoint)
+    try:
+        with held_if_free(queue.worker_lock) as free:
+            if not free:
+                return
+            record = context.records.update(
+                "endpoints", endpoint, lambda record: with_worker(record, ours)
+            )
+            if (record["Local"].get("Worker") or {}).get("Group") == ours.to_record():
+                _Worker(queue=queue, calls=_concurrency(record)).run()
+    except (Missing, FileNotFoundError):
+        return  # Deleted meanwhile.
+
+
+def _concurrency(record: Record) -> int:
+    config = record["AsyncInferenceConfig"].get("ClientConfig", {})
+    return int(config.get("MaxConcurrentInvocationsPerInstance", _DEFAULT_CONCURRENCY))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Worker:
+    queue: AsyncQueue
+    calls: int
+
+    def run(self) -> None:
+        """Return when nothing is queued any more; whoever adds a request from then on knows."""
+        idle_since = time.monotonic()
+        with ThreadPoolExecutor(self.calls) as pool:
+            while True:
+                waiting = self.queue.waiting()
+                if waiting:
+                    list(pool.map(self._answer, waiting[: self.calls]))
+                    idle_since = time.monotonic()
+                    continue
+                if time.monotonic() - idle_since >= _LINGER_SECONDS:
+                    with held(self.queue.gate):
+                        if not self.queue.waiting():
+                            return
+                time.sleep(_POLL_SECONDS)
+
+    def _answer(self, path: Path) -> None:
+        item = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            try:
+                self._write(item["OutputLocation"], self._ask(item), path.parent)
+            except ClientError as error:
+                self._fail(item, error.response["Error"]["Message"], path.parent)
+            except WhippetError as error:
+                self._fail(item, str(error), path.parent)
+        except (WhippetError, OSError) as error:
+            # Trying again and again would keep the others waiting.
+            print(f"{path.name}: {error}", file=sys.stderr, flush=True)
+        path.unlink(missing_ok=True)
+
+    def _ask(self, item: dict[str, Any]) -> bytes:
+        if time.time() > item["Expires"]:
+            raise WhippetError("The request waited longer than its RequestTTLSeconds.")
+        request, name = item["Request"], self.queue.endpoint
+        buckets = self.queue.context.buckets
+        with buckets.reading(request["InputLocation"], self.queue.folder) as file:
+            body = file.read_bytes()
+        url = local_url(self.queue.context, name)
+        return call_model(name, url, body, request, item["Seconds"]).content
+
+    def _fail(self, item: dict[str, Any], reason: str, scratch: Path) -> None:
+        print(f"{item['OutputLocation']}: {reason}", file=sys.stderr, flush=True)
+        if "FailureLocation" in item:
+            self._write(item["FailureLocation"], reason.encode(), scratch)
+
+    def _write(self, uri: str, content: bytes, scratch: Path) -> None:
+        with self.queue.context.buckets.writing(uri, scratch) as file:
+            file.write_bytes(content)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
