@@ -26,7 +26,7 @@ from tasks.adoption import (
 from tasks.naming import RunIdentity, Step, resource_name
 from tasks.parameters import DeploymentParameters
 from tasks.policy import policy, will_be_retried
-from tasks.querying import label_of, predicted_images
+from tasks.querying import label_of, predicted_images, query_command
 from tasks.requests import (
     EXPIRES_TAG,
     ModelInputs,
@@ -36,6 +36,7 @@ from tasks.requests import (
     model_request,
 )
 from tasks.runs import record
+from tasks.scaling import SCALED_TAG, scale_endpoint, stop_scaling, tags_of
 from tasks.training import TrainedModel, run_tags
 from tasks.waiting import Pace, wait_until
 
@@ -80,14 +81,11 @@ def create_endpoint(
             create_or_adopt(platform.sagemaker, resource, partial(_same, requests[step]))
         record(platform.settings, run, {"jobs": {"endpoint": names["endpoint"]}})
         found = _wait_in_service(platform, names["endpoint"])
+        for note in scale_endpoint(platform, names["endpoint"], deployment):
+            get_run_logger().warning(note)
         # An adopted endpoint keeps the time to live that it was made with.
-        expires_tag = _tags(platform, found["EndpointArn"]).get(EXPIRES_TAG, "never")
+        expires_tag = tags_of(platform, found["EndpointArn"]).get(EXPIRES_TAG, "never")
     return {**{str(step): name for step, name in names.items()}, "expires": expires_tag}
-
-
-def _tags(platform: Platform, arn: str) -> dict[str, str]:
-    answer = platform.sagemaker.list_tags(ResourceArn=arn)
-    return {tag["Key"]: tag["Value"] for tag in answer["Tags"]}
 
 
 def _same(request: Request, _attempt: int) -> Request:
@@ -110,15 +108,21 @@ def endpoint_requests(
     tags: dict[str, str],
 ) -> dict[Step, Request]:
     """Return the requests of model, endpoint config and endpoint."""
+    bucket, prefix = platform.defaults.bucket, platform.settings.prefix
+    async_uri = f"s3://{bucket}/{prefix}/async/{names['endpoint']}"
+    if deployment.max_instances is not None:
+        tags = {**tags, SCALED_TAG: str(deployment.max_instances)}
     model = ModelInputs(
-        image=platform.defaults.inference_image,
+        image=platform.defaults.inference_image_for(deployment.instance_type),
         role_arn=platform.defaults.role_arn,
         model_data_uri=trained.model_data_uri,
         tags=tags,
     )
     return {
         "model": model_request(names["model"], model, deployment),
-        "config": endpoint_config_request(names["config"], names["model"], deployment, tags),
+        "config": endpoint_config_request(
+            names["config"], names["model"], deployment, tags, async_uri
+        ),
         "endpoint": endpoint_request(names["endpoint"], names["config"], tags),
     }
 
@@ -168,6 +172,7 @@ def remove_endpoint(platform: Platform, endpoint: str, config: str, models: list
     An endpoint in transition cannot be deleted: it is waited for, since it bills.
     """
     _settle(platform, endpoint)
+    stop_scaling(platform, endpoint)
     steps = [
         (platform.sagemaker.delete_endpoint, {"EndpointName": endpoint}),
         (platform.sagemaker.delete_endpoint_config, {"EndpointConfigName": config}),
@@ -243,7 +248,7 @@ def smoke_test_endpoint(
 def publish_endpoint(run: RunIdentity, deployed: Deployment) -> None:
     """Publish the endpoint with a command that queries it, and when it ends."""
     platform = connect()
-    command = platform.invoke_command(deployed.endpoint, "IMAGE.jpg")
+    command = query_command(platform, deployed.endpoint, "IMAGE.jpg")
     create_markdown_artifact(
         "\n".join(
             [

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel, ConfigDict
@@ -16,13 +16,13 @@ from pydantic import BaseModel, ConfigDict
 from dashboards.tables import markdown_table
 from platforms import Platform, connect
 from platforms.errors import DataError, EndpointFailed
+from tasks.invoking import async_output, invoke
 from tasks.naming import RunIdentity
 from tasks.policy import policy
 from tasks.runs import PREDICTIONS_FILE, record, run_folder
 from tasks.storage import read_object
 from tasks.training import TrainedModel
 
-_REFUSALS = ("ModelError", "ValidationError", "ValidationException")
 _MOST_IMAGE_BYTES = 6 * 1024 * 1024
 _CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
 
@@ -57,20 +57,14 @@ def ask(platform: Platform, endpoint: str, image: bytes, content_type: str) -> l
         EndpointFailed: the model refused the image, failed, or gave no predictions; says what it
             said.
     """
-    try:
-        answer = platform.runtime.invoke_endpoint(
-            EndpointName=endpoint,
-            Body=image,
-            ContentType=content_type,
-            Accept="application/json",
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _REFUSALS:
-            raise EndpointFailed(
-                f"endpoint {endpoint!r}: {error.response['Error']['Message']}"
-            ) from error
-        raise
-    return _predictions(endpoint, answer["Body"].read())
+    return _predictions(endpoint, invoke(platform, endpoint, image, content_type))
+
+
+def query_command(platform: Platform, endpoint: str, image: str) -> str:
+    """Return a shell command that asks the endpoint about an image file."""
+    if async_output(platform, endpoint) is None:
+        return platform.invoke_command(endpoint, image)
+    return f"whippet predict --endpoint {shlex.quote(endpoint)} {shlex.quote(image)}"
 
 
 def _predictions(endpoint: str, body: bytes) -> list[Prediction]:
@@ -133,7 +127,7 @@ def query_test_image(run: RunIdentity, trained: TrainedModel, endpoint: str) -> 
         "file": str(saved),
         "label": path.split("/", 1)[0],
         "predictions": [p.model_dump() for p in predictions],
-        "command": platform.invoke_command(endpoint, str(saved)),
+        "command": query_command(platform, endpoint, str(saved)),
     }
     record(platform.settings, run, {"query": answer})
     return answer

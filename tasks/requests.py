@@ -27,6 +27,9 @@ RUN_TAG = "whippet:run"
 FLOW_RUN_TAG = "whippet:flow-run"
 EXPIRES_TAG = "whippet:expires"
 
+# The only production variant of an endpoint.
+VARIANT = "primary"
+
 _TENSORS_PATH = "/opt/ml/output/tensors"
 # All gradients of one step are 45 MB for ResNet18: with this quota, and those of our own records, a
 # job's debug data stay below 5 MB.
@@ -227,17 +230,33 @@ def model_request(name: str, inputs: ModelInputs, deployment: DeploymentParamete
 
 
 def endpoint_config_request(
-    name: str, model: str, deployment: DeploymentParameters, tags: Mapping[str, str]
+    name: str,
+    model: str,
+    deployment: DeploymentParameters,
+    tags: Mapping[str, str],
+    async_uri: str,
 ) -> Request:
-    """Return the body of CreateEndpointConfig: one variant, real time."""
-    variant = {
-        "VariantName": "primary",
-        "ModelName": model,
+    """Return the body of CreateEndpointConfig: one variant, of the deployment's kind.
+
+    ``async_uri`` is the prefix below which an asynchronous endpoint writes its answers.
+    """
+    variant: Request = {"VariantName": VARIANT, "ModelName": model}
+    request: Request = {"EndpointConfigName": name, "ProductionVariants": [variant]}
+    if deployment.kind == "serverless":
+        variant["ServerlessConfig"] = {
+            "MemorySizeInMB": deployment.memory_mb,
+            "MaxConcurrency": deployment.max_concurrency,
+        }
+        return with_tags(request, tags)
+    variant |= {
         "InitialInstanceCount": deployment.instance_count,
         "InstanceType": deployment.instance_type,
         "InitialVariantWeight": 1.0,
     }
-    return with_tags({"EndpointConfigName": name, "ProductionVariants": [variant]}, tags)
+    if deployment.kind == "asynchronous":
+        output = {"S3OutputPath": f"{async_uri}/output", "S3FailurePath": f"{async_uri}/failure"}
+        request["AsyncInferenceConfig"] = {"OutputConfig": output}
+    return with_tags(request, tags)
 
 
 def endpoint_request(name: str, config: str, tags: Mapping[str, str]) -> Request:

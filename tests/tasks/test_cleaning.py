@@ -55,7 +55,9 @@ def deploy(
     model = ModelInputs(image=IMAGE, role_arn=ROLE, model_data_uri="s3://b/m.tar.gz", tags=tags)
     settings = DeploymentParameters()
     sagemaker.create_model(**model_request(f"{name}-model", model, settings))
-    config = endpoint_config_request(f"{name}-config", f"{name}-model", settings, tags)
+    config = endpoint_config_request(
+        f"{name}-config", f"{name}-model", settings, tags, "s3://b/async"
+    )
     sagemaker.create_endpoint_config(**config)
     sagemaker.create_endpoint(**endpoint_request(name, f"{name}-config", tags))
 

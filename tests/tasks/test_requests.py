@@ -75,7 +75,7 @@ def deployment_requests():
         ("CreateModel", model_request("demo-model", model, deployment)),
         (
             "CreateEndpointConfig",
-            endpoint_config_request("demo-config", "demo-model", deployment, TAGS),
+            endpoint_config_request("demo-config", "demo-model", deployment, TAGS, "s3://b/async"),
         ),
         ("CreateEndpoint", endpoint_request("demo-endpoint", "demo-config", TAGS)),
     ]
