@@ -14,6 +14,7 @@ from cli.table import print_table
 from platforms import Platform, Settings, connect
 from platforms.errors import EndpointFailed, JobFailed, ParameterError
 from tasks.adoption import TRAINING_JOB
+from tasks.billing import Billing, endpoint_billing
 from tasks.cleaning import (
     EndpointState,
     delete_with_config_and_models,
@@ -25,6 +26,7 @@ from tasks.job_logs import log_events
 from tasks.parameters import CleanUpParameters
 from tasks.querying import ask, read_image
 from tasks.runs import read_run
+from tasks.stranded import list_stranded, remove_stranded, stranded_to_remove
 from tasks.training import TERMINAL
 
 _FOLLOW_SECONDS = 1.0
@@ -114,45 +116,68 @@ def _has_ended(platform: Platform, name: str) -> bool:
 
 
 def endpoints(_: argparse.Namespace) -> int:
-    """Print the endpoints that Whippet made."""
-    print_table([_endpoint_row(s) for s in list_endpoints(connect())], empty="no endpoints")
+    """Print the endpoints that Whippet made, with what each costs an hour and until when."""
+    platform = connect()
+    rows = [_endpoint_row(s, endpoint_billing(platform, s)) for s in list_endpoints(platform)]
+    print_table(rows, empty="no endpoints")
     return 0
 
 
-def _endpoint_row(state: EndpointState) -> dict[str, str]:
+def _endpoint_row(state: EndpointState, billing: Billing | None = None) -> dict[str, str]:
     expires = f"{state.expires:%Y-%m-%d %H:%M}" if state.expires else "never"
     late = " (passed)" if state.expired(datetime.now(UTC)) else ""
-    return {
+    row = {
         "endpoint": state.name,
         "status": state.status,
         "run": state.run,
         "created": f"{state.created:%Y-%m-%d %H:%M}",
         "expires (UTC)": expires + late,
     }
+    return row | {"USD an hour": billing.row["USD an hour"]} if billing else row
 
 
 def clean_up(arguments: argparse.Namespace) -> int:
-    """Remove endpoints with their configs and models, after asking."""
+    """Remove endpoints with their configs and models, and what is left without one; asks first."""
     platform = connect()
     parameters = CleanUpParameters(endpoint=arguments.endpoint, all=arguments.all, dry_run=False)
-    chosen = endpoints_to_remove(list_endpoints(platform), parameters, datetime.now(UTC))
+    now = datetime.now(UTC)
+    chosen = endpoints_to_remove(list_endpoints(platform), parameters, now)
     if arguments.endpoint and not chosen:
         raise EndpointFailed(
             f"Whippet made no endpoint {arguments.endpoint!r}: see `whippet endpoints`"
         )
-    print_table([_endpoint_row(state) for state in chosen], empty="nothing to remove")
-    if not chosen or not (arguments.yes or _confirmed(len(chosen))):
+    left = stranded_to_remove(list_stranded(platform), parameters, now)
+    empty = "no endpoint to remove" if left else "nothing to remove"
+    print_table([_endpoint_row(state) for state in chosen], empty=empty)
+    if left:
+        print_table([{"left alone": each.name, "kind": each.kind} for each in left], empty="")
+    names = [state.name for state in chosen] + [each.name for each in left]
+    if not names or not (arguments.yes or _confirmed(names, bills=platform.bills)):
         return 0
     for state in chosen:
         delete_with_config_and_models(platform, state.name)
         print(f"removed {state.name}")
+    for each in left:
+        remove_stranded(platform, each)
+        print(f"removed {each.kind} {each.name}")
     return 0
 
 
-def _confirmed(count: int) -> bool:
+def _confirmed(names: list[str], *, bills: bool) -> bool:
+    """Ask; where it is about an account, yes is not enough: the name, or how many, is to be typed.
+
+    Raises:
+        ParameterError: nobody is there to ask.
+    """
     if not sys.stdin.isatty():
         raise ParameterError("nobody is there to confirm: add --yes")
+    wanted = "yes"
+    if bills:
+        wanted = names[0] if len(names) == 1 else str(len(names))
     try:
-        return input(f"remove {count} endpoint(s)? type yes: ").strip() == "yes"
+        answer = input(f"remove {', '.join(names)}? type {wanted}: ").strip()
     except EOFError:  # Ctrl-D is no yes
         return False
+    if answer != wanted:
+        print("nothing was removed")
+    return answer == wanted

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TextIO
 
 
-def print_table(rows: Sequence[dict[str, str]], *, empty: str) -> None:
+def print_table(rows: Sequence[dict[str, str]], *, empty: str, file: TextIO | None = None) -> None:
     """Print rows under their keys, columns aligned; ``empty`` when there are none."""
     if not rows:
-        print(empty)
+        print(empty, file=file)
         return
     columns = list(rows[0])
     widths = [max(len(column), *(len(row[column]) for row in rows)) for column in columns]
     for cells in (columns, *([row[column] for column in columns] for row in rows)):
         line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        print(line.rstrip())
+        print(line.rstrip(), file=file)

@@ -1,15 +1,24 @@
-"""Remove endpoints whose time to live has passed, with their configs and models."""
+"""Remove what has expired: endpoints with their configs and models, and those left without one."""
 
 from __future__ import annotations
 
 from prefect import flow
 
 from flows.policy import FLOW_POLICY
+from tasks.billing import publish_billing
 from tasks.cleaning import remove_endpoints
 from tasks.parameters import CleanUpParameters
+from tasks.stranded import remove_all_stranded
 
 
 @flow(name="clean-up", **FLOW_POLICY)
 def clean_up(request: CleanUpParameters | None = None) -> list[str]:
-    """Return the names of the endpoints that were removed (or would be, in a dry run)."""
-    return remove_endpoints(request or CleanUpParameters())
+    """Return the names of the endpoints that were removed (or would be, in a dry run).
+
+    Configs and models that no endpoint uses go as well; at the end stands what still bills.
+    """
+    chosen = request or CleanUpParameters()
+    removed = remove_endpoints(chosen)
+    remove_all_stranded(chosen)
+    publish_billing()
+    return removed

@@ -125,6 +125,6 @@ class FakeSageMaker:
         ]
         start = int(request.get("NextToken", 0))
         end = start + min(self.page_size, request.get("MaxResults", 10))
-        member = "Endpoints" if kind == "endpoint" else f"{noun}Summaries"
+        member = f"{noun}Summaries" if kind.endswith("_job") else f"{noun}s"
         more = {"NextToken": str(end)} if end < len(every) else {}
         return {member: every[start:end], **more}

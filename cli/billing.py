@@ -1,0 +1,25 @@
+"""The end of every run: what still bills by the hour."""
+
+from __future__ import annotations
+
+import sys
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli.table import print_table
+from platforms import Settings, connect
+from platforms.errors import WhippetError
+from tasks.billing import still_billing, total_sentence
+
+
+def print_billing(settings: Settings) -> None:
+    """Print what still bills by the hour, to stderr; a run that failed keeps its own error."""
+    try:
+        platform = connect(settings)
+        found = still_billing(platform)
+    except (WhippetError, BotoCoreError, ClientError, OSError) as error:
+        print(f"what still bills is not known ({error}): see `whippet endpoints`", file=sys.stderr)
+        return
+    print_table([each.row for each in found], empty="nothing bills any more", file=sys.stderr)
+    if found:
+        print(total_sentence(found, bills=platform.bills), file=sys.stderr, flush=True)
