@@ -53,14 +53,19 @@ def run(arguments: argparse.Namespace) -> int:
     data = cast(DataParameters, parameters["data"])
     check_before_run(settings, data, cast(ModelParameters, parameters["model"]))
     api_url = use_server(settings)
-    from cli.flow_run import run_release  # Prefect reads its settings when it is imported
+    # Prefect reads its settings when it is imported.
+    from cli.billing import print_billing
+    from cli.flow_run import run_release
 
     if not arguments.debug:
         quiet_console()
 
     print(f"Prefect UI: {ui_url(api_url)}", file=sys.stderr)
     name = folder_name(arguments.resume or arguments.name or _new_name(settings))
-    record = run_release(settings, parameters, name, resume=arguments.resume is not None)
+    try:
+        record = run_release(settings, parameters, name, resume=arguments.resume is not None)
+    finally:
+        print_billing(settings)  # of a run that failed, too
     print_summary(settings, record, api_url)
     return 0
 
