@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import obstore
+from obstore.exceptions import PermissionDeniedError
 
 from platforms import Platform
 from platforms.errors import DataError
+from tasks.objects import StoreFailed, store_said
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -25,15 +29,28 @@ def split_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
+@contextmanager
+def _refusals_named(action: str, uri: str, where: str) -> Iterator[None]:
+    """Raise StoreFailed, which names the action, where S3 only says that it refuses."""
+    try:
+        yield
+    except PermissionDeniedError as error:
+        # A folder may refuse as well, which is no matter of IAM.
+        named = where if "status code: 403" in str(error) else ""
+        raise StoreFailed(f"{uri}: {store_said(error, action, named)}") from error
+
+
 def read_object(platform: Platform, uri: str) -> bytes:
     """Return the bytes of one object.
 
     Raises:
         DataError: there is no such object.
+        StoreFailed: it may not be read.
     """
     bucket, key = split_uri(uri)
     try:
-        return bytes(obstore.get(platform.store(bucket), key).bytes())
+        with _refusals_named("s3:GetObject", uri, f"{bucket}/{key}"):
+            return bytes(obstore.get(platform.store(bucket), key).bytes())
     except FileNotFoundError as error:
         raise DataError(f"{uri} does not exist") from error
 
@@ -43,12 +60,14 @@ def download(platform: Platform, uri: str, path: Path) -> None:
 
     Raises:
         DataError: there is no such object.
+        StoreFailed: it may not be read.
     """
     bucket, key = split_uri(uri)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "wb") as file:
+        refusals = _refusals_named("s3:GetObject", uri, f"{bucket}/{key}")
+        with os.fdopen(handle, "wb") as file, refusals:
             for chunk in obstore.get(platform.store(bucket), key).stream():
                 file.write(chunk)
         Path(name).replace(path)
@@ -59,7 +78,12 @@ def download(platform: Platform, uri: str, path: Path) -> None:
 
 
 def list_keys(platform: Platform, uri: str) -> list[str]:
-    """Return the URIs of all objects below a prefix, sorted."""
+    """Return the URIs of all objects below a prefix, sorted.
+
+    Raises:
+        StoreFailed: the bucket may not be listed.
+    """
     bucket, prefix = split_uri(uri)
-    pages = obstore.list(platform.store(bucket), prefix=prefix)
-    return sorted(f"s3://{bucket}/{item['path']}" for page in pages for item in page)
+    with _refusals_named("s3:ListBucket", uri, bucket):
+        pages = obstore.list(platform.store(bucket), prefix=prefix)
+        return sorted(f"s3://{bucket}/{item['path']}" for page in pages for item in page)
