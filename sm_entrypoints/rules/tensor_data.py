@@ -168,7 +168,7 @@ DATA_RULES = (
     Rule(
         name=CheckInputImages.rule,
         kind="data",
-        description="Looks at the batches that the network is fed with: are they normalised?",
+        description="Looks whether the batches that the network is fed with are normalised.",
         threshold="mean above 0.2 in size, and no negative values or a standard deviation above 5",
         recommendation="Subtract the mean and divide by the standard deviation that the weights "
         "were trained with, the same way when serving.",

@@ -159,7 +159,7 @@ RUN_RULES = (
     Rule(
         name="SimilarAcrossRuns",
         kind="tensor",
-        description="Compares this run with others: do they differ at all?",
+        description="Compares this run with others, to see whether they differ at all.",
         threshold="the training losses of all common steps, at least three, equal within 1e-5",
         recommendation="Change the seed, or look whether the hyperparameter that should differ "
         "has an effect.",

@@ -83,12 +83,28 @@ def _nothing(case: Case) -> Finding:
     return Finding(
         group=Group.NOTE,
         severity="ok",
-        sentence="Nothing to change: the time goes into the network itself, and it learns.",
+        sentence=_nothing_sentence(case),
         rule=None,
         evidence=(*_time_lines(case), *_learning_lines(case), f"{len(judged)} rules looked at it"),
         advice="Leave it as it is; a search over lr may still find a better model.",
         gain=Gain(reasoning="no rule found time or quality to win"),
     )
+
+
+def _nothing_sentence(case: Case) -> str:
+    """Say only what was seen: an imported folder may hold tensors without times, or the reverse."""
+    seen = [
+        *(["the time goes into the network itself"] if _time_lines(case) else []),
+        *(["it learns"] if _learns(case) else []),
+    ]
+    if not seen:
+        return "Nothing to change: no rule found anything in what was recorded."
+    return f"Nothing to change: {', and '.join(seen)}."
+
+
+def _learns(case: Case) -> bool:
+    result = case.results.get("LossNotDecreasing")
+    return result is not None and result.status == "NoIssuesFound"
 
 
 def _time_lines(case: Case) -> tuple[str, ...]:

@@ -76,12 +76,14 @@ def waits_for_data(case: Case) -> Finding | None:
     busy = (
         "" if case.demand is None else f"; {percent(1 - case.demand)} of the cores idle meanwhile"
     )
+    known = {"workers": case.evidence.summary, "num_workers": case.arguments}
     loaders = f"{case.workers} loader processes" if case.workers else "no loader process"
+    told = f", with {loaders}" if any(name in found for name, found in known.items()) else ""
     return Finding(
         group=Group.TIME,
         severity="warning",
         sentence=f"Training waits for its images: {percent(wait / case.train_seconds)} of the time "
-        f"of its steps, with {loaders}.",
+        f"of its steps{told}.",
         rule="DataWait",
         evidence=(
             f"a step waits {duration(result.details['median_wait_seconds'])} for its batch (the "
