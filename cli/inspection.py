@@ -152,7 +152,7 @@ def clean_up(arguments: argparse.Namespace) -> int:
     if left:
         print_table([{"left alone": each.name, "kind": each.kind} for each in left], empty="")
     names = [state.name for state in chosen] + [each.name for each in left]
-    if not names or not (arguments.yes or _confirmed(names, bills=platform.bills)):
+    if not names or not (arguments.yes or confirmed(names, bills=platform.bills)):
         return 0
     for state in chosen:
         delete_with_config_and_models(platform, state.name)
@@ -163,7 +163,7 @@ def clean_up(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _confirmed(names: list[str], *, bills: bool) -> bool:
+def confirmed(names: list[str], *, bills: bool) -> bool:
     """Ask; where it is about an account, yes is not enough: the name, or how many, is to be typed.
 
     Raises:

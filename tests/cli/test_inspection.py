@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.inspection import log_lines
+from cli.inspection import confirmed, log_lines
 from cli.main import main
 from platforms import Settings
 from platforms.client_errors import client_error
@@ -230,6 +230,21 @@ def test_clean_up(context, monkeypatch, capsys):
     assert [found["ModelName"] for found in Models(context).list_models()["Models"]] == [
         "foreign-c"
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "typed", "answer"),
+    [
+        (["one"], "one\n", True),
+        (["one"], "yes\n", False),
+        (["one", "two"], "2\n", True),
+        (["one", "two"], "one\n", False),
+        (["one", "two"], "", False),
+    ],
+)
+def test_where_it_bills_the_name_or_the_number_is_typed(names, typed, answer, monkeypatch):
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    assert confirmed(names, bills=True) is answer
 
 
 def test_down_ends_what_runs_here(context, capsys):
