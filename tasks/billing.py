@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from botocore.exceptions import ClientError
 from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform, connect
-from tasks.adoption import ENDPOINT, ENDPOINT_CONFIG, TRAINING_JOB
+from tasks.adoption import ENDPOINT, ENDPOINT_CONFIG, TRAINING_JOB, is_not_found
 from tasks.cleaning import EndpointState, list_all, list_endpoints
 from tasks.costs import endpoint_hour_usd, job_usd, wanted_instances
 from tasks.policy import policy
@@ -122,13 +123,22 @@ def _warm_pools(platform: Platform) -> list[str]:
         "TrainingJobSummaries",
         WarmPoolStatusEquals="Available",
     )
-    return [each["TrainingJobName"] for each in listed]
+    return [
+        each["TrainingJobName"]
+        for each in listed
+        if each.get("WarmPoolStatus", {}).get("Status") == "Available"
+    ]
 
 
 def _run_of(platform: Platform, job: Mapping[str, Any]) -> str | None:
     # Trials have no tags of their own: their search has.
     arn = job.get("TuningJobArn") or job["TrainingJobArn"]
-    answer = platform.sagemaker.list_tags(ResourceArn=arn)
+    try:
+        answer = platform.sagemaker.list_tags(ResourceArn=arn)
+    except ClientError as error:
+        if is_not_found(error):
+            return None
+        raise
     return next((tag["Value"] for tag in answer["Tags"] if tag["Key"] == RUN_TAG), None)
 
 
