@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from sm_entrypoints import contract
+from cli.run_arguments import add_run_options
 
 _EPILOG = "Settings are WHIPPET_* environment variables: see README.md. Docs: docs/."
 
@@ -26,6 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_explain(commands)
     _add_clean_up(commands)
     _add_iam(commands)
+    _add_image(commands)
     _add_lint(commands)
     _add_doctor(commands)
     _add_servers(commands)
@@ -53,7 +54,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument("--name", help="name of the run (default: a new one)")
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that did not finish")
-    _add_run_options(parser)
+    add_run_options(parser)
 
 
 def _add_plan(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -70,75 +71,7 @@ def _add_plan(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="where it would run (default: WHIPPET_PLATFORM)",
     )
     parser.add_argument("--json", action="store_true", help="all of it, with whole requests")
-    _add_run_options(parser)
-
-
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", help="folder of images (default: samples/clipart)")
-    parser.add_argument(
-        "--delete-removed",
-        action="store_true",
-        default=None,
-        help="delete objects in the bucket whose images left the folder",
-    )
-    _add_model_options(parser)
-    _add_tuning_options(parser)
-    training = parser.add_argument_group("training and endpoint")
-    training.add_argument("--epochs", type=int, help="of the final training (default: the best's)")
-    training.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help=f"a hyperparameter of every job: {', '.join(contract.HYPERPARAMETERS)}",
-    )
-    training.add_argument(
-        "--rule",
-        action="append",
-        default=[],
-        metavar="NAME=ACTION",
-        help="what a rule does in the final training: warn (default), stop it, or off; repeatable",
-    )
-    training.add_argument("--no-debugger", action="store_true", help="save no smdebug tensors")
-    training.add_argument("--hours-to-live", type=float, help="of the endpoint (default 8)")
-    _add_resource_options(parser)
-
-
-def _add_resource_options(parser: argparse.ArgumentParser) -> None:
-    resources = parser.add_argument_group("resources and cost")
-    resources.add_argument("--instance-type", help="of jobs (default ml.m5.xlarge)")
-    resources.add_argument("--instance-count", type=int, help="instances a job (default 1)")
-    resources.add_argument("--endpoint-instance-type", help="of the endpoint")
-    resources.add_argument("--max-runtime", type=int, metavar="SECONDS", help="limit of one job")
-    resources.add_argument(
-        "--max-usd", metavar="USD", help="hard cap on what all of it can cost, or it is refused"
-    )
-
-
-def _add_model_options(parser: argparse.ArgumentParser) -> None:
-    model = parser.add_argument_group("model")
-    model.add_argument("--model", help="any torchvision classifier (default resnet18)")
-    model.add_argument("--weights", help="imagenet (default), none, or a file or s3 URI")
-    model.add_argument("--trainable", choices=("auto", "head", "all"), help="what is trained")
-    model.add_argument("--image-size", type=int, metavar="PIXELS", help="input side (default 224)")
-
-
-def _add_tuning_options(parser: argparse.ArgumentParser) -> None:
-    tuning = parser.add_argument_group("hyperparameter search")
-    tuning.add_argument("--max-jobs", type=int, help="trials (default 6)")
-    tuning.add_argument("--max-parallel-jobs", type=int, help="trials at a time (default 1)")
-    tuning.add_argument("--max-epochs", type=int, help="epochs of a trial (default 4)")
-    tuning.add_argument("--strategy", choices=("Bayesian", "Random", "Hyperband", "Grid"))
-    tuning.add_argument("--early-stopping", choices=("Off", "Auto"))
-    tuning.add_argument("--preset", choices=("quick", "lr-batch-epochs", "lr-batch-eps-decay"))
-    tuning.add_argument(
-        "--range",
-        action="append",
-        default=[],
-        metavar="NAME=RANGE",
-        help="search NAME in LOW:HIGH, LOW:HIGH:log or A,B,C; replaces the preset; repeatable",
-    )
-    tuning.add_argument("--seed", type=int, help="of the split, the search and the training")
+    add_run_options(parser)
 
 
 def _add_improve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -231,6 +164,21 @@ def _add_iam(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--kms-key", metavar="ID", help="the key, for --feature kms")
     parser.add_argument(
         "--json", choices=("user", "role", "trust"), help="one policy document, to be attached"
+    )
+
+
+def _add_image(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "image",
+        "cli.image.image",
+        "print the commands that build the serving image and push it to your registry",
+    )
+    parser.add_argument("--variant", choices=("cpu", "cuda"), default="cpu", help="default cpu")
+    parser.add_argument("--account", metavar="ID", help="default: of WHIPPET_ROLE_ARN")
+    parser.add_argument("--region", help="default: WHIPPET_REGION")
+    parser.add_argument(
+        "--repository", default="whippet-serving", help="in the registry (default whippet-serving)"
     )
 
 

@@ -11,7 +11,9 @@ from coolname import generate_slug
 from pydantic import ValidationError
 
 from cli.console import quiet_console
+from cli.endpoint_arguments import endpoint_choices
 from cli.preflight import check_before_run
+from cli.run_arguments import resource_choices
 from cli.server import ui_url, use_server
 from platforms import Settings
 from platforms.errors import ParameterError
@@ -137,19 +139,11 @@ def from_options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
         "training": {
             "epochs": arguments.epochs,
             "hyperparameters": fixed or None,
-            "debugger": False if arguments.no_debugger else None,
+            "debugger": arguments.debugger,
             "rules": dict(_rule_action(text) for text in arguments.rule) or None,
         },
-        "deployment": {
-            "hours_to_live": arguments.hours_to_live,
-            "instance_type": arguments.endpoint_instance_type,
-        },
-        "resources": {
-            "instance_type": arguments.instance_type,
-            "instance_count": arguments.instance_count,
-            "max_runtime_seconds": arguments.max_runtime,
-            "max_usd": arguments.max_usd,
-        },
+        "deployment": endpoint_choices(arguments),
+        "resources": resource_choices(arguments),
     }
     return {
         name: {key: value for key, value in group.items() if value is not None}

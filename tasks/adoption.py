@@ -12,6 +12,7 @@ from platforms import SageMaker
 from platforms.errors import NameTaken
 from tasks.requests import DIGEST_TAG, Request
 
+Relax = Callable[[Request, ClientError], Request | None]
 _MOST_ATTEMPTS = 9
 _SPENT = ("Failed", "Stopped", "Stopping")
 
@@ -93,13 +94,17 @@ def _already_there(error: ClientError) -> bool:
 
 
 def create_or_adopt(
-    sagemaker: SageMaker, resource: Resource, request: Callable[[int], Request]
+    sagemaker: SageMaker,
+    resource: Resource,
+    request: Callable[[int], Request],
+    relax: Relax = lambda _request, _error: None,
 ) -> str:
     """Return the name of the resource that ``request(attempt)`` asks for, created at most once.
 
     A job of that name that ended Failed or Stopped is left as evidence, whatever it was asked
     for (a failed job is often followed by a change of the code), and the next attempt's name is
     used. Anything else of that name is adopted when its request digest is the same.
+    ``relax`` may give what to ask for instead when the service refuses a request.
 
     Raises:
         NameTaken: a resource of that name was made by another request, or every attempt failed.
@@ -110,7 +115,7 @@ def create_or_adopt(
         found = resource.describe(sagemaker, name)
         if found is None:
             try:
-                resource.create(sagemaker, body)
+                _create(sagemaker, resource, body, relax)
                 return name
             except ClientError as error:  # a racer, or our own answer that was lost
                 if not _already_there(error):
@@ -124,6 +129,16 @@ def create_or_adopt(
     raise NameTaken(
         f"{resource.noun} {name!r}: {_MOST_ATTEMPTS} attempts failed before; start a new run"
     )
+
+
+def _create(sagemaker: SageMaker, resource: Resource, body: Request, relax: Relax) -> None:
+    try:
+        resource.create(sagemaker, body)
+    except ClientError as error:
+        relaxed = None if _already_there(error) else relax(body, error)
+        if relaxed is None:
+            raise
+        resource.create(sagemaker, relaxed)
 
 
 def _require_same_request(

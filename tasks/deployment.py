@@ -25,6 +25,7 @@ from tasks.adoption import (
 )
 from tasks.naming import RunIdentity, Step, resource_name
 from tasks.parameters import DeploymentParameters
+from tasks.placement import placement_of
 from tasks.policy import policy, will_be_retried
 from tasks.querying import label_of, predicted_images, query_command
 from tasks.requests import (
@@ -72,7 +73,10 @@ def create_endpoint(
     """
     platform = connect()
     expires = datetime.now(UTC) + timedelta(hours=deployment.hours_to_live)
-    tags = {**run_tags(run), EXPIRES_TAG: expires.isoformat(timespec="seconds")}
+    tags = {
+        **run_tags(run, platform.settings.tags),
+        EXPIRES_TAG: expires.isoformat(timespec="seconds"),
+    }
     names = {step: resource_name(run, step) for step in RESOURCES}
     requests = endpoint_requests(platform, names, trained, deployment, tags)
     with _removed_on_failure(platform, names):
@@ -116,6 +120,7 @@ def endpoint_requests(
         image=platform.defaults.inference_image_for(deployment.instance_type),
         role_arn=platform.defaults.role_arn,
         model_data_uri=trained.model_data_uri,
+        placement=placement_of(platform.settings),
         tags=tags,
     )
     return {

@@ -7,10 +7,9 @@ They live below the flows because tasks read them too, and imports point one way
 from __future__ import annotations
 
 import math
-from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sm_entrypoints import contract
 from tasks.hyperparameters import (
@@ -22,13 +21,10 @@ from tasks.hyperparameters import (
     require_known,
     without_epochs,
 )
+from tasks.resource_parameters import Parameters as Parameters
+from tasks.resource_parameters import ResourceParameters as ResourceParameters
 
 EndpointKind = Literal["real_time", "serverless", "asynchronous"]
-
-class Parameters(BaseModel):
-    """Base of every parameter model."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataParameters(Parameters):
@@ -81,24 +77,6 @@ class ModelParameters(Parameters):
         if self.trainable != "auto":
             return self.trainable
         return "all" if self.weights == "none" else "head"
-
-
-class ResourceParameters(Parameters):
-    """What a job runs on, and its hard limits."""
-
-    instance_type: str = Field("ml.m5.xlarge", pattern=r"^ml\.", description="Instance of jobs.")
-    instance_count: int = Field(1, ge=1, le=16, description="Instances a job.")
-    volume_gb: int = Field(30, ge=1, le=16384, description="Storage of an instance, GB.")
-    max_runtime_seconds: int = Field(
-        7200, ge=60, le=432_000, description="A job is stopped after this, whatever happens."
-    )
-    max_usd: Decimal | None = Field(
-        None,
-        gt=0,
-        le=1_000_000,
-        decimal_places=2,
-        description="A hard cap: jobs get fewer and shorter to keep it, or the run is refused.",
-    )
 
 
 class TuningParameters(Parameters):
@@ -177,7 +155,10 @@ class TrainingParameters(Parameters):
     hyperparameters: dict[str, Value] = Field(
         default_factory=dict, description="Override or add to the best hyperparameters."
     )
-    debugger: bool = Field(True, description="Save tensors with smdebug (DebugHookConfig).")
+    debugger: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Save tensors with smdebug (DebugHookConfig); auto: unless AWS refuses it.",
+    )
     save_interval: int = Field(
         20, ge=1, le=100_000, description="Steps between saved tensors; losses every step."
     )
@@ -189,6 +170,12 @@ class TrainingParameters(Parameters):
         default_factory=dict,
         description="What a rule does when it triggers: warn (default), stop the training, or off.",
     )
+
+    @field_validator("debugger", mode="before")
+    @classmethod
+    def _yes_and_no(cls, value: Any) -> Any:
+        # Runs of earlier versions recorded a truth value.
+        return {True: "auto", False: "off"}[value] if isinstance(value, bool) else value
 
     @field_validator("hyperparameters")
     @classmethod

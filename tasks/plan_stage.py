@@ -5,14 +5,14 @@ from __future__ import annotations
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 
-from platforms import connect
+from platforms import Needs, connect
 from tasks.budget import Limits
 from tasks.ledger import PLAN
 from tasks.naming import RunIdentity
 from tasks.plan_text import plan_markdown, usd
 from tasks.planning import RunChoices
 from tasks.policy import policy
-from tasks.run_plan import plan_run
+from tasks.run_plan import RunPlan, plan_run
 from tasks.runs import read_run, record
 from tasks.standing import standing
 
@@ -21,11 +21,13 @@ from tasks.standing import standing
 def plan_stage(run: RunIdentity, choices: RunChoices) -> Limits:
     """Publish what the run will send and cost; return the limits that its jobs are held to.
 
-    A resumed run is planned with what is left of its cap.
+    A resumed run is planned with what is left of its cap. Then the platform is looked at, with
+    these needs, and makes what it may make by itself: the first thing that is created.
 
     Raises:
         BudgetError: the worst case passes ``max_usd`` whatever the limits.
         ParameterError: a price is not known that a cap needs, or a request is not valid.
+        SettingsError: the account, bucket, role, image or a quota is not what the run needs.
     """
     platform = connect()
     stands = standing(platform, run)
@@ -38,4 +40,14 @@ def plan_stage(run: RunIdentity, choices: RunChoices) -> Limits:
     get_run_logger().info(
         "costs at most %s%s", usd(plan.worst_usd), "" if plan.bills else " on AWS, nothing here"
     )
+    for note in platform.require_ready(needs(plan)):
+        get_run_logger().warning("%s", note)
+    platform.prepare()
     return plan.limits
+
+
+def needs(plan: RunPlan) -> Needs:
+    """Return what a planned run asks of an account."""
+    # AWS names its quotas by their instance type.
+    types = sorted({name.split(" ")[0] for name in plan.quotas})
+    return Needs(instance_types=tuple(types), quotas=plan.quotas)

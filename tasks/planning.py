@@ -151,7 +151,10 @@ def _deployment(
         billable_seconds=0,
     )
     expires = datetime.now(UTC) + timedelta(hours=deployment.hours_to_live)
-    tags = {**run_tags(run), EXPIRES_TAG: expires.isoformat(timespec="seconds")}
+    tags = {
+        **run_tags(run, platform.settings.tags),
+        EXPIRES_TAG: expires.isoformat(timespec="seconds"),
+    }
     names = {step: resource_name(run, step) for step in RESOURCES}
     return endpoint_requests(platform, names, trained, deployment, tags)
 

@@ -20,6 +20,7 @@ from tasks.parameters import (
     TrainingParameters,
     TuningParameters,
 )
+from tasks.placement import Placement, job_placement, launcher, vpc_config
 
 Request = dict[str, Any]
 DIGEST_TAG = "whippet:request"
@@ -48,6 +49,7 @@ class JobInputs:
     weights_uri: str | None
     resources: ResourceParameters
     checkpoint_uri: str | None = None
+    placement: Placement = field(default_factory=Placement)
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -80,19 +82,12 @@ def _channels(inputs: JobInputs) -> list[Request]:
     return channels
 
 
-def _resource_config(resources: ResourceParameters) -> Request:
-    return {
-        "InstanceType": resources.instance_type,
-        "InstanceCount": resources.instance_count,
-        "VolumeSizeInGB": resources.volume_gb,
-    }
-
-
 def _program(inputs: JobInputs) -> dict[str, str]:
     # The framework images' own contract: both keys tell the toolkit what to run.
     return {
         "sagemaker_program": contract.TRAIN_PROGRAM,
         "sagemaker_submit_directory": inputs.source_uri,
+        **launcher(inputs.resources),
     }
 
 
@@ -117,9 +112,7 @@ def training_job_request(
         "RoleArn": inputs.role_arn,
         "HyperParameters": {**to_wire(hyperparameters), **_program(inputs)},
         "InputDataConfig": _channels(inputs),
-        "OutputDataConfig": {"S3OutputPath": inputs.output_uri},
-        "ResourceConfig": _resource_config(inputs.resources),
-        "StoppingCondition": {"MaxRuntimeInSeconds": inputs.resources.max_runtime_seconds},
+        **job_placement(inputs.resources, inputs.placement, inputs.output_uri),
         "ProfilerConfig": {
             "S3OutputPath": inputs.output_uri,
             "ProfilingIntervalInMilliseconds": training.profiling_interval_ms,
@@ -127,7 +120,7 @@ def training_job_request(
     }
     if inputs.checkpoint_uri:
         request["CheckpointConfig"] = {"S3Uri": inputs.checkpoint_uri}
-    if training.debugger:
+    if training.debugger != "off":
         request["DebugHookConfig"] = _debug_hook(inputs.output_uri, training.save_interval)
     return with_tags(request, inputs.tags)
 
@@ -194,9 +187,7 @@ def _trial_definition(fixed: Mapping[str, Value], inputs: JobInputs) -> Request:
         "AlgorithmSpecification": _algorithm(inputs),
         "RoleArn": inputs.role_arn,
         "InputDataConfig": _channels(inputs),
-        "OutputDataConfig": {"S3OutputPath": inputs.output_uri},
-        "ResourceConfig": _resource_config(inputs.resources),
-        "StoppingCondition": {"MaxRuntimeInSeconds": inputs.resources.max_runtime_seconds},
+        **job_placement(inputs.resources, inputs.placement, inputs.output_uri),
     }
 
 
@@ -207,6 +198,7 @@ class ModelInputs:
     image: str
     role_arn: str
     model_data_uri: str
+    placement: Placement = field(default_factory=Placement)
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -225,6 +217,7 @@ def model_request(name: str, inputs: ModelInputs, deployment: DeploymentParamete
         "ModelName": name,
         "PrimaryContainer": container,
         "ExecutionRoleArn": inputs.role_arn,
+        **vpc_config(inputs.placement),
     }
     return with_tags(request, inputs.tags)
 

@@ -36,6 +36,9 @@ _OPTIONS = {
     ("resources", "instance_type"): "--instance-type",
     ("resources", "instance_count"): "--instance-count",
     ("resources", "max_runtime_seconds"): "--max-runtime",
+    ("resources", "max_wait_seconds"): "--max-wait",
+    ("resources", "keep_alive_seconds"): "--keep-alive",
+    ("resources", "volume_gb"): "--volume-gb",
     ("resources", "max_usd"): "--max-usd",
 }
 _MODELS: dict[str, type[Parameters]] = {
@@ -80,9 +83,12 @@ def _run_again(parameters: Mapping[str, Any], change: Mapping[str, Any]) -> list
         values.pop("seed") for values in (groups["data"], groups["tuning"]) if "seed" in values
     }
     rules = groups["training"].pop("rules", {})
+    spot = groups["resources"].pop("spot", False)
     words = ["whippet", "run"]
-    if not groups["training"].pop("debugger", True):
-        words.append("--no-debugger")
+    words += ["--spot"] if spot else []
+    debugger = groups["training"].pop("debugger", None)
+    if debugger is not None:
+        words += ["--debugger", "off" if debugger is False else str(debugger)]
     for name, values in groups.items():
         for parameter, value in values.items():
             option = _OPTIONS.get((name, parameter))

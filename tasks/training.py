@@ -15,8 +15,10 @@ from tasks.adoption import TRAINING_JOB, create_or_adopt
 from tasks.data import TrainingInputs
 from tasks.hyperparameters import Value
 from tasks.ledger import note_jobs
+from tasks.managed_debugger import DebuggerFallback
 from tasks.naming import RunIdentity, resource_name
 from tasks.parameters import ModelParameters, ResourceParameters, TrainingParameters
+from tasks.placement import placement_of
 from tasks.policy import DAY, policy
 from tasks.progress import Progress
 from tasks.requests import FLOW_RUN_TAG, RUN_TAG, JobInputs, Request, training_job_request
@@ -41,9 +43,9 @@ class TrainedModel(BaseModel):
     billable_seconds: int
 
 
-def run_tags(run: RunIdentity) -> dict[str, str]:
-    """Return the tags of everything that a run creates."""
-    return {RUN_TAG: run.name, FLOW_RUN_TAG: run.flow_run_id}
+def run_tags(run: RunIdentity, own: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the tags of everything that a run creates; ``own`` are the user's (WHIPPET_TAGS)."""
+    return {**(own or {}), RUN_TAG: run.name, FLOW_RUN_TAG: run.flow_run_id}
 
 
 def job_inputs(
@@ -57,7 +59,7 @@ def job_inputs(
     """Return what the platform and the run contribute to a job's request."""
     root = f"s3://{platform.defaults.bucket}/{platform.settings.prefix}"
     return JobInputs(
-        image=platform.defaults.training_image,
+        image=platform.defaults.training_image_for(resources.instance_type),
         role_arn=platform.defaults.role_arn,
         source_uri=inputs.source_uri,
         data_uri=inputs.data_uri,
@@ -65,7 +67,8 @@ def job_inputs(
         weights_uri=inputs.weights_uri,
         resources=resources,
         checkpoint_uri=f"{root}/checkpoints/{run.prefix}" if checkpoints else None,
-        tags=run_tags(run),
+        placement=placement_of(platform.settings),
+        tags=run_tags(run, platform.settings.tags),
     )
 
 
@@ -106,11 +109,23 @@ def launch_training_job(
     """Create the training job, or adopt the one of this run; return its name."""
     platform = connect()
     requests = training_requests(platform, run, inputs, hyperparameters, training, resources)
-    name = create_or_adopt(platform.sagemaker, TRAINING_JOB, requests)
+    fallback = DebuggerFallback(insist=training.debugger == "on")
+    name = create_or_adopt(platform.sagemaker, TRAINING_JOB, requests, fallback)
+    if fallback.reason is not None:
+        _note_refusal(platform, run, fallback.reason)
     seeds = {"training": hyperparameters.get("seed", 0)}
     record(platform.settings, run, {"jobs": {"training": name}, "seeds": seeds})
     get_run_logger().info("training job %s", name)
     return name
+
+
+def _note_refusal(platform: Platform, run: RunIdentity, reason: str) -> None:
+    record(platform.settings, run, {"managed_debugger": {"used": False, "reason": reason}})
+    get_run_logger().warning(
+        "SageMaker refuses its Debugger here, the job runs without (our own instrumentation does "
+        "not need it; --debugger off does not ask): %s",
+        reason,
+    )
 
 
 def training_requests(
@@ -150,7 +165,7 @@ def follow_training_job(
             what=f"training job {name!r}",
             pace=Pace(
                 slowest=platform.defaults.poll_seconds,
-                deadline=resources.max_runtime_seconds + GRACE_SECONDS,
+                deadline=resources.longest_seconds + GRACE_SECONDS,
             ),
             watch=_EpochWatch(progress, epochs).show,
         )

@@ -123,7 +123,7 @@ def follow_tuning_job(
             what=f"tuning job {name!r}",
             pace=Pace(
                 slowest=platform.defaults.poll_seconds,
-                deadline=rounds * resources.max_runtime_seconds + _GRACE_SECONDS,
+                deadline=rounds * resources.longest_seconds + _GRACE_SECONDS,
             ),
             watch=watch,
         )

@@ -68,10 +68,10 @@ def test_the_command_stands_for_the_run_it_comes_from():
         training={
             "epochs": 5,
             "hyperparameters": {"optimizer": "adamw"},
-            "debugger": False,
+            "debugger": "off",
             "rules": {"Overfit": "stop"},
         },
-        resources={"max_runtime_seconds": 600},
+        resources={"max_runtime_seconds": 600, "spot": True, "max_wait_seconds": 900},
     )
     _, (_, command) = change_commands("r", parameters, {"batch_size": 64, "cache_features": True})
     chosen = options_of(command)
@@ -91,7 +91,7 @@ def test_the_command_stands_for_the_run_it_comes_from():
     "parameters",
     [
         recorded(training={"save_interval": 3}),
-        recorded(resources={"volume_gb": 60}),
+        recorded(training={"profiling_interval_ms": 100}),
         recorded(data={"seed": 1}, tuning={"seed": 2}),
         {"data": {}, "model": {}, "training": {}, "resources": {}},
     ],

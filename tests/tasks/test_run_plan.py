@@ -11,6 +11,7 @@ import pytest
 
 from platforms import Settings
 from platforms.errors import DataError, ParameterError
+from platforms.instances import has_gpu
 from tasks.budget import LEAST_SECONDS, BudgetError
 from tasks.costs import endpoint_usd
 from tasks.parameters import (
@@ -93,6 +94,7 @@ def worst_case(requests, hours_to_live) -> Decimal:
 
 
 def some_choices(data, chance: random.Random) -> RunChoices:
+    instance_type, count = chance.choice(INSTANCES[:3]), chance.randint(1, 4)
     return choices(
         data,
         tuning=TuningParameters(
@@ -104,8 +106,8 @@ def some_choices(data, chance: random.Random) -> RunChoices:
             hours_to_live=round(chance.uniform(0.1, 30), 2),
         ),
         resources=ResourceParameters(
-            instance_type=chance.choice(INSTANCES[:3]),
-            instance_count=chance.randint(1, 4),
+            instance_type=instance_type,
+            instance_count=count if has_gpu(instance_type) else 1,
             volume_gb=chance.randint(1, 500),
             max_runtime_seconds=chance.randint(60, 20_000),
             max_usd=Decimal(chance.randint(1, 20_000)) / 100,

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from platforms import Defaults, Settings
 from platforms.errors import JobFailed
 from sm_entrypoints import contract
 from tasks.data import TrainingInputs
@@ -21,8 +22,14 @@ from tasks.training import (
 
 RUN = RunIdentity(name="demo", token="abc123", flow_run_id="id-1")
 PLATFORM = SimpleNamespace(
-    settings=SimpleNamespace(prefix="whippet"),
-    defaults=SimpleNamespace(bucket="bucket", role_arn="arn:aws:iam::1:role/r", training_image="i"),
+    settings=Settings(),
+    defaults=Defaults(
+        bucket="bucket",
+        role_arn="arn:aws:iam::1:role/r",
+        training_image="i",
+        inference_image="s",
+        poll_seconds=1.0,
+    ),
 )
 
 
