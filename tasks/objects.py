@@ -89,16 +89,21 @@ def again(act: Callable[[], Result]) -> Result:
     raise failure
 
 
+def _plain(tag: str | None) -> str | None:
+    """Return a tag without its quotation marks: rclone's listings leave them out."""
+    return tag.strip('"') if tag else None
+
+
 def is_md5(tag: str | None) -> bool:
     """Tell whether a tag looks like the MD5 of a content."""
-    return _MD5_TAG.fullmatch((tag or "").strip('"')) is not None
+    return _MD5_TAG.fullmatch(tag or "") is not None
 
 
 def matches(tag: str | None, content: bytes) -> bool | None:
     """Tell whether a tag is the MD5 of ``content``; None when it does not look like an MD5."""
     if tag is None or not is_md5(tag):
         return None
-    return tag.strip('"') == hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return tag == hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def store_said(error: Exception, action: str, where: str) -> str:
@@ -134,7 +139,7 @@ def put_object(store: Any, key: str, content: bytes | Path) -> str | None:
         found = obstore.put(
             store, key, content, use_multipart=parts, max_concurrency=_PARTS_AT_A_TIME
         )
-        return found["e_tag"]
+        return _plain(found["e_tag"])
 
     try:
         return again(put)
@@ -215,7 +220,7 @@ def read_checked(store: Any, key: str) -> bytes:
 
 def _read(store: Any, key: str) -> tuple[str | None, bytes]:
     found = obstore.get(store, key)
-    return found.meta["e_tag"], bytes(found.bytes())
+    return _plain(found.meta["e_tag"]), bytes(found.bytes())
 
 
 def list_objects(store: Any, prefix: str) -> dict[str, Listed]:
@@ -227,7 +232,9 @@ def list_objects(store: Any, prefix: str) -> dict[str, Listed]:
 
     def listed() -> dict[str, Listed]:
         return {
-            item["path"].removeprefix(f"{prefix}/"): Listed(size=item["size"], tag=item["e_tag"])
+            item["path"].removeprefix(f"{prefix}/"): Listed(
+                size=item["size"], tag=_plain(item["e_tag"])
+            )
             for page in obstore.list(store, prefix=prefix, chunk_size=1000)
             for item in page
         }

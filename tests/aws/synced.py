@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import obstore
 from obstore.store import S3Store
 
+from benchmarks.s3_proxy import FAULTS, FaultyProxy, seeded_plan
 from tasks.data_check import DataCheck
 from tasks.data_files import DataFile
+from tasks.data_sync import sync_data
+from tasks.data_sync_download import fetch_data
+from tests.platforms.local.served import REGION, client, moto_server
 
 BUCKET = "a-bucket"
 PREFIX = "whippet/datasets/bytes"
@@ -78,7 +85,44 @@ def open_store(port: int, **options: Any) -> Any:
     )
 
 
+@contextmanager
+def bucket_port() -> Iterator[int]:
+    """Give the port of moto's server, with the bucket in it."""
+    with moto_server() as url:
+        where = {"LocationConstraint": REGION}
+        client("s3", url).create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
+        yield int(url.rpartition(":")[2])
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Return every file below a folder, hidden ones too, by its path."""
     found = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+def below(store: Any) -> dict[str, bytes]:
+    """Return every object of the data set, by its key without the prefix."""
+    keys = [item["path"] for page in obstore.list(store, prefix=PREFIX) for item in page]
+    found = {key.removeprefix(f"{PREFIX}/"): bytes(obstore.get(store, key).bytes()) for key in keys}
+    return {key: content for key, content in found.items() if key != "manifest.json"}
+
+
+def up_and_down(port: int, folder: Path, count: int, share: float, seed: int) -> int:
+    """Sync and fetch through faults; return how many there were."""
+    source, target = folder / "source", folder / "it's the target"
+    write_files(source, count, (3_000, 9_000))
+    size = sum(path.stat().st_size for path in source.rglob("*.jpg"))
+    with FaultyProxy(port, seeded_plan(seed, share)) as proxy:
+        sync_data(checked(source), open_store(proxy.port), PREFIX)
+        assert below(open_store(port)) == contents(source)
+        seen = proxy.traffic
+        up = seen.sent
+        manifest = len(bytes(obstore.get(open_store(port), f"{PREFIX}/manifest.json").bytes()))
+        fetch_data(open_store(proxy.port), PREFIX, target)
+    assert contents(target) == contents(source)
+    assert set(seen.faults) == set(FAULTS)
+    # The manifest is written several times, and answers of listings are no data.
+    allowance = 12 * manifest
+    assert up <= 1.2 * size + allowance
+    assert seen.received <= 1.2 * size + 4 * allowance
+    return seen.faults.total()
