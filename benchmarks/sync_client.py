@@ -8,7 +8,9 @@ Up includes what the data check does before it on files that are no images: find
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from obstore.store import S3Store
@@ -24,26 +26,9 @@ BUCKET, ACCESS_KEY, SECRET_KEY, REGION = "bench", "BENCHMARKS0123456789", "s" * 
 
 def check_of(root: Path, cache: StatCache) -> DataCheck:
     """Return the check of a folder, without looking for images in it."""
-    files = []
-    for path in sorted(root.rglob("*.jpg")):
-        digest, known = cache.get(path), identity(path)
-        if digest is None:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            cache.put(path, known, digest)
-        relative = path.relative_to(root).as_posix()
-        split, label, name = relative.split("/", 2)
-        files.append(
-            DataFile(
-                path=relative,
-                split=split,
-                label=label,
-                name=name,
-                size=path.stat().st_size,
-                sha256=digest,
-                width=1,
-                height=1,
-            )
-        )
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        paths = sorted(root.rglob("*.jpg"))
+        files = list(pool.map(lambda path: _file(path, root, cache), paths))
     cache.save()
     return DataCheck(
         name=root.name,
@@ -52,6 +37,26 @@ def check_of(root: Path, cache: StatCache) -> DataCheck:
         files=tuple(files),
         warnings=(),
         split_source="folders",
+    )
+
+
+def _file(path: Path, root: Path, cache: StatCache) -> DataFile:
+    digest = cache.get(path)
+    if digest is None:
+        before = identity(path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        cache.put(path, before, digest)
+    relative = path.relative_to(root).as_posix()
+    split, label, name = relative.split("/", 2)
+    return DataFile(
+        path=relative,
+        split=split,
+        label=label,
+        name=name,
+        size=path.stat().st_size,
+        sha256=digest,
+        width=1,
+        height=1,
     )
 
 

@@ -75,7 +75,7 @@ def sync_data(
 
     Unchanged data costs one read and one listing and moves nothing. Content counts, not times: a
     changed file of the same size is found. Every file is hashed as it is sent and every object's
-    tag is compared; afterwards sizes and tags in the bucket are compared with what was put.
+    tag is compared; where tags are no MD5s, sizes in the bucket are compared at the end.
 
     Args:
         check: the data set; its files are read from ``check.root``.
@@ -157,7 +157,15 @@ class _Sync:
         return sent
 
     def finish(self) -> None:
-        """Compare with the bucket and write the manifest of a complete data set."""
+        """Compare with the bucket and write the manifest of a complete data set.
+
+        A tag that is an MD5 was compared already, with its listing or when its object was put.
+        """
+        if not all(is_md5(entry.tag) for entry in self._done.values()):
+            self._compare()
+        self._write_manifest(set())
+
+    def _compare(self) -> None:
         there = list_objects(self._store, self._prefix)
         wrong = [key for key, entry in self._done.items() if not _holds(there.get(key), entry)]
         if wrong:
@@ -167,7 +175,6 @@ class _Sync:
             )
         # A store may tag an object once it is written otherwise than in its answer.
         self._done = {key: replace(entry, tag=there[key].tag) for key, entry in self._done.items()}
-        self._write_manifest(set())
 
     def _send(self, file: DataFile) -> tuple[str | None, bool]:
         """Return the tag of the file's object, and whether it had to be written."""
