@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from prefect import get_run_logger, task
@@ -15,6 +16,7 @@ from platforms import Settings, connect
 from platforms.settings import PROJECT_ROOT
 from tasks.data_check import DataCheck, check_data
 from tasks.data_layout import data_root
+from tasks.data_memory import open_memory
 from tasks.data_sync import sync_data
 from tasks.data_sync_progress import Moved
 from tasks.files import write_json
@@ -73,9 +75,10 @@ def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
             seed=parameters.seed,
             valid_share=parameters.valid_share,
             test_share=parameters.test_share,
-            name=dataset_name(parameters),
             progress=progress.of,
+            remembered=open_memory(Settings().home / "data-check", data_root(parameters.path)),
         )
+        check = replace(check, name=dataset_name(parameters))
     settings = Settings()
     found = check.to_dict()
     write_json(run_folder(settings, run.name) / DATA_FILE, found)

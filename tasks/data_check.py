@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,10 @@ from tasks.data_files import DataFile
 from tasks.data_findings import DataWarning, data_error, shown, warning
 from tasks.data_images import ImageFacts, Look, inspect_image
 from tasks.data_layout import read_layout
+from tasks.data_memory import inspect_once
 from tasks.data_scan import Candidate, Layout
 from tasks.data_split import check_shares, split_class
+from tasks.data_sync_cache import StatCache
 from tasks.data_warnings import data_warnings, images_per_class
 from tasks.naming import slug
 
@@ -89,8 +92,8 @@ def check_data(
     seed: int = 0,
     valid_share: float = 0.15,
     test_share: float = 0.15,
-    name: str | None = None,
     progress: Progress | None = None,
+    remembered: StatCache | None = None,
 ) -> DataCheck:
     """Read every image of a data folder and settle its splits. Changes no file.
 
@@ -102,8 +105,9 @@ def check_data(
         seed: of the splits that we make.
         valid_share: share of train that becomes valid when there is no such folder.
         test_share: share of train that becomes test when there is no such folder.
-        name: of the data set; default: the folder's.
         progress: called with (files read, files in all) from the caller's thread.
+        remembered: what earlier checks found (:func:`tasks.data_memory.open_memory`): files that
+            are what they were then are not read again. Saved on the way out.
 
     Raises:
         DataError: lists every problem: layout, class sets, files that cannot be decoded.
@@ -112,7 +116,7 @@ def check_data(
     shares = {VALID_CHANNEL: valid_share, TEST_CHANNEL: test_share}
     check_shares(shares)
     layout = read_layout(root)
-    facts = _inspect(root, layout.candidates, progress)
+    facts = _inspect(root, layout.candidates, progress, remembered)
     alike = _look_alikes(facts)
     missing = {split: share for split, share in shares.items() if split not in layout.splits}
     too_small = _too_small(layout.candidates, list(missing))
@@ -127,7 +131,7 @@ def check_data(
     found = data_warnings(files, [fact.mode for fact in facts], alike)
     made = _made_splits(layout, files, missing, seed)
     return DataCheck(
-        name=name or slug(root.resolve().name, _MAX_NAME),
+        name=slug(root.resolve().name, _MAX_NAME),
         root=root,
         fingerprint=_fingerprint(files),
         files=tuple(sorted(files, key=lambda file: file.key)),
@@ -150,8 +154,12 @@ def check_folders(root: Path) -> None:
 
 
 def _inspect(
-    root: Path, candidates: Sequence[Candidate], progress: Progress | None
+    root: Path,
+    candidates: Sequence[Candidate],
+    progress: Progress | None,
+    remembered: StatCache | None,
 ) -> list[ImageFacts]:
+    inspect = partial(inspect_once, remembered) if remembered else inspect_image
     facts: list[ImageFacts] = []
     total = len(candidates)
     pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1), thread_name_prefix="check")
@@ -159,13 +167,15 @@ def _inspect(
         with warnings.catch_warnings():
             # Pillow warns of what becomes a problem of its own here.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            for fact in pool.map(inspect_image, [root / item.path for item in candidates]):
+            for fact in pool.map(inspect, [root / item.path for item in candidates]):
                 facts.append(fact)
                 if progress and (len(facts) % _PROGRESS_EVERY == 0 or len(facts) == total):
                     progress(len(facts), total)
     finally:
         # Ctrl-C must not wait for thousands of files that are still queued.
         pool.shutdown(wait=True, cancel_futures=True)
+    if remembered:
+        remembered.save()
     return facts
 
 
