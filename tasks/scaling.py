@@ -21,7 +21,7 @@ _METRIC = "SageMakerVariantInvocationsPerInstance"
 _POLICY = "whippet-invocations"
 # SageMaker's guide: adding may follow at once, removing should wait for a lull to last.
 _SCALE_OUT_SECONDS, _SCALE_IN_SECONDS = 60, 300
-_NOT_REGISTERED = "ObjectNotFoundException"
+_NOT_REGISTERED = "No scalable target found"
 
 
 def scalable_target_request(endpoint: str, deployment: DeploymentParameters) -> Request:
@@ -86,7 +86,7 @@ def stop_scaling(platform: Platform, endpoint: str) -> None:
         platform.scaling.deregister_scalable_target(**_target(endpoint))
     except ClientError as error:
         # Never registered: its creation was interrupted before.
-        if error.response["Error"]["Code"] != _NOT_REGISTERED:
+        if _NOT_REGISTERED not in error.response["Error"].get("Message", ""):
             raise
 
 

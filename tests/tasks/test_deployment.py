@@ -21,6 +21,7 @@ from tasks.deployment import (
     remove_endpoint,
     smoke_test_endpoint,
 )
+from tasks.invoking import invoke
 from tasks.naming import RunIdentity
 from tasks.parameters import DeploymentParameters
 from tasks.policy import policy
@@ -28,7 +29,12 @@ from tasks.querying import predicted_images, query_test_image
 from tasks.runs import PREDICTIONS_FILE, open_run, read_run, run_folder
 from tasks.training import TrainedModel
 from tests.fake_sagemaker import throttled
-from tests.platforms.local.serving import make_context, put_archive
+from tests.platforms.local.serving import (
+    make_config,
+    make_context,
+    put_archive,
+    wait_for_endpoint,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -111,6 +117,30 @@ def test_an_endpoint_is_made_once_tested_and_asked(context, run, trained):
     remove_endpoint(connect(), names["endpoint"], names["config"], [names["model"]])
     remove_endpoint(connect(), names["endpoint"], names["config"], [names["model"]])
     assert left(context) == [[], [], []]
+
+
+@pytest.mark.parametrize("kind", ["serverless", "asynchronous"])
+def test_an_endpoint_of_another_kind_is_tested_and_asked_in_its_own_way(
+    context, run, trained, kind
+):
+    model, deployment = trained(ANSWER), DeploymentParameters(kind=kind, smoke_images=1)
+    names = create_endpoint.fn(run, model, deployment)
+    deployed = smoke_test_endpoint.fn(run, model, names, deployment)
+    assert (deployed.smoke_images, deployed.smoke_agreement) == (1, 1.0)
+    answer = query_test_image.fn(run, model, deployed.endpoint)
+    assert answer["predictions"] == [{"label": "châ", "probability": 0.75}]
+    assert answer["command"].startswith(f"whippet predict --endpoint {deployed.endpoint} ")
+    remove_endpoint(connect(), names["endpoint"], names["config"], [names["model"]])
+    assert left(context) == [[], [], []]
+
+
+def test_an_asynchronous_endpoint_says_why_it_refused(context):
+    output = {"S3OutputPath": "s3://whippet-local/a/out", "S3FailurePath": "s3://whippet-local/a/f"}
+    make_config(context, "e", ANSWER, {"OutputConfig": output})
+    Endpoints(context).create_endpoint(EndpointName="e", EndpointConfigName="e")
+    wait_for_endpoint(context, "e")
+    with pytest.raises(EndpointFailed, match=r"415.*text/plain is not an image"):
+        invoke(connect(), "e", b"x", "text/plain")
 
 
 def test_an_endpoint_that_answers_otherwise_than_the_job_is_removed(context, run, trained):
