@@ -65,7 +65,7 @@ VERSIONS: dict[Scope, dict[str, ImageVersion]] = {
         "2.12": _amazon_linux("2.12", "cu130", date(2027, 7, 2)),
         "2.13": _amazon_linux("2.13", "cu133", date(2027, 7, 20)),
     },
-    # AWS's last PyTorch images that serve by SageMaker's contract; docs/serving.md has ours.
+    # AWS's last PyTorch images that serve by SageMaker's contract; docker/ builds ours.
     "inference": {"2.6": _classic("inference", "2.6.0", "py312", date(2026, 6, 30))},
 }
 

@@ -103,7 +103,7 @@ def _age(image: str, until: date, today: date) -> list[str]:
     if today <= until:
         return []
     use = (
-        "build and push the image of docker/ (docs/serving.md) and set WHIPPET_INFERENCE_IMAGE"
+        "build and push ours (`whippet image` prints how) and set WHIPPET_INFERENCE_IMAGE"
         if "/pytorch-inference:" in image
         else "set WHIPPET_PYTORCH_VERSION to a newer one"
     )

@@ -16,6 +16,7 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from platforms import Defaults, Needs
 from platforms.aws_account import (
@@ -201,9 +202,9 @@ def _together(checks: dict[str, Callable[[], list[str]]], until: float) -> list[
                 continue
             try:
                 notes += future.result()
-            except (BotoCoreError, ClientError) as error:
+            except (BotoCoreError, ClientError, ResponseParserError) as error:
                 refused = error_code(error) in REFUSED
-                why = "you may not look at them" if refused else str(error)
+                why = "you may not look at them" if refused else " ".join(str(error).split())[:200]
                 notes.append(f"{name}: not checked ({why})")
         return notes
     finally:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from platforms import Settings
+from tests.aws.roles import create_role
 from tests.conftest import AWKWARD
 from tests.flows.pipeline import CLASSES, TINY, Ended, Whippet, tiny_data
 from tests.platforms.local.served import client, moto_server
@@ -46,6 +47,7 @@ def released_on_aws(server_url: str, tmp_path_factory: pytest.TempPathFactory) -
         client("s3", moto).create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
+        create_role(moto)
         extra = {
             **environment(api_home),
             **variables,

@@ -211,6 +211,12 @@ def test_what_may_not_be_looked_at_is_a_note(aws: AwsStub, ready: Ready) -> None
     assert all("not checked" in note for note in notes)
 
 
+def test_an_answer_that_is_none_is_a_note(aws: AwsStub, ready: Ready) -> None:
+    aws.answers["SimulatePrincipalPolicy"] = (500, "<!doctype html>\n<p>Internal Server Error")
+    (note,) = ready()
+    assert note.startswith("permissions of the role: not checked (Unable to parse response")
+
+
 def test_quotas_that_aws_does_not_list_are_a_note(aws: AwsStub, ready: Ready) -> None:
     needs = Needs(quotas={"ml.new.xlarge for training job usage": 3})
     assert ready(needs) == [
