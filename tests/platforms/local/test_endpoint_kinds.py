@@ -101,6 +101,7 @@ def test_a_serverless_endpoint_runs_only_while_it_is_asked(context):
     # A server that dies costs the call that it dies of, and no other.
     with pytest.raises(ClientError, match="went away"):
         runtime.invoke_endpoint(EndpointName="e", Body=b"", ContentType="text/crash")
+    until(lambda: server(context)["Process"] is None)
     assert runtime.invoke_endpoint(EndpointName="e", Body=b"4")["Body"].read() == b"fine:4"
     group = ProcessId.from_record(server(context)["Group"])
     Endpoints(context).delete_endpoint(EndpointName="e")
