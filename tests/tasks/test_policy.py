@@ -29,6 +29,8 @@ def members(package, kind):
 
 TASKS = members(tasks, Task)
 FLOWS = members(flows, Flow)
+# It has no run of its own: it measures a change of one that has ended.
+ABOUT_ANOTHER_RUN = "flows.improve_training.improve_training"
 
 
 def test_tasks_and_flows_are_found():
@@ -57,16 +59,27 @@ def test_task_names_are_unique():
 
 
 @pytest.mark.parametrize("name", FLOWS)
-def test_every_flow_states_its_policy(name):
+def test_every_flow_stops_what_it_started_and_keeps_no_result(name):
     found = FLOWS[name]
     assert found.retries == 0
     assert found.on_cancellation_hooks
+    assert found.persist_result is False
+
+
+def test_an_improvement_leaves_how_the_run_ended_as_it_is():
+    found = FLOWS[ABOUT_ANOTHER_RUN]
+    hooks = (found.on_failure_hooks, found.on_completion_hooks, found.on_crashed_hooks)
+    assert hooks == ([], [], [])
+
+
+@pytest.mark.parametrize("name", sorted(set(FLOWS) - {ABOUT_ANOTHER_RUN}))
+def test_every_flow_notes_how_its_run_ended(name):
+    found = FLOWS[name]
     assert found.on_failure_hooks
     assert found.on_completion_hooks
     assert found.on_crashed_hooks == [note_crashed], (
         "a paid job must not end because its watcher died: a crash is only noted"
     )
-    assert found.persist_result is False
 
 
 @pytest.mark.parametrize("name", FLOWS)
