@@ -115,7 +115,11 @@ def store_said(error: Exception, action: str, where: str) -> str:
         where: bucket, or bucket and key, that it was about; empty for a folder's store.
     """
     said = str(error).partition("\n\nDebug source")[0]
-    if where and isinstance(error, PermissionDeniedError):
+    # A refused listing is obstore's GenericError, a deletion of many answers with codes.
+    refused = isinstance(error, PermissionDeniedError) or any(
+        sign in said for sign in ("status code: 403", "(code: AccessDenied)")
+    )
+    if where and refused:
         return denial_sentence(said, action, f"arn:aws:s3:::{where}")
     return said
 

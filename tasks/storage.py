@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import obstore
-from obstore.exceptions import PermissionDeniedError
+from obstore.exceptions import BaseError
 
 from platforms import Platform
 from platforms.errors import DataError
@@ -34,10 +34,11 @@ def _refusals_named(action: str, uri: str, where: str) -> Iterator[None]:
     """Raise StoreFailed, which names the action, where S3 only says that it refuses."""
     try:
         yield
-    except PermissionDeniedError as error:
+    except BaseError as error:
         # A folder may refuse as well, which is no matter of IAM.
-        named = where if "status code: 403" in str(error) else ""
-        raise StoreFailed(f"{uri}: {store_said(error, action, named)}") from error
+        if "status code: 403" not in str(error):
+            raise
+        raise StoreFailed(f"{uri}: {store_said(error, action, where)}") from error
 
 
 def read_object(platform: Platform, uri: str) -> bytes:
