@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,13 +44,15 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def api_process(home: Path, moto: str) -> Iterator[dict[str, str]]:
+def api_process(
+    home: Path, moto: str, credentials: Mapping[str, str] | None = None
+) -> Iterator[dict[str, str]]:
     """Give the variables that point clients at a `whippet api`, and at moto for all else."""
     (home / "sdk.yaml").write_text(QUIET, "utf-8")
     server = subprocess.Popen(
         [sys.executable, "-m", "cli.main", "api", "--port", "0", "--s3-endpoint", moto],
         cwd=ROOT,
-        env=environment(home),
+        env={**environment(home), **(credentials or {})},
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
