@@ -34,6 +34,8 @@ _TRANSIENT_CODES = {
 _BROKEN_CONNECTION = (ServiceConnectionError, HTTPClientError, ConnectionError, TimeoutError)
 # Enough that waits which started together drift apart; more would cost detection time.
 _JITTER = 0.05
+# Between an answer and the next question, as a share of the pace, however slow the answer was.
+_SHORTEST_REST = 0.2
 
 
 def is_transient(error: BaseException) -> bool:
@@ -90,6 +92,7 @@ def wait_until(
     end = clock.now() + pace.deadline
     trouble: Exception | None = None
     while True:
+        began = clock.now()
         try:
             description = describe()
             watch(description)
@@ -99,10 +102,13 @@ def wait_until(
             if not is_transient(error):
                 raise
             trouble = error
-        left = end - clock.now()
+        now = clock.now()
+        left = end - now
         if left <= 0:
             raise DeadlinePassed(
                 f"{what} did not finish within {pace.deadline:.0f} seconds; it may still be "
                 f"running: see `whippet jobs`"
             ) from trouble
-        clock.sleep(min(pace.delay(clock.draw), left))
+        # From question to question: a slow answer must not make the next one later.
+        rest = max(_SHORTEST_REST * pace.slowest, pace.delay(clock.draw) - (now - began))
+        clock.sleep(min(rest, left))
