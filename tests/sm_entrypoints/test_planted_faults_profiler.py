@@ -147,7 +147,7 @@ class Leaking(Tiny):
 
 
 def test_planted_faults_memory_creep(tmp_path: Path, channels: dict[str, Path]) -> None:
-    run = planted(tmp_path / "job", channels, Leaking, batch_size=4, epochs=3)
+    run = planted(tmp_path / "job", channels, Leaking, batch_size=4, epochs=6)
     assert "MemoryGrowth" in found(run)
     verdict = run.verdict()
     assert verdict["rule"] == "MemoryGrowth"
