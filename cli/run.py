@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any, cast
 
 from coolname import generate_slug
@@ -225,6 +226,7 @@ def print_summary(settings: Settings, record: dict[str, Any], api_url: str) -> N
         + f"  ({best['training_job']}, valid:loss {best['objective']:.4f})",
         "test accuracy": f"{record['evaluation']['accuracy']:.1%} of "
         f"{record['evaluation']['samples']} images",
+        "verdict": _verdict(record),
         "report": record["report"],
         "endpoint": f"{record['endpoint']['endpoint']}, until {record['endpoint']['expires']}",
         "answer": f"{query['image']} → {answers}",
@@ -236,3 +238,11 @@ def print_summary(settings: Settings, record: dict[str, Any], api_url: str) -> N
     for name, value in lines.items():
         print(f"{name:>14}  {value}")
     print(f"\nQuery it yourself:\n  {query['command']}", flush=True)
+
+
+def _verdict(record: Mapping[str, Any]) -> str:
+    found = record.get("verdict")
+    if not found:
+        return "-"
+    advice = f"  (measure it: whippet improve {record['name']})" if found["change"] else ""
+    return f"{found['sentence']}{advice}"

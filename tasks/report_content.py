@@ -36,6 +36,14 @@ def headline(output: TrainingOutput) -> dict[str, Any]:
     return {name: evaluation.get(name) for name in ("loss", "accuracy", "top5_accuracy", "samples")}
 
 
+def conclusion(output: TrainingOutput) -> dict[str, Any] | None:
+    """Return the verdict's sentence and change for the run's record; None for an unjudged job."""
+    verdict = output.findings.verdict
+    if verdict is None:
+        return None
+    return {"sentence": verdict.sentence, "change": dict(verdict.change)}
+
+
 def collect_report(folder: Path, record: Mapping[str, Any]) -> Report:
     """Return the report's content from what the run's folder and record hold so far."""
     output = training_output(folder)

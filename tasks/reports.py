@@ -19,6 +19,7 @@ from tasks.policy import policy
 from tasks.profiler_summary import profiler_markdown
 from tasks.report_content import (
     OUTPUT_FOLDER,
+    conclusion,
     headline,
     run_markdown,
     training_markdown,
@@ -52,7 +53,8 @@ def download_output(run: RunIdentity, trained: TrainedModel) -> None:
     predictions = output.predictions.astype({"correct": "boolean"})
     write_atomically(folder / METRICS_FILE, metrics.to_csv(index=False).encode())
     write_atomically(folder / PREDICTIONS_FILE, predictions.to_csv(index=False).encode())
-    record(platform.settings, run, {"evaluation": headline(output), "job": job_facts(output)})
+    found = {"evaluation": headline(output), "verdict": conclusion(output)}
+    record(platform.settings, run, {**found, "job": job_facts(output)})
 
 
 def unpack_output(platform: Platform, uri: str, folder: Path) -> None:

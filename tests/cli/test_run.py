@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from cli.arguments import build_parser
-from cli.run import MODELS, from_options
+from cli.run import MODELS, from_options, print_summary
+from platforms import Settings
 from platforms.errors import ParameterError
 from sm_entrypoints import contract
 from tasks.hyperparameters import CategoricalRange, ContinuousRange, IntegerRange
@@ -174,3 +175,38 @@ def test_help_lists_every_hyperparameter():
     text = commands.choices["run"].format_help()
     assert not [n for n in contract.HYPERPARAMETERS if n not in text.replace("\n", " ")]
     json.dumps(text)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "shown"),
+    [
+        (None, "verdict  -"),
+        ({"sentence": "Nothing to change.", "change": {}}, "verdict  Nothing to change.\n"),
+        (
+            {"sentence": "Training waits for its images.", "change": {"num_workers": 2}},
+            "verdict  Training waits for its images.  (measure it: whippet improve demo)",
+        ),
+    ],
+)
+def test_the_summary_says_the_verdict_and_how_to_measure_it(capsys, whippet_home, verdict, shown):
+    answer = {"label": "cat", "probability": 0.9}
+    record = {
+        "name": "demo",
+        "flow_run_id": "f",
+        "best": {
+            "hyperparameters": {"lr": 0.1},
+            "tuned": ["lr"],
+            "training_job": "demo-tune-001",
+            "objective": 0.5,
+        },
+        "query": {"image": "cat/a.jpg", "predictions": [answer], "command": "curl …"},
+        "evaluation": {"accuracy": 0.75, "samples": 4},
+        "verdict": verdict,
+        "report": "report.html",
+        "endpoint": {"endpoint": "demo-endpoint", "expires": "tomorrow"},
+        "seconds": {"train": 3.0},
+    }
+    print_summary(Settings(), record, "http://127.0.0.1:4200/api")
+    printed = capsys.readouterr().out
+    assert shown in printed
+    assert "75.0% of 4 images" in printed

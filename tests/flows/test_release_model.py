@@ -66,6 +66,15 @@ def test_the_record_names_what_exists(released):
     assert json.loads(asked["lr"]) == record["best"]["hyperparameters"]["lr"]
 
 
+def test_the_record_says_what_held_the_training_back(released):
+    folder = Path(released.record["report"]).parent
+    verdict = folder / "training" / "instrumentation" / "verdict.json"
+    said = json.loads(verdict.read_text(encoding="utf-8"))
+    assert said["sentence"].endswith(".")
+    found = released.record["verdict"]
+    assert found == {"sentence": said["sentence"], "change": said["change"] or {}}
+
+
 def test_the_record_says_how_good_the_model_is(released):
     record = released.record
     evaluation, query = record["evaluation"], record["query"]
