@@ -177,7 +177,7 @@ def follow_training_job(
 
 
 class _EpochWatch:
-    """Shows a training job's progress; one line of the log an epoch."""
+    """Shows a training job's progress: a line of the log for the newest epoch at each look."""
 
     def __init__(self, progress: Progress, epochs: int) -> None:
         self._progress, self._epochs, self._epoch = progress, epochs, 0

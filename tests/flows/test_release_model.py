@@ -165,7 +165,8 @@ def test_the_terminal_shows_what_a_person_wants(released):
     ):
         assert text in lines
     assert "Traceback" not in released.ended.err
-    assert "epoch 1 of 2: valid:loss" in released.ended.err
+    # Both epochs of so small a job may end between two looks at it.
+    assert re.search(r"epoch [12] of 2: valid:loss", released.ended.err)
 
 
 def test_the_printed_command_queries_the_endpoint(released, tmp_path):
