@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 import os
 import shutil
 import time
@@ -35,13 +36,24 @@ def channels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 class Solid(Tiny):
-    """Enough to compute for a step of 32 images to be computing, on every core."""
+    """Enough to compute for a step to be computing: 3 ms an image at least, on any machine.
+
+    A fast machine would be done before it is sampled often enough for the rules to speak.
+    """
 
     def __init__(self, num_classes: int) -> None:
         super().__init__(num_classes)
         self.conv1 = nn.Conv2d(3, 32, 3, padding=1)
         self.conv2 = nn.Conv2d(32, 64, 3, stride=2, padding=1)
         self.fc = nn.Linear(256, num_classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        end = time.perf_counter() + 0.003 * len(images)
+        features = super().features(images)
+        while time.perf_counter() < end:
+            with torch.no_grad():
+                self.conv2(self.conv1(images[:1]))
+        return features
 
 
 def planted(
@@ -116,7 +128,7 @@ def test_planted_faults_sleep_in_the_loader(
 
 
 def test_planted_faults_batch_of_one(tmp_path: Path, channels: dict[str, Path]) -> None:
-    run = planted(tmp_path / "job", channels, batch_size=1, epochs=2)
+    run = planted(tmp_path / "job", channels, batch_size=1, epochs=8)
     assert "BatchSizeThroughput" in found(run)
     verdict = run.verdict()
     assert verdict["rule"] == "BatchSizeThroughput"
@@ -133,15 +145,19 @@ def test_planted_faults_more_threads_than_cores(tmp_path: Path, channels: dict[s
 
 
 class Leaking(Tiny):
-    """Keeps two megabytes of every training step."""
+    """Keeps two megabytes of every training step.
+
+    They are mapped, not allocated: the process may hold memory that earlier tests have freed.
+    """
 
     def __init__(self, num_classes: int) -> None:
         super().__init__(num_classes)
-        self.kept: list[Tensor] = []
+        self.kept: list[mmap.mmap] = []
 
     def features(self, images: Tensor) -> Tensor:
         if self.training:
-            self.kept.append(torch.ones(500_000))
+            self.kept.append(mmap.mmap(-1, 2_000_000))
+            self.kept[-1].write(bytes([1]) * 2_000_000)
             time.sleep(0.015)
         return super().features(images)
 
