@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from cli.run_arguments import add_run_options
 
 _EPILOG = "Settings are WHIPPET_* environment variables: see README.md. Docs: docs/."
+_AddOptions = Callable[[argparse.ArgumentParser], None]
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -18,52 +20,22 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_run(commands)
-    _add_plan(commands)
-    _add_improve(commands)
-    _add_predict(commands)
-    _add_inspection(commands)
-    _add_explain(commands)
-    _add_clean_up(commands)
-    _add_iam(commands)
-    _add_image(commands)
-    _add_lint(commands)
-    _add_doctor(commands)
-    _add_servers(commands)
+    for function, add_options, text in _COMMANDS:
+        module, _, attribute = function.rpartition(".")
+        name, description = attribute.replace("_", "-"), text[0].upper() + text[1:] + "."
+        command = commands.add_parser(name, help=text, description=description)
+        command.set_defaults(module=module, function=attribute)
+        add_options(command)
     return parser
 
 
-def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    function: str,
-    text: str,
-) -> argparse.ArgumentParser:
-    module, _, attribute = function.rpartition(".")
-    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    parser.set_defaults(module=module, function=attribute)
-    return parser
-
-
-def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(
-        commands,
-        "run",
-        "cli.run.run",
-        "sync, tune, train, report, deploy and query: the whole pipeline on a folder of images",
-    )
+def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="name of the run (default: a new one)")
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that did not finish")
     add_run_options(parser)
 
 
-def _add_plan(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(
-        commands,
-        "plan",
-        "cli.plan.plan",
-        "print every request that a run would send, what it costs at most, and what it needs",
-    )
+def _add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="name of the run")
     parser.add_argument(
         "--platform",
@@ -74,13 +46,7 @@ def _add_plan(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     add_run_options(parser)
 
 
-def _add_improve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(
-        commands,
-        "improve",
-        "cli.improve.improve",
-        "measure the change that a run's verdict proposes, and keep it only if it is better",
-    )
+def _add_improve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run", nargs="?", default="latest", help="name of the run (default: latest)"
     )
@@ -96,32 +62,27 @@ def _add_improve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--pairs", type=int, help="least pairs of blocks for speed (default 6)")
 
 
-def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "predict", "cli.inspection.predict", "ask an endpoint about images")
+def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", nargs="+", help="JPEG or PNG files")
     parser.add_argument("--endpoint", help="its name (default: the latest run's)")
 
 
-def _add_inspection(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    jobs = _command(commands, "jobs", "cli.inspection.jobs", "list tuning and training jobs")
-    jobs.add_argument("--status", help="only jobs of this status, such as InProgress")
-    logs = _command(commands, "logs", "cli.inspection.logs", "print the log of a training job")
-    logs.add_argument("name", help="name of the training job")
-    logs.add_argument("-f", "--follow", action="store_true", help="until the job ends")
-    _command(commands, "endpoints", "cli.inspection.endpoints", "list endpoints")
-    report = _command(commands, "report", "cli.report.report", "write a run's report again")
-    report.add_argument("run", nargs="?", default="latest", help="name of the run (default latest)")
-    report.add_argument("--pdf", action="store_true", help="as report.pdf too, by Chromium")
-    report.add_argument("--open", action="store_true", help="show it in a browser")
+def _add_jobs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--status", help="only jobs of this status, such as InProgress")
 
 
-def _add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(
-        commands,
-        "explain",
-        "cli.explain.explain",
-        "say what holds a training back, from what smdebug and SageMaker's profiler wrote earlier",
-    )
+def _add_logs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="name of the training job")
+    parser.add_argument("-f", "--follow", action="store_true", help="until the job ends")
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", nargs="?", default="latest", help="name of the run (default latest)")
+    parser.add_argument("--pdf", action="store_true", help="as report.pdf too, by Chromium")
+    parser.add_argument("--open", action="store_true", help="show it in a browser")
+
+
+def _add_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         help="a folder (debug-output, profiler-output, rule-output, …), s3://bucket/prefix, or the "
@@ -132,22 +93,13 @@ def _add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--open", action="store_true", help="show the report in a browser")
 
 
-def _add_clean_up(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(
-        commands,
-        "clean-up",
-        "cli.inspection.clean_up",
-        "remove endpoints whose time to live has passed, with their configs and models",
-    )
+def _add_clean_up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("endpoint", nargs="?", help="only this one, whatever its time to live")
     parser.add_argument("--all", action="store_true", help="all endpoints that Whippet made")
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
-def _add_iam(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(
-        commands, "iam", "cli.iam.iam", "print the least-privilege policies for AWS, with reasons"
-    )
+def _add_iam(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--account", metavar="ID", help="default: of WHIPPET_ROLE_ARN")
     parser.add_argument("--region", help="default: WHIPPET_REGION")
     parser.add_argument("--bucket", help="default: WHIPPET_BUCKET, or SageMaker's own name for it")
@@ -167,13 +119,7 @@ def _add_iam(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
 
 
-def _add_image(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(
-        commands,
-        "image",
-        "cli.image.image",
-        "print the commands that build the serving image and push it to your registry",
-    )
+def _add_image(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variant", choices=("cpu", "cuda"), default="cpu", help="default cpu")
     parser.add_argument("--account", metavar="ID", help="default: of WHIPPET_ROLE_ARN")
     parser.add_argument("--region", help="default: WHIPPET_REGION")
@@ -182,13 +128,7 @@ def _add_image(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
 
 
-def _add_lint(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(
-        commands,
-        "lint",
-        "cli.lint.lint",
-        "check that an objective and its metrics are what they claim to be, before money is spent",
-    )
+def _add_lint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", help="a training or tuning job of the platform")
     parser.add_argument("--log", metavar="FILE", help="somebody else's log; no platform is needed")
     parser.add_argument(
@@ -205,13 +145,7 @@ def _add_lint(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument("--classes", type=int, metavar="N", help="classes of the data")
 
 
-def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(
-        commands,
-        "doctor",
-        "cli.doctor.doctor",
-        "check this set-up, and a model archive with its inference.py before it costs money",
-    )
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
     archive = parser.add_mutually_exclusive_group()
     archive.add_argument("--model-data", metavar="FILE", help="a model.tar.gz to check")
     archive.add_argument("--run", help="check the model of this run (latest is one)")
@@ -222,18 +156,72 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("--image", metavar="FILE", help="a good image to ask about")
 
 
-def _add_servers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    _command(commands, "up", "cli.server.up", "start a Prefect server if none answers")
-    api = _command(
-        commands,
-        "api",
-        "cli.api.api",
-        "serve the local SageMaker over HTTP for boto3, the AWS CLI and the SageMaker SDK",
+def _add_api(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--port", type=int, default=4180, help="on 127.0.0.1 (default 4180; 0: any)"
     )
-    api.add_argument("--port", type=int, default=4180, help="on 127.0.0.1 (default 4180; 0: any)")
-    api.add_argument(
+    parser.add_argument(
         "--s3-endpoint", metavar="URL", help="S3 server of inputs and outputs (default: folders)"
     )
-    _command(
-        commands, "down", "cli.server.down", "stop what Whippet started on this machine, only that"
-    )
+
+
+def _add_nothing(_: argparse.ArgumentParser) -> None:
+    """Leave a command without options of its own."""
+
+
+# The function behind a command (its last part names the command), its options, its help.
+_COMMANDS: tuple[tuple[str, _AddOptions, str], ...] = (
+    (
+        "cli.run.run",
+        _add_run,
+        "sync, tune, train, report, deploy and query: the whole pipeline on a folder of images",
+    ),
+    (
+        "cli.plan.plan",
+        _add_plan,
+        "print every request that a run would send, what it costs at most, and what it needs",
+    ),
+    (
+        "cli.improve.improve",
+        _add_improve,
+        "measure the change that a run's verdict proposes, and keep it only if it is better",
+    ),
+    ("cli.inspection.predict", _add_predict, "ask an endpoint about images"),
+    ("cli.inspection.jobs", _add_jobs, "list tuning and training jobs"),
+    ("cli.inspection.logs", _add_logs, "print the log of a training job"),
+    ("cli.inspection.endpoints", _add_nothing, "list endpoints"),
+    ("cli.report.report", _add_report, "write a run's report again"),
+    (
+        "cli.explain.explain",
+        _add_explain,
+        "say what holds a training back, from what smdebug and SageMaker's profiler wrote earlier",
+    ),
+    (
+        "cli.inspection.clean_up",
+        _add_clean_up,
+        "remove endpoints whose time to live has passed, with their configs and models",
+    ),
+    ("cli.iam.iam", _add_iam, "print the least-privilege policies for AWS, with reasons"),
+    (
+        "cli.image.image",
+        _add_image,
+        "print the commands that build the serving image and push it to your registry",
+    ),
+    (
+        "cli.lint.lint",
+        _add_lint,
+        "check that an objective and its metrics are what they claim to be, before money is spent",
+    ),
+    (
+        "cli.doctor.doctor",
+        _add_doctor,
+        "check this set-up, and a model archive with its inference.py before it costs money",
+    ),
+    ("cli.server.up", _add_nothing, "start a Prefect server if none answers"),
+    (
+        "cli.api.api",
+        _add_api,
+        "serve the local SageMaker over HTTP for boto3, the AWS CLI and the SageMaker SDK",
+    ),
+    ("cli.server.down", _add_nothing, "stop what Whippet started on this machine, only that"),
+)
