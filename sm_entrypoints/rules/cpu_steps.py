@@ -199,7 +199,8 @@ STEP_TIME_RULES: tuple[Rule, ...] = (
         kind="profiler",
         description="Measures how long each training step waits for its images before it can "
         "begin.",
-        threshold="More than 10 % of the time of a step, and more than half a second in all.",
+        threshold="Steps wait for more than 10 % of their time, and for more than half a second in "
+        "all.",
         recommendation="Let loader processes work ahead (num_workers) where cores are idle; make "
         "the images smaller or the augmentation cheaper; keep them in memory.",
         parameters={"percent": 10, "min_seconds": 0.5, "min_steps": 10},

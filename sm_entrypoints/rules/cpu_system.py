@@ -201,7 +201,7 @@ MACHINE_RULES: tuple[Rule, ...] = (
         name="LowCPUUtilization",
         kind="profiler",
         description="Looks whether a training on the CPU uses the cores that it pays for.",
-        threshold="It uses (or waits for) less than 60 % of the cores while it trains.",
+        threshold="Training uses (or waits for) less than 60 % of the cores.",
         recommendation="Set threads to the number of cores, raise batch_size, or take a smaller "
         "instance.",
         parameters={"threshold": 60, "min_samples": FEWEST_SAMPLES, "min_seconds": 1},
@@ -212,8 +212,8 @@ MACHINE_RULES: tuple[Rule, ...] = (
         kind="profiler",
         description="Compares the threads that compute, and the loader's processes, with the "
         "cores there are.",
-        threshold="More computing threads than cores; or more than twice as many threads and "
-        "loader processes together.",
+        threshold="There are more computing threads than cores, or more than twice as many threads "
+        "and loader processes together.",
         recommendation="Set threads to the cores divided by the processes: threads that wait "
         "for each other's core slow every step.",
         parameters={"threads_per_core": 1, "threads_and_workers_per_core": 2},
@@ -224,8 +224,8 @@ MACHINE_RULES: tuple[Rule, ...] = (
         kind="profiler",
         description="Looks for memory of the training process that grows all the time, until a "
         "longer training would run out of it.",
-        threshold="After the warm-up it rises in every quarter of the training, by more than "
-        "30 MB and by more than 5 %.",
+        threshold="After the warm-up the memory rises in every quarter of the training, by more "
+        "than 30 MB and by more than 5 %.",
         recommendation="Look for lists that keep tensors, losses or images of every step; keep "
         "numbers (loss.item()) instead.",
         parameters={"megabytes": 30, "percent": 5, "warm_up_percent": 25},
@@ -235,7 +235,7 @@ MACHINE_RULES: tuple[Rule, ...] = (
         name="IOWait",
         kind="profiler",
         description="Looks whether the cores wait for the disk while it trains.",
-        threshold="On average they wait for more than 20 % of the time.",
+        threshold="The cores wait for the disk for more than 20 % of the time, on average.",
         recommendation="Keep the images in memory, use a faster volume, or fewer and larger files.",
         parameters={"threshold": 20, "min_samples": FEWEST_SAMPLES},
         evaluate=io_wait,

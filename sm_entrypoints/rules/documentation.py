@@ -46,10 +46,9 @@ def rules_markdown() -> str:
 
 def _entry(rule: Rule) -> str:
     online = " *(online)*" if rule.name in ONLINE_RULES else ""
-    threshold = rule.threshold[0].upper() + rule.threshold[1:].rstrip(".")
     return (
         f"**{rule.name}**{online}. {rule.description}  \n"
-        f"Fires when: {threshold}.  \nThen: {rule.recommendation}\n"
+        f"Fires when: {rule.threshold}  \nThen: {rule.recommendation}\n"
     )
 
 

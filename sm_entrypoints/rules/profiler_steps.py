@@ -179,7 +179,7 @@ STEP_RULES: tuple[Rule, ...] = (
         kind="profiler",
         description="Looks at the time before the first step: reading data, building the network, "
         "loading weights.",
-        threshold="It takes longer than 20 minutes.",
+        threshold="The time before the first step is longer than 20 minutes.",
         recommendation="Use fewer and larger files, FastFile mode, or prepare the data once in a "
         "job of its own.",
         parameters={"threshold": 20},
@@ -206,8 +206,8 @@ STEP_RULES: tuple[Rule, ...] = (
         name="Dataloader",
         kind="profiler",
         description="Compares how many processes load data with the cores of the machine.",
-        threshold="While training waits for data for more than 10 % of a step, fewer processes "
-        "than 70 % of the cores load it; or more than 200 %.",
+        threshold="Training waits for data for more than 10 % of a step while fewer processes than "
+        "70 % of the cores load it, or more processes than 200 % of the cores load it.",
         recommendation="Set num_workers to the number of cores that training leaves idle.",
         parameters={"min_threshold": 70, "max_threshold": 200, "wait_percent": 10},
         evaluate=dataloader,

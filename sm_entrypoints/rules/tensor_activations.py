@@ -154,8 +154,8 @@ ACTIVATION_RULES = (
         kind="tensor",
         description="Looks whether a fresh network's signal dies out or blows up on its way "
         "through the layers.",
-        threshold="variance of ReLU inputs changes by more than a factor of 10 a layer, or most "
-        "gradients are equal, in the first two steps",
+        threshold="The variance of ReLU inputs changes by more than a factor of 10 from layer to "
+        "layer, or most gradients are equal, in the first two steps.",
         recommendation="Use Kaiming initialisation (PyTorch's default is fine), normalisation "
         "layers, or pretrained weights.",
         evaluate=offline(PoorWeightInitialization),
@@ -166,8 +166,8 @@ ACTIVATION_RULES = (
         kind="tensor",
         description="Looks for ReLU layers most of whose units never fire: they learn nothing any "
         "more.",
-        threshold="more than half of a layer's units (90 % with pretrained weights) active for "
-        "less than 1 % of the inputs, at two samples in a row",
+        threshold="More than half of a layer's units (90 % with pretrained weights) are active for "
+        "less than 1 % of the inputs, at two samples in a row.",
         recommendation="Lower the learning rate: large updates push units below zero for good. "
         "Look at large negative biases.",
         evaluate=offline(DeadRelu),
@@ -178,8 +178,8 @@ ACTIVATION_RULES = (
         kind="tensor",
         description="Looks for tanh and sigmoid layers whose units are all at their limits, where "
         "they pass no gradient.",
-        threshold="more than half of a layer's inputs beyond ±9.4999 (tanh) or outside -23 to "
-        "16.99999 (sigmoid), at two samples in a row",
+        threshold="More than half of a layer's inputs lie beyond ±9.4999 (tanh) or outside -23 to "
+        "16.99999 (sigmoid), at two samples in a row.",
         recommendation="Lower the learning rate or the scale of the initial weights, or normalise "
         "before the activation.",
         evaluate=offline(SaturatedActivation),

@@ -169,7 +169,8 @@ DATA_RULES = (
         name=CheckInputImages.rule,
         kind="data",
         description="Looks whether the batches that the network is fed with are normalised.",
-        threshold="mean above 0.2 in size, and no negative values or a standard deviation above 5",
+        threshold="The mean is above 0.2 in size, and there are no negative values or the standard "
+        "deviation is above 5.",
         recommendation="Subtract the mean and divide by the standard deviation that the weights "
         "were trained with, the same way when serving.",
         evaluate=offline(CheckInputImages),
@@ -179,8 +180,8 @@ DATA_RULES = (
         name="ClassImbalance",
         kind="data",
         description="Compares how many training images the classes have.",
-        threshold="the largest class has more than 10 times the images of the smallest, or a rare "
-        "class is mistaken in more than 70 % of the test images",
+        threshold="The largest class has more than 10 times the images of the smallest, or a rare "
+        "class is mistaken in more than 70 % of its test images.",
         recommendation="Add images of the rare classes; without them, judge by the recall of each "
         "class and not by the accuracy.",
         evaluate=class_imbalance,
@@ -194,8 +195,8 @@ DATA_RULES = (
         name="Confusion",
         kind="data",
         description="Looks for classes that the model does not recognise, or takes for one other.",
-        threshold="fewer than 1.5 times chance (at most one half) of a class recognised, or more "
-        "than half of it taken for one other class",
+        threshold="A class is recognised less often than 1.5 times chance (at most one half), or "
+        "more than half of it is taken for one other class.",
         recommendation="Look at the mistakes of these classes: wrong or shuffled labels, two "
         "classes that show the same, or too few images.",
         evaluate=confusion,

@@ -243,8 +243,9 @@ LOSS_RULES = (
         name=LossNotDecreasing.rule,
         kind="tensor",
         description="Looks whether the training loss falls at all.",
-        threshold="from one epoch to the next less than 0.1 % lower while less than 2 % has been "
-        "learnt in all, or more than 5 % above the first epoch, or twice that of guessing",
+        threshold="The training loss falls by less than 0.1 % from one epoch to the next while it "
+        "has fallen by less than 2 % in all, or it is more than 5 % above that of the first epoch, "
+        "or twice that of guessing.",
         recommendation="Flat: raise the learning rate, look at frozen layers and at the labels. "
         "Rising: lower the learning rate.",
         evaluate=offline(LossNotDecreasing),
@@ -261,8 +262,8 @@ LOSS_RULES = (
         kind="tensor",
         description="Looks for a validation loss that rises while the training loss is lower: the "
         "network learns the training images by heart.",
-        threshold="validation loss 10 % above the training loss and 10 % above its own best, two "
-        "epochs in a row (more in long trainings)",
+        threshold="The validation loss is 10 % above the training loss and 10 % above its own "
+        "best, two epochs in a row (more in long trainings).",
         recommendation="Fewer epochs or patience=2, augmentation=standard, a higher weight_decay, "
         "trainable=head; more images help most.",
         evaluate=offline(Overfit),
@@ -272,7 +273,8 @@ LOSS_RULES = (
         name=Overtraining.rule,
         kind="tensor",
         description="Looks for epochs that made the model no better.",
-        threshold="validation loss not 1 % better for 40 % of the epochs (4 to 10)",
+        threshold="The validation loss does not get 1 % better for 40 % of the epochs (at least 4, "
+        "at most 10).",
         recommendation="Set epochs to the best one, or patience so that the training ends by "
         "itself: the delivered model is that of the best epoch in any case.",
         evaluate=offline(Overtraining),

@@ -145,8 +145,8 @@ RUN_RULES = (
         name="StalledTrainingRule",
         kind="tensor",
         description="Looks for times in which the job ran and trained nothing.",
-        threshold="nothing between two steps for a tenth of the training, at least 10 seconds and "
-        "at most half an hour",
+        threshold="Nothing happens between two steps for a tenth of the training (at least 10 "
+        "seconds, at most half an hour).",
         recommendation="Look at the log around that time: checkpoints to a slow disk, a machine "
         "that was paused, a lock; the step timeline shows what came before.",
         evaluate=stalled_training,
@@ -160,7 +160,7 @@ RUN_RULES = (
         name="SimilarAcrossRuns",
         kind="tensor",
         description="Compares this run with others, to see whether they differ at all.",
-        threshold="the training losses of all common steps, at least three, equal within 1e-5",
+        threshold="The training losses of all common steps, at least three, are equal within 1e-5.",
         recommendation="Change the seed, or look whether the hyperparameter that should differ "
         "has an effect.",
         evaluate=similar_across_runs,

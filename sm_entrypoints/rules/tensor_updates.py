@@ -93,8 +93,8 @@ UPDATE_RULES = (
         name=VanishingGradient.rule,
         kind="tensor",
         description="Looks for layers that get (almost) no gradient, so that they cannot learn.",
-        threshold="mean |gradient| of a weight below 1e-7 at two samples in a row, while the loss "
-        "is above 0.02",
+        threshold="The mean |gradient| of a weight is below 1e-7 at two samples in a row, while "
+        "the loss is above 0.02.",
         recommendation="Use a network with normalisation or residual connections, pretrained "
         "weights, or initial weights of a larger scale; saturated sigmoids and tanh do this, too.",
         evaluate=offline(VanishingGradient),
@@ -104,8 +104,8 @@ UPDATE_RULES = (
         name=WeightUpdateRatio.rule,
         kind="tensor",
         description="Compares each update with the weights that it changes.",
-        threshold="the middle of |update| / |weight| above 10, or 95 % of them below 1e-8 at three "
-        "samples in a row",
+        threshold="The middle of |update| / |weight| is above 10, or 95 % of them are below 1e-8, "
+        "at three samples in a row.",
         recommendation="Too large: lower the learning rate. Too small: raise it; about a "
         "thousandth of the weight each step is healthy.",
         evaluate=offline(WeightUpdateRatio),

@@ -147,8 +147,8 @@ VALUE_RULES = (
         kind="tensor",
         description="Looks for values that are not finite: once NaN is in the weights, nothing "
         "that follows means anything.",
-        threshold="any NaN or infinite value in the loss, the inputs, an activation, a gradient "
-        "or a weight",
+        threshold="A value of the loss, the inputs, an activation, a gradient or a weight is NaN "
+        "or infinite.",
         recommendation="Lower the learning rate by a factor of ten; if the inputs themselves are "
         "not finite, look for bad images or weights.",
         evaluate=offline(ExplodingTensor),
@@ -158,7 +158,7 @@ VALUE_RULES = (
         name=AllZero.rule,
         kind="tensor",
         description="Looks for weights, gradients, inputs or outputs that are zero throughout.",
-        threshold="100 % zeros at two samples in a row",
+        threshold="All values of a tensor (100 %) are zero at two samples in a row.",
         recommendation="A weight that is all zero passes nothing on, and learns nothing: "
         "initialise it at random. Inputs of zeros are empty images.",
         evaluate=offline(AllZero),
@@ -168,8 +168,8 @@ VALUE_RULES = (
         name=UnchangedTensor.rule,
         kind="tensor",
         description="Looks for weights, outputs or a loss that stay exactly as they are.",
-        threshold="no change beyond rounding over three samples in a row, in the first three "
-        "quarters of the job",
+        threshold="A tensor does not change beyond rounding over three samples in a row, in the "
+        "first three quarters of the job.",
         recommendation="Raise the learning rate, and look whether the layers that should learn "
         "are frozen or get no gradient.",
         evaluate=offline(UnchangedTensor),
@@ -179,7 +179,7 @@ VALUE_RULES = (
         name=TensorVariance.rule,
         kind="tensor",
         description="Looks for activations and outputs that hardly vary, or that vary wildly.",
-        threshold="variance below 1e-16 or above 1e6 at two samples in a row",
+        threshold="The variance is below 1e-16 or above 1e6 at two samples in a row.",
         recommendation="No variance: the layers before pass nothing on (bad initial weights, dead "
         "units). Too much: lower the learning rate, or normalise the inputs.",
         evaluate=offline(TensorVariance),
