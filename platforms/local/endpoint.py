@@ -25,12 +25,13 @@ from platforms.local.context import (
     supervisor_environment,
 )
 from platforms.local.deployment import FAILURE_REASON_CHARACTERS, Deployment
-from platforms.local.endpoint_record import groups, not_deployed, server_lost
+from platforms.local.endpoint_record import groups, not_deployed, server_lost, updating
 from platforms.local.endpoint_supervisor import GRACE_SECONDS
+from platforms.local.hosting_errors import as_client_error
 from platforms.local.listing import listing
 from platforms.local.models import container_of, read_endpoint_config, read_model
 from platforms.local.process import ProcessError, ProcessId, alive, spawn_detached, terminate_group
-from platforms.local.records import Exists, Missing, Record, now, with_times
+from platforms.local.records import Missing, Record, now, with_times
 from platforms.settings import PROJECT_ROOT
 
 _SUPERVISOR = "platforms.local.endpoint_supervisor"
@@ -59,14 +60,8 @@ class Endpoints:
             "Tags": request.get("Tags", []),
             "Local": {"Pending": pending, "Server": None, "Retired": []},
         }
-        try:
+        with as_client_error(self._context, "CreateEndpoint", "endpoints", name):
             self._context.records.create("endpoints", name, record)
-        except Exists as error:
-            raise client_error(
-                "CreateEndpoint",
-                "ValidationException",
-                f'Cannot create already existing endpoint "{arn}".',
-            ) from error
         try:
             self._supervise(name, pending["Token"])
         except ProcessError:
@@ -91,14 +86,7 @@ class Endpoints:
                     if status != "Failed"
                     else f'Cannot update endpoint "{arn}" in status Failed; delete it.',
                 )
-            changed = {key: value for key, value in record.items() if key != "FailureReason"}
-            local = {**record["Local"], "Pending": pending}
-            return {
-                **changed,
-                "EndpointStatus": "Updating",
-                "LastModifiedTime": now(),
-                "Local": local,
-            }
+            return updating(record, pending)
 
         self._update("UpdateEndpoint", name, begin)
         try:
@@ -197,10 +185,8 @@ class Endpoints:
         )
 
     def _update(self, operation: str, name: str, change: Callable[[Record], Record]) -> Record:
-        try:
+        with as_client_error(self._context, operation, "endpoints", name):
             return self._context.records.update("endpoints", name, change)
-        except Missing as error:
-            raise _missing(self._context, operation, name) from error
 
 
 def settle_endpoint(context: LocalContext, operation: str, name: str) -> Record:
@@ -209,10 +195,8 @@ def settle_endpoint(context: LocalContext, operation: str, name: str) -> Record:
     Raises:
         ClientError: ``ValidationException``, there is no such endpoint.
     """
-    try:
+    with as_client_error(context, operation, "endpoints", name):
         return _settled(context, name)
-    except Missing as error:
-        raise _missing(context, operation, name) from error
 
 
 def local_url(context: LocalContext, name: str) -> str:
@@ -287,8 +271,3 @@ def _last_words(context: LocalContext, record: Record, token: str) -> str:
     )
     head = f"The model server of variant {variant} ended by itself. The end of its log:\n"
     return head + deployment.last_words()[-(FAILURE_REASON_CHARACTERS - len(head)) :]
-
-
-def _missing(context: LocalContext, operation: str, name: str) -> Exception:
-    arn = context.arn("endpoint", name)
-    return client_error(operation, "ValidationException", f'Could not find endpoint "{arn}".')

@@ -33,6 +33,17 @@ def wants(record: Record, token: str) -> bool:
     )
 
 
+def updating(record: Record, pending: dict[str, Any]) -> Record:
+    """Return the record with a deployment that is to follow the one that serves."""
+    kept = {key: value for key, value in record.items() if key != "FailureReason"}
+    return {
+        **kept,
+        "EndpointStatus": "Updating",
+        "LastModifiedTime": now(),
+        "Local": {**record["Local"], "Pending": pending},
+    }
+
+
 def in_service(record: Record, token: str, server: ProcessId | None, port: int) -> Record:
     """Return the record with the pending deployment serving; as it was when not wanted.
 

@@ -1,7 +1,7 @@
 """Models and endpoint configurations of the local platform: records, nothing runs here.
 
 As in SageMaker, a model or a configuration that is in use may be deleted: an endpoint keeps what
-it was deployed with. The messages are SageMaker's own, as people report them.
+it was deployed with.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from platforms.client_errors import client_error
 from platforms.local.buckets import BadUri
 from platforms.local.context import LOGGER, LocalContext
 from platforms.local.endpoint_kinds import require_one_kind, settings_of_kind
+from platforms.local.hosting_errors import HostingKind, as_client_error
 from platforms.local.listing import listing
-from platforms.local.records import Exists, Kind, Missing, Record, now, with_times
+from platforms.local.records import Record, now, with_times
 
 _MODEL_FIELDS = frozenset(
     {"ModelName", "PrimaryContainer", "Containers", "ExecutionRoleArn", "Tags"}
@@ -50,14 +51,8 @@ class Models:
         _warn_ignored("Container of model", name, container, _CONTAINER_FIELDS)
         arn = self._context.arn("model", name)
         record = {"Tags": [], **request, "ModelArn": arn, "CreationTime": now()}
-        try:
+        with as_client_error(self._context, "CreateModel", "models", name):
             self._context.records.create("models", name, record)
-        except Exists as error:
-            raise client_error(
-                "CreateModel",
-                "ValidationException",
-                f'Cannot create already existing model "{arn}".',
-            ) from error
         return {"ModelArn": arn}
 
     def describe_model(self, **request: Any) -> dict[str, Any]:
@@ -74,10 +69,8 @@ class Models:
     def delete_model(self, **request: Any) -> dict[str, Any]:
         """Remove a model; endpoints that serve it keep running."""
         name = request["ModelName"]
-        try:
+        with as_client_error(self._context, "DeleteModel", "models", name):
             self._context.records.delete("models", name)
-        except Missing as error:
-            raise _missing(self._context, "DeleteModel", "model", name) from error
         return {}
 
 
@@ -99,14 +92,8 @@ class EndpointConfigs:
             _warn_ignored(f"{what} of endpoint configuration", name, given, honoured)
         arn = self._context.arn("endpoint-config", name)
         record = {"Tags": [], **request, "EndpointConfigArn": arn, "CreationTime": now()}
-        try:
+        with as_client_error(self._context, "CreateEndpointConfig", "endpoint-configs", name):
             self._context.records.create("endpoint-configs", name, record)
-        except Exists as error:
-            raise client_error(
-                "CreateEndpointConfig",
-                "ValidationException",
-                f'Cannot create already existing endpoint configuration "{arn}".',
-            ) from error
         return {"EndpointConfigArn": arn}
 
     def describe_endpoint_config(self, **request: Any) -> dict[str, Any]:
@@ -122,12 +109,8 @@ class EndpointConfigs:
     def delete_endpoint_config(self, **request: Any) -> dict[str, Any]:
         """Remove a configuration; endpoints that were made from it keep running."""
         name = request["EndpointConfigName"]
-        try:
+        with as_client_error(self._context, "DeleteEndpointConfig", "endpoint-configs", name):
             self._context.records.delete("endpoint-configs", name)
-        except Missing as error:
-            raise _missing(
-                self._context, "DeleteEndpointConfig", "endpoint-config", name
-            ) from error
         return {}
 
 
@@ -137,10 +120,8 @@ def read_model(context: LocalContext, operation: str, name: str) -> Record:
     Raises:
         ClientError: ``ValidationException``, there is none.
     """
-    try:
+    with as_client_error(context, operation, "models", name):
         return context.records.read("models", name)
-    except Missing as error:
-        raise _missing(context, operation, "model", name) from error
 
 
 def read_endpoint_config(context: LocalContext, operation: str, name: str) -> Record:
@@ -149,10 +130,8 @@ def read_endpoint_config(context: LocalContext, operation: str, name: str) -> Re
     Raises:
         ClientError: ``ValidationException``, there is none.
     """
-    try:
+    with as_client_error(context, operation, "endpoint-configs", name):
         return context.records.read("endpoint-configs", name)
-    except Missing as error:
-        raise _missing(context, operation, "endpoint-config", name) from error
 
 
 def container_of(model: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -228,12 +207,6 @@ def _warn_ignored(
         LOGGER.warning("%s %r: this platform does not honour %s", what, name, ", ".join(ignored))
 
 
-def _missing(context: LocalContext, operation: str, resource: str, name: str) -> Exception:
-    words = {"model": "model", "endpoint-config": "endpoint configuration"}[resource]
-    arn = context.arn(resource, name)
-    return client_error(operation, "ValidationException", f'Could not find {words} "{arn}".')
-
-
 def _described(record: Record, **defaults: Any) -> dict[str, Any]:
     shown = {key: value for key, value in record.items() if key != "Tags"}
     described: dict[str, Any] = with_times({**defaults, **shown})
@@ -242,7 +215,7 @@ def _described(record: Record, **defaults: Any) -> dict[str, Any]:
 
 def _list(
     context: LocalContext,
-    kind: Kind,
+    kind: HostingKind,
     member: str,
     fields: tuple[str, str],
     request: Mapping[str, Any],
