@@ -19,13 +19,36 @@ _SPENT = ("Failed", "Stopped", "Stopping")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """How one kind of resource is created, found and named in SageMaker's API."""
+    """How one kind of resource is created, found and named in SageMaker's API.
+
+    Attributes:
+        noun: what a person calls it.
+        operation: what follows ``create_`` and ``describe_`` in the names of operations.
+        has_status: false for what is only a record, such as a model.
+    """
 
     noun: str
     operation: str
-    name_member: str
-    arn_member: str
-    status_member: str | None = None
+    has_status: bool = True
+
+    @property
+    def name_member(self) -> str:
+        """The member that names it: ``TrainingJobName``."""
+        return f"{self._prefix}Name"
+
+    @property
+    def arn_member(self) -> str:
+        """The member with its ARN: ``TrainingJobArn``."""
+        return f"{self._prefix}Arn"
+
+    @property
+    def status_member(self) -> str | None:
+        """The member with its status, ``TrainingJobStatus``; None when it has none."""
+        return f"{self._prefix}Status" if self.has_status else None
+
+    @property
+    def _prefix(self) -> str:
+        return "".join(word.capitalize() for word in self.operation.split("_"))
 
     def describe(self, sagemaker: SageMaker, name: str) -> dict[str, Any] | None:
         """Return the description, or None when there is no resource of that name."""
@@ -44,34 +67,11 @@ class Resource:
         getattr(sagemaker, f"create_{self.operation}")(**request)
 
 
-TRAINING_JOB = Resource(
-    noun="training job",
-    operation="training_job",
-    name_member="TrainingJobName",
-    arn_member="TrainingJobArn",
-    status_member="TrainingJobStatus",
-)
-TUNING_JOB = Resource(
-    noun="tuning job",
-    operation="hyper_parameter_tuning_job",
-    name_member="HyperParameterTuningJobName",
-    arn_member="HyperParameterTuningJobArn",
-    status_member="HyperParameterTuningJobStatus",
-)
-MODEL = Resource(noun="model", operation="model", name_member="ModelName", arn_member="ModelArn")
-ENDPOINT_CONFIG = Resource(
-    noun="endpoint config",
-    operation="endpoint_config",
-    name_member="EndpointConfigName",
-    arn_member="EndpointConfigArn",
-)
-ENDPOINT = Resource(
-    noun="endpoint",
-    operation="endpoint",
-    name_member="EndpointName",
-    arn_member="EndpointArn",
-    status_member="EndpointStatus",
-)
+TRAINING_JOB = Resource(noun="training job", operation="training_job")
+TUNING_JOB = Resource(noun="tuning job", operation="hyper_parameter_tuning_job")
+MODEL = Resource(noun="model", operation="model", has_status=False)
+ENDPOINT_CONFIG = Resource(noun="endpoint config", operation="endpoint_config", has_status=False)
+ENDPOINT = Resource(noun="endpoint", operation="endpoint")
 
 
 def is_not_found(error: ClientError) -> bool:
