@@ -7,7 +7,7 @@ import importlib
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -79,7 +79,25 @@ SOURCES = sorted(
     path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if path.stat().st_size
 )
 TREES = {path: ast.parse(path.read_text("utf-8")) for path in SOURCES}
-MODULES = pytest.mark.parametrize("path", SOURCES, ids=relative)
+
+
+def every_module(check: Callable[[Path], None]) -> Callable[[], None]:
+    """Make one test of a check of each module, which names all that offend.
+
+    A test a module would be 3,000 tests, whose bookkeeping takes longer than all the checks.
+    """
+
+    def test() -> None:
+        offences = []
+        for path in SOURCES:
+            try:
+                check(path)
+            except AssertionError as offence:
+                offences.append(f"{relative(path)}: {offence}")
+        assert not offences, "\n".join(offences)
+
+    test.__name__ = check.__name__
+    return test
 
 
 def package(path: Path) -> str:
@@ -117,7 +135,7 @@ def test_the_tree_is_found():
     assert len(SOURCES) > 80
 
 
-@MODULES
+@every_module
 def test_imports_point_one_way(path):
     own = package(path)
     for name in imports(path):
@@ -128,7 +146,7 @@ def test_imports_point_one_way(path):
         assert fits, f"{relative(path)} imports {name}: {own} may import {sorted(ALLOWED[own])}"
 
 
-@MODULES
+@every_module
 def test_packages_stay_out_where_they_do_not_belong(path):
     found = {name.split(".")[0] for name in imports(path)} & FORBIDDEN[package(path)]
     assert not found, f"{relative(path)} imports {found}"
@@ -158,14 +176,14 @@ def test_contract_needs_the_standard_library_only():
     assert names <= sys.stdlib_module_names
 
 
-@MODULES
+@every_module
 def test_no_module_shadows_the_standard_library(path):
     assert path.stem not in sys.stdlib_module_names
     assert path.stem not in {"utils", "util", "helpers", "helper", "common", "misc"}
     assert path.stem not in {"prefect", "boto3", "torch", "pandas", "optuna", "plotly"}
 
 
-@MODULES
+@every_module
 def test_local_is_a_condition_in_platforms_only(path):
     if package(path) == "platforms":
         return
@@ -177,7 +195,7 @@ def test_local_is_a_condition_in_platforms_only(path):
         assert "aws" not in texts, f"{relative(path)}:{node.lineno} asks which platform it is"
 
 
-@MODULES
+@every_module
 def test_modules_are_short(path):
     lines = len(path.read_text("utf-8").splitlines())
     assert lines <= MOST_LINES, f"{relative(path)} has {lines} lines: split it by noun"
@@ -190,7 +208,7 @@ def _docstring_lines(function: Function) -> int:
     return (function.body[0].end_lineno or 0) - function.body[0].lineno + 1
 
 
-@MODULES
+@every_module
 def test_functions_are_short_and_take_few_parameters(path):
     for name, function in functions(path):
         lines = (function.end_lineno or 0) - function.lineno + 1 - _docstring_lines(function)
@@ -219,7 +237,7 @@ def _public(node: ast.AST) -> Iterator[ast.AST]:
             yield from _public(child)
 
 
-@MODULES
+@every_module
 def test_everything_public_has_a_docstring(path):
     assert ast.get_docstring(TREES[path]), f"{relative(path)} has no docstring"
     for node in _public(TREES[path]):
@@ -255,13 +273,13 @@ def _broad_handlers(path: Path) -> list[int]:
     return [n.lineno for n in nodes if isinstance(n, ast.ExceptHandler) and _is_broad(n)]
 
 
-@MODULES
+@every_module
 def test_errors_are_caught_by_name(path):
     broad = _broad_handlers(path)
     assert not broad or relative(path) in BROAD_EXCEPT, f"{relative(path)}: lines {broad}"
 
 
-@MODULES
+@every_module
 def test_nothing_is_left_to_do_or_unsafe(path):
     text = path.read_text("utf-8")
     assert not re.search(r"\b(TODO|FIXME|XXX)\b", text)
