@@ -44,15 +44,17 @@ from dashboards.step_time_figures import (
     step_time_figure,
 )
 from dashboards.system_figures import get_system_info, system_figure, system_statistics
-from dashboards.theme import BLUE, GREEN, GREY, ORANGE
+from dashboards.theme import BLUE, GREEN, GREY, ORANGE, YELLOW
 from sm_entrypoints.contract import INSTRUMENTATION_FOLDER, TRACE_FILE
 
 OPEN_OPERATORS = 15
+# Stages of training.json: what they are called here, and their colours.
 _STAGES = {
-    "initialization": ORANGE,
-    "training": BLUE,
-    "evaluation": GREEN,
-    "finalization": GREY,
+    "start_up": ("start-up (interpreter and imports)", YELLOW),
+    "initialization": ("initialization (data and network)", ORANGE),
+    "training": ("training", BLUE),
+    "evaluation": ("evaluation", GREEN),
+    "finalization": ("finalization", GREY),
 }
 
 
@@ -135,8 +137,8 @@ def _time_sentence(shares: PhaseShareInfo) -> str:
 def _stage_bar(output: TrainingOutput) -> Block:
     seconds: dict[str, Any] = output.training.get("seconds") or {}
     parts = [
-        (stage, float(seconds[stage]), color)
-        for stage, color in _STAGES.items()
+        (label, float(seconds[stage]), color)
+        for stage, (label, color) in _STAGES.items()
         if isinstance(seconds.get(stage), int | float)
     ]
     return share_bar("Where the job's time went", parts, "s")

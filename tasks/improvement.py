@@ -67,10 +67,11 @@ def launch_comparison_job(plan: ImprovementPlan) -> str:
             f"there is no training job {plan.training_job!r} any more: train again by `whippet run`"
         )
     source_uri = _upload_source(platform)
+    tags = run_tags(plan.run, platform.settings.tags)
     name = create_or_adopt(
         platform.sagemaker,
         TRAINING_JOB,
-        lambda attempt: comparison_request(plan, job, source_uri, run_tags(plan.run), attempt),
+        lambda attempt: comparison_request(plan, job, source_uri, tags, attempt),
     )
     record(platform.settings, plan.run, {"jobs": {"improve": name}})
     get_run_logger().info("comparison job %s: %s", name, _assignments(plan.change))
@@ -144,7 +145,8 @@ def conclude_improvement(plan: ImprovementPlan, name: str) -> dict[str, Any]:
         comparison = read_json(path)
     found = improvement(plan, job, comparison)
     write_json(folder / IMPROVEMENT_FILE, found)
-    short = {name: found[name] for name in ("job", "change", "decision", "reason", "saved")}
+    told = ("job", "change", "decision", "reason", "saved", "whole_job")
+    short = {name: found[name] for name in told}
     kept = found["improved_hyperparameters"]
     values = {"improved_hyperparameters": kept} if kept else {}
     record(platform.settings, plan.run, {"improvement": short, **values})

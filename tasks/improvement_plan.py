@@ -40,6 +40,7 @@ class ImprovementPlan(BaseModel):
     """A run, the job that it trained its model with, and the change to measure.
 
     ``change`` is empty when the verdict has nothing to change; ``sentence`` is the verdict's.
+    ``stage_seconds`` is where the job's time went, by stage; empty when it did not say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,6 +57,7 @@ class ImprovementPlan(BaseModel):
     pairs: int
     epochs_run: int | None
     cached_features: bool | None
+    stage_seconds: dict[str, float] = {}
 
     @property
     def run(self) -> RunIdentity:
@@ -101,7 +103,14 @@ def plan_improvement(settings: Settings, parameters: ImprovementParameters) -> I
         pairs=parameters.pairs,
         epochs_run=training.get("epochs_run") or None,
         cached_features=training.get("cached_features"),
+        stage_seconds=_stage_seconds(training),
     )
+
+
+def _stage_seconds(training: Mapping[str, Any]) -> dict[str, float]:
+    told = training.get("seconds")
+    parts = told.items() if isinstance(told, Mapping) else ()
+    return {name: value for name, value in parts if isinstance(value, int | float)}
 
 
 def _record(settings: Settings, name: str) -> dict[str, Any]:

@@ -296,11 +296,12 @@ def _write_training(folder):
         "threads": 2,
         "versions": {"torch": "2.14.1", "torchvision": "0.29.1", "python": "3.11.9"},
         "seconds": {
+            "start_up": 5.2,
             "initialization": 3.1,
             "training": 140.2,
             "evaluation": 4.4,
             "finalization": 0.8,
-            "total": 148.5,
+            "total": 153.7,
         },
         "images_per_second": 51.4,
         "cached_features": False,

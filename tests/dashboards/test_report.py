@@ -77,6 +77,17 @@ def html(report):
     return render_report(report)
 
 
+def test_every_second_of_the_job_is_in_the_bar_of_its_time(html):
+    stages = re.findall(r"</i>([a-z-]+)[^<]*<b>([\d.]+) s</b>", html)
+    assert dict(stages) == {
+        "start-up": "5.2",
+        "initialization": "3.1",
+        "training": "140.2",
+        "evaluation": "4.4",
+        "finalization": "0.8",
+    }
+
+
 def test_the_page_has_every_section_and_figure_once(html):
     page = Page(html)
     assert page.open == []
