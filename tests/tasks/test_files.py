@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -77,15 +78,15 @@ def test_a_reader_never_sees_half_a_file(awkward_path):
     path = awkward_path / "record"
     writer = start(WRITER, path)
     try:
-        stop = time.monotonic() + 0.5
+        stop = time.monotonic() + 60
         seen = set()
-        while time.monotonic() < stop:
+        while len(seen) < 10 and time.monotonic() < stop:
             content = path.read_bytes()
             assert content == content[:1] * 300_000
             seen.add(content[:1])
     finally:
         end(writer)
-    assert len(seen) > 1
+    assert len(seen) == 10
 
 
 def test_json_is_readable_and_takes_paths_and_dates(awkward_path):
@@ -119,18 +120,26 @@ with locked(Path(sys.argv[1])):
 
 def test_a_lock_excludes_other_processes(awkward_path):
     lock = awkward_path / "sub" / ".lock"
-    holder = start(HOLDER, lock, 0.6)
-    began = time.monotonic()
-    with locked(lock):
-        waited = time.monotonic() - began
-    end(holder)
-    assert waited > 0.3
+    holder = start(HOLDER, lock, 600)
+    inside = threading.Event()
+
+    def enter():
+        with locked(lock):
+            inside.set()
+
+    waiter = threading.Thread(target=enter)
+    waiter.start()
+    try:
+        assert not inside.wait(0.3)
+    finally:
+        end(holder)
+        waiter.join()
+    assert inside.is_set()
 
 
 def test_kill_9_frees_a_lock(awkward_path):
     lock = awkward_path / ".lock"
     holder = start(HOLDER, lock, 600)
     end(holder)
-    began = time.monotonic()
     with locked(lock):
-        assert time.monotonic() - began < 5
+        assert lock.exists()

@@ -101,10 +101,8 @@ def test_second_call_runs_nothing(
 ) -> None:
     # Content counts, not the path; without an interpreter nothing could be run.
     copy = Path(shutil.copy(state_dict, tmp_path / "copy.pth"))
-    started = time.monotonic()
     again = prepare_weights(str(copy), MODEL, job_python=NO_PYTHON, cache=cache, fetch=no_fetch)
     assert again == prepared
-    assert time.monotonic() - started < 1
 
 
 def test_weights_in_the_bucket_are_fetched(
@@ -220,15 +218,19 @@ def test_hanging_program_is_ended_with_its_children(
     with fake_python.open("a") as file:
         file.write(
             "import subprocess\nchild = subprocess.Popen(['sleep', '300'])\n"
-            f"open({str(child)!r}, 'w').write(str(child.pid))\ntime.sleep(300)\n"
+            f"open({str(child) + '.new'!r}, 'w').write(str(child.pid))\n"
+            f"os.rename({str(child) + '.new'!r}, {str(child)!r})\ntime.sleep(300)\n"
         )
-    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 1.0)
-    with pytest.raises(DataError, match="took more than 1 seconds"):
-        prepare_weights(
-            str(some_file), MODEL, job_python=fake_python, cache=tmp_path / "c", fetch=no_fetch
-        )
+    for seconds in (1, 4, 16):  # as long as this machine needs to start a program and its child
+        monkeypatch.setattr(module, "TIMEOUT_SECONDS", seconds)
+        with pytest.raises(DataError, match=f"took more than {seconds} seconds"):
+            prepare_weights(
+                str(some_file), MODEL, job_python=fake_python, cache=tmp_path / "c", fetch=no_fetch
+            )
+        if child.exists():
+            break
     # The signal is sent when the call returns; the kernel may need a moment more.
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while _running(int(child.read_text())) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not _running(int(child.read_text()))

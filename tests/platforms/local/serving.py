@@ -28,7 +28,10 @@ from pathlib import Path
 
 model = Path(os.environ["SM_MODEL_DIR"])
 behaviour = (model / "behaviour.txt").read_text()
-if behaviour == "fail":
+if behaviour.startswith("wait for "):
+    while not Path(behaviour.removeprefix("wait for ")).exists():
+        time.sleep(0.02)
+if behaviour.startswith(("fail", "wait for ")):
     Path(os.environ["SAGEMAKER_FAILURE_FILE"]).write_text(
         "Traceback\\n" + "  noise\\n" * 400 + "KeyError: 'no such layer: é'"
     )
@@ -37,7 +40,7 @@ if behaviour == "exit":
     print("out of memory, said the model", flush=True)
     sys.exit(137)
 if behaviour == "slow":
-    time.sleep(60)
+    time.sleep(600)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -60,7 +63,10 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers["Content-Type"] == "text/plain":
             self.answer(415, b"text/plain is not an image", "text/plain")
         elif self.headers["Content-Type"] == "text/slow":
-            time.sleep(1.5)
+            gate = Path(body.decode())
+            gate.with_suffix(".begun").touch()
+            while not gate.exists():
+                time.sleep(0.02)
             self.answer(200, b"slept")
         elif self.headers["Content-Type"] == "text/crash":
             os._exit(3)
