@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.doctor_checks import Check, failed, passed
+from cli.doctor_checks import Check, failed, passed, warning
 from cli.doctor_program import Bench, ending
+from platforms.archives import regular_files
 from sm_entrypoints.contract import INFERENCE_PROGRAM
 
 _REPORT = "handlers.jsonl"
@@ -19,7 +20,8 @@ _ANSWER_CHARACTERS = 64
 _ADVICE = {
     "import": "it must import in a process that holds nothing but the archive's code/ folder",
     "signatures": "put it right in code/inference.py",
-    "model_fn": "it gets the folder of the extracted archive; build every path from model_dir",
+    "model_fn": "it gets the folder of the extracted archive, and a context if it takes two "
+    "arguments; build every path from model_dir",
     "input_fn": "it gets the bytes of the request and its Content-Type",
     "predict_fn": "it gets what input_fn and model_fn returned, in this order",
     "output_fn": "it gets what predict_fn returned and the Accept header; return str or bytes",
@@ -37,6 +39,7 @@ class Picture:
 
 def check_handlers(bench: Bench, picture: Picture) -> Iterator[Check]:
     """Yield one check for each stage up to the first that fails."""
+    before = set(_listed(bench))
     status = bench.run(
         "rehearsal.py",
         *("handlers", "--model-dir", str(bench.model), "--image", str(picture.path)),
@@ -49,6 +52,27 @@ def check_handlers(bench: Bench, picture: Picture) -> Iterator[Check]:
         yield _check(stage, events, status, bench)
     if not events:
         yield _died("import", status, bench)
+    written = sorted(set(_listed(bench)) - before)
+    if written:
+        yield _wrote(written)
+
+
+def _listed(bench: Bench) -> Iterator[tuple[str, int]]:
+    """Yield the files of the archive with the time of their last change; caches do not count."""
+    for path in regular_files(bench.model):
+        if "__pycache__" not in path.parts:
+            yield str(path.relative_to(bench.model)), path.stat().st_mtime_ns
+
+
+def _wrote(files: list[tuple[str, int]]) -> Check:
+    names = ", ".join(name for name, _ in files[:3]) + (" …" if len(files) > 3 else "")
+    # SageMaker's guide, "How SageMaker AI loads your model artifacts".
+    return warning(
+        "read-only model",
+        f"{INFERENCE_PROGRAM} wrote {names} into the model's folder, which SageMaker's containers "
+        "may only read",
+        "write below tempfile.gettempdir()",
+    )
 
 
 def _events(report: Path) -> list[dict[str, Any]]:
@@ -73,6 +97,8 @@ def _check(stage: str, events: list[dict[str, Any]], status: int | None, bench: 
         return _raised(stage, by_event["error"])
     if "end" not in by_event:
         return _died(stage, status, bench)
+    if by_event["end"].get("returned") == "NoneType":
+        return warning(stage, f"{stage} returns None", "end it with `return`")
     return passed(stage, _success(stage, by_event, events))
 
 

@@ -22,6 +22,8 @@ _LOG = "server.log"
 _PORT = "port"
 _FAILURE = "failure"
 _POLL_SECONDS = 0.1
+# An answer may take as long.
+_SLOW_SECONDS = 60.0
 _SENTENCE_CHARACTERS = 100
 _RAISE = "raise an exception that has status_code = {status} in input_fn (or transform_fn)"
 
@@ -81,7 +83,7 @@ def check_server(bench: Bench, picture: Picture) -> Iterator[Check]:
         if url is None:
             yield _not_started(bench, server)
             return
-        yield passed("/ping", f"200 after {time.monotonic() - start:.1f} seconds")
+        yield started(time.monotonic() - start)
         requests = Requests(bench=bench, client=client, url=url)
         yield requests.good(picture)
         for bad in _BAD_REQUESTS:
@@ -112,6 +114,19 @@ def _status(client: httpx.Client, url: str) -> int | None:
         return client.get(f"{url}/ping").status_code
     except httpx.TransportError:
         return None
+
+
+def started(seconds: float) -> Check:
+    """Return the check of a server that began to answer after ``seconds``."""
+    found = f"200 after {seconds:.1f} seconds"
+    if seconds < _SLOW_SECONDS:
+        return passed("/ping", found)
+    return warning(
+        "/ping",
+        f"{found}: each instance that is added waits that long, and so does who asks a serverless "
+        "endpoint first (AWS ends it after 180)",
+        "import less at the top of the program, and load less in model_fn",
+    )
 
 
 def _not_started(bench: Bench, server: subprocess.Popen[bytes]) -> Check:
@@ -187,9 +202,10 @@ class Requests:
 def _check_labels(name: str, kind: str, answer: httpx.Response) -> Check:
     advice = 'return {"predictions": [{"label": …, "probability": …}, …]} as JSON'
     try:
-        document = json.loads(answer.content)
-    except ValueError:
-        return failed(name, f"{kind} → {_shown(answer)}, which is not JSON", advice)
+        document = json.loads(answer.content, parse_constant=_no_number)
+    except ValueError as error:
+        found = f"{kind} → {_shown(answer)}, which is not JSON ({error})"
+        return failed(name, found, advice)
     try:
         first = document["predictions"][0]
         label, probability = str(first["label"]), float(first["probability"])
@@ -197,6 +213,11 @@ def _check_labels(name: str, kind: str, answer: httpx.Response) -> Check:
         found = f"{kind} → 200, JSON of another shape than Whippet's: {_text(answer)}"
         return warning(name, found, f"for `whippet predict`: {advice}")
     return passed(name, f"{kind} → 200, {label!r} with probability {probability:.3f}")
+
+
+def _no_number(word: str) -> float:
+    """Refuse NaN and Infinity, which Python writes into JSON and other readers do not take."""
+    raise ValueError(f"{word} is no number of JSON")
 
 
 def _shown(answer: httpx.Response) -> str:

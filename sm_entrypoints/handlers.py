@@ -126,6 +126,11 @@ def _check(program: str, found: Mapping[str, Any]) -> None:
     for name, function in found.items():
         if not callable(function):
             raise ProgramError(f"{name} in {program} is not a function: {function!r}")
+        if inspect.iscoroutinefunction(function):
+            raise ProgramError(
+                f"{name} in {program} is asynchronous, which nobody awaits: write `def {name}` "
+                "without `async`"
+            )
         _takes_context(name, function)
     if "model_fn" not in found:
         raise ProgramError(

@@ -8,7 +8,8 @@ Run by path, each time in a new process:
 ``build`` writes what ``train.py`` delivers, by the same functions, with untrained weights.
 ``handlers`` imports the archive's program as ``serve.py`` does and answers one request with it. Its
 report has one JSON object a line, written as it happens, so that a process which dies or hangs
-still tells where: ``{"stage", "event": "begin|end|error", "seconds", "message", "traceback"}``.
+still tells where: ``{"stage", "event": "begin|end|error", "seconds", "message", "traceback"}``; a
+handler's end also has ``returned``, the type of its value.
 Stages are ``import``, ``signatures`` and the handlers' names. Exit status: 0, or 1 after an error.
 """
 
@@ -48,17 +49,21 @@ class Journal:
         self.failed = False
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Write when a stage begins, and how it ends; what it raises goes on."""
+    def stage(self, name: str) -> Iterator[dict[str, Any]]:
+        """Write when a stage begins, and how it ends; what it raises goes on.
+
+        Gives what the end's line is to say besides.
+        """
+        said: dict[str, Any] = {}
         self.write(name, "begin")
         start = time.perf_counter()
         try:
-            yield
+            yield said
         # Whatever the user's code raises belongs into the report, SystemExit too.
         except BaseException as error:
             self.error(name, error)
             raise
-        self.write(name, "end", seconds=round(time.perf_counter() - start, 3))
+        self.write(name, "end", seconds=round(time.perf_counter() - start, 3), **said)
 
     def error(self, name: str, error: BaseException) -> None:
         """Write that a stage failed: the error in one line, and the user's own frames."""
@@ -167,8 +172,10 @@ def _traced(journal: Journal, name: str, function: Callable[..., Any]) -> Callab
 
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
-        with journal.stage(name):
-            return function(*arguments)
+        with journal.stage(name) as said:
+            value = function(*arguments)
+            said["returned"] = type(value).__name__
+        return value
 
     return call
 

@@ -22,6 +22,7 @@ from cli.doctor import rehearse
 from cli.doctor_archive import Source
 from cli.doctor_checks import Check, failed, passed, print_checks, print_verdict, warning
 from cli.doctor_program import Patience
+from cli.doctor_server import started
 from cli.main import main
 from platforms.archives import write_archive
 from platforms.settings import PROJECT_ROOT, Settings
@@ -146,6 +147,29 @@ def test_a_broken_program_is_seen_with_its_cause(
     assert failure.name == name
     assert found in failure.found
     assert detail in "\n".join(failure.detail)
+
+
+@pytest.mark.job
+@needs_job_environment
+def test_what_only_works_here_is_said(run: Run) -> None:
+    # It forgets to return the model, leaves a file where SageMaker lets it only read, answers NaN.
+    sloppy = GOOD.replace("return open", "print(model_dir, file=open(model_dir + '/é', 'w')); open")
+    checks = run(sloppy.replace("0.75", "float('nan')"))
+    bad = {check.name: check for check in checks if check.outcome != "passed"}
+    assert {name: check.outcome for name, check in bad.items()} == {
+        "model_fn": "warning",
+        "read-only model": "warning",
+        "good image": "failed",
+    }
+    assert bad["model_fn"].found == "model_fn returns None"
+    assert "wrote é into" in bad["read-only model"].found
+    assert "NaN is no number of JSON" in bad["good image"].found
+
+
+def test_a_slow_start_is_a_warning() -> None:
+    quick, slow = started(59.9), started(60.0)
+    assert (quick.outcome, slow.outcome) == ("passed", "warning")
+    assert slow.found.startswith("200 after 60.0 seconds: each instance that is added waits")
 
 
 @pytest.mark.job

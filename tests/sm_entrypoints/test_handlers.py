@@ -118,6 +118,7 @@ def test_the_archives_own_package_wins(tmp_path: Path) -> None:
         ("def model_fn(): ...\n", r"model_fn takes 0 parameters.*model_fn\(model_dir\)"),
         ("def model_fn(d): ...\ndef predict_fn(a, b, c, d): ...\n", "predict_fn takes 4"),
         ("model_fn = 3\n", "not a function"),
+        ("async def model_fn(d): ...\n", "model_fn in inference.py is asynchronous"),
     ],
 )
 def test_mistakes_are_found_at_the_start(tmp_path: Path, source: str, said: str) -> None:
