@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
 from typing import Any
 
 import psutil
-import torch
+
+from sm_entrypoints.gpus import Event, Gpus
 
 PROCESS_MEMORY = "ProcessMemoryBytes"
 # Reading the counters of disks and interfaces costs more than everything else together.
@@ -22,24 +22,27 @@ _IO_SECONDS = 0.45
 # A final sample over a shorter time would be mostly rounding of the kernel's 10 ms ticks.
 _SHORTEST_SAMPLE = 0.05
 
-Event = tuple[str, str, str, float]  # type, name, dimension, value
-
 
 class Counters:
     """Turn the kernel's running totals into percentages and rates since the last read."""
 
     def __init__(self) -> None:
-        self._gpus = _gpu_reader()
+        self._gpus = Gpus()
         self._time = self._io_time = time.monotonic()
         self._cpu = psutil.cpu_times(percpu=True)
-        self._disk = psutil.disk_io_counters()
-        self._network = psutil.net_io_counters(nowrap=False)
+        self._disk = _disk_totals()
+        self._network = _network_totals()
         self._processes = {os.getpid(): psutil.Process()}
 
     def watch(self, pid: int) -> None:
         """Count the memory of a child process too, until it ends; safe from any thread."""
         with contextlib.suppress(psutil.Error):
             self._processes[pid] = psutil.Process(pid)
+
+    @property
+    def gpu_failure(self) -> str | None:
+        """Why GPUs that are there are not read, if so; everything else is."""
+        return self._gpus.failure
 
     def read(self) -> list[Event]:
         """Return what happened since the last read; nothing when that was a moment ago."""
@@ -48,7 +51,7 @@ class Counters:
             return []
         self._time = now
         memory = ("memory", "MemoryUsedPercent", "", psutil.virtual_memory().percent)
-        events = [*self._cores(), memory, self._process_memory(), *self._gpus()]
+        events = [*self._cores(), memory, self._process_memory(), *self._gpus.read()]
         elapsed = now - self._io_time
         if elapsed >= _IO_SECONDS:
             self._io_time = now
@@ -80,7 +83,7 @@ class Counters:
         return "memory", PROCESS_MEMORY, "", float(total)
 
     def _io(self, elapsed: float) -> list[Event]:
-        old, self._disk = self._disk, psutil.disk_io_counters()
+        old, self._disk = self._disk, _disk_totals()
         new = self._disk
         if old is None or new is None:
             return []
@@ -102,7 +105,7 @@ class Counters:
         ]
 
     def _net(self, elapsed: float) -> list[Event]:
-        old, self._network = self._network, psutil.net_io_counters(nowrap=False)
+        old, self._network = self._network, _network_totals()
         new = self._network
         if old is None or new is None:
             return []
@@ -114,6 +117,22 @@ class Counters:
         ]
 
 
+def _disk_totals() -> Any:
+    """Return the disks' totals; None where the kernel shows none (gVisor, a diskless host)."""
+    try:
+        return psutil.disk_io_counters()
+    except (OSError, RuntimeError):
+        return None
+
+
+def _network_totals() -> Any:
+    """Return the interfaces' totals; None where the kernel shows none."""
+    try:
+        return psutil.net_io_counters(nowrap=False)
+    except (OSError, RuntimeError):
+        return None
+
+
 def _clock(times: Any) -> float:
     """Return a core's elapsed time; guest time is already part of user time on Linux."""
     guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
@@ -122,24 +141,3 @@ def _clock(times: Any) -> float:
 
 def _percent(value: float) -> float:
     return min(100.0, max(0.0, value))
-
-
-def _gpu_reader() -> Callable[[], list[Event]]:
-    """Return a reader of GPU use; it reads nothing without a GPU or without NVML's bindings."""
-    if not torch.cuda.is_available():
-        return list
-    try:
-        torch.cuda.utilization(0)
-    except (ImportError, RuntimeError):
-        return list
-
-    def read() -> list[Event]:
-        events: list[Event] = []
-        for index in range(torch.cuda.device_count()):
-            used = float(torch.cuda.utilization(index))
-            memory = float(torch.cuda.memory_usage(index))
-            events.append(("gpu", f"gpu{index}", "GPUUtilization", used))
-            events.append(("gpu", f"gpu{index}", "GPUMemoryUtilization", memory))
-        return events
-
-    return read

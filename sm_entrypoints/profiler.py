@@ -95,6 +95,7 @@ class Profiler:
         return {
             "torch.profiler": None if self._operators is None else self._operators.failure,
             "system sampler": None if self._sampler is None else self._sampler.failure,
+            "GPU sampling": None if self._sampler is None else self._sampler.gpu_failure,
         }
 
     def _watch(self, pid: int) -> None:

@@ -18,7 +18,8 @@ from typing import Any, TextIO
 import numpy as np
 import psutil
 
-from sm_entrypoints.counters import PROCESS_MEMORY, Counters, Event
+from sm_entrypoints.counters import PROCESS_MEMORY, Counters
+from sm_entrypoints.gpus import Event
 
 # The only values that SageMaker's API accepts for ProfilingIntervalInMilliseconds.
 INTERVALS_MS = (100, 200, 500, 1000, 5000, 60000)
@@ -66,6 +67,11 @@ class SystemSampler:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
+
+    @property
+    def gpu_failure(self) -> str | None:
+        """Why GPUs that are there are not sampled, if so."""
+        return self._counters.gpu_failure
 
     def watch(self, pid: int) -> None:
         """Count a child process of the training (a loader's worker) into the job's memory."""

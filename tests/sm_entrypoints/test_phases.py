@@ -59,11 +59,12 @@ def test_steps_are_numbered_by_mode_and_phases_add_up(tmp_path: Path) -> None:
 def test_a_phase_entered_twice_adds_up_and_own_time_is_taken_out(tmp_path: Path) -> None:
     recorder = StepRecorder(tmp_path / "steps.csv")
     recorder.begin_epoch(1, "TRAIN")
+    began = time.perf_counter()
     for _ in range(2):
         with recorder.phase("forward"):
             time.sleep(0.01)
     recorder.exclude("forward", 0.005)
-    assert 0.015 <= recorder.end_step(1) < 0.5
+    assert 0.015 <= recorder.end_step(1) < time.perf_counter() - began - 0.005
     recorder.exclude("forward", 10)
     assert recorder.end_step(1) == 0
     recorder.close()

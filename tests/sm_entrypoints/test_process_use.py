@@ -12,9 +12,11 @@ def test_sleeping_uses_nothing() -> None:
     with ProcessUse() as use:
         time.sleep(0.2)
     document = use.document()
-    assert document["wall_seconds"] == pytest.approx(0.2, abs=0.15)
-    assert document["cpu_seconds"] is not None
-    assert document["cpu_seconds"] < 0.1
+    wall, cpu = document["wall_seconds"], document["cpu_seconds"]
+    assert wall is not None
+    assert cpu is not None
+    assert wall >= 0.2
+    assert cpu < wall / 2
 
 
 def test_working_counts_or_waits_for_a_core() -> None:
@@ -25,7 +27,7 @@ def test_working_counts_or_waits_for_a_core() -> None:
     document = use.document()
     waited = document["waited_seconds"]
     assert waited is not None
-    assert document["cpu_seconds"] + waited == pytest.approx(0.3, abs=0.15)
+    assert document["cpu_seconds"] + waited == pytest.approx(document["wall_seconds"], rel=0.4)
 
 
 def test_threads_that_end_meanwhile_are_no_problem() -> None:

@@ -88,6 +88,14 @@ def test_a_busy_core_shows(tmp_path: Path) -> None:
     assert 0 < sampler.summary()["memory"]["mean"] < 100
 
 
+def _wait_for_samples(sampler: SystemSampler, more: int) -> None:
+    """Wait until so many more samples were taken, however busy the machine is."""
+    wanted = sampler.summary()["samples"] + more
+    while sampler.summary()["samples"] < wanted:
+        assert sampler.failure is None
+        time.sleep(0.01)
+
+
 def test_the_memory_of_workers_counts_until_they_end(tmp_path: Path) -> None:
     sampler = SystemSampler(tmp_path, interval_ms=100)
     child = subprocess.Popen(
@@ -98,13 +106,13 @@ def test_the_memory_of_workers_counts_until_they_end(tmp_path: Path) -> None:
     assert child.stdin is not None
     assert child.stdout is not None
     sampler.start()
-    time.sleep(0.25)
+    _wait_for_samples(sampler, 1)
     child.stdout.readline()
     sampler.watch(child.pid)
-    time.sleep(0.3)
-    child.communicate(b"\n", timeout=30)
+    _wait_for_samples(sampler, 2)
+    child.communicate(b"\n", timeout=60)
     sampler.watch(child.pid)  # gone already: nothing to count, and no error
-    time.sleep(0.3)
+    _wait_for_samples(sampler, 2)
     sampler.stop()
     assert sampler.failure is None
     rss = sampler.process_summary()["rss_bytes"]
@@ -115,15 +123,50 @@ def test_the_memory_of_workers_counts_until_they_end(tmp_path: Path) -> None:
     assert rss["max"] - own > 60_000_000
 
 
-def test_sampling_costs_next_to_nothing(tmp_path: Path) -> None:
+def _plainly() -> list[object]:
+    """Read the same numbers as anybody would with psutil."""
+    return [
+        psutil.cpu_percent(percpu=True),
+        psutil.cpu_times_percent(percpu=True),
+        psutil.virtual_memory().percent,
+        psutil.Process().memory_info().rss,
+        psutil.disk_io_counters(),
+        psutil.net_io_counters(),
+    ]
+
+
+def test_sampling_costs_about_what_reading_the_counters_does(tmp_path: Path) -> None:
+    # The goal, 0.3 % of a core, is measured by benchmarks/; seconds depend on the machine.
     sampler = SystemSampler(tmp_path, interval_ms=100)
-    used = time.process_time()
+    ours = theirs = 0.0
+    for _ in range(12):
+        time.sleep(0.06)
+        began = time.thread_time()
+        sampler._sample()
+        between = time.thread_time()
+        _plainly()
+        ours, theirs = ours + between - began, theirs + time.thread_time() - between
+    assert sampler.summary()["samples"] == 12
     sampler.start()
-    time.sleep(2)
-    sampler.stop()
-    share = (time.process_time() - used) / 2
-    # The goal is 0.3 % of a core at 500 ms, which is 1.5 % at 100 ms.
-    assert share < 0.015, share
+    sampler.stop()  # closes the file
+    assert ours < 2 * theirs, (ours, theirs)
+
+
+def test_a_machine_that_shows_no_disks_is_sampled_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(**_options: object) -> None:  # what psutil does in gVisor
+        raise NotImplementedError("neither /proc/diskstats nor /sys/block")
+
+    monkeypatch.setattr(psutil, "disk_io_counters", missing)
+    sampler = _sample(tmp_path, 0.6, interval_ms=100)
+    assert sampler.failure is None
+    types = {
+        json.loads(line)["Type"]
+        for file in tmp_path.rglob("*.json")
+        for line in file.read_text().splitlines()
+    }
+    assert types == {"cpu", "memory", "network"}
 
 
 def test_an_unwritable_folder_ends_sampling_only(tmp_path: Path) -> None:

@@ -49,7 +49,8 @@ def test_worker_processes_show_with_their_own_pid_and_time(tmp_path: Path) -> No
     assert workers == 2
     assert os.getpid() not in pids
     for row in rows:
-        assert SLEEP <= float(row["seconds"]) < 5
+        # Unix time may be set while this runs; a second is enough for NTP.
+        assert SLEEP <= float(row["seconds"]) <= time.time() - before + 1
         assert before <= float(row["started"]) <= time.time()
 
 
