@@ -97,9 +97,12 @@ test-aws: .venv/.tools .venv-job/.ready .venv-sdk2/.ready .venv-sdk3/.ready  ## 
 	@$(ORCHESTRATOR) -m pytest $(AWS_TESTS)
 
 .PHONY: bench-instrumentation
-bench-instrumentation: .venv-job/.ready  ## what instrumentation costs a training, ours and others (6 minutes)
-	@$(JOB) -m benchmarks.instrumentation_hook
-	@$(JOB) -m benchmarks.instrumentation_profiler
+bench-instrumentation: .venv/.tools .venv-job/.ready  ## what instrumentation costs a training, ours and others (8 minutes)
+	@$(ORCHESTRATOR) -m benchmarks.instrumentation
+
+.PHONY: bench-detection
+bench-detection: .venv/.ready  ## how soon a finished job is seen, and how often AWS is asked (10 seconds)
+	@$(ORCHESTRATOR) -m benchmarks.detection
 
 .PHONY: bench-sync
 bench-sync: .venv/.ready .venv-bench/.ready  ## the sync beside s5cmd, aws s3 sync and boto3 (8 minutes)

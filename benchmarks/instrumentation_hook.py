@@ -1,16 +1,19 @@
 """What does looking at tensors cost a training, with our hook and with smdebug's?
 
-    .venv-job/bin/python -m benchmarks.instrumentation_hook [--json FILE] [--rounds 4]
+    .venv-job/bin/python -m benchmarks.instrumentation_hook [--json FILE] [--cycles 12]
 
-Steps of one network (ResNet18, all of it trained, 16 images of 64 pixels, SGD with momentum) in
-blocks that take turns with a twin that nobody looks at, all in one process on two threads. The
-same tensors are looked at: gradients, weights, inputs of ReLUs (ours also outputs, update ratios,
-histograms). smdebug saves them raw, which is its default, and as reductions, which is what ours
-compares with. A control compares two twins: further from 0 than that is noise. A block covers
-several samples, or one, so a sample counts with its share of all steps.
+Steps of one network (ResNet18, all of it trained, 16 images of 64 pixels, SGD with momentum), in
+one process on two threads: blocks of ten steps of a twin that nobody looks at take turns with
+blocks of twins that are looked at, in an order that rotates. Every block but the control's holds
+one step that is looked at. The same tensors are looked at: gradients, weights, inputs of ReLUs
+(ours also outputs, update ratios, histograms). smdebug saves them raw, which is its default, and
+as reductions, which is what ours compares with. The control is a second plain twin: what it shows
+is noise.
 
-smdebug's default, every 500 steps, is put together: a block of steps in which it saves nothing,
-and the time of a step in which it saves, as a share of 500 steps. Takes about three minutes.
+A step's cost is the median of its kind, so that a pause of the machine is nobody's cost; the
+overhead at a stride is (stride - 1) unwatched steps and one watched step by as many plain ones,
+with a 95 % bootstrap interval over the cycles. So the steps at every 10 are measured, and those at
+a longer stride put together from the same two medians.
 """
 
 from __future__ import annotations
@@ -25,7 +28,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +38,18 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from benchmarks.interleaving import Overhead, Pair
+from benchmarks.interleaving import Overhead, StepTimes
 from sm_entrypoints.containment import Containment
 from sm_entrypoints.debugger import DebuggerHook
 from sm_entrypoints.reductions import ReductionRecorder
+from sm_entrypoints.sampling import FIRST_STEPS
 
 THREADS, BATCH, PIXELS, CLASSES = 2, 16, 64, 133
-DENSE, BLOCK, SPARSE = 10, 10, 500
-# Steps in which the adaptive stride finds its length before it is measured.
-SETTLING = 60
-GOALS = {"ours, adaptive stride": 0.01, "ours, every 10 steps": 0.10}
-
-Hooked = Callable[["Twin"], None]
+DENSE, SPARSE = 10, 500
+# Steps in which the adaptive stride finds its length.
+SETTLING = 25
+PLAIN, CONTROL, OURS = "plain", "control: a second plain twin", "ours"
+SMDEBUG_REDUCTIONS, SMDEBUG_RAW = "smdebug, reductions", "smdebug, raw"
 
 
 class Twin:
@@ -61,9 +63,12 @@ class Twin:
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=1e-3, momentum=0.9)
         self.images, self.labels = images, labels
         self.recorder: ReductionRecorder | None = None
+        self.after_block: Callable[[], None] = lambda: None
+        self.times = StepTimes()
+        self._taken = 0
 
-    def step(self) -> float:
-        """Take one step; return its wall seconds without what the hook took."""
+    def step(self) -> None:
+        """Take one step, and tell the recorder what a training loop tells it."""
         began = time.perf_counter()
         loss = self.loss_function(self.model(self.images), self.labels)
         self.optimizer.zero_grad(set_to_none=True)
@@ -76,23 +81,32 @@ class Twin:
             own += time.perf_counter() - paused
         self.optimizer.step()
         value = float(loss.detach())
-        seconds = time.perf_counter() - began - own
         if self.recorder is not None:
-            self.recorder.end_step(value, seconds)
-        return seconds
+            self.recorder.end_step(value, time.perf_counter() - began - own)
+        self._taken += 1
 
-    def block(self, steps: int) -> Callable[[], None]:
-        """Return a function that takes ``steps`` steps."""
-
-        def run() -> None:
-            for _ in range(steps):
+    def block(self, *, watch: bool) -> None:
+        """Take ``DENSE`` steps and note their times; tell which of them are looked at."""
+        self.times.begin_cycle()
+        for _ in range(DENSE):
+            watched = watch and self._watched()
+            with self.times.step(watched=watched):
                 self.step()
+        self.after_block()
 
-        return run
+    def settle(self, steps: int) -> None:
+        """Take steps that do not count: allocations, first samples."""
+        for _ in range(steps):
+            self.step()
+        self.after_block()
+
+    def _watched(self) -> bool:
+        # smdebug counts steps from 0 as we do, and saves those that its interval divides.
+        return self._taken % DENSE == 0 if self.recorder is None else self.recorder.sampling
 
 
 class Bench:
-    """The twins, what looks at them, and the measurements."""
+    """The twins and what looks at them."""
 
     def __init__(self, folder: Path) -> None:
         torch.manual_seed(1)
@@ -100,38 +114,32 @@ class Bench:
         self._batch = (images, torch.randint(0, CLASSES, (BATCH,)))
         self._folder = folder
         self._failed: list[str] = []
-        self.plain = Twin(*self._batch)
 
-    def control(self) -> Pair:
-        """Return two twins that nobody looks at."""
-        return self._pair("control: two plain twins", Twin(*self._batch), BLOCK)
+    def plain(self) -> Twin:
+        """Return a twin that nobody looks at."""
+        return Twin(*self._batch)
 
-    def ours(self, name: str, stride: int | None) -> tuple[Pair, ReductionRecorder]:
-        """Return our hook at a fixed stride, or (None) at the one that it has chosen by now.
-
-        A block is one stride long, so each holds one sample, as often as in a long run.
-        """
-        twin = Twin(*self._batch)
-        recorder = ReductionRecorder(
-            self._folder / name,
+    def ours(self, stride: int | None) -> Twin:
+        """Return a twin with our hook at a fixed stride, or (None) at one that it chooses."""
+        twin = self.plain()
+        twin.recorder = ReductionRecorder(
+            self._folder / f"ours-{stride}",
             twin.model,
-            containment=Containment(name, on_failure=lambda: self._failed.append(name)),
+            containment=Containment(OURS, on_failure=lambda: self._failed.append(OURS)),
             stride=stride,
             # As in a run of 10^5 steps, whose records are thinned only later.
             quota_bytes=1_000_000_000,
         )
-        recorder.begin_epoch(1, "TRAIN", 0)
-        twin.recorder = recorder
-        twin.block(SETTLING)()
-        return self._pair(name, twin, recorder.stride), recorder
+        twin.recorder.begin_epoch(1, "TRAIN", 0)
+        return twin
 
-    def smdebug(self, name: str, interval: int, reductions: str | None) -> tuple[Pair, Twin]:
-        """Return smdebug's hook; what it writes is removed between the blocks."""
-        twin, out = Twin(*self._batch), self._folder / name
+    def smdebug(self, name: str, reductions: str | None) -> Twin:
+        """Return a twin with smdebug's hook; what it writes is removed after every block."""
+        twin, out = self.plain(), self._folder / name
         parameters = {"reductions": reductions} if reductions else {}
         document = {
             "LocalPath": str(out),
-            "HookParameters": {"save_interval": str(interval)},
+            "HookParameters": {"save_interval": str(DENSE)},
             "CollectionConfigurations": [
                 {"CollectionName": "losses"},
                 *(
@@ -142,12 +150,11 @@ class Bench:
         }
         config = self._folder / f"{name}.json"
         config.write_text(json.dumps(document), encoding="utf-8")
-        containment = Containment(name, on_failure=lambda: self._failed.append(name))
         hook = DebuggerHook(
             config,
             model=twin.model,
             loss_function=twin.loss_function,
-            containment=containment,
+            containment=Containment(name, on_failure=lambda: self._failed.append(name)),
             lean=False,  # as anybody else would use it
         )
         hook.set_mode("TRAIN")
@@ -158,60 +165,74 @@ class Bench:
                     if old.is_file():
                         old.unlink()
 
-        pair = self._pair(name, twin, BLOCK)
-        pair.clean = clean
-        return pair, twin
+        twin.after_block = clean
+        return twin
 
     def check(self) -> None:
         """Raise RuntimeError when a hook failed on the way: its time would be that of no hook."""
         if self._failed:
             raise RuntimeError(f"hooks failed, see above: {self._failed}")
 
-    def _pair(self, name: str, twin: Twin, steps: int) -> Pair:
-        return Pair(name=name, plain=self.plain.block(steps), measured=twin.block(steps))
+
+def chosen_stride(bench: Bench) -> int:
+    """Return the stride that our hook chooses when it is free to."""
+    twin = bench.ours(None)
+    twin.settle(SETTLING)
+    assert twin.recorder is not None
+    twin.recorder.close()
+    return twin.recorder.stride
 
 
-def measure(rounds: int, folder: Path) -> dict[str, Any]:
+def measure(cycles: int, folder: Path) -> dict[str, Any]:
     """Run everything; return the document that ``--json`` writes."""
     torch.set_num_threads(THREADS)
     bench = Bench(folder)
-    adaptive, adaptive_recorder = bench.ours("ours, adaptive stride", None)
-    dense, _ = bench.ours("ours, every 10 steps", DENSE)
-    reduced, _ = bench.smdebug("smdebug, every 10 steps, reductions", DENSE, "mean,std,min,max")
-    raw, _ = bench.smdebug("smdebug, every 10 steps, raw", DENSE, None)
-    idle, idle_twin = bench.smdebug("smdebug, armed, between saves", 1_000_000, None)
-    pairs = [bench.control(), adaptive, dense, reduced, raw, idle]
-    for pair in pairs:  # allocations and first samples
-        pair.run_round()
-        pair.wall.clear()
-        pair.cpu.clear()
-    del idle_twin
-    for done in range(rounds):
-        print(f"round {done + 1}/{rounds}", file=sys.stderr, flush=True)
-        for pair in pairs:
-            pair.run_round()
+    stride = chosen_stride(bench)
+    twins = {
+        PLAIN: bench.plain(),
+        CONTROL: bench.plain(),
+        OURS: bench.ours(DENSE),
+        SMDEBUG_REDUCTIONS: bench.smdebug("smdebug-reductions", "mean,std,min,max"),
+        SMDEBUG_RAW: bench.smdebug("smdebug-raw", None),
+    }
+    for twin in twins.values():
+        twin.settle(DENSE + FIRST_STEPS - 1 if twin.recorder else DENSE)
+    names = [*twins]
+    for cycle in range(cycles):
+        turn = cycle % len(names)
+        for name in (*names[turn:], *names[:turn]):
+            twins[name].block(watch=name not in (PLAIN, CONTROL))
+        print(f"cycle {cycle + 1}/{cycles}", file=sys.stderr, flush=True)
     bench.check()
+    times = {name: twin.times for name, twin in twins.items()}
     return {
-        "step_seconds": _step_seconds(pairs[0]),
-        "stride": adaptive_recorder.stride,
-        "overhead": {pair.name: asdict(pair.overhead()) for pair in pairs},
-        "cpu_overhead": {pair.name: asdict(pair.cpu_overhead()) for pair in pairs},
-        "smdebug_every_500": _every_500(idle.overhead(), raw.overhead()),
-        "goals": GOALS,
+        "step_seconds": times[PLAIN].median("wall", watched=False),
+        "stride": stride,
+        "rows": _rows(times, stride),
         "versions": _versions(),
     }
 
 
-def _step_seconds(control: Pair) -> float:
-    return sum(plain for plain, _ in control.wall) / (2 * BLOCK * len(control.wall))
-
-
-def _every_500(idle: Overhead, dense: Overhead) -> dict[str, float]:
-    """Return overheads at smdebug's default density: armed cost and saves at their share."""
-    return {
-        name: getattr(idle, name) + (getattr(dense, name) - getattr(idle, name)) * DENSE / SPARSE
-        for name in ("value", "low", "high")
-    }
+def _rows(times: dict[str, StepTimes], stride: int) -> list[dict[str, Any]]:
+    wanted = (
+        (CONTROL, DENSE, None),
+        (OURS, stride, 0.01),
+        (OURS, SPARSE, 0.01),
+        (OURS, DENSE, 0.10),
+        (SMDEBUG_REDUCTIONS, SPARSE, None),
+        (SMDEBUG_REDUCTIONS, DENSE, None),
+        (SMDEBUG_RAW, SPARSE, None),
+        (SMDEBUG_RAW, DENSE, None),
+    )
+    rows = []
+    for name, every, goal in wanted:
+        what = name if name == CONTROL else f"{name}, every {every} steps"
+        found = {
+            clock: Overhead.of_steps(times[PLAIN], times[name], clock, every).document()
+            for clock in ("wall", "cpu")
+        }
+        rows.append({"what": what, "goal": goal, **found})
+    return rows
 
 
 def _versions() -> dict[str, Any]:
@@ -224,33 +245,31 @@ def _versions() -> dict[str, Any]:
         "smdebug": smdebug.__version__,
         "threads": THREADS,
         "cores": os.cpu_count(),
-        "network": f"resnet18, {CLASSES} classes, {BATCH} images of {PIXELS} pixels, float32",
+        "load": round(os.getloadavg()[0], 1),
     }
 
 
 def print_table(found: dict[str, Any]) -> None:
     """Print the document as a table."""
-    milliseconds = 1000 * found["step_seconds"]
-    print(f"plain step: {milliseconds:.0f} ms; stride that ours chose: {found['stride']} steps")
-    print(f"{'':38} {'wall time':30} CPU time of the process")
-    for name in found["overhead"]:
-        wall, cpu = Overhead(**found["overhead"][name]), Overhead(**found["cpu_overhead"][name])
-        goal = f"   goal {100 * GOALS[name]:.0f} %" if name in GOALS else ""
-        print(f"{name:38} {wall!s:30} {cpu!s:30}{goal}")
-    every = found["smdebug_every_500"]
-    print(f"{'smdebug, every 500 steps, raw':38} {100 * every['value']:+7.2f} %  (put together)")
+    print(f"resnet18, {BATCH} images of {PIXELS} px, a plain step: {found['step_seconds']:.3f} s")
+    print(f"our hook chose a stride of {found['stride']} steps")
+    print(f"{'':40}{'wall time':30}CPU time of the process")
+    for row in found["rows"]:
+        goal = f"goal {100 * row['goal']:.0f} %" if row["goal"] else ""
+        wall, cpu = (str(Overhead(**row[clock])) for clock in ("wall", "cpu"))
+        print(f"{row['what']:40}{wall:30}{cpu:30}{goal}")
     print(" ".join(f"{name}={value}" for name, value in found["versions"].items()))
 
 
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--rounds", type=int, default=4, help="ABBA rounds of each comparison")
+    parser.add_argument("--cycles", type=int, default=12, help="blocks of every kind of step")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="whippet-bench-"))
     try:
-        found = measure(arguments.rounds, folder)
+        found = measure(arguments.cycles, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print_table(found)
