@@ -11,11 +11,12 @@ import hashlib
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from obstore.store import S3Store
 
-from tasks.data_check import DataCheck
 from tasks.data_files import DataFile
 from tasks.data_sync import sync_data
 from tasks.data_sync_cache import StatCache, identity
@@ -24,37 +25,48 @@ from tasks.data_sync_download import fetch_data
 BUCKET, ACCESS_KEY, SECRET_KEY, REGION = "bench", "BENCHMARKS0123456789", "s" * 40, "us-east-1"
 
 
-def check_of(root: Path, cache: StatCache) -> DataCheck:
-    """Return the check of a folder, without looking for images in it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What the sync needs of a data check: the folder, and its files with their digests."""
+
+    root: Path
+    files: tuple[DataFile, ...]
+
+
+def find_files(root: Path, cache: StatCache) -> Found:
+    """Return the files of a folder, hashed unless the cache knows them."""
+    paths = [
+        path
+        for split in root.iterdir()
+        for label in split.iterdir()
+        for path in label.iterdir()
+        if path.suffix == ".jpg"
+    ]
+    known = {path: cache.get(path) for path in paths}
+    fresh = [path for path, found in known.items() if found is None]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        paths = sorted(root.rglob("*.jpg"))
-        files = list(pool.map(lambda path: _file(path, root, cache), paths))
+        known.update(zip(fresh, pool.map(lambda path: _hash(path, cache), fresh), strict=True))
     cache.save()
-    return DataCheck(
-        name=root.name,
-        root=root,
-        fingerprint="",
-        files=tuple(files),
-        warnings=(),
-        split_source="folders",
-    )
+    return Found(root=root, files=tuple(_file(path, found) for path, found in known.items()))
 
 
-def _file(path: Path, root: Path, cache: StatCache) -> DataFile:
-    digest = cache.get(path)
-    if digest is None:
-        before = identity(path)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        cache.put(path, before, digest)
-    relative = path.relative_to(root).as_posix()
-    split, label, name = relative.split("/", 2)
+def _hash(path: Path, cache: StatCache) -> dict[str, Any]:
+    before = identity(path)
+    content = path.read_bytes()
+    found = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    cache.put(path, before, found)
+    return found
+
+
+def _file(path: Path, found: dict[str, Any]) -> DataFile:
+    split, label, name = path.parts[-3:]
     return DataFile(
-        path=relative,
+        path=f"{split}/{label}/{name}",
         split=split,
         label=label,
         name=name,
-        size=path.stat().st_size,
-        sha256=digest,
+        size=found["size"],
+        sha256=found["sha256"],
         width=1,
         height=1,
     )
@@ -70,12 +82,12 @@ def main() -> int:
         access_key_id=ACCESS_KEY,
         secret_access_key=SECRET_KEY,
         virtual_hosted_style_request=False,
+        checksum_algorithm="SHA256",
         client_options={"allow_http": True},
     )
     if way == "up":
-        cache = StatCache(Path(sys.argv[5]), "sha256")
-        result = sync_data(check_of(Path(folder), cache), store, prefix)
-        print(f"{result.uploaded} sent")
+        files = find_files(Path(folder), StatCache(Path(sys.argv[5]), "sha256"))
+        print(f"{sync_data(files, store, prefix).uploaded} sent")
     else:
         print(f"{fetch_data(store, prefix, Path(folder)).fetched} fetched")
     return 0

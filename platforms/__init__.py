@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from platforms.instances import has_gpu
-from platforms.settings import Settings
+
+if TYPE_CHECKING:
+    from platforms.settings import Settings
 
 __all__ = [
     "Defaults",
@@ -24,6 +26,15 @@ __all__ = [
     "connect",
     "serve",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Deferred: pydantic-settings takes a quarter of a second, and `platforms.errors` needs none.
+    if name == "Settings":
+        from platforms.settings import Settings
+
+        return Settings
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class SageMaker(Protocol):
@@ -152,6 +163,8 @@ def connect(settings: Settings | None = None) -> Platform:
     Raises:
         SettingsError: the platform cannot be used as set up; says what to do.
     """
+    from platforms.settings import Settings
+
     settings = settings or Settings()
     # Deferred: boto3 is slow to import, and a platform that is not chosen must cost nothing.
     if settings.platform == "aws":

@@ -45,6 +45,8 @@ class S3Stores:
         options: dict[str, Any] = {
             "region": self._session.region_name,
             "credential_provider": self._credentials,
+            # Costs nothing: it is the digest that the signature is made of. S3 compares and keeps.
+            "checksum_algorithm": "SHA256",
         }
         if self._endpoint:
             # An endpoint of one's own is one host for all buckets.

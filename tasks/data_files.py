@@ -1,10 +1,12 @@
-"""One checked file of a data set, and the object key that it gets."""
+"""The checked files of a data set, and the object keys that they get."""
 
 from __future__ import annotations
 
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 # What obstore (and S3's XML) cannot hold in a key: control characters, bytes that are not UTF-8.
@@ -39,6 +41,16 @@ class DataFile:
     def key(self) -> str:
         """Object key below the data set's prefix: ``<split>/<class>/<name>``."""
         return object_name(f"{self.split}/{self.label}/{self.name}")
+
+
+class DataFiles(Protocol):
+    """The files of a data set, and the folder that their paths start from."""
+
+    @property
+    def root(self) -> Path: ...
+
+    @property
+    def files(self) -> tuple[DataFile, ...]: ...
 
 
 def object_name(path: str) -> str:

@@ -17,28 +17,22 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from platforms.errors import DataError
-from tasks.data_check import DataCheck
-from tasks.data_files import DataFile
+from tasks.data_files import DataFile, DataFiles
 from tasks.data_findings import shown, some
 from tasks.data_sync_manifest import MANIFEST, Entry, Manifest, read_manifest, write_manifest
 from tasks.data_sync_pool import MOST_AT_A_TIME, transfer
 from tasks.data_sync_progress import Meter, Moved
-from tasks.objects import (
-    Listed,
-    StoreFailed,
-    delete_objects,
-    is_md5,
-    list_objects,
-    matches,
-    put_checked,
-)
+from tasks.object_listing import Listed, list_objects
+from tasks.objects import StoreFailed, delete_objects, is_md5, matches, put_checked
 
-CHECKPOINT_EVERY = 1000
+# What a kill can cost where tags do not tell what objects hold.
+CHECKPOINT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +57,7 @@ class SyncResult:
 
 
 def sync_data(
-    check: DataCheck,
+    check: DataFiles,
     store: Any,
     prefix: str,
     *,
@@ -92,8 +86,10 @@ def sync_data(
     """
     started = time.monotonic()
     wanted = _wanted(check)
-    manifest = read_manifest(store, prefix)
-    there = list_objects(store, prefix)
+    with ThreadPoolExecutor(1, thread_name_prefix="manifest") as pool:
+        reading = pool.submit(read_manifest, store, prefix)
+        there = list_objects(store, prefix, wanted)
+    manifest = reading.result()
     there.pop(MANIFEST, None)
     _refuse_strangers(wanted, manifest, there, prefix)
     stale = sorted(there.keys() - wanted.keys())
@@ -145,14 +141,17 @@ class _Sync:
         self._write_manifest(pending)
         meter = Meter(len(files), sum(file.size for file in files), progress)
         sent: list[int] = []
-        results = transfer(files, self._send, lambda file: file.size, most=workers)
-        for count, (file, (tag, is_new)) in enumerate(results, 1):
+        written = time.monotonic()
+        for file, (tag, is_new) in transfer(
+            files, self._send, lambda file: file.size, most=workers
+        ):
             self._done[file.key] = Entry(size=file.size, sha256=file.sha256, tag=tag)
             pending.discard(file.key)
             if is_new:
                 sent.append(file.size)
-            if count % CHECKPOINT_EVERY == 0:
+            if time.monotonic() - written >= CHECKPOINT_SECONDS:
                 self._write_manifest(pending)
+                written = time.monotonic()
             meter.add(file.size)
         return sent
 
@@ -201,7 +200,7 @@ class _Sync:
         write_manifest(self._store, self._prefix, manifest)
 
 
-def _wanted(check: DataCheck) -> dict[str, DataFile]:
+def _wanted(check: DataFiles) -> dict[str, DataFile]:
     wanted = {file.key: file for file in check.files}
     if len(wanted) != len(check.files):
         twice = [file.path for file in check.files if wanted[file.key] is not file]

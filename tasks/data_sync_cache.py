@@ -25,7 +25,10 @@ def identity(path: Path) -> str:
     Raises:
         OSError: there is no such file.
     """
-    found = path.stat()
+    return _identity(path.stat())
+
+
+def _identity(found: os.stat_result) -> str:
     return (
         f"{found.st_dev:x}-{found.st_ino:x}-{found.st_size:x}-"
         f"{found.st_mtime_ns:x}-{found.st_ctime_ns:x}"
@@ -48,16 +51,17 @@ class StatCache:
 
     def get(self, path: Path) -> Any:
         """Return the value of a file, or None when it is not known or the file changed."""
-        known = self._known.get(str(path))
+        name = str(path)
+        known = self._known.get(name)
         if known is None or known[0] != identity(path):
             return None
-        self._seen[str(path)] = known
+        self._seen[name] = known
         return known[1]
 
     def put(self, path: Path, before: str, value: Any) -> None:
         """Remember a value that was made after ``before`` was the file's identity."""
-        changed = path.stat().st_ctime
-        if identity(path) == before and time.time() - changed > _SETTLED_SECONDS:
+        found = path.stat()
+        if _identity(found) == before and time.time() - found.st_ctime > _SETTLED_SECONDS:
             self._seen[str(path)] = [before, value]
 
     def save(self) -> None:

@@ -1,9 +1,10 @@
 """Bring a synced data set from the bucket to a folder: every file verified, none half there.
 
-A file is received into a hidden folder beside the data, hashed, and moved to its place only when
-the hash is the manifest's. What was received of a file is kept: after a broken connection, or a
-kill, only the rest is asked for. Nothing is flushed to the disk file by file (that would take
-longer than the transfer): after a power failure the next run finds and replaces what was lost.
+A file is received into a hidden folder beside the data, hashed on the way, and moved to its place
+only when the hash is the manifest's. What was received of a large file is kept: after a broken
+connection, or a kill, only the rest is asked for. Nothing is flushed to the disk file by file
+(that would take longer than the transfer): after a power failure the next run finds and replaces
+what was lost.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from tasks.data_sync_progress import Meter, Moved
 from tasks.objects import ATTEMPTS, FINAL, StoreFailed, pauses
 
 PARTS = ".whippet-parts"
-# What a broken connection can cost of a file, and what one transfer holds in memory.
+# What a broken connection can cost of a large file; smaller ones are received at once.
 _CHUNK = 64 * 2**10
+_WHOLE = 4 * _CHUNK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,7 @@ def fetch_data(
     fetch = _Fetch(store, prefix, folder)
     meter = Meter(len(files), sum(entry.size for _, entry in files), progress)
     received = []
-    for (_, entry), is_new in transfer(files, fetch.one, lambda _: 2 * _CHUNK, most=workers):
+    for (_, entry), is_new in transfer(files, fetch.one, lambda _: _WHOLE, most=workers):
         if is_new:
             received.append(entry.size)
         meter.add(entry.size)
@@ -109,30 +111,44 @@ class _Fetch:
         for pause in pauses():
             time.sleep(pause)
             try:
-                self._receive(key, entry, part)
+                found = self._receive(key, entry, part)
             except FINAL as error:
                 raise StoreFailed(f"Could not read '{key}': {error}") from error
             except (BaseError, OSError) as error:
                 failure = str(error).partition("\n\nDebug source")[0]
                 continue
-            if _holds(part, entry):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                part.replace(target)
+            if found == entry.sha256:
+                _move(part, target)
                 return True
             part.unlink(missing_ok=True)
         raise StoreFailed(f"Could not read '{key}' in {ATTEMPTS} attempts: {failure}")
 
-    def _receive(self, key: str, entry: Entry, part: Path) -> None:
-        """Append what is missing; what arrived stays when the connection breaks."""
-        there = part.stat().st_size if part.exists() else 0
-        if there >= entry.size:
-            part.touch()
-            return
-        options = {"range": {"offset": there}} if there else None
-        with part.open("ab") as file:
-            found = obstore.get(self._store, key, options=options)  # type: ignore[arg-type]
-            for chunk in found.stream(min_chunk_size=_CHUNK):
-                file.write(chunk)
+    def _receive(self, key: str, entry: Entry, part: Path) -> str:
+        """Write what is missing; return the digest of all that is there then."""
+        if entry.size <= _WHOLE and not part.exists():
+            content = obstore.get(self._store, key).bytes()
+            part.write_bytes(content)
+            return hashlib.sha256(content).hexdigest()
+        # What arrives stays when the connection breaks.
+        with part.open("a+b") as file:
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256")
+            there = file.tell()
+            if there < entry.size:
+                options = {"range": {"offset": there}} if there else None
+                found = obstore.get(self._store, key, options=options)  # type: ignore[arg-type]
+                for chunk in found.stream(min_chunk_size=_CHUNK):
+                    digest.update(chunk)
+                    file.write(chunk)
+        return digest.hexdigest()
+
+
+def _move(part: Path, target: Path) -> None:
+    try:
+        part.replace(target)
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.replace(target)
 
 
 def _holds(path: Path, entry: Entry) -> bool:

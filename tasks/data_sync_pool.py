@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import TypeVar
+from threading import Condition
+from typing import Generic, TypeVar
 
 # Each transfer has a connection and a file: this stays below 64 open files.
 MOST_AT_A_TIME = 48
@@ -54,6 +55,68 @@ class Width:
         self._since, self._finished = now, 0
 
 
+class _Crew(Generic[Item, Result]):
+    """Threads that take one item after the other, and how many of them there are to be."""
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        work: Callable[[Item], Result],
+        size: Callable[[Item], int],
+        width: Width,
+    ) -> None:
+        self.done: SimpleQueue[tuple[Item, Result] | None] = SimpleQueue()
+        self.alive = 0
+        self._items, self._work, self._size, self._width = iter(items), work, size, width
+        self._waiting = next(self._items, None)
+        self._held = 0
+        self._changed = Condition()
+
+    def member(self) -> None:
+        """Work until nothing is left, there are too many of us, or one failed."""
+        try:
+            while (item := self._take()) is not None:
+                result = self._work(item)
+                self._give_back(item)
+                self.done.put((item, result))
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            self.done.put(None)
+
+    def stop(self) -> None:
+        """Begin nothing else."""
+        with self._changed:
+            self._waiting = None
+            self._changed.notify_all()
+
+    def _take(self) -> Item | None:
+        with self._changed:
+            while self._waiting is not None and self.alive <= self._width.value:
+                needed = self._size(self._waiting)
+                if self._held == 0 or self._held + needed <= MOST_BYTES_AT_A_TIME:
+                    item, self._waiting = self._waiting, next(self._items, None)
+                    self._held += needed
+                    return item
+                self._changed.wait()
+            self.alive -= 1
+            return None
+
+    def _give_back(self, item: Item) -> None:
+        with self._changed:
+            self._held -= self._size(item)
+            self._changed.notify_all()
+
+    def recruits(self) -> int:
+        """Return how many are to be added; they count from now on."""
+        with self._changed:
+            wanted = self._width.value if self._waiting is not None else 0
+            missing = max(0, wanted - self.alive)
+            self.alive += missing
+            return missing
+
+
 def transfer(
     items: Sequence[Item],
     work: Callable[[Item], Result],
@@ -63,10 +126,11 @@ def transfer(
 ) -> Iterator[tuple[Item, Result]]:
     """Call ``work`` on every item, several at a time; yield each with its result when it is done.
 
-    Work that was begun is finished before an error leaves this function; nothing else is begun.
+    Work goes on while the caller looks at a result. Work that was begun is finished before an error
+    leaves this function, or before it is closed; nothing else is begun.
 
     Args:
-        items: what to transfer; begun in this order.
+        items: what to transfer; begun in this order. None is no item.
         work: what to do with one; called in other threads.
         size: bytes that one holds in memory; larger ones wait until there is room.
         most: transfers at a time.
@@ -74,22 +138,23 @@ def transfer(
     Raises:
         Exception: the first that ``work`` raised.
     """
-    running: dict[Future[Result], Item] = {}
-    done: SimpleQueue[Future[Result]] = SimpleQueue()
-    width, held, following = Width(most, time.monotonic()), 0, iter(items)
-    waiting = next(following, None)
+    width = Width(most, time.monotonic())
+    crew = _Crew(items, work, size, width)
+    members: list[Future[None]] = []
     with ThreadPoolExecutor(max_workers=most, thread_name_prefix="transfer") as pool:
-        while running or waiting is not None:
-            while waiting is not None and len(running) < width.value:
-                if running and held + size(waiting) > MOST_BYTES_AT_A_TIME:
+        try:
+            ended = 0
+            while True:
+                members += [pool.submit(crew.member) for _ in range(crew.recruits())]
+                if ended == len(members):
                     break
-                held += size(waiting)
-                future = pool.submit(work, waiting)
-                running[future] = waiting
-                future.add_done_callback(done.put)
-                waiting = next(following, None)
-            finished = done.get()
-            item = running.pop(finished)
-            held -= size(item)
-            width.finished(time.monotonic())
-            yield item, finished.result()
+                finished = crew.done.get()
+                if finished is None:
+                    ended += 1
+                    continue
+                width.finished(time.monotonic())
+                yield finished
+        finally:
+            crew.stop()
+    for member in members:
+        member.result()

@@ -15,7 +15,6 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,7 +28,6 @@ from obstore.exceptions import (
     UnknownConfigurationKeyError,
 )
 
-from platforms.client_errors import denial_sentence
 from platforms.errors import WhippetError
 
 ATTEMPTS = 6
@@ -54,14 +52,6 @@ Result = TypeVar("Result")
 
 class StoreFailed(WhippetError):
     """Raised when an object cannot be written, read, listed or deleted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """An object as a listing shows it: size in bytes, and its tag if the store has tags."""
-
-    size: int
-    tag: str | None
 
 
 def pauses() -> Iterator[float]:
@@ -89,7 +79,7 @@ def again(act: Callable[[], Result]) -> Result:
     raise failure
 
 
-def _plain(tag: str | None) -> str | None:
+def plain_tag(tag: str | None) -> str | None:
     """Return a tag without its quotation marks: rclone's listings leave them out."""
     return tag.strip('"') if tag else None
 
@@ -120,11 +110,14 @@ def store_said(error: Exception, action: str, where: str) -> str:
         sign in said for sign in ("status code: 403", "(code: AccessDenied)")
     )
     if where and refused:
+        # Deferred: botocore takes longer to import than a sync of unchanged data.
+        from platforms.client_errors import denial_sentence
+
         return denial_sentence(said, action, f"arn:aws:s3:::{where}")
     return said
 
 
-def _place(store: Any, key: str = "") -> str:
+def place_of(store: Any, key: str = "") -> str:
     """Return bucket and key as an ARN ends; empty for a store that has no bucket."""
     bucket = getattr(store, "config", {}).get("bucket", "")
     return f"{bucket}/{key}" if bucket and key else str(bucket)
@@ -143,14 +136,14 @@ def put_object(store: Any, key: str, content: bytes | Path) -> str | None:
         found = obstore.put(
             store, key, content, use_multipart=parts, max_concurrency=_PARTS_AT_A_TIME
         )
-        return _plain(found["e_tag"])
+        return plain_tag(found["e_tag"])
 
     try:
         return again(put)
     except (BaseError, OSError, ValueError) as error:
         raise StoreFailed(
             f"Could not write '{key}' to {store!r}: "
-            f"{store_said(error, 's3:PutObject', _place(store, key))}. "
+            f"{store_said(error, 's3:PutObject', place_of(store, key))}. "
             "Check free space and rights there, then run again."
         ) from error
 
@@ -184,7 +177,7 @@ def put_once(store: Any, key: str, content: bytes | Path) -> bool:
     except FileNotFoundError:
         there = False
     except (BaseError, OSError) as error:
-        said = store_said(error, "s3:GetObject", _place(store, key))
+        said = store_said(error, "s3:GetObject", place_of(store, key))
         raise StoreFailed(f"Could not look for '{key}' in {store!r}: {said}") from error
     if not there:
         put_object(store, key, content)
@@ -202,7 +195,7 @@ def read_if_there(store: Any, key: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except (BaseError, OSError) as error:
-        said = store_said(error, "s3:GetObject", _place(store, key))
+        said = store_said(error, "s3:GetObject", place_of(store, key))
         raise StoreFailed(f"Could not read '{key}' from {store!r}: {said}") from error
 
 
@@ -224,30 +217,7 @@ def read_checked(store: Any, key: str) -> bytes:
 
 def _read(store: Any, key: str) -> tuple[str | None, bytes]:
     found = obstore.get(store, key)
-    return _plain(found.meta["e_tag"]), bytes(found.bytes())
-
-
-def list_objects(store: Any, prefix: str) -> dict[str, Listed]:
-    """Return every object below ``prefix``, by its key without the prefix.
-
-    Raises:
-        StoreFailed: the bucket cannot be listed.
-    """
-
-    def listed() -> dict[str, Listed]:
-        return {
-            item["path"].removeprefix(f"{prefix}/"): Listed(
-                size=item["size"], tag=_plain(item["e_tag"])
-            )
-            for page in obstore.list(store, prefix=prefix, chunk_size=1000)
-            for item in page
-        }
-
-    try:
-        return again(listed)
-    except (BaseError, OSError) as error:
-        said = store_said(error, "s3:ListBucket", _place(store))
-        raise StoreFailed(f"Could not list '{prefix}' in {store!r}: {said}") from error
+    return plain_tag(found.meta["e_tag"]), bytes(found.bytes())
 
 
 def delete_objects(store: Any, keys: list[str]) -> None:
@@ -261,5 +231,5 @@ def delete_objects(store: Any, keys: list[str]) -> None:
     try:
         obstore.delete(store, keys)
     except (BaseError, OSError) as error:
-        said = store_said(error, "s3:DeleteObject", _place(store, keys[0]))
+        said = store_said(error, "s3:DeleteObject", place_of(store, keys[0]))
         raise StoreFailed(f"Could not delete from {store!r}: {said}") from error

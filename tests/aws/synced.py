@@ -71,6 +71,7 @@ def open_store(port: int, **options: Any) -> Any:
         access_key_id="testing",
         secret_access_key="testing",
         virtual_hosted_style_request=False,
+        checksum_algorithm="SHA256",
         client_options={"allow_http": True, "timeout": timedelta(seconds=20)},
         retry_config={
             "backoff": {

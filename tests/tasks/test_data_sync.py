@@ -261,7 +261,7 @@ from pathlib import Path
 from obstore.store import LocalStore
 from tasks import data_sync
 from tasks.data_check import check_data
-data_sync.CHECKPOINT_EVERY = 5
+data_sync.CHECKPOINT_SECONDS = 0
 def progress(moved):
     print(moved, flush=True)
     if moved.files == 12:
