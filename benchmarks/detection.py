@@ -1,4 +1,4 @@
-"""How soon a finished job is seen, and how often AWS is asked: ``python -m benchmarks.detection``.
+"""How soon a finished job is seen, and how often AWS is asked: ``make bench-detection``.
 
 The wait of the flows (tasks/waiting.py) over a virtual clock: no job, no account, no real time.
 Goal: p95 at most 5 s at 0.2 Describe calls a second or fewer. Asking takes as long as AWS takes;
@@ -18,6 +18,8 @@ from tasks.waiting import Clock, Pace, wait_until
 
 JOBS = 5000
 POLL_SECONDS = 5.0
+# How long an answer takes, and the share of answers that are refusals.
+CASES = ((0.05, 0.0), (0.2, 0.0), (0.05, 0.01), (0.2, 0.01), (0.05, 0.1))
 THROTTLED: Any = {
     "Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"},
     "ResponseMetadata": {"HTTPStatusCode": 400},
@@ -79,11 +81,11 @@ def main() -> None:
     """Print the table."""
     print(f"{JOBS} virtual jobs of 2 to 60 minutes, asked about every {POLL_SECONDS:.0f} s")
     print("answer takes  throttled   p50 s   p95 s   max s   Describe/s")
-    for latency, throttled in ((0.05, 0.0), (0.2, 0.0), (0.05, 0.01), (0.05, 0.1)):
+    for latency, throttled in CASES:
         found = measure(latency, throttled)
         print(
             f"{latency:9.2f} s {throttled:10.0%} {found['p50']:8.2f}{found['p95']:8.2f}"
-            f"{found['max']:8.2f} {found['rate']:12.3f}"
+            f"{found['max']:8.2f} {found['rate']:12.4f}"
         )
 
 

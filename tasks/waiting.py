@@ -32,10 +32,17 @@ _TRANSIENT_CODES = {
     "TooManyRequestsException",
 }
 _BROKEN_CONNECTION = (ServiceConnectionError, HTTPClientError, ConnectionError, TimeoutError)
-# Enough that waits which started together drift apart; more would cost detection time.
-_JITTER = 0.05
-# Between an answer and the next question, as a share of the pace, however slow the answer was.
+# All of these are shares of the pace.
+# Nothing that is waited for ends at once: the first gap is longer by up to this, which saves
+# questions, and lets waits that started together ask at different moments for ever after.
+_FIRST_GAP = 2.0
+# Between an answer and the next question, however slow the answer was.
 _SHORTEST_REST = 0.2
+# A question that met trouble is repeated after this, and up to as much again.
+_REPEAT = 0.1
+# Repetitions are asked in advance, up to this many questions' time, and paid back by longer gaps.
+_MOST_ADVANCE = 3.0
+_LONGEST_GAP = 1.15
 
 
 def is_transient(error: BaseException) -> bool:
@@ -50,16 +57,12 @@ def is_transient(error: BaseException) -> bool:
 class Pace:
     """How often to ask: ``slowest`` seconds apart, for at most ``deadline`` seconds.
 
-    At 5 seconds that is fewer than 0.2 questions a second, and 95 of 100 jobs are seen to be
-    finished within 5 seconds.
+    At 5 seconds that is 0.2 questions a second, repetitions included, and 95 of 100 jobs are seen
+    to be finished within 5 seconds, when few answers are trouble (benchmarks/detection.py).
     """
 
     slowest: float
     deadline: float
-
-    def delay(self, draw: Callable[[], float]) -> float:
-        """Return the next delay in seconds: ``slowest`` and up to 5 % more, ``draw()`` of them."""
-        return self.slowest * (1 + _JITTER * draw())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,49 @@ class Clock:
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     draw: Callable[[], float] = random.random
+
+
+@dataclass(slots=True, kw_only=True)
+class _Schedule:
+    """When the next question is due, by how many were asked since ``began``."""
+
+    slowest: float
+    clock: Clock
+    began: float
+    asked: int = 0
+    sent: float = 0.0
+
+    def note_question(self) -> None:
+        """Take note of a question that is sent now."""
+        self.asked, self.sent = self.asked + 1, self.clock.now()
+
+    def rest(self, *, troubled: bool) -> float:
+        """Return the seconds until the next question.
+
+        From question to question: a slow answer must not make the next one later.
+        """
+        gap = self._repetition() if troubled else None
+        if gap is None:
+            gap = self._first_gap() if self.asked == 1 else self._gap()
+        shortest = _REPEAT if troubled else _SHORTEST_REST
+        return max(shortest * self.slowest, self.sent + gap - self.clock.now())
+
+    def _first_gap(self) -> float:
+        return self.slowest * (1 + _FIRST_GAP * self.clock.draw())
+
+    def _repetition(self) -> float | None:
+        gap = self.slowest * _REPEAT * (1 + self.clock.draw())
+        return gap if self._paid() - gap <= _MOST_ADVANCE * self.slowest else None
+
+    def _gap(self) -> float:
+        return min(max(self._paid(), self.slowest), _LONGEST_GAP * self.slowest)
+
+    def _paid(self) -> float:
+        """Return how long after the last question the rate allows for the next one.
+
+        One question is kept in hand, which the first gap saved: the last one comes early.
+        """
+        return self.began + (self.asked + 1) * self.slowest - self.sent
 
 
 def wait_until(
@@ -83,16 +129,18 @@ def wait_until(
     """Return the first description that is ``finished``; each one is shown to ``watch``.
 
     A transient error of ``describe`` or ``watch`` counts as "not yet": the job goes on, and so
-    does the wait. The last question is asked when the deadline has come.
+    does the wait; the question is soon repeated. The last one is asked when the deadline has come.
 
     Raises:
         DeadlinePassed: nothing finished within ``pace.deadline`` seconds.
     """
     clock = clock or Clock()
-    end = clock.now() + pace.deadline
+    schedule = _Schedule(slowest=pace.slowest, clock=clock, began=clock.now())
+    end = schedule.began + pace.deadline
     trouble: Exception | None = None
     while True:
-        began = clock.now()
+        schedule.note_question()
+        troubled = False
         try:
             description = describe()
             watch(description)
@@ -101,14 +149,11 @@ def wait_until(
         except (ClientError, *_BROKEN_CONNECTION) as error:
             if not is_transient(error):
                 raise
-            trouble = error
-        now = clock.now()
-        left = end - now
+            trouble, troubled = error, True
+        left = end - clock.now()
         if left <= 0:
             raise DeadlinePassed(
                 f"{what} did not finish within {pace.deadline:.0f} seconds; it may still be "
                 f"running: see `whippet jobs`"
             ) from trouble
-        # From question to question: a slow answer must not make the next one later.
-        rest = max(_SHORTEST_REST * pace.slowest, pace.delay(clock.draw) - (now - began))
-        clock.sleep(min(rest, left))
+        clock.sleep(min(schedule.rest(troubled=troubled), left))
