@@ -85,7 +85,7 @@ server.serve_forever()
 """
 
 
-def make_context(folder: Path) -> LocalContext:
+def make_context(folder: Path, s3_endpoint: str | None = None) -> LocalContext:
     """Return a context in a folder with an awkward name, and an interpreter that serves."""
     home = folder / 'it\'s a "hôme" $HOME'
     home.mkdir()
@@ -94,15 +94,16 @@ def make_context(folder: Path) -> LocalContext:
     interpreter = folder / "job-python"
     interpreter.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}"\n', encoding="utf-8")
     interpreter.chmod(interpreter.stat().st_mode | stat.S_IXUSR)
-    return local_context(Settings(home=home, job_python=interpreter))
+    return local_context(Settings(home=home, job_python=interpreter, s3_endpoint=s3_endpoint))
 
 
 def put_archive(context: LocalContext, key: str, files: dict[str, bytes]) -> str:
     """Store a model archive and return its URI."""
     uri = f"s3://{BUCKET}/{key}"
-    path = context.buckets.path(uri)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w:gz") as tar:
+    with (
+        context.buckets.writing(uri, context.home) as path,
+        tarfile.open(path, "w:gz") as tar,
+    ):
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
