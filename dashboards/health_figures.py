@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,10 @@ MAX_COLUMNS = 120
 MAX_CELLS = 4_000
 MAX_FINE_CELLS = 1_500
 MAX_LOSS_POINTS = 800
+# Colours of a logarithmic map reach this far from its median, and this far at least in all:
+# layers that are alike should look alike.
+_DECADES = 4.0
+_LEAST_DECADES = 1.0
 
 
 class LayersInfo(NamedTuple):
@@ -73,17 +78,24 @@ def get_layers_info(
     values = bucket_means(values, columns)
     if logarithmic:
         values = np.log10(np.where(values > 0, values, np.nan))
-    names = _without_prefix([str(name) for name in table.columns])
+    names = _without_suffix(without_prefix([str(name) for name in table.columns]))
     return LayersInfo(title, names, steps.astype("int64").tolist(), values.T, logarithmic)
 
 
-def _without_prefix(names: list[str]) -> list[str]:
+def without_prefix(names: list[str]) -> list[str]:
     """Return ``names`` without what all begin with: ``gradient/ResNet_`` tells no layer."""
     # What the first and the last in the alphabet share, all share.
     ends = zip(min(names), max(names), strict=False) if len(names) > 1 else ()
     common = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], ends))
     cut = max(common.rfind("/"), common.rfind("_")) + 1
     return [name[cut:] for name in names]
+
+
+def _without_suffix(names: list[str]) -> list[str]:
+    """Return ``names`` without smdebug's ``_output_0``, when all end so and none has an _1."""
+    cut = [re.sub(r"_(relu_|tanh_|sigmoid_)?(in|out)put_0$", "", name) for name in names]
+    changed = all(short != name for short, name in zip(cut, names, strict=True))
+    return cut if changed and len(set(cut)) == len(names) else names
 
 
 def layers_figure(info: LayersInfo) -> go.Figure:
@@ -102,11 +114,7 @@ def layers_figure(info: LayersInfo) -> go.Figure:
         y=[plain(name, limit=FULL_NAME) for name in info.names],
         # As text: two decimals compress to a third of what 32-bit floats need.
         z=[[None if value != value else value for value in row] for row in rounded],
-        colorbar={
-            "title": {"text": "log10" if info.logarithmic else "", "side": "right"},
-            "thickness": 10,
-            "outlinewidth": 0,
-        },
+        **_colors(info),
         hovertemplate=f"%{{y}}<br>step %{{x}}: {kind}%{{z:.3g}}<extra></extra>",
     )
     figure.update_xaxes(title_text="step", type="category", nticks=10, showgrid=False)
@@ -115,6 +123,26 @@ def layers_figure(info: LayersInfo) -> go.Figure:
     )
     figure.update_yaxes(range=[size - 0.5, -0.5], showgrid=False, zeroline=False)
     return figure
+
+
+def _colors(info: LayersInfo) -> dict[str, Any]:
+    """Return the colour scale: shares from none to all, logarithms without their few extremes.
+
+    A weight that begins at zero has updates of a million times its size, which would leave one
+    colour for all the others; hovering tells the true value.
+    """
+    bar: dict[str, Any] = {"thickness": 10, "outlinewidth": 0}
+    if not info.logarithmic:
+        return {"zmin": 0, "zmax": 1, "colorbar": {**bar, "tickformat": ".0%"}}
+    bar["title"] = {"text": "log10", "side": "right"}
+    known = info.values[np.isfinite(info.values)]
+    if not len(known):
+        return {"colorbar": bar}
+    middle = float(np.median(known))
+    low, high = max(known.min(), middle - _DECADES), min(known.max(), middle + _DECADES)
+    if high - low < _LEAST_DECADES:
+        low, high = middle - _LEAST_DECADES / 2, middle + _LEAST_DECADES / 2
+    return {"zmin": round(float(low), 2), "zmax": round(float(high), 2), "colorbar": bar}
 
 
 def get_loss_info(reductions: pd.DataFrame, marks: Sequence[Mark] = ()) -> LossInfo:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from dashboards.health_figures import without_prefix
 from dashboards.histograms import Histogram
 from dashboards.panels import Panel, arrange
 from dashboards.series import Floats, compact
@@ -63,10 +64,16 @@ def histogram_figure(info: HistogramInfo) -> go.Figure:
     panels = arrange(len(info.layers), columns, gap=0.25, space=0.3)
     axis = {"automargin": True, "showgrid": False, "tickfont": {"size": 10}}
     layout = base_layout(60 + 190 * -(-len(panels) // columns))
-    for panel in panels:
-        layout |= panel.axes({**axis, "nticks": 4}, {**axis, "nticks": 5, "zeroline": False})
     pairs = list(zip(panels, info.layers, strict=True))
-    layout["annotations"] = [panel.title(_title(layer.name)) for panel, layer in pairs]
+    for panel, layer in pairs:
+        layout |= panel.axes(
+            {**axis, **_steps_axis(layer.steps)}, {**axis, "nticks": 5, "zeroline": False}
+        )
+    names = without_prefix([layer.name for layer in info.layers])
+    limit = _TITLE if columns > 1 else FULL_NAME
+    layout["annotations"] = [
+        panel.title(_title(name, limit)) for panel, name in zip(panels, names, strict=True)
+    ]
     return go.Figure(data=[_heatmap(panel, layer) for panel, layer in pairs], layout=layout)
 
 
@@ -88,8 +95,16 @@ def _heatmap(panel: Panel, layer: SpreadInfo) -> dict[str, Any]:
     }
 
 
-def _title(name: str) -> str:
-    return plain(name if len(name) <= _TITLE else "…" + name[1 - _TITLE :])
+def _steps_axis(steps: Sequence[int]) -> dict[str, Any]:
+    """Return the axis of one panel; what was recorded once stands at its step, not at -0.5."""
+    title = {"text": "step", "standoff": 2, "font": {"size": 10}}
+    if len(set(steps)) > 1:
+        return {"title": title, "nticks": 4}
+    return {"title": title, "tickvals": list(steps[:1])}
+
+
+def _title(name: str, limit: int) -> str:
+    return plain(name if len(name) <= limit else "…" + name[1 - limit :], FULL_NAME)
 
 
 def _evenly(count: int, limit: int) -> list[int]:

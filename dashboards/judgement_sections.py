@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboards.findings import ISSUES, NOT_APPLICABLE, Findings, Mark, RuleOutcome, Verdict
-from dashboards.markup import Block, Section, paragraph, shown, table, text
+from dashboards.markup import Block, Section, paragraph, shown, text
 
 MAX_SHOWN_MARKS = 5
 _DETAIL_CHARACTERS = 1_500
+# The blank between a number and its unit.
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|ms|s|min|h|MB)(?!\w))")
 _LABELS = {"error": "Problem", "warning": "Advice", "ok": "All well"}
 _STATUSES = {ISSUES: "issues", NOT_APPLICABLE: "none"}
 _STATUS_TEXTS = {ISSUES: "found issues", NOT_APPLICABLE: "not applicable"}
@@ -39,17 +42,14 @@ def rules_section(findings: Findings) -> Section:
     absent = [rule for rule in findings.rules if rule.status == NOT_APPLICABLE]
     silent = [rule for rule in findings.rules if rule not in found and rule not in absent]
     total = len(findings.rules)
-    blocks = [paragraph(f"{len(found)} of {total} rules found something; most triggers first.")]
+    order = "; most triggers first" if len(found) > 1 else ""
+    blocks = [paragraph(f"{len(found)} of {total} rules found something{order}.")]
     if found:
         blocks.append(_rule_table(found))
     if silent:
         blocks.append(_folded(f"{_count(silent)} found nothing", _rule_table(silent)))
     if absent:
-        reasons = table(
-            ("rule", "why it does not apply", "what it looks for"),
-            [(rule.rule, rule.reason, rule.description) for rule in absent],
-        )
-        blocks.append(_folded(f"{_count(absent)} had nothing to look at", reasons))
+        blocks.append(_folded(f"{_count(absent)} had nothing to look at", _rule_table(absent)))
     return Section(anchor=anchor, title=title, blocks=blocks)
 
 
@@ -73,10 +73,10 @@ def _stopped(mark: Mark) -> Block:
 
 def _verdict(verdict: Verdict, commands: Sequence[tuple[str, str]]) -> Block:
     rule = f" · {text(verdict.rule)}" if verdict.rule else ""
-    evidence = "".join(f"<li>{text(line)}</li>" for line in verdict.evidence)
+    evidence = "".join(f"<li>{text(_unbroken(line))}</li>" for line in verdict.evidence)
     parts = [
         f'<p class="badge">{_LABELS[verdict.severity]}{rule}</p>',
-        f'<p class="sentence">{text(verdict.sentence)}</p>',
+        f'<p class="sentence">{text(_unbroken(verdict.sentence))}</p>',
         f"<ul>{evidence}</ul>" if evidence else "",
         f"<p>{text(verdict.advice)}</p>" if verdict.advice else "",
         _change(verdict, commands),
@@ -84,6 +84,11 @@ def _verdict(verdict: Verdict, commands: Sequence[tuple[str, str]]) -> Block:
         _others(verdict),
     ]
     return Block(markup=f'<div class="verdict {verdict.severity}">{"".join(parts)}</div>')
+
+
+def _unbroken(sentence: str) -> str:
+    """Return a sentence whose numbers keep their units in one line."""
+    return _UNIT.sub("\u00a0", sentence)
 
 
 def _change(verdict: Verdict, commands: Sequence[tuple[str, str]]) -> str:
@@ -102,7 +107,7 @@ def _gain(verdict: Verdict) -> str:
     if not verdict.gain and not verdict.reasoning:
         return ""
     gain = f"<b>Expected gain:</b> {text(verdict.gain)}. " if verdict.gain else ""
-    return f"<p>{gain}<small>{text(verdict.reasoning)}</small></p>"
+    return f"<p>{gain}<small>{text(_unbroken(verdict.reasoning))}</small></p>"
 
 
 def _others(verdict: Verdict) -> str:
@@ -144,11 +149,12 @@ def _rule_row(rule: RuleOutcome) -> str:
     stops = '<span class="chip stop">may stop</span>' if rule.action == "stop" else ""
     cells = (
         f'<span class="chip {kind}">{status}</span>{stops}',
-        f"<b>{text(rule.rule)}</b><small>{text(rule.description)}</small>{_more(rule)}",
+        f"<b>{text(rule.rule)}</b><small>{text(rule.description)}</small>{_reason(rule)}"
+        f"{_more(rule)}",
         f"{rule.triggered:,}",
         f"{rule.violations:,} of {rule.datapoints:,} datapoints",
         text(rule.threshold),
-        text(rule.recommendation) if rule.status == ISSUES else "—",
+        text(rule.recommendation) if rule.status == ISSUES else _if_it_fires(rule),
     )
     labels = ("", "", "times triggered", "violations", "threshold", "recommendation")
     return (
@@ -159,6 +165,18 @@ def _rule_row(rule: RuleOutcome) -> str:
         )
         + "</tr>"
     )
+
+
+def _reason(rule: RuleOutcome) -> str:
+    """Return why a rule does not apply."""
+    absent = rule.status == NOT_APPLICABLE and rule.reason
+    return f"<small>Here: {text(rule.reason)}</small>" if absent else ""
+
+
+def _if_it_fires(rule: RuleOutcome) -> str:
+    """Return a silent rule's recommendation so that nobody takes it for advice."""
+    never = not rule.recommendation or rule.threshold.startswith("Never")
+    return "—" if never else f"<small>If it fires: {text(rule.recommendation)}</small>"
 
 
 def _more(rule: RuleOutcome) -> str:

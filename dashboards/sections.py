@@ -48,7 +48,8 @@ def overview_section(
     """Return the key facts, what to look at first, and how to reach the endpoint."""
     blocks = [facts(overview), callout("Look at this first", [(line, "") for line in warnings])]
     if endpoint:
-        blocks += [heading("Endpoint"), facts(_pairs(endpoint), "list")]
+        told = [(name.replace("_", " "), value) for name, value in _pairs(endpoint)]
+        blocks += [heading("Endpoint"), facts(told, "list")]
     return Section(anchor="overview", title="Overview", blocks=blocks)
 
 

@@ -91,12 +91,16 @@ def step_time_figure(info: StepTimeInfo) -> go.Figure:
             line={"color": color, "width": 1.5, "dash": "dash"},
             hoverinfo="skip",
         )
-    beyond = f" ({info.beyond} longer steps not shown)" if info.beyond else ""
+    beyond = _not_shown(info.beyond) if info.beyond else ""
     figure.update_xaxes(
         title_text=f"milliseconds a TRAIN step{beyond}", range=[edges[0], edges[-1]]
     )
     figure.update_yaxes(title_text="steps")
     return figure
+
+
+def _not_shown(steps: int) -> str:
+    return f" ({steps} longer {'step' if steps == 1 else 'steps'} not shown)"
 
 
 def get_outlier_info(steps: pd.DataFrame) -> OutlierInfo:

@@ -18,6 +18,7 @@ from dashboards.theme import (
     ORANGE,
     PURPLE,
     RED,
+    SKY,
     base_layout,
     message_figure,
     plain,
@@ -37,10 +38,17 @@ MEMORY_NAME = "MemoryUsedPercent"
 PROCESS_MEMORY_NAME = "ProcessMemoryBytes"
 _MEGA = 1e-6
 _RATES = {
-    "ReadThroughputInBytesPerSecond": ("disk MB/s", "disk read", BLUE),
+    "ReadThroughputInBytesPerSecond": ("disk MB/s", "disk read", SKY),
     "WriteThroughputInBytesPerSecond": ("disk MB/s", "disk write", ORANGE),
-    "ReceiveBytesPerSecond": ("network MB/s", "received", BLUE),
+    "ReceiveBytesPerSecond": ("network MB/s", "received", SKY),
     "TransmitBytesPerSecond": ("network MB/s", "sent", ORANGE),
+}
+# One entry a colour: disk and network share theirs, and the axes tell which is which.
+_LEGEND = {
+    "disk read": "read or received",
+    "received": "read or received",
+    "disk write": "written or sent",
+    "sent": "written or sent",
 }
 
 
@@ -77,7 +85,7 @@ def get_system_info(system: pd.DataFrame) -> SystemInfo:
         "CPU %": [*cores, _line("CPU mean", BLUE, cpu)],
         "GPU %": [_line("GPU", GREEN, _dimension(system, GPU_DIMENSION))],
         "memory %": [_line("memory", PURPLE, _named(system, MEMORY_NAME))],
-        "process MB": [_line("process memory", GREEN, _named(system, PROCESS_MEMORY_NAME), _MEGA)],
+        "process, MB": [_line("process memory", GREEN, _named(system, PROCESS_MEMORY_NAME), _MEGA)],
         "I/O wait %": [_line("I/O wait", RED, _dimension(system, IO_WAIT_DIMENSION))],
     }
     for name, (panel, title, color) in _RATES.items():
@@ -99,7 +107,8 @@ def system_figure(info: SystemInfo) -> go.Figure:
     layout = base_layout(100 + 115 * len(panels))
     moment = datetime.fromtimestamp(info.started, UTC)
     when = {"text": f"seconds from {moment:%Y-%m-%d %H:%M:%S} UTC"}
-    traces = []
+    traces: list[dict[str, Any]] = []
+    named: set[str] = set()
     for panel, (title, lines) in zip(panels, info.panels.items(), strict=True):
         last = panel is panels[-1]
         top = max([float(np.nanmax(line.values)) for line in lines], default=0.0)
@@ -108,23 +117,31 @@ def system_figure(info: SystemInfo) -> go.Figure:
             | ({"title": when} if last else {"showticklabels": False}),
             {"automargin": True, "title": {"text": title}, "range": [0, _limit(title, top)]},
         )
-        traces += [_trace(panel, line, lines, info.started) for line in lines]
+        for line in lines:
+            # The axis names a panel's only line.
+            new = len(lines) > 1 and _legend_name(line) not in named
+            named |= {_legend_name(line)} if new else set()
+            traces.append(_trace(panel, line, new, info.started))
     return go.Figure(data=traces, layout=layout)
 
 
-def _trace(panel: Panel, line: Line, lines: list[Line], started: float) -> dict[str, Any]:
+def _legend_name(line: Line) -> str:
+    return "each core" if line.color == GREY else _LEGEND.get(line.name, line.name)
+
+
+def _trace(panel: Panel, line: Line, in_legend: bool, started: float) -> dict[str, Any]:
     core = line.color == GREY
+    name = _legend_name(line)
     return {
         "type": "scatter",
         "mode": "lines",
         "x": compact(line.times - started, digits=7),
         "y": compact(line.values),
-        "name": "each core" if core else line.name,
+        "name": name,
         "line": {"color": line.color, "width": 0.8 if core else 2},
         "opacity": 0.6 if core else 1,
-        # The axis names a panel's only line; the cores share one entry.
-        "showlegend": len(lines) > 1 and (not core or line is lines[0]),
-        "legendgroup": "cores" if core else line.name,
+        "showlegend": in_legend,
+        "legendgroup": name,
         "hovertemplate": "%{y:,.4~g}<extra>" + line.name + "</extra>",
         "xaxis": panel.x,
         "yaxis": panel.y,

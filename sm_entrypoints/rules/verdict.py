@@ -8,7 +8,7 @@ would save next to nothing is not worth a change.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sm_entrypoints.contract import TRAIN_CHANNEL
@@ -17,7 +17,7 @@ from sm_entrypoints.rules.profiler_timeline import steps_of
 from sm_entrypoints.rules.result import RuleResult
 from sm_entrypoints.rules.verdict_case import Case, Finding, Gain, Group, duration, percent
 from sm_entrypoints.rules.verdict_learning import LEARNING_FINDINGS
-from sm_entrypoints.rules.verdict_machine import MACHINE_FINDINGS
+from sm_entrypoints.rules.verdict_machine import MACHINE_FINDINGS, taken_share
 from sm_entrypoints.rules.verdict_quality import QUALITY_FINDINGS
 from sm_entrypoints.rules.verdict_speed import SPEED_FINDINGS
 
@@ -59,7 +59,20 @@ def reach_verdict(evidence: Evidence, results: Mapping[str, RuleResult]) -> Verd
     found.sort(key=lambda finding: (finding.group, -finding.worth))
     main = next((finding for finding in found if _matters(case, finding)), None)
     others = tuple(finding for finding in found if finding is not main)
-    return Verdict(finding=main or _nothing(case), others=others[:_MOST_OTHERS])
+    told = _nothing(case) if main is None else _with_doubt(case, main)
+    return Verdict(finding=told, others=others[:_MOST_OTHERS])
+
+
+def _with_doubt(case: Case, finding: Finding) -> Finding:
+    """Return a finding about seconds with the reason, if there is one, not to trust them."""
+    share = taken_share(case)
+    if finding.group != Group.TIME or share is None:
+        return finding
+    doubt = (
+        f"all seconds are larger than on a quiet machine: for {percent(share)} of their time the "
+        "training's threads were ready, but other programs had the cores"
+    )
+    return replace(finding, evidence=(*finding.evidence, doubt))
 
 
 def _matters(case: Case, finding: Finding) -> bool:

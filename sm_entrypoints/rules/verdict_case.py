@@ -215,11 +215,15 @@ def percent(share: float) -> str:
 
 def duration(seconds: float) -> str:
     """Return seconds as people read them."""
+    if seconds < 0.01:
+        return f"{1e3 * seconds:.1f} ms"
     if seconds < 1:
         return f"{1e3 * seconds:.0f} ms"
-    if seconds < 120:
+    if seconds < 100:
         return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min"
+    if seconds < 1_000:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3600:.1f} h"
 
 
 def rounded(value: float) -> float:

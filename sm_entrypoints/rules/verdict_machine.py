@@ -82,10 +82,18 @@ def memory_grows(case: Case) -> Finding | None:
     )
 
 
-def busy_machine(case: Case) -> Finding | None:
-    """Other programs took the cores: every number of seconds is larger than it need be."""
+def taken_share(case: Case) -> float | None:
+    """Return the share of their time that threads waited for others' cores; None if small."""
     share = waiting_share(case.evidence)
     if share is None or share < _BUSY or case.issue("ThreadOversubscription"):
+        return None
+    return share
+
+
+def busy_machine(case: Case) -> Finding | None:
+    """Other programs took the cores: every number of seconds is larger than it need be."""
+    share = taken_share(case)
+    if share is None:
         return None
     return Finding(
         group=Group.NOTE,

@@ -129,3 +129,39 @@ def test_broken_tensors_name_the_first_step():
         ("gradients", "b", 3, 6, 0),
     ]
     assert broken_tensors(EMPTY) == []
+
+
+def colours(rows, collection, column, *, logarithmic=True):
+    info = get_layers_info(reductions(rows), collection, column, logarithmic=logarithmic)
+    (heatmap,) = layers_figure(info).data
+    return info.names, (heatmap.zmin, heatmap.zmax)
+
+
+def test_a_share_has_one_scale_and_its_layer_no_suffix():
+    rows = [
+        {
+            "step": 0,
+            "collection": "relu_output",
+            "name": f"Net_{layer}_output_0",
+            "zero_fraction": 0.3,
+        }
+        for layer in ("a.relu", "b.relu")
+    ]
+    names, span = colours(rows, "relu_output", "zero_fraction", logarithmic=False)
+    assert (names, span) == (["a.relu", "b.relu"], (0, 1))
+    # A layer with two outputs keeps what tells them apart.
+    second = {**rows[0], "name": "Net_a.relu_output_1"}
+    assert "a.relu_output_0" in colours([*rows, second], "relu_output", "zero_fraction")[0]
+
+
+def test_one_extreme_does_not_take_all_colours():
+    ratios = {"a": 1e-3, "b": 2e-3, "c": 5e-3, "starts_at_zero": 1e6}
+    rows = [
+        {"step": 0, "collection": "update_ratios", "name": name, "abs_mean": value}
+        for name, value in ratios.items()
+    ]
+    _, (low, high) = colours(rows, "update_ratios", "abs_mean")
+    assert (low, high) == (pytest.approx(-3), pytest.approx(1.5, abs=0.1))
+    # Layers that are alike look alike.
+    _, (low, high) = colours(rows[:1], "update_ratios", "abs_mean")
+    assert high - low == pytest.approx(1)

@@ -76,3 +76,12 @@ def test_many_layers_and_steps_are_thinned_evenly():
     figure = histogram_figure(info)
     assert len(figure.data) == MAX_LAYERS
     assert figure.layout.annotations[0].text == "l0"
+
+
+def test_what_was_recorded_once_stands_at_its_step():
+    once = histogram_figure(get_histogram_info([histogram(7, "Net_a.weight")], "weights"))
+    assert list(once.layout.xaxis.tickvals) == [7]
+    assert once.layout.xaxis.title.text == "step"
+    pair = [histogram(step, f"Net_{layer}.weight") for layer in "ab" for step in (0, 9)]
+    titles = histogram_figure(get_histogram_info(pair, "weights")).layout.annotations
+    assert [title.text for title in titles] == ["a.weight", "b.weight"]

@@ -32,11 +32,11 @@ def test_panels_for_what_was_measured(output):
     assert {title: [line.name for line in lines] for title, lines in info.panels.items()} == {
         "CPU %": ["cpu0", "cpu1", "CPU mean"],
         "memory %": ["memory"],
-        "process MB": ["process memory"],
+        "process, MB": ["process memory"],
         "I/O wait %": ["I/O wait"],
         "network MB/s": ["received"],
     }
-    (process,) = info.panels["process MB"]
+    (process,) = info.panels["process, MB"]
     assert process.values[0] == pytest.approx(400.0)
     assert process.values[-1] == pytest.approx(400 + 0.1 * (2 * 180 - 1))
     figure = system_figure(info)

@@ -105,7 +105,7 @@ def test_all_processes_stop_together(tmp_path: Path) -> None:
     group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
     processes = [start_training(variables, *options, **group, RANK=rank) for rank in ("0", "1")]
     try:
-        answers = [process.communicate(timeout=200) for process in processes]
+        answers = [process.communicate(timeout=600) for process in processes]
     finally:
         for process in processes:
             process.kill()

@@ -316,6 +316,14 @@ def test_a_busy_machine_is_noted_but_no_verdict() -> None:
     assert reached.others[0].sentence.startswith("Other programs kept the machine busy: for 47 %")
 
 
+@pytest.mark.parametrize(("waited", "doubted"), [(0.45, True), (0.01, False)])
+def test_seconds_of_a_busy_machine_are_told_with_their_doubt(waited: float, doubted: bool) -> None:
+    measured = job(model=FROZEN, process_use=use(busy=0.5, waited=waited))
+    reached = verdict(evidence(steps=steps(phases=HEAD_STEP), job=measured))
+    assert reached.finding.change == {"cache_features": "true"}
+    assert ("other programs had the cores" in reached.finding.evidence[-1]) == doubted
+
+
 def test_a_job_of_others_gets_advice_without_our_hyperparameters() -> None:
     theirs = evidence(
         job={},
