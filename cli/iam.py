@@ -22,12 +22,19 @@ _LONGEST_PREFIX = 20
 def iam(arguments: argparse.Namespace) -> int:
     """Print the permissions with their reasons, or one policy document as JSON; asks nobody."""
     scope = _scope(arguments, Settings())
-    tables = {"user": chosen(USER, arguments.feature), "role": chosen(ROLE, arguments.feature)}
+    # The one bucket that a run creates by itself.
+    own = ["create-bucket"] if scope.bucket == _default_bucket(scope.region, scope.account) else []
+    features = [*arguments.feature, *own]
+    tables = {"user": chosen(USER, features), "role": chosen(ROLE, features)}
     if arguments.json:
         print(json.dumps(_document(arguments.json, scope, tables), indent=2))
         return 0
     _print_permissions(scope, tables)
     return 0
+
+
+def _default_bucket(region: str, account: str) -> str:
+    return f"sagemaker-{region}-{account}"
 
 
 def _document(which: str, scope: Scope, tables: dict[str, list[Permission]]) -> Document:
@@ -52,11 +59,12 @@ def _print_permissions(scope: Scope, tables: dict[str, list[Permission]]) -> Non
 
 def _row(permission: Permission, scope: Scope) -> dict[str, str]:
     resources = [scope.fill(pattern) for pattern in permission.resources]
+    feature = f" ({permission.feature})" if permission.feature else ""
     return {
         "action": permission.action,
         "stage": permission.stage,
         "on": resources[0] if len(resources) == 1 else f"{resources[0]} and {len(resources) - 1}",
-        "why": permission.reason + (f" ({permission.feature})" if permission.feature else ""),
+        "why": f"{'optional: ' if permission.optional else ''}{permission.reason}{feature}",
     }
 
 
@@ -74,7 +82,7 @@ def _scope(arguments: argparse.Namespace, settings: Settings) -> Scope:
     return Scope(
         account=account,
         region=region,
-        bucket=arguments.bucket or settings.bucket or f"sagemaker-{region}-{account}",
+        bucket=arguments.bucket or settings.bucket or _default_bucket(region, account),
         prefix=arguments.prefix or settings.prefix,
         role=arguments.role or (found and found["role"]) or _DEFAULT_ROLE,
         names=slug(arguments.names, _LONGEST_PREFIX) if arguments.names else "",

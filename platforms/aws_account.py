@@ -43,6 +43,11 @@ class Caller:
     account: str
     arn: str
 
+    @property
+    def partition(self) -> str:
+        """AWS's partition of the account: ``aws``, ``aws-cn``, ``aws-us-gov``."""
+        return self.arn.split(":")[1]
+
 
 def caller(session: boto3.Session, config: Config = QUICK) -> Caller:
     """Ask STS who we are, which every valid credential may.

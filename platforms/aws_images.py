@@ -8,8 +8,9 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from platforms.aws_image_table import ACCOUNTS, VERSIONS, ImageVersion, Scope
+from platforms.aws_image_table import VERSIONS, ImageVersion, Scope
 from platforms.errors import SettingsError
+from platforms.image_accounts import ACCOUNTS
 from platforms.instances import has_gpu
 
 # In the registry of AWS or of one's own: account, region, repository, tag.

@@ -35,9 +35,16 @@ from platforms.instances import needs_neuron
 
 _SECONDS = 5.0
 _SERVICE = "sagemaker.amazonaws.com"
-# What any job's role needs, as far as it can be simulated for the bucket and the log.
-_OBJECT_ACTIONS = ("s3:GetObject", "s3:PutObject")
-_ROLE_ACTIONS = ("s3:ListBucket", "logs:CreateLogStream", "logs:PutLogEvents")
+# What any job's role needs, as far as it can be simulated, each on what a job would use it on: a
+# pattern would have to be allowed as a whole, which the policy that `whippet iam` prints is not.
+_OBJECTS = "arn:{partition}:s3:::{bucket}/{prefix}"
+_LOGS = "arn:{partition}:logs:{region}:{account}:log-group:/aws/sagemaker/TrainingJobs"
+_ROLE_ACTIONS = (
+    (("s3:ListBucket",), "arn:{partition}:s3:::{bucket}"),
+    (("s3:GetObject",), _OBJECTS + "/datasets/photos/manifest.json"),
+    (("s3:PutObject",), _OBJECTS + "/jobs/a-job/output/model.tar.gz"),
+    (("logs:CreateLogStream", "logs:PutLogEvents"), _LOGS + ":log-stream:a-job/algo-1"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +68,7 @@ class Readiness:
         checks: dict[str, Callable[[], list[str]]] = {
             "bucket": lambda: self._bucket(me),
             "role": self._role,
-            "permissions of the role": self._permissions,
+            "permissions of the role": lambda: self._permissions(me),
             "images": self._images,
             "quotas": lambda: self._quotas(needs, started + _SECONDS),
         }
@@ -98,7 +105,7 @@ class Readiness:
         if account != me.account or ":role/" not in role:
             raise SettingsError(
                 f"WHIPPET_ROLE_ARN={role!r} is no role of account {me.account}, which these "
-                f"credentials are of: give arn:aws:iam::{me.account}:role/NAME "
+                f"credentials are of: give arn:{me.partition}:iam::{me.account}:role/NAME "
                 f"(`whippet iam` prints what it may do)"
             )
 
@@ -129,27 +136,29 @@ class Readiness:
             )
         return []
 
-    def _permissions(self) -> list[str]:
-        bucket = f"arn:aws:s3:::{self.defaults.bucket}"
+    def _permissions(self, me: Caller) -> list[str]:
         iam, denied = self._client("iam"), []
-        for actions, resources in (
-            (_OBJECT_ACTIONS, [f"{bucket}/{self.prefix}/*"]),
-            (_ROLE_ACTIONS, [bucket, "arn:aws:logs:*:*:log-group:/aws/sagemaker/*"]),
-        ):
+        for actions, pattern in _ROLE_ACTIONS:
+            resource = pattern.format(
+                partition=me.partition,
+                region=self.session.region_name,
+                account=me.account,
+                bucket=self.defaults.bucket,
+                prefix=self.prefix,
+            )
             answer = iam.simulate_principal_policy(
                 PolicySourceArn=self.defaults.role_arn,
                 ActionNames=list(actions),
-                ResourceArns=resources,
+                ResourceArns=[resource],
             )
-            allowed = {
-                found["EvalActionName"]
+            denied += [
+                f"{found['EvalActionName']} on {resource}"
                 for found in answer["EvaluationResults"]
-                if found["EvalDecision"] == "allowed"
-            }
-            denied += [action for action in actions if action not in allowed]
+                if found["EvalDecision"] != "allowed"
+            ]
         if denied:
             raise SettingsError(
-                f"role {self.defaults.role_arn} may not do {', '.join(denied)} on {bucket}: add "
+                f"role {self.defaults.role_arn} may not do {', '.join(denied)}: add "
                 f"what `whippet iam --json role` prints"
             )
         return []

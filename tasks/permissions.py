@@ -31,8 +31,8 @@ _ROLE = "arn:{partition}:iam::{account}:role/{role}"
 _BUCKET = "arn:{partition}:s3:::{bucket}"
 _OBJECTS = _BUCKET + "/{prefix}/*"
 _LOGS = "arn:{partition}:logs:{region}:{account}:log-group:/aws/sagemaker/"
-# The account of AWS's own deep learning images in the commercial regions.
-_AWS_IMAGES = "arn:{partition}:ecr:{region}:763104351884:repository/pytorch-*"
+# AWS's own deep learning images, classic (pytorch-training) and on Amazon Linux (pytorch).
+_AWS_IMAGES = "arn:{partition}:ecr:{region}:{images}:repository/pytorch*"
 _OWN_IMAGES = "arn:{partition}:ecr:{region}:{account}:repository/whippet*"
 _KEY = "arn:{partition}:kms:{region}:{account}:key/{key}"
 _SCALING = "arn:{partition}:application-autoscaling:{region}:{account}:scalable-target/*"
@@ -85,12 +85,30 @@ USER: tuple[Permission, ...] = (
     _useful("pricing:GetProducts", "prices of the region; else a dated table is used", EVERYTHING),
     _useful("iam:GetRole", "that the role is there and trusts SageMaker; else a note", _ROLE),
     _useful("iam:SimulatePrincipalPolicy", "what the role may do; else a note", _ROLE),
-    _useful("ecr:BatchGetImage", "that the images exist; else a note", _AWS_IMAGES),
-    _useful("servicequotas:ListServiceQuotas", "quotas of instances; else a note", EVERYTHING),
-    _with(
-        "create-bucket", "s3:CreateBucket", "sync", "SageMaker's own bucket, if missing", _BUCKET
+    _useful("ecr:BatchGetImage", "that AWS's images exist; else a note", _AWS_IMAGES),
+    Permission(
+        action="ecr:BatchGetImage",
+        resources=(_OWN_IMAGES,),
+        stage="plan",
+        reason="that your own image exists; else a note",
+        feature="own-image",
+        optional=True,
     ),
-    _with("create-bucket", "s3:PutBucketPublicAccessBlock", "sync", "and close it to all", _BUCKET),
+    _useful("servicequotas:ListServiceQuotas", "quotas of instances; else a note", EVERYTHING),
+    *(
+        Permission(
+            action=f"s3:{action}",
+            resources=(_BUCKET,),
+            stage="plan",
+            reason=reason,
+            feature="create-bucket",
+            optional=True,
+        )
+        for action, reason in (
+            ("CreateBucket", "SageMaker's own bucket, if missing; else create it yourself"),
+            ("PutBucketPublicAccessBlock", "and close it to the public"),
+        )
+    ),
     _needed(
         # Not limited to the prefix: then S3 would answer 403, not 404, to a read of what is not
         # there, and a first run starts with such reads.

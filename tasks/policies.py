@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from platforms.image_accounts import ACCOUNTS
 from tasks.permissions import Feature, Permission
 
 Document = dict[str, Any]
@@ -49,6 +50,8 @@ class Scope:
             role=self.role,
             names=f"{self.names}*",
             key=self.key,
+            # In China and GovCloud the table knows none.
+            images=ACCOUNTS.get(self.region, "*"),
         )
 
 
@@ -59,14 +62,20 @@ def chosen(permissions: Iterable[Permission], features: Iterable[Feature]) -> li
 
 
 def policy_document(permissions: Iterable[Permission], scope: Scope) -> Document:
-    """Return the policy that allows exactly these: a statement for each set of resources."""
+    """Return the policy that allows exactly these: a statement for each set of resources.
+
+    What a run goes on without has statements of its own, whose ``Sid`` says so: they may be left
+    out as a whole.
+    """
     groups: dict[str, Document] = {}
     for permission in permissions:
         resources = sorted(scope.fill(pattern) for pattern in permission.resources)
         condition = {key: dict(value) for key, value in permission.condition.items()}
+        optional = sum("Sid" in group for group in groups.values())
         group = groups.setdefault(
-            json.dumps([resources, condition], sort_keys=True),
+            json.dumps([resources, condition, permission.optional], sort_keys=True),
             {
+                **({"Sid": f"Optional{optional + 1}"} if permission.optional else {}),
                 "Effect": "Allow",
                 "Action": [],
                 "Resource": resources,

@@ -28,6 +28,12 @@ def test_a_document_is_json_and_nothing_else(capsys):
     assert "arn:aws:s3:::sagemaker-eu-west-1-111122223333" in resources
 
 
+@pytest.mark.parametrize("given", [(), ("--bucket", "mine")], ids=["its own", "the user's"])
+def test_only_sagemakers_own_bucket_is_created(given, capsys):
+    assert main(["iam", *ACCOUNT, "--json", "user", *given]) == 0
+    assert ("s3:CreateBucket" in capsys.readouterr().out) == (given == ())
+
+
 def test_account_and_role_follow_from_the_roles_arn(monkeypatch, capsys):
     monkeypatch.setenv("WHIPPET_ROLE_ARN", "arn:aws:iam::444455556666:role/service-role/mine")
     monkeypatch.setenv("WHIPPET_REGION", "us-east-1")

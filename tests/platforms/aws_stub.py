@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -47,11 +47,11 @@ def json_error(code: str, message: str) -> tuple[int, str]:
     return 400, json.dumps({"__type": code, "message": message})
 
 
-def identity(account: str = ACCOUNT) -> tuple[int, str]:
+def identity(account: str = ACCOUNT, partition: str = "aws") -> tuple[int, str]:
     """Return the answer of GetCallerIdentity."""
     return 200, (
         "<GetCallerIdentityResponse><GetCallerIdentityResult>"
-        f"<Arn>arn:aws:iam::{account}:user/somebody</Arn><UserId>A</UserId>"
+        f"<Arn>arn:{partition}:iam::{account}:user/somebody</Arn><UserId>A</UserId>"
         f"<Account>{account}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
     )
 
@@ -80,6 +80,10 @@ class AwsStub:
         self.url = ""
         self.asked: list[str] = []
         self.denied: set[str] = set()
+        # Says whether the role may do an action on a resource.
+        self.allows: Callable[[str, str], bool] = lambda action, _resource: (
+            action not in self.denied
+        )
         self.headers: dict[str, str] = {}
         self.answers: dict[str, Any] = {
             "GetCallerIdentity": identity(),
@@ -93,14 +97,16 @@ class AwsStub:
         """Return what an action is answered."""
         self.asked.append(action)
         if action == "SimulatePrincipalPolicy" and action not in self.answers:
-            return self._simulated([value for key, (value,) in form.items() if "ActionN" in key])
+            actions = [value for key, (value,) in form.items() if "ActionN" in key]
+            return self._simulated(actions, form["ResourceArns.member.1"][0])
         found = self.answers.get(action, (200, ""))
         return found() if callable(found) else found
 
-    def _simulated(self, actions: list[str]) -> tuple[int, str]:
+    def _simulated(self, actions: list[str], resource: str) -> tuple[int, str]:
         members = "".join(
             f"<member><EvalActionName>{action}</EvalActionName><EvalDecision>"
-            f"{'implicitDeny' if action in self.denied else 'allowed'}</EvalDecision></member>"
+            f"{'allowed' if self.allows(action, resource) else 'implicitDeny'}</EvalDecision>"
+            "</member>"
             for action in actions
         )
         return 200, (

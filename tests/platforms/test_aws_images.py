@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from platforms import Defaults, aws_images
-from platforms.aws_image_table import ACCOUNTS, VERSIONS, Scope
+from platforms.aws_image_table import VERSIONS, Scope
 from platforms.aws_images import ECR_IMAGE, image_notes, image_uri
 from platforms.errors import SettingsError
+from platforms.image_accounts import ACCOUNTS
 from platforms.instances import has_gpu, needs_neuron
 
 REGISTRY = "763104351884.dkr.ecr.us-east-1.amazonaws.com"

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from platforms import Defaults, Needs, connect
 from platforms.aws_account import default_bucket, ensure_bucket
 from platforms.aws_readiness import Readiness
 from platforms.errors import SettingsError
 from platforms.settings import Settings
+from tasks.permissions import ROLE as PERMISSIONS
+from tasks.policies import Scope, chosen, policy_document
 from tests.platforms import aws_stub as stubs
 from tests.platforms.aws_stub import ROLE, AwsStub
 
 REGION = "eu-west-1"
 IMAGE = "763104351884.dkr.ecr.eu-west-1.amazonaws.com/pytorch-training:2.10.0-cpu-py313"
 SERVING = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/whippet-serve:1"
+CHINA = ("eu-west-1.amazonaws.com", "cn-north-1.amazonaws.com.cn")
 Ready = Callable[..., list[str]]
 NEEDS = Needs(
     instance_types=("ml.m5.xlarge", "ml.t2.medium"),
@@ -194,9 +200,47 @@ def test_an_instance_that_the_code_is_not_compiled_for(aws: AwsStub, ready: Read
 def test_a_role_without_a_permission(aws: AwsStub, ready: Ready) -> None:
     aws.denied = {"s3:PutObject", "logs:PutLogEvents"}
     with pytest.raises(
-        SettingsError, match=r"may not do s3:PutObject, logs:PutLogEvents.*a-bucket"
+        SettingsError, match=r"may not do s3:PutObject on arn:aws:s3:::a-bucket/\S+, logs:PutLogE"
     ):
         ready()
+
+
+def test_the_printed_role_policy_is_enough(aws: AwsStub, ready: Ready) -> None:
+    asked = judged_by_the_printed_policy(aws, REGION)
+    assert ready() == []
+    assert len(asked) == 5
+
+
+def test_looks_are_of_the_accounts_partition(aws: AwsStub) -> None:
+    region, role = "cn-north-1", ROLE.replace("arn:aws:", "arn:aws-cn:")
+    aws.answers["GetCallerIdentity"] = stubs.identity(partition="aws-cn")
+    asked = judged_by_the_printed_policy(aws, region)
+    defaults = Defaults(**{**DEFAULTS, "role_arn": role, "training_image": SERVING.replace(*CHINA)})
+    defaults = replace(defaults, inference_image=defaults.training_image)
+    china = boto3.Session("testing", "testing", region_name=region)
+    assert Readiness(session=china, defaults=defaults, prefix="whippet")(NEEDS) == []
+    assert asked
+    assert {resource.split(":")[1] for _, resource in asked} == {"aws-cn"}
+
+
+def judged_by_the_printed_policy(aws: AwsStub, region: str) -> list[tuple[str, str]]:
+    """Let the stub simulate the role's policy as `whippet iam` prints it; return what it is asked.
+
+    moto reads policies as IAM does; it does not simulate them.
+    """
+    scope = Scope(
+        account=stubs.ACCOUNT, region=region, bucket="a-bucket", prefix="whippet", role="whippet"
+    )
+    policy = IAMPolicy(json.dumps(policy_document(chosen(PERMISSIONS, ()), scope)))
+    asked: list[tuple[str, str]] = []
+
+    def allows(action: str, resource: str) -> bool:
+        asked.append((action, resource))
+        found = policy.is_action_permitted(action, resource, None, {})
+        return bool(found == PermissionResult.PERMITTED)
+
+    aws.allows = allows
+    return asked
 
 
 def test_what_may_not_be_looked_at_is_a_note(aws: AwsStub, ready: Ready) -> None:

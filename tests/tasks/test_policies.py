@@ -96,6 +96,31 @@ def test_the_role_is_passed_to_sagemaker_alone():
     }
 
 
+@pytest.mark.parametrize("features", [(), FEATURES], ids=["plain", "every feature"])
+def test_what_a_run_goes_on_without_has_statements_of_its_own(features):
+    statements = policy_document(chosen(USER, features), SCOPE)["Statement"]
+    own = [statement for statement in statements if "Sid" in statement]
+    optional = {each.action for each in chosen(USER, features) if each.optional}
+    assert {action for statement in own for action in statement["Action"]} == optional
+    names = [statement["Sid"] for statement in own]
+    assert names == [f"Optional{number + 1}" for number in range(len(own))]
+    assert {"iam:GetRole", "ecr:BatchGetImage", "servicequotas:ListServiceQuotas"} <= optional
+
+
+def test_images_are_those_of_the_regions_account():
+    resources = {
+        region: Scope(account="1" * 12, region=region, bucket="b", prefix="p", role="r").fill(
+            next(each for each in USER if each.action == "ecr:BatchGetImage").resources[0]
+        )
+        for region in ("eu-west-1", "ap-east-1", "cn-north-1")
+    }
+    assert resources == {
+        "eu-west-1": "arn:aws:ecr:eu-west-1:763104351884:repository/pytorch*",
+        "ap-east-1": "arn:aws:ecr:ap-east-1:871362719292:repository/pytorch*",
+        "cn-north-1": "arn:aws-cn:ecr:cn-north-1:*:repository/pytorch*",
+    }
+
+
 def test_names_and_bucket_limit_what_is_reached():
     resources = {
         resource
