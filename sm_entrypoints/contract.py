@@ -182,6 +182,10 @@ OPERATOR_COLUMNS = (
 )
 
 OBJECTIVE_METRIC = "valid:loss"
+
+# Variable by which the trials of a search, which have one checkpoint location, keep theirs apart:
+# each below its job's name. What a spot interruption restarts has the name that it had.
+CHECKPOINTS_BY_JOB = "WHIPPET_CHECKPOINTS_BY_JOB"
 EPOCH_METRICS = (
     "train:loss",
     "train:accuracy",

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sm_entrypoints.contract import CHECKPOINTS_BY_JOB
 from sm_entrypoints.errors import JobError
 
 
@@ -21,12 +22,17 @@ class EnvironmentProblem(JobError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """The folders and the place of this process in the job. Paths need not exist."""
+    """The folders and the place of this process in the job. Paths need not exist.
+
+    ``checkpoints_by_job``: the checkpoint location is shared with other jobs, so that this one has
+    a folder of its own in it.
+    """
 
     channels: Mapping[str, Path] = field(default_factory=dict)
     model_dir: Path = Path("/opt/ml/model")
     output_data_dir: Path = Path("/opt/ml/output/data")
     checkpoint_dir: Path = Path("/opt/ml/checkpoints")
+    checkpoints_by_job: bool = False
     config_dir: Path = Path("/opt/ml/input/config")
     failure_file: Path = Path("/opt/ml/output/failure")
     hosts: tuple[str, ...] = ("algo-1",)
@@ -41,6 +47,13 @@ class Environment:
     def is_leader(self) -> bool:
         """Whether this process is the one that prints, writes and saves."""
         return self.rank == 0
+
+    @property
+    def own_checkpoint_dir(self) -> Path:
+        """Folder of this job's checkpoints, whose parent SageMaker makes; it may not be there."""
+        return (
+            self.checkpoint_dir / self.job_name if self.checkpoints_by_job else self.checkpoint_dir
+        )
 
     @classmethod
     def from_variables(cls, variables: Mapping[str, str] | None = None) -> Environment:
@@ -68,6 +81,7 @@ class Environment:
             checkpoint_dir=Path(
                 read.get("SM_CHECKPOINT_DIR", str(model_dir.parent / "checkpoints"))
             ),
+            checkpoints_by_job=bool(read.get(CHECKPOINTS_BY_JOB)),
             config_dir=Path(read.get("SM_INPUT_CONFIG_DIR", "/opt/ml/input/config")),
             failure_file=Path(read.get("SM_OUTPUT_FAILURE", str(output_dir / "failure"))),
             hosts=_hosts(read, current_host),

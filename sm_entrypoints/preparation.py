@@ -198,4 +198,7 @@ def _checkpoints(
         "trainable": "head" if built.frozen else "all",
         "frozen": frozen_digest(built.model, learns),
     }
-    return Checkpoints(environment.checkpoint_dir, identity, keep=arguments.keep_checkpoints)
+    folder = environment.own_checkpoint_dir
+    if environment.checkpoint_dir.is_dir():
+        folder.mkdir(exist_ok=True)
+    return Checkpoints(folder, identity, keep=arguments.keep_checkpoints)

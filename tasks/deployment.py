@@ -116,17 +116,18 @@ def endpoint_requests(
     async_uri = f"s3://{bucket}/{prefix}/async/{names['endpoint']}"
     if deployment.max_instances is not None:
         tags = {**tags, SCALED_TAG: str(deployment.max_instances)}
+    placement = placement_of(platform.settings)
     model = ModelInputs(
         image=platform.defaults.inference_image_for(deployment.instance_type),
         role_arn=platform.defaults.role_arn,
         model_data_uri=trained.model_data_uri,
-        placement=placement_of(platform.settings),
+        placement=placement,
         tags=tags,
     )
     return {
         "model": model_request(names["model"], model, deployment),
         "config": endpoint_config_request(
-            names["config"], names["model"], deployment, tags, async_uri
+            names["config"], names["model"], deployment, tags, async_uri, placement
         ),
         "endpoint": endpoint_request(names["endpoint"], names["config"], tags),
     }

@@ -182,13 +182,18 @@ def tuning_job_request(
 
 
 def _trial_definition(fixed: Mapping[str, Value], inputs: JobInputs) -> Request:
-    return {
+    definition: Request = {
         "StaticHyperParameters": {**to_wire(fixed), **_program(inputs)},
         "AlgorithmSpecification": _algorithm(inputs),
         "RoleArn": inputs.role_arn,
         "InputDataConfig": _channels(inputs),
         **job_placement(inputs.resources, inputs.placement, inputs.output_uri),
     }
+    if inputs.checkpoint_uri:
+        definition["CheckpointConfig"] = {"S3Uri": inputs.checkpoint_uri}
+        # All trials have this one location: nothing in AWS's guide says that they do not share it.
+        definition["Environment"] = {contract.CHECKPOINTS_BY_JOB: "1"}
+    return definition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,10 +233,12 @@ def endpoint_config_request(
     deployment: DeploymentParameters,
     tags: Mapping[str, str],
     async_uri: str,
+    placement: Placement = Placement(),  # noqa: B008
 ) -> Request:
     """Return the body of CreateEndpointConfig: one variant, of the deployment's kind.
 
-    ``async_uri`` is the prefix below which an asynchronous endpoint writes its answers.
+    ``async_uri`` is the prefix below which an asynchronous endpoint writes its answers. Of the
+    placement only the keys count: the network is the model's.
     """
     variant: Request = {"VariantName": VARIANT, "ModelName": model}
     request: Request = {"EndpointConfigName": name, "ProductionVariants": [variant]}
@@ -246,8 +253,12 @@ def endpoint_config_request(
         "InstanceType": deployment.instance_type,
         "InitialVariantWeight": 1.0,
     }
+    if placement.volume_kms_key:
+        request["KmsKeyId"] = placement.volume_kms_key
     if deployment.kind == "asynchronous":
         output = {"S3OutputPath": f"{async_uri}/output", "S3FailurePath": f"{async_uri}/failure"}
+        if placement.output_kms_key:
+            output["KmsKeyId"] = placement.output_kms_key
         request["AsyncInferenceConfig"] = {"OutputConfig": output}
     return with_tags(request, tags)
 

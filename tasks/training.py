@@ -54,9 +54,12 @@ def job_inputs(
     inputs: TrainingInputs,
     resources: ResourceParameters,
     *,
-    checkpoints: bool,
+    checkpoints: str | None,
 ) -> JobInputs:
-    """Return what the platform and the run contribute to a job's request."""
+    """Return what the platform and the run contribute to a job's request.
+
+    ``checkpoints`` is the prefix below ``checkpoints/`` that the job resumes from; None for none.
+    """
     root = f"s3://{platform.defaults.bucket}/{platform.settings.prefix}"
     return JobInputs(
         image=platform.defaults.training_image_for(resources.instance_type),
@@ -66,7 +69,7 @@ def job_inputs(
         output_uri=f"{root}/jobs",
         weights_uri=inputs.weights_uri,
         resources=resources,
-        checkpoint_uri=f"{root}/checkpoints/{run.prefix}" if checkpoints else None,
+        checkpoint_uri=f"{root}/checkpoints/{checkpoints}" if checkpoints else None,
         placement=placement_of(platform.settings),
         tags=run_tags(run, platform.settings.tags),
     )
@@ -137,7 +140,7 @@ def training_requests(
     resources: ResourceParameters,
 ) -> Callable[[int], Request]:
     """Return what gives the request of the run's training job by attempt, from 1."""
-    job = job_inputs(platform, run, inputs, resources, checkpoints=True)
+    job = job_inputs(platform, run, inputs, resources, checkpoints=run.prefix)
     return lambda attempt: training_job_request(
         resource_name(run, "train", attempt), hyperparameters, job, training
     )

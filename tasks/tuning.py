@@ -77,7 +77,9 @@ def search_requests(
     """Return what gives the request of the run's search by attempt, from 1."""
     ranges = tuning.search_ranges()
     fixed = fixed_hyperparameters(model, inputs, tuning)
-    job = job_inputs(platform, run, inputs, resources, checkpoints=False)
+    # Only spot capacity is taken away from a trial: others would write what nobody reads.
+    checkpoints = f"trials/{run.prefix}" if resources.spot else None
+    job = job_inputs(platform, run, inputs, resources, checkpoints=checkpoints)
     return lambda attempt: tuning_job_request(
         resource_name(run, "tune", attempt), ranges, fixed, job, tuning
     )

@@ -71,12 +71,32 @@ def start_training(
     variables: dict[str, str], *arguments: str, **extra: str
 ) -> subprocess.Popen[str]:
     """Start train.py by path as the platform does, with one thread and only the job's variables."""
-    command = [sys.executable, str(PROJECT / "sm_entrypoints/train.py"), *arguments]
+    return _start([sys.executable, *_script(arguments)], {**variables, **extra})
+
+
+def start_instance(
+    variables: dict[str, str], node: int, port: int, *arguments: str
+) -> subprocess.Popen[str]:
+    """Start train.py on one of two instances by torchrun, as ``torch_distributed`` does.
+
+    Options as in sagemaker-training 5.1.4 (``torch_distributed.py``), with the first on this host.
+    """
+    group = ["--nnodes", "2", "--nproc_per_node", "1", "--node_rank", str(node)]
+    leader = ["--master_addr", "127.0.0.1", "--master_port", str(port)]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", *group, *leader]
+    return _start([*torchrun, *_script(arguments)], variables)
+
+
+def _script(arguments: tuple[str, ...]) -> list[str]:
+    return [str(PROJECT / "sm_entrypoints/train.py"), *arguments]
+
+
+def _start(command: list[str], variables: dict[str, str]) -> subprocess.Popen[str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return subprocess.Popen(
         command,
         cwd=variables["SM_MODEL_DIR"],
-        env={**kept, "OMP_NUM_THREADS": "1", **variables, **extra},
+        env={**kept, "OMP_NUM_THREADS": "1", **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

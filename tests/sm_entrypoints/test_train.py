@@ -17,7 +17,13 @@ from safetensors.torch import save_file
 from sm_entrypoints.contract import METRIC_NAMES, METRIC_PREFIX, parse_metrics
 from sm_entrypoints.model import build_model, load_model
 from sm_entrypoints.train import main
-from tests.sm_entrypoints.pictures import CLASSES, job_variables, make_channels, start_training
+from tests.sm_entrypoints.pictures import (
+    CLASSES,
+    job_variables,
+    make_channels,
+    start_instance,
+    start_training,
+)
 
 FAST = {
     "model": "mobilenet_v3_small",
@@ -217,17 +223,47 @@ def test_sigterm_checkpoints_in_the_middle_and_the_rest_follows(
     assert job.metrics("valid") == straight.metrics("valid")
 
 
-def test_two_processes_find_what_one_finds(tmp_path: Path, channels: dict[str, Path]) -> None:
+def test_a_trial_that_spot_takes_away_goes_on_where_it_was(
+    tmp_path: Path, channels: dict[str, Path]
+) -> None:
+    # Two trials have one location in S3; another's checkpoint, further on, is there already.
+    shared = {"WHIPPET_CHECKPOINTS_BY_JOB": "1"}
+    learn = {"trainable": "head", "lr": 0.01, "augmentation": "flip", "epochs": 6, "batch_size": 8}
+    trial = Job(tmp_path / "trial", channels)
+    trial.variables |= {**shared, "TRAINING_JOB_NAME": "tune-001"}
+    trial.train(**{**learn, "epochs": 7, "lr": 0.02})
+    trial.variables["TRAINING_JOB_NAME"] = "tune-002"
+    process = start_training(trial.variables, *options(**learn))
+    assert process.stdout is not None
+    for line in process.stdout:
+        if '"epoch": 2,' in line:
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    again = start_training(trial.variables, *options(**learn))
+    said, errors = again.communicate(timeout=120)
+    assert again.returncode == 0, errors
+    assert "resumed after epoch" in said
+    straight = Job(tmp_path / "straight", channels).train(**learn)
+    assert trial.metrics("train") == straight.metrics("train")
+    assert trial.metrics("valid") == straight.metrics("valid")
+    kept = trial.root / "checkpoints"
+    assert sorted(path.name for path in kept.iterdir()) == ["tune-001", "tune-002"]
+    assert [path.name for path in (kept / "tune-002").iterdir() if path.suffix != ".tmp"] == [
+        "checkpoint-000006-000000000.safetensors"
+    ]
+
+
+def test_two_instances_find_what_one_finds(tmp_path: Path, channels: dict[str, Path]) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        port = str(listener.getsockname()[1])
+        port = listener.getsockname()[1]
     # Nothing random but the order; two batches of 4 together are a batch of 8.
     learn = {"model": "resnet18", "trainable": "head", "lr": 0.01, "optimizer": "sgd", "epochs": 1}
     two = Job(tmp_path / "two", channels)
-    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
     processes = [
-        start_training(two.variables, *options(**learn, batch_size=4), **group, RANK=rank)
-        for rank in ("0", "1")
+        start_instance(two.variables, node, port, *options(**learn, batch_size=4))
+        for node in (0, 1)
     ]
     answers = [process.communicate(timeout=120) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], answers

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from platforms import Settings
 from platforms.client_errors import client_error
 from platforms.validation import validate
+from sm_entrypoints import contract
 from tasks.adoption import TRAINING_JOB, create_or_adopt
 from tasks.managed_debugger import MEMBERS, DebuggerFallback
 from tasks.parameters import (
@@ -25,6 +26,7 @@ from tasks.requests import (
     DIGEST_TAG,
     JobInputs,
     ModelInputs,
+    endpoint_config_request,
     model_request,
     training_job_request,
     tuning_job_request,
@@ -92,7 +94,25 @@ def test_spot_waits_for_capacity(asked, wait):
             "MaxRuntimeInSeconds": 600,
             "MaxWaitTimeInSeconds": wait,
         }
-    assert next(jobs(resources))["CheckpointConfig"] == {"S3Uri": "s3://b/checkpoints/x"}
+        assert request["CheckpointConfig"] == {"S3Uri": "s3://b/checkpoints/x"}
+
+
+def test_trials_keep_their_checkpoints_apart():
+    training, trial = jobs({"spot": True})
+    assert trial["Environment"] == {contract.CHECKPOINTS_BY_JOB: "1"}
+    # The training goes on with its own, also under the name of another attempt.
+    assert "Environment" not in training
+
+
+@pytest.mark.parametrize("kind", ["real_time", "serverless", "asynchronous"])
+def test_keys_reach_the_endpoint(kind):
+    deployment = DeploymentParameters(kind=kind)
+    config = endpoint_config_request("c", "m", deployment, {}, "s3://b/async/e", GUARDED)
+    validate("CreateEndpointConfig", config)
+    # A serverless endpoint has no volume of its own.
+    assert config.get("KmsKeyId") == (None if kind == "serverless" else "key-1")
+    if kind == "asynchronous":
+        assert config["AsyncInferenceConfig"]["OutputConfig"]["KmsKeyId"] == "key-2"
 
 
 def test_a_warm_pool():
