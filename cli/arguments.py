@@ -37,11 +37,6 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="name of the run")
-    parser.add_argument(
-        "--platform",
-        choices=("local", "aws"),
-        help="where it would run (default: WHIPPET_PLATFORM)",
-    )
     parser.add_argument("--json", action="store_true", help="all of it, with whole requests")
     add_run_options(parser)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any, cast
@@ -50,6 +51,9 @@ MODELS: dict[str, type[Parameters]] = {
 
 def run(arguments: argparse.Namespace) -> int:
     """Run ``release_model`` in this process; print what it made. Ctrl-C stops its jobs."""
+    if arguments.platform:
+        # Every task reads its settings anew, from here.
+        os.environ["WHIPPET_PLATFORM"] = arguments.platform
     settings = Settings()
     parameters = _parameters(settings, arguments)
     # A mistake must not cost a server, let alone a job.

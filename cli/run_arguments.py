@@ -11,6 +11,9 @@ from sm_entrypoints import contract
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add what `run` and `plan` share: data, model, search, training, resources, cost."""
+    parser.add_argument(
+        "--platform", choices=("local", "aws"), help="where it runs (default: WHIPPET_PLATFORM)"
+    )
     parser.add_argument("--data", help="folder of images (default: samples/clipart)")
     parser.add_argument(
         "--delete-removed",

@@ -8,13 +8,13 @@ from prefect.artifacts import create_markdown_artifact
 from platforms import Needs, connect
 from tasks.budget import Limits
 from tasks.ledger import PLAN
-from tasks.naming import RunIdentity
+from tasks.naming import RunIdentity, Step
 from tasks.plan_text import plan_markdown, usd
 from tasks.planning import RunChoices
 from tasks.policy import policy
 from tasks.run_plan import RunPlan, plan_run
 from tasks.runs import read_run, record
-from tasks.standing import standing
+from tasks.standing import require_own_names, standing
 
 
 @task(name="plan run", **policy(900))
@@ -27,9 +27,11 @@ def plan_stage(run: RunIdentity, choices: RunChoices) -> Limits:
     Raises:
         BudgetError: the worst case passes ``max_usd`` whatever the limits.
         ParameterError: a price is not known that a cap needs, or a request is not valid.
+        NameTaken: what the run would create exists already, and is another's.
         SettingsError: the account, bucket, role, image or a quota is not what the run needs.
     """
     platform = connect()
+    require_own_names(platform, run, _steps(choices))
     stands = standing(platform, run)
     plan = plan_run(platform, run, choices, read_run(platform.settings, run.name), stands)
     known = plan.model_dump(
@@ -44,6 +46,12 @@ def plan_stage(run: RunIdentity, choices: RunChoices) -> Limits:
         get_run_logger().warning("%s", note)
     platform.prepare()
     return plan.limits
+
+
+def _steps(choices: RunChoices) -> list[Step]:
+    steps: list[Step] = ["tune"] if choices.tuning else []
+    steps += ["train"] if choices.training else []
+    return steps + (["model", "config", "endpoint"] if choices.deployment else [])
 
 
 def needs(plan: RunPlan) -> Needs:

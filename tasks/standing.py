@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
 from platforms import Platform
+from platforms.errors import NameTaken
 from tasks.adoption import TRAINING_JOB, TUNING_JOB, Resource
 from tasks.costs import jobs_usd
+from tasks.deployment import RESOURCES
 from tasks.ledger import ledger_of, note_jobs
-from tasks.naming import RunIdentity, resource_name
+from tasks.naming import RunIdentity, Step, resource_name
 from tasks.prices import PriceList
+from tasks.requests import RUN_TAG
+from tasks.scaling import tags_of
 from tasks.tuning import list_trials
 
 JobStep = Literal["tune", "train"]
@@ -54,6 +58,26 @@ class Standing:
         amounts += [each.usd for each in ledger_of(found) if each.job not in counted]
         known = [amount for amount in amounts if amount is not None]
         return sum(known, Decimal(0)) if len(known) == len(amounts) else None
+
+
+def require_own_names(platform: Platform, run: RunIdentity, steps: Iterable[Step]) -> None:
+    """Look whether the names of what a run will create are free, or are the run's already.
+
+    Raises:
+        NameTaken: a resource of such a name is not tagged as the run's.
+    """
+    resources: dict[Step, Resource] = {"tune": TUNING_JOB, "train": TRAINING_JOB, **RESOURCES}
+    for step in steps:
+        resource, name = resources[step], resource_name(run, step)
+        found = resource.describe(platform.sagemaker, name)
+        if found is None:
+            continue
+        owner = tags_of(platform, found[resource.arn_member]).get(RUN_TAG)
+        if owner != run.name:
+            raise NameTaken(
+                f"{resource.noun} {name!r} exists and was made by another request (its {RUN_TAG} "
+                f"tag is {owner!r}, not {run.name!r}): use another run name, or delete it"
+            )
 
 
 def standing(platform: Platform, run: RunIdentity) -> Standing:

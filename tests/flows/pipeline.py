@@ -39,11 +39,15 @@ def tiny_data(root: Path) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Whippet:
-    """The command line over one ``WHIPPET_HOME`` and one Prefect server."""
+    """The command line over one ``WHIPPET_HOME`` and one Prefect server.
+
+    A command that takes longer than ``seconds`` is given up.
+    """
 
     home: Path
     api_url: str
     extra: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 150
 
     @property
     def environment(self) -> dict[str, str]:
@@ -85,7 +89,7 @@ class Whippet:
 
     def run(self, *argv: str, cwd: Path = ROOT) -> Ended:
         """Run a command to its end."""
-        return ended(self.start(*argv, cwd=cwd))
+        return ended(self.start(*argv, cwd=cwd), self.seconds)
 
     def record(self, run: str) -> dict[str, Any]:
         """Return a run's record; empty when there is none yet."""

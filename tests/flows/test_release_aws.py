@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from tests.conftest import AWKWARD
 from tests.flows.pipeline import CLASSES, TINY, Ended, Whippet, tiny_data
 from tests.platforms.local.served import client, moto_server
 from tests.sdk.world import BUCKET, REGION, ROLE, api_process, environment
+from tests.shown import SHOWN
 
-pytestmark = [pytest.mark.slow, pytest.mark.job]
+pytestmark = [pytest.mark.slow, pytest.mark.job, pytest.mark.timeout(1800)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ def released_on_aws(server_url: str, tmp_path_factory: pytest.TempPathFactory) -
             "WHIPPET_INFERENCE_IMAGE": "pytorch-inference:2",
         }
         del extra["WHIPPET_HOME"]
-        whippet = Whippet(home=root / "whippet home", api_url=server_url, extra=extra)
+        whippet = Whippet(home=root / "whippet home", api_url=server_url, extra=extra, seconds=900)
         ended = whippet.run("run", "--name", "over http", "--data", str(data), *TINY)
         assert ended.code == 0, f"{ended.out}\n{ended.err}"
         yield AwsRun(
@@ -71,7 +72,11 @@ def released_on_aws(server_url: str, tmp_path_factory: pytest.TempPathFactory) -
         )
 
 
-def test_the_run_is_complete(released_on_aws: AwsRun) -> None:
+def test_the_run_is_complete(
+    released_on_aws: AwsRun, record_property: Callable[[str, object], None]
+) -> None:
+    said = released_on_aws.ended.out.strip()
+    record_property(SHOWN, f"whippet run, over HTTP to whippet api, S3 at moto\n{said}")
     record = released_on_aws.record
     assert (record["status"], record["error"], record["platform"]) == ("completed", None, "aws")
     assert record["evaluation"]["samples"] == 6

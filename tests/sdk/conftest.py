@@ -16,6 +16,7 @@ from platforms import Settings
 from tests.conftest import AWKWARD
 from tests.platforms.local.served import client, moto_server
 from tests.sdk.world import BUCKET, REGION, ROOT, api_process, environment
+from tests.shown import show as show
 
 HERE = Path(__file__).parent
 USER_CODE = HERE / "user_code"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -16,7 +17,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.job]
 ANSWER = {"label": "green", "by": "the user's own handlers"}
 
 
-def test_sdk_v2_trains_tunes_and_deploys(api: Api, inputs: Inputs) -> None:
+Show = Callable[[str, str], None]
+
+
+def test_sdk_v2_trains_tunes_and_deploys(api: Api, inputs: Inputs, show: Show) -> None:
     found = api.client(
         ".venv-sdk2",
         "train_v2.py",
@@ -37,13 +41,16 @@ def test_sdk_v2_trains_tunes_and_deploys(api: Api, inputs: Inputs) -> None:
     assert tuning["best"] == min(tuning["biases"], key=lambda n: float(tuning["biases"][n]))
     assert found["prediction"] == ANSWER
     assert found["left"] == []
+    show("SDK v2: PyTorch, HyperparameterTuner, PyTorchModel", json.dumps(found, indent=1))
 
 
-def test_the_cli_lists_and_describes(api: Api, inputs: Inputs) -> None:
+def test_the_cli_lists_and_describes(api: Api, inputs: Inputs, show: Show) -> None:
     aws = program(".venv-sdk2", "aws")
     submitted = _upload_code(api)
     _train(api, "by-the-cli", submitted, inputs.data)
-    listed = json.loads(api.run([aws, "sagemaker", "list-training-jobs", "--output", "json"]))
+    answer = api.run([aws, "sagemaker", "list-training-jobs", "--output", "json"])
+    show("aws sagemaker list-training-jobs", answer)
+    listed = json.loads(answer)
     assert "by-the-cli" in [job["TrainingJobName"] for job in listed["TrainingJobSummaries"]]
     waited = [aws, "sagemaker", "wait", "training-job-completed-or-stopped"]
     api.run([*waited, "--training-job-name", "by-the-cli"])
@@ -56,7 +63,7 @@ def test_the_cli_lists_and_describes(api: Api, inputs: Inputs) -> None:
     assert "valid_loss=" in shown
 
 
-def test_sdk_v3_creates_gets_lists_and_invokes(api: Api, inputs: Inputs) -> None:
+def test_sdk_v3_creates_gets_lists_and_invokes(api: Api, inputs: Inputs, show: Show) -> None:
     submitted = _upload_code(api)
     found = api.client(
         ".venv-sdk3",
@@ -67,6 +74,7 @@ def test_sdk_v3_creates_gets_lists_and_invokes(api: Api, inputs: Inputs) -> None
     assert found["listed"] == ["by-v3"]
     assert found["prediction"] == ANSWER
     assert found["endpoints"] == ["by-v3"]
+    show("SDK v3: sagemaker.core.resources", json.dumps(found, indent=1))
 
 
 def _upload_code(api: Api) -> str:
