@@ -118,7 +118,8 @@ def _check_requirements(bench: Bench) -> Check:
     return warning(
         "requirements",
         f"the job environment lacks {', '.join(missing)}, which {file} asks for",
-        f"SageMaker installs it; to rehearse with it: {bench.job_python} -m pip install …",
+        "AWS's PyTorch image installs it as it starts, the image of docker/ does not: build one "
+        f"on top; to rehearse with it: {bench.job_python} -m pip install …",
     )
 
 

@@ -35,7 +35,7 @@ def commands(account: str, region: str, variant: str, repository: str) -> str:
     domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     registry = f"{account}.dkr.ecr.{region}.{domain}"
     uri = f"{registry}/{repository}:{_VERSION}-{variant}"
-    of_cpu = ' --build-arg TORCH_WHEELS="$TORCH_WHEELS"' if variant == "cpu" else ""
+    of_cpu = ' --build-arg TORCH_WHEELS="${TORCH_WHEELS:?is not set}"' if variant == "cpu" else ""
     place = f"--region {shlex.quote(region)}"
     lines = [
         "# in the project's folder; TORCH_WHEELS: PyTorch's own package index of CPU wheels"

@@ -36,6 +36,10 @@ def requirements(name):
     return [line for line in lines if line and not line.startswith(("#", "-r"))]
 
 
+def files(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
 def test_the_base_image_is_one_release():
     arguments, build, final = stages()
     (tag,) = [text.partition("=")[2] for text in of(arguments, "ARG")]
@@ -119,6 +123,7 @@ def test_the_entry_point_serves_what_was_copied(tmp_path):
     code = container.inside("/opt/ml/model/code")
     code.mkdir(parents=True)
     (code / "inference.py").write_text(HANDLERS, "utf-8")
+    laid_out = files(container.root)
     with container.run({}) as (url, process):
         assert container.healthy(url)
         answer = httpx.post(
@@ -130,3 +135,5 @@ def test_the_entry_point_serves_what_was_copied(tmp_path):
         assert (answer.status_code, answer.json()) == (200, 6)
         assert stops_at_sigterm(process)
     assert not container.healthy(url)
+    # Its own user may write nowhere in it, and a file system that is only read is enough.
+    assert files(container.root) == laid_out | {"port"}
