@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import _api
 
+from sm_entrypoints import sampling
 from sm_entrypoints.contract import INSTRUMENTATION_FOLDER, RULES_FILE, VERDICT_FILE
 from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.reading import read_evidence
@@ -127,6 +128,20 @@ def registered(network: Callable[..., nn.Module]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _each_epoch_sampled() -> Iterator[None]:
+    """Let the tensors of each epoch's first step be looked at, however busy the machine is.
+
+    How many steps are sampled follows what a sample costs, in seconds of this machine.
+    """
+    allowed = sampling.ALLOWANCE_SECONDS
+    sampling.ALLOWANCE_SECONDS = 600.0
+    try:
+        yield
+    finally:
+        sampling.ALLOWANCE_SECONDS = allowed
+
+
+@contextlib.contextmanager
 def _own_signals_and_threads() -> Iterator[None]:
     handler, threads = signal.getsignal(signal.SIGTERM), torch.get_num_threads()
     try:
@@ -149,6 +164,7 @@ def train(
     with (
         registered(network),
         _own_signals_and_threads(),
+        _each_epoch_sampled(),
         contextlib.redirect_stdout(printed),
         contextlib.redirect_stderr(printed),
     ):

@@ -100,7 +100,7 @@ def _train(
         [*command, str(root), precision, config["LocalPath"]],
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=600,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), **variables},
     )
     assert result.returncode == 0, result.stdout + result.stderr

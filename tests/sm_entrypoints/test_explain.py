@@ -40,7 +40,7 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _train(root / "exploding" / "debug-output", "200"),
         _train(root / "reduced" / "debug-output", "0.02", "reduced"),
     ]
-    assert [run.wait(120) for run in runs] == [0, 0, 0]
+    assert [run.wait(600) for run in runs] == [0, 0, 0]
     return root
 
 

@@ -104,7 +104,7 @@ def found(folder: Path) -> dict[str, Any]:
             "LD_LIBRARY_PATH": str(folder),
             "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
         },
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)

@@ -225,7 +225,7 @@ def test_kineto_says_nothing(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         cwd=Path(__file__).resolve().parents[2],
-        timeout=120,
+        timeout=600,
         check=True,
     )
     assert done.stdout == ""

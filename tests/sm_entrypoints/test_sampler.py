@@ -45,7 +45,7 @@ def test_smdebug_reads_what_was_sampled(tmp_path: Path) -> None:
         text=True,
         check=True,
         env={"PATH": os.environ["PATH"], "SMDEBUG_LOG_LEVEL": "error"},
-        timeout=120,
+        timeout=6000,
     )
     events = json.loads(read.stdout.splitlines()[-1])
     samples = sampler.summary()["samples"]
@@ -110,7 +110,7 @@ def test_the_memory_of_workers_counts_until_they_end(tmp_path: Path) -> None:
     child.stdout.readline()
     sampler.watch(child.pid)
     _wait_for_samples(sampler, 2)
-    child.communicate(b"\n", timeout=60)
+    child.communicate(b"\n", timeout=600)
     sampler.watch(child.pid)  # gone already: nothing to count, and no error
     _wait_for_samples(sampler, 2)
     sampler.stop()
