@@ -24,8 +24,7 @@ from tasks.naming import RunIdentity, slug
 from tasks.parameters import DataParameters, ModelParameters
 from tasks.policy import policy
 from tasks.progress import Progress
-from tasks.report_content import DATA_FILE
-from tasks.runs import record, run_folder
+from tasks.runs import DATA_FILE, record, run_folder
 from tasks.source import package_source, upload_source
 from tasks.storage import download
 from tasks.weights import prepare_weights, upload_weights

@@ -15,8 +15,7 @@ from platforms import Platform, Settings
 from platforms.archives import ArchiveError, extract_archive
 from platforms.errors import DataError
 from sm_entrypoints.contract import INSTRUMENTATION_FOLDER
-from tasks.report_content import OUTPUT_FOLDER
-from tasks.runs import RUN_FILE, run_folder
+from tasks.runs import OUTPUT_FOLDER, RUN_FILE, run_folder
 from tasks.storage import download, split_uri
 
 MAX_OBJECTS = 50_000
@@ -63,6 +62,10 @@ def fetch_source(
     """
     if source.startswith("s3://"):
         return _fetch(connect(), source, work)
+    if not source.strip():
+        raise DataError(
+            "nothing is named: give a folder, s3://bucket/prefix, or the name of a run"
+        )
     path = Path(source).expanduser()
     if path.is_dir():
         return _opened(source, path, work)

@@ -24,8 +24,8 @@ from tasks.lint_request import lint_request, metric_definitions, tuning_objectiv
 from tasks.lint_search import lint_search
 from tasks.lint_values import Measured, lint_values
 from tasks.metric_log import series_of
-from tasks.report_content import OUTPUT_FOLDER
 from tasks.reports import unpack_output
+from tasks.runs import OUTPUT_FOLDER
 from tasks.training import TERMINAL
 from tasks.tuning import list_trials
 

@@ -16,11 +16,8 @@ from tasks.files import read_json
 from tasks.ledger import LEDGER_COLUMNS, cost_sentence, ledger_rows
 from tasks.lint_search import EDGE_CODE
 from tasks.rerun import change_commands
-from tasks.runs import REPORT_FILE
+from tasks.runs import DATA_FILE, OUTPUT_FOLDER, REPORT_FILE, TRIALS_JSON
 
-OUTPUT_FOLDER = "training"
-DATA_FILE = "data.json"
-TRIALS_JSON = "trials.json"
 _GROUPS = ("data", "model", "tuning", "training", "deployment", "resources")
 
 
@@ -95,7 +92,7 @@ def _overview(record: Mapping[str, Any], output: TrainingOutput) -> list[tuple[s
         ("Training job", record.get("jobs", {}).get("training")),
         ("Data", f"{record.get('data', {}).get('dataset')}"),
         ("Time so far", f"{seconds:.0f} s"),
-        ("Cost of the jobs", cost_sentence(record)),
+        ("Cost so far", cost_sentence(record)),
     ]
     return [(name, value) for name, value in facts if value not in (None, "-", "None")]
 
@@ -150,7 +147,7 @@ def run_markdown(record: Mapping[str, Any]) -> str:
             f"{evaluation.get('samples')} images",
             f"- report: `{record.get('report')}`",
             f"- endpoint: `{endpoint.get('endpoint')}` until {endpoint.get('expires')}",
-            f"- cost of the jobs: {cost_sentence(record) or '-'}",
+            f"- cost so far: {cost_sentence(record) or '-'}",
             "",
             markdown_table(ledger_rows(record), LEDGER_COLUMNS),
             "",

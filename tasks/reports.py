@@ -12,13 +12,13 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from dashboards.frames import TrainingOutput
 from platforms import Platform, Settings, connect
 from platforms.archives import extract_archive
+from tasks.accounts import settle
 from tasks.files import write_atomically
 from tasks.naming import RunIdentity
 from tasks.pdf import PdfError, find_chromium, print_pdf
 from tasks.policy import policy
 from tasks.profiler_summary import profiler_markdown
 from tasks.report_content import (
-    OUTPUT_FOLDER,
     conclusion,
     headline,
     run_markdown,
@@ -28,6 +28,7 @@ from tasks.report_content import (
 )
 from tasks.runs import (
     METRICS_FILE,
+    OUTPUT_FOLDER,
     PDF_FILE,
     PREDICTIONS_FILE,
     REPORT_FILE,
@@ -117,6 +118,8 @@ def print_report(run: RunIdentity) -> str | None:
 @task(name="publish run summary", **policy(300))
 def publish_run(run: RunIdentity) -> dict[str, Any]:
     """Publish the summary of the whole run; return its record."""
-    found = read_run(Settings(), run.name)
+    settings = Settings()
+    settle(connect(settings), run)
+    found = read_run(settings, run.name)
     create_markdown_artifact(run_markdown(found), key="run-summary")
     return found

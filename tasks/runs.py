@@ -23,6 +23,10 @@ PDF_FILE = "report.pdf"
 TRIALS_FILE = "trials.csv"
 METRICS_FILE = "metrics.csv"
 PREDICTIONS_FILE = "predictions.csv"
+TRIALS_JSON = "trials.json"
+DATA_FILE = "data.json"
+# The files of the final training job.
+OUTPUT_FOLDER = "training"
 _PACKAGES = ("prefect", "boto3", "obstore", "optuna", "pandas", "plotly")
 
 
@@ -112,6 +116,15 @@ def read_run(settings: Settings, name: str) -> dict[str, Any]:
     """Return the record of the run of that name (``latest`` is one)."""
     found: dict[str, Any] = read_json(run_folder(settings, name) / RUN_FILE)
     return found
+
+
+def known_run(settings: Settings, name: str) -> RunIdentity | None:
+    """Return the identity of the run of that name, None when its record is not here."""
+    path = run_folder(settings, name) / RUN_FILE
+    if not path.exists():
+        return None
+    found = read_json(path)
+    return RunIdentity(**{key: found[key] for key in ("name", "token", "flow_run_id")})
 
 
 def package_versions() -> dict[str, str]:

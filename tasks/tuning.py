@@ -24,9 +24,8 @@ from tasks.naming import RunIdentity, resource_name
 from tasks.parameters import ModelParameters, ResourceParameters, TuningParameters
 from tasks.policy import DAY, policy
 from tasks.progress import Progress
-from tasks.report_content import TRIALS_JSON
 from tasks.requests import Request, tuning_job_request
-from tasks.runs import TRIALS_FILE, record, run_folder
+from tasks.runs import TRIALS_FILE, TRIALS_JSON, record, run_folder
 from tasks.training import TERMINAL, base_hyperparameters, job_inputs
 from tasks.waiting import Pace, wait_until
 

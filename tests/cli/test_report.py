@@ -7,8 +7,7 @@ import pytest
 from cli.main import main
 from platforms import Settings
 from tasks.files import point_to, write_json
-from tasks.report_content import OUTPUT_FOLDER
-from tasks.runs import RUN_FILE, run_folder
+from tasks.runs import OUTPUT_FOLDER, RUN_FILE, run_folder
 from tests.dashboards.sample_output import write_output
 
 

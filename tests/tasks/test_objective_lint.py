@@ -20,8 +20,8 @@ from tasks.objective_lint import (
     publish_findings,
 )
 from tasks.parameters import ModelParameters, ResourceParameters, TuningParameters
-from tasks.report_content import OUTPUT_FOLDER, collect_report
-from tasks.runs import read_run, run_folder
+from tasks.report_content import collect_report
+from tasks.runs import OUTPUT_FOLDER, read_run, run_folder
 from tasks.stage import stage
 from tests.dashboards.sample_output import write_output
 from tests.tasks.artifacts import artifacts

@@ -8,9 +8,6 @@ from dashboards.frames import empty_training_output, read_training_output
 from dashboards.report import write_report
 from tasks.files import write_json
 from tasks.report_content import (
-    DATA_FILE,
-    OUTPUT_FOLDER,
-    TRIALS_JSON,
     collect_report,
     headline,
     number,
@@ -19,6 +16,7 @@ from tasks.report_content import (
     training_markdown,
     training_output,
 )
+from tasks.runs import DATA_FILE, OUTPUT_FOLDER, TRIALS_JSON
 from tests.dashboards.sample_output import data_check, trial_summaries, write_output
 
 RECORD = {

@@ -15,7 +15,6 @@ from platforms import Settings, connect
 from platforms.archives import write_archive
 from platforms.errors import DataError, WhippetError
 from tasks.progress import Progress
-from tasks.report_content import OUTPUT_FOLDER
 from tasks.reports import (
     download_output,
     print_report,
@@ -24,7 +23,7 @@ from tasks.reports import (
     render_report,
     unpack_output,
 )
-from tasks.runs import read_run, run_folder
+from tasks.runs import OUTPUT_FOLDER, read_run, run_folder
 from tasks.stage import stage
 from tasks.training import TrainedModel
 from tests.dashboards.sample_output import write_output
