@@ -39,7 +39,8 @@ HYPERPARAMETERS = {
 def whippet(server_url, tmp_path_factory) -> Iterator[Whippet]:
     """A home with a run whose training job ran another program: training is not our matter."""
     root = tmp_path_factory.mktemp("improve") / AWKWARD
-    made = Whippet(home=root / "whippet home", api_url=server_url)
+    extra = {"WHIPPET_TAGS": "cost-centre=42"}
+    made = Whippet(home=root / "whippet home", api_url=server_url, extra=extra)
     try:
         _train(made, tiny_data(root / "data"))
         yield made
@@ -86,6 +87,10 @@ def test_a_verdict_is_followed_measured_and_kept(whippet, server_url):
     folder = whippet.home / "runs" / folder_name(RUN)
     found = json.loads((folder / "improvement.json").read_text("utf-8"))
     assert found["decision"] == "kept", found["reason"]
+    sagemaker = whippet.platform.sagemaker
+    job = sagemaker.describe_training_job(TrainingJobName=found["job"])
+    tags = sagemaker.list_tags(ResourceArn=job["TrainingJobArn"])["Tags"]
+    assert {"Key": "cost-centre", "Value": "42"} in tags
     assert found["comparison"]["before"] == {"cache_features": "false"}
     assert found["comparison"]["job"]["epochs"] == 300
     assert found["saved"]["seconds"] > 0

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sm_entrypoints.contract import CHECKPOINTS_BY_JOB
 from sm_entrypoints.environment import Environment, EnvironmentProblem
 
 
@@ -35,6 +36,13 @@ def test_the_contract_is_read() -> None:
     assert environment.hosts == ("algo-1", "algo-2")
     assert (environment.num_gpus, environment.job_name) == (4, "pets-1")
     assert not environment.is_leader
+
+
+def test_trials_that_share_a_checkpoint_location_keep_to_themselves() -> None:
+    shared = {"SM_CHECKPOINT_DIR": "/shared", "TRAINING_JOB_NAME": "tune-002"}
+    assert Environment.from_variables(shared).own_checkpoint_dir == Path("/shared")
+    apart = Environment.from_variables({**shared, CHECKPOINTS_BY_JOB: "1"})
+    assert apart.own_checkpoint_dir == Path("/shared/tune-002")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""Names of what a run will create: free, the run's own, or another's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from platforms.errors import NameTaken
+from tasks.naming import RunIdentity, Step, resource_name
+from tasks.parameters import TrainingParameters
+from tasks.requests import RUN_TAG, training_job_request, with_tags
+from tasks.standing import require_own_names
+from tests.fake_sagemaker import FakeSageMaker
+from tests.tasks.test_cleaning import deploy, platform
+from tests.tasks.test_requests import inputs
+
+RUN = RunIdentity(name="demo", token="abc123", flow_run_id="id-1")
+STEPS: tuple[Step, ...] = ("tune", "train", "model", "config", "endpoint")
+
+
+def train(sagemaker: FakeSageMaker, tags: dict[str, str]) -> None:
+    request: dict[str, Any] = training_job_request(
+        resource_name(RUN, "train"), {"lr": 0.1}, inputs(), TrainingParameters()
+    )
+    sagemaker.create_training_job(**with_tags(request, tags))
+
+
+def test_free_names_are_only_looked_at():
+    sagemaker = FakeSageMaker()
+    require_own_names(platform(sagemaker), RUN, STEPS)
+    assert [name.partition("_")[0] for name, _ in sagemaker.calls] == ["describe"] * 5
+
+
+def test_what_the_run_made_before_is_its_own():
+    sagemaker = FakeSageMaker()
+    train(sagemaker, {RUN_TAG: "demo"})
+    require_own_names(platform(sagemaker), RUN, STEPS)
+
+
+@pytest.mark.parametrize("tags", [{RUN_TAG: "other"}, {"team": "x"}], ids=["other", "nobody"])
+def test_what_another_made_is_named(tags):
+    sagemaker = FakeSageMaker()
+    train(sagemaker, tags)
+    with pytest.raises(NameTaken, match=r"training job 'demo-abc123-train' exists .* another run"):
+        require_own_names(platform(sagemaker), RUN, STEPS)
+    # A search alone does not need the name.
+    require_own_names(platform(sagemaker), RUN, ["tune"])
+
+
+def test_an_endpoint_of_another_is_seen_before_the_search():
+    sagemaker = FakeSageMaker()
+    name = resource_name(RUN, "endpoint")
+    deploy(sagemaker, name, None, run="other")
+    with pytest.raises(NameTaken, match=r"endpoint 'demo-abc123-endpoint'.*'other', not 'demo'"):
+        require_own_names(platform(sagemaker), RUN, STEPS)
