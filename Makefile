@@ -105,11 +105,8 @@ bench-detection: .venv/.ready  ## how soon a finished job is seen, and how often
 	@$(ORCHESTRATOR) -m benchmarks.detection
 
 .PHONY: bench-sync
-bench-sync: .venv/.ready .venv-bench/.ready  ## the sync beside s5cmd, aws s3 sync and boto3 (8 minutes)
-	@$(ORCHESTRATOR) -m benchmarks.sync --files 8000 --rounds 3 --big
-	@$(ORCHESTRATOR) -m benchmarks.sync --files 8000 --rounds 3 --big --milliseconds 20
-	@$(ORCHESTRATOR) -m benchmarks.sync --files 1000 --rounds 3
-	@$(ORCHESTRATOR) -m benchmarks.sync --files 1000 --rounds 3 --milliseconds 20
+bench-sync: .venv/.ready .venv-bench/.ready  ## the sync beside s5cmd, aws s3 sync and boto3 (11 minutes)
+	@$(ORCHESTRATOR) -m benchmarks.sync
 
 .PHONY: clean
 clean: down  ## remove the environments and everything that runs left here

@@ -1,23 +1,19 @@
-"""What lies between us and a store: a proxy that counts, delays, breaks and falsifies.
+"""What lies between us and a store: a proxy that counts, breaks and falsifies.
 
 ``FaultyProxy`` reads HTTP/1.1: it counts requests and bytes, and does with a request what ``plan``
-says. ``DelayLine`` reads nothing: it adds a delay in each direction. Both listen on a free port of
-this machine, in a thread of their own.
+says. It listens on a free port of this machine, in a thread of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-import threading
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
-HOST = "127.0.0.1"
+from benchmarks.delay_line import HOST, Listener
+
 FAULTS = (
     "reset before",
     "reset after",
@@ -32,81 +28,7 @@ FAULTS = (
 _STALL_SECONDS = 0.3
 _HALF = 2**16
 
-
 Side = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-class _Listener(ABC):
-    """A server of asyncio in a thread."""
-
-    def __init__(self, upstream_port: int) -> None:
-        self._upstream = upstream_port
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self.port = 0
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        opened = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
-        self._server = opened
-        self.port = opened.sockets[0].getsockname()[1]
-        return self
-
-    def __exit__(
-        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
-    ) -> None:
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    async def _listen(self) -> asyncio.Server:
-        return await asyncio.start_server(self._serve, HOST, 0, limit=_HALF)
-
-    async def _close(self) -> None:
-        self._server.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for each in others:
-            each.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(HOST, self._upstream, limit=_HALF)
-        try:
-            await self._talk((reader, writer), (there, back))
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # One side is gone: so is the other.
-        finally:
-            back.transport.abort()
-            writer.transport.abort()
-
-    @abstractmethod
-    async def _talk(self, client: Side, server: Side) -> None: ...
-
-
-class DelayLine(_Listener):
-    """A line that everything takes ``seconds`` to pass, there and back each."""
-
-    def __init__(self, upstream_port: int, seconds: float) -> None:
-        """Delay what goes to ``upstream_port`` of this machine and what comes back."""
-        super().__init__(upstream_port)
-        self._seconds = seconds
-
-    async def _talk(self, client: Side, server: Side) -> None:
-        pairs = ((client[0], server[1]), (server[0], client[1]))
-        done, rest = await asyncio.wait(
-            [asyncio.ensure_future(self._carry(*pair)) for pair in pairs],
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        await asyncio.sleep(self._seconds)
-        for each in (*done, *rest):
-            each.cancel()
-        await asyncio.gather(*done, *rest, return_exceptions=True)
-
-    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        loop = asyncio.get_running_loop()
-        while data := await source.read(_HALF):
-            loop.call_later(self._seconds, sink.write, data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +75,7 @@ def seeded_plan(seed: int, share: float) -> Plan:
     return plan
 
 
-class FaultyProxy(_Listener):
+class FaultyProxy(Listener):
     """A proxy that does with each request what ``plan(kind, target)`` says: None or a fault."""
 
     def __init__(self, upstream_port: int, plan: Plan = lambda _, __: None) -> None:
@@ -161,6 +83,19 @@ class FaultyProxy(_Listener):
         super().__init__(upstream_port)
         self.traffic = Traffic()
         self._plan = plan
+
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_server(self._serve, HOST, 0, limit=_HALF)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(HOST, self._upstream, limit=_HALF)
+        try:
+            await self._talk((reader, writer), (there, back))
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # One side is gone: so is the other.
+        finally:
+            back.transport.abort()
+            writer.transport.abort()
 
     async def _talk(self, client: Side, server: Side) -> None:
         while True:

@@ -1,11 +1,12 @@
 """Our sync beside s5cmd, ``aws s3 sync`` and threaded boto3, against ``rclone serve s3``.
 
-    .venv/bin/python -m benchmarks.sync [--files N] [--rounds N] [--milliseconds MS] [--big]
+    .venv/bin/python -m benchmarks.sync [--files N] [--milliseconds MS ...] [--minutes M]
 
-Every transfer is a process of its own, timed from start to end with the most memory it had. Rounds
-rotate the order, and a round's figures are compared with each other only: the machine is shared.
-Uploads go to a prefix that is empty, downloads to an empty folder, "nothing changed" repeats an
-upload. ``--big`` leaves boto3 and the AWS CLI out, which need minutes for 8,000 files.
+One table for each latency. Every transfer is a process of its own, timed from start to end, with
+the most memory it had, its processor time and the server's. The first round has all four clients:
+the two slow ones take part once, boto3 with a quarter of the files, which is why ratios are of the
+time for a file. Then ours and s5cmd go on in turns while there is time. Ratios are within a round.
+Uploads go to an empty prefix and downloads to an empty folder; "unchanged" repeats an upload.
 """
 
 from __future__ import annotations
@@ -14,219 +15,227 @@ import argparse
 import os
 import random
 import shutil
+import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
-import httpx
+from benchmarks.delay_line import DelayLine
+from benchmarks.s3_proxy import FaultyProxy
+from benchmarks.sync_runs import (
+    Measured,
+    Server,
+    TransferFailed,
+    command,
+    rclone,
+    require_clients,
+    run,
+)
 
-from benchmarks.s3_proxy import DelayLine, FaultyProxy
-from benchmarks.sync_client import ACCESS_KEY, BUCKET, REGION, SECRET_KEY
-
-_ROOT = Path(__file__).resolve().parents[1]
-_BENCH = _ROOT / ".venv-bench" / "bin"
-_KEYS = {
-    "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-    "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-    "AWS_REGION": REGION,
-    "AWS_DEFAULT_REGION": REGION,
+_QUICK = ("whippet", "s5cmd")
+_SLOW = ("aws", "boto3")
+_MOST_ROUNDS = 7
+_GOALS = {
+    ("up", "s5cmd"): 1.5,
+    ("down", "s5cmd"): 1.5,
+    ("up", "aws"): 5.0,
+    ("down", "aws"): 5.0,
 }
 
-_LAUNCHER = """
-import os, sys, time
-started = time.perf_counter()
-child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
-_, status, usage = os.wait4(child, 0)
-print(chr(10), time.perf_counter() - started, usage.ru_maxrss)
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """One transfer: wall seconds, and the most memory that its process had, in bytes."""
-
-    seconds: float
-    memory: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a benchmark keeps its things, and the port that transfers go to."""
+@dataclass(kw_only=True)
+class Bench:
+    """The transfers at one latency; ``runs`` has those of each round by (way, client)."""
 
     folder: Path
+    server: Server
     port: int
+    sizes: dict[str, int]
+    runs: list[dict[tuple[str, str], Measured]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    requests: str = ""
 
-    @property
-    def data(self) -> Path:
-        """The files that are sent."""
-        return self.folder / "data"
+    def data(self, client: str) -> Path:
+        """Return the folder that a client sends."""
+        return self.folder / ("quarter" if client == "boto3" else "data")
 
-    @property
-    def endpoint(self) -> str:
-        """The URL that transfers go to."""
-        return f"http://127.0.0.1:{self.port}"
-
-
-def command(client: str, way: str, place: Place, prefix: str, target: Path) -> list[str]:
-    """Return the command of a client that sends the data, or fetches a prefix to ``target``."""
-    bucket = f"s3://{BUCKET}/{prefix}"
-    folder = str(place.data if way == "up" else target)
-    if client == "whippet":
-        own = [sys.executable, "-m", "benchmarks.sync_client", way, folder, str(place.port), prefix]
-        return [*own, str(place.folder / "cache.json")]
-    if client == "boto3":
-        script = str(_ROOT / "benchmarks" / "sync_boto3.py")
-        return [str(_BENCH / "python"), script, way, folder, place.endpoint, BUCKET, prefix]
-    ends = (f"{folder}/", f"{bucket}/") if way == "up" else (f"{bucket}/*", f"{folder}/")
-    if client == "s5cmd":
-        return [str(_BENCH / "s5cmd"), "--endpoint-url", place.endpoint, "sync", *ends]
-    ends = tuple(end.removesuffix("*") for end in ends)
-    aws = [str(_BENCH / "aws"), "--endpoint-url", place.endpoint, "s3", "sync", *ends]
-    return [*aws, "--only-show-errors", "--no-progress"]
-
-
-def run(argv: list[str]) -> Measured:
-    """Run a command to its end.
-
-    Raises:
-        RuntimeError: it failed; with what it said.
-    """
-    # A child begins with its parent's peak of memory: a small one stands between.
-    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *argv]
-    environment = {**os.environ, **_KEYS}
-    done = subprocess.run(launcher, capture_output=True, text=True, env=environment, cwd=_ROOT)
-    if done.returncode:
-        raise RuntimeError(f"{argv} failed: {done.stdout[-500:]} {done.stderr[-500:]}")
-    seconds, kilobytes = done.stdout.splitlines()[-1].split()
-    return Measured(seconds=float(seconds), memory=1024 * int(kilobytes))
-
-
-@contextmanager
-def rclone(folder: Path) -> Iterator[int]:
-    """Serve the folder ``s3`` by rclone; give its port. It answers uploads with MD5 tags."""
-    (folder / "s3" / BUCKET).mkdir(parents=True)
-    port = random.SystemRandom().randrange(20_000, 30_000)
-    argv = [str(_BENCH / "rclone"), "serve", "s3", str(folder / "s3"), "--addr"]
-    argv += [f"127.0.0.1:{port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}"]
-    with (folder / "rclone.log").open("wb") as log:
-        server = subprocess.Popen(argv, stderr=log, start_new_session=True)
-    try:
-        _wait_for(port)
-        yield port
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(100):
-        try:
-            httpx.get(f"http://127.0.0.1:{port}/", trust_env=False)
-        except httpx.TransportError:
-            time.sleep(0.1)
-        else:
-            return
-    raise RuntimeError("rclone does not answer")
-
-
-def write_data(root: Path, count: int) -> int:
-    """Write files of 40 to 160 KB, 100 on average, that do not compress; return their bytes."""
-    chance, total = random.Random(7), 0
-    for number in range(count):
-        split = ("train",) * 8 + ("valid", "test")
-        path = root / split[number % 10] / f"class-{number % 20:02d}" / f"{number:05d}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        content = b"\xff\xd8\xff\xe0" + chance.randbytes(chance.randint(40_000, 160_000))
-        path.write_bytes(content)
-        total += len(content)
-    return total
-
-
-def rounds(place: Place, clients: list[str], count: int) -> dict[tuple[str, str], list[Measured]]:
-    """Measure every client in every round; each round begins with another client."""
-    found: dict[tuple[str, str], list[Measured]] = {}
-    for number in range(count):
-        shift = number % len(clients)
-        order = clients[shift:] + clients[:shift]
+    def round(self, clients: Sequence[str]) -> None:
+        """Measure some clients once, each way."""
+        number, found = len(self.runs), dict[tuple[str, str], Measured]()
+        self.runs.append(found)
         for way in ("up", "unchanged", "down"):
-            for client in order:
-                if way == "unchanged" and client == "boto3":
+            for client in clients:
+                # Threaded boto3 knows nothing of "unchanged"; what did not arrive is not fetched.
+                if way != "up" and ("up", client) not in found:
                     continue
-                prefix, target = f"r{number}/{client}", place.folder / "fetched"
-                argv = command(client, "down" if way == "down" else "up", place, prefix, target)
-                if client == "whippet" and way == "up":
-                    (place.folder / "cache.json").unlink(missing_ok=True)
-                found.setdefault((way, client), []).append(run(argv))
-                if way == "down":
-                    _compare(place.data, target)
-                    shutil.rmtree(target)
-        shutil.rmtree(place.folder / "s3" / BUCKET / f"r{number}", ignore_errors=True)
-    return found
+                if (way, client) == ("unchanged", "boto3"):
+                    continue
+                measured = self._one(client, way, f"{self.port}-{number}/{client}")
+                if measured is not None:
+                    found[way, client] = measured
+        shutil.rmtree(self.server.bucket / f"{self.port}-{number}", ignore_errors=True)
+
+    def _one(self, client: str, way: str, prefix: str) -> Measured | None:
+        """Return one transfer; None, and a note, when a client that is not ours fails."""
+        data, target = self.data(client), self.folder / "fetched"
+        if client == "whippet" and way == "up":
+            (self.folder / "cache.json").unlink(missing_ok=True)
+        if way == "unchanged":
+            self.server.warm(prefix)
+        argv = (
+            command(client, "down", target, self.port, prefix)
+            if way == "down"
+            else command(client, "up", data, self.port, prefix)
+        )
+        try:
+            measured = run(argv, self.server)
+            if way == "down":
+                _compare(data, target)
+        except TransferFailed as error:
+            if client == "whippet":
+                raise
+            self.failures.append(f"{way} {client}: {error}")
+            return None
+        finally:
+            shutil.rmtree(target, ignore_errors=True)
+        print(f"  {way} {client}: {measured.seconds:.2f} s", file=sys.stderr, flush=True)
+        if client == "whippet" and way == "unchanged" and not self.requests:
+            self.requests = self._counted(prefix)
+        return measured
+
+    def _counted(self, prefix: str) -> str:
+        """Return the requests of a sync of unchanged data, as a proxy counts them."""
+        with FaultyProxy(self.port) as proxy:
+            run(command("whippet", "up", self.data("whippet"), proxy.port, prefix), self.server)
+            return ", ".join(f"{count} {kind}" for kind, count in proxy.traffic.requests.items())
 
 
 def _compare(data: Path, target: Path) -> None:
     sent = {path.relative_to(data): path.stat().st_size for path in data.rglob("*.jpg")}
     got = {path.relative_to(target): path.stat().st_size for path in target.rglob("*.jpg")}
     if sent != got:
-        raise RuntimeError(f"{len(sent.items() ^ got.items())} files differ after a download")
+        raise TransferFailed(f"{len(sent.items() ^ got.items())} files differ after a download")
 
 
-def table(found: dict[tuple[str, str], list[Measured]]) -> list[str]:
-    """Return the rows of a Markdown table: medians, and ratios of each round to ours."""
+def write_data(folder: Path, count: int) -> dict[str, int]:
+    """Write files of 40 to 160 KB, 100 on average, that do not compress; return their numbers.
+
+    ``data`` has all of them, ``quarter`` every fourth of them.
+    """
+    chance = random.Random(7)
+    for number in range(count):
+        split = ("train",) * 8 + ("valid", "test")
+        name = Path(split[number % 10]) / f"class-{number % 20:02d}" / f"{number:05d}.jpg"
+        content = b"\xff\xd8\xff\xe0" + chance.randbytes(chance.randint(40_000, 160_000))
+        # Twenty neighbours of each eighty: of every class and split.
+        for part in ("data", "quarter") if number % 80 < 20 else ("data",):
+            path = folder / part / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    parts = ("data", "quarter")
+    return {part: sum(1 for _ in (folder / part).rglob("*.jpg")) for part in parts}
+
+
+def table(bench: Bench) -> list[str]:
+    """Return a Markdown table: medians of the rounds, and ratios of each round to ours."""
     lines = [
-        "| | | median s | times ours (lowest to highest) | memory, MB |",
-        "|---|---|--:|--:|--:|",
+        "| | client | files | runs | median s | times ours, by file (lowest to highest) | goal "
+        "| processor s: client + server | MB |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for (way, client), runs in found.items():
-        ours = found[way, "whippet"]
-        ratios = [theirs.seconds / own.seconds for theirs, own in zip(runs, ours, strict=True)]
-        middle, memory = statistics.median(ratios), max(each.memory for each in runs) / 1e6
-        spread = f"{middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        seconds = statistics.median(each.seconds for each in runs)
-        lines.append(f"| {way} | {client} | {seconds:.2f} | {spread} | {memory:.0f} |")
+    for way in ("up", "unchanged", "down"):
+        for client in (*_QUICK, *_SLOW):
+            if any((way, client) in found for found in bench.runs):
+                lines.append(_row(bench, way, client))
     return lines
 
 
-def counted(folder: Path, port: int) -> str:
-    """Return the requests of a sync of unchanged data, as a proxy counts them."""
-    with FaultyProxy(port) as proxy:
-        place = Place(folder=folder, port=proxy.port)
-        for _ in range(2):
-            proxy.traffic.requests.clear()
-            run(command("whippet", "up", place, "counted", folder))
-        return ", ".join(f"{count} {kind}" for kind, count in proxy.traffic.requests.items())
+def _row(bench: Bench, way: str, client: str) -> str:
+    files = {each: bench.sizes[bench.data(each).name] for each in ("whippet", client)}
+    pairs = [
+        (found[way, client], found[way, "whippet"])
+        for found in bench.runs
+        if (way, client) in found
+    ]
+    ratios = [
+        (theirs.seconds / files[client]) / (ours.seconds / files["whippet"])
+        for theirs, ours in pairs
+    ]
+    runs = [theirs for theirs, _ in pairs]
+    goal = _GOALS.get((way, client))
+    wanted = "≤ 1 s" if (way, client) == ("unchanged", "whippet") else f"≥ {goal}" if goal else ""
+    return (
+        f"| {way} | {client} | {files[client]:,} | {len(runs)} "
+        f"| {statistics.median(each.seconds for each in runs):.2f} "
+        f"| {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) | {wanted} "
+        f"| {statistics.median(each.client_cpu for each in runs):.1f} + "
+        f"{statistics.median(each.server_cpu for each in runs):.1f} "
+        f"| {max(each.memory for each in runs) / 1e6:.0f} |"
+    )
+
+
+def measure(bench: Bench, seconds: float) -> None:
+    """Do a round of all clients, then of the quick ones, while one more fits into the time."""
+    started = time.monotonic()
+    bench.round([*_QUICK, *_SLOW])
+    while len(bench.runs) < _MOST_ROUNDS:
+        last = bench.runs[-1]
+        needed = 1.1 * sum(each.seconds for (_, who), each in last.items() if who in _QUICK)
+        if time.monotonic() - started + needed > seconds:
+            break
+        # Each round begins with the other one.
+        bench.round(_QUICK if len(bench.runs) % 2 == 0 else _QUICK[::-1])
+
+
+def report(bench: Bench, milliseconds: float, size: int, load: Sequence[float]) -> None:
+    """Print the table and what belongs to it."""
+    print(
+        f"\n{bench.sizes['data']:,} files, {size / 1e6:,.0f} MB, {milliseconds:.0f} ms added; "
+        f"{os.cpu_count()} processors, load before {load[0]:.1f}, after {os.getloadavg()[0]:.1f} "
+        f"(ours and one other are 2 to 4); obstore {version('obstore')}\n"
+    )
+    print("\n".join(table(bench)))
+    print(f"\nnothing changed costs ours: {bench.requests}")
+    print("".join(f"failed, and not in the table: {text}\n" for text in bench.failures), flush=True)
 
 
 def main() -> int:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=2_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--milliseconds", type=float, default=0, help="added to a round trip")
-    parser.add_argument("--big", action="store_true", help="beside s5cmd only")
-    arguments = parser.parse_args()
-    clients = ["whippet", "s5cmd"] if arguments.big else ["whippet", "s5cmd", "aws", "boto3"]
-    with tempfile.TemporaryDirectory(prefix="bench-sync-") as name, ExitStack() as stack:
-        folder = Path(name)
-        size = write_data(folder / "data", arguments.files)
-        port = stack.enter_context(rclone(folder))
-        requests = counted(folder, port)
-        if arguments.milliseconds:
-            delay = arguments.milliseconds / 2000
-            port = stack.enter_context(DelayLine(port, delay)).port
-        found = rounds(Place(folder=folder, port=port), clients, arguments.rounds)
-    print(
-        f"{arguments.files:,} files, {size / 1e6:,.0f} MB, {arguments.rounds} rounds, "
-        f"{arguments.milliseconds:.0f} ms added; nothing changed costs: {requests}"
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--files", type=int, default=8_000)
+    parser.add_argument(
+        "--milliseconds", type=float, nargs="+", default=[0, 20], help="added to a round trip"
     )
-    print("\n".join(table(found)), flush=True)
+    parser.add_argument("--minutes", type=float, default=11, help="for all latencies together")
+    arguments = parser.parse_args()
+    # Ended by a signal, it ends the server and removes the folder on its way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    started = time.monotonic()
+    try:
+        require_clients()
+        with tempfile.TemporaryDirectory(prefix="bench-sync-") as name, ExitStack() as stack:
+            folder = Path(name)
+            sizes = write_data(folder, arguments.files)
+            size = sum(path.stat().st_size for path in (folder / "data").rglob("*.jpg"))
+            server = stack.enter_context(rclone(folder))
+            for done, milliseconds in enumerate(arguments.milliseconds):
+                left = 60 * arguments.minutes - (time.monotonic() - started)
+                load = os.getloadavg()
+                delay = DelayLine(server.port, milliseconds / 2000) if milliseconds else None
+                with delay or nullcontext() as line:
+                    port = line.port if line else server.port
+                    bench = Bench(folder=folder, server=server, port=port, sizes=sizes)
+                    measure(bench, left / (len(arguments.milliseconds) - done))
+                report(bench, milliseconds, size, load)
+    except TransferFailed as error:
+        print(f"bench-sync: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
