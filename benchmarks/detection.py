@@ -48,6 +48,10 @@ class VirtualJob:
         self.seen = self.now
         return {"TrainingJobStatus": status}
 
+    def time(self) -> float:
+        """Return the time of the clock."""
+        return self.now
+
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
         self.now += seconds
@@ -64,7 +68,7 @@ def measure(latency: float, throttled: float) -> dict[str, float]:
             lambda found: found["TrainingJobStatus"] == "Completed",
             what="job",
             pace=Pace(slowest=POLL_SECONDS, deadline=1e6),
-            clock=Clock(now=lambda job=job: job.now, sleep=job.sleep, draw=chance.random),
+            clock=Clock(now=job.time, sleep=job.sleep, draw=chance.random),
         )
         lags.append(job.seen - job.ends)
         asked, seconds = asked + job.asked, seconds + job.now

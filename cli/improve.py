@@ -38,21 +38,28 @@ def improve(arguments: argparse.Namespace) -> int:
     require_room(settings.home)
     connect(settings).require_ready()
     api_url = use_server(settings)
-    from cli.flow_run import run_improvement  # Prefect reads its settings when it is imported
+    # Prefect reads its settings when it is imported.
+    from cli.billing import print_billing
+    from cli.flow_run import run_improvement
 
     if not arguments.debug:
         quiet_console()
     print(f"Prefect UI: {ui_url(api_url)}", file=sys.stderr)
     # `latest` may be another run's by the time that the flow looks.
     named = parameters.model_copy(update={"run": plan.name})
-    print_improvement(plan, run_improvement(settings, named, plan.run))
+    try:
+        found = run_improvement(settings, named, plan.run)
+    finally:
+        print_billing(settings)  # of one that failed, too
+    print_improvement(plan, found)
     return 0
 
 
 def print_improvement(plan: ImprovementPlan, found: dict[str, Any]) -> None:
     """Print the variants as a table, then what was decided and what it saves."""
     from tasks.improvement_result import IMPROVEMENT_FILE, facts, rows
-    from tasks.runs import run_folder
+    from tasks.ledger import cost_sentence
+    from tasks.runs import read_run, run_folder
 
     print(flush=True)
     print_table(rows(found), empty="nothing was measured")
@@ -60,6 +67,7 @@ def print_improvement(plan: ImprovementPlan, found: dict[str, Any]) -> None:
     lines = {
         **facts(found),
         "job": found["job"],
+        "cost so far": cost_sentence(read_run(Settings(), plan.name)) or "-",
         "everything": str(run_folder(Settings(), plan.name) / IMPROVEMENT_FILE),
     }
     for name, value in lines.items():

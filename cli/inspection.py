@@ -19,10 +19,10 @@ from tasks.cleaning import (
     EndpointState,
     delete_with_config_and_models,
     endpoints_to_remove,
-    list_all,
     list_endpoints,
 )
 from tasks.job_logs import log_events
+from tasks.listing import list_all
 from tasks.parameters import CleanUpParameters
 from tasks.querying import ask, read_image
 from tasks.runs import read_run

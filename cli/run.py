@@ -17,6 +17,7 @@ from cli.endpoint_arguments import endpoint_choices
 from cli.preflight import check_before_run
 from cli.run_arguments import resource_choices
 from cli.server import ui_url, use_server
+from cli.table import print_table
 from platforms import Settings
 from platforms.errors import ParameterError
 from tasks.hyperparameters import (
@@ -26,7 +27,7 @@ from tasks.hyperparameters import (
     SearchRange,
     Value,
 )
-from tasks.ledger import cost_sentence
+from tasks.ledger import PLAN, cost_sentence, stage_rows
 from tasks.naming import folder_name
 from tasks.parameters import (
     DataParameters,
@@ -241,6 +242,10 @@ def print_summary(settings: Settings, record: dict[str, Any], api_url: str) -> N
     print(flush=True)
     for name, value in lines.items():
         print(f"{name:>14}  {value}")
+    print(
+        "\nWhat it used" + ("" if record.get(PLAN, {}).get("bills") else ", at the prices of AWS")
+    )
+    print_table(stage_rows(record), empty="nothing")
     print(f"\nQuery it yourself:\n  {query['command']}", flush=True)
 
 

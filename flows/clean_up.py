@@ -5,7 +5,6 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.policy import FLOW_POLICY
-from tasks.billing import publish_billing
 from tasks.cleaning import remove_endpoints
 from tasks.parameters import CleanUpParameters
 from tasks.stranded import remove_all_stranded
@@ -20,5 +19,4 @@ def clean_up(request: CleanUpParameters | None = None) -> list[str]:
     chosen = request or CleanUpParameters()
     removed = remove_endpoints(chosen)
     remove_all_stranded(chosen)
-    publish_billing()
     return removed

@@ -12,6 +12,7 @@ from flows.policy import FlowPolicy
 from platforms import Settings, connect
 from platforms.errors import WhippetError
 from tasks.cleaning import COMPARISON_STEP, stop_run
+from tasks.closing import close_accounts
 from tasks.improvement import (
     choose_change,
     conclude_improvement,
@@ -21,27 +22,37 @@ from tasks.improvement import (
 )
 from tasks.improvement_parameters import ImprovementParameters
 from tasks.improvement_plan import plan_improvement
+from tasks.naming import RunIdentity
 
 
 def stop_comparison(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Stop the comparison jobs of the run that a cancelled improvement was about."""
-    settings = Settings()
+    settings, run = Settings(), _improved_run(flow_run)
+    if run is not None:
+        stop_run(connect(settings), run, [COMPARISON_STEP])
+
+
+def close_improvement(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Publish what the improved run cost, with the comparison, and what still bills."""
+    close_accounts(flow_run, _improved_run(flow_run))
+
+
+def _improved_run(flow_run: FlowRun) -> RunIdentity | None:
     try:
         request = ImprovementParameters.model_validate(flow_run.parameters.get("request") or {})
-        plan = plan_improvement(settings, request)
+        return plan_improvement(Settings(), request).run
     except (WhippetError, ValueError):  # then no job was started
-        return
-    stop_run(connect(settings), plan.run, [COMPARISON_STEP])
+        return None
 
 
 # How the improved run ended is written already: an improvement has no say in it.
 _POLICY = FlowPolicy(
     retries=0,
     persist_result=False,
-    on_completion=[],
-    on_failure=[],
-    on_cancellation=[stop_comparison],
-    on_crashed=[],
+    on_completion=[close_improvement],
+    on_failure=[close_improvement],
+    on_cancellation=[stop_comparison, close_improvement],
+    on_crashed=[close_improvement],
 )
 
 

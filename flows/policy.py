@@ -9,6 +9,7 @@ from prefect.flows import Flow
 
 from platforms import Settings, connect
 from tasks.cleaning import stop_run
+from tasks.closing import close_accounts
 from tasks.runs import find_run, finish
 from tasks.stage import note_completed, note_crashed, note_failed
 
@@ -40,12 +41,17 @@ def stop_jobs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> Non
         finish(settings, run, "cancelled")
 
 
+def close_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Publish what the ended run cost and what still bills; silent for subflows."""
+    close_accounts(flow_run, find_run(Settings(), str(flow_run.id)))
+
+
 FLOW_POLICY = FlowPolicy(
     # A retry of the whole flow would hide crashes; each task retries what passes by itself.
     retries=0,
     persist_result=False,
-    on_completion=[note_completed],
-    on_failure=[note_failed],
-    on_cancellation=[stop_jobs],
-    on_crashed=[note_crashed],
+    on_completion=[note_completed, close_run],
+    on_failure=[note_failed, close_run],
+    on_cancellation=[stop_jobs, close_run],
+    on_crashed=[note_crashed, close_run],
 )

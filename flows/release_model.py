@@ -11,7 +11,6 @@ from flows.policy import FLOW_POLICY
 from flows.sync_data import sync_data
 from flows.train_model import train_instrumented
 from flows.tune_model import search_hyperparameters
-from tasks.billing import publish_billing
 from tasks.parameters import (
     DataParameters,
     DeploymentParameters,
@@ -62,5 +61,4 @@ def release_model(
         query_test_image(run, trained, deployed.endpoint)
     render_report(run)
     print_report(run)
-    publish_billing()
     return publish_run(run)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from botocore.exceptions import ClientError
-from prefect import get_run_logger, task
-from prefect.artifacts import create_table_artifact
 from pydantic import BaseModel, ConfigDict
 
-from platforms import Platform, connect
-from tasks.adoption import ENDPOINT, ENDPOINT_CONFIG, TRAINING_JOB, is_not_found
-from tasks.cleaning import EndpointState, list_all, list_endpoints
+from platforms import Platform
+from tasks.accounts import BY_USE, SERVERLESS, variants_now
+from tasks.adoption import ENDPOINT, TRAINING_JOB, is_not_found
+from tasks.cleaning import EndpointState, list_endpoints
 from tasks.costs import endpoint_hour_usd, job_usd, wanted_instances
-from tasks.policy import policy
+from tasks.listing import list_all
 from tasks.prices import PriceList, Use, current_prices
 from tasks.requests import RUN_TAG
 
 _HOUR = 3600
-_BY_USE = "by use"
 
 
 class Billing(BaseModel):
@@ -50,7 +49,7 @@ class Billing(BaseModel):
             "bills": f"{self.kind} {self.name}",
             "run": self.run,
             "instances": self.instances,
-            "USD an hour": _BY_USE if self.instances == "serverless" else usd,
+            "USD an hour": BY_USE if self.instances == SERVERLESS else usd,
             "until (UTC)": self.until,
         }
 
@@ -66,34 +65,27 @@ def endpoint_billing(platform: Platform, state: EndpointState) -> Billing | None
     endpoint = ENDPOINT.describe(platform.sagemaker, state.name)
     if endpoint is None:
         return None
-    config = ENDPOINT_CONFIG.describe(platform.sagemaker, endpoint["EndpointConfigName"])
-    variants = (config or {"ProductionVariants": []})["ProductionVariants"]
-    counts = {
-        each["VariantName"]: each["CurrentInstanceCount"]
-        for each in endpoint.get("ProductionVariants", [])
-        if "CurrentInstanceCount" in each
-    }
-    now = [
-        {
-            **each,
-            "InitialInstanceCount": counts.get(each["VariantName"], each["InitialInstanceCount"]),
-        }
-        for each in variants
-        if "InstanceType" in each
-    ]
+    now = variants_now(platform, endpoint)
     request = {"ProductionVariants": now}
     wanted = wanted_instances({"CreateEndpointConfig": request})
     prices = current_prices(platform.pricing, wanted)
-    until = f"{state.expires:%Y-%m-%d %H:%M}" if state.expires else "it is deleted"
     return Billing(
         kind="endpoint",
         name=state.name,
         run=state.run,
-        instances=_machines(now) if now else "serverless",
+        instances=_machines(now) if now else SERVERLESS,
         usd_per_hour=endpoint_hour_usd(request, prices) if now else None,
-        until=until,
+        until=_until(state),
         price=", ".join(prices.sources()),
     )
+
+
+def _until(state: EndpointState) -> str:
+    if state.expires is None:
+        return "it is deleted"
+    # Nothing at AWS removes it: that it is still there means that no clean-up ran.
+    late = " (passed: run `whippet clean-up`)" if state.expired(datetime.now(UTC)) else ""
+    return f"{state.expires:%Y-%m-%d %H:%M}{late}"
 
 
 def _machines(variants: list[dict[str, Any]]) -> str:
@@ -169,14 +161,3 @@ def total_sentence(found: list[Billing], *, bills: bool) -> str:
     source = ", ".join(sorted({each.price for each in found if each.usd_per_hour is not None}))
     about = f" ({source})" if source else ""
     return f"this {verb} {sum(known, Decimal(0)):.4f} USD an hour{rest}{about}"
-
-
-@task(name="publish what still bills", **policy(300))
-def publish_billing() -> list[Billing]:
-    """Publish the table of what still bills per hour; return it."""
-    platform = connect()
-    found = still_billing(platform)
-    if found:
-        create_table_artifact([each.row for each in found], key="still-billing")
-        get_run_logger().info("%s", total_sentence(found, bills=platform.bills))
-    return found

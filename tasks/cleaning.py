@@ -13,14 +13,18 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
 
 from platforms import Platform, connect
-from tasks.adoption import ENDPOINT, ENDPOINT_CONFIG, is_not_found
+from tasks.accounts import note_endpoint
+from tasks.adoption import ENDPOINT, is_not_found
 from tasks.deployment import remove_endpoint
+from tasks.listing import list_all
 from tasks.naming import RunIdentity
 from tasks.parameters import CleanUpParameters
 from tasks.policy import policy
 from tasks.requests import EXPIRES_TAG, RUN_TAG
+from tasks.runs import known_run
+from tasks.scaling import tags_of
+from tasks.stranded import own_config_and_models
 
-_PAGE = 100
 # The ends of the names of a run's jobs, as regexes. An attempt's number may follow.
 COMPARISON_STEP = "improve-[0-9a-f]{6}"
 STEPS = ("tune", "train", COMPARISON_STEP)
@@ -39,18 +43,6 @@ class EndpointState:
     def expired(self, now: datetime) -> bool:
         """Say whether its time to live has passed."""
         return self.expires is not None and self.expires <= now
-
-
-def list_all(operation: Any, member: str, **request: Any) -> list[dict[str, Any]]:
-    """Return the summaries of every page of a ``list_…`` operation."""
-    found: list[dict[str, Any]] = []
-    token: dict[str, str] = {}
-    while True:
-        page = operation(MaxResults=_PAGE, **request, **token)
-        found += page[member]
-        if not page.get("NextToken"):
-            return found
-        token = {"NextToken": page["NextToken"]}
 
 
 def list_endpoints(platform: Platform) -> list[EndpointState]:
@@ -86,15 +78,20 @@ def _endpoint_state(platform: Platform, summary: dict[str, Any]) -> EndpointStat
 
 
 def delete_with_config_and_models(platform: Platform, endpoint: str) -> None:
-    """Delete an endpoint, the config that it uses and that config's models, as far as there."""
+    """Delete an endpoint, and its config and that one's models as far as they are Whippet's.
+
+    What somebody else made (an endpoint may have been updated to it) stays, and so does what
+    another endpoint or config uses. The run's ledger is closed, where its record is here.
+    """
     found = ENDPOINT.describe(platform.sagemaker, endpoint)
     if found is None:
         return
-    config = found["EndpointConfigName"]
-    # Without its config, nothing says which models an endpoint had.
-    described = ENDPOINT_CONFIG.describe(platform.sagemaker, config) or {"ProductionVariants": []}
-    models = [variant["ModelName"] for variant in described["ProductionVariants"]]
+    run = tags_of(platform, found["EndpointArn"]).get(RUN_TAG)
+    config, models = own_config_and_models(platform, endpoint, found["EndpointConfigName"])
     remove_endpoint(platform, endpoint, config, models)
+    identity = known_run(platform.settings, run) if run else None
+    if identity is not None:
+        note_endpoint(platform, identity)
 
 
 def endpoints_to_remove(

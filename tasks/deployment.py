@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform, connect
 from platforms.errors import EndpointFailed, NameTaken
+from tasks.accounts import note_endpoint
 from tasks.adoption import (
     ENDPOINT,
     ENDPOINT_CONFIG,
@@ -84,6 +85,7 @@ def create_endpoint(
         for step, resource in RESOURCES.items():
             create_or_adopt(platform.sagemaker, resource, partial(_same, requests[step]))
         record(platform.settings, run, {"jobs": {"endpoint": names["endpoint"]}})
+        note_endpoint(platform, run)  # from here on it bills, whatever becomes of this process
         found = _wait_in_service(platform, names["endpoint"])
         for note in scale_endpoint(platform, names["endpoint"], deployment):
             get_run_logger().warning(note)
@@ -172,7 +174,9 @@ def _wait_in_service(platform: Platform, name: str) -> dict[str, Any]:
     return found
 
 
-def remove_endpoint(platform: Platform, endpoint: str, config: str, models: list[str]) -> None:
+def remove_endpoint(
+    platform: Platform, endpoint: str, config: str | None, models: list[str]
+) -> None:
     """Delete an endpoint with its config and models; what is not there is no error.
 
     An endpoint in transition cannot be deleted: it is waited for, since it bills.
@@ -181,7 +185,11 @@ def remove_endpoint(platform: Platform, endpoint: str, config: str, models: list
     stop_scaling(platform, endpoint)
     steps = [
         (platform.sagemaker.delete_endpoint, {"EndpointName": endpoint}),
-        (platform.sagemaker.delete_endpoint_config, {"EndpointConfigName": config}),
+        *(
+            [(platform.sagemaker.delete_endpoint_config, {"EndpointConfigName": config})]
+            if config
+            else []
+        ),
         *((platform.sagemaker.delete_model, {"ModelName": model}) for model in models),
     ]
     for delete, name in steps:

@@ -19,6 +19,7 @@ from tasks.files import read_json, write_json
 from tasks.improvement_parameters import ImprovementParameters
 from tasks.improvement_plan import ImprovementPlan, comparison_request, plan_improvement
 from tasks.improvement_result import IMPROVEMENT_FILE, improvement, improvement_markdown
+from tasks.ledger import note_jobs
 from tasks.policy import DAY, policy
 from tasks.progress import Progress
 from tasks.reports import unpack_output
@@ -107,6 +108,7 @@ def follow_comparison_job(plan: ImprovementPlan, name: str) -> None:
             pace=Pace(slowest=platform.defaults.poll_seconds, deadline=limit + GRACE_SECONDS),
             watch=_ComparisonWatch(progress).show,
         )
+        note_jobs(platform, plan.run, "improve", [name])
         require_completed(job)
 
 

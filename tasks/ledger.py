@@ -1,7 +1,7 @@
-"""What the jobs of a run used: one entry a job, in the run's record, as they end.
+"""What the jobs and the endpoint of a run used: an entry each, in the run's record.
 
-An entry follows from the job's own description, so writing it again changes nothing, and a run
-that died is made up for by the next one that looks.
+A job's entry is written when it has ended, and follows from its own description: a run that died
+is made up for by the next one that looks. An endpoint's is brought up to date (tasks/accounts.py).
 """
 
 from __future__ import annotations
@@ -21,19 +21,24 @@ from tasks.runs import read_run, record
 
 # The record's keys.
 LEDGER, PLAN = "ledger", "plan"
-LEDGER_COLUMNS = ["job", "status", "instances", "billed", "spot saved", "USD"]
+LEDGER_COLUMNS = ["job", "status", "instances", "billed", "spot saved", "USD", "bills on"]
+ENDED = ("Completed", "Failed", "Stopped")
 
 
 class LedgerEntry(BaseModel):
-    """What one training job used.
+    """What one training job or endpoint used.
 
     Attributes:
-        job: its name; a trial of the search is one.
-        stage: ``tune`` or ``train``.
-        billable_seconds: of each instance, as SageMaker counts them.
+        job: its name; a trial of the search is a job of its own.
+        stage: ``tune``, ``train``, ``improve`` (a comparison), or ``deploy`` for an endpoint.
+        billable_seconds: of each instance, as SageMaker counts them; an endpoint's so far.
         spot_saving: share of the time that managed spot did not bill; 0 without.
-        usd: instances and volumes, None when the price is not known.
+        usd: instances and volumes, None when the price is not known, or it bills by use.
         price: where the price is from.
+        usd_per_hour: what an endpoint bills an hour; None for a job.
+        billing: an endpoint that was there when last looked at, and bills on.
+        since: when an endpoint was created (ISO 8601).
+        expires: the end of its time to live (ISO 8601).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +52,10 @@ class LedgerEntry(BaseModel):
     spot_saving: float
     usd: Decimal | None
     price: str
+    usd_per_hour: Decimal | None = None
+    billing: bool = False
+    since: str | None = None
+    expires: str | None = None
 
 
 def ledger_of(found: Mapping[str, Any]) -> list[LedgerEntry]:
@@ -73,7 +82,7 @@ def note_jobs(platform: Platform, run: RunIdentity, stage: str, jobs: Iterable[s
     entries = [
         entry(job, stage, prices_of(found, None, job["ResourceConfig"]["InstanceType"]))
         for job in described
-        if job is not None and job["TrainingJobStatus"] in ("Completed", "Failed", "Stopped")
+        if job is not None and job["TrainingJobStatus"] in ENDED
     ]
     if entries:
         lines = {each.job: each.model_dump(mode="json") for each in entries}
@@ -106,32 +115,81 @@ def spent_usd(entries: Iterable[LedgerEntry]) -> Decimal:
 
 
 def cost_sentence(found: Mapping[str, Any]) -> str | None:
-    """Return what a run's jobs cost, or would have cost on AWS, in words; None without jobs."""
+    """Return what a run cost so far, or would have on AWS, in words; None before its first job."""
     entries = ledger_of(found)
-    if not entries:
+    jobs = [each for each in entries if each.since is None]
+    parts = [_jobs_sentence(jobs)] if jobs else []
+    parts += [_endpoint_sentence(each) for each in entries if each.since is not None]
+    if not parts:
         return None
-    seconds = sum(each.billable_seconds * each.instance_count for each in entries)
-    machines = ", ".join(sorted({each.instance_type for each in entries}))
+    sources = sorted({each.price for each in entries if each.usd is not None})
+    if not sources:  # no amount, so nothing to say whose it would be
+        return "; ".join(parts)
     verb = "" if found.get(PLAN, {}).get("bills") else "nothing here; would have cost "
-    unknown = sum(each.usd is None for each in entries)
-    if unknown == len(entries):
+    return f"{verb}{'; '.join(parts)} ({', '.join(sources)})"
+
+
+def _jobs_sentence(jobs: list[LedgerEntry]) -> str:
+    seconds = sum(each.billable_seconds * each.instance_count for each in jobs)
+    machines = ", ".join(sorted({each.instance_type for each in jobs}))
+    unknown = sum(each.usd is None for each in jobs)
+    if unknown == len(jobs):
         return f"{seconds} s of {machines}, whose price is not known"
     missing = f", and {unknown} jobs whose price is not known" if unknown else ""
-    source = ", ".join(sorted({each.price for each in entries if each.usd is not None}))
-    usd = cents(spent_usd(entries))
-    return f"{verb}about ${usd} for {seconds} s of {machines}{missing} ({source})"
+    return f"about ${cents(spent_usd(jobs))} for {seconds} s of {machines}{missing}"
 
 
-def ledger_rows(found: Mapping[str, Any]) -> list[dict[str, object]]:
+def _endpoint_sentence(entry: LedgerEntry) -> str:
+    hours = f"{entry.billable_seconds / 3600:.2f} h"
+    if entry.usd is None:
+        return f"endpoint {entry.job}: {hours}, {entry.price}"
+    on = f" so far, and goes on at ${entry.usd_per_hour:.4f} an hour" if entry.billing else ""
+    return f"endpoint {entry.job}: ${entry.usd:.4f} for {hours}{on}"
+
+
+def ledger_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the ledger as rows of a table."""
     return [
         {
             "job": each.job,
             "status": each.status,
-            "instances": f"{each.instance_count} x {each.instance_type}",
+            "instances": _instances(each),
             "billed": f"{each.billable_seconds} s",
             "spot saved": f"{each.spot_saving:.0%}",
             "USD": "not known" if each.usd is None else f"{each.usd:.4f}",
+            "bills on": _bills_on(each),
         }
         for each in ledger_of(found)
+    ]
+
+
+def _instances(entry: LedgerEntry) -> str:
+    return f"{entry.instance_count} x {entry.instance_type}"
+
+
+def _bills_on(entry: LedgerEntry) -> str:
+    if not entry.billing:
+        return ""
+    if entry.usd_per_hour is None:
+        return entry.price
+    return f"{entry.usd_per_hour:.4f} USD an hour, until {(entry.expires or 'deleted')[:16]}"
+
+
+def stage_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return a short table of the ledger: a row a stage and kind of instance."""
+    groups: dict[tuple[str, str], list[LedgerEntry]] = {}
+    for each in ledger_of(found):
+        groups.setdefault((each.stage, _instances(each)), []).append(each)
+    return [
+        {
+            "stage": stage,
+            "jobs": str(len(entries)) if entries[0].since is None else entries[-1].job,
+            "instances": instances,
+            "billed": f"{sum(each.billable_seconds for each in entries)} s",
+            "USD": "not known"
+            if any(each.usd is None for each in entries)
+            else f"{spent_usd(entries):.4f}",
+            "bills on": _bills_on(entries[-1]),
+        }
+        for (stage, instances), entries in groups.items()
     ]

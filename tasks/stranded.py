@@ -14,11 +14,12 @@ from botocore.exceptions import ClientError
 from prefect import get_run_logger, task
 
 from platforms import Platform, connect
-from tasks.adoption import ENDPOINT, ENDPOINT_CONFIG, is_not_found
-from tasks.cleaning import list_all
+from tasks.adoption import ENDPOINT, ENDPOINT_CONFIG, MODEL, is_not_found
+from tasks.listing import list_all
 from tasks.parameters import CleanUpParameters
 from tasks.policy import policy
 from tasks.requests import EXPIRES_TAG, RUN_TAG
+from tasks.scaling import tags_of
 
 Kind = Literal["EndpointConfig", "Model"]
 
@@ -52,6 +53,35 @@ def list_stranded(platform: Platform) -> list[Stranded]:
     stranded = [config for config in configs if config.name not in in_use]
     served = _models_in_use(platform, {config.name for config in stranded})
     return stranded + [model for model in models if model.name not in served]
+
+
+def own_config_and_models(
+    platform: Platform, endpoint: str, config: str
+) -> tuple[str | None, list[str]]:
+    """Return what is to go with an endpoint: its config, and that one's models, if they are ours.
+
+    None for a config that is not there, that somebody else made (an endpoint may have been updated
+    to it), or that another endpoint uses. A model stays that another config uses.
+    """
+    described = ENDPOINT_CONFIG.describe(platform.sagemaker, config)
+    if described is None:  # nothing says any more which models it had: they are stranded
+        return None, []
+    if not _is_ours(platform, described["EndpointConfigArn"]):
+        return None, []
+    if config in _configs_in_use(platform, besides=endpoint):
+        return None, []
+    served = _models_in_use(platform, {config})
+    own = {
+        str(each["ModelName"]) for each in described["ProductionVariants"] if "ModelName" in each
+    }
+    models = [(name, MODEL.describe(platform.sagemaker, name)) for name in sorted(own - served)]
+    return config, [
+        name for name, model in models if model and _is_ours(platform, model["ModelArn"])
+    ]
+
+
+def _is_ours(platform: Platform, arn: str) -> bool:
+    return RUN_TAG in tags_of(platform, arn)
 
 
 def stranded_to_remove(
@@ -111,10 +141,9 @@ def _ours(platform: Platform, kind: Kind, operation: Callable[..., Any]) -> Iter
             )
 
 
-def _configs_in_use(platform: Platform) -> set[str]:
-    names = [
-        each["EndpointName"] for each in list_all(platform.sagemaker.list_endpoints, "Endpoints")
-    ]
+def _configs_in_use(platform: Platform, besides: str | None = None) -> set[str]:
+    listed = list_all(platform.sagemaker.list_endpoints, "Endpoints")
+    names = [each["EndpointName"] for each in listed if each["EndpointName"] != besides]
     described = (ENDPOINT.describe(platform.sagemaker, name) for name in names)
     return {str(each["EndpointConfigName"]) for each in described if each is not None}
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -37,7 +38,7 @@ RUN = RunIdentity(name="demo", token="abc123", flow_run_id="id-1")
 def platform(sagemaker: FakeSageMaker) -> Platform:
     nothing = SimpleNamespace()
     return Platform(
-        settings=nothing,
+        settings=SimpleNamespace(runs=Path("no runs here")),
         sagemaker=sagemaker,
         runtime=nothing,
         logs=nothing,
@@ -123,6 +124,23 @@ def test_endpoint_config_and_model_go_together(sagemaker):
     assert sagemaker.names("model") == ["new-model", "forever-model"]
     deletions = [name for name, _ in sagemaker.calls if name.startswith("delete")]
     assert deletions == ["delete_endpoint", "delete_endpoint_config", "delete_model"]
+
+
+def test_what_others_made_or_use_stays(sagemaker):
+    """Somebody updated our endpoint to a config of theirs, and uses our model and config too."""
+    sagemaker.create_model(ModelName="their-model", ExecutionRoleArn=ROLE)
+    variant = {"VariantName": "a", "ModelName": "their-model", "InstanceType": "ml.t2.medium"}
+    ours = {**variant, "VariantName": "b", "ModelName": "new-model"}
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="their-config", ProductionVariants=[variant, ours]
+    )
+    sagemaker.resources["endpoint", "old"]["EndpointConfigName"] = "their-config"
+    sagemaker.create_endpoint(EndpointName="their-own", EndpointConfigName="forever-config")
+    for name in ("old", "new", "forever"):
+        delete_with_config_and_models(platform(sagemaker), name)
+    assert sagemaker.names("endpoint") == ["foreign", "their-own"]
+    assert sagemaker.names("endpoint_config") == ["old-config", "forever-config", "their-config"]
+    assert sagemaker.names("model") == ["old-model", "new-model", "forever-model", "their-model"]
 
 
 def test_deleting_twice_and_without_config_is_no_error(sagemaker):

@@ -1,0 +1,19 @@
+"""Every page of SageMaker's ``list_…`` operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_PAGE = 100
+
+
+def list_all(operation: Any, member: str, **request: Any) -> list[dict[str, Any]]:
+    """Return the summaries of every page of a ``list_…`` operation."""
+    found: list[dict[str, Any]] = []
+    token: dict[str, str] = {}
+    while True:
+        page = operation(MaxResults=_PAGE, **request, **token)
+        found += page[member]
+        if not page.get("NextToken"):
+            return found
+        token = {"NextToken": page["NextToken"]}
