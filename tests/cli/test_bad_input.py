@@ -10,7 +10,6 @@ import os
 import shutil
 import struct
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,40 +22,24 @@ from platforms import Settings, connect
 from tasks.data_check import check_data
 from tasks.data_sync import sync_data
 from tasks.objects import StoreFailed
+from tests.cli.command import NO_SERVER, Answer, Command, command_of
+from tests.flows.pipeline import Whippet
 from tests.platforms.local.jobs import local_jobs
 from tests.tasks.pictures import write_data
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
-# Nobody listens there: a mistake that is not found before a server is needed shows itself.
-NO_SERVER = "http://127.0.0.1:9/api"
 NOBODY = 65534
 FULL = {"train": {"cat": 3, "dög": 3}, "valid": {"cat": 1, "dög": 1}, "test": {"cat": 1, "dög": 1}}
 
 
-def whippet(home: Path, *argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as people do."""
-    return subprocess.run(
-        [sys.executable, "-m", "cli.main", *argv],
-        cwd=ROOT,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(home.parent),
-            "PREFECT_HOME": os.environ["PREFECT_HOME"],
-            "PREFECT_API_URL": NO_SERVER,
-            "WHIPPET_HOME": str(home),
-            **environment,
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
+@pytest.fixture
+def whippet(monkeypatch, capsys) -> Command:
+    """The command over a home where nothing is yet."""
+    return command_of(monkeypatch, capsys)
 
 
-def refused(found: subprocess.CompletedProcess[str], *parts: str) -> str:
+def refused(found: Answer, *parts: str) -> str:
     """Check that a command ended with one message that has all the parts; return it."""
     assert found.returncode == 1, found
     assert found.stdout == ""
@@ -112,7 +95,7 @@ def of_counts(counts: dict[str, dict[str, int]]) -> Callable[[Path], None]:
         (of_counts({**FULL, "valid": {"eel": 1}}), ["of valid are missing in train: 'eel'"]),
     ],
 )
-def test_a_data_folder_that_cannot_be_trained_on(tmp_path, awkward_path, write, parts):
+def test_a_data_folder_that_cannot_be_trained_on(whippet, tmp_path, awkward_path, write, parts):
     data, home = awkward_path / "it's my dâta", awkward_path / "home"
     write(data)
     refused(whippet(home, "run", "--data", str(data)), *parts)
@@ -134,26 +117,26 @@ def test_a_data_folder_that_cannot_be_trained_on(tmp_path, awkward_path, write, 
         (["--strategy", "Grid", "--range", "lr=0.1:1"], ["Grid", "categorical", "lr"]),
     ],
 )
-def test_parameters_that_make_no_sense(awkward_path, argv, parts):
+def test_parameters_that_make_no_sense(whippet, awkward_path, argv, parts):
     home = awkward_path / "home"
     refused(whippet(home, "run", *argv), *parts)
     assert not home.exists()
 
 
 @pytest.mark.parametrize("weights", ["none", "imagenet"])
-def test_no_job_environment(awkward_path, weights):
+def test_no_job_environment(whippet, awkward_path, weights):
     home, python = awkward_path / "home", awkward_path / "no python"
     found = whippet(home, "run", "--weights", weights, WHIPPET_JOB_PYTHON=str(python))
     refused(found, "no python", "make job-env")
     assert not home.exists()
 
 
-def test_no_server_where_one_was_promised(awkward_path):
+def test_no_server_where_one_was_promised(whippet, awkward_path):
     refused(whippet(awkward_path / "home", "run"), NO_SERVER, "unset the variable")
     assert not (awkward_path / "home").exists()
 
 
-def test_a_platform_that_is_not_set_up(awkward_path):
+def test_a_platform_that_is_not_set_up(whippet, awkward_path):
     home = awkward_path / "home"
     credentials = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "WHIPPET_BUCKET": "b"}
     found = whippet(home, "run", WHIPPET_PLATFORM="aws", WHIPPET_REGION="eu-west-1", **credentials)
@@ -174,7 +157,7 @@ def small_disk(tmp_path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def test_a_full_disk_is_seen_before_the_run(small_disk):
+def test_a_full_disk_is_seen_before_the_run(whippet, small_disk):
     found = whippet(small_disk / "home", "run")
     refused(found, str(small_disk / "home"), "0.0 GiB free", "make room")
     assert not any(small_disk.iterdir())
@@ -239,7 +222,7 @@ def test_a_home_without_the_right_to_write(
     assert advice in message
 
 
-def test_a_home_that_is_a_file(awkward_path):
+def test_a_home_that_is_a_file(whippet, awkward_path):
     (awkward_path / "file").write_text("")
     for home in (awkward_path / "file", awkward_path / "file" / "home"):
         refused(whippet(home, "run"), str(home), "is not a folder")
@@ -261,12 +244,18 @@ def api_url(prefect_server) -> str:
     return str(PREFECT_API_URL.value())
 
 
+def of_its_own(home: Path, api_url: str, *argv: str) -> Answer:
+    """Run the command as people do, in a process of its own: a flow runs in it."""
+    done = Whippet(home=home, api_url=api_url).run(*argv)
+    return Answer(returncode=done.code, stdout=done.out, stderr=done.err)
+
+
 def test_corrupt_images_are_all_named_before_the_upload(awkward_path, api_url):
     data, home = write_data(awkward_path / "data", FULL), awkward_path / "home"
     whole = (data / "train" / "cat" / "001.jpg").read_bytes()
     (data / "train" / "cat" / "001.jpg").write_bytes(whole[: len(whole) // 2])
     (data / "test" / "dög" / "000.jpg").write_bytes(b"<html>not found</html>")
-    found = whippet(home, "run", "--data", str(data), "--name", "bad", PREFECT_API_URL=api_url)
+    found = of_its_own(home, api_url, "run", "--data", str(data), "--name", "bad")
     refused(found, "'train/cat/001.jpg'", "'test/dög/000.jpg'")
     assert made(home) == []
     run = json.loads((home / "runs" / "bad" / "run.json").read_text("utf-8"))
@@ -292,11 +281,8 @@ def test_weights_of_another_architecture_name_the_tensors(awkward_path, api_url)
     data, home = write_data(awkward_path / "data", FULL), awkward_path / "home"
     weights = awkward_path / "wéights.safetensors"
     write_safetensors(weights, {"conv1.weight": [64, 3, 7, 7], "bn1.weight": [64]})
-    found = whippet(
-        home,
-        *("run", "--data", str(data), "--model", "squeezenet1_1", "--weights", str(weights)),
-        PREFECT_API_URL=api_url,
-    )
+    options = ("--data", str(data), "--model", "squeezenet1_1", "--weights", str(weights))
+    found = of_its_own(home, api_url, "run", *options)
     refused(found, "wéights.safetensors", "squeezenet1_1", "conv1.weight")
     assert made(home) == []
     shutil.rmtree(home)

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
+from tests.cli.command import NO_SERVER, Command, command_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def whippet(home: Path, *argv: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as people do; no server may be needed to find a mistake."""
+def of_its_own(home: Path, *argv: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as people do, in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "cli.main", *argv],
         cwd=ROOT,
@@ -21,8 +22,7 @@ def whippet(home: Path, *argv: str) -> subprocess.CompletedProcess[str]:
             "PATH": os.environ["PATH"],
             "HOME": str(home),
             "WHIPPET_HOME": str(home / "whippet"),
-            # Were the mistake not found first, the command would stop at this address.
-            "PREFECT_API_URL": "http://127.0.0.1:9/api",
+            "PREFECT_API_URL": NO_SERVER,
         },
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -32,9 +32,15 @@ def whippet(home: Path, *argv: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.fixture
+def whippet(monkeypatch, capsys) -> Command:
+    """The command within this process; no server may be needed to find a mistake."""
+    return command_of(monkeypatch, capsys)
+
+
 def test_mistakes_in_the_command_itself_are_shown_with_its_usage(awkward_path):
     for argv in (["nonsense"], [], ["run", "--max-jobs", "many"], ["run", "--strategy", "Best"]):
-        found = whippet(awkward_path, *argv)
+        found = of_its_own(awkward_path, *argv)
         assert found.returncode == 2
         assert "usage: whippet" in found.stderr
         assert "Traceback" not in found.stderr
@@ -60,8 +66,8 @@ def test_mistakes_in_the_command_itself_are_shown_with_its_usage(awkward_path):
         (["clean-up", "no-such-endpoint"], "no endpoint 'no-such-endpoint'"),
     ],
 )
-def test_bad_input_is_one_sentence_before_any_work(awkward_path, argv, message):
-    found = whippet(awkward_path, *argv)
+def test_bad_input_is_one_sentence_before_any_work(whippet, awkward_path, argv, message):
+    found = whippet(awkward_path / "whippet", *argv)
     assert found.returncode == 1
     assert "Traceback" not in found.stderr
     assert found.stderr.startswith("whippet: error: ")
@@ -72,13 +78,20 @@ def test_bad_input_is_one_sentence_before_any_work(awkward_path, argv, message):
     assert not (awkward_path / "whippet" / "runs").exists()
 
 
+def test_a_mistake_as_people_meet_it(awkward_path):
+    found = of_its_own(awkward_path, "run", "--model", "resnet81")
+    assert (found.returncode, found.stdout) == (1, "")
+    assert found.stderr.startswith("whippet: error: architecture: unknown model 'resnet81'")
+    assert len(found.stderr.splitlines()) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("argv", "message"),
     [(["jobs"], "no jobs"), (["endpoints"], "no endpoints"), (["clean-up"], "nothing to remove")],
 )
-def test_nothing_there_is_no_error(awkward_path, argv, message):
-    found = whippet(awkward_path, *argv)
+def test_nothing_there_is_no_error(whippet, awkward_path, argv, message):
+    found = whippet(awkward_path / "whippet", *argv)
     assert (found.returncode, found.stdout.strip(), found.stderr) == (0, message, "")
 
 
