@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import shlex
 
 from platforms import Settings, serve
@@ -16,12 +15,11 @@ _SERVICES = ("SAGEMAKER", "SAGEMAKER_RUNTIME", "CLOUDWATCH_LOGS")
 def api(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C; prints the variables to set in the client's shell first."""
     given = Settings()
-    # The region of clients that are set up alike: it is in every ARN.
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     settings = Settings(
         platform="local",
         s3_endpoint=arguments.s3_endpoint or given.s3_endpoint,
-        region=given.region or region,
+        # That of clients that are set up alike: it is in every ARN.
+        region=given.region_said,
     )
     logging.basicConfig(format="%(levelname)s: %(message)s")
     try:

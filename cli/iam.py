@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 
 from cli.table import print_table
@@ -76,7 +75,7 @@ def _scope(arguments: argparse.Namespace, settings: Settings) -> Scope:
             f"--account {arguments.account or ''}: give the account's 12 digits "
             "(`aws sts get-caller-identity`), or set WHIPPET_ROLE_ARN"
         )
-    region = arguments.region or settings.region or os.environ.get("AWS_REGION")
+    region = arguments.region or settings.region_said
     if not region:
         raise ParameterError("no region: give --region, or set WHIPPET_REGION")
     return Scope(

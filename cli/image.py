@@ -18,7 +18,7 @@ def image(arguments: argparse.Namespace) -> int:
     settings = Settings()
     match = _ROLE.fullmatch(settings.role_arn or "")
     account = arguments.account or (match["account"] if match else None)
-    region = arguments.region or settings.region
+    region = arguments.region or settings.region_said
     if account is None or region is None:
         raise ParameterError(
             "whose registry? Give --account and --region, or set WHIPPET_ROLE_ARN and "

@@ -105,7 +105,7 @@ def _pricing(session: boto3.Session, region: str) -> Pricing:
 
 def _session(settings: Settings) -> boto3.Session:
     try:
-        session = boto3.Session(region_name=settings.region)
+        session = boto3.Session(region_name=settings.region_said)
         credentials = session.get_credentials()
     except BotoCoreError as error:
         raise SettingsError(f"boto3 cannot be set up: {error}") from error
@@ -122,7 +122,7 @@ def _session(settings: Settings) -> boto3.Session:
 def _require_region(session: boto3.Session) -> None:
     region = session.region_name
     if region is None:
-        raise SettingsError("no AWS region: set WHIPPET_REGION (or AWS_REGION)")
+        raise SettingsError("no AWS region: set WHIPPET_REGION, or AWS_REGION")
     known = [
         each
         for partition in session.get_available_partitions()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -39,6 +41,14 @@ def _mapped(value: Any) -> Any:
     return {name.strip(): text.strip() for name, _, text in pairs}
 
 
+def _server(address: str) -> str:
+    """Refuse what is no address of a server, such as one that carries credentials."""
+    if not re.fullmatch(r"https?://[^/@\s]+/?", address):
+        # Not repeated: it may hold a password.
+        raise ValueError("this is no address of a server alone: give http://HOST:PORT")
+    return address
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 TagMap = Annotated[Mapping[str, str], NoDecode, BeforeValidator(_mapped)]
 
@@ -60,10 +70,8 @@ class Settings(BaseSettings):
         description="Interpreter of local jobs (the environment with torch).",
     )
     bucket: str | None = Field(None, description="S3 bucket; default: the platform's own.")
-    s3_endpoint: str | None = Field(
-        None,
-        pattern=r"^https?://[^/@\s]+/?$",
-        description="S3 server that the local platform uses instead of folders.",
+    s3_endpoint: Annotated[str, AfterValidator(_server)] | None = Field(
+        None, description="S3 server that the local platform uses instead of folders."
     )
     prefix: str = Field("whippet", description="Key prefix of everything written to the bucket.")
     role_arn: str | None = Field(None, description="Execution role of jobs and endpoints.")
@@ -95,6 +103,12 @@ class Settings(BaseSettings):
         if reserved:
             raise ValueError(f"tag {reserved[0]!r} is reserved: choose another name for it")
         return self
+
+    @property
+    def region_said(self) -> str | None:
+        """The region that was said, to us or to AWS's tools; None leaves it to boto3's profiles."""
+        said = (os.environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION"))
+        return self.region or next(filter(None, said), None)
 
     @property
     def runs(self) -> Path:

@@ -96,6 +96,15 @@ def test_no_region(account: None) -> None:
         connect(aws_settings(region=None))
 
 
+@pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_the_region_of_awss_own_tools(
+    account: None, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "ap-south-1")
+    assert connect(aws_settings(region=None, bucket="b")).sagemaker.meta.region_name == "ap-south-1"
+    assert connect(aws_settings(bucket="b")).sagemaker.meta.region_name == "eu-west-1"
+
+
 def test_no_role(account: None) -> None:
     with pytest.raises(SettingsError, match="WHIPPET_ROLE_ARN"):
         connect(aws_settings(role_arn=None))
