@@ -77,6 +77,13 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--open", action="store_true", help="show it in a browser")
 
 
+def _add_fetch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source", help="name of a data set or of a training job, or s3://bucket/prefix"
+    )
+    parser.add_argument("folder", help="made when it is not there; nothing in it is deleted")
+
+
 def _add_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
@@ -84,6 +91,13 @@ def _add_explain(parser: argparse.ArgumentParser) -> None:
         "name of a run",
     )
     parser.add_argument("--output", metavar="DIR", help="new folder of the report")
+    parser.add_argument(
+        "--other",
+        metavar="SOURCE",
+        action="append",
+        default=[],
+        help="another job: are the two the same run? repeatable",
+    )
     parser.add_argument("--json", action="store_true", help="print verdict.json instead of text")
     parser.add_argument("--open", action="store_true", help="show the report in a browser")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.table import print_table
+from dashboards.findings import gain_text
 from dashboards.judgement_sections import change_text
 from platforms import Platform, Settings, connect
 from tasks.explanation import Explanation
@@ -32,6 +33,7 @@ def explain(arguments: argparse.Namespace) -> int:
         settings=settings,
         connect=platform,
         progress=lambda line: print(line, file=sys.stderr),
+        others=arguments.other,
     )
     if arguments.json:
         print(json.dumps(found.verdict, indent=2, ensure_ascii=False))
@@ -51,6 +53,9 @@ def _print(found: Explanation) -> None:
         print(f"change: {change_text(verdict['change'])}")
     if verdict.get("advice"):
         print(f"advice: {verdict['advice']}")
+    gain = verdict.get("expected_gain") or {}
+    if gain_text(gain):
+        print(f"expected gain: {gain_text(gain)} ({gain.get('reasoning')})")
     print()
     rows = [_row(rule) for rule in found.rules if rule["status"] == _ISSUES]
     print_table(rows, empty="no rule found an issue")

@@ -1,6 +1,6 @@
 """Judge what smdebug, SageMaker's profiler or train.py wrote earlier.
 
-    python sm_entrypoints/explain.py --output NEW_FOLDER FOLDER [FOLDER …]
+    python sm_entrypoints/explain.py --output NEW_FOLDER [--other FOLDER] FOLDER [FOLDER …]
 
 Writes the layout of a job's output into a new folder, with ``instrumentation/rules.json`` and
 ``verdict.json``, and prints one line of JSON: which parts were found, and notes on what was left
@@ -55,13 +55,20 @@ _LOSS_WINDOWS = 4
 _LOSS_WINDOW_STEPS = 10
 
 
-def explain(roots: Sequence[Path], output: Path, *, allow_nothing: bool = False) -> dict[str, Any]:
+def explain(
+    roots: Sequence[Path],
+    output: Path,
+    *,
+    allow_nothing: bool = False,
+    others: Sequence[Path] = (),
+) -> dict[str, Any]:
     """Judge the job whose traces lie in ``roots``; return the parts found, and notes.
 
     Args:
         roots: folders that together hold one job's traces.
         output: gets the layout of a job's output; must be new or empty.
         allow_nothing: whether finding nothing is no error; the verdict then says so.
+        others: outputs of other jobs, in the layout that this one gets: are they the same run?
 
     Raises:
         JobError: there is nothing to explain; says what was looked for.
@@ -81,7 +88,7 @@ def explain(roots: Sequence[Path], output: Path, *, allow_nothing: bool = False)
     if parts.system is not None:
         print("reading the system metrics", file=sys.stderr)
         work.take_system(parts.system)
-    work.finish()
+    work.finish(others)
     return {"parts": parts.named, "notes": work.notes}
 
 
@@ -140,7 +147,7 @@ class _Import:
         if found.samples:
             self._summary["system"] = {"samples": found.samples, "interval_ms": found.interval_ms}
 
-    def finish(self) -> None:
+    def finish(self, others: Sequence[Path]) -> None:
         """Write what a job says about itself, unless it did; then judge."""
         for path, document in (
             (self.inside / INSTRUMENTATION_SUMMARY_FILE, self._summary),
@@ -149,7 +156,7 @@ class _Import:
             if document and not path.exists():
                 _write_json(path, document)
         print("judging", file=sys.stderr)
-        judge(self._output, actions=self._actions(), parameters=self._parameters)
+        judge(self._output, actions=self._actions(), parameters=self._parameters, others=others)
 
     def _actions(self) -> dict[str, Action]:
         """Return what the job's own rules did; nothing when that cannot be told."""
@@ -189,13 +196,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("roots", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument("--output", required=True, type=Path, help="a new folder")
     parser.add_argument("--allow-nothing", action="store_true", help="no traces are no error")
+    told = "another job's output, as this program writes it"
+    parser.add_argument("--other", action="append", default=[], type=Path, help=told)
     options = parser.parse_args(argv)
     # Small tensors: more threads would only get into each other's way.
     torch.set_num_threads(1)
     try:
         # Rules and smdebug print, and the last line of stdout is the answer.
         with contextlib.redirect_stdout(sys.stderr):
-            answer = explain(options.roots, options.output, allow_nothing=options.allow_nothing)
+            answer = explain(
+                options.roots,
+                options.output,
+                allow_nothing=options.allow_nothing,
+                others=options.other,
+            )
     except JobError as error:
         print(error, file=sys.stderr)
         return 1

@@ -6,6 +6,7 @@ Of a folder that smdebug and SageMaker's profiler wrote earlier, of a job's S3 p
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,6 +51,7 @@ def explain(
     settings: Settings,
     connect: Callable[[], Platform],
     progress: Callable[[str], None],
+    others: Sequence[str] = (),
 ) -> Explanation:
     """Judge what lies in ``source`` and write its report into ``output``.
 
@@ -59,6 +61,7 @@ def explain(
         settings: where runs, the default output and the job environment are.
         connect: gives the platform; called for an S3 prefix only.
         progress: is told what is being done.
+        others: more sources, each of another job: is it the same run (SimilarAcrossRuns)?
 
     Raises:
         DataError: there is nothing to explain, or it is malformed; says what was looked for.
@@ -79,6 +82,10 @@ def explain(
             job_python=settings.job_python,
             allow_nothing=bool(theirs),
             progress=progress,
+            others=[
+                _other(other, work / f"other-{number}", settings, connect)
+                for number, other in enumerate(others)
+            ],
         )
         notes = [*found.notes, *answer["notes"]]
         _write_page(new, found, theirs, {**answer, "notes": notes}, settings)
@@ -90,6 +97,21 @@ def explain(
         rules=read_json(inside / RULES_FILE)["rules"],
         notes=notes,
     )
+
+
+def _other(source: str, folder: Path, settings: Settings, connect: Callable[[], Platform]) -> Path:
+    """Return another job's traces in the layout of a job's output, below the new ``folder``."""
+    (folder / "source").mkdir(parents=True)
+    (folder / "output").mkdir()
+    found = fetch_source(source, folder / "source", settings, connect)
+    run_program(
+        found.roots,
+        folder / "output",
+        job_python=settings.job_python,
+        allow_nothing=False,
+        progress=lambda _line: None,
+    )
+    return folder / "output"
 
 
 def sagemaker_rules(roots: Sequence[Path]) -> Iterator[SageMakerRule]:
@@ -155,7 +177,9 @@ def _write_page(
     try:
         output = read_training_output(folder)
     except ValueError as error:
-        raise DataError(f"{source.label!r} is malformed: {error}") from error
+        # The copy that was read is gone by the time that somebody looks for it.
+        fault = str(error).replace(f"{folder}{os.sep}", "")
+        raise DataError(f"{source.label!r} is malformed: {fault}") from error
     report = Report(
         title="Training explained",
         run_name=source.label,

@@ -30,6 +30,7 @@ def run_program(
     job_python: Path,
     allow_nothing: bool,
     progress: Callable[[str], None],
+    others: Sequence[Path] = (),
 ) -> Mapping[str, Any]:
     """Judge the traces in ``roots`` into the new folder ``output``; return the program's answer.
 
@@ -39,6 +40,7 @@ def run_program(
         job_python: interpreter of the job environment.
         allow_nothing: whether folders without any traces are no error.
         progress: is told each line that the program says.
+        others: such outputs of other jobs, which this one is compared with.
 
     Raises:
         DataError: there is nothing to explain; says what was looked for.
@@ -46,6 +48,7 @@ def run_program(
     """
     require_job_python(job_python)
     options = ["--allow-nothing"] if allow_nothing else []
+    options += [f"--other={other.resolve()}" for other in others]
     paths = [str(root.resolve()) for root in roots]
     command = [str(job_python), str(PROGRAM), "--output", str(output.resolve()), *options]
     with tempfile.TemporaryFile() as stdout:

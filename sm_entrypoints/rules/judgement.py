@@ -9,7 +9,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ def judge(
     *,
     actions: Mapping[str, Action] | None = None,
     parameters: Parameters | None = None,
+    others: Sequence[Path] = (),
 ) -> Verdict:
     """Judge the job that left ``output_folder``, and write what was found into it.
 
@@ -57,11 +58,13 @@ def judge(
         output_folder: what becomes ``output.tar.gz``.
         actions: by rule; the others warn.
         parameters: by rule, thresholds that replace its own.
+        others: output folders of other jobs, which SimilarAcrossRuns compares this one with.
 
     Raises:
         OSError: a file cannot be read or written.
     """
-    evidence = read_evidence(output_folder)
+    compared = [read_evidence(folder).records for folder in others]
+    evidence = replace(read_evidence(output_folder), others=compared)
     judgement = judge_evidence(evidence, actions=actions, parameters=parameters)
     write_judgement(output_folder, judgement, actions or {})
     return judgement.verdict

@@ -119,7 +119,7 @@ def test_a_training_that_was_cut_off_is_read_without_waiting(copy: Path, tmp_pat
     began = time.monotonic()
     notes = " ".join(explain([copy], tmp_path / "out")["notes"])
     assert time.monotonic() - began < 30
-    assert "end early" in notes
+    assert "does not say that the training ended" in notes
     assert "2 saved steps could not be read" in notes
     assert "saved values are broken" in notes
     steps_seen = {record.step for record in read_evidence(tmp_path / "out").records}
@@ -223,6 +223,29 @@ def test_the_output_of_our_own_job_is_judged_again_and_not_changed(tmp_path: Pat
     assert rules["Overfit"]["details"]["reason"] == "switched off"
     assert _verdict(tmp_path / "out")["severity"] == "error"
     assert not (own / "instrumentation/rules.json").exists()
+
+
+def _write_losses(job: Path, first: float) -> Path:
+    (job / "instrumentation").mkdir(parents=True)
+    (job / "training.json").write_text("{}")
+    common = {"epoch": 1, "mode": "TRAIN", "collection": "losses", "name": "loss"}
+    lines = [{**common, "step": step, "mean": first / (1 + step)} for step in range(5)]
+    text = "".join(json.dumps({**line, "nan": 0, "inf": 0}) + "\n" for line in lines)
+    (job / "instrumentation/reductions.jsonl").write_text(text)
+    return job
+
+
+def test_another_job_that_was_the_same_one_is_found(tmp_path: Path) -> None:
+    job, twin, stranger = (
+        _write_losses(tmp_path / name, first)
+        for name, first in (("job", 2.0), ("it's the twin é", 2.0), ("stranger", 1.9))
+    )
+    others = ["--other", str(stranger), "--other", str(twin)]
+    assert main([*others, "--output", str(tmp_path / "out"), str(job)]) == 0
+    found = _rules(tmp_path / "out")["SimilarAcrossRuns"]
+    assert (found["status"], found["details"]["same"]) == ("IssuesFound", [2])
+    explain([job], tmp_path / "alone", others=[stranger])
+    assert _rules(tmp_path / "alone")["SimilarAcrossRuns"]["status"] == "NoIssuesFound"
 
 
 def test_a_folder_with_nothing_of_it_says_what_was_looked_for(

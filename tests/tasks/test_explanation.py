@@ -112,6 +112,27 @@ def test_a_jobs_prefix_gives_verdict_report_and_sagemakers_own_rules(bucket, awk
 
 
 @pytest.mark.job
+def test_another_job_that_was_the_same_one_is_found(awkward_path):
+    losses = {"epoch": 1, "mode": "TRAIN", "collection": "losses", "name": "loss"}
+    lines = [json.dumps({**losses, "step": step, "mean": 1 / (1 + step)}) for step in range(5)]
+    for name in ("job", "twin"):
+        (awkward_path / name / "instrumentation").mkdir(parents=True)
+        (awkward_path / name / "training.json").write_text("{}")
+        (awkward_path / name / "instrumentation/reductions.jsonl").write_text("\n".join(lines))
+    found = explain(
+        str(awkward_path / "job"),
+        output=awkward_path / "out",
+        settings=_settings(awkward_path),
+        connect=_unreachable,
+        progress=lambda line: None,
+        others=[str(awkward_path / "twin")],
+    )
+    same = next(rule for rule in found.rules if rule["rule"] == "SimilarAcrossRuns")
+    assert same["status"] == "IssuesFound"
+    assert "the losses of 5 steps are those of the other run" in found.report.read_text("utf-8")
+
+
+@pytest.mark.job
 def test_a_folder_with_nothing_says_what_was_looked_for(awkward_path):
     (awkward_path / "photos").mkdir()
     with pytest.raises(DataError, match=r"holds nothing to explain\. Looked for"):
@@ -130,6 +151,13 @@ def test_what_is_no_source_is_refused(awkward_path, monkeypatch, source):
     monkeypatch.chdir(awkward_path)
     (awkward_path / "file.txt").write_text("x")
     with pytest.raises(DataError, match=r"give a folder .* or the name of a run"):
+        fetch_source(source, awkward_path, _settings(awkward_path), _unreachable)
+
+
+@pytest.mark.parametrize("source", ["", "  "])
+def test_an_empty_name_is_not_this_folder(awkward_path, monkeypatch, source):
+    monkeypatch.chdir(awkward_path)
+    with pytest.raises(DataError, match="nothing is named"):
         fetch_source(source, awkward_path, _settings(awkward_path), _unreachable)
 
 
