@@ -208,7 +208,7 @@ def _verdict(members: _Members) -> Verdict:
         evidence=members.texts("evidence"),
         change=members.mapping("change"),
         advice=members.text("advice"),
-        gain=_gain(gain.values),
+        gain=gain_text(gain.values),
         reasoning=gain.text("reasoning"),
         others=[
             Finding(
@@ -221,7 +221,8 @@ def _verdict(members: _Members) -> Verdict:
     )
 
 
-def _gain(gain: Mapping[str, Any]) -> str:
+def gain_text(gain: Mapping[str, Any]) -> str:
+    """Return in words what verdict.json's ``expected_gain`` promises; empty without a promise."""
     factor, seconds = gain.get("factor"), gain.get("seconds")
     kind = gain.get("kind")
     parts = []

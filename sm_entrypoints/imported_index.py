@@ -185,7 +185,11 @@ class _Stage:
         """Return what was left out and why."""
         said = []
         if not (self._source / _END_FILE).is_file():
-            said.append("The saved tensors end early: the training was cut off or still ran.")
+            # smdebug leaves it to SageMaker to write that file in a training job.
+            said.append(
+                f"The folder does not say that the training ended (no {_END_FILE}): it may have "
+                "been cut off, or still run."
+            )
         if self._seen > MAX_STEPS:
             said.append(f"{MAX_STEPS:,} of {self._seen:,} saved steps were looked at, evenly.")
         if self._full < self._trained:

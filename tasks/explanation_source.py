@@ -63,9 +63,7 @@ def fetch_source(
     if source.startswith("s3://"):
         return _fetch(connect(), source, work)
     if not source.strip():
-        raise DataError(
-            "nothing is named: give a folder, s3://bucket/prefix, or the name of a run"
-        )
+        raise DataError("nothing is named: give a folder, s3://bucket/prefix, or the name of a run")
     path = Path(source).expanduser()
     if path.is_dir():
         return _opened(source, path, work)

@@ -33,3 +33,9 @@ def test_a_run_is_judged_again_by_its_name(whippet_home, capsys):
     page = (target / "report.html").read_text("utf-8")
     assert "Training explained" in page
     assert "été-1" in page
+    broken = path / OUTPUT_FOLDER / "instrumentation" / "reductions.jsonl"
+    broken.write_text("not json\n")
+    assert main(["explain", "été-1", "--output", str(whippet_home / "second")]) == 1
+    said = capsys.readouterr().err
+    assert "'été-1' is malformed: instrumentation/reductions.jsonl, line 1" in said
+    assert not (whippet_home / "second").exists()
