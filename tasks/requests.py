@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from platforms.errors import ParameterError
 from sm_entrypoints import contract
 from tasks.hyperparameters import SearchRange, Value, to_wire, wire_ranges
 from tasks.parameters import (
@@ -208,7 +209,18 @@ class ModelInputs:
 
 
 def model_request(name: str, inputs: ModelInputs, deployment: DeploymentParameters) -> Request:
-    """Return the body of CreateModel: the archive's own ``code/inference.py`` serves it."""
+    """Return the body of CreateModel: the archive's own ``code/inference.py`` serves it.
+
+    Raises:
+        ParameterError: a serverless endpoint is to be in a VPC (SageMaker's guide, "Feature
+            exclusions" of serverless inference).
+    """
+    if deployment.kind == "serverless" and inputs.placement.subnets:
+        raise ParameterError(
+            f"model {name!r} cannot be served serverless in the VPC of WHIPPET_SUBNETS, which "
+            "SageMaker does not support: use --kind real-time, or unset WHIPPET_SUBNETS and "
+            "WHIPPET_SECURITY_GROUPS"
+        )
     container = {
         "Image": inputs.image,
         "ModelDataUrl": inputs.model_data_uri,

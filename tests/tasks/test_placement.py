@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from platforms import Settings
 from platforms.client_errors import client_error
+from platforms.errors import ParameterError
 from platforms.validation import validate
 from sm_entrypoints import contract
 from tasks.adoption import TRAINING_JOB, create_or_adopt
@@ -75,6 +76,12 @@ def test_network_and_keys_reach_every_job_and_the_model():
     model = model_request("model", inputs, DeploymentParameters())
     validate("CreateModel", model)
     assert model["VpcConfig"] == VPC
+
+
+def test_a_serverless_endpoint_in_a_vpc_is_refused():
+    inputs = ModelInputs(image="i", role_arn=ROLE, model_data_uri="s3://b/m", placement=GUARDED)
+    with pytest.raises(ParameterError, match=r"serverless in the VPC.*use --kind real-time"):
+        model_request("model", inputs, DeploymentParameters(kind="serverless"))
 
 
 def test_without_them_nothing_is_said():
