@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from sm_entrypoints import contract
+from tasks.hyperparameter_values import require_ranges, require_values
 from tasks.hyperparameters import (
     CategoricalRange,
     Preset,
@@ -106,6 +107,8 @@ class TuningParameters(Parameters):
     def _names_are_known(self) -> Self:
         names = [*(self.ranges or {}), *self.fixed]
         require_known(names)
+        require_ranges(self.ranges or {})
+        require_values(self.fixed)
         twice = sorted(set(self.ranges or {}) & set(self.fixed))
         if twice:
             raise ValueError(f"hyperparameters {twice} are both searched and fixed: keep one")
@@ -181,6 +184,7 @@ class TrainingParameters(Parameters):
     @classmethod
     def _names_are_known(cls, value: dict[str, Any]) -> dict[str, Any]:
         require_known(value)
+        require_values(value)
         return value
 
     @field_validator("rules")

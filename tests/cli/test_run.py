@@ -153,7 +153,7 @@ def test_a_range_that_cannot_be_searched_says_why(text, message):
         ("batch_size=32", {"batch_size": 32}),
         ("channels_last=true", {"channels_last": True}),
         ("optimizer=adamw", {"optimizer": "adamw"}),
-        ("model=a=b", {"model": "a=b"}),
+        ("rules=a=b", {"rules": "a=b"}),
     ],
 )
 def test_fixed_hyperparameters_are_typed(text, expected):
