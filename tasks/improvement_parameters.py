@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from tasks.hyperparameter_values import require_values
 from tasks.hyperparameters import Value, require_known
 from tasks.parameters import Parameters
 
@@ -30,4 +31,5 @@ class ImprovementParameters(Parameters):
     @classmethod
     def _names_are_known(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
         require_known(value or {})
+        require_values(value or {})
         return value
