@@ -17,6 +17,7 @@ from platforms.local.training_status import KIND, TERMINAL
 from platforms.validation import validate
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+ENDPOINT_LOG_GROUPS = "/aws/sagemaker/Endpoints/"
 
 # CloudWatch's own limits: events a page, and characters a message.
 _PAGE = 10_000
@@ -98,7 +99,7 @@ class LocalLogs:
         """
         operation = "DescribeLogStreams"
         validate(operation, request, "logs")
-        _require_group(operation, request)
+        self._require_group(operation, request)
         prefix, after = request.get("logStreamNamePrefix", ""), request.get("nextToken", "")
         size = min(request.get("limit", _STREAMS), _STREAMS)
         names = [f"{name}/{HOST}" for name in self.context.records.names(KIND)]
@@ -121,8 +122,24 @@ class LocalLogs:
         )
         return {"logStreamName": name, "arn": arn, **seen}
 
+    def _require_group(self, operation: str, request: dict[str, Any]) -> None:
+        group = request.get("logGroupName")
+        if group == LOG_GROUP:
+            return
+        where = f"it is {LOG_GROUP!r}"
+        endpoint = str(group).removeprefix(ENDPOINT_LOG_GROUPS)
+        if endpoint != group and endpoint in self.context.records.names("endpoints"):
+            # Errors of models name this group, as SageMaker's do.
+            folder = self.context.records.folder("endpoints", endpoint)
+            where = f"the log of this endpoint is {folder}/deployments/*/server.log"
+        raise client_error(
+            operation,
+            "ResourceNotFoundException",
+            f"The specified log group {group!r} does not exist; {where}.",
+        )
+
     def _find(self, operation: str, request: dict[str, Any], name: str) -> tuple[JobTree, bool]:
-        _require_group(operation, request)
+        self._require_group(operation, request)
         try:
             status = self.context.records.read(KIND, name)["TrainingJobStatus"]
         except (Missing, ValueError) as error:
@@ -132,16 +149,6 @@ class LocalLogs:
                 f"The specified log stream {name!r} does not exist; give a training job's name.",
             ) from error
         return JobTree(folder=self.context.records.folder(KIND, name)), status in TERMINAL
-
-
-def _require_group(operation: str, request: dict[str, Any]) -> None:
-    group = request.get("logGroupName")
-    if group != LOG_GROUP:
-        raise client_error(
-            operation,
-            "ResourceNotFoundException",
-            f"The specified log group {group!r} does not exist; it is {LOG_GROUP!r}.",
-        )
 
 
 def _direction(request: dict[str, Any]) -> tuple[bool, int | None]:

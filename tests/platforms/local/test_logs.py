@@ -64,3 +64,14 @@ def test_unknown_names(jobs: Jobs) -> None:
         with pytest.raises(ClientError) as raised:
             jobs.platform.logs.filter_log_events(**request)
         assert raised.value.response["Error"]["Code"] == "ResourceNotFoundException"
+
+
+def test_the_log_group_that_errors_of_models_name_leads_to_a_file(jobs: Jobs) -> None:
+    endpoint = jobs.platform.settings.home / "endpoints" / "mine"
+    endpoint.mkdir(parents=True)
+    (endpoint / "record.json").write_text("{}", "utf-8")
+    group = "/aws/sagemaker/Endpoints/"
+    with pytest.raises(ClientError, match=r"mine/deployments/\*/server\.log"):
+        jobs.platform.logs.describe_log_streams(logGroupName=group + "mine")
+    with pytest.raises(ClientError, match="it is '/aws/sagemaker/TrainingJobs'"):
+        jobs.platform.logs.describe_log_streams(logGroupName=group + "nobody")
