@@ -201,6 +201,11 @@ _COMMANDS: tuple[tuple[str, _AddOptions, str], ...] = (
     ("cli.inspection.endpoints", _add_nothing, "list endpoints"),
     ("cli.report.report", _add_report, "write a run's report again"),
     (
+        "cli.fetch.fetch",
+        _add_fetch,
+        "bring a data set, or what a training job wrote, from the bucket to a folder, verified",
+    ),
+    (
         "cli.explain.explain",
         _add_explain,
         "say what holds a training back, from what smdebug and SageMaker's profiler wrote earlier",

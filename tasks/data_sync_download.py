@@ -14,6 +14,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -72,7 +73,7 @@ def fetch_data(
         raise DataError(
             f"Below '{prefix}' is no complete data set: sync it once more, to its end, then fetch."
         )
-    _refuse_escapes(list(manifest.files))
+    refuse_escapes(list(manifest.files))
     files = sorted(manifest.files.items())
     fetch = _Fetch(store, prefix, folder)
     meter = Meter(len(files), sum(entry.size for _, entry in files), progress)
@@ -111,39 +112,52 @@ class _Fetch:
         for pause in pauses():
             time.sleep(pause)
             try:
-                found = self._receive(key, entry, part)
+                found = receive(self._store, key, entry.size, part)
             except FINAL as error:
                 raise StoreFailed(f"Could not read '{key}': {error}") from error
             except (BaseError, OSError) as error:
                 failure = str(error).partition("\n\nDebug source")[0]
                 continue
             if found == entry.sha256:
-                _move(part, target)
+                move(part, target)
                 return True
             part.unlink(missing_ok=True)
         raise StoreFailed(f"Could not read '{key}' in {ATTEMPTS} attempts: {failure}")
 
-    def _receive(self, key: str, entry: Entry, part: Path) -> str:
-        """Write what is missing; return the digest of all that is there then."""
-        if entry.size <= _WHOLE and not part.exists():
-            content = obstore.get(self._store, key).bytes()
-            part.write_bytes(content)
-            return hashlib.sha256(content).hexdigest()
-        # What arrives stays when the connection breaks.
-        with part.open("a+b") as file:
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256")
-            there = file.tell()
-            if there < entry.size:
-                options = {"range": {"offset": there}} if there else None
-                found = obstore.get(self._store, key, options=options)  # type: ignore[arg-type]
-                for chunk in found.stream(min_chunk_size=_CHUNK):
-                    digest.update(chunk)
-                    file.write(chunk)
-        return digest.hexdigest()
+
+def receive(store: Any, key: str, size: int, part: Path, algorithm: str = "sha256") -> str:
+    """Write what is missing of an object to a file; return the digest of all that is there then.
+
+    Args:
+        store: obstore store of the bucket.
+        key: the object's.
+        size: its bytes.
+        part: what arrived stays in it when the connection breaks.
+        algorithm: of the digest, by its name in ``hashlib``.
+
+    Raises:
+        BaseError, OSError: the object cannot be read, or the connection broke.
+    """
+    if size <= _WHOLE and not part.exists():
+        content = obstore.get(store, key).bytes()
+        part.write_bytes(content)
+        return hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
+    with part.open("a+b") as file:
+        file.seek(0)
+        new = partial(hashlib.new, algorithm, usedforsecurity=False)
+        digest = hashlib.file_digest(file, new)
+        there = file.tell()
+        if there < size:
+            options = {"range": {"offset": there}} if there else None
+            found = obstore.get(store, key, options=options)  # type: ignore[arg-type]
+            for chunk in found.stream(min_chunk_size=_CHUNK):
+                digest.update(chunk)
+                file.write(chunk)
+    return digest.hexdigest()
 
 
-def _move(part: Path, target: Path) -> None:
+def move(part: Path, target: Path) -> None:
+    """Put a complete file into its place; make the folder if it is not there."""
     try:
         part.replace(target)
     except FileNotFoundError:
@@ -161,8 +175,12 @@ def _holds(path: Path, entry: Entry) -> bool:
         return False
 
 
-def _refuse_escapes(keys: list[str]) -> None:
-    """Stop when a key would be written outside of the folder, or over what is not data."""
+def refuse_escapes(keys: list[str]) -> None:
+    """Stop when a key would be written outside of the folder, or over what is not data.
+
+    Raises:
+        DataError: names the keys.
+    """
     bad = [
         key
         for key in keys
@@ -171,4 +189,4 @@ def _refuse_escapes(keys: list[str]) -> None:
         or PurePosixPath(key).name == MANIFEST
     ]
     if bad:
-        raise DataError(f"The manifest has {len(bad)} keys that are no file names: {some(bad)}")
+        raise DataError(f"{len(bad)} keys are no file names: {some(bad)}")

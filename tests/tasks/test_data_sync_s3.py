@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from obstore.store import MemoryStore
 
-from benchmarks.s3_proxy import FaultyProxy
+from benchmarks.s3_proxy import FaultyProxy, seeded_plan
 from platforms.errors import DataError
 from platforms.settings import PROJECT_ROOT
 from tasks.data_sync import sync_data
 from tasks.data_sync_download import PARTS, fetch_data
 from tasks.data_sync_manifest import Entry, Manifest, write_manifest
+from tasks.object_download import fetch_objects
 from tasks.objects import StoreFailed
 from tests.aws.synced import (
     PREFIX,
@@ -112,6 +113,21 @@ def test_a_broken_download_asks_for_the_rest(port: int, tmp_path: Path) -> None:
         assert proxy.traffic.received < 12_100_000
 
 
+def test_objects_without_a_manifest_arrive_through_faults(port: int, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "it's the target"
+    write_files(source, 40, (2_000, 300_000))
+    sync_data(checked(source), open_store(port), PREFIX)
+    with FaultyProxy(port, seeded_plan(3, 0.2)) as proxy:
+        for split in ("train", "valid", "test"):
+            fetch_objects(open_store(proxy.port), f"{PREFIX}/{split}", target / split)
+        assert proxy.traffic.faults["falsify answer"]
+    assert contents(target) == contents(source)
+    (target / "test" / "mine").write_bytes(b"stays")
+    again = fetch_objects(open_store(port), f"{PREFIX}/test", target / "test")
+    assert (again.fetched, again.skipped) == (0, 10)
+    assert (target / "test" / "mine").read_bytes() == b"stays"
+
+
 def test_bytes_that_are_always_wrong_are_an_error(port: int, tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     write_files(source, 4, (2_000, 3_000))
@@ -132,5 +148,5 @@ def test_a_manifest_cannot_write_outside_of_the_folder(tmp_path: Path, key: str)
     store = MemoryStore()
     files = {key: Entry(size=1, sha256="0" * 64)}
     write_manifest(store, PREFIX, Manifest(files=files, pending=frozenset()))
-    with pytest.raises(DataError, match="keys that are no file names"):
+    with pytest.raises(DataError, match="1 keys are no file names"):
         fetch_data(store, PREFIX, tmp_path / "target")

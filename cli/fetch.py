@@ -1,0 +1,40 @@
+"""``whippet fetch``: bring a data set, or what a job wrote, from the bucket to a folder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from platforms import connect
+from tasks.data_sync_progress import Moved
+from tasks.fetching import fetch as fetch_source
+
+
+def fetch(arguments: argparse.Namespace) -> int:
+    """Fetch what is not there yet; say how much that was."""
+    folder = Path(arguments.folder).expanduser()
+    result = fetch_source(connect(), arguments.source, folder, progress=_progress())
+    print(
+        f"{result.fetched:,} files fetched ({result.bytes_fetched / 1e6:,.1f} MB, "
+        f"{result.seconds:.1f} s), {result.skipped:,} were there: {folder}"
+    )
+    return 0
+
+
+def _progress() -> _Line | None:
+    return _Line() if sys.stderr.isatty() else None
+
+
+class _Line:
+    """One line of the terminal, written over again a few times a second."""
+
+    def __init__(self) -> None:
+        self._shown = 0.0
+
+    def __call__(self, moved: Moved) -> None:
+        """Show how far it is."""
+        at_end = moved.files == moved.of_files
+        if at_end or moved.seconds - self._shown > 0.2:
+            self._shown = moved.seconds
+            print(f"\r{moved}\x1b[K", end="\n" if at_end else "", file=sys.stderr, flush=True)

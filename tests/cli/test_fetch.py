@@ -1,0 +1,75 @@
+"""``whippet fetch`` on a home with a data set, a job's output, and neither."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import obstore
+import pytest
+
+from cli.main import main
+from platforms import connect
+from tasks.data_check import check_data
+from tasks.data_sync import sync_data
+from tests.tasks.pictures import write_data
+
+COUNTS = {split: {"a": 2, "b é": 2} for split in ("train", "valid", "test")}
+
+
+@pytest.fixture
+def data(whippet_home, tmp_path) -> Path:
+    root = write_data(tmp_path / "pictures", COUNTS)
+    platform = connect()
+    store = platform.store(platform.defaults.bucket)
+    sync_data(check_data(root), store, f"{platform.settings.prefix}/datasets/pets")
+    return root
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+def test_a_data_set_comes_by_its_name_and_only_what_is_missing_comes_again(data, tmp_path, capsys):
+    target = tmp_path / "it's the target"
+    assert main(["fetch", "pets", str(target)]) == 0
+    assert "12 files fetched" in capsys.readouterr().out
+    assert contents(target) == contents(data)
+    damaged = target / "train" / "a" / "000.jpg"
+    damaged.write_bytes(bytes(damaged.stat().st_size))
+    assert main(["fetch", "pets", str(target)]) == 0
+    assert "1 files fetched" in capsys.readouterr().out
+    assert contents(target) == contents(data)
+
+
+def test_any_prefix_comes_by_its_uri(whippet_home, tmp_path, capsys):
+    store = connect().store("other")
+    for name in ("output/model.tar.gz", "debug-output/é 1/x"):
+        obstore.put(store, f"jobs/one/{name}", name.encode() * 100_000)
+    assert main(["fetch", "s3://other/jobs/one/", str(tmp_path / "got")]) == 0
+    assert "2 files fetched" in capsys.readouterr().out
+    assert contents(tmp_path / "got") == {
+        name: name.encode() * 100_000 for name in ("output/model.tar.gz", "debug-output/é 1/x")
+    }
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("nothing", "'nothing' is neither a data set in s3://"),
+        ("", "nothing is named"),
+        ("s3://other/nothing", "Below 'nothing' is nothing"),
+        ("some/path", "is not an S3 URI"),
+    ],
+)
+def test_what_is_not_there_is_a_sentence(whippet_home, tmp_path, capsys, source, said):
+    assert main(["fetch", source, str(tmp_path / "got")]) == 1
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "got").exists()
+
+
+def test_a_file_is_no_folder(data, tmp_path, capsys):
+    (tmp_path / "got").write_text("mine")
+    assert main(["fetch", "pets", str(tmp_path / "got")]) == 1
+    assert "is a file: name a folder" in capsys.readouterr().err
+    assert (tmp_path / "got").read_text() == "mine"
