@@ -148,6 +148,21 @@ def tuning_job_request(
     tuning: TuningParameters,
 ) -> Request:
     """Return the body of CreateHyperParameterTuningJob: minimise the validation loss."""
+    request: Request = {
+        "HyperParameterTuningJobName": name,
+        "HyperParameterTuningJobConfig": _search_config(ranges, tuning),
+        "TrainingJobDefinition": _trial_definition(fixed, inputs),
+    }
+    if tuning.warm_start_from:
+        parents = [{"HyperParameterTuningJobName": parent} for parent in tuning.warm_start_from]
+        request["WarmStartConfig"] = {
+            "ParentHyperParameterTuningJobs": parents,
+            "WarmStartType": "TransferLearning",
+        }
+    return with_tags(request, inputs.tags)
+
+
+def _search_config(ranges: Mapping[str, SearchRange], tuning: TuningParameters) -> Request:
     config: Request = {
         "Strategy": tuning.strategy,
         "HyperParameterTuningJobObjective": {
@@ -168,18 +183,7 @@ def tuning_job_request(
     if tuning.strategy == "Hyperband":
         limits = {"MinResource": 1, "MaxResource": tuning.max_epochs}
         config["StrategyConfig"] = {"HyperbandStrategyConfig": limits}
-    request: Request = {
-        "HyperParameterTuningJobName": name,
-        "HyperParameterTuningJobConfig": config,
-        "TrainingJobDefinition": _trial_definition(fixed, inputs),
-    }
-    if tuning.warm_start_from:
-        parents = [{"HyperParameterTuningJobName": parent} for parent in tuning.warm_start_from]
-        request["WarmStartConfig"] = {
-            "ParentHyperParameterTuningJobs": parents,
-            "WarmStartType": "TransferLearning",
-        }
-    return with_tags(request, inputs.tags)
+    return config
 
 
 def _trial_definition(fixed: Mapping[str, Value], inputs: JobInputs) -> Request:

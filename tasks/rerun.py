@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tasks.parameters import (
@@ -73,37 +73,51 @@ def change_commands(
 
 def _run_again(parameters: Mapping[str, Any], change: Mapping[str, Any]) -> list[str] | None:
     groups = {name: _differences(name, parameters.get(name)) for name in _MODELS}
-    fixed = {
-        **groups["tuning"].pop("fixed", {}),
-        **groups["training"].pop("hyperparameters", {}),
-        **change,
-    }
-    ranges = groups["tuning"].pop("ranges", None) or {}
-    seeds = {
-        values.pop("seed") for values in (groups["data"], groups["tuning"]) if "seed" in values
-    }
-    rules = groups["training"].pop("rules", {})
+    tuning, training = groups["tuning"], groups["training"]
+    fixed = {**tuning.pop("fixed", {}), **training.pop("hyperparameters", {}), **change}
+    # A hyperparameter is either searched or fixed.
+    ranges = tuning.pop("ranges", None) or {}
+    kept = {name: span for name, span in ranges.items() if name not in fixed}
+    rules = training.pop("rules", {})
+    switches = _switches(groups)
+    seeds = {values.pop("seed") for values in (groups["data"], tuning) if "seed" in values}
+    plain = _plain_options(groups)
+    if plain is None or len(seeds) > 1:
+        return None
+    return [
+        *("whippet", "run", *switches, *plain),
+        *_repeated("--seed", map(str, seeds)),
+        *_repeated("--rule", (f"{rule}={action}" for rule, action in rules.items())),
+        *_repeated("--range", _ranges(kept)),
+        *_repeated("--set", (f"{name}={_value(value)}" for name, value in fixed.items())),
+    ]
+
+
+def _switches(groups: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Take out what has an option without its value as a word; return those options."""
     spot = groups["resources"].pop("spot", False)
-    words = ["whippet", "run"]
-    words += ["--spot"] if spot else []
     debugger = groups["training"].pop("debugger", None)
+    words = ["--spot"] if spot else []
     if debugger is not None:
         words += ["--debugger", "off" if debugger is False else str(debugger)]
-    for name, values in groups.items():
+    return words
+
+
+def _plain_options(groups: Mapping[str, Mapping[str, Any]]) -> list[str] | None:
+    """Return an option and its value for every parameter; None when one has no option."""
+    words: list[str] = []
+    for group, values in groups.items():
         for parameter, value in values.items():
-            option = _OPTIONS.get((name, parameter))
+            option = _OPTIONS.get((group, parameter))
             if option is None:
                 return None
             words += [option, str(value)]
-    if len(seeds) > 1:
-        return None
-    words += [word for seed in seeds for word in ("--seed", str(seed))]
-    # A hyperparameter is either searched or fixed.
-    kept = {name: span for name, span in ranges.items() if name not in fixed}
-    words += [word for rule, action in rules.items() for word in ("--rule", f"{rule}={action}")]
-    words += [word for text in _ranges(kept) for word in ("--range", text)]
-    settings = [f"{name}={_value(value)}" for name, value in fixed.items()]
-    return words + [word for text in settings for word in ("--set", text)]
+    return words
+
+
+def _repeated(option: str, values: Iterable[str]) -> Iterator[str]:
+    for value in values:
+        yield from (option, value)
 
 
 def _differences(group: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
