@@ -95,7 +95,10 @@ def judge_evidence(
 def _evaluate(rule: Rule, evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
     containment = Containment(f"rule {rule.name}", on_failure=lambda: None)
     result = containment.attempt(rule.evaluate, evidence, parameters)
-    return result or not_applicable(rule.name, f"the rule failed: {containment.failure}")
+    if result is None:
+        result = not_applicable(rule.name, f"the rule failed: {containment.failure}")
+    # As in AWS's reports, a rule with nothing to look at says its thresholds all the same.
+    return result if result.parameters else replace(result, parameters=dict(parameters))
 
 
 def announce_verdict(output_folder: Path, actions: Mapping[str, Action] | None = None) -> None:

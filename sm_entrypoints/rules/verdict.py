@@ -1,8 +1,8 @@
 """The verdict: one sentence on what holds a training back, the evidence, the one change to make.
 
-Findings compete: broken numbers come before a network that does not learn, that before data that
-does not fit, that before wasted time (the most seconds first), that before a better model. What
-would save next to nothing is not worth a change.
+A rule that stopped the job is its verdict. Else findings compete: broken numbers come before a
+network that does not learn, that before data that does not fit, that before wasted time (the most
+seconds first), that before a better model. What would save next to nothing is not worth a change.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from sm_entrypoints.rules.verdict_learning import LEARNING_FINDINGS
 from sm_entrypoints.rules.verdict_machine import MACHINE_FINDINGS, taken_share
 from sm_entrypoints.rules.verdict_quality import QUALITY_FINDINGS
 from sm_entrypoints.rules.verdict_speed import SPEED_FINDINGS
+from sm_entrypoints.rules.verdict_stopped import stopping
 
 _FINDINGS = (*LEARNING_FINDINGS, *SPEED_FINDINGS, *MACHINE_FINDINGS, *QUALITY_FINDINGS)
 # Time worth speaking of: this share of the job, and at least this many seconds.
@@ -57,7 +58,11 @@ def reach_verdict(evidence: Evidence, results: Mapping[str, RuleResult]) -> Verd
     case = Case(evidence, results)
     found = [finding for find in _FINDINGS if (finding := find(case)) is not None]
     found.sort(key=lambda finding: (finding.group, -finding.worth))
-    main = next((finding for finding in found if _matters(case, finding)), None)
+    main = stopping(case, found)
+    if main is not None:
+        found = [finding for finding in found if finding.rule != main.rule]
+    else:
+        main = next((finding for finding in found if _matters(case, finding)), None)
     others = tuple(finding for finding in found if finding is not main)
     told = _nothing(case) if main is None else _with_doubt(case, main)
     return Verdict(finding=told, others=others[:_MOST_OTHERS])

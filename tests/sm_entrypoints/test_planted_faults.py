@@ -266,7 +266,8 @@ def test_planted_faults_stop_a_job_that_has_no_epoch_yet(tmp_path: Path) -> None
     assert (summary["stopped"], summary["stopped_by"]) == ("rule", rules["stopped_by"])
     assert run.rules()["AllZero"]["action"] == "stop"
     assert run.rules()["DeadRelu"]["status"] == "NotApplicable"
-    assert run.verdict()["sentence"]
+    assert run.verdict()["rule"] == "AllZero"
+    assert run.verdict()["sentence"].startswith("The rule AllZero stopped the training at step 1 ")
     assert not (run.root / "model/model.safetensors").exists()
     assert not list((run.root / "checkpoints").iterdir())
 
@@ -284,6 +285,7 @@ def test_planted_faults_stop_at_their_step_and_the_best_epoch_is_delivered(
     card = ModelCard.from_json((run.root / "model/model.json").read_text(encoding="utf-8"))
     assert card.metrics["test:accuracy"] == run.document("evaluation.json")["accuracy"]
     assert "stopped by a rule; the model of epoch 1 is delivered" in run.printed
+    assert run.verdict()["rule"] == "ExplodingTensor"
 
 
 def test_planted_faults_only_warn_unless_told_to_stop(tmp_path: Path) -> None:

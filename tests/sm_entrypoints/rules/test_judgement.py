@@ -22,8 +22,7 @@ def folder(tmp_path: Path) -> Path:
     lines = [",".join(WAITING)]
     lines += [",".join(map(str, row)) for row in zip(*WAITING.values(), strict=True)]
     (made / "instrumentation/steps.csv").write_text("\n".join(lines) + "\n")
-    stopped = {"rule": "ExplodingTensor", "step": 3}
-    (made / "training.json").write_text(json.dumps({"stopped_by": stopped}))
+    (made / "training.json").write_text("{}")
     return made
 
 
@@ -34,7 +33,7 @@ def read(path: Path) -> Any:
 def test_everything_is_written_in_its_schema(folder: Path) -> None:
     verdict = judge(folder)
     rules = read(folder / "instrumentation/rules.json")
-    assert rules["stopped_by"] == {"rule": "ExplodingTensor", "step": 3}
+    assert rules["stopped_by"] is None
     order = [(-rule["triggered"], rule["rule"]) for rule in rules["rules"]]
     assert order == sorted(order)
     assert len(order) == len(RULES)
@@ -51,6 +50,26 @@ def test_everything_is_written_in_its_schema(folder: Path) -> None:
     assert report["RuleParameters"] == "percent:10\nmin_seconds:0.5\nmin_steps:10"
     assert read(folder / "instrumentation/verdict.json") == plain(verdict.document())
     assert verdict.finding.rule == "DataWait"
+
+
+def test_a_rule_that_has_nothing_to_look_at_says_its_thresholds(folder: Path) -> None:
+    judge(folder)
+    # As in the reports that SageMaker writes for jobs without a GPU.
+    report = read(folder / "profiler-output/profiler-reports/BatchSize.json")
+    assert (report["RuleTriggered"], report["Datapoints"]) == (0, 0)
+    assert report["RuleParameters"].splitlines() == [
+        *("cpu_threshold_p95:70", "gpu_threshold_p95:70", "gpu_memory_threshold_p95:70"),
+        *("patience:1000", "window:500"),
+    ]
+
+
+def test_a_rule_that_stopped_the_job_is_named(folder: Path) -> None:
+    stopped = {"rule": "AllZero", "step": 3, "epoch": 1, "mode": "TRAIN", "message": "zeros"}
+    (folder / "training.json").write_text(json.dumps({"stopped_by": stopped}))
+    verdict = judge(folder)
+    assert read(folder / "instrumentation/rules.json")["stopped_by"] == stopped
+    assert verdict.finding.rule == "AllZero"
+    assert "DataWait" in {other.rule for other in verdict.others}
 
 
 def test_a_rule_can_be_switched_off_or_have_other_thresholds(folder: Path) -> None:
