@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from dashboards.frames import TrainingOutput
 from dashboards.health_figures import (
     broken_tensors,
@@ -56,15 +58,14 @@ def health_section(output: TrainingOutput) -> Section:
     """Return loss by step and the tensors' statistics by layer; NaN and infinities first."""
     reductions = output.reductions
     present = set(reductions["collection"].unique())
-    maps = [
-        plot(
-            f"layers-{collection}-{column}",
-            title,
-            layers_figure(get_layers_info(reductions, collection, column, logarithmic=logarithmic)),
-        )
+    shown = [
+        (collection, column, logarithmic, title)
         for collection, column, logarithmic, title in _MAPS
         if collection == "gradients"
         or (collection in present and _is_recorded(output, collection, column))
+    ]
+    maps = [
+        [_map(reductions, *each) for each in shown if each[2] == kind] for kind in (True, False)
     ]
     broken = [
         (f"{collection} {name} from step {step}", f"{nan:,} NaN, {inf:,} infinite")
@@ -81,9 +82,17 @@ def health_section(output: TrainingOutput) -> Section:
             _health_sentence(output, bool(broken)),
             callout("Values that are not numbers", [*broken[:MAX_BROKEN], *more]),
             plot("step-loss", "Loss of every step", loss_figure(get_loss_info(reductions, marks))),
-            grid(*maps),
+            # Maps of all layers are tall, those of what learns may be short: rows of one kind.
+            *(grid(*row) for row in maps if row),
         ],
     )
+
+
+def _map(
+    reductions: pd.DataFrame, collection: str, column: str, logarithmic: bool, title: str
+) -> Block:
+    info = get_layers_info(reductions, collection, column, logarithmic=logarithmic)
+    return plot(f"layers-{collection}-{column}", title, layers_figure(info))
 
 
 def tensors_section(output: TrainingOutput) -> Section:

@@ -69,8 +69,8 @@ def _verdict(verdict: Verdict) -> list[str]:
     if verdict.change:
         lines += [f"Change: **{markdown_text(change_text(verdict.change))}**", ""]
     if verdict.gain:
-        reasoning = f" {markdown_text(verdict.reasoning)}" if verdict.reasoning else ""
-        lines += [f"Expected gain: {markdown_text(verdict.gain)}.{reasoning}", ""]
+        reasoning = f" ({markdown_text(verdict.reasoning)})" if verdict.reasoning else ""
+        lines += [f"Expected gain: {markdown_text(verdict.gain)}{reasoning}.", ""]
     return lines
 
 

@@ -12,6 +12,8 @@ from sm_entrypoints.rules.verdict_case import Case, Change, Finding, Gain, Group
 
 # Threads of one training wait for each other's work a little on any machine.
 _BUSY = 0.25
+# Of the job's seconds: only an order among findings, never shown.
+_LOADERS_SHARE = 0.05
 _MEASURE = "how much it brings, `whippet improve` measures"
 
 
@@ -107,6 +109,27 @@ def busy_machine(case: Case) -> Finding | None:
     )
 
 
+def too_many_loaders(case: Case) -> Finding | None:
+    """More processes load images than there are cores for; too few are told by the waiting."""
+    result = case.issue("Dataloader")
+    if result is None or result.details.get("problem") == "too few":
+        return None
+    percentage = result.details["percent"]
+    return Finding(
+        group=Group.TIME,
+        severity="warning",
+        sentence="More processes load images than there are cores for.",
+        rule="Dataloader",
+        evidence=(
+            f"the loading processes were {percentage:.0f} % of the {case.cores} cores in number",
+        ),
+        change=_change(case, "Dataloader"),
+        advice="Set num_workers to the number of cores that training leaves idle.",
+        gain=Gain(kind="speed", reasoning=_MEASURE),
+        worth=_LOADERS_SHARE * case.seconds,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Text:
     """What to say when a rule triggered that measures no seconds."""
@@ -164,12 +187,6 @@ _TEXTS = (
         advice="Keep the images in memory, use a faster volume, or fewer and larger files.",
         share=0.1,
     ),
-    _Text(
-        rule="Dataloader",
-        sentence="The number of loader processes does not fit the cores.",
-        advice="Set num_workers to the number of cores that training leaves idle.",
-        share=0.05,
-    ),
 )
 
 
@@ -189,7 +206,7 @@ def _lines(result: RuleResult) -> tuple[str, ...]:
     for name, value in result.details.items():
         if isinstance(value, dict):
             value = ", ".join(f"{key} {_number(part)}" for key, part in value.items())
-        lines.append(f"{name}: {_number(value)}")
+        lines.append(f"{name.replace('_', ' ')}: {_number(value)}")
     return (*lines[:4], f"looked at {result.datapoints} samples")
 
 
@@ -222,5 +239,6 @@ MACHINE_FINDINGS: tuple[Callable[[Case], Finding | None], ...] = (
     odd_steps,
     memory_grows,
     busy_machine,
+    too_many_loaders,
     *(_told(text) for text in _TEXTS),
 )

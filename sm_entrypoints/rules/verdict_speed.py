@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from sm_entrypoints.contract import TRAIN_CHANNEL, VALID_CHANNEL
 from sm_entrypoints.rules.cpu_system import waiting_share
+from sm_entrypoints.rules.result import RuleResult
 from sm_entrypoints.rules.verdict_case import (
     Case,
     Finding,
@@ -23,6 +24,8 @@ _FORWARD_ONLY = ("data_wait", "transfer", "forward")
 # Measured on a 2-core CPU that multiplies bfloat16 (sm_entrypoints.network.choose_compute).
 _BFLOAT16_FACTOR = 1.7
 _CHANNELS_LAST_FACTOR = 1.2
+# As BatchSizeThroughput counts: its better batch leaves that many steps an epoch.
+_FEWEST_STEPS = 8
 
 
 def features_repeated(case: Case) -> Finding | None:
@@ -66,7 +69,10 @@ def features_repeated(case: Case) -> Finding | None:
 def waits_for_data(case: Case) -> Finding | None:
     """Steps wait for images; loader processes hide that as far as cores are idle."""
     result = case.issue("DataWait")
-    if result is None:
+    # A short training has too few steps for DataWait; that nobody loads ahead still tells.
+    loaders = case.issue("Dataloader")
+    starved = loaders is not None and loaders.details.get("problem") == "too few"
+    if result is None and not starved:
         return None
     wait = case.phases["TRAIN"]["data_wait"]
     saved, idle = _hidden(case, wait)
@@ -76,18 +82,14 @@ def waits_for_data(case: Case) -> Finding | None:
     busy = (
         "" if case.demand is None else f"; {percent(1 - case.demand)} of the cores idle meanwhile"
     )
-    known = {"workers": case.evidence.summary, "num_workers": case.arguments}
-    loaders = f"{case.workers} loader processes" if case.workers else "no loader process"
-    told = f", with {loaders}" if any(name in found for name, found in known.items()) else ""
     return Finding(
         group=Group.TIME,
         severity="warning",
         sentence=f"Training waits for its images: {percent(wait / case.train_seconds)} of the time "
-        f"of its steps{told}.",
-        rule="DataWait",
+        f"of its steps{_loaders_told(case)}.",
+        rule="Dataloader" if result is None else "DataWait",
         evidence=(
-            f"a step waits {duration(result.details['median_wait_seconds'])} for its batch (the "
-            "median)",
+            *_median_wait(result),
             f"{duration(wait)} of {duration(case.train_seconds)} in training steps{busy}",
         ),
         change=case.set(num_workers=wanted) if pays else None,
@@ -98,6 +100,20 @@ def waits_for_data(case: Case) -> Finding | None:
         gain=case.speed(saved if pays else 0.0, idle) if more else Gain(reasoning=idle),
         worth=saved if pays else 0.2 * wait,
     )
+
+
+def _loaders_told(case: Case) -> str:
+    known = {"workers": case.evidence.summary, "num_workers": case.arguments}
+    if not any(name in found for name, found in known.items()):
+        return ""
+    return f", with {case.workers or 'no'} loader {'process' if case.workers < 2 else 'processes'}"
+
+
+def _median_wait(result: RuleResult | None) -> tuple[str, ...]:
+    if result is None:
+        return ()
+    median = duration(result.details["median_wait_seconds"])
+    return (f"a step waits {median} for its batch (the median)",)
 
 
 def _hidden(case: Case, wait: float) -> tuple[float, str]:
@@ -180,10 +196,17 @@ def batch_too_small(case: Case) -> Finding | None:
         "batch (adam: by the square root), and compare the validation loss.",
         gain=case.speed(
             saved,
-            f"by that cost, batches of {better} go through the images {factor:.1f} times as fast",
+            f"by that cost, batches of {better} go through the images {factor:.1f} times as fast"
+            + ("; larger ones would leave too few steps an epoch" if _few(case, better) else ""),
         ),
         worth=saved,
     )
+
+
+def _few(case: Case, size: int) -> bool:
+    """Return whether twice the batch would leave fewer than eight steps an epoch."""
+    images = case.images(TRAIN_CHANNEL)
+    return 0 < images < 2 * size * _FEWEST_STEPS
 
 
 def cores_idle(case: Case) -> Finding | None:

@@ -114,6 +114,16 @@ def test_waiting_with_busy_cores_asks_for_less_work() -> None:
     assert told(verdict(enough, waiting(enough))) == ("DataWait", None)
 
 
+def test_a_short_training_that_waits_is_told_so_by_its_loaders() -> None:
+    asleep = evidence(steps=WAITING, job=job(process_use=use(busy=0.3)))
+    few = issue("Dataloader", percent=50.0, processes=1.0, problem="too few")
+    reached = verdict(asleep, few)
+    assert told(reached) == ("Dataloader", {"num_workers": 2})
+    assert reached.sentence.startswith("Training waits for its images: ")
+    assert reached.finding.gain.factor is not None
+    assert not [other for other in reached.others if other.rule == "Dataloader"]
+
+
 def crowd(threads: int, workers: int = 0) -> RuleResult:
     return issue(
         "ThreadOversubscription",
