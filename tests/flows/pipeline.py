@@ -47,7 +47,7 @@ class Whippet:
     home: Path
     api_url: str
     extra: Mapping[str, str] = field(default_factory=dict)
-    seconds: float = 150
+    seconds: float = 300
 
     @property
     def environment(self) -> dict[str, str]:
@@ -141,7 +141,7 @@ class Ended:
     seconds: float
 
 
-def ended(process: subprocess.Popen[str], seconds: float = 150) -> Ended:
+def ended(process: subprocess.Popen[str], seconds: float = 300) -> Ended:
     """Wait for a command; it is killed with its group when it takes longer."""
     started = time.monotonic()
     try:
@@ -153,7 +153,7 @@ def ended(process: subprocess.Popen[str], seconds: float = 150) -> Ended:
     return Ended(code=process.returncode, out=out, err=err, seconds=time.monotonic() - started)
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 90) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 240) -> Any:
     """Return the first true value of ``condition``."""
     end = time.monotonic() + seconds
     while not (found := condition()):
