@@ -55,6 +55,11 @@ def _add_improve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--measure", choices=("auto", "speed", "quality"), help="what decides")
     parser.add_argument("--seconds", type=float, help="time for the comparison (default 120)")
     parser.add_argument("--pairs", type=int, help="least pairs of blocks for speed (default 6)")
+    parser.add_argument(
+        "--max-usd",
+        metavar="USD",
+        help="hard cap of the comparison (default: what the run's leaves)",
+    )
 
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:

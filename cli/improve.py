@@ -26,6 +26,7 @@ def improve(arguments: argparse.Namespace) -> int:
         "measure": arguments.measure,
         "seconds": arguments.seconds,
         "pairs": arguments.pairs,
+        "max_usd": arguments.max_usd,
     }
     parameters = ImprovementParameters.model_validate(
         {name: value for name, value in given.items() if value is not None}

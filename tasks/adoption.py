@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from tasks.requests import DIGEST_TAG, Request
 
 Relax = Callable[[Request, ClientError], Request | None]
 _MOST_ATTEMPTS = 9
-_SPENT = ("Failed", "Stopped", "Stopping")
+SPENT = ("Failed", "Stopped", "Stopping")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +98,7 @@ def create_or_adopt(
     resource: Resource,
     request: Callable[[int], Request],
     relax: Relax = lambda _request, _error: None,
+    spent: Container[str] | None = None,
 ) -> str:
     """Return the name of the resource that ``request(attempt)`` asks for, created at most once.
 
@@ -105,6 +106,8 @@ def create_or_adopt(
     for (a failed job is often followed by a change of the code), and the next attempt's name is
     used. Anything else of that name is adopted when its request digest is the same.
     ``relax`` may give what to ask for instead when the service refuses a request.
+    With ``spent``, only the jobs named there are followed by another attempt: one that fails while
+    it is being adopted is not paid for twice, its name is returned for its end to be told.
 
     Raises:
         NameTaken: a resource of that name was made by another request, or every attempt failed.
@@ -123,8 +126,10 @@ def create_or_adopt(
                 found = resource.describe(sagemaker, name)
                 if found is None:  # it went between the two calls
                     raise
-        if found.get(resource.status_member or "") not in _SPENT:
+        if found.get(resource.status_member or "") not in SPENT:
             _require_same_request(sagemaker, resource, found, body)
+            return name
+        if spent is not None and name not in spent:
             return name
     raise NameTaken(
         f"{resource.noun} {name!r}: {_MOST_ATTEMPTS} attempts failed before; start a new run"

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from platforms.errors import ParameterError
 from tasks.costs import cents
 from tasks.parameters import ResourceParameters, TuningParameters
+from tasks.prices import PriceList, table_region
 
 # Less would end most trainings before they are worth anything.
 LEAST_SECONDS = 600
@@ -42,11 +43,19 @@ class Limits(BaseModel):
 
     def trial_resources(self, resources: ResourceParameters) -> ResourceParameters:
         """Return the resources of a trial with these limits."""
-        return resources.model_copy(update={"max_runtime_seconds": self.trial_seconds})
+        return _within(resources, self.trial_seconds)
 
     def training_resources(self, resources: ResourceParameters) -> ResourceParameters:
         """Return the resources of the training job with these limits."""
-        return resources.model_copy(update={"max_runtime_seconds": self.training_seconds})
+        return _within(resources, self.training_seconds)
+
+
+def _within(resources: ResourceParameters, seconds: int) -> ResourceParameters:
+    """Return resources with a lower limit; the longest wait for spot capacity shrinks with it."""
+    wait = resources.max_wait_seconds
+    if wait is not None:
+        wait = max(seconds, wait * seconds // resources.max_runtime_seconds)
+    return resources.model_copy(update={"max_runtime_seconds": seconds, "max_wait_seconds": wait})
 
 
 def asked_limits(tuning: TuningParameters | None, resources: ResourceParameters) -> Limits:
@@ -56,6 +65,21 @@ def asked_limits(tuning: TuningParameters | None, resources: ResourceParameters)
         trial_seconds=resources.max_runtime_seconds,
         training_seconds=resources.max_runtime_seconds,
     )
+
+
+def require_prices_of_region(cap: Decimal, prices: PriceList) -> None:
+    """Refuse a cap that would be kept by the prices of another region.
+
+    Raises:
+        ParameterError: AWS's price list did not answer, and the table is not for this region.
+    """
+    foreign = prices.of_another_region()
+    if foreign:
+        raise ParameterError(
+            f"max_usd={cap} cannot be kept in {prices.region}: what {', '.join(foreign)} costs is "
+            f"known from a table for {table_region()} only. Allow pricing:GetProducts (`whippet "
+            f"iam`), put the region's prices into tasks/price_table.json, or leave out the cap"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

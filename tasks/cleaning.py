@@ -142,6 +142,11 @@ def stop_run(platform: Platform, run: RunIdentity, steps: Sequence[str] = STEPS)
     return stopped
 
 
+def names_in_progress(platform: Platform, run: RunIdentity, steps: Sequence[str]) -> list[str]:
+    """Return the training jobs of a run's ``steps`` that are in progress."""
+    return _in_progress(platform.sagemaker.list_training_jobs, "TrainingJob", run, steps)
+
+
 def _in_progress(list_jobs: Any, kind: str, run: RunIdentity, steps: Sequence[str]) -> list[str]:
     """Return the names of a run's own jobs; trials belong to their tuning job and are left out."""
     found = list_all(

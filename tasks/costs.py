@@ -1,8 +1,7 @@
 """What a request can cost at most, read from the request itself. Pure; money is ``Decimal``.
 
-The worst case of a job is its ``MaxRuntimeInSeconds`` on all of its instances at the price on
-demand, which managed spot training never passes. Not counted, since nothing bounds them: logs,
-requests to S3, taxes.
+The worst case of a job is its limit, and what is billed around it, on all of its instances at the
+price on demand. Not counted, since nothing bounds them: logs, requests to S3, taxes.
 """
 
 from __future__ import annotations
@@ -19,6 +18,9 @@ CENT = Decimal("0.01")
 HOURS_A_MONTH = 730
 # At its limit a job gets SIGTERM, and 120 seconds to save its model (SageMaker's guide).
 STOP_SECONDS = 120
+# Image, data and model travel on instances that bill already, or still, but outside of
+# MaxRuntimeInSeconds: a job limited to 603 s billed 841 (aws/sagemaker-python-sdk#4451).
+AROUND_SECONDS = 300
 # The clean-up that ends a time to live runs every hour (prefect.yaml).
 CLEAN_UP_HOURS = Decimal(1)
 # An endpoint's volume that the request does not size; an assumption, on the safe side.
@@ -67,8 +69,11 @@ def most_seconds(request: Request) -> int:
     """Return how long each job of a tuning or training request bills at most."""
     definition = job_definition(request) or request
     kept_warm = definition["ResourceConfig"].get("KeepAlivePeriodInSeconds", 0)
-    limit = definition["StoppingCondition"]["MaxRuntimeInSeconds"]
-    return int(limit) + STOP_SECONDS + int(kept_warm)
+    condition = definition["StoppingCondition"]
+    # Spot jobs that are interrupted start again, and nothing at AWS says that the limit holds for
+    # all attempts together; the longest wait does. Nor is any discount certain.
+    limit = condition.get("MaxWaitTimeInSeconds", condition["MaxRuntimeInSeconds"])
+    return int(limit) + STOP_SECONDS + AROUND_SECONDS + int(kept_warm)
 
 
 def wall_seconds(request: Request, seconds: float) -> int:

@@ -14,8 +14,10 @@ from platforms import Platform, Settings, connect
 from platforms.errors import JobFailed
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints import contract
+from tasks.accounts import settle
 from tasks.adoption import TRAINING_JOB, create_or_adopt
 from tasks.files import read_json, write_json
+from tasks.improvement_cost import allowance, held_to
 from tasks.improvement_parameters import ImprovementParameters
 from tasks.improvement_plan import ImprovementPlan, comparison_request, plan_improvement
 from tasks.improvement_result import IMPROVEMENT_FILE, improvement, improvement_markdown
@@ -23,7 +25,8 @@ from tasks.ledger import note_jobs
 from tasks.policy import DAY, policy
 from tasks.progress import Progress
 from tasks.reports import unpack_output
-from tasks.runs import record, run_folder
+from tasks.requests import Request, with_tags
+from tasks.runs import read_run, record, run_folder
 from tasks.source import package_source, upload_source
 from tasks.training import (
     GRACE_SECONDS,
@@ -60,6 +63,7 @@ def launch_comparison_job(plan: ImprovementPlan) -> str:
 
     Raises:
         JobFailed: the run's training job is gone.
+        BudgetError: it would pass its cap, or what the run's own cap leaves.
     """
     platform = connect()
     job = TRAINING_JOB.describe(platform.sagemaker, plan.training_job)
@@ -69,11 +73,15 @@ def launch_comparison_job(plan: ImprovementPlan) -> str:
         )
     source_uri = _upload_source(platform)
     tags = run_tags(plan.run, platform.settings.tags)
-    name = create_or_adopt(
-        platform.sagemaker,
-        TRAINING_JOB,
-        lambda attempt: comparison_request(plan, job, source_uri, tags, attempt),
-    )
+    settle(platform, plan.run)
+    found = read_run(platform.settings, plan.name)
+
+    def request(attempt: int) -> Request:
+        asked = comparison_request(plan, job, source_uri, tags, attempt)
+        allowed = allowance(platform, found, job, plan.max_usd, asked["TrainingJobName"])
+        return with_tags(held_to(asked, allowed), tags)
+
+    name = create_or_adopt(platform.sagemaker, TRAINING_JOB, request)
     record(platform.settings, plan.run, {"jobs": {"improve": name}})
     get_run_logger().info("comparison job %s: %s", name, _assignments(plan.change))
     return name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -24,6 +25,13 @@ class ImprovementParameters(Parameters):
     )
     seconds: float = Field(
         120, ge=5, le=14_400, description="Time for the comparison, without its start."
+    )
+    max_usd: Decimal | None = Field(
+        None,
+        gt=0,
+        le=1_000_000,
+        decimal_places=2,
+        description="Hard cap of the comparison; default: what the run's own cap leaves.",
     )
     pairs: int = Field(6, ge=6, le=200, description="Least pairs of blocks, for speed.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -55,6 +56,7 @@ class ImprovementPlan(BaseModel):
     measure: Measure
     seconds: float
     pairs: int
+    max_usd: Decimal | None = None
     epochs_run: int | None
     cached_features: bool | None
     stage_seconds: dict[str, float] = {}
@@ -101,6 +103,7 @@ def plan_improvement(settings: Settings, parameters: ImprovementParameters) -> I
         **_question(verdict or {}, parameters),
         seconds=parameters.seconds,
         pairs=parameters.pairs,
+        max_usd=parameters.max_usd,
         epochs_run=training.get("epochs_run") or None,
         cached_features=training.get("cached_features"),
         stage_seconds=_stage_seconds(training),

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from platforms import Platform
+from platforms import Platform, Settings
 from tasks.adoption import TRAINING_JOB
 from tasks.costs import cents, job_usd
 from tasks.naming import RunIdentity
@@ -61,6 +61,15 @@ class LedgerEntry(BaseModel):
 def ledger_of(found: Mapping[str, Any]) -> list[LedgerEntry]:
     """Return the entries of a run's record."""
     return [LedgerEntry.model_validate(entry) for entry in found.get(LEDGER, {}).values()]
+
+
+def spent_jobs(settings: Settings, run: RunIdentity) -> list[str] | None:
+    """Return the jobs that had failed or were stopped when the run was planned.
+
+    Only their next attempts are in the plan. None for a run that was not planned.
+    """
+    names: list[str] | None = read_run(settings, run.name).get(PLAN, {}).get("spent")
+    return names
 
 
 def prices_of(found: Mapping[str, Any], region: str | None, *instance_types: str) -> PriceList:
@@ -112,6 +121,13 @@ def entry(job: Mapping[str, Any], stage: str, prices: PriceList) -> LedgerEntry:
 def spent_usd(entries: Iterable[LedgerEntry]) -> Decimal:
     """Return what the jobs with a known price cost together."""
     return sum((entry.usd for entry in entries if entry.usd is not None), Decimal(0))
+
+
+def endpoint_so_far_usd(found: Mapping[str, Any]) -> Decimal:
+    """Return what the endpoint that is there cost so far, with an hour more; 0 without one."""
+    going_on = [each for each in ledger_of(found) if each.billing and each.usd is not None]
+    amounts = [(each.usd or Decimal(0)) + (each.usd_per_hour or Decimal(0)) for each in going_on]
+    return max(amounts, default=Decimal(0))
 
 
 def cost_sentence(found: Mapping[str, Any]) -> str | None:

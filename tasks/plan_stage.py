@@ -37,7 +37,7 @@ def plan_stage(run: RunIdentity, choices: RunChoices) -> Limits:
     known = plan.model_dump(
         mode="json", include={"bills", "limits", "prices", "worst_usd", "expected_usd", "max_usd"}
     )
-    record(platform.settings, run, {PLAN: known})
+    record(platform.settings, run, {PLAN: {**known, "spent": stands.spent()}})
     create_markdown_artifact(plan_markdown(plan), key="run-plan")
     get_run_logger().info(
         "costs at most %s%s", usd(plan.worst_usd), "" if plan.bills else " on AWS, nothing here"

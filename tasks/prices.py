@@ -61,6 +61,13 @@ class PriceList(BaseModel):
         """Return the price of an hour of one instance, None when it is not known."""
         return self.instance_hours.get(_key(instance_type, use))
 
+    def of_another_region(self) -> list[str]:
+        """Return whose prices are the table's, and the table is not for this region."""
+        if self.region == table_region():
+            return []
+        table = table_source(self.region)
+        return sorted(key for key, price in self.instance_hours.items() if price.source == table)
+
     def sources(self) -> list[str]:
         """Return where the prices are from, each once."""
         prices = [*self.instance_hours.values(), self.volume_gb_month, self.objects_gb_month]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform
 from platforms.errors import ParameterError
-from tasks.budget import Budget, Limits, asked_limits
+from tasks.budget import Budget, Limits, asked_limits, require_prices_of_region
 from tasks.costs import (
     HOURS_A_MONTH,
     endpoint_hour_usd,
@@ -25,7 +25,7 @@ from tasks.costs import (
     wanted_instances,
 )
 from tasks.data import TrainingInputs
-from tasks.ledger import PLAN
+from tasks.ledger import PLAN, endpoint_so_far_usd
 from tasks.naming import RunIdentity, Step
 from tasks.planning import (
     DataSize,
@@ -172,6 +172,8 @@ class Planner:
         cap = self.choices.resources.max_usd
         if cap is None:
             return asked
+        if self.platform.bills:
+            require_prices_of_region(cap, prices)
         fixed = total([self._endpoint(asked, prices), self.standing.usd(self.record, prices)])
         if fixed is None or self._open_jobs(asked, prices) is None:
             raise ParameterError(
@@ -201,7 +203,9 @@ class Planner:
         if deployment is None:
             return Decimal(0)
         config = self.requests(limits)["config"]
-        return endpoint_usd(config, deployment.hours_to_live, prices, deployment.max_instances)
+        usd = endpoint_usd(config, deployment.hours_to_live, prices, deployment.max_instances)
+        # One that is there already may have outlived its time.
+        return None if usd is None else max(usd, endpoint_so_far_usd(self.record))
 
     def _unpriced(self, limits: Limits, prices: PriceList) -> list[str]:
         wanted = wanted_instances(by_operation(self.requests(limits)))

@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 from platforms import Platform
 from platforms.errors import NameTaken
-from tasks.adoption import TRAINING_JOB, TUNING_JOB, Resource
+from tasks.accounts import settle
+from tasks.adoption import SPENT, TRAINING_JOB, TUNING_JOB, Resource
+from tasks.cleaning import COMPARISON_STEP, names_in_progress
 from tasks.costs import jobs_usd
 from tasks.deployment import RESOURCES
-from tasks.ledger import ledger_of, note_jobs
+from tasks.ledger import ledger_of
 from tasks.naming import RunIdentity, Step, resource_name
 from tasks.prices import PriceList
 from tasks.requests import RUN_TAG
@@ -38,9 +40,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """The jobs of a run that exist."""
+    """The jobs of a run that exist; ``comparisons`` are those of `whippet improve` in progress."""
 
     jobs: tuple[Job, ...] = ()
+    comparisons: tuple[Mapping[str, Any], ...] = ()
+
+    def spent(self) -> list[str]:
+        """Return the names of the jobs that another attempt follows."""
+        return [job.name for job in self.jobs if job.status in SPENT]
 
     def created(self, step: JobStep) -> bool:
         """Say whether the step's job is there to be adopted: it goes on, or is done."""
@@ -48,14 +55,17 @@ class Standing:
         return bool(statuses & {"InProgress", "Completed"})
 
     def usd(self, found: Mapping[str, Any], prices: PriceList) -> Decimal | None:
-        """Return what the jobs cost at most, by the record's ledger where they have ended.
+        """Return what the run cost at most, by the record's ledger where jobs have ended.
 
-        A job that goes on counts with its own limits. None when a price is not known.
+        A job that goes on counts with its own limits; an endpoint only when it is gone, since the
+        run will have one for its whole time to live. None when a price is not known.
         """
         going_on = [job for job in self.jobs if job.status in ("InProgress", "Stopping")]
         counted = {name for job in going_on for name in job.training_jobs}
         amounts = [jobs_usd(dict(job.described), prices) for job in going_on]
-        amounts += [each.usd for each in ledger_of(found) if each.job not in counted]
+        amounts += [jobs_usd(dict(job), prices) for job in self.comparisons]
+        ended = [each for each in ledger_of(found) if each.job not in counted and not each.billing]
+        amounts += [each.usd for each in ended]
         known = [amount for amount in amounts if amount is not None]
         return sum(known, Decimal(0)) if len(known) == len(amounts) else None
 
@@ -82,10 +92,15 @@ def require_own_names(platform: Platform, run: RunIdentity, steps: Iterable[Step
 
 def standing(platform: Platform, run: RunIdentity) -> Standing:
     """Return what of the run exists, and bring its ledger up to date."""
-    found = Standing(jobs=tuple(job for step in _JOBS for job in _attempts(platform, run, step)))
-    for job in found.jobs:
-        note_jobs(platform, run, job.step, job.training_jobs)
-    return found
+    settle(platform, run)
+    return Standing(
+        jobs=tuple(job for step in _JOBS for job in _attempts(platform, run, step)),
+        comparisons=tuple(
+            found
+            for name in names_in_progress(platform, run, [COMPARISON_STEP])
+            if (found := TRAINING_JOB.describe(platform.sagemaker, name)) is not None
+        ),
+    )
 
 
 def _attempts(platform: Platform, run: RunIdentity, step: JobStep) -> list[Job]:

@@ -14,7 +14,7 @@ from sm_entrypoints import contract
 from tasks.adoption import TRAINING_JOB, create_or_adopt
 from tasks.data import TrainingInputs
 from tasks.hyperparameters import Value
-from tasks.ledger import note_jobs
+from tasks.ledger import note_jobs, spent_jobs
 from tasks.managed_debugger import DebuggerFallback
 from tasks.naming import RunIdentity, resource_name
 from tasks.parameters import ModelParameters, ResourceParameters, TrainingParameters
@@ -113,7 +113,8 @@ def launch_training_job(
     platform = connect()
     requests = training_requests(platform, run, inputs, hyperparameters, training, resources)
     fallback = DebuggerFallback(insist=training.debugger == "on")
-    name = create_or_adopt(platform.sagemaker, TRAINING_JOB, requests, fallback)
+    spent = spent_jobs(platform.settings, run)
+    name = create_or_adopt(platform.sagemaker, TRAINING_JOB, requests, fallback, spent)
     if fallback.reason is not None:
         _note_refusal(platform, run, fallback.reason)
     seeds = {"training": hyperparameters.get("seed", 0)}

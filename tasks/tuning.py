@@ -19,7 +19,7 @@ from tasks.adoption import TUNING_JOB, create_or_adopt
 from tasks.data import TrainingInputs
 from tasks.files import write_atomically, write_json
 from tasks.hyperparameters import Value, at_edge, from_wire
-from tasks.ledger import note_jobs
+from tasks.ledger import note_jobs, spent_jobs
 from tasks.naming import RunIdentity, resource_name
 from tasks.parameters import ModelParameters, ResourceParameters, TuningParameters
 from tasks.policy import DAY, policy
@@ -57,7 +57,8 @@ def launch_tuning_job(
     """Create the tuning job, or adopt the one of this run; return its name."""
     platform = connect()
     requests = search_requests(platform, run, inputs, model, tuning, resources)
-    name = create_or_adopt(platform.sagemaker, TUNING_JOB, requests)
+    spent = spent_jobs(platform.settings, run)
+    name = create_or_adopt(platform.sagemaker, TUNING_JOB, requests, spent=spent)
     fixed = fixed_hyperparameters(model, inputs, tuning)
     seeds = {"search": tuning.seed, "trials": fixed["seed"]}
     record(platform.settings, run, {"jobs": {"tuning": name}, "seeds": seeds})

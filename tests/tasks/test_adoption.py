@@ -71,6 +71,20 @@ def test_a_spent_job_is_left_as_evidence(status, before):
     assert sagemaker.names("training_job") == ["demo-train", "demo-train-2"]
 
 
+def test_only_what_had_failed_when_the_run_was_planned_gets_another_attempt():
+    """The cap has room for one: a job that fails while it is adopted is not paid for twice."""
+    sagemaker = FakeSageMaker()
+    create_or_adopt(sagemaker, TRAINING_JOB, wanted, spent=[])
+    sagemaker.resources["training_job", "demo-train"]["TrainingJobStatus"] = "Failed"
+    assert create_or_adopt(sagemaker, TRAINING_JOB, wanted, spent=[]) == "demo-train"
+    assert sagemaker.names("training_job") == ["demo-train"]
+    planned = ["demo-train"]
+    assert create_or_adopt(sagemaker, TRAINING_JOB, wanted, spent=planned) == "demo-train-2"
+    sagemaker.resources["training_job", "demo-train-2"]["TrainingJobStatus"] = "Stopping"
+    assert create_or_adopt(sagemaker, TRAINING_JOB, wanted, spent=planned) == "demo-train-2"
+    assert sagemaker.names("training_job") == ["demo-train", "demo-train-2"]
+
+
 def test_attempts_are_not_endless():
     sagemaker = FakeSageMaker()
     for attempt in range(1, 10):

@@ -84,7 +84,9 @@ def worst_case(requests, hours_to_live) -> Decimal:
         job = body.get("TrainingJobDefinition", body)
         if "ResourceConfig" in job:
             resources = job["ResourceConfig"]
-            seconds = job["StoppingCondition"]["MaxRuntimeInSeconds"] + 120
+            limits = job["StoppingCondition"]
+            seconds = limits.get("MaxWaitTimeInSeconds", limits["MaxRuntimeInSeconds"]) + 120 + 300
+            seconds += resources.get("KeepAlivePeriodInSeconds", 0)
             hour = Decimal(PER_HOUR[resources["InstanceType"]])
             hour += Decimal("0.14") * resources["VolumeSizeInGB"] / 730
             limits = body.get("HyperParameterTuningJobConfig", {}).get("ResourceLimits", {})
@@ -95,6 +97,7 @@ def worst_case(requests, hours_to_live) -> Decimal:
 
 def some_choices(data, chance: random.Random) -> RunChoices:
     instance_type, count = chance.choice(INSTANCES[:3]), chance.randint(1, 4)
+    longest, spot = chance.randint(60, 20_000), chance.random() < 0.3
     return choices(
         data,
         tuning=TuningParameters(
@@ -109,7 +112,10 @@ def some_choices(data, chance: random.Random) -> RunChoices:
             instance_type=instance_type,
             instance_count=count if has_gpu(instance_type) else 1,
             volume_gb=chance.randint(1, 500),
-            max_runtime_seconds=chance.randint(60, 20_000),
+            max_runtime_seconds=longest,
+            spot=spot,
+            max_wait_seconds=longest * chance.randint(1, 5) if spot and longest > 5000 else None,
+            keep_alive_seconds=0 if spot else chance.choice([0, 0, 600, 3600]),
             max_usd=Decimal(chance.randint(1, 20_000)) / 100,
         ),
     )
@@ -269,3 +275,74 @@ def test_the_text_says_what_matters(data, platform):
     ):
         assert words in text
     assert platform.sagemaker.calls == [], "a plan asks nothing of SageMaker"
+
+
+def test_spot_is_counted_for_all_of_its_wait_which_shrinks_with_the_time(data, platform):
+    resources = ResourceParameters(
+        spot=True, max_runtime_seconds=3600, max_wait_seconds=10_800, max_usd=Decimal(3)
+    )
+    found = plan_run(platform, UNNAMED, choices(data, resources=resources))
+    assert worst_case(found.requests, 8) <= found.worst_usd <= 3
+    stops = found.requests[1]["request"]["StoppingCondition"]
+    assert 600 <= stops["MaxRuntimeInSeconds"] < 3600
+    assert stops["MaxWaitTimeInSeconds"] == 3 * stops["MaxRuntimeInSeconds"]
+
+
+@pytest.mark.parametrize(("region", "kept"), [("us-east-1", True), ("eu-central-1", False)])
+def test_a_cap_is_not_kept_by_another_regions_prices(data, platform, region, kept):
+    refusing = SimpleNamespace(get_products=lambda **_: {"PriceList": []})
+    platform.pricing = SimpleNamespace(client=refusing, region=region)
+    platform.bills = True
+    resources = ResourceParameters(max_usd=Decimal(50))
+    assert plan_run(platform, UNNAMED, choices(data)).worst_usd > 0, "without a cap it is told"
+    if kept:
+        assert plan_run(platform, UNNAMED, choices(data, resources=resources)).worst_usd <= 50
+        return
+    with pytest.raises(ParameterError, match=r"eu-central-1.*us-east-1 only.*GetProducts"):
+        plan_run(platform, UNNAMED, choices(data, resources=resources))
+
+
+def entry(job: str, usd: str, **more) -> dict:
+    known = {
+        "job": job,
+        "stage": "deploy",
+        "status": "Deleted",
+        "instance_type": "ml.t2.medium",
+        "instance_count": 1,
+        "billable_seconds": 60,
+        "spot_saving": 0,
+        "usd": usd,
+        "price": "table",
+        "usd_per_hour": "0.06",
+        "since": "2026-11-01T00:00:00+00:00",
+    }
+    return {**known, **more}
+
+
+@pytest.mark.parametrize(
+    ("ledger", "counted"),
+    [
+        ({"gone": entry("e", "2.5")}, Decimal("2.5")),
+        ({"compared": entry("c", "1.5", stage="improve", since=None)}, Decimal("1.5")),
+        ({"there": entry("e", "0.3", billing=True)}, Decimal(0)),
+    ],
+    ids=["an endpoint that was removed", "a comparison", "the endpoint that is there"],
+)
+def test_a_resumed_run_counts_what_it_used_besides_jobs_of_its_own(data, platform, ledger, counted):
+    resources = ResourceParameters(max_usd=Decimal(5))
+    asked = choices(data, resources=resources)
+    first = plan_run(platform, UNNAMED, asked)
+    again = plan_run(platform, UNNAMED, asked, {"ledger": ledger})
+    assert first.worst_usd <= 5
+    assert again.worst_usd + counted <= 5 or counted == 0
+    if counted:
+        assert again.limits.trial_seconds < first.limits.trial_seconds
+    else:
+        assert again.limits == first.limits, "its whole time to live is in the plan already"
+
+
+def test_an_endpoint_that_outlived_its_time_counts_for_as_long_as_it_lived(data, platform):
+    asked = choices(data, resources=ResourceParameters(max_usd=Decimal(5)))
+    late = {"there": entry("e", "4.90", billing=True)}
+    with pytest.raises(BudgetError, match=r"4\.97 USD are fixed"):
+        plan_run(platform, UNNAMED, asked, {"ledger": late})

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from platforms import Settings
 from platforms.errors import NameTaken
+from tasks.costs import job_usd, jobs_usd
 from tasks.naming import RunIdentity, Step, resource_name
 from tasks.parameters import TrainingParameters
+from tasks.prices import table_prices
 from tasks.requests import RUN_TAG, training_job_request, with_tags
-from tasks.standing import require_own_names
+from tasks.runs import open_run, read_run
+from tasks.standing import require_own_names, standing
 from tests.fake_sagemaker import FakeSageMaker
 from tests.tasks.test_cleaning import deploy, platform
 from tests.tasks.test_requests import inputs
@@ -24,6 +29,29 @@ def train(sagemaker: FakeSageMaker, tags: dict[str, str]) -> None:
         resource_name(RUN, "train"), {"lr": 0.1}, inputs(), TrainingParameters()
     )
     sagemaker.create_training_job(**with_tags(request, tags))
+
+
+def test_what_stands_is_counted_with_comparisons_and_names_what_failed(tmp_path):
+    sagemaker = FakeSageMaker()
+    world = platform(sagemaker)
+    settings = Settings(home=tmp_path)
+    run = open_run(settings, "id-1", "demo", {}, resume=False)
+    world = replace(world, settings=settings)
+    for name in ("train", "train-2", "improve-0a1b2c"):
+        body = training_job_request(f"{run.prefix}-{name}", {}, inputs(), TrainingParameters())
+        sagemaker.create_training_job(**body)
+    first = sagemaker.resources["training_job", f"{run.prefix}-train"]
+    first |= {"TrainingJobStatus": "Failed", "BillableTimeInSeconds": 3600}
+    stands = standing(world, run)
+    assert stands.spent() == [f"{run.prefix}-train"]
+    assert [job["TrainingJobName"] for job in stands.comparisons] == [
+        f"{run.prefix}-improve-0a1b2c"
+    ]
+    prices = table_prices([("ml.m5.xlarge", "training")])
+    usd = stands.usd(read_run(settings, run.name), prices)
+    hour = job_usd(first["ResourceConfig"], 3600, prices)
+    limits = jobs_usd(first, prices)
+    assert usd == hour + 2 * limits, "what failed as used, the others by their limits"
 
 
 def test_free_names_are_only_looked_at():
