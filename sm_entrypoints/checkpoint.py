@@ -96,11 +96,15 @@ class Checkpoints:
             raise CheckpointError(f"cannot write the checkpoint {path}: {error}") from None
 
     def load(self) -> tuple[Progress, dict[str, Tensor]] | None:
-        """Return the newest checkpoint that can be read, or None.
+        """Return the newest checkpoint that can be read, or None; clear away what a kill left.
 
         Raises:
             CheckpointError: it was written by a training of another model or other classes.
         """
+        if self.enabled:
+            # Half written when the process was killed; it would be kept in S3 for ever.
+            for half in self._folder.glob(".checkpoint-*"):
+                half.unlink(missing_ok=True)
         for path in self._files():
             try:
                 with safe_open(path, framework="pt") as file:

@@ -39,6 +39,16 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     assert names == [f"checkpoint-0000{epoch}-000000000.safetensors" for epoch in (10, 11)]
 
 
+def test_what_a_kill_left_half_written_is_cleared_away(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, IDENTITY)
+    checkpoints.save(Progress(epochs=1), TENSORS)
+    (tmp_path / ".checkpoint-000002-000000000.safetensors.4711").write_bytes(b"half")
+    found = checkpoints.load()
+    assert found is not None
+    assert found[0].epochs == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-000001-000000000.safetensors"]
+
+
 def test_a_broken_checkpoint_is_left_aside(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
