@@ -60,8 +60,9 @@ class HyperParameterTuningJobs:
                 f"A hyperparameter tuning job with the name, {name}, already exists. Choose a "
                 "different name.",
             ) from error
-        for field in ignored:
-            LOGGER.warning("tuning job %r: this platform does not honour %s", name, field)
+        if ignored:
+            names = ", ".join(ignored)
+            LOGGER.warning("tuning job %r: this platform does not honour %s", name, names)
         try:
             ensure_supervisor(self._context, name)
         except ProcessError:
