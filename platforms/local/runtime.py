@@ -38,6 +38,8 @@ _HONOURED_ASYNC = frozenset(
 MAX_BODY_BYTES = 6_291_456
 _MAX_SERVERLESS_BYTES = 4_194_304
 _TIMEOUT_SECONDS = 60.0
+# SageMaker's guide: a serverless container must answer /ping within three minutes.
+_COLD_START_SECONDS = 180.0
 
 
 class LocalRuntime:
@@ -61,8 +63,9 @@ class LocalRuntime:
             ParamValidationError: the request is not one of this operation.
             ClientError: ``ValidationError`` (no such endpoint in service, an asynchronous one,
                 body too large), ``ModelError`` (the model answered 4xx or 5xx, or not within 60
-                seconds), ``ThrottlingException`` (a serverless endpoint has as many calls as it
-                may) or ``ServiceUnavailable`` (its server just went away).
+                seconds; a serverless one did not start within 180), ``ThrottlingException`` (a
+                serverless endpoint has as many calls as it may) or ``ServiceUnavailable`` (its
+                server just went away).
         """
         body = _read(request.get("Body", b""))
         _warn_ignored("invoke_endpoint", set(request) - _HONOURED)
@@ -107,7 +110,7 @@ class LocalRuntime:
             yield record, url
             return
         _require_size(body, _MAX_SERVERLESS_BYTES)
-        with self._serverless.address(record, _TIMEOUT_SECONDS) as url:
+        with self._serverless.address(record, _COLD_START_SECONDS) as url:
             yield record, url
 
     def _record(self, name: str) -> Record:
