@@ -8,9 +8,6 @@ and conditions, judged by moto's own reading of policies.
 from __future__ import annotations
 
 import json
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +20,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from tests.platforms.local.served import in_a_thread
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
@@ -156,15 +155,5 @@ class Front:
 def serving(front: Front) -> Iterator[str]:
     """Give the URL of a front."""
     config = uvicorn.Config(front.application(), lifespan="off", log_level="error")
-    server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(30)
+    with in_a_thread(uvicorn.Server(config)) as url:
+        yield url

@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 import httpx
 import pytest
+import uvicorn
 from botocore.config import Config
 
 from platforms.local.api import HOST, api_server
@@ -24,7 +25,13 @@ KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 @contextmanager
 def served(context: LocalContext) -> Iterator[str]:
     """Give the URL of the API over a context."""
-    server = api_server(context)
+    with in_a_thread(api_server(context)) as url:
+        yield url
+
+
+@contextmanager
+def in_a_thread(server: uvicorn.Server) -> Iterator[str]:
+    """Give the URL of a server that runs until the block ends."""
     with socket.create_server((HOST, 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
