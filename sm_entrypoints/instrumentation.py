@@ -188,10 +188,12 @@ class Instrumentation:
     def _finish(self) -> dict[str, Any]:
         if self._profiler is not None:
             self._containment.attempt(self._profiler.close)
+        # Also when a start was cut short: what was opened by then is closed.
+        for part in (self._reductions, self._steps):
+            if part is not None:
+                self._containment.attempt(part.close)
         if self._steps is None or self._reductions is None:
             return {}
-        self._containment.attempt(self._reductions.close)
-        self._containment.attempt(self._steps.close)
         summary = {
             **self._steps.summary(),
             **({} if self._profiler is None else self._profiler.summary()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from types import TracebackType
@@ -36,8 +37,16 @@ class LineWriter:
         self._flushed = time.monotonic()
         self.bytes_written = 0
         if header is not None:
+            self._begin(header)
+
+    def _begin(self, header: str) -> None:
+        try:
             self.write(header)
             self.flush()
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            raise
 
     def write(self, line: str) -> None:
         """Queue one line (without its line end)."""

@@ -194,6 +194,24 @@ def test_a_folder_that_cannot_be_written_ends_the_instrumentation_only(
     assert capsys.readouterr().out.count("training goes on") == 1
 
 
+@pytest.mark.parametrize("name", ["steps.csv", "reductions.jsonl", "histograms.jsonl"])
+def test_a_full_disk_ends_the_instrumentation_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    _, plain = _train(_environment(tmp_path / "off"), "off", steps=120)
+    environment = _environment(tmp_path / "on", profilerconfig={})
+    folder = environment.output_data_dir / "instrumentation"
+    folder.mkdir(parents=True)
+    # Linux: whatever is written there meets "no space left on device".
+    (folder / name).symlink_to("/dev/full")
+    instrumentation, losses = _train(environment, steps=120)
+    assert losses == plain
+    assert not instrumentation.enabled
+    output = capsys.readouterr().out
+    assert output.count("training goes on") == 1
+    assert "No space left on device" in output
+
+
 def test_misuse_ends_the_instrumentation_only(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -119,6 +119,8 @@ def test_what_it_leaves_is_a_trace_and_a_table(tmp_path: Path) -> None:
         assert event["ts"] > 0
         assert event["dur"] >= 0
         assert {"pid", "tid"} <= set(event)
+    # The step, a phase, an operator and what that calls.
+    assert max(_open_as_perfetto_does(trace["traceEvents"]).values()) >= 4
     marks = {event["name"] for event in spans if event["cat"] == "user_annotation"}
     assert marks == {*STEP_PHASES, "ProfilerStep#6"}
     with (folder / "operators.csv").open(newline="") as file:
@@ -134,6 +136,34 @@ def test_what_it_leaves_is_a_trace_and_a_table(tmp_path: Path) -> None:
         "steps.csv",
         "trace.json.gz",
     }
+
+
+def _open_as_perfetto_does(events: list[dict[str, Any]]) -> dict[Any, int]:
+    """Stack the slices of each thread; return how deep each thread goes.
+
+    Perfetto's importer of the trace event format keeps one stack a thread and drops slices that
+    begin inside another one and end outside; flow arrows need both of their ends.
+    """
+    threads: dict[Any, list[tuple[float, float]]] = {}
+    arrows: dict[Any, list[float]] = {}
+    for event in events:
+        if event["ph"] == "X":
+            slices = threads.setdefault((event["pid"], event["tid"]), [])
+            slices.append((event["ts"], -event["dur"]))
+        elif event["ph"] in "sf":
+            arrows.setdefault(event["id"], []).append(event["ts"])
+    assert all(len(ends) == 2 for ends in arrows.values())
+    deepest = {}
+    for thread, slices in threads.items():
+        stack: list[float] = []
+        for start, minus_seconds in sorted(slices):
+            # A nanosecond: times are in microseconds with three digits.
+            while stack and stack[-1] <= start + 1e-3:
+                stack.pop()
+            assert not stack or start - minus_seconds <= stack[-1] + 1e-3
+            stack.append(start - minus_seconds)
+            deepest[thread] = max(deepest.get(thread, 0), len(stack))
+    return deepest
 
 
 def test_a_window_cut_short_keeps_its_whole_steps(tmp_path: Path) -> None:
