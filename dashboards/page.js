@@ -6,6 +6,7 @@
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%:()*+-;,=.?@^_`{|}~";
   // CSS pixels between the margins of the style sheet's @page (A4, 12 mm).
   const PRINT_WIDTH = 702;
+  const FOLDED = "section > details:not([open]), .verdict details:not([open])";
   const widest = (slot) => parseFloat(slot.style.maxWidth) || Infinity;
   const slots = Array.from(document.querySelectorAll(".plot"));
 
@@ -76,6 +77,16 @@
     );
     document.documentElement.dataset.figures = "drawn";
   };
+
+  // What is folded on the screen cannot be unfolded on paper; a rule's parameters are left out there.
+  let unfolded = [];
+  window.addEventListener("beforeprint", () => {
+    unfolded = [...document.querySelectorAll(FOLDED)];
+    for (const details of unfolded) details.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    for (const details of unfolded) details.open = false;
+  });
 
   for (const command of document.querySelectorAll(".command")) {
     if (!navigator.clipboard) break;
