@@ -94,7 +94,7 @@ test: lint  ## everything that CI runs, set-up included
 
 .PHONY: test-aws
 test-aws: .venv/.tools .venv-job/.ready .venv-sdk2/.ready .venv-sdk3/.ready  ## a whole run, both SDKs, the AWS CLI over HTTP (not in CI: 1.5 GB of SDKs)
-	@$(ORCHESTRATOR) -m pytest -n 2 --dist loadfile $(AWS_TESTS)
+	@$(ORCHESTRATOR) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(AWS_TESTS)
 
 .PHONY: bench-instrumentation
 bench-instrumentation: .venv/.tools .venv-job/.ready  ## what instrumentation costs a training, ours and others (8 minutes)
