@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from cli.arguments import build_parser
-from cli.run import MODELS, from_options, print_summary
+from cli.main import main
+from cli.run import from_options, print_summary
 from platforms import Settings
 from platforms.errors import ParameterError
 from sm_entrypoints import contract
@@ -28,11 +29,11 @@ def options(*argv: str):
 
 def parameters(*argv: str):
     chosen = options(*argv)
-    return {name: model.model_validate(chosen[name]) for name, model in MODELS.items()}
+    return {name: model.model_validate(chosen[name]) for name, model in RUN_PARAMETERS.items()}
 
 
 def test_no_option_means_every_default():
-    assert options() == {name: {} for name in MODELS}
+    assert options() == {name: {} for name in RUN_PARAMETERS}
     assert parameters() == {
         "data": DataParameters(),
         "model": ModelParameters(),
@@ -210,3 +211,14 @@ def test_the_summary_says_the_verdict_and_how_to_measure_it(capsys, whippet_home
     printed = capsys.readouterr().out
     assert shown in printed
     assert "75.0% of 4 images" in printed
+
+
+def test_the_platform_may_be_chosen_for_one_run(capsys, monkeypatch, whippet_home, tmp_path):
+    # Set before, so that it is put back: the command sets it for its tasks.
+    monkeypatch.setenv("WHIPPET_PLATFORM", "local")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    assert main(["run", "--platform", "aws"]) == 1
+    assert "no AWS region: set WHIPPET_REGION" in capsys.readouterr().err
+    assert Settings().platform == "aws"
