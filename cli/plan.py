@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import cast
 
-from cli.run import MODELS, from_options
+from cli.run import from_options
 from platforms import Settings, connect
 from tasks.naming import RunIdentity, folder_name
 from tasks.parameters import (
+    RUN_PARAMETERS,
     DataParameters,
     DeploymentParameters,
     ModelParameters,
@@ -41,7 +42,7 @@ def _identity(name: str | None) -> RunIdentity:
 def choices(arguments: argparse.Namespace) -> RunChoices:
     """Return the parameters of the run that the options stand for."""
     given = from_options(arguments)
-    models = {name: model.model_validate(given[name]) for name, model in MODELS.items()}
+    models = {name: model.model_validate(given[name]) for name, model in RUN_PARAMETERS.items()}
     return RunChoices(
         data=cast(DataParameters, models["data"]),
         model=cast(ModelParameters, models["model"]),

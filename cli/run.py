@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from coolname import generate_slug
@@ -29,25 +30,9 @@ from tasks.hyperparameters import (
 )
 from tasks.ledger import PLAN, cost_sentence, stage_rows
 from tasks.naming import folder_name
-from tasks.parameters import (
-    DataParameters,
-    DeploymentParameters,
-    ModelParameters,
-    Parameters,
-    ResourceParameters,
-    TrainingParameters,
-    TuningParameters,
-)
+from tasks.parameters import RUN_PARAMETERS, DataParameters, ModelParameters, Parameters
 from tasks.runs import read_run, run_folder
-
-MODELS: dict[str, type[Parameters]] = {
-    "data": DataParameters,
-    "model": ModelParameters,
-    "tuning": TuningParameters,
-    "training": TrainingParameters,
-    "deployment": DeploymentParameters,
-    "resources": ResourceParameters,
-}
+from tasks.weights import IMAGENET, NONE
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -93,7 +78,9 @@ def _parameters(settings: Settings, arguments: argparse.Namespace) -> dict[str, 
         )
     else:
         chosen = from_options(arguments)
-    return {name: model.model_validate(chosen.get(name) or {}) for name, model in MODELS.items()}
+    return {
+        name: model.model_validate(chosen.get(name) or {}) for name, model in RUN_PARAMETERS.items()
+    }
 
 
 def _refuse_options(arguments: argparse.Namespace) -> None:
@@ -121,13 +108,13 @@ def from_options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     seed = arguments.seed
     groups = {
         "data": {
-            "path": arguments.data,
+            "path": _from_anywhere(arguments.data),
             "delete_removed": arguments.delete_removed,
             "seed": seed,
         },
         "model": {
             "architecture": arguments.model,
-            "weights": arguments.weights,
+            "weights": _from_anywhere(arguments.weights, IMAGENET, NONE),
             "trainable": arguments.trainable,
             "image_size": arguments.image_size,
         },
@@ -155,6 +142,14 @@ def from_options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
         name: {key: value for key, value in group.items() if value is not None}
         for name, group in groups.items()
     }
+
+
+def _from_anywhere(path: str | None, *words: str) -> str | None:
+    """Return a path that is there as an absolute one: a run may be resumed from another folder."""
+    if path is None or path in words:
+        return path
+    seen = Path(path).expanduser()
+    return str(seen.absolute()) if path and seen.exists() else path
 
 
 def assignment(text: str, option: str = "--set") -> tuple[str, Value]:

@@ -257,6 +257,17 @@ class DeploymentParameters(Parameters):
         return self
 
 
+# What a whole run takes, by the name of the flow's parameter.
+RUN_PARAMETERS: dict[str, type[Parameters]] = {
+    "data": DataParameters,
+    "model": ModelParameters,
+    "tuning": TuningParameters,
+    "training": TrainingParameters,
+    "deployment": DeploymentParameters,
+    "resources": ResourceParameters,
+}
+
+
 class QueryParameters(Parameters):
     """One question to an endpoint."""
 

@@ -7,15 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tasks.parameters import (
-    DataParameters,
-    DeploymentParameters,
-    ModelParameters,
-    Parameters,
-    ResourceParameters,
-    TrainingParameters,
-    TuningParameters,
-)
+from tasks.parameters import RUN_PARAMETERS
 
 # Where `whippet run` has an option for a parameter of the flow.
 _OPTIONS = {
@@ -41,14 +33,6 @@ _OPTIONS = {
     ("resources", "volume_gb"): "--volume-gb",
     ("resources", "max_usd"): "--max-usd",
 }
-_MODELS: dict[str, type[Parameters]] = {
-    "data": DataParameters,
-    "model": ModelParameters,
-    "tuning": TuningParameters,
-    "training": TrainingParameters,
-    "deployment": DeploymentParameters,
-    "resources": ResourceParameters,
-}
 _SCALES = {"Logarithmic": ":log", "Linear": ":linear"}
 
 
@@ -72,7 +56,7 @@ def change_commands(
 
 
 def _run_again(parameters: Mapping[str, Any], change: Mapping[str, Any]) -> list[str] | None:
-    groups = {name: _differences(name, parameters.get(name)) for name in _MODELS}
+    groups = {name: _differences(name, parameters.get(name)) for name in RUN_PARAMETERS}
     tuning, training = groups["tuning"], groups["training"]
     fixed = {**tuning.pop("fixed", {}), **training.pop("hyperparameters", {}), **change}
     # A hyperparameter is either searched or fixed.
@@ -122,7 +106,7 @@ def _repeated(option: str, values: Iterable[str]) -> Iterator[str]:
 
 def _differences(group: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the group's parameters that differ from their defaults."""
-    defaults = _MODELS[group]().model_dump(mode="json")
+    defaults = RUN_PARAMETERS[group]().model_dump(mode="json")
     return {
         name: value
         for name, value in (values or {}).items()

@@ -14,6 +14,7 @@ from platforms.errors import ParameterError
 from sm_entrypoints import contract
 from tasks.hyperparameters import CategoricalRange, ContinuousRange, IntegerRange
 from tasks.parameters import (
+    RUN_PARAMETERS,
     DataParameters,
     DeploymentParameters,
     ModelParameters,
@@ -30,6 +31,20 @@ def options(*argv: str):
 def parameters(*argv: str):
     chosen = options(*argv)
     return {name: model.model_validate(chosen[name]) for name, model in RUN_PARAMETERS.items()}
+
+
+def test_paths_hold_wherever_the_run_is_resumed(awkward_path, monkeypatch):
+    (awkward_path / "photos é").mkdir()
+    (awkward_path / "w.pt").touch()
+    monkeypatch.chdir(awkward_path)
+    found = parameters("--data", "photos é", "--weights", "w.pt")
+    assert found["data"].path == str(awkward_path / "photos é")
+    assert found["model"].weights == str(awkward_path / "w.pt")
+    # Seen from the project, not from here; a word; a typing error: as they were given.
+    (awkward_path / "imagenet").touch()
+    found = parameters("--data", "samples/clipart", "--weights", "imagenet")
+    assert (found["data"].path, found["model"].weights) == ("samples/clipart", "imagenet")
+    assert options("--weights", "s3://b/k")["model"]["weights"] == "s3://b/k"
 
 
 def test_no_option_means_every_default():
