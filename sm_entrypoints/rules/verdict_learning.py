@@ -11,6 +11,8 @@ from sm_entrypoints.rules.verdict_case import Case, Change, Finding, Gain, Group
 _MOST_MARKS = 3
 _FEWEST_EPOCHS = 3
 _FALLS = 0.95
+# So many times the loss of guessing is wrong with great certainty: no healthy training gets there.
+_FAR_ABOVE_CHANCE = 2.0
 _QUALITY = Gain(kind="quality", reasoning="a model that learns is worth any time")
 
 
@@ -91,6 +93,31 @@ def nothing_learned(case: Case) -> Finding | None:
         change=change,
         advice=f"{'Lower' if wild else 'Raise'} lr by a factor of ten, then search around it.",
         gain=_QUALITY,
+    )
+
+
+def steps_too_large(case: Case) -> Finding | None:
+    """The loss of every epoch is far above that of guessing, though it may fall."""
+    losses = case.values(VALID_CHANNEL, "loss") or case.values(TRAIN_CHANNEL, "loss")
+    lr = case.arguments.get("lr")
+    # Images at the wrong scale do the same, and another rate would not help them.
+    if not losses or lr is None or case.chance is None or case.issue("CheckInputImages"):
+        return None
+    times = min(losses) / case.chance
+    if times < _FAR_ABOVE_CHANCE:
+        return None
+    factor, word = (0.1, "ten") if times < 10 * _FAR_ABOVE_CHANCE else (0.01, "a hundred")
+    return Finding(
+        group=Group.NOT_LEARNING,
+        severity="error",
+        sentence=f"The updates are too large: with lr={lr:g} the loss is {min(losses):.3g} at "
+        f"best, where guessing among the classes would give {case.chance:.3g}.",
+        rule="LossNotDecreasing" if case.issue("LossNotDecreasing") else None,
+        evidence=_losses(case),
+        change=_rate(case, factor),
+        advice=f"Lower lr by a factor of {word}, then search around it.",
+        gain=_QUALITY,
+        worth=0.5,
     )
 
 
@@ -214,6 +241,7 @@ def _worst_recall(case: Case) -> tuple[str, ...]:
 LEARNING_FINDINGS: tuple[Callable[[Case], Finding | None], ...] = (
     broken_numbers,
     nothing_learned,
+    steps_too_large,
     labels_do_not_fit,
     inputs_not_normalised,
     classes_unequal,

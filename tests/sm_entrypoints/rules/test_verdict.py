@@ -249,6 +249,23 @@ def test_a_network_that_learns_nothing(
     assert told(verdict(evidence(epochs=epochs), *found)) == (rule, change)
 
 
+@pytest.mark.parametrize(
+    ("best", "lr"), [(1.9, None), (3.0, 0.0001), (60.0, 0.00001)], ids=["near", "above", "far"]
+)
+def test_a_loss_that_falls_far_above_guessing_has_too_large_updates(
+    best: float, lr: float | None
+) -> None:
+    losses = [9 * best, 4 * best, 2 * best, best]
+    reached = verdict(evidence(epochs=epochs_of(losses, losses, (0.8, 0.5))))
+    too_large = reached.sentence.startswith("The updates are too large: with lr=0.001 the loss is")
+    assert too_large == (lr is not None)
+    assert lr is None or reached.finding.change == {"lr": lr}
+    unscaled = verdict(
+        evidence(epochs=epochs_of(losses, losses, (0.8, 0.5))), issue("CheckInputImages", MARK)
+    )
+    assert unscaled.finding.rule == "CheckInputImages"
+
+
 def test_symptoms_of_a_network_that_learns_are_no_verdict() -> None:
     reached = verdict(evidence(), issue("DeadRelu"), issue("VanishingGradient"))
     assert reached.finding.severity == "ok"
