@@ -34,11 +34,28 @@ def usd(amount: Decimal | None) -> str:
 
 
 def _head(plan: RunPlan) -> list[str]:
-    return [
-        f"Plan of {plan.run!r}: nothing has been sent or created."
-        + ("" if plan.bills else " It runs on this machine and costs nothing;"),
-        *([] if plan.bills else ["the amounts are what Amazon SageMaker would charge for it."]),
-    ]
+    sent = f"Plan of {plan.run!r}: nothing has been sent or created."
+    if not plan.bills:
+        sent += " It runs on this machine and costs nothing;"
+    lines = [sent]
+    if not plan.bills:
+        lines.append("the amounts are what Amazon SageMaker would charge for it.")
+    most = usd(plan.worst_usd)
+    cap = "--max-usd makes it a hard cap" if plan.max_usd is None else f"cap {usd(plan.max_usd)}"
+    if plan.worst_usd is None:
+        lines.append("What it costs at most is not known: a price is missing below.")
+    else:
+        lines.append(f"At most {most} in all ({cap}).{_goes_on(plan)}")
+    return lines
+
+
+def _goes_on(plan: RunPlan) -> str:
+    if plan.endpoint_hour_usd is None:
+        return ""
+    return (
+        f"\nAWS does not remove the endpoint: after its time to live it goes on at "
+        f"${plan.endpoint_hour_usd:.3f} an hour until `whippet clean-up` runs."
+    )
 
 
 def _requests(plan: RunPlan) -> Iterator[str]:
@@ -94,6 +111,7 @@ def _costs(plan: RunPlan) -> Iterator[str]:
         yield f"  cap {usd(plan.max_usd)}: {_effect(plan)}"
     yield f"  expected: {_expectation(plan)}"
     yield f"  prices: {'; '.join(plan.prices.sources())}"
+    yield "  a job that needs longer than its limit is stopped by SageMaker, and the run fails"
     yield "  not counted: logs, requests to S3, models and reports in S3, taxes"
 
 
@@ -115,7 +133,7 @@ def _effect(plan: RunPlan) -> str:
 def _expectation(plan: RunPlan) -> str:
     rehearsal = plan.rehearsal
     if rehearsal is None:
-        return "not known; a rehearsal of this model and data on this machine gives it"
+        return "not known; rehearse it here (`whippet run`, free of charge), then ask again"
     trial = f"{rehearsal.trial_seconds} s a trial, " if rehearsal.trial_seconds else ""
     return (
         f"if the jobs take as long as those of run {rehearsal.run!r} did on {rehearsal.machine}: "
@@ -135,11 +153,16 @@ def _afterwards(plan: RunPlan) -> Iterator[str]:
     yield "Bills on until it is removed"
     rows = [("data in S3", f"{usd(plan.objects_month_usd)} a month", "")]
     if any(each["operation"] == "CreateEndpoint" for each in plan.requests):
-        hour = _UNKNOWN if plan.endpoint_hour_usd is None else f"${plan.endpoint_hour_usd:.3f}"
-        month = f"{usd(plan.endpoint_month_usd)} a month"
-        note = "(`whippet clean-up` after its time to live)"
-        rows.insert(0, ("endpoint", f"{hour} an hour, {month}", note))
+        rows.insert(0, ("endpoint", _endpoint_goes_on(plan), ""))
     yield from _aligned(rows)
+
+
+def _endpoint_goes_on(plan: RunPlan) -> str:
+    if plan.endpoint_hour_usd is not None:
+        hour = f"${plan.endpoint_hour_usd:.3f} an hour, {usd(plan.endpoint_month_usd)} a month"
+        return f"{hour}, whether it is asked or not"
+    serverless = "ServerlessConfig" in str([each["request"] for each in plan.requests])
+    return "by use: nothing while it is not asked" if serverless else _UNKNOWN
 
 
 def _aligned(rows: Sequence[tuple[str, ...]], right: tuple[int, ...] = ()) -> Iterator[str]:

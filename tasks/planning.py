@@ -7,19 +7,22 @@ Nothing is sent or written here but reads of the run's own jobs.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from botocore.exceptions import ClientError, ParamValidationError
+from botocore.model import StringShape
 from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform
 from platforms.errors import ParameterError
 from platforms.settings import PROJECT_ROOT
-from platforms.validation import validate
+from platforms.validation import service_model, validate
 from sm_entrypoints import contract
+from tasks.costs import wanted_instances
 from tasks.data import TrainingInputs, dataset_name
 from tasks.data_layout import data_root, read_layout
 from tasks.deployment import RESOURCES, endpoint_requests
@@ -33,6 +36,7 @@ from tasks.parameters import (
     TrainingParameters,
     TuningParameters,
 )
+from tasks.prices import Use
 from tasks.requests import EXPIRES_TAG, Request
 from tasks.source import ARCHIVE_NAME, package_source
 from tasks.training import TrainedModel, final_hyperparameters, run_tags, training_requests
@@ -41,6 +45,10 @@ from tasks.weights import NONE
 
 UNNAMED = RunIdentity(name="run", token="xxxxxx", flow_run_id="of-the-run")
 _WEIGHTS_HASH = "sha256-of-weights"
+_INSTANCE_SHAPES: dict[Use, str] = {
+    "training": "TrainingInstanceType",
+    "hosting": "ProductionVariantInstanceType",
+}
 _OPERATIONS: dict[Step, str] = {
     "tune": "CreateHyperParameterTuningJob",
     "train": "CreateTrainingJob",
@@ -163,8 +171,17 @@ def require_valid(requests: Mapping[Step, Request]) -> None:
     """Check requests against SageMaker's own model.
 
     Raises:
-        ParameterError: one would be refused; names the operation, and SageMaker's reason.
+        ParameterError: one would be refused; names the operation, and SageMaker's reason. An
+            instance type that there is not is answered by those that are like it.
     """
+    for instance_type, use in wanted_instances(by_operation(requests)):
+        known = cast(StringShape, service_model("sagemaker").shape_for(_INSTANCE_SHAPES[use])).enum
+        if instance_type not in known:
+            like = difflib.get_close_matches(instance_type, known, n=3, cutoff=0.5)
+            raise ParameterError(
+                f"SageMaker has no instance type {instance_type!r} for {use}: did you mean "
+                f"{', '.join(like) or 'such as ml.m5.xlarge'}?"
+            )
     for step, request in requests.items():
         try:
             validate(_OPERATIONS[step], request)

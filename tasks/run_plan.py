@@ -204,7 +204,6 @@ class Planner:
             return Decimal(0)
         config = self.requests(limits)["config"]
         usd = endpoint_usd(config, deployment.hours_to_live, prices, deployment.max_instances)
-        # One that is there already may have outlived its time.
         return None if usd is None else max(usd, endpoint_so_far_usd(self.record))
 
     def _unpriced(self, limits: Limits, prices: PriceList) -> list[str]:
@@ -258,9 +257,10 @@ def _job_line(request: Request, prices: PriceList, measured: int | None) -> Cost
     resources = definition["ResourceConfig"]
     jobs = most_jobs(request)
     noun = "the training" if request is definition else f"{jobs} trial{'s' * (jobs > 1)}"
+    spot = ", undiscounted" if definition.get("EnableManagedSpotTraining") else ""
     return CostLine(
         what=f"{noun}, {resources['InstanceCount']} x {resources['InstanceType']}, "
-        f"up to {duration(most_seconds(request))}{' each' * (jobs > 1)}",
+        f"up to {duration(most_seconds(request))}{' each' * (jobs > 1)}{spot}",
         worst_usd=jobs_usd(request, prices),
         expected_usd=None if measured is None else jobs_usd(request, prices, measured),
     )

@@ -22,7 +22,7 @@ from tasks.parameters import (
     TrainingParameters,
     TuningParameters,
 )
-from tasks.plan_text import plan_text
+from tasks.plan_text import plan_text, usd
 from tasks.planning import UNNAMED, RunChoices
 from tasks.prices import table_prices
 from tasks.run_plan import Planner, plan_run
@@ -224,7 +224,7 @@ def test_bad_input_is_refused_before_anything_is_planned(data, platform, tmp_pat
     with pytest.raises(DataError):
         plan_run(platform, UNNAMED, choices(tmp_path / "nowhere"))
     wrong = ResourceParameters(instance_type="ml.m5.xlrage")
-    with pytest.raises(ParameterError, match=r"refuse CreateHyperParameterTuningJob.*ml\.m5"):
+    with pytest.raises(ParameterError, match=r"'ml\.m5\.xlrage' for training.*ml\.m5\.xlarge"):
         plan_run(platform, UNNAMED, choices(data, resources=wrong))
 
 
@@ -265,6 +265,9 @@ def test_the_text_says_what_matters(data, platform):
     text = plan_text(found)
     for words in (
         "nothing has been sent or created",
+        f"At most {usd(found.worst_usd)} in all (--max-usd makes it a hard cap)",
+        "AWS does not remove the endpoint: after its time to live it goes on at $0.062 an hour",
+        "stopped by SageMaker, and the run fails",
         "CreateHyperParameterTuningJob",
         "run-xxxxxx-endpoint",
         "ml.m5.xlarge for training job usage",
@@ -275,6 +278,13 @@ def test_the_text_says_what_matters(data, platform):
     ):
         assert words in text
     assert platform.sagemaker.calls == [], "a plan asks nothing of SageMaker"
+
+
+def test_a_serverless_endpoint_is_said_to_bill_by_use(data, platform):
+    serverless = choices(data, deployment=DeploymentParameters(kind="serverless"))
+    text = plan_text(plan_run(platform, UNNAMED, serverless))
+    assert "What it costs at most is not known" in text
+    assert "by use: nothing while it is not asked" in text
 
 
 def test_spot_is_counted_for_all_of_its_wait_which_shrinks_with_the_time(data, platform):
