@@ -106,10 +106,12 @@ class Needs:
     """What a run is going to ask of an account, for a look before anything is created.
 
     ``quotas`` are numbers of instances by the names that AWS gives its quotas:
-    ``ml.m5.xlarge for training job usage``.
+    ``ml.m5.xlarge for training job usage``. Without ``images`` the platform's own are meant, those
+    of instances without a GPU.
     """
 
     instance_types: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
     quotas: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -69,7 +69,7 @@ class Readiness:
             "bucket": lambda: self._bucket(me),
             "role": self._role,
             "permissions of the role": lambda: self._permissions(me),
-            "images": self._images,
+            "images": lambda: self._images(needs),
             "quotas": lambda: self._quotas(needs, started + _SECONDS),
         }
         return notes + _together(checks, started + _SECONDS)
@@ -85,7 +85,7 @@ class Readiness:
                 f"compiled for: choose a CPU or GPU instance, such as ml.g5.xlarge"
             )
         region = str(self.session.region_name)
-        for image in self._used_images():
+        for image in self._used_images(needs):
             match = ECR_IMAGE.fullmatch(image)
             if match and match["region"] != region:
                 raise SettingsError(
@@ -94,10 +94,10 @@ class Readiness:
                     f"WHIPPET_INFERENCE_IMAGE to images of {region}"
                 )
         today = date.today()
-        return [note for image in self._used_images() for note in image_notes(image, today)]
+        return [note for image in self._used_images(needs) for note in image_notes(image, today)]
 
-    def _used_images(self) -> list[str]:
-        return [self.defaults.training_image, self.defaults.inference_image]
+    def _used_images(self, needs: Needs) -> list[str]:
+        return list(needs.images) or [self.defaults.training_image, self.defaults.inference_image]
 
     def _require_own_role(self, me: Caller) -> None:
         role = self.defaults.role_arn
@@ -163,8 +163,8 @@ class Readiness:
             )
         return []
 
-    def _images(self) -> list[str]:
-        for image in self._used_images():
+    def _images(self, needs: Needs) -> list[str]:
+        for image in self._used_images(needs):
             match = ECR_IMAGE.fullmatch(image)
             if match is None or match["tag"] is None:
                 continue

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 
@@ -15,6 +18,8 @@ from tasks.policy import policy
 from tasks.run_plan import RunPlan, plan_run
 from tasks.runs import read_run, record
 from tasks.standing import require_own_names, standing
+
+_IMAGE_MEMBERS = ("TrainingImage", "Image")
 
 
 @task(name="plan run", **policy(900))
@@ -58,4 +63,18 @@ def needs(plan: RunPlan) -> Needs:
     """Return what a planned run asks of an account."""
     # AWS names its quotas by their instance type.
     types = sorted({name.split(" ")[0] for name in plan.quotas})
-    return Needs(instance_types=tuple(types), quotas=plan.quotas)
+    images = tuple(dict.fromkeys(_images(plan.requests)))
+    return Needs(instance_types=tuple(types), images=images, quotas=plan.quotas)
+
+
+def _images(value: Any) -> Iterator[str]:
+    """Yield the images that requests name, of jobs first, as requests are in the order of a run."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _images(each)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if key in _IMAGE_MEMBERS and isinstance(each, str):
+                yield each
+            else:
+                yield from _images(each)

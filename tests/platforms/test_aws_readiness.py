@@ -192,6 +192,12 @@ def test_an_image_of_another_region(aws: AwsStub, ready: Ready) -> None:
     assert aws.asked == []
 
 
+def test_the_images_of_the_run_are_looked_at(aws: AwsStub, ready: Ready) -> None:
+    cuda = IMAGE.replace("cpu", "cu130").replace(REGION, "us-east-1")
+    with pytest.raises(SettingsError, match=r"cu130\S* lies in region 'us-east-1'"):
+        ready(Needs(images=(SERVING, cuda)))
+
+
 def test_an_instance_that_the_code_is_not_compiled_for(aws: AwsStub, ready: Ready) -> None:
     with pytest.raises(SettingsError, match=r"'ml\.trn1\.2xlarge'.*choose a CPU or GPU"):
         ready(Needs(instance_types=("ml.trn1.2xlarge",)))
