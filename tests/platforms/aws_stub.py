@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -116,11 +115,11 @@ class AwsStub:
         )
 
 
-def slowly(seconds: float, answer: tuple[int, str]) -> Any:
-    """Return an answer that takes its time."""
+def not_before(event: threading.Event, answer: tuple[int, str]) -> Any:
+    """Return an answer that waits for an event."""
 
     def wait() -> tuple[int, str]:
-        time.sleep(seconds)
+        event.wait()
         return answer
 
     return wait
