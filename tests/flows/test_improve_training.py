@@ -81,6 +81,10 @@ def _channel(name: str, uri: str) -> dict[str, Any]:
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}, "InputMode": "File"}
 
 
+def record_prefix(found: dict[str, Any]) -> str:
+    return found["job"].partition("-improve-")[0]
+
+
 def test_a_verdict_is_followed_measured_and_kept(whippet, server_url):
     done = whippet.run("improve", RUN, "--seconds", "6")
     assert done.code == 0, done.err
@@ -107,6 +111,17 @@ def test_a_verdict_is_followed_measured_and_kept(whippet, server_url):
     chosen = {"artifacts": {"key": {"any_": ["improvement"]}}}
     (artifact,) = httpx.post(f"{server_url}/artifacts/filter", json=chosen).json()
     assert "data:image/svg+xml" in artifact["data"]
+    assert record["ledger"][found["job"]]["stage"] == "improve"
+    assert record["ledger"][f"{record_prefix(found)}-train"]["stage"] == "train"
+    ended = {"artifacts": {"key": {"any_": ["run-costs", "still-billing"]}}}
+    costs, billing = sorted(
+        httpx.post(f"{server_url}/artifacts/filter", json=ended).json(), key=lambda a: a["key"]
+    )
+    assert found["job"] in costs["data"]
+    assert "would have cost" in costs["description"]
+    assert billing["description"] == "nothing bills any more"
+    assert costs["flow_run_id"] == billing["flow_run_id"] is not None
+    assert "nothing bills any more" in done.err
     # Asked again, the finished job is adopted.
     jobs = whippet.jobs()
     again = whippet.run("improve", RUN, "--seconds", "6")

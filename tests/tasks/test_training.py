@@ -88,7 +88,7 @@ def test_instrumentation_can_be_switched_off_by_the_user():
 
 def test_checkpoints_belong_to_the_run_so_that_its_next_attempt_goes_on():
     resources = ResourceParameters()
-    job = job_inputs(PLATFORM, RUN, training_inputs(), resources, checkpoints=True)
+    job = job_inputs(PLATFORM, RUN, training_inputs(), resources, checkpoints=RUN.prefix)
     assert job.checkpoint_uri == "s3://bucket/whippet/checkpoints/demo-abc123"
     assert job.output_uri == "s3://bucket/whippet/jobs"
     trials = job_inputs(PLATFORM, RUN, training_inputs(), resources, checkpoints=False)
