@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 PIP := -m pip install --quiet --disable-pip-version-check
 ORCHESTRATOR := .venv/bin/python
 JOB := .venv-job/bin/python
+# The environments are made side by side.
+MAKEFLAGS += --jobs=2
 # Most tests wait for processes that they start: three at a time keep two cores busy.
 PARALLEL := -n 3 --dist loadfile
 # Too heavy for every change: these need the SDKs' environments, and a whole run.
@@ -85,7 +87,7 @@ lint: .venv/.tools .venv-job/.tools
 .PHONY: check
 check: lint  ## the fast subset (a minute): format, lint, types, tests without jobs or servers
 	@$(ORCHESTRATOR) -m pytest -q $(PARALLEL) -m "not slow and not job" \
-		tests/tasks --ignore tests/tasks/test_weights.py tests/cli/test_run.py tests/test_architecture.py
+		tests/tasks --ignore tests/tasks/test_weights.py tests/cli/test_run.py tests/test_architecture.py tests/test_documents.py
 
 .PHONY: test
 test: lint  ## everything that CI runs, set-up included
