@@ -153,7 +153,7 @@ def _rule_row(rule: RuleOutcome) -> str:
         f"{_more(rule)}",
         f"{rule.triggered:,}",
         f"{rule.violations:,} of {rule.datapoints:,} datapoints",
-        text(rule.threshold),
+        text(_unbroken(rule.threshold)),
         text(rule.recommendation) if rule.status == ISSUES else _if_it_fires(rule),
     )
     labels = ("", "", "times triggered", "violations", "threshold", "recommendation")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from sm_entrypoints.contract import TRAIN_CHANNEL, VALID_CHANNEL
@@ -11,6 +12,8 @@ from sm_entrypoints.rules.verdict_case import Case, Change, Finding, Gain, Group
 _MOST_MARKS = 3
 _FEWEST_EPOCHS = 3
 _FALLS = 0.95
+# Where a search for lr may well begin.
+_USUAL_RATE = 1e-3
 # So many times the loss of guessing is wrong with great certainty: no healthy training gets there.
 _FAR_ABOVE_CHANCE = 2.0
 _QUALITY = Gain(kind="quality", reasoning="a model that learns is worth any time")
@@ -82,7 +85,11 @@ def nothing_learned(case: Case) -> Finding | None:
         if cause is not None:
             return _cause(case, name, cause)
     wild = max(losses) > 1.2 * (case.chance or 0.0) or losses[-1] > 1.05 * losses[0]
-    change = _rate(case, 0.1 if wild else 10)
+    lr = case.arguments.get("lr") or _USUAL_RATE
+    # Ten times next to nothing is next to nothing.
+    factor = 0.1 if wild else max(10.0, _USUAL_RATE / lr)
+    change = _rate(case, factor)
+    how_far = "by a factor of ten" if factor <= 10 else f"to {_USUAL_RATE:g}"
     how = "jumps about" if wild else "hardly moves"
     return Finding(
         group=Group.NOT_LEARNING,
@@ -91,7 +98,7 @@ def nothing_learned(case: Case) -> Finding | None:
         rule="LossNotDecreasing",
         evidence=_losses(case),
         change=change,
-        advice=f"{'Lower' if wild else 'Raise'} lr by a factor of ten, then search around it.",
+        advice=f"{'Lower' if wild else 'Raise'} lr {how_far}, then search around it.",
         gain=_QUALITY,
     )
 
@@ -174,6 +181,8 @@ def labels_do_not_fit(case: Case) -> Finding | None:
         return None
     accuracies = [case.values(split, "accuracy") for split in (TRAIN_CHANNEL, VALID_CHANNEL)]
     trained, validated = (max(values, default=0.0) for values in accuracies)
+    if validated > _guessed_at_most(case):  # over-fit: sure of what is wrong, but often right
+        return None
     return Finding(
         group=Group.DATA,
         severity="error",
@@ -189,6 +198,12 @@ def labels_do_not_fit(case: Case) -> Finding | None:
         gain=_QUALITY,
         worth=1.0,
     )
+
+
+def _guessed_at_most(case: Case) -> float:
+    """Return the accuracy up to which a model may only guess: twice that of chance, or halfway."""
+    guessed = math.exp(-(case.chance or 0.0))
+    return min(2 * guessed, (1 + guessed) / 2)
 
 
 def inputs_not_normalised(case: Case) -> Finding | None:

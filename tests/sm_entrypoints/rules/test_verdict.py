@@ -278,6 +278,19 @@ def test_labels_that_do_not_fit() -> None:
     assert "labels" in reached.sentence
 
 
+def test_a_model_that_is_often_right_over_fits_whatever_its_validation_loss() -> None:
+    losses = [1.0, 0.5, 0.2, 0.1], [1.1, 1.3, 1.9, 2.5]
+    reached = verdict(evidence(epochs=epochs_of(*losses, (0.97, 0.7))))
+    assert "over-fits" in reached.sentence
+
+
+def test_a_rate_of_next_to_nothing_is_raised_to_the_usual() -> None:
+    facts = evidence(epochs=STUCK, job=job(arguments={"lr": 1e-6}))
+    reached = verdict(facts)
+    assert told(reached) == ("LossNotDecreasing", {"lr": 0.001})
+    assert reached.finding.advice.startswith("Raise lr to 0.001, ")
+
+
 def test_data_that_is_uneven_or_not_normalised() -> None:
     counts = {"a": 200, "b": 180, "c": 10}
     scores = {"per_class": [{"label": "c", "recall": 0.1, "support": 10}]}
