@@ -60,7 +60,8 @@ def api_process(
     try:
         yield {"AWS_ENDPOINT_URL": moto, **dict(_exports(server))}
     finally:
-        connect(Settings(home=home / "whippet")).shut_down()
+        # Whatever platform the test's own settings name: the service is this machine's.
+        connect(Settings(platform="local", home=home / "whippet")).shut_down()
         server.terminate()
         server.wait(30)
         if server.stdout is not None:
