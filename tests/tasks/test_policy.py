@@ -11,9 +11,11 @@ from prefect.cache_policies import NO_CACHE
 
 import flows
 import tasks
+from flows.improve_training import close_improvement
+from flows.policy import close_run, stop_jobs
 from platforms.errors import JobFailed
 from tasks.policy import policy, retry_if_transient
-from tasks.stage import note_crashed
+from tasks.stage import note_completed, note_crashed, note_failed
 from tests.fake_sagemaker import throttled
 
 
@@ -69,15 +71,16 @@ def test_every_flow_stops_what_it_started_and_keeps_no_result(name):
 def test_an_improvement_leaves_how_the_run_ended_as_it_is():
     found = FLOWS[ABOUT_ANOTHER_RUN]
     hooks = (found.on_failure_hooks, found.on_completion_hooks, found.on_crashed_hooks)
-    assert hooks == ([], [], [])
+    assert hooks == ([close_improvement],) * 3, "it says what was used, and no more"
 
 
 @pytest.mark.parametrize("name", sorted(set(FLOWS) - {ABOUT_ANOTHER_RUN}))
 def test_every_flow_notes_how_its_run_ended(name):
     found = FLOWS[name]
-    assert found.on_failure_hooks
-    assert found.on_completion_hooks
-    assert found.on_crashed_hooks == [note_crashed], (
+    assert found.on_failure_hooks == [note_failed, close_run]
+    assert found.on_completion_hooks == [note_completed, close_run]
+    assert found.on_cancellation_hooks == [stop_jobs, close_run]
+    assert found.on_crashed_hooks == [note_crashed, close_run], (
         "a paid job must not end because its watcher died: a crash is only noted"
     )
 

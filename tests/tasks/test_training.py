@@ -91,12 +91,12 @@ def test_checkpoints_belong_to_the_run_so_that_its_next_attempt_goes_on():
     job = job_inputs(PLATFORM, RUN, training_inputs(), resources, checkpoints=RUN.prefix)
     assert job.checkpoint_uri == "s3://bucket/whippet/checkpoints/demo-abc123"
     assert job.output_uri == "s3://bucket/whippet/jobs"
-    trials = job_inputs(PLATFORM, RUN, training_inputs(), resources, checkpoints=False)
+    trials = job_inputs(PLATFORM, RUN, training_inputs(), resources, checkpoints=None)
     assert trials.checkpoint_uri is None
 
 
 def described(**changes):
-    job = job_inputs(PLATFORM, RUN, training_inputs(), ResourceParameters(), checkpoints=True)
+    job = job_inputs(PLATFORM, RUN, training_inputs(), ResourceParameters(), checkpoints=RUN.prefix)
     body = training_job_request("demo-abc123-train", {}, job, TrainingParameters())
     answer = {
         "TrainingJobStatus": "Completed",
