@@ -54,12 +54,14 @@ def run_program(
     with tempfile.TemporaryFile() as stdout:
         last = ""
         with _running([*command, "--", *paths], stdout.fileno()) as process:
-            for line in process.stderr or ():
-                if line.strip():
-                    last = line.strip()
+            for line in filter(None, map(str.strip, process.stderr or ())):
+                if last:
                     progress(last)
-        if process.returncode != 0:
+                last = line
+        if process.returncode != 0:  # its last line is the error, and said as one
             raise DataError(last or f"{PROGRAM.name} ended with exit code {process.returncode}")
+        if last:
+            progress(last)
         stdout.seek(0)
         lines = stdout.read().decode(errors="replace").strip().splitlines()
     answer: Mapping[str, Any] = json.loads(lines[-1])

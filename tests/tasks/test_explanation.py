@@ -135,14 +135,16 @@ def test_another_job_that_was_the_same_one_is_found(awkward_path):
 @pytest.mark.job
 def test_a_folder_with_nothing_says_what_was_looked_for(awkward_path):
     (awkward_path / "photos").mkdir()
+    said = []
     with pytest.raises(DataError, match=r"holds nothing to explain\. Looked for"):
         explain(
             str(awkward_path / "photos"),
             output=awkward_path / "out",
             settings=_settings(awkward_path),
             connect=_unreachable,
-            progress=lambda line: None,
+            progress=said.append,
         )
+    assert said == [], "the error is not said twice"
     assert sorted(path.name for path in awkward_path.iterdir()) == ["photos"]
 
 
