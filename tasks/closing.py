@@ -7,13 +7,14 @@ say in how a run ended: what cannot be found out is a warning.
 from __future__ import annotations
 
 import json
-import logging
+from logging import Logger, LoggerAdapter
 from uuid import UUID
 
 from botocore.exceptions import BotoCoreError, ClientError
 from prefect import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import FlowRun
+from prefect.logging.loggers import flow_run_logger
 
 from platforms import Settings, connect
 from platforms.errors import WhippetError
@@ -34,7 +35,7 @@ def close_accounts(flow_run: FlowRun, run: RunIdentity | None) -> None:
     """
     if flow_run.parent_task_run_id is not None:
         return
-    logger = logging.getLogger("prefect.flow_runs")
+    logger = flow_run_logger(flow_run)
     try:
         platform = connect(Settings())
         if run is not None:
@@ -50,7 +51,7 @@ def close_accounts(flow_run: FlowRun, run: RunIdentity | None) -> None:
 
 
 def _publish_costs(
-    flow_run_id: UUID, settings: Settings, run: RunIdentity, logger: logging.Logger
+    flow_run_id: UUID, settings: Settings, run: RunIdentity, logger: Logger | LoggerAdapter[Logger]
 ) -> None:
     found = read_run(settings, run.name)
     sentence = cost_sentence(found)
