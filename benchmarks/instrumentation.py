@@ -169,7 +169,7 @@ def print_table(rows: list[Row]) -> None:
 def main() -> int:
     """Measure everything and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--cycles", type=int, default=12, help="of the hook's benchmark")
+    parser.add_argument("--cycles", type=int, default=24, help="of the hook's benchmark")
     parser.add_argument("--seconds", type=float, default=30.0, help="of the sampler's")
     parser.add_argument("--repeat", type=int, default=3, help="of the report's")
     chosen = parser.parse_args()

@@ -1,33 +1,34 @@
 """What does looking at tensors cost a training, with our hook and with smdebug's?
 
-    .venv-job/bin/python -m benchmarks.instrumentation_hook [--json FILE] [--cycles 12]
+    .venv-job/bin/python -m benchmarks.instrumentation_hook [--json FILE] [--cycles 24]
 
-Steps of one network (ResNet18, all of it trained, 16 images of 64 pixels, SGD with momentum), in
-one process on two threads: blocks of ten steps of a twin that nobody looks at take turns with
-blocks of twins that are looked at, in an order that rotates. Every block but the control's holds
-one step that is looked at. The same tensors are looked at: gradients, weights, inputs of ReLUs
-(ours also outputs, update ratios, histograms). smdebug saves them raw, which is its default, and
-as reductions, which is what ours compares with. The control is a second plain twin: what it shows
-is noise.
+Steps of one network (ResNet18, all of it trained, 16 images of 64 pixels, SGD with momentum) on
+two threads, in cycles. The same tensors are looked at: gradients, weights, inputs of ReLUs (ours
+also outputs, update ratios, histograms). smdebug saves them raw, which is its default, and as
+reductions, which is what ours compares with.
 
-A step's cost is the median of its kind, so that a pause of the machine is nobody's cost; the
-overhead at a stride is (stride - 1) unwatched steps and one watched step by as many plain ones,
-with a 95 % bootstrap interval over the cycles. So the steps at every 10 are measured, and those at
-a longer stride put together from the same two medians.
+The same network takes its steps in turn with our hook and without: two networks that do the same
+differ by several per cent here, by where their memory lies. A sampled step is timed together with
+the one after it, which finds the caches changed. smdebug's hook cannot be taken off, so its steps
+are compared with those of its own network in which it saves nothing: what it costs in between is
+not counted. The control compares every other step without a hook with the rest of them: noise.
+
+What a kind takes is the median, so that a pause of the machine is nobody's cost. The overhead at a
+stride is put together of the medians at their shares, with a 95 % bootstrap interval over cycles.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import platform
 import shutil
 import sys
 import tempfile
-import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,74 +36,17 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
-import torchvision
-from torch import Tensor, nn
 
-from benchmarks.interleaving import Overhead, StepTimes
+from benchmarks.hook_twin import BETWEEN, CLASSES, DENSE, PLAIN, SAMPLED, Twin
+from benchmarks.interleaving import Clock, Overhead, Times
 from sm_entrypoints.containment import Containment
 from sm_entrypoints.debugger import DebuggerHook
 from sm_entrypoints.reductions import ReductionRecorder
 from sm_entrypoints.sampling import FIRST_STEPS
 
-THREADS, BATCH, PIXELS, CLASSES = 2, 16, 64, 133
-DENSE, SPARSE = 10, 500
+THREADS, BATCH, PIXELS, SPARSE = 2, 16, 64, 500
 # Steps in which the adaptive stride finds its length.
 SETTLING = 25
-PLAIN, CONTROL, OURS = "plain", "control: a second plain twin", "ours"
-SMDEBUG_REDUCTIONS, SMDEBUG_RAW = "smdebug, reductions", "smdebug, raw"
-
-
-class Twin:
-    """A network with its optimiser; every twin starts alike and sees the same batch."""
-
-    def __init__(self, images: Tensor, labels: Tensor) -> None:
-        torch.manual_seed(0)
-        self.model = torchvision.models.resnet18(num_classes=CLASSES)
-        self.model = self.model.to(memory_format=torch.channels_last)
-        self.loss_function = nn.CrossEntropyLoss()
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=1e-3, momentum=0.9)
-        self.images, self.labels = images, labels
-        self.recorder: ReductionRecorder | None = None
-        self.after_block: Callable[[], None] = lambda: None
-        self.times = StepTimes()
-        self._taken = 0
-
-    def step(self) -> None:
-        """Take one step, and tell the recorder what a training loop tells it."""
-        began = time.perf_counter()
-        loss = self.loss_function(self.model(self.images), self.labels)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        own = 0.0
-        if self.recorder is not None:
-            paused = time.perf_counter()
-            own = self.recorder.own_seconds
-            self.recorder.before_update()
-            own += time.perf_counter() - paused
-        self.optimizer.step()
-        value = float(loss.detach())
-        if self.recorder is not None:
-            self.recorder.end_step(value, time.perf_counter() - began - own)
-        self._taken += 1
-
-    def block(self, *, watch: bool) -> None:
-        """Take ``DENSE`` steps and note their times; tell which of them are looked at."""
-        self.times.begin_cycle()
-        for _ in range(DENSE):
-            watched = watch and self._watched()
-            with self.times.step(watched=watched):
-                self.step()
-        self.after_block()
-
-    def settle(self, steps: int) -> None:
-        """Take steps that do not count: allocations, first samples."""
-        for _ in range(steps):
-            self.step()
-        self.after_block()
-
-    def _watched(self) -> bool:
-        # smdebug counts steps from 0 as we do, and saves those that its interval divides.
-        return self._taken % DENSE == 0 if self.recorder is None else self.recorder.sampling
 
 
 class Bench:
@@ -125,7 +69,7 @@ class Bench:
         twin.recorder = ReductionRecorder(
             self._folder / f"ours-{stride}",
             twin.model,
-            containment=Containment(OURS, on_failure=lambda: self._failed.append(OURS)),
+            containment=Containment("ours", on_failure=lambda: self._failed.append("ours")),
             stride=stride,
             # As in a run of 10^5 steps, whose records are thinned only later.
             quota_bytes=1_000_000_000,
@@ -134,7 +78,7 @@ class Bench:
         return twin
 
     def smdebug(self, name: str, reductions: str | None) -> Twin:
-        """Return a twin with smdebug's hook; what it writes is removed after every block."""
+        """Return a twin with smdebug's hook; what it writes is removed after every cycle."""
         twin, out = self.plain(), self._folder / name
         parameters = {"reductions": reductions} if reductions else {}
         document = {
@@ -165,7 +109,7 @@ class Bench:
                     if old.is_file():
                         old.unlink()
 
-        twin.after_block = clean
+        twin.after_cycle = clean
         return twin
 
     def check(self) -> None:
@@ -188,51 +132,68 @@ def measure(cycles: int, folder: Path) -> dict[str, Any]:
     torch.set_num_threads(THREADS)
     bench = Bench(folder)
     stride = chosen_stride(bench)
-    twins = {
-        PLAIN: bench.plain(),
-        CONTROL: bench.plain(),
-        OURS: bench.ours(DENSE),
-        SMDEBUG_REDUCTIONS: bench.smdebug("smdebug-reductions", "mean,std,min,max"),
-        SMDEBUG_RAW: bench.smdebug("smdebug-raw", None),
+    ours = bench.ours(DENSE)
+    theirs = {
+        "smdebug, reductions": bench.smdebug("smdebug-reductions", "mean,std,min,max"),
+        "smdebug, raw": bench.smdebug("smdebug-raw", None),
     }
-    for twin in twins.values():
-        twin.settle(DENSE + FIRST_STEPS - 1 if twin.recorder else DENSE)
-    names = [*twins]
+    # Ours samples steps 0 and 1, then 1 + DENSE and so on; smdebug each that DENSE divides.
+    ours.settle(FIRST_STEPS - 1 + DENSE)
+    for twin in theirs.values():
+        twin.settle(DENSE)
     for cycle in range(cycles):
-        turn = cycle % len(names)
-        for name in (*names[turn:], *names[:turn]):
-            twins[name].block(watch=name not in (PLAIN, CONTROL))
+        assert ours.recorder is not None
+        if not ours.recorder.sampling:
+            raise RuntimeError("the first step of a cycle is not a sampled one")
+        ours.watched_cycle(in_turn=True)
+        for twin in theirs.values():
+            twin.watched_cycle(in_turn=False)
         print(f"cycle {cycle + 1}/{cycles}", file=sys.stderr, flush=True)
     bench.check()
-    times = {name: twin.times for name, twin in twins.items()}
+    rows = [_control_row(ours.times)]
+    rows += [
+        _row("ours", ours.times, every, goal) for every, goal in ((stride, 0.01), (DENSE, 0.1))
+    ]
+    for name, twin in theirs.items():
+        rows += [_row(name, twin.times, every, None) for every in (SPARSE, DENSE)]
     return {
-        "step_seconds": times[PLAIN].median("wall", watched=False),
+        "step_seconds": ours.times.median(PLAIN, "wall"),
         "stride": stride,
-        "rows": _rows(times, stride),
+        "rows": rows,
         "versions": _versions(),
     }
 
 
-def _rows(times: dict[str, StepTimes], stride: int) -> list[dict[str, Any]]:
-    wanted = (
-        (CONTROL, DENSE, None),
-        (OURS, stride, 0.01),
-        (OURS, SPARSE, 0.01),
-        (OURS, DENSE, 0.10),
-        (SMDEBUG_REDUCTIONS, SPARSE, None),
-        (SMDEBUG_REDUCTIONS, DENSE, None),
-        (SMDEBUG_RAW, SPARSE, None),
-        (SMDEBUG_RAW, DENSE, None),
-    )
-    rows = []
-    for name, every, goal in wanted:
-        what = name if name == CONTROL else f"{name}, every {every} steps"
-        found = {
-            clock: Overhead.of_steps(times[PLAIN], times[name], clock, every).document()
-            for clock in ("wall", "cpu")
-        }
-        rows.append({"what": what, "goal": goal, **found})
-    return rows
+def _row(name: str, times: Times, every: int, goal: float | None) -> dict[str, Any]:
+    """Return the overhead of sampling every ``every``-th step."""
+    plain = PLAIN if PLAIN in times.cycles[0] else BETWEEN
+
+    def ratio(clock: Clock, chosen: Sequence[int]) -> float:
+        sampled, between, usual = (
+            times.median(kind, clock, chosen) for kind in (SAMPLED, BETWEEN, plain)
+        )
+        return (sampled + (every - 2) * between) / (every * usual)
+
+    return {"what": f"{name}, every {every} steps", "goal": goal, **_by_clock(times, ratio)}
+
+
+def _control_row(times: Times) -> dict[str, Any]:
+    def ratio(clock: Clock, chosen: Sequence[int]) -> float:
+        some, others = (
+            times.median(PLAIN, clock, chosen, slice(first, None, 2)) for first in (0, 1)
+        )
+        return others / some
+
+    return {"what": "control: no hook beside no hook", "goal": None, **_by_clock(times, ratio)}
+
+
+def _by_clock(times: Times, ratio: Callable[[Clock, Sequence[int]], float]) -> dict[str, Any]:
+    count = len(times.cycles)
+    clocks: tuple[Clock, ...] = ("wall", "cpu")
+    return {
+        clock: Overhead.over_cycles(count, functools.partial(ratio, clock)).document()
+        for clock in clocks
+    }
 
 
 def _versions() -> dict[str, Any]:
@@ -253,18 +214,18 @@ def print_table(found: dict[str, Any]) -> None:
     """Print the document as a table."""
     print(f"resnet18, {BATCH} images of {PIXELS} px, a plain step: {found['step_seconds']:.3f} s")
     print(f"our hook chose a stride of {found['stride']} steps")
-    print(f"{'':40}{'wall time':30}CPU time of the process")
+    print(f"{'':42}{'wall time':30}CPU time of the process")
     for row in found["rows"]:
         goal = f"goal {100 * row['goal']:.0f} %" if row["goal"] else ""
         wall, cpu = (str(Overhead(**row[clock])) for clock in ("wall", "cpu"))
-        print(f"{row['what']:40}{wall:30}{cpu:30}{goal}")
+        print(f"{row['what']:42}{wall:30}{cpu:30}{goal}")
     print(" ".join(f"{name}={value}" for name, value in found["versions"].items()))
 
 
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--cycles", type=int, default=12, help="blocks of every kind of step")
+    parser.add_argument("--cycles", type=int, default=24, help="samples of each hook")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="whippet-bench-"))

@@ -1,7 +1,7 @@
 """Times of steps that take turns, and what one kind of step costs beyond another.
 
-Blocks of the kinds follow each other in cycles, so whatever drifts (clock rate, other work on the
-machine) hits all alike. A kind's time is its median step; the interval is a bootstrap over cycles.
+Steps of all kinds follow each other in cycles, so whatever drifts (clock rate, other work on the
+machine) hits all alike. A kind's time is its median; the interval is a bootstrap over the cycles.
 """
 
 from __future__ import annotations
@@ -9,63 +9,58 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 RESAMPLES = 2_000
 Clock = Literal["wall", "cpu"]
+EVERY = slice(None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """Seconds of one step; ``watched``: its tensors were looked at."""
+class Spent:
+    """Seconds of what was timed once."""
 
     wall: float
     cpu: float
-    watched: bool
 
 
-class StepTimes:
-    """The steps of one kind, by cycle."""
+class Times:
+    """What was timed, by cycle and kind."""
 
     def __init__(self) -> None:
-        self.cycles: list[list[Step]] = []
+        self.cycles: list[dict[str, list[Spent]]] = []
 
     def begin_cycle(self) -> None:
-        """Say that steps of the next cycle follow."""
-        self.cycles.append([])
+        """Say that the next cycle begins."""
+        self.cycles.append({})
 
     @contextmanager
-    def step(self, *, watched: bool) -> Iterator[None]:
-        """Time what happens inside as a step of this cycle."""
+    def of(self, kind: str) -> Iterator[None]:
+        """Time what happens inside as one of ``kind`` in this cycle."""
         wall, cpu = time.perf_counter(), time.process_time()
         yield
-        spent = (time.perf_counter() - wall, time.process_time() - cpu)
-        self.cycles[-1].append(Step(wall=spent[0], cpu=spent[1], watched=watched))
+        spent = Spent(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu)
+        self.cycles[-1].setdefault(kind, []).append(spent)
 
-    def median(self, clock: Clock, *, watched: bool, chosen: Sequence[int] | None = None) -> float:
-        """Return the median seconds of (un)watched steps, of all cycles or of the chosen ones.
+    def median(
+        self, kind: str, clock: Clock, chosen: Sequence[int] | None = None, part: slice = EVERY
+    ) -> float:
+        """Return the median seconds of a kind, over all cycles or the chosen ones.
+
+        ``part`` takes some of each cycle's only.
 
         Raises:
-            statistics.StatisticsError: there are none.
+            statistics.StatisticsError: it was never timed.
         """
         cycles = range(len(self.cycles)) if chosen is None else chosen
         return statistics.median(
-            getattr(step, clock)
+            getattr(spent, clock)
             for cycle in cycles
-            for step in self.cycles[cycle]
-            if step.watched is watched
+            for spent in self.cycles[cycle].get(kind, [])[part]
         )
-
-    def mean_at(self, clock: Clock, every: int, chosen: Sequence[int] | None = None) -> float:
-        """Return seconds a step when every ``every``-th is watched, from the two medians."""
-        usual = self.median(clock, watched=False, chosen=chosen)
-        if not any(step.watched for step in self.cycles[0]):
-            return usual
-        watched = self.median(clock, watched=True, chosen=chosen)
-        return (usual * (every - 1) + watched) / every
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,15 +73,9 @@ class Overhead:
     cycles: int
 
     @classmethod
-    def of_steps(cls, plain: StepTimes, measured: StepTimes, clock: Clock, every: int) -> Overhead:
-        """Return what ``measured`` costs beyond ``plain`` when every ``every``-th is watched."""
-        count = len(plain.cycles)
+    def over_cycles(cls, count: int, ratio: Callable[[Sequence[int]], float]) -> Overhead:
+        """Return what ``ratio`` (measured by plain, over the given cycles) is beyond 1."""
         dice = random.Random(0)
-
-        def ratio(chosen: Sequence[int]) -> float:
-            measured_mean = measured.mean_at(clock, every, chosen)
-            return measured_mean / plain.median(clock, watched=False, chosen=chosen)
-
         ratios = sorted(ratio(dice.choices(range(count), k=count)) for _ in range(RESAMPLES))
         return cls(
             value=ratio(range(count)) - 1,
