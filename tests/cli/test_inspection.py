@@ -17,6 +17,7 @@ from platforms import Settings
 from platforms.client_errors import client_error
 from platforms.local.endpoint import Endpoints
 from platforms.local.models import EndpointConfigs, Models
+from platforms.local.tags import Tags
 from tasks.requests import EXPIRES_TAG, RUN_TAG
 from tasks.runs import open_run, record
 from tests.platforms.local.jobs import Jobs, local_jobs
@@ -137,12 +138,12 @@ def context(tmp_path, monkeypatch):
     monkeypatch.setenv("WHIPPET_JOB_PYTHON", str(context.settings.job_python))
     now = datetime.now(UTC)
     for name, hours in (("old", -1), ("new", 8), ("foreign", None)):
-        tags = {RUN_TAG: "run 1", EXPIRES_TAG: (now + timedelta(hours=hours or 0)).isoformat()}
-        Endpoints(context).create_endpoint(
-            EndpointName=name,
-            EndpointConfigName=make_config(context, f"{name}-c", ANSWER),
-            Tags=[] if hours is None else [{"Key": k, "Value": v} for k, v in tags.items()],
-        )
+        told = {RUN_TAG: "run 1", EXPIRES_TAG: (now + timedelta(hours=hours or 0)).isoformat()}
+        tags = [] if hours is None else [{"Key": key, "Value": told[key]} for key in told]
+        config = make_config(context, f"{name}-c", ANSWER)
+        for kind in ("endpoint-config", "model"):
+            Tags(context).add_tags(ResourceArn=context.arn(kind, config), Tags=tags)
+        Endpoints(context).create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=tags)
     for name in ("old", "new", "foreign"):
         assert wait_for_endpoint(context, name)["EndpointStatus"] == "InService"
     yield context
