@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from benchmarks.delay_line import HOST, Listener
+from benchmarks.listener import HOST, Listener
 
 FAULTS = (
     "reset before",
