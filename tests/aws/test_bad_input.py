@@ -97,8 +97,19 @@ CASES = {
         sentence=r"may not do s3:PutObject on arn:aws:s3:::a-bucket/\S+: add what `whippet iam",
     ),
     "cap too small": Case(
+        # The table in the package is of this region, and AWS's prices may not be asked for here.
+        variables={
+            "WHIPPET_REGION": "us-east-1",
+            "WHIPPET_TRAINING_IMAGE": IMAGE.replace("eu-west-1", "us-east-1"),
+            "WHIPPET_INFERENCE_IMAGE": SERVING.replace("eu-west-1", "us-east-1"),
+        },
+        headers={"x-amz-bucket-region": "us-east-1"},
         options=("--max-usd", "0.01"),
         sentence=r"max_usd=0\.01 is too small: .* smallest cap that works is --max-usd \d",
+    ),
+    "cap, and prices of the region unknown": Case(
+        options=("--max-usd", "0.01"),
+        sentence=r"max_usd=0\.01 cannot be kept in eu-west-1: .*Allow pricing:GetProducts",
     ),
     "name taken by another request": Case(
         answers={
