@@ -8,7 +8,7 @@ also outputs, update ratios, histograms). smdebug saves them raw, which is its d
 reductions, which is what ours compares with.
 
 The same network takes its steps in turn with our hook and without: two networks that do the same
-differ by several per cent here, by where their memory lies. A sampled step is timed together with
+may differ by several per cent here. A sampled step is timed together with
 the one after it, which finds the caches changed. smdebug's hook cannot be taken off, so its steps
 are compared with those of its own network in which it saves nothing: what it costs in between is
 not counted. The control compares every other step without a hook with the rest of them: noise.
