@@ -40,7 +40,6 @@ def account(no_account: None, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def moto_endpoint(account: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """AWS's services on a free port of this machine: obstore's own client can reach them, too."""
-    pytest.importorskip("flask", reason="moto's server needs flask, which `dev` does not install")
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)

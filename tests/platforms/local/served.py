@@ -11,7 +11,6 @@ from typing import Any
 
 import boto3
 import httpx
-import pytest
 import uvicorn
 from botocore.config import Config
 
@@ -56,7 +55,6 @@ def client(service: Any, url: str, **config: Any) -> Any:
 @contextmanager
 def moto_server() -> Iterator[str]:
     """Give the URL of moto's server of S3, STS and IAM, with nothing in it."""
-    pytest.importorskip("flask", reason="moto's server needs flask, which `dev` does not install")
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address=HOST, port=0, verbose=False)
