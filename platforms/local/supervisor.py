@@ -25,7 +25,7 @@ from platforms.local.metrics import LogFollower
 from platforms.local.process import identify
 from platforms.local.records import Record, Records, now
 from platforms.local.requirements import unsatisfied
-from platforms.local.training_status import KIND, end, fail, move, with_supervisor
+from platforms.local.training_status import KIND, TERMINAL, end, fail, move, with_supervisor
 from platforms.local.uploads import Uploads
 from platforms.settings import Settings
 
@@ -57,6 +57,8 @@ class Supervisor:
             WhippetError, OSError: the job cannot be run; its status is not final yet.
         """
         record = self._update(lambda each: with_supervisor(each, identify(os.getpid())))
+        if record["TrainingJobStatus"] in TERMINAL:
+            return  # stopped before anybody ran it
         uploads = Uploads(tree=self._tree, record=record, buckets=self._buckets)
         self._move("Downloading")
         self._prepare(record, uploads)

@@ -31,7 +31,7 @@ from platforms.local.process import (
 )
 from platforms.local.records import Exists, Missing, Record, now, with_times
 from platforms.local.training_request import OPERATION, check_request, ignored_fields
-from platforms.local.training_status import KIND, TERMINAL, fail, move, with_supervisor
+from platforms.local.training_status import KIND, TERMINAL, end, fail, move, with_supervisor
 from platforms.settings import PROJECT_ROOT
 from platforms.validation import service_model
 
@@ -123,7 +123,10 @@ class TrainingJobs:
         )
 
     def stop_training_job(self, **request: Any) -> dict[str, Any]:
-        """Ask a job to stop: SIGTERM, 120 seconds, SIGKILL; artifacts are kept. Returns at once."""
+        """Ask a job to stop: SIGTERM, 120 seconds, SIGKILL; artifacts are kept. Returns at once.
+
+        One that nobody has begun to run (its starter was interrupted) is ``Stopped`` at once.
+        """
         operation, name = "StopTrainingJob", request["TrainingJobName"]
         status = self._current(operation, name)["TrainingJobStatus"]
         if status in TERMINAL:
@@ -136,6 +139,8 @@ class TrainingJobs:
         def stop(record: Record) -> Record:
             if record["TrainingJobStatus"] != "InProgress":
                 return record
+            if "Supervisor" not in record["Local"]:
+                return end(record, "Stopped")  # a supervisor that comes yet finds it so
             return move(record, "Stopping", status="Stopping")
 
         self._context.records.update(KIND, name, stop)

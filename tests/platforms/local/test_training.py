@@ -19,6 +19,8 @@ from platforms.errors import SettingsError
 from platforms.local.connection import connect_local
 from platforms.local.context import LocalContext
 from platforms.local.process import ProcessId, alive, group_alive
+from platforms.local.records import now
+from platforms.local.supervisor import Supervisor
 from platforms.local.training import TrainingJobs
 from tests.platforms.local.jobs import PROGRAM, Jobs, local_jobs, local_settings
 
@@ -263,20 +265,36 @@ def _session_of(pid: int) -> int:
         return 0
 
 
-def test_a_job_that_never_got_a_supervisor(jobs: Jobs) -> None:
-    jobs.run("job", "")
+def _orphan(jobs: Jobs, created: str) -> None:
+    """Make the ended job what an interrupted starter leaves: a record that nobody runs."""
 
     def orphan(record: dict[str, Any]) -> dict[str, Any]:
         private = {key: value for key, value in record["Local"].items() if key != "Supervisor"}
         return {
             **record,
             "TrainingJobStatus": "InProgress",
-            "CreationTime": "2026-01-01T00:00:00.000000+00:00",
+            "CreationTime": created,
             "Local": private,
         }
 
     jobs.context.records.update("training-jobs", "job", orphan)
+
+
+def test_a_job_that_never_got_a_supervisor(jobs: Jobs) -> None:
+    jobs.run("job", "")
+    _orphan(jobs, "2026-01-01T00:00:00.000000+00:00")
     assert jobs.describe("job")["TrainingJobStatus"] == "Failed"
+
+
+def test_a_job_that_never_got_a_supervisor_can_be_stopped(jobs: Jobs) -> None:
+    jobs.run("job", "print('ran')")
+    _orphan(jobs, now())
+    jobs.platform.sagemaker.stop_training_job(TrainingJobName="job")
+    assert jobs.describe("job")["TrainingJobStatus"] == "Stopped"
+    # Its supervisor was on the way all the same: it finds that there is nothing to do.
+    Supervisor(jobs.context.home, "job").run()
+    assert jobs.describe("job")["TrainingJobStatus"] == "Stopped"
+    assert jobs.log("job").count("ran") == 1
 
 
 def test_of_two_racers_one_job_runs(jobs: Jobs) -> None:
