@@ -9,11 +9,12 @@ from botocore.exceptions import ClientError
 
 from platforms import Platform
 from platforms.errors import DataError
-from tasks.data_sync_download import FetchResult, fetch_data
+from tasks.data_sync_download import fetch_data
 from tasks.data_sync_manifest import MANIFEST
 from tasks.data_sync_progress import Moved
 from tasks.object_download import fetch_objects
 from tasks.objects import read_if_there
+from tasks.reception import FetchResult
 from tasks.storage import split_uri
 
 

@@ -6,34 +6,27 @@ import time
 import pytest
 
 from tasks import data_sync_pool
-from tasks.data_sync_pool import Width, transfer
+from tasks.data_sync_pool import transfer
 from tasks.data_sync_progress import Moved
 
 
-def settled(rate_at, most=48):
-    """Return the width that a line comes to; ``rate_at`` gives files a second by width."""
-    now, width = 0.0, Width(most, 0.0)
-    for _ in range(5_000):
-        now += 1 / rate_at(width.value)
-        width.finished(now)
-    return width.value
+@pytest.mark.parametrize(("most", "items"), [(1, 5), (7, 40), (48, 3)])
+def test_no_more_than_asked_for_at_a_time(most, items):
+    lock, running, seen = threading.Lock(), 0, 0
+    together = threading.Barrier(min(most, items))
 
+    def work(item):
+        nonlocal running, seen
+        with lock:
+            running += 1
+            seen = max(seen, running)
+        if item < together.parties:
+            together.wait(20)  # passed only by as many as are wanted
+        with lock:
+            running -= 1
 
-@pytest.mark.parametrize(
-    ("rate_at", "expected"),
-    [
-        (lambda width: 25 * width, 48),  # latency is what limits
-        (lambda width: 300, 24),  # the store is what limits
-        (lambda width: 7200 / width, 24),  # more make it slower
-        (lambda width: 25 * min(width, 28), 24),  # up to a point
-    ],
-)
-def test_the_width_is_what_the_line_rewards(rate_at, expected):
-    assert settled(rate_at) == expected
-
-
-def test_one_at_a_time_stays_so():
-    assert settled(lambda width: 25 * width, most=1) == 1
+    assert len(list(transfer(range(items), work, lambda _: 1, most=most))) == items
+    assert seen == together.parties
 
 
 def test_everything_is_transferred_once():
