@@ -88,7 +88,7 @@ def sync_data(
     wanted = _wanted(check)
     with ThreadPoolExecutor(1, thread_name_prefix="manifest") as pool:
         reading = pool.submit(read_manifest, store, prefix)
-        there = list_objects(store, prefix, wanted)
+        there = list_objects(store, prefix, [MANIFEST, *wanted])
     manifest = reading.result()
     there.pop(MANIFEST, None)
     _refuse_strangers(wanted, manifest, there, prefix)
@@ -165,7 +165,7 @@ class _Sync:
         self._write_manifest(set())
 
     def _compare(self) -> None:
-        there = list_objects(self._store, self._prefix)
+        there = list_objects(self._store, self._prefix, [MANIFEST, *self._done])
         wrong = [key for key, entry in self._done.items() if not _holds(there.get(key), entry)]
         if wrong:
             raise StoreFailed(

@@ -56,36 +56,40 @@ def list_objects(store: Any, prefix: str, expected: Iterable[str] = ()) -> dict[
 
 
 def _list(store: Any, prefix: str, expected: Iterable[str]) -> dict[str, Listed]:
-    pages = iter(obstore.list(store, prefix=prefix, chunk_size=PAGE))
-    found = _listed(next(pages, ()), prefix)
     # A folder is read as a whole whatever is asked of it.
-    divisible = isinstance(store, S3Store) and len(found) == PAGE
-    bounds = _bounds(prefix, max(found), expected) if divisible else []
-    if len(bounds) < 2:
-        for page in pages:
-            found |= _listed(page, prefix)
-        return found
+    bounds = _bounds(prefix, expected) if isinstance(store, S3Store) else []
+    stretches = list(zip([None, *bounds], [*bounds, None], strict=True))
+
+    def read(each: tuple[str | None, str | None]) -> dict[str, Listed]:
+        return again(partial(_stretch, store, prefix, *each))
+
     with ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="list") as pool:
-        stretches = zip(bounds, [*bounds[1:], None], strict=True)
-        parts = [pool.submit(again, partial(_stretch, store, prefix, *each)) for each in stretches]
-    for part in parts:
+        parts = [pool.submit(read, each) for each in stretches[:_AT_A_TIME]]
+        found = parts[0].result()
+        if len(found) >= PAGE:  # else that is all there is
+            parts += [pool.submit(read, each) for each in stretches[_AT_A_TIME:]]
+    for part in parts[1:]:
         found |= part.result()
     return found
 
 
-def _bounds(prefix: str, last: str, expected: Iterable[str]) -> list[str]:
-    """Return where to begin behind the first page, which ends with the key ``last``."""
-    # Python and S3 order alike: code points as UTF-8 bytes. A last key needs no stretch behind it.
-    behind = sorted(key for key in expected if key > last)
-    bounds = [last, *behind[PAGE - 1 : -1 : PAGE]]
-    plain = [key for key in bounds if _PLAIN.fullmatch(f"{prefix}/{key}")]
-    return plain if plain and plain[0] == last else []
+def _bounds(prefix: str, expected: Iterable[str]) -> list[str]:
+    """Return the keys that divide what is expected into the fewest pages, of one length."""
+    # Python and S3 order alike: code points as UTF-8 bytes.
+    keys = sorted(expected)
+    pages = -(-len(keys) // PAGE)
+    ends = [keys[number * len(keys) // pages - 1] for number in range(1, pages)]
+    return [key for key in ends if _PLAIN.fullmatch(f"{prefix}/{key}")]
 
 
-def _stretch(store: Any, prefix: str, after: str, until: str | None) -> dict[str, Listed]:
-    """Return what is behind one key, up to the page that reaches another (None: to the end)."""
+def _stretch(store: Any, prefix: str, after: str | None, until: str | None) -> dict[str, Listed]:
+    """Return what is between two keys, the second included, and perhaps more behind that.
+
+    None stands for the beginning, and for the end.
+    """
     found: dict[str, Listed] = {}
-    for page in obstore.list(store, prefix=prefix, offset=f"{prefix}/{after}", chunk_size=PAGE):
+    offset = None if after is None else f"{prefix}/{after}"
+    for page in obstore.list(store, prefix=prefix, offset=offset, chunk_size=PAGE):
         found |= _listed(page, prefix)
         if until is not None and until <= max(found):
             break

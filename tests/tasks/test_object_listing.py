@@ -86,7 +86,7 @@ def names(count: int, folder: str = "train/a") -> list[str]:
 
 def test_pages_that_are_expected_are_asked_for_at_once(bucket):
     bucket.hold(["manifest.json", *names(8000)])
-    found = list_objects(bucket.store(), PREFIX, names(8000))
+    found = list_objects(bucket.store(), PREFIX, ["manifest.json", *names(8000)])
     assert sorted(found) == ["manifest.json", *names(8000)]
     assert {(each.size, each.tag) for name, each in found.items() if name in names(1)} == {
         (len(f"{PREFIX}/train/a/00000.jpg"), "t")
@@ -103,9 +103,16 @@ def test_what_is_not_expected_is_found_too(bucket):
     assert sorted(list_objects(bucket.store(), PREFIX, expected)) == sorted(there)
 
 
-def test_nothing_is_expected_of_an_empty_prefix(bucket):
-    assert list_objects(bucket.store(), PREFIX, names(5000)) == {}
-    assert len(bucket.asked) == 1
+def test_a_few_objects_more_than_expected_cost_no_pages_more(bucket):
+    bucket.hold(["manifest.json", *names(90, "test/a"), *names(7300)])
+    found = list_objects(bucket.store(), PREFIX, names(8001))
+    assert len(found) == 7391
+    assert len(bucket.asked) == 9
+
+
+def test_not_every_page_is_asked_for_when_there_is_nothing(bucket):
+    assert list_objects(bucket.store(), PREFIX, names(50_000)) == {}
+    assert len(bucket.asked) == 8
 
 
 @pytest.mark.parametrize("folder", ["train/two words", "train/é", "train/a+b%20"])
