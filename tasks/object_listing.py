@@ -49,7 +49,7 @@ def list_objects(store: Any, prefix: str, expected: Iterable[str] = ()) -> dict[
         StoreFailed: the bucket cannot be listed.
     """
     try:
-        return again(partial(_list, store, prefix, expected))
+        return _list(store, prefix, expected)
     except (BaseError, OSError) as error:
         said = store_said(error, "s3:ListBucket", place_of(store))
         raise StoreFailed(f"Could not list '{prefix}' in {store!r}: {said}") from error

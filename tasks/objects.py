@@ -74,6 +74,8 @@ def again(act: Callable[[], Result]) -> Result:
         except FINAL:
             raise
         except (BaseError, OSError) as error:
+            if _refused(error):
+                raise
             failure = error
     assert failure is not None
     raise failure
@@ -105,16 +107,20 @@ def store_said(error: Exception, action: str, where: str) -> str:
         where: bucket, or bucket and key, that it was about; empty for a folder's store.
     """
     said = str(error).partition("\n\nDebug source")[0]
-    # A refused listing is obstore's GenericError, a deletion of many answers with codes.
-    refused = isinstance(error, PermissionDeniedError) or any(
-        sign in said for sign in ("status code: 403", "(code: AccessDenied)")
-    )
-    if where and refused:
+    if where and _refused(error):
         # Deferred: botocore takes longer to import than a sync of unchanged data.
         from platforms.client_errors import denial_sentence
 
         return denial_sentence(said, action, f"arn:aws:s3:::{where}")
     return said
+
+
+def _refused(error: Exception) -> bool:
+    """Whether a right is missing: asking again cannot help."""
+    # A refused listing is obstore's GenericError, a deletion of many answers with codes.
+    return isinstance(error, PermissionDeniedError) or any(
+        sign in str(error) for sign in ("status code: 403", "(code: AccessDenied)")
+    )
 
 
 def place_of(store: Any, key: str = "") -> str:
