@@ -1,12 +1,16 @@
 """Our sync beside s5cmd, ``aws s3 sync`` and threaded boto3, against ``rclone serve s3``.
 
     .venv/bin/python -m benchmarks.sync [--files N] [--milliseconds MS ...] [--minutes M]
+        [--slow-rounds N] [--folder FOLDER]
 
 One table for each latency. Every transfer is a process of its own, timed from start to end, with
-the most memory it had, its processor time and the server's. The first round has all four clients:
-the two slow ones take part once, boto3 with a quarter of the files, which is why ratios are of the
-time for a file. Then ours and s5cmd go on in turns while there is time. Ratios are within a round.
-Uploads go to an empty prefix and downloads to an empty folder; "unchanged" repeats an upload.
+the most memory it had, its processor time and the server's. The first rounds have all four clients,
+boto3 with a quarter of the files, which is why ratios are of the time for a file. Then ours and
+s5cmd go on in turns while there is time. Ratios are within a round. Uploads go to an empty prefix
+and downloads to an empty folder; "unchanged" repeats an upload.
+
+All files are in memory where there is room: on a disk, what takes most time is its journal (ext4
+takes up to twice the processor time after files were deleted), and the server's disk is this one.
 """
 
 from __future__ import annotations
@@ -21,10 +25,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+
+import psutil
 
 from benchmarks.delay_line import DelayLine
 from benchmarks.s3_proxy import FaultyProxy
@@ -180,10 +186,11 @@ def _row(bench: Bench, way: str, client: str) -> str:
     )
 
 
-def measure(bench: Bench, seconds: float) -> None:
-    """Do a round of all clients, then of the quick ones, while one more fits into the time."""
+def measure(bench: Bench, seconds: float, slow_rounds: int) -> None:
+    """Do rounds of all clients, then of the quick ones, while one more fits into the time."""
     started = time.monotonic()
-    bench.round([*_QUICK, *_SLOW])
+    for _ in range(slow_rounds):
+        bench.round([*_QUICK, *_SLOW])
     while len(bench.runs) < _MOST_ROUNDS:
         last = bench.runs[-1]
         needed = 1.1 * sum(each.seconds for (_, who), each in last.items() if who in _QUICK)
@@ -193,10 +200,20 @@ def measure(bench: Bench, seconds: float) -> None:
         bench.round(_QUICK if len(bench.runs) % 2 == 0 else _QUICK[::-1])
 
 
+def _roomy_folder(files: int) -> Path | None:
+    """Return the folder in memory, if there is one with room for what is measured."""
+    memory = Path("/dev/shm")
+    needed = 8 * files * 100_000
+    if not memory.is_dir() or shutil.disk_usage(memory).free < needed:
+        return None
+    return memory if psutil.virtual_memory().available > 1.5 * needed else None
+
+
 def report(bench: Bench, milliseconds: float, size: int, load: Sequence[float]) -> None:
     """Print the table and what belongs to it."""
     print(
         f"\n{bench.sizes['data']:,} files, {size / 1e6:,.0f} MB, {milliseconds:.0f} ms added; "
+        f"{'in memory' if bench.folder.is_relative_to('/dev/shm') else 'on disk'}; "
         f"{os.cpu_count()} processors, load before {load[0]:.1f}, after {os.getloadavg()[0]:.1f} "
         f"(ours and one other are 2 to 4); obstore {version('obstore')}\n"
     )
@@ -213,30 +230,39 @@ def main() -> int:
         "--milliseconds", type=float, nargs="+", default=[0, 20], help="added to a round trip"
     )
     parser.add_argument("--minutes", type=float, default=11, help="for all latencies together")
+    parser.add_argument("--slow-rounds", type=int, default=1, help="with aws and boto3")
+    parser.add_argument("--folder", type=Path, help="for all files (default: memory, or TMPDIR)")
     arguments = parser.parse_args()
     # Ended by a signal, it ends the server and removes the folder on its way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
-    started = time.monotonic()
+    place = arguments.folder or _roomy_folder(arguments.files)
     try:
         require_clients()
-        with tempfile.TemporaryDirectory(prefix="bench-sync-") as name, ExitStack() as stack:
-            folder = Path(name)
-            sizes = write_data(folder, arguments.files)
-            size = sum(path.stat().st_size for path in (folder / "data").rglob("*.jpg"))
-            server = stack.enter_context(rclone(folder))
-            for done, milliseconds in enumerate(arguments.milliseconds):
-                left = 60 * arguments.minutes - (time.monotonic() - started)
-                load = os.getloadavg()
-                delay = DelayLine(server.port, milliseconds / 2000) if milliseconds else None
-                with delay or nullcontext() as line:
-                    port = line.port if line else server.port
-                    bench = Bench(folder=folder, server=server, port=port, sizes=sizes)
-                    measure(bench, left / (len(arguments.milliseconds) - done))
-                report(bench, milliseconds, size, load)
+        with tempfile.TemporaryDirectory(prefix="bench-sync-", dir=place) as name:
+            _measure_all(Path(name), arguments)
     except TransferFailed as error:
         print(f"bench-sync: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _measure_all(folder: Path, arguments: argparse.Namespace) -> None:
+    started = time.monotonic()
+    sizes = write_data(folder, arguments.files)
+    size = sum(path.stat().st_size for path in (folder / "data").rglob("*.jpg"))
+    for done, milliseconds in enumerate(arguments.milliseconds):
+        left = 60 * arguments.minutes - (time.monotonic() - started)
+        load = os.getloadavg()
+        # A new server each time: one that has served for a while takes more for the same.
+        with ExitStack() as stack:
+            server = stack.enter_context(rclone(folder / f"server-{done}"))
+            port = server.port
+            if milliseconds:
+                port = stack.enter_context(DelayLine(server.port, milliseconds / 2000)).port
+            bench = Bench(folder=folder, server=server, port=port, sizes=sizes)
+            measure(bench, left / (len(arguments.milliseconds) - done), arguments.slow_rounds)
+        report(bench, milliseconds, size, load)
+        shutil.rmtree(folder / f"server-{done}")
 
 
 if __name__ == "__main__":
