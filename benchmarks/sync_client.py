@@ -44,8 +44,13 @@ def find_files(root: Path, cache: StatCache) -> Found:
     ]
     known = {path: cache.get(path) for path in paths}
     fresh = [path for path, found in known.items() if found is None]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        known.update(zip(fresh, pool.map(lambda path: _hash(path, cache), fresh), strict=True))
+    hands = os.cpu_count() or 1
+    with ThreadPoolExecutor(hands) as pool:
+        parts = pool.map(
+            lambda hand: [_hash(path, cache) for path in fresh[hand::hands]], range(hands)
+        )
+        for hand, part in enumerate(parts):
+            known.update(zip(fresh[hand::hands], part, strict=True))
     cache.save()
     return Found(root=root, files=tuple(_file(path, found) for path, found in known.items()))
 

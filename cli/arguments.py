@@ -68,7 +68,8 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_jobs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--status", help="only jobs of this status, such as InProgress")
+    statuses = ("InProgress", "Completed", "Failed", "Stopping", "Stopped")
+    parser.add_argument("--status", choices=statuses, help="only jobs of this status")
 
 
 def _add_logs(parser: argparse.ArgumentParser) -> None:

@@ -19,12 +19,16 @@ def report(arguments: argparse.Namespace) -> int:
     """Write the report of a run; print where it is, as PDF too when asked."""
     settings = Settings()
     folder = _folder(settings, arguments.run)
+    pdf = folder / PDF_FILE
     chromium = _browser(settings) if arguments.pdf else None
     page = write_run_report(folder, read_run(settings, folder.name))
     print(page)
     if chromium is not None:
-        print_pdf(page, folder / PDF_FILE, chromium)
-        print(folder / PDF_FILE)
+        print_pdf(page, pdf, chromium)
+        print(pdf)
+    elif pdf.exists():
+        pdf.unlink()
+        print(f"{pdf} was of the report before, and is removed: --pdf prints it", file=sys.stderr)
     if arguments.open and not webbrowser.open(page.as_uri()):
         print(f"no browser can be opened here: open {page.as_uri()} yourself", file=sys.stderr)
     return 0

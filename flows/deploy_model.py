@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Annotated
+
 from prefect import flow
+from pydantic import Field
 
 from flows.policy import FLOW_POLICY
 from tasks.deployment import (
@@ -11,6 +15,7 @@ from tasks.deployment import (
     publish_endpoint,
     smoke_test_endpoint,
 )
+from tasks.deployment_plan import plan_deployment
 from tasks.parameters import DeploymentParameters
 from tasks.reports import download_output
 from tasks.stage import stage
@@ -28,9 +33,19 @@ def deploy_trained(trained: TrainedModel, deployment: DeploymentParameters) -> D
 
 
 @flow(name="deploy-model", **FLOW_POLICY)
-def deploy_model(training_job: str, deployment: DeploymentParameters | None = None) -> Deployment:
-    """Deploy the model of a finished training job, by the job's name."""
-    with stage("download") as run:
+def deploy_model(
+    training_job: str,
+    deployment: DeploymentParameters | None = None,
+    max_usd: Annotated[Decimal, Field(gt=0)] | None = None,
+) -> Deployment:
+    """Plan, then deploy the model of a finished training job, by the job's name.
+
+    ``max_usd`` caps what the endpoint may cost within its time to live.
+    """
+    deployment = deployment or DeploymentParameters()
+    with stage("plan") as run:
         trained = describe_trained(training_job)
+        plan_deployment(run, trained, deployment, max_usd)
+    with stage("download"):
         download_output(run, trained)
-    return deploy_trained(trained, deployment or DeploymentParameters())
+    return deploy_trained(trained, deployment)

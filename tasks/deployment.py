@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -73,13 +73,8 @@ def create_endpoint(
         EndpointFailed: it did not come into service; nothing of it is left behind.
     """
     platform = connect()
-    expires = datetime.now(UTC) + timedelta(hours=deployment.hours_to_live)
-    tags = {
-        **run_tags(run, platform.settings.tags),
-        EXPIRES_TAG: expires.isoformat(timespec="seconds"),
-    }
     names = {step: resource_name(run, step) for step in RESOURCES}
-    requests = endpoint_requests(platform, names, trained, deployment, tags)
+    requests = endpoint_requests(platform, run, trained, deployment)
     with _removed_on_failure(platform, names):
         _remove_if_broken(platform, names)
         for step, resource in RESOURCES.items():
@@ -108,12 +103,17 @@ RESOURCES: dict[Step, Resource] = {
 
 def endpoint_requests(
     platform: Platform,
-    names: Mapping[Step, str],
+    run: RunIdentity,
     trained: TrainedModel,
     deployment: DeploymentParameters,
-    tags: dict[str, str],
 ) -> dict[Step, Request]:
-    """Return the requests of model, endpoint config and endpoint."""
+    """Return the requests of model, endpoint config and endpoint; its time to live begins now."""
+    names = {step: resource_name(run, step) for step in RESOURCES}
+    expires = datetime.now(UTC) + timedelta(hours=deployment.hours_to_live)
+    tags = {
+        **run_tags(run, platform.settings.tags),
+        EXPIRES_TAG: expires.isoformat(timespec="seconds"),
+    }
     bucket, prefix = platform.defaults.bucket, platform.settings.prefix
     async_uri = f"s3://{bucket}/{prefix}/async/{names['endpoint']}"
     if deployment.max_instances is not None:

@@ -10,7 +10,9 @@ reading the object again is the answer. An error that leaves this module is fina
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import math
 import random
 import re
 import time
@@ -224,6 +226,17 @@ def read_checked(store: Any, key: str) -> bytes:
 def _read(store: Any, key: str) -> tuple[str | None, bytes]:
     found = obstore.get(store, key)
     return plain_tag(found.meta["e_tag"]), bytes(found.bytes())
+
+
+def answer_seconds(store: Any, key: str) -> float:
+    """Return the seconds that a store takes to say whether there is an object."""
+    shortest = math.inf
+    for _ in range(2):  # the first may have to open a connection
+        started = time.monotonic()
+        with contextlib.suppress(BaseError, OSError):
+            obstore.head(store, key)
+        shortest = min(shortest, time.monotonic() - started)
+    return shortest
 
 
 def delete_objects(store: Any, keys: list[str]) -> None:

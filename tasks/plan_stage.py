@@ -15,7 +15,7 @@ from tasks.naming import RunIdentity, Step
 from tasks.plan_text import plan_markdown, usd
 from tasks.planning import RunChoices
 from tasks.policy import policy
-from tasks.run_plan import RunPlan, plan_run
+from tasks.run_plan import plan_run
 from tasks.runs import read_run, record
 from tasks.standing import require_own_names, standing
 
@@ -47,7 +47,7 @@ def plan_stage(run: RunIdentity, choices: RunChoices) -> Limits:
     get_run_logger().info(
         "costs at most %s%s", usd(plan.worst_usd), "" if plan.bills else " on AWS, nothing here"
     )
-    for note in platform.require_ready(needs(plan)):
+    for note in platform.require_ready(needs(plan.quotas, plan.requests)):
         get_run_logger().warning("%s", note)
     platform.prepare()
     return plan.limits
@@ -59,12 +59,12 @@ def _steps(choices: RunChoices) -> list[Step]:
     return steps + (["model", "config", "endpoint"] if choices.deployment else [])
 
 
-def needs(plan: RunPlan) -> Needs:
-    """Return what a planned run asks of an account."""
+def needs(quotas: dict[str, int], requests: list[dict[str, Any]]) -> Needs:
+    """Return what planned requests ask of an account."""
     # AWS names its quotas by their instance type.
-    types = sorted({name.split(" ")[0] for name in plan.quotas})
-    images = tuple(dict.fromkeys(_images(plan.requests)))
-    return Needs(instance_types=tuple(types), images=images, quotas=plan.quotas)
+    types = sorted({name.split(" ")[0] for name in quotas})
+    images = tuple(dict.fromkeys(_images(requests)))
+    return Needs(instance_types=tuple(types), images=images, quotas=quotas)
 
 
 def _images(value: Any) -> Iterator[str]:

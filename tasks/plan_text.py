@@ -58,13 +58,17 @@ def _goes_on(plan: RunPlan) -> str:
     )
 
 
-def _requests(plan: RunPlan) -> Iterator[str]:
-    yield f"Requests ({len(plan.requests)}, all valid in SageMaker's own model; whole: --json)"
+def request_lines(requests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line for each request: its operation, its name, and what it asks for."""
     rows = [
-        (each["operation"], _name(each["request"]), _facts(each["request"]))
-        for each in plan.requests
+        (each["operation"], _name(each["request"]), _facts(each["request"])) for each in requests
     ]
     yield from _aligned(rows)
+
+
+def _requests(plan: RunPlan) -> Iterator[str]:
+    yield f"Requests ({len(plan.requests)}, all valid in SageMaker's own model; whole: --json)"
+    yield from request_lines(plan.requests)
     if plan.adopted:
         yield f"  not sent, there already: {', '.join(plan.adopted)}"
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
@@ -25,9 +24,9 @@ from sm_entrypoints import contract
 from tasks.costs import wanted_instances
 from tasks.data import TrainingInputs, dataset_name
 from tasks.data_layout import data_root, read_layout
-from tasks.deployment import RESOURCES, endpoint_requests
+from tasks.deployment import endpoint_requests
 from tasks.hyperparameters import Value
-from tasks.naming import RunIdentity, Step, resource_name
+from tasks.naming import RunIdentity, Step
 from tasks.parameters import (
     DataParameters,
     DeploymentParameters,
@@ -37,9 +36,9 @@ from tasks.parameters import (
     TuningParameters,
 )
 from tasks.prices import Use
-from tasks.requests import EXPIRES_TAG, Request
+from tasks.requests import Request
 from tasks.source import ARCHIVE_NAME, package_source
-from tasks.training import TrainedModel, final_hyperparameters, run_tags, training_requests
+from tasks.training import TrainedModel, final_hyperparameters, training_requests
 from tasks.tuning import fixed_hyperparameters, search_requests
 from tasks.weights import NONE
 
@@ -158,13 +157,7 @@ def _deployment(
         metrics={},
         billable_seconds=0,
     )
-    expires = datetime.now(UTC) + timedelta(hours=deployment.hours_to_live)
-    tags = {
-        **run_tags(run, platform.settings.tags),
-        EXPIRES_TAG: expires.isoformat(timespec="seconds"),
-    }
-    names = {step: resource_name(run, step) for step in RESOURCES}
-    return endpoint_requests(platform, names, trained, deployment, tags)
+    return endpoint_requests(platform, run, trained, deployment)
 
 
 def require_valid(requests: Mapping[Step, Request]) -> None:

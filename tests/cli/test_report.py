@@ -42,6 +42,10 @@ def test_a_pdf_on_request(folder, tmp_path, monkeypatch, capsys):
     assert main(["report", "été-1", "--pdf"]) == 0
     assert capsys.readouterr().out.splitlines()[1] == str(folder / "report.pdf")
     assert (folder / "report.pdf").read_bytes() == b"%PDF-"
+    # The next report is another one: an old PDF must not pass for it.
+    assert main(["report", "été-1"]) == 0
+    assert "report.pdf was of the report before" in capsys.readouterr().err
+    assert not (folder / "report.pdf").exists()
 
 
 def test_without_a_browser_there_is_no_pdf_and_a_way_on(folder, tmp_path, monkeypatch, capsys):

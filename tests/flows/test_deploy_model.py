@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from flows.deploy_model import deploy_model
 from platforms.archives import extract_archive, write_archive
 from platforms.errors import EndpointFailed, JobFailed
+from tasks.budget import BudgetError
 from tasks.parameters import DeploymentParameters
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
@@ -85,6 +87,13 @@ def test_a_model_can_be_deployed_again_by_its_jobs_name(released, home):
     assert ended.code == 0, ended.err
     assert f"removed {found.endpoint}" in ended.out
     assert hosting(platform) == before
+
+
+def test_an_endpoint_that_passes_its_cap_is_not_created(released, home):
+    before = hosting(released.whippet.platform)
+    with pytest.raises(BudgetError, match=r"max_usd=0.40 is too small: .* up to 0.56 USD in 8 h"):
+        deploy_model(released.record["jobs"]["training"], max_usd=Decimal("0.40"))
+    assert hosting(released.whippet.platform) == before
 
 
 def test_what_was_not_trained_is_not_deployed(released, home):

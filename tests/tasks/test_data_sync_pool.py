@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tasks import data_sync_pool
-from tasks.data_sync_pool import transfer
+from tasks.data_sync_pool import transfer, uploads_at_a_time
 from tasks.data_sync_progress import Moved
 
 
@@ -27,6 +27,10 @@ def test_no_more_than_asked_for_at_a_time(most, items):
 
     assert len(list(transfer(range(items), work, lambda _: 1, most=most))) == items
     assert seen == together.parties
+
+
+def test_a_store_on_this_machine_gets_fewer_at_a_time():
+    assert [uploads_at_a_time(seconds) for seconds in (0.0005, 0.02, 0.2)] == [12, 48, 48]
 
 
 def test_everything_is_transferred_once():
