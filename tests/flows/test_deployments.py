@@ -2,71 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.flows.pipeline import ROOT, Ended, Whippet, ended, wait_for
+from tests.flows.pipeline import ROOT, Whippet, wait_for
+from tests.flows.workers import (
+    POOL,
+    deploy_all,
+    engine_of,
+    run_prefect,
+    running_worker,
+    start_run,
+    state_of,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
-
-POOL = "whippet"
-
-
-def prefect(whippet: Whippet, *argv: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [str(Path(sys.executable).with_name("prefect")), *argv],
-        cwd=ROOT,
-        env={**whippet.environment, "COLUMNS": "200"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        process_group=0,
-    )
-
-
-def run_prefect(whippet: Whippet, *argv: str) -> Ended:
-    found = ended(prefect(whippet, *argv))
-    assert found.code == 0, found.out
-    return found
 
 
 @pytest.fixture(scope="module")
 def worker(released, tmp_path_factory) -> Iterator[Whippet]:
-    """A worker in a folder that is not the project's, over every deployment of prefect.yaml."""
-    whippet = released.whippet
-    run_prefect(whippet, "work-pool", "create", POOL, "--type", "process")
-    deployed = run_prefect(whippet, "--no-prompt", "deploy", "--all")
-    assert "release-model/default" in deployed.out
-    log = tmp_path_factory.mktemp("worker") / "log.txt"
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            [str(Path(sys.executable).with_name("prefect")), "worker", "start", "--pool", POOL],
-            cwd=log.parent,
-            env={**whippet.environment, "PREFECT_WORKER_QUERY_SECONDS": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-        )
-        try:
-            yield whippet
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(30)
-            finally:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait(10)
-            print(log.read_text("utf-8"))
+    """A worker over every deployment of prefect.yaml."""
+    deploy_all(released.whippet)
+    with running_worker(released.whippet, tmp_path_factory.mktemp("worker")):
+        yield released.whippet
 
 
 def test_every_flow_is_deployed(worker):
@@ -77,6 +37,7 @@ def test_every_flow_is_deployed(worker):
     assert {d["work_pool_name"] for d in found} == {POOL}
     active = {d["entrypoint"]: [s["active"] for s in d["schedules"]] for d in found}
     assert active["flows.clean_up.clean_up"] == [True]
+    assert active["flows.recover_runs.recover_runs"] == [True]
     assert active["flows.release_model.release_model"] == [False]
 
 
@@ -94,25 +55,39 @@ def test_a_worker_runs_a_deployment_to_its_end(worker, released):
     assert released.record["endpoint"]["endpoint"] in answer
 
 
+def training(data: str, epochs: int) -> dict[str, object]:
+    return {
+        "data": {"path": data},
+        "model": {"architecture": "mobilenet_v3_small", "weights": "none", "image_size": 32},
+        "training": {"epochs": epochs, "hyperparameters": {"patience": 0}},
+    }
+
+
 def test_cancelling_a_deployments_run_stops_its_job(worker, released):
     url, before = worker.api_url, worker.jobs()
-    parameters = {
-        "data": {"path": str(released.data)},
-        "model": {"architecture": "mobilenet_v3_small", "weights": "none", "image_size": 32},
-        "training": {"epochs": 500, "hyperparameters": {"patience": 0}},
-    }
-    deployment = httpx.get(f"{url}/deployments/name/train-model/default").json()["id"]
-    asked = {"parameters": parameters, "name": "to be cancelled"}
-    run = httpx.post(f"{url}/deployments/{deployment}/create_flow_run", json=asked)
-    flow_run = run.raise_for_status().json()["id"]
+    asked = training(str(released.data), 500)
+    flow_run = start_run(worker, "train-model", parameters=asked, name="to be cancelled")
     (job,) = wait_for(lambda: set(worker.jobs()) - set(before), "training job")
     assert worker.jobs()[job] == "InProgress"
     cancelling = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
     httpx.post(f"{url}/flow_runs/{flow_run}/set_state", json=cancelling).raise_for_status()
     wait_for(lambda: worker.jobs()[job] == "Stopped", "stop of the job")
-
-    def state() -> str:
-        return str(httpx.get(f"{url}/flow_runs/{flow_run}").json()["state_type"])
-
-    wait_for(lambda: state() == "CANCELLED", "cancelled flow run")
+    wait_for(lambda: state_of(worker, flow_run) == "CANCELLED", "cancelled flow run")
     assert worker.record("to be cancelled")["status"] == "cancelled"
+
+
+def test_a_killed_run_goes_on_with_its_job(worker, released):
+    before = worker.jobs()
+    asked = training(str(released.data), 30)
+    flow_run = start_run(worker, "train-model", parameters=asked, name="to be killed")
+    wait_for(lambda: set(worker.jobs()) - set(before), "training job")
+    wait_for(lambda: engine_of(flow_run), "process of the flow run").kill()
+    wait_for(lambda: state_of(worker, flow_run) == "CRASHED", "crashed flow run")
+    recovery = {"request": {"settled_seconds": 0}}
+    start_run(worker, "recover-runs", parameters=recovery)
+    wait_for(lambda: state_of(worker, flow_run) == "COMPLETED", "completed flow run")
+    found = httpx.get(f"{worker.api_url}/flow_runs/{flow_run}").json()
+    assert found["run_count"] == 2
+    (job,) = set(worker.jobs()) - set(before)
+    assert worker.jobs()[job] == "Completed"
+    assert worker.record("to be killed")["status"] == "completed"

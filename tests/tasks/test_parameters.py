@@ -30,7 +30,7 @@ NEEDED = {QueryParameters: {"endpoint": "e", "image": "i.jpg"}}
 
 
 def test_every_model_is_found():
-    assert len(MODELS) == 8
+    assert len(MODELS) == 9
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -199,6 +199,7 @@ FLOWS = {
     "deploy_model": "deploy_model",
     "query_endpoint": "query_endpoint",
     "clean_up": "clean_up",
+    "recover_runs": "recover_runs",
 }
 
 

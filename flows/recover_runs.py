@@ -1,0 +1,16 @@
+"""Let runs go on whose process died: they adopt the jobs that they had launched."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from tasks.parameters import RecoverParameters
+from tasks.recovery import mark_dead_runs, restart_crashed_runs
+
+
+@flow(name="recover-runs", retries=0, persist_result=False)
+def recover_runs(request: RecoverParameters | None = None) -> list[str]:
+    """Mark dead runs of deployments as crashed, restart crashed ones; return their names."""
+    chosen = request or RecoverParameters()
+    mark_dead_runs(chosen)
+    return restart_crashed_runs(chosen)

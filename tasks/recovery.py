@@ -1,0 +1,104 @@
+"""Find runs whose process died, and send them back to their worker.
+
+A run that goes on keeps its flow run id, so it has the identity and the folder that it had, and
+adopts the jobs that are there (docs/architecture.md). Only runs of deployments can go on: those
+have a worker. Prefect Cloud marks dead runs by itself; a server of one's own does not.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from prefect import get_client, get_run_logger, task
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterParentTaskRunId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    FlowRunFilterTags,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.events.filters import (
+    EventFilter,
+    EventNameFilter,
+    EventOccurredFilter,
+    EventOrder,
+    EventResourceFilter,
+)
+from prefect.states import AwaitingRetry, Crashed
+
+from tasks.parameters import RecoverParameters
+from tasks.policy import policy
+
+# Of prefect.yaml's deployments.
+TAG = "whippet"
+_HEARTBEAT = "prefect.flow-run.heartbeat"
+_SIGHT = timedelta(days=7)
+
+
+@task(name="mark dead runs", **policy(300))
+def mark_dead_runs(request: RecoverParameters) -> list[str]:
+    """Mark running runs as crashed that gave signs of life and then none; return their names.
+
+    A run that never gave one is left alone: its deployment has no heartbeat.
+    """
+    dead, now = [], datetime.now(UTC)
+    with get_client(sync_client=True) as client:
+        for run in _deployed_runs(client, StateType.RUNNING):
+            last = _last_heartbeat(client, run, now)
+            if last is None or (now - last).total_seconds() < request.silent_seconds:
+                continue
+            message = f"No sign of life since {last:%Y-%m-%d %H:%M:%S} UTC."
+            client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+            get_run_logger().warning("run %s is dead: %s", run.name, message)
+            dead.append(run.name)
+    return dead
+
+
+@task(name="restart crashed runs", **policy(300))
+def restart_crashed_runs(request: RecoverParameters) -> list[str]:
+    """Schedule crashed runs again under the same id; return their names."""
+    restarted, now = [], datetime.now(UTC)
+    with get_client(sync_client=True) as client:
+        for run in _deployed_runs(client, StateType.CRASHED):
+            if run.state is None or run.run_count >= request.most_starts:
+                continue
+            # A killed process may be marked twice: the second mark must not hit what goes on.
+            if (
+                not request.settled_seconds
+                <= _age(run.state.timestamp, now)
+                <= _SIGHT.total_seconds()
+            ):
+                continue
+            client.set_flow_run_state(run.id, AwaitingRetry(), force=True)
+            get_run_logger().info("run %s goes on: start %d", run.name, run.run_count + 1)
+            restarted.append(run.name)
+    return restarted
+
+
+def _age(moment: datetime, now: datetime) -> float:
+    return (now - moment).total_seconds()
+
+
+def _deployed_runs(client: SyncPrefectClient, state: StateType) -> list[FlowRun]:
+    """Return the newest runs of our deployments in a state; no subflows."""
+    chosen = FlowRunFilter(
+        tags=FlowRunFilterTags(all_=[TAG]),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[state])),
+        parent_task_run_id=FlowRunFilterParentTaskRunId(is_null_=True),
+    )
+    found = client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.START_TIME_DESC)
+    return [run for run in found if run.deployment_id is not None]
+
+
+def _last_heartbeat(client: SyncPrefectClient, run: FlowRun, now: datetime) -> datetime | None:
+    chosen = EventFilter(
+        occurred=EventOccurredFilter(since=now - _SIGHT, until=now),
+        event=EventNameFilter(name=[_HEARTBEAT]),
+        resource=EventResourceFilter(id=[f"prefect.flow-run.{run.id}"]),
+        order=EventOrder.DESC,
+    )
+    events = client.read_events(chosen, limit=1).events
+    return events[0].occurred if events else None

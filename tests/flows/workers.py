@@ -1,0 +1,99 @@
+"""Deployments for tests: Prefect's own commands, a worker, and the processes that it starts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+
+from tests.flows.pipeline import ROOT, Ended, Whippet, ended
+
+POOL = "whippet"
+PREFECT = str(Path(sys.executable).with_name("prefect"))
+
+
+def run_prefect(whippet: Whippet, *argv: str) -> Ended:
+    """Run one of Prefect's commands to its good end."""
+    process = subprocess.Popen(
+        [PREFECT, *argv],
+        cwd=ROOT,
+        env={**whippet.environment, "COLUMNS": "200"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        process_group=0,
+    )
+    found = ended(process)
+    assert found.code == 0, found.out
+    return found
+
+
+def deploy_all(whippet: Whippet) -> None:
+    """Deploy every deployment of prefect.yaml."""
+    run_prefect(whippet, "work-pool", "create", POOL, "--type", "process")
+    deployed = run_prefect(whippet, "--no-prompt", "deploy", "--all")
+    assert "release-model/default" in deployed.out
+
+
+@contextmanager
+def running_worker(whippet: Whippet, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker in a folder that is not the project's; print its log at its end."""
+    log = folder / "worker.txt"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [PREFECT, "worker", "start", "--pool", POOL],
+            cwd=folder,
+            env={**whippet.environment, "PREFECT_WORKER_QUERY_SECONDS": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(10)
+        print(log.read_text("utf-8"))
+
+
+def deployment_id(whippet: Whippet, name: str) -> str:
+    """Return the id of a flow's deployment."""
+    found = httpx.get(f"{whippet.api_url}/deployments/name/{name}/default")
+    return str(found.raise_for_status().json()["id"])
+
+
+def start_run(whippet: Whippet, flow: str, **asked: object) -> str:
+    """Ask for a run of a flow's deployment; return the flow run's id."""
+    url = f"{whippet.api_url}/deployments/{deployment_id(whippet, flow)}/create_flow_run"
+    return str(httpx.post(url, json=asked).raise_for_status().json()["id"])
+
+
+def state_of(whippet: Whippet, flow_run: str) -> str:
+    """Return the type of a flow run's state."""
+    return str(httpx.get(f"{whippet.api_url}/flow_runs/{flow_run}").json()["state_type"])
+
+
+def engine_of(flow_run: str) -> psutil.Process | None:
+    """Return the process that runs a flow run, if there is one."""
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("PREFECT__FLOW_RUN_ID") == flow_run:
+                return process
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return None
