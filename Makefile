@@ -91,7 +91,8 @@ check: lint  ## the fast subset (a minute): format, lint, types, tests without j
 
 .PHONY: test
 test: lint  ## everything that CI runs, set-up included
-	@$(ORCHESTRATOR) -m pytest $(PARALLEL) tests --ignore tests/sm_entrypoints $(AWS_TESTS:%=--ignore %)
+	@# In the order of their names: by their size, files of a few long tests would come last.
+	@$(ORCHESTRATOR) -m pytest $(PARALLEL) --no-loadscope-reorder tests --ignore tests/sm_entrypoints $(AWS_TESTS:%=--ignore %)
 	@$(JOB) -m pytest $(PARALLEL) tests/sm_entrypoints
 
 .PHONY: test-aws
