@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from tests.flows.pipeline import ROOT, Ended, Whippet, ended
+from tests.flows.pipeline import ROOT, Ended, Whippet, ended, wait_for
 
 POOL = "whippet"
 PREFECT = str(Path(sys.executable).with_name("prefect"))
@@ -71,21 +71,31 @@ def running_worker(whippet: Whippet, folder: Path) -> Iterator[subprocess.Popen[
         print(log.read_text("utf-8"))
 
 
+def ask(whippet: Whippet, method: str, path: str, **request: object) -> httpx.Response:
+    """Return the server's answer; ask again while its database is busy (503)."""
+
+    def answer() -> httpx.Response | None:
+        found = httpx.request(method, f"{whippet.api_url}{path}", timeout=30, **request)  # type: ignore[arg-type]
+        return None if found.status_code == 503 else found
+
+    found: httpx.Response = wait_for(answer, f"answer to {path}")
+    return found.raise_for_status()
+
+
 def deployment_id(whippet: Whippet, name: str) -> str:
     """Return the id of a flow's deployment."""
-    found = httpx.get(f"{whippet.api_url}/deployments/name/{name}/default")
-    return str(found.raise_for_status().json()["id"])
+    return str(ask(whippet, "GET", f"/deployments/name/{name}/default").json()["id"])
 
 
 def start_run(whippet: Whippet, flow: str, **asked: object) -> str:
     """Ask for a run of a flow's deployment; return the flow run's id."""
-    url = f"{whippet.api_url}/deployments/{deployment_id(whippet, flow)}/create_flow_run"
-    return str(httpx.post(url, json=asked).raise_for_status().json()["id"])
+    path = f"/deployments/{deployment_id(whippet, flow)}/create_flow_run"
+    return str(ask(whippet, "POST", path, json=asked).json()["id"])
 
 
 def state_of(whippet: Whippet, flow_run: str) -> str:
     """Return the type of a flow run's state."""
-    return str(httpx.get(f"{whippet.api_url}/flow_runs/{flow_run}").json()["state_type"])
+    return str(ask(whippet, "GET", f"/flow_runs/{flow_run}").json()["state_type"])
 
 
 def engine_of(flow_run: str) -> psutil.Process | None:

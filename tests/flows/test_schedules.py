@@ -1,4 +1,4 @@
-"""What only a server with its services does: schedules that fire, and signs of life."""
+"""What only a server with its services does: schedules that fire."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from cli.server import is_healthy
@@ -18,12 +17,10 @@ from tests.conftest import AWKWARD
 from tests.flows.pipeline import Whippet, tiny_data, wait_for
 from tests.flows.workers import (
     PREFECT,
+    ask,
     deploy_all,
     deployment_id,
-    engine_of,
     running_worker,
-    start_run,
-    state_of,
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
@@ -85,47 +82,21 @@ def parameters(data: Path) -> dict[str, object]:
 
 
 def test_a_schedule_fires(server, data, tmp_path):
-    url, deployment = server.api_url, deployment_id(server, "sync-data")
-    schedules = f"{url}/deployments/{deployment}/schedules"
+    deployment = deployment_id(server, "sync-data")
+    schedules = f"/deployments/{deployment}/schedules"
     often = {"schedule": {"interval": 15}, "active": True, "parameters": parameters(data)}
-    (made,) = httpx.post(schedules, json=[often]).raise_for_status().json()
+    (made,) = ask(server, "POST", schedules, json=[often]).json()
     chosen = {
         "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
         "deployments": {"id": {"any_": [deployment]}},
     }
 
     def completed() -> list[bool]:
-        found = httpx.post(f"{url}/flow_runs/filter", json=chosen).raise_for_status().json()
+        found = ask(server, "POST", "/flow_runs/filter", json=chosen).json()
         return [True for run in found if run["auto_scheduled"]]
 
     with running_worker(server, tmp_path):
         try:
             wait_for(completed, "scheduled flow run")
         finally:
-            # 503 while the scheduler holds the database.
-            wait_for(lambda: httpx.delete(f"{schedules}/{made['id']}").is_success, "deletion")
-
-
-def test_a_run_whose_worker_was_killed_too_goes_on(server, data, tmp_path):
-    asked = {**parameters(data), "training": {"epochs": 400, "hyperparameters": {"patience": 0}}}
-    with running_worker(server, tmp_path) as worker:
-        flow_run = start_run(server, "train-model", parameters=asked, name="all killed")
-        (job,) = wait_for(server.jobs, "training job")
-        worker.kill()
-        wait_for(lambda: engine_of(flow_run), "process of the flow run").kill()
-    # Nobody was left to say so.
-    assert state_of(server, flow_run) == "RUNNING"
-    with running_worker(server, tmp_path):
-
-        def goes_on() -> bool:
-            recovery = {"request": {"silent_seconds": 60, "settled_seconds": 0}}
-            once = start_run(server, "recover-runs", parameters=recovery)
-            wait_for(lambda: state_of(server, once) in ("COMPLETED", "CANCELLED"), "recovery")
-            found = httpx.get(f"{server.api_url}/flow_runs/{flow_run}").json()
-            return bool(found["run_count"] == 2)
-
-        wait_for(goes_on, "second start of the flow run")
-        wait_for(lambda: server.record("all killed")["status"] == "running", "the record")
-        assert list(server.jobs()) == [job]
-        server.platform.sagemaker.stop_training_job(TrainingJobName=job)
-        wait_for(lambda: state_of(server, flow_run) == "FAILED", "end of the flow run")
+            ask(server, "DELETE", f"{schedules}/{made['id']}")
