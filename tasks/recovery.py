@@ -48,7 +48,11 @@ def mark_dead_runs(request: RecoverParameters) -> list[str]:
     with get_client(sync_client=True) as client:
         for run in _deployed_runs(client, StateType.RUNNING):
             last = _last_heartbeat(client, run, now)
-            if last is None or (now - last).total_seconds() < request.silent_seconds:
+            if last is None or run.state is None:
+                continue
+            # One that was restarted a moment ago has had no time to give a sign of its own yet.
+            last = max(last, run.state.timestamp)
+            if _age(last, now) < request.silent_seconds:
                 continue
             message = f"No sign of life since {last:%Y-%m-%d %H:%M:%S} UTC."
             client.set_flow_run_state(run.id, Crashed(message=message), force=True)
@@ -66,11 +70,8 @@ def restart_crashed_runs(request: RecoverParameters) -> list[str]:
             if run.state is None or run.run_count >= request.most_starts:
                 continue
             # A killed process may be marked twice: the second mark must not hit what goes on.
-            if (
-                not request.settled_seconds
-                <= _age(run.state.timestamp, now)
-                <= _SIGHT.total_seconds()
-            ):
+            age = _age(run.state.timestamp, now)
+            if age < request.settled_seconds or age > _SIGHT.total_seconds():
                 continue
             client.set_flow_run_state(run.id, AwaitingRetry(), force=True)
             get_run_logger().info("run %s goes on: start %d", run.name, run.run_count + 1)
