@@ -34,11 +34,14 @@ job-env: .venv-job/.ready  ## make the job environment only (torch)
 	@$(ORCHESTRATOR) $(PIP) -c constraints/orchestrator.txt -e .
 	@touch $@
 
-.venv-job/.ready: platforms/local/image.txt sm_entrypoints/requirements.txt constraints/job.txt
+.venv-job/.ready: $(wildcard platforms/local/image*.txt) sm_entrypoints/requirements.txt constraints/job.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python"; exit 1; }
 	@echo "installing the job environment (torch) into .venv-job …"
 	@"$(PYTHON)" -m venv .venv-job
-	@$(JOB) $(PIP) -c constraints/job.txt -r platforms/local/image.txt -r sm_entrypoints/requirements.txt
+	@$(JOB) $(PIP) -c constraints/job.txt -r platforms/local/image.txt -r platforms/local/image_libraries.txt \
+		-r sm_entrypoints/requirements.txt
+	@$(JOB) $(PIP) -c constraints/job.txt --no-deps -r platforms/local/image_toolkit.txt \
+		|| echo "going on without sagemaker_training, which needs a C compiler and Python's headers"
 	@touch $@
 
 .venv/.tools: .venv/.ready

@@ -178,11 +178,10 @@ def check_job_environment(settings: Settings) -> Iterator[Check]:
     if isinstance(installed, str):
         yield failed(name, f"{settings.job_python} does not run: {installed}", advice)
         return
-    required = [
-        *_requirements(PROJECT_ROOT / "platforms" / "local" / "image.txt"),
-        *_requirements(PROJECT_ROOT / "sm_entrypoints" / "requirements.txt"),
-    ]
-    problems = {item.name: text for item in required if (text := _problem(item, installed))}
+    image = PROJECT_ROOT / "platforms" / "local"
+    problems = _problems(
+        installed, image / "image.txt", PROJECT_ROOT / "sm_entrypoints" / "requirements.txt"
+    )
     vital = [text for package, text in problems.items() if package not in _OPTIONAL]
     if vital:
         yield failed(name, f"it lacks {', '.join(vital)}", advice)
@@ -191,7 +190,17 @@ def check_job_environment(settings: Settings) -> Iterator[Check]:
     if problems:
         found = f"smdebug cannot work: the environment lacks {', '.join(problems.values())}"
         yield warning("smdebug", found, f"training goes on without it; to have it, {advice}")
+    absent = _problems(installed, image / "image_libraries.txt", image / "image_toolkit.txt")
+    if absent:
+        found = f"a script that imports them fails: there is no {', '.join(absent.values())}"
+        yield warning("image libraries", found, f"AWS's images hold them; to have them, {advice}")
     yield check_versions(installed, PROJECT_ROOT / "constraints" / "job.txt", "job")
+
+
+def _problems(installed: Mapping[str, str], *files: Path) -> dict[str, str]:
+    """Return what ``installed`` lacks of the requirements in ``files``, by name."""
+    wanted = [item for file in files for item in _requirements(file)]
+    return {item.name: text for item in wanted if (text := _problem(item, installed))}
 
 
 def _problem(wanted: Requirement, installed: Mapping[str, str]) -> str | None:

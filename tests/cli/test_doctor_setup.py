@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -116,6 +117,19 @@ def test_this_checkouts_job_environment(tmp_path: Path) -> None:
     checks = list(check_job_environment(Settings(home=tmp_path, job_python=python)))
     assert checks[0].outcome == "passed"
     assert "torch 2." in checks[0].found
+
+
+def test_libraries_of_the_image_that_are_not_there_are_a_warning(tmp_path: Path) -> None:
+    pins = (PROJECT_ROOT / "constraints/job.txt").read_text("utf-8").split("\n")[1:-1]
+    versions = dict(pin.lower().split("==") for pin in pins)
+    versions.pop("tqdm")
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho '{json.dumps(versions)}'\n")
+    python.chmod(0o755)
+    checks = list(check_job_environment(Settings(home=tmp_path, job_python=python)))
+    assert [each.outcome for each in checks] == ["passed", "warning", "passed"]
+    assert checks[1].found == "a script that imports them fails: there is no tqdm"
+    assert "make job-env" in checks[1].advice
 
 
 @pytest.mark.slow
