@@ -23,9 +23,7 @@ seaborn.heatmap(pandas.DataFrame([[1, 0], [1, 0]])).figure.savefig(io.BytesIO(),
 TOOLKITS = """
 from sagemaker_inference import content_types, decoder, encoder, errors, transformer
 from sagemaker_training import encoders, entry_point, environment, intermediate_output, recordio
-print(environment.Environment(resource_config={"hosts": ["algo-1"], "current_host": "algo-1",
-    "network_interface_name": "eth0", "current_instance_type": "ml.m5.xlarge"},
-    input_data_config={}, hyperparameters={}).model_dir)
+print(environment.model_dir)
 """
 
 
