@@ -14,6 +14,7 @@ from platforms.local.endpoint import Endpoints
 from platforms.local.models import EndpointConfigs, Models
 from platforms.local.tags import Tags
 from platforms.local.training import TrainingJobs
+from platforms.local.transform import TransformJobs
 from platforms.local.tuning import HyperParameterTuningJobs
 from platforms.validation import service_model, validate
 
@@ -23,6 +24,7 @@ Operation = Callable[..., dict[str, Any]]
 RESOURCES: tuple[Callable[[LocalContext], Any], ...] = (
     TrainingJobs,
     HyperParameterTuningJobs,
+    TransformJobs,
     Models,
     EndpointConfigs,
     Endpoints,

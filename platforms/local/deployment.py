@@ -147,7 +147,7 @@ class Deployment:
             f"The primary container for production variant {self.variant} did not pass the ping "
             f"health check ({what}).\n"
         )
-        return head + _shortened(self.last_words(), FAILURE_REASON_CHARACTERS - len(head))
+        return head + shortened(self.last_words(), FAILURE_REASON_CHARACTERS - len(head))
 
     def last_words(self) -> str:
         """Return the traceback that the server left, or else the end of its log."""
@@ -205,7 +205,7 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _shortened(text: str, most: int) -> str:
+def shortened(text: str, most: int) -> str:
     """Return the first line, which sums up the failure, and as much of the end as fits."""
     if len(text) <= most:
         return text

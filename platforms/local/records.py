@@ -22,7 +22,9 @@ from typing import Any, Literal
 
 from platforms.errors import WhippetError
 
-Kind = Literal["training-jobs", "tuning-jobs", "models", "endpoint-configs", "endpoints"]
+Kind = Literal[
+    "training-jobs", "tuning-jobs", "transform-jobs", "models", "endpoint-configs", "endpoints"
+]
 Record = dict[str, Any]
 
 RECORD_FILE = "record.json"

@@ -19,12 +19,16 @@ def shut_down(sagemaker: LocalSageMaker) -> list[str]:
     to save what they have; this does not wait for them.
     """
     stopped = []
-    for name in _running(sagemaker.list_hyper_parameter_tuning_jobs, "HyperParameterTuningJob"):
-        if _done(sagemaker.stop_hyper_parameter_tuning_job, HyperParameterTuningJobName=name):
-            stopped.append(name)
-    for name in _running(sagemaker.list_training_jobs, "TrainingJob"):
-        if _done(sagemaker.stop_training_job, TrainingJobName=name):
-            stopped.append(name)
+    jobs = (
+        ("HyperParameterTuningJob", "hyper_parameter_tuning_job"),
+        ("TrainingJob", "training_job"),
+        ("TransformJob", "transform_job"),
+    )
+    for noun, method in jobs:
+        stop = getattr(sagemaker, f"stop_{method}")
+        for name in _running(getattr(sagemaker, f"list_{method}s"), noun):
+            if _done(stop, **{f"{noun}Name": name}):
+                stopped.append(name)
     for summary in _all(sagemaker.list_endpoints, "Endpoints"):
         if _done(sagemaker.delete_endpoint, EndpointName=summary["EndpointName"]):
             stopped.append(summary["EndpointName"])

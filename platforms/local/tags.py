@@ -18,6 +18,7 @@ _MAX_TAGS = 50
 _RESOURCES: dict[str, tuple[Kind, str]] = {
     "training-job": ("training-jobs", "TrainingJobArn"),
     "hyper-parameter-tuning-job": ("tuning-jobs", "HyperParameterTuningJobArn"),
+    "transform-job": ("transform-jobs", "TransformJobArn"),
     "model": ("models", "ModelArn"),
     "endpoint-config": ("endpoint-configs", "EndpointConfigArn"),
     "endpoint": ("endpoints", "EndpointArn"),

@@ -68,7 +68,9 @@ class Handler(BaseHTTPRequestHandler):
             while not gate.exists():
                 time.sleep(0.02)
             self.answer(200, b"slept")
-        elif self.headers["Content-Type"] == "text/crash":
+        elif behaviour == "picky" and body.startswith(b"bad"):
+            self.answer(400, b"that is no picture", "text/plain")
+        elif self.headers["Content-Type"] == "text/crash" or body == b"crash":
             os._exit(3)
         elif self.headers["Content-Type"] == "text/environment":
             self.answer(200, json.dumps(dict(os.environ)).encode(), "application/json")

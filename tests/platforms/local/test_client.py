@@ -17,7 +17,7 @@ def sagemaker(tmp_path: Path) -> LocalSageMaker:
 
 def test_the_operations_of_the_design(sagemaker: LocalSageMaker) -> None:
     """Create, describe, list and stop or delete, of each resource."""
-    jobs = ("training_job", "hyper_parameter_tuning_job")
+    jobs = ("training_job", "hyper_parameter_tuning_job", "transform_job")
     hosting = ("model", "endpoint_config", "endpoint")
     wanted = {f"{verb}_{noun}" for verb in ("create", "describe", "stop") for noun in jobs}
     wanted |= {f"{verb}_{noun}" for verb in ("create", "describe", "delete") for noun in hosting}

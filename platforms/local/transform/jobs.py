@@ -1,0 +1,152 @@
+"""Transform jobs of the local platform: create, describe, list, stop.
+
+Each runs under a detached supervisor (:mod:`platforms.local.transform.supervisor`) with a model
+server of its own. One whose supervisor died is taken up again by whoever describes or stops it:
+what was written stays, and the rest is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from platforms.client_errors import client_error
+from platforms.local.buckets import BadUri, BucketError
+from platforms.local.context import LOGGER, LocalContext, require_job_python
+from platforms.local.listing import listing
+from platforms.local.models import container_of, read_model
+from platforms.local.process import ProcessError
+from platforms.local.records import Exists, Missing, Record, now, with_times
+from platforms.local.training_status import TERMINAL
+from platforms.local.transform.inputs import input_objects
+from platforms.local.transform.record import KIND, ensure_supervisor, stopping
+from platforms.local.transform.request import (
+    OPERATION,
+    check_request,
+    ignored_fields,
+    plan,
+)
+
+_SUMMARY = (
+    "TransformJobName",
+    "TransformJobArn",
+    "CreationTime",
+    "TransformEndTime",
+    "LastModifiedTime",
+    "TransformJobStatus",
+    "FailureReason",
+)
+
+
+class TransformJobs:
+    """``create_transform_job`` and its siblings, with boto3's keyword arguments."""
+
+    def __init__(self, context: LocalContext) -> None:
+        self._context = context
+
+    def create_transform_job(self, **request: Any) -> dict[str, Any]:
+        """Start a transform job and return its ARN; the job outlives the caller.
+
+        Raises:
+            ClientError: ``ValidationException`` (no such model, no input, what this platform
+                cannot do) or ``ResourceInUse``.
+            SettingsError: there is no job environment. Nothing has been written then.
+        """
+        name = request["TransformJobName"]
+        check_request(request)
+        model = read_model(self._context, OPERATION, request["ModelName"])
+        self._require_input(request)
+        require_job_python(self._context)
+        record = self._new_record(request, container_of(model))
+        try:
+            self._context.records.create(KIND, name, record)
+        except Exists as error:
+            raise client_error(
+                OPERATION,
+                "ResourceInUse",
+                "Job name must be unique within an AWS account and region, and a job with this "
+                f"name already exists ({record['TransformJobArn']})",
+            ) from error
+        ignored = ", ".join(ignored_fields(request))
+        if ignored:
+            LOGGER.warning("transform job %r: this platform does not honour %s", name, ignored)
+        try:
+            ensure_supervisor(self._context, name)
+        except ProcessError:
+            # Nothing runs and nobody has seen it: as if it had never been asked for.
+            self._context.records.delete(KIND, name)
+            raise
+        return {"TransformJobArn": record["TransformJobArn"]}
+
+    def describe_transform_job(self, **request: Any) -> dict[str, Any]:
+        """Return what SageMaker's DescribeTransformJob returns."""
+        record = self._current("DescribeTransformJob", request["TransformJobName"])
+        hidden = {"Tags", "Local", "LastModifiedTime"}
+        described: dict[str, Any] = with_times(
+            {key: value for key, value in record.items() if key not in hidden}
+        )
+        return described
+
+    def list_transform_jobs(self, **request: Any) -> dict[str, Any]:
+        """Return a page of summaries, newest first. Only looks: no job is taken up again."""
+        summaries = [
+            with_times({key: record[key] for key in _SUMMARY if key in record})
+            for record in self._context.records.list(KIND)
+        ]
+        return listing("TransformJobSummaries", "TransformJobName", summaries, request)
+
+    def stop_transform_job(self, **request: Any) -> dict[str, Any]:
+        """Ask a job to stop; what was written stays. Returns at once."""
+        operation, name = "StopTransformJob", request["TransformJobName"]
+        status = self._current(operation, name)["TransformJobStatus"]
+        if status in TERMINAL:
+            raise client_error(
+                operation,
+                "ValidationException",
+                f"The request was rejected because the transform job is in status {status}.",
+            )
+        self._context.records.update(KIND, name, stopping)
+        return {}
+
+    def _current(self, operation: str, name: str) -> Record:
+        try:
+            return ensure_supervisor(self._context, name)
+        except Missing as error:
+            arn = self._context.arn("transform-job", name)
+            raise client_error(
+                operation, "ValidationException", f"Could not find requested job with name: {arn}"
+            ) from error
+
+    def _require_input(self, request: Mapping[str, Any]) -> None:
+        chosen = plan(request)
+        try:
+            found = next(input_objects(chosen, self._context.buckets), None)
+        except (BadUri, BucketError) as error:
+            raise client_error(OPERATION, "ValidationException", f"{error}.") from error
+        if found is None:
+            raise client_error(
+                OPERATION,
+                "ValidationException",
+                f'No S3 objects found under S3 URL "{chosen.source}" given in input data source. '
+                "Please ensure that the bucket exists in the selected region, and that objects "
+                "exist under that S3 prefix.",
+            )
+
+    def _new_record(self, request: dict[str, Any], container: Mapping[str, Any]) -> Record:
+        moment = now()
+        return {
+            "Tags": [],
+            **request,
+            "TransformJobArn": self._context.arn("transform-job", request["TransformJobName"]),
+            "TransformJobStatus": "InProgress",
+            "CreationTime": moment,
+            "LastModifiedTime": moment,
+            "Local": {
+                "Container": dict(container),
+                "JobPython": str(self._context.settings.job_python),
+                "Region": self._context.region,
+                "S3Endpoint": self._context.settings.s3_endpoint,
+                "Supervisor": None,
+                "Starts": 0,
+            },
+        }
