@@ -32,6 +32,12 @@ Code = Literal[
     # CloudWatch Logs has names of its own.
     "ResourceNotFoundException",
     "InvalidParameterException",
+    # So has CloudWatch.
+    "InvalidNextToken",
+    "InvalidParameterCombination",
+    "InvalidParameterValue",
+    "MissingParameter",
+    "ValidationError",
 ]
 
 

@@ -1,23 +1,20 @@
 """The local SageMaker over HTTP: what ``whippet api`` serves on 127.0.0.1.
 
-One port speaks the JSON 1.1 protocol of SageMaker and CloudWatch Logs (``X-Amz-Target``) and the
-REST of ``sagemaker-runtime``, so boto3, the AWS CLI and the SageMaker SDKs drive it by endpoint
-URLs alone. Requests and answers go through botocore's own model of the service.
+One port speaks the protocols of SageMaker, CloudWatch and its logs (:mod:`platforms.local.wire`)
+and the REST of ``sagemaker-runtime``, so boto3, the AWS CLI and the SageMaker SDKs drive it by
+endpoint URLs alone. Requests and answers go through botocore's own model of the service.
 """
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
-from botocore import xform_name
-from botocore.model import StructureShape
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -26,76 +23,46 @@ from starlette.routing import Route
 from platforms.errors import SettingsError
 from platforms.local.api_answers import ANSWERED, Refused, failure, result
 from platforms.local.api_guard import OnlyThisMachine, read_body
-from platforms.local.api_shapes import from_wire, to_wire
-from platforms.local.client import LocalSageMaker
 from platforms.local.context import LocalContext, local_context
-from platforms.local.logs import LocalLogs
 from platforms.local.runtime import MAX_BODY_BYTES, LocalRuntime
+from platforms.local.wire.protocols import Protocols
+from platforms.local.wire.services import services_of
 from platforms.settings import Settings
 from platforms.validation import service_model
 
 HOST = "127.0.0.1"
-# No request of these services comes near it.
-_MAX_JSON_BYTES = 4 * 1024 * 1024
 # Longer than clients keep an idle connection for.
 _KEEP_ALIVE_SECONDS = 75
 _DRAIN_SECONDS = 10
 _LAST_PORT = 65_535
-_LOG_OPERATIONS = ("describe_log_streams", "filter_log_events", "get_log_events")
-
-Operation = Callable[..., dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Service:
-    """One service of the JSON protocol: botocore's name of it, and its operations by ours."""
-
-    name: str
-    operations: Mapping[str, Operation]
-
-    def call(self, operation: str, request: Any) -> dict[str, Any]:
-        """Run an operation (``CreateTrainingJob``); dicts of the protocol in and out."""
-        method = self.operations.get(xform_name(operation))
-        if method is None:
-            known = ", ".join(sorted(_pascal(self.name, self.operations)))
-            raise Refused(
-                "UnknownOperationException",
-                f"The local platform has no operation {operation!r} of {self.name}; it has {known}",
-            )
-        model = service_model(self.name).operation_model(operation)
-        if not isinstance(request, dict):
-            raise Refused("SerializationException", "The body is no JSON object.")
-        response = method(**from_wire(request, model.input_shape))
-        answer: dict[str, Any] = to_wire(response, model.output_shape or _NOTHING)
-        return answer
-
-
-_NOTHING = StructureShape("Nothing", {"type": "structure", "members": {}})
+# Where clients of Smithy's RPC v2 post to.
+_RPC = "/service/{service}/operation/{operation}"
+_INVOCATIONS = "/endpoints/{name}/invocations"
+_ASYNC_INVOCATIONS = "/endpoints/{name}/async-invocations"
+_PATHS = (
+    "POST /",
+    f"POST {_RPC}",
+    f"POST {_INVOCATIONS}",
+    f"POST {_ASYNC_INVOCATIONS}",
+    "GET /ping",
+)
 
 
 class LocalApi:
     """The routes of the API over one context; every call runs in a thread of its own."""
 
     def __init__(self, context: LocalContext) -> None:
-        sagemaker, logs = LocalSageMaker(context), LocalLogs(context=context)
+        self._protocols = Protocols(services_of(context))
         self._runtime = LocalRuntime(context)
-        self._services = {
-            "SageMaker": _Service(
-                name="sagemaker",
-                operations={name: getattr(sagemaker, name) for name in sagemaker.operations},
-            ),
-            "Logs_20140328": _Service(
-                name="logs", operations={name: getattr(logs, name) for name in _LOG_OPERATIONS}
-            ),
-        }
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
         return Starlette(
             routes=[
-                Route("/", self._json, methods=["POST"]),
-                Route("/endpoints/{name}/invocations", self._invocation, methods=["POST"]),
-                Route("/endpoints/{name}/async-invocations", self._queued, methods=["POST"]),
+                Route("/", self._protocols.root, methods=["POST"]),
+                Route(_RPC, self._protocols.rpc, methods=["POST"]),
+                Route(_INVOCATIONS, self._invocation, methods=["POST"]),
+                Route(_ASYNC_INVOCATIONS, self._queued, methods=["POST"]),
                 Route("/ping", _ping, methods=["GET"]),
             ],
             middleware=[Middleware(OnlyThisMachine)],
@@ -107,21 +74,6 @@ class LocalApi:
                 ClientDisconnect: _left,
             },
         )
-
-    async def _json(self, request: Request) -> Response:
-        target, _, operation = request.headers.get("x-amz-target", "").partition(".")
-        if target not in self._services:
-            raise Refused(
-                "UnknownOperationException",
-                f"X-Amz-Target is {request.headers.get('x-amz-target')!r}: the local platform "
-                f"serves {sorted(self._services)}",
-            )
-        body = await read_body(request, _MAX_JSON_BYTES)
-        try:
-            given = json.loads(body or b"{}")
-        except (ValueError, RecursionError) as error:
-            raise Refused("SerializationException", f"The body is not JSON: {error}") from error
-        return result(await run_in_threadpool(self._services[target].call, operation, given))
 
     async def _invocation(self, request: Request) -> Response:
         model = service_model("sagemaker-runtime").operation_model("InvokeEndpoint")
@@ -191,8 +143,13 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 
 async def _unknown(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
     where = f"{request.method} {request.url.path}"
-    return failure(Refused("UnknownOperationException", f"The local API has no {where}"))
+    message = f"The local API has no {where}; it has {', '.join(_PATHS)}."
+    response = failure(Refused("UnknownOperationException", message, status))
+    if isinstance(error, HTTPException):
+        response.headers.update(error.headers or {})
+    return response
 
 
 async def _left(request: Request, error: Exception) -> Response:
@@ -223,8 +180,3 @@ def _headers(shape: Any) -> list[tuple[str, str]]:
         for member, each in shape.members.items()
         if each.serialization.get("location") == "header"
     ]
-
-
-def _pascal(service: str, operations: Mapping[str, Operation]) -> list[str]:
-    names = {xform_name(name): name for name in service_model(service).operation_names}
-    return [names[name] for name in operations]

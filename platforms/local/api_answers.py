@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import ClientError, ParamValidationError
@@ -33,37 +34,48 @@ def result(body: Mapping[str, Any]) -> Response:
     return _response(body, 200)
 
 
-def failure(error: Exception) -> Response:
-    """Return the answer for an error of :data:`ANSWERED`; for any other, status 500.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """An error as every protocol tells it; ``members`` are those of its own."""
+
+    code: str
+    message: str
+    status: int
+    members: Mapping[str, Any] = field(default_factory=dict)
+
+
+def problem_of(error: Exception) -> Problem:
+    """Return what to tell of an error of :data:`ANSWERED`; of any other, status 500.
 
     Only 500 and above make clients try again, so what cannot work is 400.
     """
     if isinstance(error, ClientError):
         return _client_error(error)
     if isinstance(error, Refused):
-        return _error(error.code, str(error), error.status)
+        return Problem(code=error.code, message=str(error), status=error.status)
     if isinstance(error, ParamValidationError | WhippetError):
         # What boto3's own check, or this machine's set-up, does not let through.
-        return _error("ValidationException", str(error), 400)
-    return _error("InternalFailure", f"{type(error).__name__}: {error}", 500)
+        return Problem(code="ValidationException", message=str(error), status=400)
+    message = f"{type(error).__name__}: {error}"
+    return Problem(code="InternalFailure", message=message, status=500)
 
 
-def _client_error(error: ClientError) -> Response:
+def failure(error: Exception) -> Response:
+    """Return the answer for an error in JSON."""
+    problem = problem_of(error)
+    # The JSON protocol reads `__type` and `message`; REST reads the header and `Message`.
+    told = {"__type": problem.code, "message": problem.message, "Message": problem.message}
+    response = _response({**told, **problem.members}, problem.status)
+    response.headers["x-amzn-ErrorType"] = problem.code
+    return response
+
+
+def _client_error(error: ClientError) -> Problem:
     response: Mapping[str, Any] = error.response
     found, status = response["Error"], response["ResponseMetadata"]["HTTPStatusCode"]
     known = {"Error", "ResponseMetadata", "message"}
     members = {key: value for key, value in response.items() if key not in known}
-    return _error(found["Code"], found["Message"], status, members)
-
-
-def _error(
-    code: str, message: str, status: int, members: Mapping[str, Any] | None = None
-) -> Response:
-    # The JSON protocol reads `__type` and `message`; REST reads the header and `Message`.
-    body = {"__type": code, "message": message, "Message": message, **(members or {})}
-    response = _response(body, status)
-    response.headers["x-amzn-ErrorType"] = code
-    return response
+    return Problem(code=found["Code"], message=found["Message"], status=status, members=members)
 
 
 def _response(body: Mapping[str, Any], status: int) -> Response:

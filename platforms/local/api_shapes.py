@@ -58,16 +58,29 @@ def _number(value: Any) -> float:
 
 def to_wire(value: Any, shape: Shape | None) -> Any:
     """Return the JSON of an answer; members that the operation does not have are left out."""
+    return _written(only_members(value, shape))
+
+
+def only_members(value: Any, shape: Shape | None) -> Any:
+    """Return an answer without members that the operation does not have, or that are None."""
     if isinstance(shape, StructureShape):
         return {
-            key: to_wire(value[key], member)
+            key: only_members(value[key], member)
             for key, member in shape.members.items()
             if value.get(key) is not None
         }
     if isinstance(shape, ListShape):
-        return [to_wire(item, shape.member) for item in value]
+        return [only_members(item, shape.member) for item in value]
     if isinstance(shape, MapShape):
-        return {key: to_wire(item, shape.value) for key, item in value.items()}
+        return {key: only_members(item, shape.value) for key, item in value.items()}
+    return value
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _written(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_written(item) for item in value]
     if isinstance(value, datetime):
         return value.timestamp()
     if isinstance(value, bytes):

@@ -78,6 +78,7 @@ class HyperParameterTuningJobs:
         )
         shown = {key: value for key, value in record.items() if key not in {"Tags", "Local"}}
         trials = tuning_trials.summaries(self._context, record)
+        shown |= tuning_request.as_described(record)
         described = {**with_times(shown), **_counters(trials)}
         maximize = tuning_request.objective(record)["Type"] == "Maximize"
         best = tuning_trials.best(trials, maximize=maximize)

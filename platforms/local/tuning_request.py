@@ -38,6 +38,12 @@ _TRIAL_MEMBERS = (
     "StoppingCondition",
     "VpcConfig",
 )
+_RANGES = ("IntegerParameterRanges", "ContinuousParameterRanges", "CategoricalParameterRanges")
+_SWITCHES = (
+    "EnableInterContainerTrafficEncryption",
+    "EnableManagedSpotTraining",
+    "EnableNetworkIsolation",
+)
 _RESOURCES = ("InstanceType", "InstanceCount", "VolumeSizeInGB", "VolumeKmsKeyId")
 
 Request = Mapping[str, Any]
@@ -149,6 +155,37 @@ def training_request(tuning_job: Request, name: str, tuned: Mapping[str, str]) -
             **definition.get("StaticHyperParameters", {}),
             **tuned,
             OBJECTIVE_HYPERPARAMETER: objective(tuning_job)["MetricName"],
+        },
+    }
+
+
+def as_described(record: Request) -> dict[str, Any]:
+    """Return the members of a request as the service describes them: with what it adds.
+
+    Clients rely on it: SDK v2's ``HyperparameterTuner.attach`` reads all kinds of ranges and
+    removes the objective from the static hyperparameters, where the service has put it.
+    """
+    config, definition = record["HyperParameterTuningJobConfig"], record["TrainingJobDefinition"]
+    ranges = {kind: [] for kind in _RANGES} | config.get("ParameterRanges", {})
+    limits = config["ResourceLimits"]
+    if config["Strategy"] == "Grid":
+        counted = max_trials(record, search_space(config.get("ParameterRanges", {})))
+        limits = {"MaxNumberOfTrainingJobs": counted, **limits}
+    static = {
+        **definition.get("StaticHyperParameters", {}),
+        OBJECTIVE_HYPERPARAMETER: objective(record)["MetricName"],
+    }
+    return {
+        "HyperParameterTuningJobConfig": {
+            "TrainingJobEarlyStoppingType": "Off",
+            **config,
+            "ParameterRanges": ranges,
+            "ResourceLimits": limits,
+        },
+        "TrainingJobDefinition": {
+            **dict.fromkeys(_SWITCHES, False),
+            **definition,
+            "StaticHyperParameters": static,
         },
     }
 

@@ -59,6 +59,7 @@ def test_it_serves_until_interrupted(awkward_path: Path) -> None:
     assert err == ""
     assert rest == [
         f"export AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME={url}",
+        f"export AWS_ENDPOINT_URL_CLOUDWATCH={url}",
         f"export AWS_ENDPOINT_URL_CLOUDWATCH_LOGS={url}",
     ]
 

@@ -66,7 +66,7 @@ def test_the_protocol_by_hand(url: str, context: LocalContext) -> None:
     [
         ("SageMaker.MakeCoffee", {}, "UnknownOperationException", "no operation 'MakeCoffee'"),
         ("SageMaker.CreateCluster", {}, "UnknownOperationException", "CreateTrainingJob"),
-        ("DynamoDB.ListTables", {}, "UnknownOperationException", "DynamoDB.ListTables"),
+        ("DynamoDB.ListTables", {}, "UnknownOperationException", "no service 'DynamoDB'"),
         ("", {}, "UnknownOperationException", "X-Amz-Target"),
         ("SageMaker.ListModels", b"{", "SerializationException", "not JSON"),
         ("SageMaker.ListModels", b"[1]", "SerializationException", "no JSON object"),
@@ -125,10 +125,19 @@ def test_bodies_are_bounded(url: str) -> None:
     assert (answer.status_code, answer.json()["__type"]) == (413, "RequestEntityTooLargeException")
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("POST", "/models"), ("PUT", "/ping")])
-def test_other_paths(url: str, method: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/", 405), ("POST", "/models", 404), ("PUT", "/ping", 405), ("GET", "/a%00b", 404)],
+)
+def test_other_paths(url: str, method: str, path: str, status: int) -> None:
     answer = httpx.request(method, url + path, trust_env=False)
-    assert (answer.status_code, answer.json()["__type"]) == (400, "UnknownOperationException")
+    assert (answer.status_code, answer.json()["__type"]) == (status, "UnknownOperationException")
+    assert "POST /endpoints/{name}/invocations" in answer.json()["message"]
+
+
+def test_an_unknown_operation_names_the_nearest(url: str) -> None:
+    answer = post(url, "SageMaker.DescribeTrainingJobs", {})
+    assert "The nearest is DescribeTrainingJob." in answer.json()["message"]
 
 
 @pytest.mark.slow

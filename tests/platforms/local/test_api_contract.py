@@ -40,7 +40,7 @@ def jobs(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[J
     home = tmp_path / 'it\'s "home"; échec $HOME'
     local = Settings(home=home, job_python=Path(sys.executable), region=REGION, s3_endpoint=s3)
     with served(local_context(local)) as url:
-        for service in ("SAGEMAKER", "SAGEMAKER_RUNTIME", "CLOUDWATCH_LOGS"):
+        for service in ("SAGEMAKER", "SAGEMAKER_RUNTIME", "CLOUDWATCH", "CLOUDWATCH_LOGS"):
             monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", url)
         aws = Settings(
             platform="aws",

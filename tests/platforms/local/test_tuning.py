@@ -351,3 +351,39 @@ def test_names_are_unique_and_unknown_ones_are_named(context):
     while alive(supervisor) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not alive(supervisor)
+
+
+def test_describe_adds_what_the_service_adds(context):
+    """SDK v2's `HyperparameterTuner.attach` reads each of them without asking for it first."""
+    HyperParameterTuningJobs(context).create_hyper_parameter_tuning_job(
+        **tuning_request("attached", jobs=1)
+    )
+    described = describe(context, "attached")
+    config = described["HyperParameterTuningJobConfig"]
+    assert config["TrainingJobEarlyStoppingType"] == "Off"
+    assert config["ParameterRanges"] == {
+        "IntegerParameterRanges": [],
+        "CategoricalParameterRanges": [],
+        **continuous(),
+    }
+    definition = described["TrainingJobDefinition"]
+    assert definition["StaticHyperParameters"]["_tuning_objective_metric"] == "valid:loss"
+    assert definition["EnableNetworkIsolation"] is False
+    stored = context.records.read("tuning-jobs", "attached")["TrainingJobDefinition"]
+    assert "_tuning_objective_metric" not in stored["StaticHyperParameters"]
+    wait_for(context, "attached")
+
+
+def test_a_grid_tells_how_many_trials_it_has(context):
+    categorical = [{"Name": "x", "Values": ["0.1", "0.2"]}]
+    HyperParameterTuningJobs(context).create_hyper_parameter_tuning_job(
+        **tuning_request(
+            "grid-of-two",
+            jobs=None,
+            Strategy="Grid",
+            ParameterRanges={"CategoricalParameterRanges": categorical},
+        )
+    )
+    limits = describe(context, "grid-of-two")["HyperParameterTuningJobConfig"]["ResourceLimits"]
+    assert limits["MaxNumberOfTrainingJobs"] == 2
+    wait_for(context, "grid-of-two")

@@ -1,0 +1,68 @@
+"""The values that training jobs logged, as CloudWatch has them: by namespace, name, dimension."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from platforms.local.context import LocalContext
+from platforms.local.job_tree import JobTree
+from platforms.local.records import Missing
+from platforms.local.training_status import KIND
+
+NAMESPACE = "/aws/sagemaker/TrainingJobs"
+DIMENSION = "TrainingJobName"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One value of a metric; ``time`` in seconds since 1970."""
+
+    time: float
+    value: float
+
+
+def read_samples(context: LocalContext, metric: Mapping[str, Any]) -> list[Sample]:
+    """Return all values of a metric in order of time; ``metric`` names it as CloudWatch does.
+
+    A metric that nobody logged has none, as in CloudWatch: a wrong name is no error there.
+    """
+    job = _job_of(metric.get("Dimensions", ()))
+    if metric.get("Namespace") != NAMESPACE or job is None:
+        return []
+    try:
+        path = JobTree(folder=context.records.folder(KIND, job)).metrics
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (FileNotFoundError, ValueError):
+        return []
+    # The last line may be half written.
+    points = [json.loads(line) for line in lines if line.endswith("}")]
+    return sorted(
+        (
+            Sample(time=float(point["timestamp"]), value=float(point["value"]))
+            for point in points
+            if point["name"] == metric["MetricName"]
+        ),
+        key=lambda sample: sample.time,
+    )
+
+
+def logged_metrics(context: LocalContext) -> Iterator[dict[str, Any]]:
+    """Yield every metric that has a value, job by job, as ``ListMetrics`` names it."""
+    for job in context.records.names(KIND):
+        try:
+            final = context.records.read(KIND, job).get("FinalMetricDataList", [])
+        except Missing:  # Deleted since the listing.
+            continue
+        for name in sorted(each["MetricName"] for each in final):
+            dimensions = [{"Name": DIMENSION, "Value": job}]
+            yield {"Namespace": NAMESPACE, "MetricName": name, "Dimensions": dimensions}
+
+
+def _job_of(dimensions: Sequence[Mapping[str, str]]) -> str | None:
+    """Return the job that dimensions name; None for any others: they are another metric."""
+    if len(dimensions) != 1 or dimensions[0]["Name"] != DIMENSION:
+        return None
+    return dimensions[0]["Value"]

@@ -1,0 +1,94 @@
+"""The services that the local API answers, and how a request names one of their operations."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore import xform_name
+from botocore.model import OperationModel
+
+from platforms.local.api_answers import Refused
+from platforms.local.client import LocalSageMaker
+from platforms.local.cloudwatch.operations import OPERATIONS as METRIC_OPERATIONS
+from platforms.local.cloudwatch.operations import LocalCloudWatch
+from platforms.local.context import LocalContext
+from platforms.local.logs import LocalLogs
+from platforms.validation import service_model
+
+Operation = Callable[..., dict[str, Any]]
+
+_LOG_OPERATIONS = ("describe_log_streams", "filter_log_events", "get_log_events")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One service: botocore's name of it, and its operations by ours."""
+
+    name: str
+    operations: Mapping[str, Operation]
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What botocore's model says of the service as a whole."""
+        found: Mapping[str, Any] = service_model(self.name).metadata
+        return found
+
+    def model(self, operation: str) -> OperationModel:
+        """Return botocore's model of an operation (``CreateTrainingJob``).
+
+        Raises:
+            Refused: it is not here; names the nearest that is, and all others.
+        """
+        if xform_name(operation) not in self.operations:
+            raise Refused("UnknownOperationException", self._unknown(operation))
+        return service_model(self.name).operation_model(operation)
+
+    def run(self, operation: str, request: Any) -> dict[str, Any]:
+        """Run an operation with what boto3's caller would have passed."""
+        if not isinstance(request, dict) or not all(isinstance(key, str) for key in request):
+            raise Refused("SerializationException", "The body holds no members by name.")
+        return self.operations[xform_name(operation)](**request)
+
+    def _unknown(self, operation: str) -> str:
+        names = {xform_name(name): name for name in service_model(self.name).operation_names}
+        known = sorted(names[name] for name in self.operations)
+        near = difflib.get_close_matches(operation, known, n=1, cutoff=0.7)
+        hint = f" The nearest is {near[0]}." if near else ""
+        return (
+            f"The local platform has no operation {operation!r} of {self.name}.{hint} "
+            f"It has {', '.join(known)}."
+        )
+
+
+def services_of(context: LocalContext) -> list[Service]:
+    """Return all services over one context."""
+    sagemaker = LocalSageMaker(context)
+    logs, metrics = LocalLogs(context=context), LocalCloudWatch(context=context)
+    return [
+        _service("sagemaker", sagemaker, sagemaker.operations),
+        _service("logs", logs, _LOG_OPERATIONS),
+        _service("cloudwatch", metrics, METRIC_OPERATIONS),
+    ]
+
+
+def _service(name: str, resource: Any, operations: Iterable[str]) -> Service:
+    return Service(name=name, operations={each: getattr(resource, each) for each in operations})
+
+
+def named(services: Iterable[Service], member: str, value: str) -> Service:
+    """Return the service whose metadata has a value: ``targetPrefix`` or ``apiVersion``.
+
+    Raises:
+        Refused: there is none; says what is there.
+    """
+    known = {each.metadata[member]: each for each in services if member in each.metadata}
+    if value not in known:
+        names = ", ".join(f"{prefix} ({each.name})" for prefix, each in sorted(known.items()))
+        raise Refused(
+            "UnknownOperationException",
+            f"The local API has no service {value!r}; it has {names}.",
+        )
+    return known[value]
