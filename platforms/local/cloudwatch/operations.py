@@ -13,11 +13,11 @@ from typing import Any
 from botocore.utils import parse_to_aware_datetime
 
 from platforms.client_errors import Code, client_error
-from platforms.local.cloudwatch import statistics
+from platforms.local.cloudwatch import by_period
 from platforms.local.cloudwatch.queries import Query, read_queries
 from platforms.local.cloudwatch.samples import Sample, logged_metrics, read_samples
 from platforms.local.context import ACCOUNT, LocalContext
-from platforms.local.honoured.warnings import warn_of
+from platforms.local.honoured.naming import warn_of
 from platforms.validation import validate
 
 OPERATIONS = ("get_metric_data", "get_metric_statistics", "list_metrics")
@@ -54,7 +54,7 @@ class LocalCloudWatch:
         start, end = _interval(operation, request)
         period = request["Period"]
         _require_period(operation, period)
-        start = statistics.rounded_start(start, period)
+        start = by_period.rounded_start(start, period)
         if (end - start) / period > _MOST_DATAPOINTS:
             raise client_error(
                 operation,
@@ -66,7 +66,7 @@ class LocalCloudWatch:
         functions = {name: _statistic(operation, name) for name in named}
         datapoints = [
             _datapoint(begin, {name: of(values) for name, of in functions.items()}, request)
-            for begin, values in statistics.by_period(
+            for begin, values in by_period.values_by_period(
                 self._samples(request, request.get("Unit")), start, end, period
             )
         ]
@@ -126,7 +126,7 @@ class LocalCloudWatch:
         _require_period("GetMetricData", query.period)
         # Unlike the other operation's, these periods are those of the clock.
         begin = start // query.period * query.period
-        found = statistics.by_period(
+        found = by_period.values_by_period(
             self._samples(query.metric, query.unit), begin, end, query.period
         )
         values = [(time, of(values)) for time, values in found]
@@ -147,18 +147,18 @@ def _interval(operation: str, request: Mapping[str, Any]) -> tuple[float, float]
 
 
 def _require_period(operation: str, period: int) -> None:
-    problem = statistics.period_problem(period)
+    problem = by_period.period_problem(period)
     if problem is not None:
         raise client_error(operation, "InvalidParameterValue", problem)
 
 
-def _statistic(operation: str, name: str) -> statistics.Statistic:
-    found = statistics.statistic(name)
+def _statistic(operation: str, name: str) -> by_period.Statistic:
+    found = by_period.statistic(name)
     if found is None:
         raise client_error(
             operation,
             "InvalidParameterValue",
-            f"The statistic {name!r} is not available here; use {', '.join(statistics.NAMES)}.",
+            f"The statistic {name!r} is not available here; use {', '.join(by_period.NAMES)}.",
         )
     return found
 

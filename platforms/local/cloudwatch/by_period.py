@@ -51,7 +51,7 @@ def rounded_start(start: float, period: int) -> float:
     return math.floor(start / step) * step
 
 
-def by_period(
+def values_by_period(
     samples: Iterable[Sample], start: float, end: float, period: int
 ) -> list[tuple[float, list[float]]]:
     """Return the values of each period that has any, with the time when it begins.
