@@ -33,7 +33,7 @@ def check_before_run(
         DataError: the data folder or the weights file cannot be used.
     """
     require_room(settings.home)
-    check_folders(data_root(data.path))
+    check_folders(data_root(data.path), data.reading())
     check_weights(settings, model.weights)
     for note in connect(settings).require_ready(needs or Needs()):
         print(f"note: {note}", file=sys.stderr)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from cli.console import quiet_console
 from cli.endpoint_arguments import endpoint_choices
 from cli.preflight import check_before_run
-from cli.run_arguments import resource_choices
+from cli.run_arguments import data_choices, resource_choices
 from cli.server import ui_url, use_server
 from cli.table import print_table
 from platforms import Settings
@@ -109,8 +109,8 @@ def from_options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     groups = {
         "data": {
             "path": _from_anywhere(arguments.data),
-            "delete_removed": arguments.delete_removed,
             "seed": seed,
+            **data_choices(arguments),
         },
         "model": {
             "architecture": arguments.model,

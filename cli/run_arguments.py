@@ -14,13 +14,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--platform", choices=("local", "aws"), help="where it runs (default: WHIPPET_PLATFORM)"
     )
-    parser.add_argument("--data", help="folder of images (default: samples/clipart)")
-    parser.add_argument(
-        "--delete-removed",
-        action="store_true",
-        default=None,
-        help="delete objects in the bucket whose images left the folder",
-    )
+    add_data_options(parser)
     _add_model_options(parser)
     _add_tuning_options(parser)
     training = parser.add_argument_group("training")
@@ -49,6 +43,54 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     add_endpoint_options(parser)
     _add_resource_options(parser)
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Add what can be said about the folder of images: docs/data.md."""
+    data = parser.add_argument_group("data (docs/data.md)")
+    data.add_argument("--data", help="folder of images (default: samples/clipart)")
+    data.add_argument(
+        "--split",
+        action="append",
+        default=[],
+        metavar="SPLIT=FOLDER",
+        help="the folder of train, valid or test, where its name does not say it; repeatable",
+    )
+    data.add_argument(
+        "--no-splits",
+        action="store_true",
+        default=None,
+        help="every folder is a class, also one that is called train or test",
+    )
+    data.add_argument(
+        "--delete-removed",
+        action="store_true",
+        default=None,
+        help="delete objects in the bucket whose images left the folder",
+    )
+
+
+def data_choices(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the parameters of the data that were given; None stands for not given.
+
+    Raises:
+        ParameterError: splits are said in two ways that contradict each other, or not as
+            SPLIT=FOLDER.
+    """
+    from platforms.errors import ParameterError
+
+    splits: dict[str, str] | None = {} if arguments.no_splits else None
+    for text in arguments.split:
+        split, equals, folder = text.partition("=")
+        if splits is not None and arguments.no_splits:
+            raise ParameterError("--no-splits says that there are none: leave out --split")
+        if not equals or not folder or split not in contract.SPLITS:
+            raise ParameterError(
+                f"--split {text!r}: write train=FOLDER, valid=FOLDER or test=FOLDER, "
+                "such as --split train=Training"
+            )
+        splits = {**(splits or {}), split: folder}
+    return {"splits": splits, "delete_removed": arguments.delete_removed}
 
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:

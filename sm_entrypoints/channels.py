@@ -10,8 +10,7 @@ from pathlib import Path
 
 from sm_entrypoints.contract import TEST_CHANNEL, TRAIN_CHANNEL, VALID_CHANNEL
 from sm_entrypoints.errors import JobError
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+from sm_entrypoints.images.files import is_channel_picture, is_system_name
 
 
 class DataSetError(JobError):
@@ -53,7 +52,7 @@ class Splits:
 def read_splits(channels: Mapping[str, Path]) -> Splits:
     """List the images of the train, valid and (if there is one) test channel.
 
-    Hidden files and folders and files without an image's suffix are left out.
+    Files and folders of a system, and files that are no pictures, are left out.
 
     Raises:
         DataSetError: a channel is missing or empty, there are fewer than two classes, or a
@@ -104,12 +103,12 @@ def _folder(channels: Mapping[str, Path], name: str) -> Path:
 def _listing(name: str, folder: Path) -> dict[str, list[str]]:
     listing: dict[str, list[str]] = {}
     for label in sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()):
-        if label.startswith("."):
+        if is_system_name(label):
             continue
         files = sorted(
             path.relative_to(folder).as_posix()
             for path in (folder / label).rglob("*")
-            if path.suffix.lower() in IMAGE_SUFFIXES and not _hidden(path.relative_to(folder))
+            if not _hidden(path.relative_to(folder)) and is_channel_picture(path)
         )
         if not files:
             raise DataSetError(f"channel {name!r}: class {label!r} has no images")
@@ -122,7 +121,7 @@ def _listing(name: str, folder: Path) -> dict[str, list[str]]:
 
 
 def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+    return any(is_system_name(part) for part in path.parts)
 
 
 def _same_classes(name: str, found: set[str], wanted: set[str]) -> None:

@@ -71,9 +71,7 @@ def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
     with Progress("data-check") as progress:
         check = check_data(
             data_root(parameters.path),
-            seed=parameters.seed,
-            valid_share=parameters.valid_share,
-            test_share=parameters.test_share,
+            parameters.reading(),
             progress=progress.of,
             remembered=open_memory(Settings().home / "data-check", data_root(parameters.path)),
         )

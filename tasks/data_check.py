@@ -32,6 +32,7 @@ from tasks.data_scan import Candidate, Layout
 from tasks.data_split import check_shares, split_class
 from tasks.data_sync_cache import StatCache
 from tasks.data_warnings import data_warnings, images_per_class
+from tasks.dataset.reading import Reading
 from tasks.naming import slug
 
 Progress = Callable[[int, int], None]
@@ -88,23 +89,19 @@ class DataCheck:
 
 def check_data(
     root: Path,
+    reading: Reading | None = None,
     *,
-    seed: int = 0,
-    valid_share: float = 0.15,
-    test_share: float = 0.15,
     progress: Progress | None = None,
     remembered: StatCache | None = None,
 ) -> DataCheck:
     """Read every image of a data folder and settle its splits. Changes no file.
 
     A missing valid or test split is taken out of train: stratified by class, decided by content
-    and ``seed`` alone, near-duplicates kept in one split; a warning says so.
+    and seed alone, near-duplicates kept in one split; a warning says so.
 
     Args:
         root: folder in one of the layouts of :mod:`tasks.data_layout`.
-        seed: of the splits that we make.
-        valid_share: share of train that becomes valid when there is no such folder.
-        test_share: share of train that becomes test when there is no such folder.
+        reading: how to read it.
         progress: called with (files read, files in all) from the caller's thread.
         remembered: what earlier checks found (:func:`tasks.data_memory.open_memory`): files that
             are what they were then are not read again. Saved on the way out.
@@ -113,9 +110,10 @@ def check_data(
         DataError: lists every problem: layout, class sets, files that cannot be decoded.
         ParameterError: the shares leave nothing for training.
     """
-    shares = {VALID_CHANNEL: valid_share, TEST_CHANNEL: test_share}
+    reading = reading or Reading()
+    shares = {VALID_CHANNEL: reading.valid_share, TEST_CHANNEL: reading.test_share}
     check_shares(shares)
-    layout = read_layout(root)
+    layout = read_layout(root, reading.splits)
     facts = _inspect(root, layout.candidates, progress, remembered)
     alike = _look_alikes(facts)
     missing = {split: share for split, share in shares.items() if split not in layout.splits}
@@ -127,9 +125,9 @@ def check_data(
     ]
     if layout.problems or too_small or broken:
         raise data_error(root, [*layout.problems, *too_small, *broken])
-    files = _files(layout, facts, _splits(layout, facts, alike, missing, seed))
+    files = _files(layout, facts, _splits(layout, facts, alike, missing, reading.seed))
     found = data_warnings(files, [fact.mode for fact in facts], alike)
-    made = _made_splits(layout, files, missing, seed)
+    made = _made_splits(layout, files, missing, reading.seed)
     return DataCheck(
         name=slug(root.resolve().name, _MAX_NAME),
         root=root,
@@ -140,13 +138,13 @@ def check_data(
     )
 
 
-def check_folders(root: Path) -> None:
+def check_folders(root: Path, reading: Reading | None = None) -> None:
     """Check the layout of a data folder without opening an image: quick, and not the whole check.
 
     Raises:
         DataError: lists every problem of the folders.
     """
-    layout = read_layout(root)
+    layout = read_layout(root, reading.splits if reading else None)
     missing = [split for split in (VALID_CHANNEL, TEST_CHANNEL) if split not in layout.splits]
     problems = [*layout.problems, *_too_small(layout.candidates, missing)]
     if problems:

@@ -10,13 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from sm_entrypoints.contract import TRAIN_CHANNEL
-from tasks.data_findings import DataWarning, shown, some, warning
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-OTHER_IMAGE_SUFFIXES = frozenset(
-    {".avif", ".bmp", ".gif", ".heic", ".jfif", ".jp2", ".ppm", ".tif", ".tiff", ".webp"}
+from sm_entrypoints.images.files import (
+    OTHER_SUFFIXES,
+    READ_KINDS,
+    READ_SUFFIXES,
+    is_system_name,
+    kind_of_file,
+    may_be_picture,
 )
-_HIDDEN = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+from tasks.data_findings import DataWarning, shown, some, warning
+from tasks.dataset.structure import Structure
+from tasks.dataset.tree import is_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,16 +69,19 @@ class Scan:
         self.odd["outside"] += [self._relative(file) for file in files]
         return found
 
-    def read_splits(self, splits: dict[str, Path], others: list[Path]) -> None:
-        """Read the class folders of each split; the ``others`` are only noted."""
-        self.odd["ignored_folder"] += [self._relative(folder) for folder in others]
-        for split, folder in splits.items():
-            for class_folder in self.folders(folder):
-                self.read_class(class_folder, split)
+    def read(self, structure: Structure) -> Layout:
+        """Read the class folders of a structure; the folders beside them are only noted."""
+        for folder in structure.passed:
+            if folder != self.root:
+                self.folders(folder)
+        self.odd["ignored_folder"] += [self._relative(folder) for folder in structure.ignored]
+        for each in structure.classes:
+            self.read_class(each.path, each.label, each.split)
+        self.check_classes()
+        return self.layout(structure)
 
-    def read_class(self, folder: Path, split: str | None) -> None:
+    def read_class(self, folder: Path, label: str, split: str | None) -> None:
         """Take a class folder's images, in any depth, as candidates; note what is odd in it."""
-        label = folder.name
         self.classes[split].append(label)
         if not label.isprintable():
             self.problems.append(
@@ -119,7 +126,7 @@ class Scan:
             self.problems.append(f"the folder '{place}' cannot be read: {error.strerror}")
             return [], []
         for path in paths:
-            if is_hidden(path.name):
+            if is_system_name(path.name):
                 self.odd["hidden"].append(self._relative(path))
             else:
                 (folders if is_folder(path) else files).append(path)
@@ -129,14 +136,19 @@ class Scan:
         suffix = file.suffix.lower()
         try:
             regular = stat.S_ISREG(file.stat().st_mode)
+            if suffix in READ_SUFFIXES and regular:
+                return True
+            kind = None
+            if regular and (suffix in OTHER_SUFFIXES or may_be_picture(file.name)):
+                kind = kind_of_file(file)
         except OSError as error:
             place = shown(self._relative(file))
             self.problems.append(f"'{place}' cannot be read: {error.strerror or error}")
             return False
-        if suffix in IMAGE_SUFFIXES and regular:
+        if kind in READ_KINDS:
             return True
-        kind = "skipped_format" if suffix in OTHER_IMAGE_SUFFIXES and regular else "not_image"
-        self.odd[kind].append(self._relative(file))
+        is_other = regular and (kind is not None or suffix in OTHER_SUFFIXES)
+        self.odd["skipped_format" if is_other else "not_image"].append(self._relative(file))
         return False
 
     def check_classes(self) -> None:
@@ -162,16 +174,19 @@ class Scan:
             if len(labels) > 1
         ]
 
-    def layout(self, splits: tuple[str, ...]) -> Layout:
+    def layout(self, structure: Structure) -> Layout:
         """Return what was found, as values that do not change any more."""
         return Layout(
             candidates=tuple(sorted(self.candidates, key=lambda candidate: candidate.path)),
-            splits=splits,
+            splits=structure.splits,
             problems=tuple(self.problems),
-            warnings=tuple(
-                warning(code, f"{len(self.odd[code])} {text}", self.odd[code])
-                for code, text in _ODD.items()
-                if self.odd.get(code)
+            warnings=(
+                *structure.notices,
+                *(
+                    warning(code, f"{len(self.odd[code])} {text}", self.odd[code])
+                    for code, text in _ODD.items()
+                    if self.odd.get(code)
+                ),
             ),
         )
 
@@ -180,23 +195,10 @@ class Scan:
 
 
 _ODD = {
-    "hidden": "hidden files or folders are ignored.",
+    "hidden": "hidden files or folders, or a system's own (@eaDir, Thumbs.db), are ignored.",
     "ignored_folder": "folders beside the split folders are ignored.",
     "outside": "files outside of class folders are ignored.",
     "skipped_format": "images are skipped: only JPEG and PNG are read; convert them to use them.",
-    "not_image": "files in class folders are ignored: no .jpg, .jpeg or .png name.",
+    "not_image": "files in class folders are ignored: they are no pictures.",
     "link_loop": "folder links are ignored: they lead back to a folder already read.",
 }
-
-
-def is_folder(path: Path) -> bool:
-    """Tell whether a path is a folder that is not hidden, following links."""
-    try:
-        return path.is_dir() and not is_hidden(path.name)
-    except OSError:  # In a folder without the right to enter: reported as a file without rights.
-        return False
-
-
-def is_hidden(name: str) -> bool:
-    """Tell whether a file or folder is a system's own: ``.DS_Store``, ``__MACOSX``, ``._a.jpg``."""
-    return name.startswith(".") or name.casefold() in _HIDDEN

@@ -7,11 +7,12 @@ They live below the flows because tasks read them too, and imports point one way
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from sm_entrypoints import contract
+from tasks.dataset.parameters import DataParameters as DataParameters
 from tasks.hyperparameter_values import require_ranges, require_values
 from tasks.hyperparameters import (
     CategoricalRange,
@@ -26,21 +27,6 @@ from tasks.resource_parameters import Parameters as Parameters
 from tasks.resource_parameters import ResourceParameters as ResourceParameters
 
 EndpointKind = Literal["real_time", "serverless", "asynchronous"]
-
-
-class DataParameters(Parameters):
-    """The labelled images: ``train/ valid/ test/ <class>/`` or flat ``<class>/`` folders."""
-
-    path: str = Field(
-        "samples/clipart", min_length=1, description="Folder of images; relative to the project."
-    )
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,39}$")] | None = Field(
-        None, description="Name of the data set in the bucket; default: the folder's."
-    )
-    delete_removed: bool = Field(False, description="Delete objects of images that left.")
-    seed: int = Field(0, ge=0, description="Seed of the split, when the folder has none.")
-    valid_share: float = Field(0.15, gt=0, lt=0.5, description="Share split off for validation.")
-    test_share: float = Field(0.15, gt=0, lt=0.5, description="Share split off for the test.")
 
 
 class ModelParameters(Parameters):

@@ -86,7 +86,9 @@ def data_size(data: DataParameters) -> DataSize:
         DataError: there is no such folder, or no classes in it.
     """
     root = data_root(data.path)
-    files = [root / candidate.path for candidate in read_layout(root).candidates]
+    files = [
+        root / candidate.path for candidate in read_layout(root, data.reading().splits).candidates
+    ]
     return DataSize(files=len(files), bytes=sum(file.stat().st_size for file in files))
 
 

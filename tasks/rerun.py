@@ -82,8 +82,18 @@ def _switches(groups: Mapping[str, dict[str, Any]]) -> list[str]:
     spot = groups["resources"].pop("spot", False)
     debugger = groups["training"].pop("debugger", None)
     words = ["--spot"] if spot else []
+    words += _data_switches(groups["data"])
     if debugger is not None:
         words += ["--debugger", "off" if debugger is False else str(debugger)]
+    return words
+
+
+def _data_switches(data: dict[str, Any]) -> list[str]:
+    splits = data.pop("splits", None)
+    words = ["--no-splits"] if splits == {} else []
+    words += _repeated("--split", (f"{name}={path}" for name, path in (splits or {}).items()))
+    if data.pop("delete_removed", False):
+        words.append("--delete-removed")
     return words
 
 

@@ -19,7 +19,10 @@ PACKAGES = ("cli", "flows", "tasks", "platforms", "dashboards", "sm_entrypoints"
 ALLOWED = {
     "cli": {"flows", "tasks", "platforms", "dashboards", "sm_entrypoints.contract"},
     "flows": {"tasks", "platforms", "dashboards", "sm_entrypoints.contract"},
-    "tasks": {"platforms", "dashboards", "sm_entrypoints.contract"},
+    "tasks": {
+        *("platforms", "dashboards"),
+        *("sm_entrypoints.contract", "sm_entrypoints.images.files"),
+    },
     "platforms": {"sm_entrypoints.contract"},
     "dashboards": {"sm_entrypoints.contract"},
     "sm_entrypoints": set(),
@@ -171,8 +174,9 @@ def test_the_platform_is_chosen_by_connect_alone():
     assert not found
 
 
-def test_contract_needs_the_standard_library_only():
-    names = {name.split(".")[0] for name in imports(ROOT / "sm_entrypoints" / "contract.py")}
+@pytest.mark.parametrize("shared", ["contract.py", "images/files.py"])
+def test_what_both_environments_import_needs_the_standard_library_only(shared):
+    names = {name.split(".")[0] for name in imports(ROOT / "sm_entrypoints" / shared)}
     assert names <= sys.stdlib_module_names
 
 

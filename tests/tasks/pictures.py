@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -30,3 +31,13 @@ def write_data(root: Path, counts: dict[str, dict[str, int]], *, first_seed: int
                 write_picture(root / split / label / f"{number:03d}.jpg", seed)
                 seed += 1
     return root
+
+
+def _jpeg() -> bytes:
+    made = io.BytesIO()
+    picture(0, (8, 6)).save(made, "JPEG")
+    return made.getvalue()
+
+
+# The bytes of some picture, where it does not matter of what.
+JPEG = _jpeg()

@@ -9,6 +9,7 @@ from PIL import Image
 
 from platforms.errors import DataError, ParameterError
 from tasks.data_check import DataCheck, check_data
+from tasks.dataset.reading import Reading
 from tests.tasks.pictures import picture, write_data, write_picture
 
 THREE = {split: {"a": 12, "b": 12} for split in ("train", "valid", "test")}
@@ -62,7 +63,7 @@ def test_fingerprint_is_of_content_and_names(tmp_path: Path) -> None:
 def test_flat_folders_are_split_by_class(tmp_path: Path) -> None:
     root = write_data(tmp_path, {"": {"a": 40, "b": 20}})
     before = sorted(root.rglob("*"))
-    check = check_data(root, seed=1)
+    check = check_data(root, Reading(seed=1))
     assert check.split_source == "stratified"
     assert check.to_dict()["splits"] == {
         "train": {"images": 42, "per_class": {"a": 28, "b": 14}},
@@ -70,8 +71,8 @@ def test_flat_folders_are_split_by_class(tmp_path: Path) -> None:
         "test": {"images": 9, "per_class": {"a": 6, "b": 3}},
     }
     assert sorted(root.rglob("*")) == before
-    assert check_data(root, seed=1) == check
-    assert check_data(root, seed=2).fingerprint != check.fingerprint
+    assert check_data(root, Reading(seed=1)) == check
+    assert check_data(root, Reading(seed=2)).fingerprint != check.fingerprint
     (made,) = check.warnings
     assert made.code == "split_made"
     assert "valid (9 images) and test (9 images) taken out of the class folders" in made.message
@@ -79,7 +80,7 @@ def test_flat_folders_are_split_by_class(tmp_path: Path) -> None:
 
 def test_missing_valid_is_taken_out_of_train_alone(tmp_path: Path) -> None:
     root = write_data(tmp_path, {"train": {"a": 20, "b": 20}, "test": {"a": 12, "b": 12}})
-    check = check_data(root, valid_share=0.25)
+    check = check_data(root, Reading(valid_share=0.25))
     images = {name: part["images"] for name, part in check.to_dict()["splits"].items()}
     assert images == {"train": 30, "valid": 10, "test": 24}
     assert {file.split for file in check.files if file.path.startswith("test/")} == {"test"}
@@ -198,7 +199,7 @@ def test_class_too_small_to_split(
 
 def test_bad_shares_fail_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(ParameterError):
-        check_data(tmp_path / "gone", valid_share=0.6, test_share=0.6)
+        check_data(tmp_path / "gone", Reading(valid_share=0.6, test_share=0.6))
 
 
 def test_names_that_no_key_can_hold_get_one_that_can(tmp_path: Path) -> None:

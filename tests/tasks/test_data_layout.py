@@ -81,7 +81,6 @@ def test_file_in_place_of_a_folder(tmp_path: Path) -> None:
         ({"valid": {"a": 1, "b": 1}, "test": {"a": 1, "b": 1}}, "no 'train' folder"),
         ({"": {"train": 1, "test": 1}}, "no class folders inside"),
         ({"val": {"a": 1}, "valid": {"a": 1}, "train": {"a": 1}}, "are both the valid split"),
-        ({"download": {"a": 1, "b": 1}}, "Did you mean the folder '.*download'"),
         ({"": {"Cat": 1, "cat": 1}}, "differ only in case"),
         ({"": {"caf\u00e9": 1, "cafe\u0301": 1}}, "accents' encoding"),
         ({"": {"a\nb": 1, "c": 1}}, r"'a\\nb' has control characters"),

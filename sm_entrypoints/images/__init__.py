@@ -1,0 +1,1 @@
+"""Pictures: which files are some."""

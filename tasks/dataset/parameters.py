@@ -1,0 +1,54 @@
+"""What people fill in about their data."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from sm_entrypoints import contract
+from tasks.dataset.reading import Reading
+from tasks.resource_parameters import Parameters
+
+
+class DataParameters(Parameters):
+    """The labelled images: ``train/ valid/ test/ <class>/`` or flat ``<class>/`` folders."""
+
+    path: str = Field(
+        "samples/clipart", min_length=1, description="Folder of images; relative to the project."
+    )
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,39}$")] | None = Field(
+        None, description="Name of the data set in the bucket; default: the folder's."
+    )
+    splits: dict[Literal["train", "valid", "test"], str] | None = Field(
+        None,
+        description="Folder of each split, relative to path; {}: every folder is a class; "
+        "default: told by their names.",
+    )
+    delete_removed: bool = Field(False, description="Delete objects of images that left.")
+    seed: int = Field(0, ge=0, description="Seed of the split, when the folder has none.")
+    valid_share: float = Field(0.15, gt=0, lt=0.5, description="Share split off for validation.")
+    test_share: float = Field(0.15, gt=0, lt=0.5, description="Share split off for the test.")
+
+    @field_validator("splits")
+    @classmethod
+    def _splits_are_below(cls, value: dict[str, str] | None) -> dict[str, str] | None:
+        for split, name in (value or {}).items():
+            path = PurePath(name)
+            if not name.strip() or path.is_absolute() or ".." in path.parts:
+                raise ValueError(
+                    f"{split}={name!r}: name a folder in the data folder, such as {split}=Training"
+                )
+        if value and contract.TRAIN_CHANNEL not in value:
+            raise ValueError("there must be a split to train on: name its folder as train=FOLDER")
+        return value
+
+    def reading(self) -> Reading:
+        """Return how the folder is to be read."""
+        return Reading(
+            splits=None if self.splits is None else {str(k): v for k, v in self.splits.items()},
+            seed=self.seed,
+            valid_share=self.valid_share,
+            test_share=self.test_share,
+        )

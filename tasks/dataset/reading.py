@@ -1,0 +1,24 @@
+"""How a folder of pictures is to be read: what a person can say about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How to read a data folder.
+
+    Attributes:
+        splits: the folder of each split, relative to the data folder; empty: every folder is a
+            class; None: find out by the names.
+        seed: of the splits that we make.
+        valid_share: share of train that becomes valid when there is no such folder.
+        test_share: share of train that becomes test when there is no such folder.
+    """
+
+    splits: Mapping[str, str] | None = None
+    seed: int = 0
+    valid_share: float = 0.15
+    test_share: float = 0.15
