@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cli.table import print_table
 from platforms.errors import ParameterError
+from platforms.metric_regexes import MetricRegex, MetricRegexError
 from platforms.validation import validate
 from tasks.lint_findings import LintFinding, errors, worst_first
 from tasks.lint_history import lint_history
@@ -109,16 +109,14 @@ def _definition(text: str) -> Mapping[str, str]:
     if not equals or not name or not regex:
         raise ParameterError(
             f"--metric {text!r}: write NAME=REGEX, such as --metric 'valid:loss=Valid loss: "
-            "([0-9.]+)'"
+            "([-+0-9.eE]+)'"
         )
     try:
-        groups = re.compile(regex).groups
-    except re.error as error:
-        raise ParameterError(f"--metric {text!r}: {regex!r} is no regex: {error}") from error
-    if not groups:
+        MetricRegex(regex)
+    except MetricRegexError as error:
         raise ParameterError(
-            f"--metric {text!r}: {regex!r} has no group: put parentheses around the number"
-        )
+            f"--metric {text!r}: {regex!r} {error}; put parentheses around the number"
+        ) from error
     return {"Name": name, "Regex": regex}
 
 

@@ -68,6 +68,7 @@ class _Loop:
         self.random_state: Tensor | None = None
         self.failure: str | None = None
         self.seen, self.busy = 0.0, 0.0
+        self.sound_steps = 0
         self._said = time.monotonic()
 
     def run(self) -> Outcome:
@@ -121,6 +122,8 @@ class _Loop:
         set_training(training.model, frozen=training.frozen)
         training.instrumentation.epoch(epoch, "TRAIN")
         totals = _float64(progress.totals).to(training.compute.device)
+        # Counted on the device: to look at each step's loss would make a GPU wait.
+        sound = _float64([float(progress.batches)]).to(totals)
         started, spent, before = time.perf_counter(), progress.seconds, progress.totals[2]
         batches = iter(self.train_loader)
         while True:
@@ -134,8 +137,9 @@ class _Loop:
                 break
             totals += self.step(batch, self.progress.epochs * self.steps_per_epoch)
             progress.batches += 1
+            sound += torch.isfinite(totals[0])
             self.say(epoch, totals)
-        progress.totals = totals.tolist()
+        progress.totals, self.sound_steps = totals.tolist(), int(sound)
         progress.seconds = spent + time.perf_counter() - started
         self.seen += progress.totals[2] - before
         self.busy += progress.seconds - spent
@@ -171,7 +175,7 @@ class _Loop:
         loss, accuracy = float(sums[0] / sums[2]), float(sums[1] / sums[2])
         valid = scores.means()
         if not (math.isfinite(loss) and math.isfinite(valid["loss"] or 0.0)):
-            self.diverge(epoch, loss)
+            self.diverge(epoch, loss, valid["loss"])
             return False
         rate = float(self.training.optimizer.param_groups[0]["lr"])
         train = {"loss": loss, "accuracy": accuracy, "top5_accuracy": None}
@@ -187,9 +191,20 @@ class _Loop:
             self.best = self.learned()
         return True
 
-    def diverge(self, epoch: int, loss: float) -> None:
+    def diverge(self, epoch: int, loss: float, valid: float | None) -> None:
+        """Say which loss is no number, since when, and what to do; the last good model stays."""
         lr = self.training.arguments.lr
-        said = f"the loss is {loss} in epoch {epoch}: lower the learning rate ({lr=})"
+        if not math.isfinite(loss):
+            # Of several processes, another one may have met it first.
+            step = (
+                f"step {self.sound_steps + 1} of "
+                if self.sound_steps < self.progress.batches
+                else ""
+            )
+            what = f"the training loss is {loss} since {step}epoch {epoch}"
+        else:
+            what = f"the validation loss is {valid} in epoch {epoch}"
+        said = f"{what}: lower the learning rate ({lr=})"
         if not self.progress.best_epoch:
             self.failure = said
             return

@@ -36,8 +36,9 @@ class LintFinding:
 
 
 def excerpt(text: str) -> str:
-    """Return ``text`` as one short line, for evidence."""
+    """Return ``text`` as one short line, for evidence; control characters are written out."""
     line = " ".join(text.split())
+    line = "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
     return line if len(line) <= _MOST_EVIDENCE else f"{line[: _MOST_EVIDENCE - 1]}…"
 
 

@@ -7,13 +7,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from platforms.metric_regexes import MetricRegex, MetricRegexError
 from sm_entrypoints import contract
 from tasks.lint_findings import LintFinding, Severity, excerpt
+from tasks.lint_numbers import (
+    NUMBER_GROUP,
+    advice,
+    cut_by_design,
+    cut_reading,
+    runaways,
+    text_advice,
+)
 from tasks.metric_log import Reading, compiled, readings
 from tasks.metric_names import kind_of, split_of, words
 
 # Beside these, a part of a regex may mean something else than alone.
 _CONTEXT = re.compile(r"\||\(\?[!<=]|\\$|\[[^\]]*$")
+
+# What turns a terminal's colours on and off.
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +41,14 @@ class Metrics:
     """Metric definitions with the lines that they are tried on.
 
     ``lines`` are those of a log, or samples of what the script prints; none skips what needs them.
+    ``too_slow`` are the metrics whose regexes could not be done with those lines in time.
     """
 
     definitions: Sequence[Mapping[str, str]]
     objective: Objective | None = None
     lines: Sequence[str] = ()
     readings: Mapping[str, list[Reading]] = field(default_factory=dict)
+    too_slow: frozenset[str] = frozenset()
 
     @property
     def regexes(self) -> dict[str, str]:
@@ -56,15 +70,22 @@ def read_metrics(
     lines: Sequence[str] = (),
 ) -> Metrics:
     """Return the metrics with what each usable regex reads from the lines."""
-    found = {name: readings(regex, lines) for name, regex in compiled(definitions).items()}
-    return Metrics(definitions=definitions, objective=objective, lines=lines, readings=found)
+    usable = compiled(definitions)
+    return Metrics(
+        definitions=definitions,
+        objective=objective,
+        lines=lines,
+        readings={name: readings(regex, lines) for name, regex in usable.items()},
+        too_slow=frozenset(name for name, regex in usable.items() if regex.given_up),
+    )
 
 
 def lint_metrics(metrics: Metrics) -> list[LintFinding]:
     """Return what is wrong with the definitions and the choice of the objective."""
     found = [*_objective_findings(metrics), *_broken(metrics), *_contained(metrics)]
+    found += [*_slow(metrics), *_bound_to_cut(metrics)]
     if metrics.lines:
-        found += [*_silent(metrics), *_not_numbers(metrics), *_ambiguous(metrics)]
+        found += [*_silent(metrics), *_not_numbers(metrics), *_ambiguous(metrics), *_cut(metrics)]
     return found
 
 
@@ -123,17 +144,65 @@ def _test_objective(metrics: Metrics, objective: Objective) -> Iterator[LintFind
 def _broken(metrics: Metrics) -> Iterator[LintFinding]:
     for name, regex in metrics.regexes.items():
         try:
-            if re.compile(regex).groups:
-                continue
-            fault, code = "has no group to read the value from", "regex-no-group"
-        except re.error as error:
-            fault, code = f"is no regex: {error}", "regex-invalid"
+            MetricRegex(regex)
+        except MetricRegexError as error:
+            yield LintFinding(
+                code="regex-no-group" if "no group" in str(error) else "regex-invalid",
+                severity="error",
+                message=f"The regex of {name!r} {error}.",
+                evidence=regex,
+                advice=f"Put parentheses around the number, such as 'loss: {NUMBER_GROUP}'.",
+            )
+
+
+def _slow(metrics: Metrics) -> Iterator[LintFinding]:
+    found = dict(runaways(metrics.regexes))
+    for name in metrics.too_slow | set(found):
+        met = name in metrics.too_slow
         yield LintFinding(
-            code=code,
-            severity="error",
-            message=f"The regex of {name!r} {fault}.",
+            code="regex-too-slow",
+            severity=metrics.severity(name) if met else "warning",
+            message=f"The regex of {name!r} backtracks: "
+            + ("lines of this log take" if met else "a line can take")
+            + " longer than a job runs, and it is given up then.",
+            evidence=excerpt(f"{metrics.regexes[name]} ; on {found.get(name, 'the log')}"),
+            advice="Repeat nothing that repeats itself, such as (a+)+; name what stands before the "
+            f"number, and read that with {NUMBER_GROUP}.",
+        )
+
+
+def _bound_to_cut(metrics: Metrics) -> Iterator[LintFinding]:
+    """Find an objective's regex that no small number gets through, before any line is there."""
+    for name, regex in metrics.regexes.items():
+        cut = cut_by_design(regex)
+        # What a log shows counts for more than what it might have shown.
+        if cut is None or not metrics.is_objective(name) or metrics.readings.get(name):
+            continue
+        read = f"reads {cut.read} from {cut.printed}"
+        yield LintFinding(
+            code="regex-cuts-numbers",
+            severity="warning",
+            message=f"The regex of {name!r} {read if cut.read else f'cannot read {cut.printed}'}: "
+            + ("the search would take that for its value." if cut.read else "no value at all."),
             evidence=regex,
-            advice="Put parentheses around the number, such as 'loss: ([0-9.eE+-]+)'.",
+            advice=f"{advice(regex, cut)} or print the metric as '%.6f'.",
+        )
+
+
+def _cut(metrics: Metrics) -> Iterator[LintFinding]:
+    """Find a group that ends, or begins, in the middle of a number."""
+    for name, found in metrics.readings.items():
+        cuts = [(each, cut) for each in found if (cut := cut_reading(each)) is not None]
+        if not cuts:
+            continue
+        reading, cut = cuts[-1]
+        yield LintFinding(
+            code="regex-cuts-numbers",
+            severity=metrics.severity(name),
+            message=f"The regex of {name!r} reads {cut.read} from {cut.printed}, a part of the "
+            f"number, in {len(cuts)} of {len(found)} matches.",
+            evidence=excerpt(f"{metrics.regexes[name]} ; {reading.line}"),
+            advice=advice(metrics.regexes[name], cut, reading.line),
         )
 
 
@@ -162,7 +231,7 @@ def _alike(metrics: Metrics, name: str, evidence: str, what: str) -> LintFinding
         f"{' as the objective' if metrics.is_objective(name) else ''}.",
         evidence=excerpt(evidence),
         advice="Put what stands only before this number into the regex, such as "
-        "'Valid.*? loss: ([0-9.]+)'.",
+        f"'Valid.*? loss: {NUMBER_GROUP}'.",
     )
 
 
@@ -186,10 +255,12 @@ def _silent(metrics: Metrics) -> Iterator[LintFinding]:
 
 def _near_miss(regex: str, name: str, lines: Sequence[str]) -> tuple[str, str]:
     """Return the line that was probably meant, and what to do."""
-    careless = re.compile(regex, re.IGNORECASE)
+    careless = MetricRegex(regex, ignore_case=True)
     for line in lines:
-        if careless.search(line):
+        if careless.searched(line):
             return line, "Write capital and small letters as the log does."
+        if _COLOUR.search(line) and careless.searched(_COLOUR.sub("", line)):
+            return line, "Print without colour codes: they stand between the words and the number."
     wanted = set(words(regex)) | set(words(name))
     numbers = [line for line in lines if re.search(r"\d", line)]
     best = max(numbers, key=lambda line: len(wanted & set(words(line))), default="")
@@ -208,7 +279,7 @@ def _not_numbers(metrics: Metrics) -> Iterator[LintFinding]:
                 message=f"The regex of {name!r} reads text that is no number, in {len(bad)} of "
                 f"{len(found)} matches.",
                 evidence=excerpt(f"{bad[0].text!r} from {bad[0].line}"),
-                advice="Let the group match the number only, such as ([0-9.eE+-]+).",
+                advice=text_advice(metrics.regexes[name], bad[0]),
             )
 
 

@@ -11,10 +11,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from platforms.metric_regexes import MOST_CHARACTERS, MetricRegex, MetricRegexError
 from tasks.metric_names import nearest_split
-
-# Longer lines hold no metric that a person wrote; a regex may take its time on them.
-_MOST_CHARACTERS = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +21,14 @@ class Reading:
 
     ``value`` is None when the text is no number, and may be NaN or infinite. ``split`` is the
     split (``train``, ``valid``, ``test``) that the line names last before the number. ``first`` is
-    False for a second and later match on one line.
+    False for a second and later match on one line. ``start`` and ``end`` are where the group's text
+    lies in the line.
     """
 
     line: str
     text: str
+    start: int
+    end: int
     value: float | None
     split: str | None
     first: bool
@@ -63,34 +64,32 @@ def series_of(name: str, values: Iterable[float]) -> Series:
 
 def log_lines(text: str) -> list[str]:
     """Return the lines of a log that are not blank; a progress bar's rewrites are lines too."""
-    return [line[:_MOST_CHARACTERS] for line in re.split(r"[\r\n]+", text) if line.strip()]
+    return [line[:MOST_CHARACTERS] for line in re.split(r"[\r\n]+", text) if line.strip()]
 
 
-def compiled(definitions: Iterable[Mapping[str, str]]) -> dict[str, re.Pattern[str]]:
+def compiled(definitions: Iterable[Mapping[str, str]]) -> dict[str, MetricRegex]:
     """Return the usable regexes by metric name: those that compile and have a group."""
     found = {}
     for definition in definitions:
         try:
-            pattern = re.compile(definition["Regex"])
-        except re.error:
+            found[definition["Name"]] = MetricRegex(definition["Regex"])
+        except MetricRegexError:
             continue
-        if pattern.groups:
-            found[definition["Name"]] = pattern
     return found
 
 
-def readings(pattern: re.Pattern[str], lines: Iterable[str]) -> list[Reading]:
-    """Return every match of ``pattern`` (which has a group) in the lines, in order."""
+def readings(pattern: MetricRegex, lines: Iterable[str]) -> list[Reading]:
+    """Return every match of ``pattern`` in the lines, in order; none once it was too slow."""
     found = []
     for line in lines:
-        for number, match in enumerate(pattern.finditer(line)):
-            if match.group(1) is None:  # a group of the other alternative
-                continue
+        for number, (text, start, end) in enumerate(pattern.matches(line)):
             reading = Reading(
                 line=line,
-                text=match.group(1).strip(),
-                value=_number(match.group(1)),
-                split=nearest_split(line[: match.start(1)]),
+                text=text.strip(),
+                start=start,
+                end=end,
+                value=_number(text),
+                split=nearest_split(line[:start]),
                 first=number == 0,
             )
             found.append(reading)

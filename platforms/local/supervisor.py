@@ -113,6 +113,8 @@ class Supervisor:
         if follower.follow(ended=ended):
             metrics = follower.final_metrics()
             self._update(lambda record: {**record, "FinalMetricDataList": metrics})
+        for complaint in follower.complaints():
+            self._say(f"warning: {complaint}")
 
     def _stop_if_due(self, job: JobProcess, grace_seconds: float, over_time: bool) -> None:
         if self._stop is None and self._stop_requested():

@@ -6,7 +6,6 @@ The request has passed SageMaker's own model already. Here is what only the serv
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from platforms.local.environment import (
     unknown_framework_parameters,
 )
 from platforms.local.job_tree import JobTree, channel_source
+from platforms.metric_regexes import MetricRegex, MetricRegexError
 
 OPERATION = "CreateTrainingJob"
 
@@ -171,9 +171,6 @@ def _text_problems(request: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{member}: {key!r} holds a NUL character, which no process can be given."
     for definition in request["AlgorithmSpecification"].get("MetricDefinitions", []):
         try:
-            groups = re.compile(definition["Regex"]).groups
-        except re.error as error:
-            yield f"Metric {definition['Name']!r}: {definition['Regex']!r} is no regex: {error}."
-            continue
-        if groups == 0:
-            yield f"Metric {definition['Name']!r}: {definition['Regex']!r} has no group to read."
+            MetricRegex(definition["Regex"])
+        except MetricRegexError as error:
+            yield f"Metric {definition['Name']!r}: {definition['Regex']!r} {error}."

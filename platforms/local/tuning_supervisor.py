@@ -8,7 +8,8 @@ job is created. So it may be killed at any instruction; the next one adopts ever
 Documented choices where AWS does not say: a tuning job whose ``MaxRuntimeInSeconds`` passed stops
 its running trials and ends as ``Stopped``; one that reached ``TargetObjectiveMetricValue``, or did
 not improve for ``MaxNumberOfTrainingJobsNotImproving`` trials, stops them and ends as
-``Completed``. A failed trial counts as one of ``MaxNumberOfTrainingJobs``.
+``Completed``. A failed trial counts as one of ``MaxNumberOfTrainingJobs``. A search gives up when
+its first five trials have no value: they failed, or never printed their objective as a number.
 """
 
 from __future__ import annotations
@@ -27,16 +28,21 @@ from botocore.exceptions import ClientError
 
 from platforms.local import tuning_request, tuning_trials
 from platforms.local.context import LocalContext, local_context
+from platforms.local.job_tree import JobTree
+from platforms.local.metrics import last_text
 from platforms.local.process import identify
 from platforms.local.records import Record, Records
 from platforms.local.search import Search
 from platforms.local.training import TrainingJobs
+from platforms.local.training_status import KIND as TRAINING_KIND
 from platforms.local.training_status import TERMINAL
 from platforms.local.tuning_status import KIND, ended
 from platforms.local.tuning_trials import Summary
 from platforms.settings import Settings
 
 _POLL_SECONDS = 0.25
+# As the service: "No training job succeeded after 5 attempts" (aws/amazon-sagemaker-examples#2436).
+MOST_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,21 +135,55 @@ class TuningSupervisor:
         age = datetime.now(UTC) - datetime.fromisoformat(record["CreationTime"])
         if limit is not None and age.total_seconds() > limit:
             return Ending(status="Stopped", reason=f"MaxRuntimeInSeconds={limit} has passed.")
-        silent = self._silent_trial()
-        if silent is not None:
-            return Ending(status="Failed", reason=_no_objective(record, silent))
+        if self._attempts() >= min(MOST_ATTEMPTS, self._max_trials):
+            return Ending(status="Failed", reason=self._no_success(record))
         if self._satisfied(config.get("TuningJobCompletionCriteria", {})):
             return Ending(status="Completed")
         if len(self._finished) >= self._max_trials:
-            return self._verdict()
+            if tuning_trials.best(self._finished, maximize=self._maximize) is None:
+                return Ending(status="Failed", reason="No training job reached a value.")
+            return Ending(status="Completed")
         return None
 
-    def _silent_trial(self) -> str | None:
-        """Return a trial that completed without the objective before any trial had one."""
+    def _attempts(self) -> int:
+        """Return how many trials ended by themselves while none had a value."""
         if any(tuning_trials.value_of(each) is not None for each in self._finished):
-            return None
-        completed = [each for each in self._finished if each["TrainingJobStatus"] == "Completed"]
-        return completed[0]["TrainingJobName"] if completed else None
+            return 0
+        return sum(each["TrainingJobStatus"] != "Stopped" for each in self._finished)
+
+    def _no_success(self, record: Record) -> str:
+        """Say why none of the trials so far has a value, in the service's words and our own."""
+        ended = [each for each in self._finished if each["TrainingJobStatus"] != "Stopped"]
+        failed = [each for each in ended if each["TrainingJobStatus"] == "Failed"]
+        if len(failed) == len(ended):
+            first = failed[0]
+            return (
+                f"No training job succeeded after {len(ended)} attempts. For additional details, "
+                "please take a look at the training job failures by listing training jobs for the "
+                f"hyperparameter tuning job. The first, {first['TrainingJobName']}: "
+                f"{first.get('FailureReason', 'no reason')}"
+            )
+        silent = [each for each in ended if each["TrainingJobStatus"] == "Completed"]
+        return (
+            f"No objective metrics found after running {len(ended)} training jobs. Please ensure "
+            "that the custom algorithm is emitting the objective metric as defined by the regular "
+            f"expression provided. {self._what_it_printed(record, silent[0])}"
+        )
+
+    def _what_it_printed(self, record: Record, silent: Summary) -> str:
+        name, pattern = silent["TrainingJobName"], tuning_request.objective_regex(record)
+        metric = tuning_request.objective(record)["MetricName"]
+        tree = JobTree(folder=self._context.records.folder(TRAINING_KIND, name))
+        text = last_text(tree, pattern)
+        if text is None:
+            return (
+                f"The regex {pattern!r} of {metric!r} matches nothing in the log of {name}. Print "
+                "the metric in that form, or correct MetricDefinitions."
+            )
+        return (
+            f"The regex {pattern!r} of {metric!r} reads {text[:40]!r} last in the log of {name}, "
+            "which is no finite number: such a trial has no value."
+        )
 
     def _satisfied(self, criteria: dict[str, Any]) -> bool:
         best = tuning_trials.best(self._finished, maximize=self._maximize)
@@ -158,16 +198,6 @@ class TuningSupervisor:
         )
         since = len(self._finished) - 1 - self._finished.index(best)
         return patience is not None and since >= patience
-
-    def _verdict(self) -> Ending:
-        if any(tuning_trials.value_of(each) is not None for each in self._finished):
-            return Ending(status="Completed")
-        failed = [each for each in self._finished if each["TrainingJobStatus"] == "Failed"]
-        if not failed:
-            return Ending(status="Failed", reason="No training job reached a value.")
-        first = failed[0]
-        reason = f"All training jobs failed. The first, {first['TrainingJobName']}: "
-        return Ending(status="Failed", reason=reason + first.get("FailureReason", "no reason"))
 
     def _fill(self, record: Record) -> None:
         """Launch trials up to what may run at once."""
@@ -224,15 +254,6 @@ def main(home: Path, name: str) -> None:
 def _with_trial(record: Record, trial: Record) -> Record:
     local = record["Local"]
     return {**record, "Local": {**local, "Trials": [*local["Trials"], trial]}}
-
-
-def _no_objective(record: Record, name: str) -> str:
-    metric = tuning_request.objective(record)["MetricName"]
-    return (
-        f"Training job {name} completed without a value of its objective {metric!r}: the regex "
-        f"{tuning_request.objective_regex(record)!r} matches nothing in the log. Print the metric "
-        "in that form, or correct MetricDefinitions."
-    )
 
 
 if __name__ == "__main__":

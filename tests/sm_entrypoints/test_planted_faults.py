@@ -80,6 +80,14 @@ class Falling(Tiny):
         return features / 0 if self.training and self.steps == 9 else features
 
 
+class BrokenInEval(Tiny):
+    """It learns, and its numbers are infinite wherever it is measured."""
+
+    def features(self, images: Tensor) -> Tensor:
+        features = super().features(images)
+        return features if self.training else features / 0
+
+
 class Sleepy(Tiny):
     """Something keeps the job waiting for a while before its second epoch."""
 
@@ -292,12 +300,23 @@ def test_planted_faults_only_warn_unless_told_to_stop(tmp_path: Path) -> None:
     run = train(tmp_path / "job", make_data(tmp_path / "data"), Falling)
     summary = run.document("training.json")
     assert (summary["stopped"], summary["stopped_by"]) == ("diverged", None)
+    assert (
+        "the training loss is nan since step 3 of epoch 2: lower the learning rate" in run.printed
+    )
     assert run.rules()["ExplodingTensor"]["marks"][0]["step"] == 8
+
+
+def test_a_validation_loss_that_is_no_number_is_not_called_the_training_loss(
+    tmp_path: Path,
+) -> None:
+    run = train(tmp_path / "job", make_data(tmp_path / "data"), BrokenInEval)
+    assert run.failure.startswith("the validation loss is nan in epoch 1: lower the learning rate")
 
 
 def test_planted_faults_that_end_a_job_leave_their_evidence(runs: Callable[[str], Run]) -> None:
     run = runs("overflow")
     assert run.exit_code == 1
-    assert run.failure.startswith("the loss is nan in epoch 1: lower the learning rate")
+    said = "the training loss is nan since step 1 of epoch 1: lower the learning rate"
+    assert run.failure.startswith(said)
     assert run.rules()["ExplodingTensor"]["marks"][0]["step"] == 0
     assert run.verdict()["rule"] == "ExplodingTensor"

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 from platforms.local.job_tree import JobTree
-from platforms.local.metrics import LogFollower
+from platforms.local.metrics import LogFollower, last_text
 from sm_entrypoints.contract import format_metrics, metric_definitions
 
 
@@ -48,3 +49,37 @@ def test_what_is_no_number_is_no_value(tmp_path: Path) -> None:
     assert not follower.follow()
     assert follower.final_metrics() == []
     assert not tree.metrics.exists()
+
+
+def test_a_progress_bars_rewrites_are_lines(tmp_path: Path) -> None:
+    tree = JobTree(folder=tmp_path)
+    follower = LogFollower(tree, [{"Name": "a", "Regex": "^a=([0-9.]+)$"}])
+    write(tree, "a=1.5\ra=2.5\rb=7\r\na=3.")
+    assert follower.follow()
+    assert follower.final_metrics()[0]["Value"] == 2.5
+
+
+def test_what_the_platform_says_is_no_output(tmp_path: Path) -> None:
+    tree = JobTree(folder=tmp_path)
+    write(tree, "[whippet] warning: a=1\n")
+    follower = LogFollower(tree, [{"Name": "a", "Regex": "a=([0-9.]+)"}])
+    assert not follower.follow(ended=True)
+    assert last_text(tree, "a=([0-9.]+)") is None
+
+
+def test_a_regex_that_backtracks_is_given_up_and_the_others_go_on(tmp_path: Path) -> None:
+    tree = JobTree(folder=tmp_path)
+    definitions = [{"Name": "bad", "Regex": "(a+)+$"}, {"Name": "good", "Regex": "loss=([0-9.]+)"}]
+    follower = LogFollower(tree, definitions)
+    write(tree, ("a" * 9_000 + "! loss=0.25\n") * 300)
+    looks, longest = 0, 0.0
+    while not any(follower.complaints()):
+        before = time.monotonic()
+        follower.follow()
+        longest, looks = max(longest, time.monotonic() - before), looks + 1
+        assert looks < 50
+    assert longest < 5  # half a second on a machine with nothing else to do
+    follower.follow(ended=True)
+    assert not list(follower.complaints()), "once is enough"
+    assert [each["MetricName"] for each in follower.final_metrics()] == ["good"]
+    assert len(tree.metrics.read_text().splitlines()) == 300

@@ -234,6 +234,23 @@ def test_the_time_limit(jobs: Jobs) -> None:
     assert 1 <= job["TrainingTimeInSeconds"] < 300
 
 
+def test_a_regex_that_backtracks_outlives_no_time_limit(jobs: Jobs) -> None:
+    script = """
+        import itertools, time
+        for _ in itertools.count():
+            print("a" * 15_000 + "!", flush=True)
+            time.sleep(0.05)
+    """
+    request = jobs.request("job", script, StoppingCondition={"MaxRuntimeInSeconds": 3})
+    definition = {"Name": "slow", "Regex": "(a+)+$"}
+    request["AlgorithmSpecification"]["MetricDefinitions"] = [definition]
+    jobs.platform.sagemaker.create_training_job(**request)
+    job = jobs.wait("job")
+    assert job["SecondaryStatus"] == "MaxRuntimeExceeded"
+    assert job["TrainingTimeInSeconds"] < 30
+    assert "warning: the regex of metric 'slow' is not tried any more: '(a+)+$'" in jobs.log("job")
+
+
 def test_a_killed_supervisor(jobs: Jobs) -> None:
     jobs.start("job", SLEEP)
     jobs.wait_for_line("job", "up")

@@ -191,14 +191,29 @@ def test_a_search_of_which_all_trials_fail_is_failed_and_names_the_first(context
     assert "BestTrainingJob" not in described
 
 
-def test_a_regex_that_matches_nothing_fails_the_search_at_the_first_trial(context):
-    create(context, tuning_request("silent", jobs=5, parallel=1, static={"do": "silent"}))
+def test_a_search_gives_up_after_five_trials_without_a_value(context):
+    create(context, tuning_request("silent", jobs=9, parallel=2, static={"do": "silent"}))
+    create(context, tuning_request("nan", jobs=9, parallel=2, static={"do": "nan"}))
     described = wait_for(context, "silent")
     assert described["HyperParameterTuningJobStatus"] == "Failed"
-    assert "'valid:loss'" in described["FailureReason"]
-    assert repr(METRIC["Regex"]) in described["FailureReason"]
-    assert "matches nothing in the log" in described["FailureReason"]
-    assert len(trials(context, "silent")) == 1
+    reason = described["FailureReason"]
+    assert reason.startswith("No objective metrics found after running 5 training jobs.")
+    assert f"The regex {METRIC['Regex']!r} of 'valid:loss' matches nothing in the log of" in reason
+    assert 5 <= len(trials(context, "silent")) <= 6
+    reason = wait_for(context, "nan")["FailureReason"]
+    assert "reads 'nan' last in the log of nan-00" in reason
+    assert "matches nothing" not in reason
+
+
+def test_a_first_trial_without_a_value_ends_no_search(context):
+    ranges = {"CategoricalParameterRanges": [{"Name": "x", "Values": ["0.1", "0.9"]}]}
+    static = {"do": "nan-first"}
+    grid = {"Strategy": "Grid", "ParameterRanges": ranges}
+    create(context, tuning_request("some", jobs=None, parallel=1, static=static, **grid))
+    described = wait_for(context, "some")
+    assert described["HyperParameterTuningJobStatus"] == "Completed"
+    assert described["BestTrainingJob"]["TunedHyperParameters"]["x"] == "0.9"
+    assert described["ObjectiveStatusCounters"] == {"Succeeded": 1, "Pending": 0, "Failed": 1}
 
 
 def test_a_stop_ends_running_trials_and_launches_no_more(context):

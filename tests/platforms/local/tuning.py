@@ -14,7 +14,7 @@ from platforms.settings import Settings
 
 BUCKET = "s3://whippet-local"
 ROLE = "arn:aws:iam::000000000000:role/whippet-local"
-METRIC = {"Name": "valid:loss", "Regex": '"valid:loss": ([0-9.]+)'}
+METRIC = {"Name": "valid:loss", "Regex": '"valid:loss": ([0-9.nan]+)'}
 TERMINAL = {"Completed", "Failed", "Stopped"}
 
 # Prints its objective and does as its hyperparameters say.
@@ -29,7 +29,9 @@ arguments, _ = parser.parse_known_args()
 if arguments.do == "fail" or (arguments.do == "half" and arguments.x < 0.5):
     sys.exit("no memory left, says the trial")
 for epoch in range(arguments.epochs):
-    if arguments.do != "silent":
+    if arguments.do == "nan" or (arguments.do == "nan-first" and arguments.x < 0.5):
+        print('"valid:loss": nan', flush=True)
+    elif arguments.do != "silent":
         print('"valid:loss":', arguments.x + 1 / (epoch + 1), flush=True)
     time.sleep(arguments.seconds)
 """
