@@ -50,6 +50,7 @@ _HISTOGRAMS = {
     "relu_input": "ReLU inputs",
     "relu_output": "ReLU outputs",
     "inputs": "Inputs of the network",
+    "features": "Cached features, the inputs of the head",
     "outputs": "Outputs of the network",
 }
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from sm_entrypoints.containment import Containment
+from sm_entrypoints.network import Tail
 
 # Collection, name, the tensor, and the bounds within which an element is active.
 Record = Callable[[str, str, Tensor, tuple[float, float] | None], None]
@@ -48,7 +49,9 @@ class Activations:
         """Put the hooks on the model, for one forward pass."""
         self.detach()
         self._calls.clear()
-        self._before(self._model, "inputs", "input", None)
+        # Rules about images do not look at features.
+        fed = "features" if isinstance(self._model, Tail) else "inputs"
+        self._before(self._model, fed, "input", None)
         for name, module in self._model.named_modules():
             if isinstance(module, RELU_TYPES):
                 # The input before the call: most ReLU modules overwrite it.

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from sm_entrypoints.containment import Containment
 from sm_entrypoints.gpus import Event, Gpus
 
 PROCESS_MEMORY = "ProcessMemoryBytes"
@@ -27,7 +28,9 @@ class Counters:
     """Turn the kernel's running totals into percentages and rates since the last read."""
 
     def __init__(self) -> None:
-        self._gpus = Gpus()
+        self._gpus: Gpus | None = None
+        self._gpu_containment = Containment("GPU sampling", on_failure=self._forget_gpus)
+        self._gpus = self._gpu_containment.run(Gpus)
         self._time = self._io_time = time.monotonic()
         self._cpu = psutil.cpu_times(percpu=True)
         self._disk = _disk_totals()
@@ -42,7 +45,16 @@ class Counters:
     @property
     def gpu_failure(self) -> str | None:
         """Why GPUs that are there are not read, if so; everything else is."""
-        return self._gpus.failure
+        told = None if self._gpus is None else self._gpus.failure
+        return self._gpu_containment.failure or told
+
+    def _forget_gpus(self) -> None:
+        self._gpus = None
+
+    def _read_gpus(self) -> list[Event]:
+        if self._gpus is None:
+            return []
+        return self._gpu_containment.run(self._gpus.read) or []
 
     def read(self) -> list[Event]:
         """Return what happened since the last read; nothing when that was a moment ago."""
@@ -51,7 +63,7 @@ class Counters:
             return []
         self._time = now
         memory = ("memory", "MemoryUsedPercent", "", psutil.virtual_memory().percent)
-        events = [*self._cores(), memory, self._process_memory(), *self._gpus.read()]
+        events = [*self._cores(), memory, self._process_memory(), *self._read_gpus()]
         elapsed = now - self._io_time
         if elapsed >= _IO_SECONDS:
             self._io_time = now

@@ -29,7 +29,9 @@ _UNLIMITED_BYTES = 64
 class DebuggerHook:
     """The real ``smdebug.pytorch.Hook`` on a model and its loss, kept from harming the job.
 
-    Tensors go to the ``LocalPath`` of the configuration, in smdebug's layout.
+    Tensors go to the ``LocalPath`` of the configuration, in smdebug's layout. What the model is
+    called for before the first :meth:`set_mode` (computing features) and after :meth:`close`
+    (the test) is no step of the training: smdebug does not see it.
 
     ``forward_seconds`` and ``backward_seconds`` are what it took inside these phases of the current
     step; ``seconds`` is what it took in all.
@@ -60,6 +62,7 @@ class DebuggerHook:
         lean: bool = True,
     ) -> None:
         self.forward_seconds = self.backward_seconds = self.seconds = 0.0
+        self._listening = False
         self._quota = None if quota_bytes is None else Quota(quota_bytes)
         # Framework profiling works with PyTorch < 2 only (AWS's guide), but smdebug would write
         # its files to /opt/ml/output/profiler and read the configuration at every step.
@@ -73,18 +76,21 @@ class DebuggerHook:
             from smdebug.core.utils import error_handling_agent
         self._modes = smdebug.modes
         self._agent = error_handling_agent
+        self._agent.disable_smdebug = False  # it may be so since an earlier job of this process
         self._hook: Any = smdebug.pytorch.Hook.create_from_json_file(str(config_path))
         if self._hook is None:
             raise RuntimeError("smdebug made no hook; its log says why")
-        # Without a hook to ask, its agent takes every error for one to survive (by switching
-        # itself off); with one, it raises all errors of a configured hook into the training.
-        self._agent.hook = None
-        self._complete_collections()
-        if lean:
-            self._pass_over_layers(loss_function)
-        self._contain(containment)
-        self._hook.register_module(model)
-        self._hook.register_loss(loss_function)
+        self._agent.hook = _Outspoken()
+        try:
+            self._complete_collections()
+            if lean:
+                self._pass_over_layers(loss_function)
+            self._contain(containment)
+            self._hook.register_module(model)
+            self._hook.register_loss(loss_function)
+        except BaseException:
+            self.forget()
+            raise
 
     def _complete_collections(self) -> None:
         """Say which tensors are in the ReLU collections that AWS's own rules ask for by name.
@@ -119,20 +125,24 @@ class DebuggerHook:
         hook.forward_hook, hook._log_params = on_forward, on_parameters
 
     def _contain(self, containment: Containment) -> None:
-        """Guard what smdebug leaves open, and take the time of its hooks."""
+        """Guard all that the model will call, and take the time of it.
+
+        What the hooks return stays here as well: to torch, it would be another input or gradient.
+        """
         hook, make_backward_hook = self._hook, self._hook.backward_hook
 
-        def backward_hook(name: str) -> Any:
-            timed = self._timed("backward_seconds", make_backward_hook(name))
+        def guarded(phase: str, work: Callable[..., Any]) -> Callable[..., None]:
+            timed = self._timed(phase, work)
 
-            def run(gradient: Tensor) -> None:
-                containment.run(timed, gradient)
+            def run(*arguments: Any) -> None:
+                if self._listening:
+                    containment.run(timed, *arguments)
 
             return run
 
-        hook.backward_hook = backward_hook
+        hook.backward_hook = lambda name: guarded("backward_seconds", make_backward_hook(name))
         for name in ("forward_pre_hook", "forward_hook", "fhook"):
-            setattr(hook, name, self._timed("forward_seconds", getattr(hook, name)))
+            setattr(hook, name, guarded("forward_seconds", getattr(hook, name)))
         # Types that NumPy does not have.
         hook._make_numpy_array = _to_numpy
         if self._quota is not None:
@@ -170,6 +180,13 @@ class DebuggerHook:
     def set_mode(self, mode: str) -> None:
         """Say whether the following steps are TRAIN or EVAL; smdebug counts them apart."""
         self._hook.set_mode(self._modes[mode])
+        self._listening = True
+
+    def forget(self) -> None:
+        """Let smdebug see nothing any more, neither the model nor the end of the process."""
+        self._listening = False
+        # It would run when the interpreter exits, after the files were collected.
+        atexit.unregister(self._hook._cleanup)
 
     def close(self) -> dict[str, Any]:
         """End the trial, so that readers do not wait for more; return what to tell of it.
@@ -178,9 +195,8 @@ class DebuggerHook:
         that the quota dropped, and the seconds that it took.
         """
         self.end_step()
+        self.forget()
         self._hook.close()
-        # It would run again when the interpreter exits, after the files were collected.
-        atexit.unregister(self._hook._cleanup)
         collections = self._hook.get_collections().values()
         names = {name for collection in collections for name in collection.tensor_names}
         return {
@@ -189,6 +205,13 @@ class DebuggerHook:
             "dropped": 0 if self._quota is None else self._quota.dropped,
             "overhead_seconds": self.seconds,
         }
+
+
+class _Outspoken:
+    """What smdebug's agent asks whether it may swallow an error: no, ours says it in one line."""
+
+    def has_default_configuration(self) -> bool:
+        return False
 
 
 def _to_numpy(value: Any) -> np.ndarray[Any, Any]:

@@ -87,7 +87,9 @@ class Debugging:
             self._forget()
 
     def _forget(self) -> None:
-        self._hook = None
+        hook, self._hook = self._hook, None
+        if hook is not None:
+            hook.forget()
 
 
 def _write_saved_tensors(tensors: Path, folder: Path) -> None:

@@ -87,7 +87,7 @@ class Instrumentation:
     def schedule(self, steps_per_epoch: int, epochs: int) -> None:
         """Say how many training steps and epochs are to come: it places the profiled steps."""
         if self._profiler is not None:
-            self._profiler.schedule(steps_per_epoch, epochs)
+            self._containment.run(self._profiler.schedule, steps_per_epoch, epochs)
 
     def epoch(self, epoch: int, mode: str) -> None:
         """Say that the steps to come belong to ``epoch`` (from 1) and ``mode`` (TRAIN or EVAL)."""

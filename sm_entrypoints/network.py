@@ -85,7 +85,11 @@ def freeze_backbone(model: nn.Module) -> None:
     head.requires_grad_(True)
 
 
-def tail_of(model: nn.Module) -> nn.Sequential:
+class Tail(nn.Sequential):
+    """The end of a network, run by itself: what it is fed with are features, not images."""
+
+
+def tail_of(model: nn.Module) -> Tail:
     """Return the modules from the last features to the class scores, shared with ``model``.
 
     They are the top-level module that holds the head and the dropout just before it (googlenet
@@ -98,7 +102,7 @@ def tail_of(model: nn.Module) -> nn.Sequential:
     if position and isinstance(children[position - 1][1], nn.Dropout):
         parts = [children[position - 1][1], nn.Flatten(1), *parts]
     # torchvision flattens after squeezenet's classifier, which ends in a pooling.
-    return nn.Sequential(*parts, nn.Flatten(1))
+    return Tail(*parts, nn.Flatten(1))
 
 
 def set_training(model: nn.Module, *, frozen: bool) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sm_entrypoints.activations import first_tensor
+from sm_entrypoints.containment import Containment
 from sm_entrypoints.records import Place
 from sm_entrypoints.tensor_statistics import plain
 
@@ -23,11 +24,13 @@ class NonFiniteDetector:
     """Watch the outputs of a model's training steps; name what broke them.
 
     Between :meth:`attach` and :meth:`detach` the last training step's input and output are kept
-    (references, no copies); :meth:`forget` lets them go.
+    (references, no copies); :meth:`forget` lets them go. What fails within the model's own calls
+    stays in ``containment``.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, containment: Containment) -> None:
         self._model = model
+        self._containment = containment
         self._handle: Any = None
         self._inputs: tuple[Any, ...] = ()
         self._output: Tensor | None = None
@@ -46,7 +49,11 @@ class NonFiniteDetector:
     def attach(self) -> None:
         """Begin to keep inputs and outputs."""
         self.detach()
-        self._handle = self._model.register_forward_hook(self._keep)
+
+        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            self._containment.run(self._keep, module, inputs, output)
+
+        self._handle = self._model.register_forward_hook(hook)
 
     def detach(self) -> None:
         """Stop keeping; forget what is kept."""

@@ -163,11 +163,12 @@ class OperatorWindow:
 
     def _finish(self) -> None:
         began = time.perf_counter()
-        stopped, self._profile, self._done = self._profile, None, True
+        self._done = True
         self._unmark_step()
-        if stopped is None:
+        if self._profile is None:
             return
-        stopped.stop()
+        self._profile.stop()
+        stopped, self._profile = self._profile, None
         if self._taken:
             self._write(stopped)
         self.overhead_seconds += time.perf_counter() - began
@@ -208,7 +209,7 @@ class _Annotated(AbstractContextManager[None]):
         self._span: record_function | None = None
 
     def __enter__(self) -> None:
-        self._span = self._containment.run(record_function(self._name).__enter__)
+        self._span = self._containment.run(_span, self._name)
         self._timer.__enter__()
 
     def __exit__(
@@ -220,6 +221,12 @@ class _Annotated(AbstractContextManager[None]):
         self._timer.__exit__(kind, error, trace)
         if self._span is not None:
             self._containment.attempt(self._span.__exit__, kind, error, trace)
+
+
+def _span(name: str) -> record_function:
+    span = record_function(name)
+    span.__enter__()
+    return span
 
 
 def _replace(path: Path, content: bytes) -> None:

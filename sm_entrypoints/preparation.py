@@ -13,6 +13,7 @@ from torch import nn
 from sm_entrypoints.arguments import TrainingArguments
 from sm_entrypoints.channels import Splits
 from sm_entrypoints.checkpoint import Checkpoints, frozen_digest
+from sm_entrypoints.containment import Containment
 from sm_entrypoints.contract import WEIGHTS_CHANNEL, WEIGHTS_FILE
 from sm_entrypoints.dataset import BatchOrder
 from sm_entrypoints.environment import Environment
@@ -71,11 +72,14 @@ def prepare(
     """
     built = _build(arguments, environment, splits)
     loss_function = nn.CrossEntropyLoss(label_smoothing=arguments.label_smoothing)
-    watch = _rule_watch(arguments, environment, splits, pretrained=built.pretrained)
-    # A frozen model whose features are cached runs its tail only: that is what is instrumented.
+    rules = Containment("rules", on_failure=lambda: None)
+    watch = rules.run(_rule_watch, arguments, environment, splits, pretrained=built.pretrained)
+    # A frozen model whose features are cached runs its tail only: that is what is instrumented,
+    # this very object, since hooks are on it.
+    tail = tail_of(built.model) if built.frozen else built.model
     instrumentation = Instrumentation.from_environment(
         environment,
-        model=tail_of(built.model) if arguments.cache_features == "true" else built.model,
+        model=tail if arguments.cache_features == "true" else built.model,
         loss_function=loss_function,
         requested=arguments.instrumentation,
         watch=watch,
@@ -92,7 +96,7 @@ def prepare(
         arguments=arguments,
         environment=environment,
         model=built.model,
-        network=tail_of(built.model) if feeds.cached else built.model,
+        network=tail if feeds.cached else built.model,
         frozen=built.frozen,
         class_count=len(splits.classes),
         # A head alone gains nothing from bfloat16, and would lose three digits of its scores.

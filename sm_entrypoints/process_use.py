@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sm_entrypoints.containment import Containment
+
 _TASKS = Path("/proc/self/task")
 _NANOSECONDS = 1e9
 
@@ -31,15 +33,17 @@ class ProcessUse:
     """Measure what is inside a ``with`` block; :meth:`document` has the result.
 
     Only this process counts, with all of its threads; loader processes do not. Threads that ended
-    inside the block take their waiting time with them.
+    inside the block take their waiting time with them. Where the kernel does not tell, nothing is
+    measured; what is inside runs in any case.
     """
 
     def __init__(self) -> None:
+        self._containment = Containment("process use", on_failure=self._forget)
         self._before: _Reading | None = None
         self._after: _Reading | None = None
 
     def __enter__(self) -> Self:
-        self._before = _read()
+        self._before = self._containment.run(_read)
         return self
 
     def __exit__(
@@ -48,7 +52,10 @@ class ProcessUse:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._after = _read()
+        self._after = self._containment.run(_read)
+
+    def _forget(self) -> None:
+        self._before = self._after = None
 
     def document(self) -> dict[str, float | int | None]:
         """Return the member ``process_use`` of ``training.json``, in seconds; {} before the end.

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from sm_entrypoints.containment import Containment
 from sm_entrypoints.contract import INSTRUMENTATION_FOLDER, SYSTEM_FOLDER, WORKERS_FILE
 from sm_entrypoints.environment import Environment
 from sm_entrypoints.operators import OperatorWindow
@@ -29,16 +30,11 @@ class Profiler:
         self._steps = steps
         self._operators: OperatorWindow | None = None
         self._sampler: SystemSampler | None = None
+        self._sampling = Containment("system sampler", on_failure=self._forget_sampler)
+        self._workers = WorkerRecorder(folder / WORKERS_FILE, on_new_process=self._watch)
         if interval_ms is not None:
             self._operators = OperatorWindow(folder, steps)
-            self._sampler = SystemSampler(
-                environment.output_data_dir / SYSTEM_FOLDER,
-                node=environment.current_host,
-                interval_ms=interval_ms,
-            )
-        self._workers = WorkerRecorder(folder / WORKERS_FILE, on_new_process=self._watch)
-        if self._sampler is not None:
-            self._sampler.start()
+            self._sampler = self._sampling.run(_started_sampler, environment, interval_ms)
 
     def schedule(self, steps_per_epoch: int, epochs: int) -> None:
         """Say how many training steps and epochs are to come."""
@@ -74,15 +70,15 @@ class Profiler:
         if self._operators is not None:
             self._operators.close()
         if self._sampler is not None:
-            self._sampler.stop()
+            self._sampling.run(self._sampler.stop)
         self._workers.close()
 
     def summary(self) -> dict[str, Any]:
         """Return our members of ``summary.json``."""
         operators, sampler = self._operators, self._sampler
         return {
-            "system": None if sampler is None else sampler.summary(),
-            "process": None if sampler is None else sampler.process_summary(),
+            "system": None if sampler is None else self._sampling.run(sampler.summary),
+            "process": None if sampler is None else self._sampling.run(sampler.process_summary),
             "operators": None if operators is None else operators.summary(),
             "workers": self._workers.training_workers,
             "cores": _usable_cores(),
@@ -92,15 +88,28 @@ class Profiler:
 
     def failures(self) -> dict[str, str | None]:
         """Return what went wrong, by part."""
+        sampler = self._sampler
         return {
             "torch.profiler": None if self._operators is None else self._operators.failure,
-            "system sampler": None if self._sampler is None else self._sampler.failure,
-            "GPU sampling": None if self._sampler is None else self._sampler.gpu_failure,
+            "system sampler": self._sampling.failure or (sampler.failure if sampler else None),
+            "GPU sampling": None if sampler is None else sampler.gpu_failure,
         }
 
     def _watch(self, pid: int) -> None:
         if self._sampler is not None:
-            self._sampler.watch(pid)
+            self._sampling.run(self._sampler.watch, pid)
+
+    def _forget_sampler(self) -> None:
+        sampler, self._sampler = self._sampler, None
+        if sampler is not None:
+            sampler.stop()
+
+
+def _started_sampler(environment: Environment, interval_ms: int) -> SystemSampler:
+    folder, node = environment.output_data_dir / SYSTEM_FOLDER, environment.current_host
+    sampler = SystemSampler(folder, node=node, interval_ms=interval_ms)
+    sampler.start()
+    return sampler
 
 
 def _usable_cores() -> int:

@@ -60,7 +60,7 @@ class ReductionRecorder:
         self._histograms = HistogramRecorder(folder / HISTOGRAMS_FILE, model)
         self._activations = Activations(model, self._record_activation, containment)
         self._parameters = Parameters(model, self._record)
-        self._detector = NonFiniteDetector(model)
+        self._detector = NonFiniteDetector(model, containment)
         self._place = Place(0, 0, TRAIN)
         self._cost = 0.0
         self._with_histograms = False

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-import psutil
 
+from sm_entrypoints.containment import Containment
 from sm_entrypoints.counters import PROCESS_MEMORY, Counters
 from sm_entrypoints.gpus import Event
 
@@ -48,6 +48,7 @@ class SystemSampler:
         self._folder = folder
         self._node = node if NODE_PATTERN.fullmatch(node) else "algo-1"
         self._interval_ms = interval_ms
+        self._containment = Containment("system sampler", on_failure=self._close_file)
         self._counters = Counters()
         self._file: TextIO | None = None
         self._minute = -1
@@ -56,7 +57,6 @@ class SystemSampler:
         self._process_memory = array("d")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="system-sampler", daemon=True)
-        self.failure: str | None = None
 
     def start(self) -> None:
         """Start sampling; the first sample comes one interval later."""
@@ -67,6 +67,11 @@ class SystemSampler:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
+
+    @property
+    def failure(self) -> str | None:
+        """What ended the sampling, if something did."""
+        return self._containment.failure
 
     @property
     def gpu_failure(self) -> str | None:
@@ -94,19 +99,22 @@ class SystemSampler:
         }
 
     def _run(self) -> None:
+        self._containment.attempt(self._sample_until_stopped)
+        self._containment.attempt(self._close_file)
+
+    def _sample_until_stopped(self) -> None:
         started = time.monotonic()
         ticks = 0
-        try:
-            while not self._stop.is_set():
-                ticks = max(ticks + 1, int((time.monotonic() - started) * 1000 / self._interval_ms))
-                due = started + ticks * self._interval_ms / 1000
-                self._stop.wait(max(0.0, due - time.monotonic()))
-                self._sample()
-        except (OSError, psutil.Error, RuntimeError) as error:
-            self.failure = f"{type(error).__name__}: {error}"
-        finally:
-            if self._file is not None:
-                self._file.close()
+        while not self._stop.is_set():
+            ticks = max(ticks + 1, int((time.monotonic() - started) * 1000 / self._interval_ms))
+            due = started + ticks * self._interval_ms / 1000
+            self._stop.wait(max(0.0, due - time.monotonic()))
+            self._sample()
+
+    def _close_file(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def _sample(self) -> None:
         now = time.time()

@@ -6,12 +6,15 @@ it can be. smdebug is imported late: see ``debugger``.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from sm_entrypoints.containment import describe
 
 # Reading back may not hold up the end of a job.
 READ_SECONDS = 5.0
@@ -63,8 +66,8 @@ class _Reading:
         try:
             self._read()
         # smdebug raises all kinds of errors over a folder that is not complete.
-        except Exception as error:  # noqa: BLE001
-            self._note = f"reading back ended early: {type(error).__name__}: {error}"
+        except BaseException as error:  # noqa: BLE001 - a thread of its own: nothing else ends
+            self._note = f"reading back ended early: {describe(error)}"
 
     def _read(self) -> None:
         trial = self._create_trial(str(self._folder))
@@ -122,6 +125,8 @@ def import_smdebug() -> tuple[Any, Any, str]:
     Raises:
         ImportError: it is not installed.
     """
+    # Its trials wait a second for files that are under way from S3; ours lie on this machine.
+    os.environ.setdefault("SMDEBUG_TRAINING_END_DELAY_REFRESH", "0")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its source predates Python 3.12's rules on escapes
         import smdebug

@@ -187,6 +187,7 @@ def _summary(prepared: Prepared, outcome: Outcome, seconds: dict[str, float]) ->
     """Return the document of ``training.json``."""
     training, card = prepared.training, prepared.card
     parameters = list(training.model.parameters())
+    by_rule = training.watch is not None and outcome.stopped == "rule"
     return {
         "arguments": asdict(training.arguments),
         "model": {
@@ -203,7 +204,7 @@ def _summary(prepared: Prepared, outcome: Outcome, seconds: dict[str, float]) ->
         "epochs_run": outcome.progress.epochs,
         "best_epoch": outcome.progress.best_epoch,
         "stopped": outcome.stopped,
-        "stopped_by": training.watch.stop_document() if outcome.stopped == "rule" else None,
+        "stopped_by": training.watch.stop_document() if training.watch and by_rule else None,
         "parameters_total": sum(parameter.numel() for parameter in parameters),
         "parameters_trained": sum(p.numel() for p in parameters if p.requires_grad),
         "device": training.compute.device.type,

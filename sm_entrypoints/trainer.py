@@ -110,7 +110,8 @@ class _Loop:
     def stop_by_rule(self) -> None:
         training, best = self.training, self.progress.best_epoch
         if not best:  # without a sentence it is not the leader, who measures
-            self.failure = training.watch.stop_sentence or "stopped by a rule of the first process"
+            said = None if training.watch is None else training.watch.stop_sentence
+            self.failure = said or "stopped by a rule of the first process"
         elif training.environment.is_leader:
             print(f"stopped by a rule; the model of epoch {best} is delivered", flush=True)
 

@@ -54,7 +54,7 @@ class Training:
     instrumentation: Instrumentation
     checkpoints: Checkpoints
     stop: StopRequest
-    watch: RuleWatch
+    watch: RuleWatch | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

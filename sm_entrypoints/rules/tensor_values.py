@@ -18,8 +18,8 @@ class ExplodingTensor(TensorWatch):
 
     rule = "ExplodingTensor"
     collections = (
-        *("losses", "inputs", "relu_input", "relu_output", "tanh_input", "sigmoid_input"),
-        *("outputs", "gradients", "weights"),
+        *("losses", "inputs", "features", "relu_input", "relu_output", "tanh_input"),
+        *("sigmoid_input", "outputs", "gradients", "weights"),
     )
 
     def _look(self, record: TensorRecord) -> Mark | None:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.sm_entrypoints.pictures import job_variables, make_channels, start_training
+
 PROJECT = Path(__file__).resolve().parents[2]
 
 TRAIN = """
@@ -212,3 +214,29 @@ def test_a_configuration_that_smdebug_refuses_does_not_end_the_job(tmp_path: Pat
     assert summary["steps"] == {"TRAIN": 8, "EVAL": 6}
     assert "CollectionName" in output
     assert "CollectionName" in summary["failure"]
+
+
+def test_cached_features_are_no_steps_of_the_training(tmp_path: Path) -> None:
+    variables = job_variables(tmp_path / "job", make_channels(tmp_path / "data", train=4, valid=2))
+    config = {**CONFIG, "LocalPath": str(tmp_path / "tensors")}
+    (tmp_path / "job/input/config/debughookconfig.json").write_text(json.dumps(config))
+    process = start_training(
+        variables,
+        *("--model=squeezenet1_1", "--image_size=32", "--batch_size=4", "--epochs=2"),
+        *("--trainable=head", "--cache_features=true", "--augmentation=none"),
+    )
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, output + errors
+    assert "on cached features" in output
+    inside = tmp_path / "job/output/data/instrumentation"
+    summary = json.loads((inside / "summary.json").read_text())
+    assert summary["failure"] is None
+    assert summary["steps"] == {"TRAIN": 6, "EVAL": 2}
+    # Neither the features before the training nor the test after it are among them.
+    saved = json.loads((inside / "saved_tensors.json").read_text())
+    assert saved["steps"] == {"TRAIN": 3, "EVAL": 2}
+    assert len(list((tmp_path / "tensors/events").rglob("*.tfevents"))) == 5
+    lines = (inside / "reductions.jsonl").read_text().splitlines()
+    collections = {json.loads(line)["collection"] for line in lines}
+    assert {"features", "outputs", "gradients", "weights", "losses"} <= collections
+    assert "inputs" not in collections  # rules about images would misread features
