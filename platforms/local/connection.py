@@ -11,7 +11,7 @@ from platforms.local.client import LocalSageMaker
 from platforms.local.context import ACCOUNT, LocalContext, local_context, require_job_python
 from platforms.local.endpoint import local_url, settle_endpoint
 from platforms.local.endpoint_record import serverless_config
-from platforms.local.logs import LocalLogs
+from platforms.local.job_logs.operations import LocalLogs
 from platforms.local.runtime import LocalRuntime
 from platforms.local.shutdown import shut_down
 from platforms.settings import Settings

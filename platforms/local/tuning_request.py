@@ -138,10 +138,7 @@ def training_request(tuning_job: Request, name: str, tuned: Mapping[str, str]) -
     """
     definition = tuning_job["TrainingJobDefinition"]
     request = {key: definition[key] for key in _TRIAL_MEMBERS if key in definition}
-    if "ResourceConfig" not in request:
-        given = definition.get("HyperParameterTuningResourceConfig", {})
-        given = {**given, **next(iter(given.get("InstanceConfigs", ())), {})}
-        request["ResourceConfig"] = {key: given[key] for key in _RESOURCES if key in given}
+    request["ResourceConfig"] = _resource_config(definition)
     if "CheckpointConfig" in definition:
         config = definition["CheckpointConfig"]
         uri = f"{config['S3Uri'].rstrip('/')}/{name}"
@@ -185,9 +182,20 @@ def as_described(record: Request) -> dict[str, Any]:
         "TrainingJobDefinition": {
             **dict.fromkeys(_SWITCHES, False),
             **definition,
+            "ResourceConfig": _resource_config(definition),
             "StaticHyperParameters": static,
         },
     }
+
+
+def _resource_config(definition: Request) -> dict[str, Any]:
+    """Return the resources of a trial, which a definition may give in either of two members."""
+    given = definition.get("HyperParameterTuningResourceConfig", {})
+    given = {**given, **next(iter(given.get("InstanceConfigs", ())), {})}
+    found: dict[str, Any] = definition.get("ResourceConfig") or {
+        key: given[key] for key in _RESOURCES if key in given
+    }
+    return found
 
 
 def _objective_problems(request: Request) -> Iterator[str]:

@@ -15,12 +15,11 @@ from platforms.local.client import LocalSageMaker
 from platforms.local.cloudwatch.operations import OPERATIONS as METRIC_OPERATIONS
 from platforms.local.cloudwatch.operations import LocalCloudWatch
 from platforms.local.context import LocalContext
-from platforms.local.logs import LocalLogs
+from platforms.local.job_logs.operations import OPERATIONS as LOG_OPERATIONS
+from platforms.local.job_logs.operations import LocalLogs
 from platforms.validation import service_model
 
 Operation = Callable[..., dict[str, Any]]
-
-_LOG_OPERATIONS = ("describe_log_streams", "filter_log_events", "get_log_events")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +68,7 @@ def services_of(context: LocalContext) -> list[Service]:
     logs, metrics = LocalLogs(context=context), LocalCloudWatch(context=context)
     return [
         _service("sagemaker", sagemaker, sagemaker.operations),
-        _service("logs", logs, _LOG_OPERATIONS),
+        _service("logs", logs, LOG_OPERATIONS),
         _service("cloudwatch", metrics, METRIC_OPERATIONS),
     ]
 

@@ -370,9 +370,10 @@ def test_names_are_unique_and_unknown_ones_are_named(context):
 
 def test_describe_adds_what_the_service_adds(context):
     """SDK v2's `HyperparameterTuner.attach` reads each of them without asking for it first."""
-    HyperParameterTuningJobs(context).create_hyper_parameter_tuning_job(
-        **tuning_request("attached", jobs=1)
-    )
+    request = tuning_request("attached", jobs=1)
+    resources = request["TrainingJobDefinition"].pop("ResourceConfig")
+    request["TrainingJobDefinition"]["HyperParameterTuningResourceConfig"] = resources
+    HyperParameterTuningJobs(context).create_hyper_parameter_tuning_job(**request)
     described = describe(context, "attached")
     config = described["HyperParameterTuningJobConfig"]
     assert config["TrainingJobEarlyStoppingType"] == "Off"
@@ -384,6 +385,7 @@ def test_describe_adds_what_the_service_adds(context):
     definition = described["TrainingJobDefinition"]
     assert definition["StaticHyperParameters"]["_tuning_objective_metric"] == "valid:loss"
     assert definition["EnableNetworkIsolation"] is False
+    assert definition["ResourceConfig"] == resources
     stored = context.records.read("tuning-jobs", "attached")["TrainingJobDefinition"]
     assert "_tuning_objective_metric" not in stored["StaticHyperParameters"]
     wait_for(context, "attached")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from platforms.local.logs import LOG_GROUP
+from platforms.local.job_logs.streams import LOG_GROUP
 from tests.platforms.local.jobs import Jobs, local_jobs
 
 
@@ -57,7 +57,7 @@ def test_following_a_running_job_loses_and_repeats_nothing(jobs: Jobs) -> None:
 
 def test_unknown_names(jobs: Jobs) -> None:
     for request in (
-        {"logGroupName": LOG_GROUP, "logStreamNamePrefix": "nobody"},
+        {"logGroupName": LOG_GROUP, "logStreamNamePrefix": "before the first job"},
         {"logGroupName": "/other", "logStreamNamePrefix": "nobody"},
         {"logGroupName": LOG_GROUP},
     ):

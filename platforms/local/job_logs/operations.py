@@ -1,0 +1,188 @@
+"""``LocalLogs``: the operations of ``boto3.client("logs")`` that reading jobs' logs needs."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+from platforms.client_errors import client_error
+from platforms.local.context import LocalContext
+from platforms.local.honoured.naming import warn_of
+from platforms.local.job_logs import pages
+from platforms.local.job_logs.groups import describe_groups, require_group
+from platforms.local.job_logs.patterns import filter_pattern
+from platforms.local.job_logs.streams import Event, Stream, group_arn, stream_of, streams
+from platforms.local.job_tree import HOST
+from platforms.validation import validate
+
+OPERATIONS = ("describe_log_groups", "describe_log_streams", "filter_log_events", "get_log_events")
+
+# CloudWatch's own limit of streams a page.
+_STREAMS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalLogs:
+    """Logs of training jobs, one stream a job: ``<training job name>/algo-1``."""
+
+    context: LocalContext
+
+    def filter_log_events(self, /, **request: Any) -> dict[str, Any]:
+        """Return events of all streams, of some, or of those with a prefix, the oldest first.
+
+        ``nextToken`` comes with every page but the last there is now. To follow running jobs, ask
+        again with ``startTime``: an event's time and ``eventId`` never change, and no later event
+        of a stream has an earlier time.
+
+        Raises:
+            ClientError: ``ResourceNotFoundException``, no such log group or stream;
+                ``InvalidParameterException``, a token or a pattern that cannot be read.
+        """
+        operation = "FilterLogEvents"
+        validate(operation, request, "logs")
+        require_group(self.context, operation, request)
+        warn_of(operation, request, ("unmask",))
+        matches = filter_pattern(request.get("filterPattern", ""))
+        token = pages.merge_token(request)
+        start = max(request.get("startTime", 0), token.time if token else 0)
+        found = heapq.merge(
+            *(
+                takewhile(_until(request), _from(stream, start, token))
+                for stream in self._searched(operation, request)
+            ),
+            key=lambda event: event.order,
+        )
+        events, last = pages.first_page(found, request, matches)
+        response: dict[str, Any] = {
+            "events": [event.as_answered() for event in events],
+            "searchedLogStreams": [],
+        }
+        if last is not None:
+            response["nextToken"] = pages.token_after(last)
+        return response
+
+    def get_log_events(self, /, **request: Any) -> dict[str, Any]:
+        """Return a page of one stream: the newest events, or the oldest with ``startFromHead``.
+
+        A token that has nothing after it (or before it) comes back as it is, as in CloudWatch.
+
+        Raises:
+            ClientError: as :meth:`filter_log_events`.
+        """
+        operation = "GetLogEvents"
+        validate(operation, request, "logs")
+        require_group(self.context, operation, request)
+        warn_of(operation, request, ("unmask",))
+        stream = self._stream(operation, request["logStreamName"])
+        forward, offset = pages.direction(request)
+        lines = stream.events((offset or 0) if forward else 0)
+        cut = pages.head if forward else pages.tail
+        events, first, last = cut(lines, request, offset)
+        kept = ("timestamp", "message", "ingestionTime")
+        answered = [event.as_answered() for event in events]
+        return {
+            "events": [{key: event[key] for key in kept} for event in answered],
+            "nextForwardToken": f"f/{last}",
+            "nextBackwardToken": f"b/{first}",
+        }
+
+    def describe_log_groups(self, /, **request: Any) -> dict[str, Any]:
+        """Return the log groups: that of training jobs, once there is one.
+
+        Raises:
+            ClientError: ``InvalidParameterException``, a prefix and a pattern.
+        """
+        validate("DescribeLogGroups", request, "logs")
+        return describe_groups(self.context, request)
+
+    def describe_log_streams(self, /, **request: Any) -> dict[str, Any]:
+        """Return a page of streams, by name or by the time of their last event.
+
+        Raises:
+            ClientError: ``ResourceNotFoundException``, no such log group;
+                ``InvalidParameterException``, a prefix with the order of ``LastEventTime``.
+        """
+        operation = "DescribeLogStreams"
+        validate(operation, request, "logs")
+        require_group(self.context, operation, request)
+        prefix = request.get("logStreamNamePrefix", "")
+        by_time = request.get("orderBy") == "LastEventTime"
+        if by_time and prefix:
+            raise client_error(
+                operation,
+                "InvalidParameterException",
+                "Cannot order by LastEventTime with a logStreamNamePrefix.",
+            )
+        described = [self._described(each) for each in streams(self.context, prefix)]
+        descending = bool(request.get("descending", False))
+        key = "lastEventTimestamp" if by_time else "logStreamName"
+        described.sort(
+            key=lambda each: (each.get(key, 0), each["logStreamName"]), reverse=descending
+        )
+        size = min(request.get("limit", _STREAMS), _STREAMS)
+        return pages.page_of("logStreams", described, "logStreamName", request, size)
+
+    def _described(self, stream: Stream) -> dict[str, Any]:
+        span = stream.span()
+        seen = (
+            {
+                "firstEventTimestamp": span[0],
+                "lastEventTimestamp": span[1],
+                "lastIngestionTime": span[1],
+            }
+            if span
+            else {}
+        )
+        return {
+            "logStreamName": stream.name,
+            "arn": group_arn(self.context) + stream.arn_suffix,
+            "creationTime": stream.created,
+            "storedBytes": 0,
+            **seen,
+        }
+
+    def _searched(self, operation: str, request: Mapping[str, Any]) -> Iterator[Stream]:
+        names, prefix = request.get("logStreamNames"), request.get("logStreamNamePrefix")
+        if names is not None and prefix is not None:
+            raise client_error(
+                operation,
+                "InvalidParameterException",
+                "logStreamNames and logStreamNamePrefix cannot be given both.",
+            )
+        if names is None:
+            return streams(self.context, prefix or "")
+        return iter([self._stream(operation, name) for name in dict.fromkeys(names)])
+
+    def _stream(self, operation: str, name: str) -> Stream:
+        job = name.removesuffix(f"/{HOST}")
+        found = stream_of(self.context, job)
+        if found is not None and found.name == name:
+            return found
+        hint = f"; did you mean {found.name!r}?" if found else "; DescribeLogStreams lists them."
+        raise client_error(
+            operation,
+            "ResourceNotFoundException",
+            f"The specified log stream {name!r} does not exist{hint}",
+        )
+
+
+def _from(stream: Stream, start: int, token: pages.MergeToken | None) -> Iterator[Event]:
+    """Yield what a page may hold of a stream: from a time on, and after the page before."""
+    if token and token.stream == stream.name:
+        first = token.offset
+    else:
+        first = stream.offset_at(start) if start else 0
+    for event in stream.events(first):
+        if event.time < start:
+            continue
+        if token and (event.time, stream.name) < (token.time, token.stream):
+            continue
+        yield event
+
+
+def _until(request: Mapping[str, Any]) -> Any:
+    end = request.get("endTime")
+    return lambda event: end is None or event.time <= end
