@@ -63,8 +63,18 @@ def _add_improve(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", nargs="+", help="JPEG or PNG files")
+    parser.add_argument("image", nargs="+", help="JPEG or PNG files; with --out, one folder")
     parser.add_argument("--endpoint", help="its name (default: the latest run's)")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="label a whole folder by a batch transform job, without an endpoint: .csv or .jsonl",
+    )
+    parser.add_argument(
+        "--training-job", metavar="NAME", help="with --out: whose model (default: the latest run's)"
+    )
+    parser.add_argument("--instance-type", help="with --out: default ml.m5.large")
+    parser.add_argument("--max-usd", metavar="USD", help="with --out: hard cap, or it refuses")
 
 
 def _add_jobs(parser: argparse.ArgumentParser) -> None:
@@ -125,7 +135,10 @@ def _add_iam(parser: argparse.ArgumentParser) -> None:
         "--feature",
         action="append",
         default=[],
-        choices=("async", "autoscaling", "create-bucket", "kms", "own-image", "vpc"),
+        choices=(
+            *("async", "autoscaling", "create-bucket", "kms", "own-image"),
+            *("transform", "vpc"),
+        ),
         help="also what this needs; repeatable",
     )
     parser.add_argument("--kms-key", metavar="ID", help="the key, for --feature kms")
@@ -202,7 +215,7 @@ _COMMANDS: tuple[tuple[str, _AddOptions, str], ...] = (
         "measure the change that a run's verdict proposes, and keep it only if it is better",
     ),
     ("cli.inspection.predict", _add_predict, "ask an endpoint about images"),
-    ("cli.inspection.jobs", _add_jobs, "list tuning and training jobs"),
+    ("cli.inspection.jobs", _add_jobs, "list tuning, training and transform jobs"),
     ("cli.inspection.logs", _add_logs, "print the log of a training job"),
     ("cli.inspection.endpoints", _add_nothing, "list endpoints"),
     ("cli.report.report", _add_report, "write a run's report again"),

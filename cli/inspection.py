@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from cli.table import print_table
+from cli.transform import predict_folder, require_no_transform_options
 from platforms import Platform, Settings, connect
+from platforms.client_errors import AccessDenied
 from platforms.errors import EndpointFailed, JobFailed, ParameterError
 from tasks.adoption import TRAINING_JOB
 from tasks.billing import Billing, endpoint_billing
@@ -33,7 +35,10 @@ _FOLLOW_SECONDS = 1.0
 
 
 def predict(arguments: argparse.Namespace) -> int:
-    """Print the endpoint's labels for each image."""
+    """Print the endpoint's labels for each image; with ``--out``, label a folder without one."""
+    if arguments.out:
+        return predict_folder(arguments)
+    require_no_transform_options(arguments)
     platform = connect()
     endpoint = arguments.endpoint or _latest_endpoint(platform.settings)
     images = [(Path(name), *read_image(Path(name))) for name in arguments.image]
@@ -54,7 +59,7 @@ def _latest_endpoint(settings: Settings) -> str:
 
 
 def jobs(arguments: argparse.Namespace) -> int:
-    """Print tuning and training jobs, newest first."""
+    """Print tuning, training and transform jobs, newest first."""
     platform = connect()
     chosen = {"StatusEquals": arguments.status} if arguments.status else {}
     newest = {"SortBy": "CreationTime", "SortOrder": "Descending", **chosen}
@@ -65,13 +70,23 @@ def jobs(arguments: argparse.Namespace) -> int:
     training = list_all(sagemaker.list_training_jobs, "TrainingJobSummaries", **newest)
     rows = [_job_row("tuning", "HyperParameterTuningJob", job) for job in tuning]
     rows += [_job_row("training", "TrainingJob", job) for job in training]
+    rows += [_job_row("transform", "TransformJob", job) for job in _transforms(platform, newest)]
     rows.sort(key=lambda row: row["created"], reverse=True)
     print_table(rows, empty="no jobs")
     return 0
 
 
+def _transforms(platform: Platform, newest: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the transform jobs; none for who does without them and may not list them."""
+    try:
+        return list_all(platform.sagemaker.list_transform_jobs, "TransformJobSummaries", **newest)
+    except AccessDenied:
+        return []
+
+
 def _job_row(kind: str, noun: str, job: dict[str, Any]) -> dict[str, str]:
-    end = job.get("TrainingEndTime") or job.get("HyperParameterTuningEndTime")
+    ends = (job.get(f"{each}EndTime") for each in ("Training", "HyperParameterTuning", "Transform"))
+    end = next(filter(None, ends), None)
     if end is None and job[f"{noun}Status"] in TERMINAL:  # it failed before it could start
         end = job.get("LastModifiedTime")
     seconds = ((end or datetime.now(UTC)) - job["CreationTime"]).total_seconds()

@@ -21,13 +21,13 @@ from tasks.naming import RunIdentity
 from tasks.parameters import CleanUpParameters
 from tasks.policy import policy
 from tasks.requests import EXPIRES_TAG, RUN_TAG
-from tasks.runs import known_run
+from tasks.runs import known_run, recorded_jobs
 from tasks.scaling import tags_of
 from tasks.stranded import own_config_and_models
 
 # The ends of the names of a run's jobs, as regexes. An attempt's number may follow.
 COMPARISON_STEP = "improve-[0-9a-f]{6}"
-STEPS = ("tune", "train", COMPARISON_STEP)
+STEPS = ("tune", "train", "transform", COMPARISON_STEP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,14 +128,18 @@ def stop_run(platform: Platform, run: RunIdentity, steps: Sequence[str] = STEPS)
     """
     sagemaker = platform.sagemaker
     stopped = []
-    for kind, list_jobs, stop in (
+    kinds: list[tuple[str, Any, Any]] = [
         (
             "HyperParameterTuningJob",
             sagemaker.list_hyper_parameter_tuning_jobs,
             sagemaker.stop_hyper_parameter_tuning_job,
         ),
         ("TrainingJob", sagemaker.list_training_jobs, sagemaker.stop_training_job),
-    ):
+    ]
+    if "transform" in recorded_jobs(platform.settings, run):
+        # Only then: who never transforms need not be allowed to list transform jobs.
+        kinds.append(("TransformJob", sagemaker.list_transform_jobs, sagemaker.stop_transform_job))
+    for kind, list_jobs, stop in kinds:
         for name in _in_progress(list_jobs, kind, run, steps):
             if _stop(stop, f"{kind}Name", name):
                 stopped.append(name)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
-Step = Literal["tune", "train", "model", "config", "endpoint"]
+Step = Literal["tune", "train", "model", "config", "endpoint", "transform"]
 
 # Service limits: 32 for a tuning job (its trials are named after it), 63 for all else.
 _MOST_TUNING = 32

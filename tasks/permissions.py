@@ -15,7 +15,7 @@ from typing import Literal, get_args
 Stage = Literal[
     "plan", "sync", "tune", "train", "deploy", "query", "logs", "stop", "clean-up", "job"
 ]
-Feature = Literal["async", "autoscaling", "create-bucket", "kms", "own-image", "vpc"]
+Feature = Literal["async", "autoscaling", "create-bucket", "kms", "own-image", "transform", "vpc"]
 FEATURES: tuple[Feature, ...] = get_args(Feature)
 Condition = Mapping[str, Mapping[str, str | list[str]]]
 
@@ -26,6 +26,7 @@ TUNING_JOBS = _SAGEMAKER + "hyper-parameter-tuning-job/{names}"
 MODELS = _SAGEMAKER + "model/{names}"
 CONFIGS = _SAGEMAKER + "endpoint-config/{names}"
 ENDPOINTS = _SAGEMAKER + "endpoint/{names}"
+TRANSFORM_JOBS = _SAGEMAKER + "transform-job/{names}"
 _TAGGED = (TRAINING_JOBS, TUNING_JOBS, MODELS, CONFIGS, ENDPOINTS)
 _ROLE = "arn:{partition}:iam::{account}:role/{role}"
 _BUCKET = "arn:{partition}:s3:::{bucket}"
@@ -174,6 +175,17 @@ USER: tuple[Permission, ...] = (
     _needed("sagemaker:DeleteEndpoint", "clean-up", "ends the billing", ENDPOINTS),
     _needed("sagemaker:DeleteEndpointConfig", "clean-up", "goes with its endpoint", CONFIGS),
     _needed("sagemaker:DeleteModel", "clean-up", "goes with its endpoint", MODELS),
+    *(
+        _with("transform", f"sagemaker:{action}", "query", reason, *resources)
+        for action, reason, resources in (
+            ("CreateTransformJob", "`whippet predict --out`", (TRANSFORM_JOBS, MODELS)),
+            ("DescribeTransformJob", "its status", (TRANSFORM_JOBS,)),
+            ("ListTransformJobs", "jobs of an interrupted run", (EVERYTHING,)),
+            ("StopTransformJob", "jobs of an interrupted run", (TRANSFORM_JOBS,)),
+            ("AddTags", "run on all that is created", (TRANSFORM_JOBS,)),
+            ("ListTags", "what is ours", (TRANSFORM_JOBS,)),
+        )
+    ),
     _with("async", "sagemaker:InvokeEndpointAsync", "query", "asynchronous queries", ENDPOINTS),
     _with(
         "autoscaling",

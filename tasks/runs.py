@@ -118,6 +118,13 @@ def read_run(settings: Settings, name: str) -> dict[str, Any]:
     return found
 
 
+def recorded_jobs(settings: Settings, run: RunIdentity) -> dict[str, Any]:
+    """Return the names of the jobs that a run launched, by step; none without a record here."""
+    path = run_folder(settings, run.name) / RUN_FILE
+    found: dict[str, Any] = read_json(path).get("jobs", {}) if path.exists() else {}
+    return found
+
+
 def known_run(settings: Settings, name: str) -> RunIdentity | None:
     """Return the identity of the run of that name, None when its record is not here."""
     path = run_folder(settings, name) / RUN_FILE

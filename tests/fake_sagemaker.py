@@ -21,6 +21,7 @@ from platforms.validation import validate
 _KINDS = {
     "training_job": ("TrainingJob", "ValidationException", "Requested resource not found."),
     "hyper_parameter_tuning_job": ("HyperParameterTuningJob", "ResourceNotFound", "not there"),
+    "transform_job": ("TransformJob", "ValidationException", "Could not find requested job"),
     "model": ("Model", "ValidationException", 'Could not find model "x".'),
     "endpoint_config": ("EndpointConfig", "ValidationException", "Could not find endpoint config"),
     "endpoint": ("Endpoint", "ValidationException", 'Could not find endpoint "x".'),

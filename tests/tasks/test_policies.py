@@ -26,6 +26,7 @@ WITHOUT_RESOURCES = {
     "ecr:GetAuthorizationToken",
     "pricing:GetProducts",
     "sagemaker:ListEndpointConfigs",
+    "sagemaker:ListTransformJobs",
     "sagemaker:ListEndpoints",
     "sagemaker:ListHyperParameterTuningJobs",
     "sagemaker:ListModels",

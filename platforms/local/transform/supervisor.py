@@ -123,7 +123,7 @@ class TransformSupervisor:
         try:
             self._write_output(each)
         except ClientError as error:
-            self._note(each, str(error.response["Error"]["Message"]))
+            self._note(each, _told(error))
         except DeploymentUnwanted:
             self._stopped = True
         except DeploymentFailed as error:
@@ -221,6 +221,15 @@ class TransformSupervisor:
     def _say(self, line: str) -> None:
         with self._deployment.log.open("a", encoding="utf-8") as log:
             log.write(f"[whippet] {line}\n")
+
+
+def _told(error: ClientError) -> str:
+    """Return what a model said, where it said something; the error names an endpoint's log."""
+    response: Mapping[str, Any] = error.response
+    status = response.get("OriginalStatusCode")
+    if status:
+        return f"the model answered {status}: {response['OriginalMessage']}"
+    return str(response.get("OriginalMessage") or response["Error"]["Message"])
 
 
 def main(home: str, name: str) -> None:

@@ -124,7 +124,7 @@ def test_bad_objects_fail_the_job_and_cost_the_others_nothing(context: LocalCont
     described = ended(sagemaker, "some")
     assert described["TransformJobStatus"] == "Failed"
     assert "3 of 5 objects failed" in described["FailureReason"]
-    assert "that is no picture" in described["FailureReason"]
+    assert "'2.jpg': the model answered 400: that is no pict" in described["FailureReason"]
     assert list(outputs(context)) == ["1.jpg.out", "5.jpg.out"]
     log = (context.records.folder("transform-jobs", "some") / "log.txt").read_text()
     assert "in/4.jpg: the object is longer than MaxPayloadInMB=1 allows" in log

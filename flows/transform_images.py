@@ -1,0 +1,30 @@
+"""Label a folder of pictures with a trained model, by a batch transform job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.policy import FLOW_POLICY
+from tasks.stage import stage
+from tasks.transform.parameters import TransformParameters
+from tasks.transforming import (
+    collect_answers,
+    follow_transform_job,
+    launch_transform_job,
+    look_at_pictures,
+    upload_pictures,
+)
+
+
+@flow(name="transform-images", **FLOW_POLICY)
+def transform_images(request: TransformParameters) -> dict[str, Any]:
+    """Return where the answers were written, how many there are, and which pictures have none."""
+    with stage("sync") as run:
+        trained, pictures = look_at_pictures(request)
+        upload_pictures(pictures)
+    with stage("transform"):
+        job = launch_transform_job(run, trained, pictures, request)
+        ended = follow_transform_job(job, request.max_seconds)
+        return collect_answers(run, ended, pictures, request)

@@ -1,0 +1,103 @@
+"""The answers of a batch transform job as one file: a row a picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from platforms import Platform
+from platforms.errors import DataError, ParameterError
+from tasks.files import write_atomically
+from tasks.storage import read_object
+from tasks.transform.pictures import Pictures
+
+_SUFFIXES = (".csv", ".jsonl")
+
+
+class Answer(BaseModel):
+    """What became of one picture.
+
+    Attributes:
+        predictions: labels with their probabilities, most probable first.
+        answer: what a model with handlers of its own said instead.
+        error: why there is neither.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image: str
+    predictions: list[dict[str, Any]] = []
+    answer: str | None = None
+    error: str | None = None
+
+
+def require_writable(out: Path) -> None:
+    """Check before any work that the answers can be written.
+
+    Raises:
+        ParameterError: another suffix, a folder, or no folder to write into.
+    """
+    if out.suffix.lower() not in _SUFFIXES:
+        raise ParameterError(
+            f"--out {str(out)!r} must end in .csv (the best label) or .jsonl (all that was said)"
+        )
+    if out.is_dir():
+        raise ParameterError(f"--out {str(out)!r} is a folder: name a file in it")
+    if not out.absolute().parent.is_dir():
+        raise ParameterError(f"--out {str(out)!r}: there is no folder {str(out.parent)!r}")
+
+
+def read_answers(
+    platform: Platform, pictures: Pictures, uri: str, reason: str | None
+) -> list[Answer]:
+    """Return an answer a picture, in the order of their names.
+
+    ``reason`` is what the job gives for those that have none.
+    """
+    return [_read(platform, each.name, f"{uri}/{each.name}.out", reason) for each in pictures.found]
+
+
+def _read(platform: Platform, image: str, uri: str, reason: str | None) -> Answer:
+    try:
+        text = read_object(platform, uri).decode("utf-8", "replace")
+    except DataError:
+        return Answer(image=image, error=f"no answer: {reason or 'the job gives no reason'}")
+    try:
+        found = json.loads(text)["predictions"]
+        predictions = [
+            {"label": str(each["label"]), "probability": float(each["probability"])}
+            for each in found
+        ]
+    except (ValueError, KeyError, TypeError):
+        return Answer(image=image, answer=text)
+    return Answer(image=image, predictions=predictions)
+
+
+def write_answers(answers: list[Answer], out: Path) -> None:
+    """Replace ``out`` by the answers, atomically."""
+    text = _csv(answers) if out.suffix.lower() == ".csv" else _lines(answers)
+    write_atomically(out, text.encode("utf-8", "surrogateescape"))
+
+
+def _csv(answers: list[Answer]) -> str:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("image", "label", "probability", "answer", "error"))
+    for each in answers:
+        best = each.predictions[0] if each.predictions else {"label": "", "probability": ""}
+        table.writerow(
+            (each.image, best["label"], best["probability"], each.answer or "", each.error or "")
+        )
+    return text.getvalue()
+
+
+def _lines(answers: list[Answer]) -> str:
+    return "".join(
+        json.dumps(each.model_dump(exclude_none=True), ensure_ascii=False) + "\n"
+        for each in answers
+    )

@@ -1,0 +1,189 @@
+"""One batch transform of a folder of pictures, step by step: launch, follow, clear away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from platforms import Platform, Settings
+from platforms.errors import DeadlinePassed, JobFailed
+from tasks.adoption import MODEL, TRAINING_JOB, create_or_adopt, is_not_found
+from tasks.naming import RunIdentity, resource_name, run_token
+from tasks.object_listing import list_objects
+from tasks.parameters import DeploymentParameters
+from tasks.placement import placement_of
+from tasks.requests import ModelInputs, Request, model_request
+from tasks.runs import read_run
+from tasks.storage import split_uri
+from tasks.training import TERMINAL, TrainedModel, require_completed, run_tags, trained_model
+from tasks.transform.parameters import TransformParameters
+from tasks.transform.pictures import Pictures, upload
+from tasks.transform.request import (
+    TRANSFORM_JOB,
+    folder_uri,
+    output_uri,
+    transform_job_request,
+)
+from tasks.waiting import Pace, wait_until
+
+# Time to fetch image and model on AWS, before the job's own work begins.
+_START_SECONDS = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a transform job ended: its status, and the service's reason if it gave one."""
+
+    job: str
+    status: str
+    reason: str | None
+
+
+def model_to_ask(platform: Platform, training_job: str | None) -> TrainedModel:
+    """Return the model of a training job; by default, of the latest run's.
+
+    Raises:
+        JobFailed: there is no such job, it did not complete, or no run has trained one.
+    """
+    name = training_job or _latest_job(platform.settings)
+    found = TRAINING_JOB.describe(platform.sagemaker, name)
+    if found is None:
+        raise JobFailed(f"there is no training job {name!r}: see `whippet jobs`")
+    require_completed(found)
+    return trained_model(found)
+
+
+def _latest_job(settings: Settings) -> str:
+    try:
+        return str(read_run(settings, "latest")["training"]["job"])
+    except (FileNotFoundError, KeyError) as error:
+        raise JobFailed(
+            "the latest run has no trained model: give --training-job NAME, see `whippet jobs`"
+        ) from error
+
+
+def identity_of(trained: TrainedModel, pictures: Pictures, top_k: int) -> RunIdentity:
+    """Return an identity that is the same whenever the same is asked of the same model.
+
+    So who asks again after a kill finds the job that was launched, and pays for it once.
+    """
+    asked = f"{trained.model_data_uri}\0{pictures.digest}\0{top_k}"
+    digest = sha256(asked.encode()).hexdigest()
+    return RunIdentity(name="batch", token=run_token(digest), flow_run_id=digest[:36])
+
+
+def send_pictures(platform: Platform, pictures: Pictures) -> int:
+    """Bring the pictures to the bucket; return how many were not there yet."""
+    bucket, prefix = split_uri(f"{folder_uri(platform, pictures)}/in")
+    return upload(pictures, platform.store(bucket), prefix)
+
+
+def launch(
+    platform: Platform,
+    run: RunIdentity,
+    trained: TrainedModel,
+    pictures: Pictures,
+    parameters: TransformParameters,
+) -> str:
+    """Create model and transform job, or adopt those of the same name; return the job's name.
+
+    A job that failed for some pictures is not paid for twice: it is adopted, and its end is told.
+    One that gave no answer at all is followed by another attempt.
+    """
+    create_or_adopt(
+        platform.sagemaker,
+        MODEL,
+        lambda _: _model(platform, run, trained, parameters),
+    )
+
+    def request(attempt: int) -> Request:
+        return transform_job_request(platform, run, pictures, parameters, attempt)
+
+    return create_or_adopt(
+        platform.sagemaker,
+        TRANSFORM_JOB,
+        request,
+        spent=_WithoutAnswers(platform, pictures),
+    )
+
+
+def _model(
+    platform: Platform, run: RunIdentity, trained: TrainedModel, parameters: TransformParameters
+) -> Request:
+    inputs = ModelInputs(
+        image=platform.defaults.inference_image_for(parameters.instance_type),
+        role_arn=platform.defaults.role_arn,
+        model_data_uri=trained.model_data_uri,
+        placement=placement_of(platform.settings),
+        tags=run_tags(run, platform.settings.tags),
+    )
+    answers = DeploymentParameters(top_k=parameters.top_k)
+    return model_request(resource_name(run, "model"), inputs, answers)
+
+
+class _WithoutAnswers(Container[str]):
+    """The names of the ended transform jobs that answered nothing."""
+
+    def __init__(self, platform: Platform, pictures: Pictures) -> None:
+        self._platform, self._pictures = platform, pictures
+
+    def __contains__(self, name: object) -> bool:
+        bucket, prefix = split_uri(output_uri(self._platform, self._pictures, str(name)))
+        return not list_objects(self._platform.store(bucket), prefix)
+
+
+def follow(
+    platform: Platform,
+    job: str,
+    max_seconds: int,
+    watch: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> Ended:
+    """Wait for a transform job's end; what outlasts its time, or who waits for it, is stopped.
+
+    Raises:
+        DeadlinePassed: it did not end in time; it was asked to stop.
+    """
+    try:
+        found = wait_until(
+            lambda: platform.sagemaker.describe_transform_job(TransformJobName=job),
+            lambda description: description["TransformJobStatus"] in TERMINAL,
+            what=f"transform job {job!r}",
+            pace=Pace(
+                slowest=platform.defaults.poll_seconds,
+                deadline=max_seconds + (_START_SECONDS if platform.bills else 0.0),
+            ),
+            watch=watch,
+        )
+    except (DeadlinePassed, KeyboardInterrupt):
+        stop(platform, job)
+        raise
+    return Ended(job=job, status=found["TransformJobStatus"], reason=found.get("FailureReason"))
+
+
+def stop(platform: Platform, job: str) -> None:
+    """Ask a transform job to stop, if it still runs."""
+    with suppress(ClientError):
+        platform.sagemaker.stop_transform_job(TransformJobName=job)
+
+
+def remove_model(platform: Platform, run: RunIdentity) -> None:
+    """Remove the model that the job was made with; one that is gone does not matter."""
+    try:
+        platform.sagemaker.delete_model(ModelName=resource_name(run, "model"))
+    except ClientError as error:
+        if not is_not_found(error):
+            raise
+
+
+def require_answers(ended: Ended, answered: int) -> None:
+    """Raise JobFailed when a job gave no answer at all."""
+    if answered == 0:
+        raise JobFailed(
+            f"transform job {ended.job!r} ended {ended.status} without an answer: "
+            f"{ended.reason or 'no reason given'}"
+        )

@@ -1,0 +1,109 @@
+"""Tasks of a batch transform: send pictures, launch or adopt, follow, collect the answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+
+from dashboards.tables import markdown_table
+from platforms import connect
+from tasks.naming import RunIdentity, resource_name
+from tasks.plan_text import usd
+from tasks.policy import policy
+from tasks.runs import record
+from tasks.training import TrainedModel
+from tasks.transform.answers import Answer, read_answers, require_writable, write_answers
+from tasks.transform.job import (
+    Ended,
+    follow,
+    launch,
+    model_to_ask,
+    remove_model,
+    require_answers,
+    send_pictures,
+)
+from tasks.transform.parameters import TransformParameters
+from tasks.transform.pictures import Pictures, find_pictures
+from tasks.transform.request import output_uri, require_within_budget
+
+_SHOWN = 50
+
+
+@task(name="look at pictures", **policy(3600))
+def look_at_pictures(parameters: TransformParameters) -> tuple[TrainedModel, Pictures]:
+    """Check everything that can be checked before anything is sent; return model and pictures."""
+    platform = connect()
+    require_writable(Path(parameters.out))
+    worst = require_within_budget(platform, parameters)
+    pictures = find_pictures(Path(parameters.images))
+    trained = model_to_ask(platform, parameters.training_job)
+    get_run_logger().info(
+        "%d pictures for the model of %s, at most %s", len(pictures.found), trained.job, usd(worst)
+    )
+    return trained, pictures
+
+
+@task(name="send pictures", **policy(3600))
+def upload_pictures(pictures: Pictures) -> int:
+    """Bring the pictures to the bucket; return how many were not there yet."""
+    return send_pictures(connect(), pictures)
+
+
+@task(name="launch transform job", **policy(600))
+def launch_transform_job(
+    run: RunIdentity,
+    trained: TrainedModel,
+    pictures: Pictures,
+    parameters: TransformParameters,
+) -> str:
+    """Create the transform job, or adopt the one of this run; return its name."""
+    platform = connect()
+    # Before there is one: whoever stops this run looks here whether there may be.
+    record(platform.settings, run, {"jobs": {"transform": resource_name(run, "transform")}})
+    name = launch(platform, run, trained, pictures, parameters)
+    get_run_logger().info("transform job %s", name)
+    return name
+
+
+@task(name="follow transform job", **policy(6 * 86_400.0))
+def follow_transform_job(name: str, max_seconds: int) -> Ended:
+    """Wait for the job's end, whatever it is."""
+    return follow(connect(), name, max_seconds)
+
+
+@task(name="collect answers", **policy(3600))
+def collect_answers(
+    run: RunIdentity, ended: Ended, pictures: Pictures, parameters: TransformParameters
+) -> dict[str, Any]:
+    """Write the answers to their file and publish the first of them.
+
+    Raises:
+        JobFailed: there is no answer at all.
+    """
+    platform = connect()
+    uri = output_uri(platform, pictures, ended.job)
+    answers = read_answers(platform, pictures, uri, ended.reason)
+    failed = [each.image for each in answers if each.error]
+    require_answers(ended, len(answers) - len(failed))
+    write_answers(answers, Path(parameters.out))
+    remove_model(platform, run)
+    create_markdown_artifact(_markdown(answers, parameters.out), key="transform")
+    return {"out": parameters.out, "answered": len(answers) - len(failed), "failed": failed}
+
+
+def _markdown(answers: list[Answer], out: str) -> str:
+    rows = [
+        {
+            "picture": each.image,
+            "label": each.predictions[0]["label"] if each.predictions else each.answer or "",
+            "probability": each.predictions[0]["probability"] if each.predictions else "",
+            "error": each.error or "",
+        }
+        for each in answers[:_SHOWN]
+    ]
+    more = f"\n\nand {len(answers) - _SHOWN} more in `{out}`" if len(answers) > _SHOWN else ""
+    table = markdown_table(rows, ["picture", "label", "probability", "error"])
+    return f"# {len(answers)} pictures\n\n{table}{more}"
