@@ -49,6 +49,8 @@ SAVED_TENSORS_FILE = "saved_tensors.json"
 RULES_FILE = "rules.json"
 VERDICT_FILE = "verdict.json"
 COMPARISON_FILE = "comparison.json"
+# What the rules that a request names found (DebugRuleConfigurations, ProfilerRuleConfigurations).
+REQUESTED_RULES_FILE = "requested_rules.json"
 SYSTEM_FOLDER = "profiler-output/system/incremental"
 RULE_REPORTS_FOLDER = "profiler-output/profiler-reports"
 DEBUG_FOLDER = "debug-output"
@@ -126,6 +128,10 @@ FINAL_RULES = (
 # All rules (a test compares them with the job's catalogue), and what one may do when it triggers.
 RULES = tuple(sorted(ONLINE_RULES + FINAL_RULES))
 RULE_ACTIONS = ("warn", "stop", "off")
+# SageMaker's rule that is a report of all its profiler rules.
+PROFILER_REPORT_RULE = "ProfilerReport"
+# A member of our own reports in AWS's schema: tells them from those that SageMaker wrote.
+REPORT_ORIGIN = "EvaluatedBy"
 
 # torchvision's image classifiers, ``torchvision.models.list_models(module=torchvision.models)``
 # of 0.29 (a test compares): known here so that a typo costs nothing.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import psutil
@@ -20,22 +21,31 @@ from sm_entrypoints.gpus import Event, Gpus
 PROCESS_MEMORY = "ProcessMemoryBytes"
 # Reading the counters of disks and interfaces costs more than everything else together.
 _IO_SECONDS = 0.45
+_DESCENDANTS_SECONDS = 5.0
 # A final sample over a shorter time would be mostly rounding of the kernel's 10 ms ticks.
 _SHORTEST_SAMPLE = 0.05
 
 
 class Counters:
-    """Turn the kernel's running totals into percentages and rates since the last read."""
+    """Turn the kernel's running totals into percentages and rates since the last read.
 
-    def __init__(self) -> None:
+    Args:
+        make_gpus: gives the GPUs to read; by default those that torch sees.
+        root: a process whose memory, with that of its descendants, is the job's; by default this
+            process and what :meth:`watch` is told of.
+    """
+
+    def __init__(self, make_gpus: Callable[[], Gpus] = Gpus, root: int | None = None) -> None:
         self._gpus: Gpus | None = None
         self._gpu_containment = Containment("GPU sampling", on_failure=self._forget_gpus)
-        self._gpus = self._gpu_containment.run(Gpus)
+        self._gpus = self._gpu_containment.run(make_gpus)
         self._time = self._io_time = time.monotonic()
         self._cpu = psutil.cpu_times(percpu=True)
         self._disk = _disk_totals()
         self._network = _network_totals()
-        self._processes = {os.getpid(): psutil.Process()}
+        self._root, self._looked = root, 0.0
+        self._processes: dict[int, psutil.Process] = {}
+        self.watch(os.getpid() if root is None else root)
 
     def watch(self, pid: int) -> None:
         """Count the memory of a child process too, until it ends; safe from any thread."""
@@ -86,6 +96,7 @@ class Counters:
 
     def _process_memory(self) -> Event:
         """Return the resident bytes of all our processes; pages they share count for each."""
+        self._look_for_descendants()
         total = 0
         for pid, process in list(self._processes.items()):
             try:
@@ -93,6 +104,15 @@ class Counters:
             except psutil.Error:
                 self._processes.pop(pid, None)
         return "memory", PROCESS_MEMORY, "", float(total)
+
+    def _look_for_descendants(self) -> None:
+        # Reading all of /proc costs more than a whole sample.
+        if self._root is None or self._time - self._looked < _DESCENDANTS_SECONDS:
+            return
+        self._looked = self._time
+        with contextlib.suppress(psutil.Error):
+            for child in psutil.Process(self._root).children(recursive=True):
+                self._processes.setdefault(child.pid, child)
 
     def _io(self, elapsed: float) -> list[Event]:
         old, self._disk = self._disk, _disk_totals()

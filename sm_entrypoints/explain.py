@@ -1,10 +1,12 @@
 """Judge what smdebug, SageMaker's profiler or train.py wrote earlier.
 
-    python sm_entrypoints/explain.py --output NEW_FOLDER [--other FOLDER] FOLDER [FOLDER …]
+    python sm_entrypoints/explain.py --output NEW_FOLDER [--other FOLDER] [--requests FILE]
+        FOLDER [FOLDER …]
 
 Writes the layout of a job's output into a new folder, with ``instrumentation/rules.json`` and
 ``verdict.json``, and prints one line of JSON: which parts were found, and notes on what was left
-out. Progress and errors go to stderr; the exit code is 1 when there is nothing to explain.
+out. With ``--requests`` also ``requested_rules.json``: what the rules that the job's request names
+found. Progress and errors go to stderr; the exit code is 1 when there is nothing to explain.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import math
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ from sm_entrypoints.contract import (
     INSTRUMENTATION_SUMMARY_FILE,
     METRICS_FILE,
     REDUCTIONS_FILE,
+    REQUESTED_RULES_FILE,
     SAVED_TENSORS_FILE,
     STEPS_FILE,
     SYSTEM_FOLDER,
@@ -44,8 +48,9 @@ from sm_entrypoints.imported_parts import find_parts
 from sm_entrypoints.imported_system import copy_system
 from sm_entrypoints.imported_tensors import ImportedTensors, TensorImport
 from sm_entrypoints.rules.actions import Action, parse_actions
-from sm_entrypoints.rules.judgement import judge
-from sm_entrypoints.rules.reading import read_object
+from sm_entrypoints.rules.judgement import judge, plain
+from sm_entrypoints.rules.reading import read_evidence, read_object
+from sm_entrypoints.rules.requested import RequestedRule, judge_requested
 from sm_entrypoints.saved_tensors import read_saved_tensors
 
 _LIST_SECONDS = 20.0
@@ -61,6 +66,7 @@ def explain(
     *,
     allow_nothing: bool = False,
     others: Sequence[Path] = (),
+    requested: Sequence[RequestedRule] = (),
 ) -> dict[str, Any]:
     """Judge the job whose traces lie in ``roots``; return the parts found, and notes.
 
@@ -69,6 +75,7 @@ def explain(
         output: gets the layout of a job's output; must be new or empty.
         allow_nothing: whether finding nothing is no error; the verdict then says so.
         others: outputs of other jobs, in the layout that this one gets: are they the same run?
+        requested: rules that the job's request names, with its parameters.
 
     Raises:
         JobError: there is nothing to explain; says what was looked for.
@@ -89,6 +96,8 @@ def explain(
         print("reading the system metrics", file=sys.stderr)
         work.take_system(parts.system)
     work.finish(others)
+    if requested:
+        work.judge_requested(requested, others)
     return {"parts": parts.named, "notes": work.notes}
 
 
@@ -158,6 +167,13 @@ class _Import:
         print("judging", file=sys.stderr)
         judge(self._output, actions=self._actions(), parameters=self._parameters, others=others)
 
+    def judge_requested(self, requested: Sequence[RequestedRule], others: Sequence[Path]) -> None:
+        """Write what the rules that the job's request names found."""
+        compared = [read_evidence(folder).records for folder in others]
+        evidence = replace(read_evidence(self._output), others=compared)
+        rules = plain(judge_requested(evidence, requested, self._parameters))
+        _write_json(self.inside / REQUESTED_RULES_FILE, {"rules": rules})
+
     def _actions(self) -> dict[str, Action]:
         """Return what the job's own rules did; nothing when that cannot be told."""
         training = read_object(self._output / TRAINING_SUMMARY_FILE) or {}
@@ -190,6 +206,12 @@ def _write_json(path: Path, document: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
+def _requested(path: Path | None) -> list[RequestedRule]:
+    if path is None:
+        return []
+    return [RequestedRule.from_document(each) for each in json.loads(path.read_text("utf-8"))]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -198,6 +220,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--allow-nothing", action="store_true", help="no traces are no error")
     told = "another job's output, as this program writes it"
     parser.add_argument("--other", action="append", default=[], type=Path, help=told)
+    asked = "JSON list of requested rules: name, rule, parameters"
+    parser.add_argument("--requests", type=Path, help=asked)
     options = parser.parse_args(argv)
     # Small tensors: more threads would only get into each other's way.
     torch.set_num_threads(1)
@@ -209,6 +233,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 options.output,
                 allow_nothing=options.allow_nothing,
                 others=options.other,
+                requested=_requested(options.requests),
             )
     except JobError as error:
         print(error, file=sys.stderr)

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
-
-import torch
 
 # Type, name, dimension, value: see counters.
 Event = tuple[str, str, str, float]
@@ -20,22 +19,41 @@ Event = tuple[str, str, str, float]
 _MISSING = "nvidia-ml-py is not installed, so GPUs are not sampled"
 
 
+def torch_sees_one() -> bool:
+    """Tell whether torch can use a GPU here."""
+    # Deferred: the sampler of scripts without torch must not pay seconds for its import.
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def has_device_file() -> bool:
+    """Tell whether the machine has an NVIDIA GPU, without torch."""
+    return any(Path("/dev").glob("nvidia[0-9]*"))
+
+
 class Gpus:
-    """The GPUs that this job may use; none where torch sees none.
+    """The GPUs that this job may use; none where ``present`` says so.
 
     ``failure`` is None, or why GPUs that are there are not sampled (any more). Names count the
     GPUs of the job, ``gpu0`` first, as CUDA does.
 
     Args:
         variables: where CUDA_VISIBLE_DEVICES is looked up.
+        present: tells whether there is any.
     """
 
-    def __init__(self, variables: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        variables: Mapping[str, str] = os.environ,
+        *,
+        present: Callable[[], bool] = torch_sees_one,
+    ) -> None:
         self.failure: str | None = None
         self._devices: list[Callable[[], tuple[float, float]]] = []
         # NVML's errors, once its bindings are there: each is a class of its own below this one.
         self._errors: tuple[type[Exception], ...] = ()
-        if not torch.cuda.is_available():
+        if not present():
             return
         try:
             import pynvml

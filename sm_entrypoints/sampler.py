@@ -7,15 +7,14 @@ so that ``smdebug.profiler`` and our dashboards read local and AWS files alike.
 from __future__ import annotations
 
 import json
+import math
 import re
 import threading
 import time
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
-
-import numpy as np
 
 from sm_entrypoints.containment import Containment
 from sm_entrypoints.counters import PROCESS_MEMORY, Counters
@@ -42,6 +41,7 @@ class SystemSampler:
         *,
         node: str = "algo-1",
         interval_ms: int = DEFAULT_INTERVAL_MS,
+        counters: Counters | None = None,
     ) -> None:
         if interval_ms not in INTERVALS_MS:
             raise ValueError(f"{interval_ms=} is not one of {list(INTERVALS_MS)}")
@@ -49,7 +49,7 @@ class SystemSampler:
         self._node = node if NODE_PATTERN.fullmatch(node) else "algo-1"
         self._interval_ms = interval_ms
         self._containment = Containment("system sampler", on_failure=self._close_file)
-        self._counters = Counters()
+        self._counters = Counters() if counters is None else counters
         self._file: TextIO | None = None
         self._minute = -1
         self._cpu = array("f")
@@ -157,9 +157,17 @@ class SystemSampler:
 def _spread(values: array[float]) -> dict[str, float | None]:
     if not values:
         return dict.fromkeys(("mean", "p95", "max"))
-    numbers = np.asarray(values)
+    ordered = sorted(values)
     return {
-        "mean": float(numbers.mean()),
-        "p95": float(np.percentile(numbers, 95)),
-        "max": float(numbers.max()),
+        "mean": math.fsum(values) / len(values),
+        "p95": _percentile(ordered, 0.95),
+        "max": ordered[-1],
     }
+
+
+def _percentile(ordered: Sequence[float], share: float) -> float:
+    """Return a percentile of sorted values, between two of them by their distance."""
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (place - low) * (ordered[high] - ordered[low])

@@ -20,7 +20,12 @@ from dashboards.report import Report, write_report
 from dashboards.sagemaker_sections import SageMakerRule
 from platforms import Platform, Settings
 from platforms.errors import DataError, ParameterError
-from sm_entrypoints.contract import INSTRUMENTATION_FOLDER, RULES_FILE, VERDICT_FILE
+from sm_entrypoints.contract import (
+    INSTRUMENTATION_FOLDER,
+    REPORT_ORIGIN,
+    RULES_FILE,
+    VERDICT_FILE,
+)
 from tasks.explanation_program import run_program
 from tasks.explanation_source import Source, fetch_source
 from tasks.files import read_json, write_json
@@ -134,6 +139,8 @@ def _sagemaker_rule(path: Path) -> SageMakerRule | None:
         return None
     try:
         document = read_json(path)
+        if REPORT_ORIGIN in document:  # the local platform's, by the rules that judge here too
+            return None
         counts = [int(document[name]) for name in ("RuleTriggered", "Violations", "Datapoints")]
         lines = str(document.get("RuleParameters") or "").splitlines()
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -60,8 +61,10 @@ class Buckets(Protocol):
         To be read only: it may be a link to the bucket itself.
         """
 
-    def push(self, folder: Path, uri: str) -> None:
+    def push(self, folder: Path, uri: str, *, files: Iterable[Path] | None = None) -> None:
         """Copy the regular files below ``folder`` that are new or changed; remove nothing.
+
+        ``files`` are those to look at, all of them below ``folder``; default: every one.
 
         A file that goes away meanwhile is passed over. Objects are replaced atomically.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,9 +83,9 @@ class FolderBuckets:
         folder.mkdir()
         (folder / source.name).symlink_to(source)
 
-    def push(self, folder: Path, uri: str) -> None:
+    def push(self, folder: Path, uri: str, *, files: Iterable[Path] | None = None) -> None:
         """Copy files whose size or time differs to the bucket."""
-        _copy_changed(folder, self.path(uri))
+        _copy_changed(folder, self.path(uri), files)
 
     def pull(self, uri: str, folder: Path) -> None:
         """Copy files whose size or time differs from the bucket."""
@@ -100,10 +100,10 @@ def staged(path: Path) -> Path:
     return path.with_name(f"{path.name}#{os.getpid()}{secrets.randbelow(10**9):09d}")
 
 
-def _copy_changed(source: Path, target: Path) -> None:
+def _copy_changed(source: Path, target: Path, files: Iterable[Path] | None = None) -> None:
     if not source.is_dir():
         return
-    for path in regular_files(source):
+    for path in regular_files(source) if files is None else files:
         copy = target / path.relative_to(source)
         try:
             if not _same(path, copy):

@@ -50,6 +50,11 @@ class JobProcess:
         return cls(tree, process, " ".join(["python", str(program(record)), *arguments(record)]))
 
     @property
+    def pid(self) -> int:
+        """Its first process, which leads its group."""
+        return self._process.pid
+
+    @property
     def exit_code(self) -> int:
         """The code of the ended process as a shell gives it: 128 + signal when killed."""
         code = self._process.wait()

@@ -85,6 +85,21 @@ class JobTree:
         """All points of all metrics: JSON lines of ``name``, ``value``, ``timestamp`` (unix s)."""
         return self.folder / "metrics.jsonl"
 
+    @property
+    def framework_profile(self) -> Path:
+        """Where smdebug's framework profiling writes: SageMaker's default path."""
+        return self.output / "profiler"
+
+    @property
+    def system_samples(self) -> Path:
+        """What was sampled of the machine beside the job: a folder an hour; the job sees none."""
+        return self.folder / "system-samples"
+
+    @property
+    def profiler_output(self) -> Path:
+        """System samples as they go to the bucket: ``system/incremental``, whole lines only."""
+        return self.folder / "profiler-output"
+
     def inside(self, path: str) -> Path:
         """Return where a container path (``/opt/ml/...``) lies in this tree.
 

@@ -123,12 +123,13 @@ class S3Buckets:
             return
         self.pull(uri, folder)
 
-    def push(self, folder: Path, uri: str) -> None:
+    def push(self, folder: Path, uri: str, *, files: Iterable[Path] | None = None) -> None:
         """Upload files that changed since this process sent or got them."""
         if not folder.is_dir():
             return
         bucket, prefix = split_uri(uri)
-        changed = [path for path in regular_files(folder) if self._sent.get(path) != _state(path)]
+        looked_at = regular_files(folder) if files is None else files
+        changed = [path for path in looked_at if self._sent.get(path) != _state(path)]
         _all_at_once(
             partial(self._upload, bucket, path, _key(prefix, path.relative_to(folder).as_posix()))
             for path in changed

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from platforms.archives import extract_archive
 from platforms.errors import WhippetError
 from platforms.local.buckets import Buckets
 from platforms.local.context import local_context
+from platforms.local.debugger.job_debugger import JobDebugger
 from platforms.local.environment import program, submit_directory
 from platforms.local.job_process import JobProcess
 from platforms.local.job_tree import JobTree
@@ -50,6 +52,16 @@ class Supervisor:
         )
         return local_context(settings).buckets
 
+    @cached_property
+    def _debugger(self) -> JobDebugger:
+        return JobDebugger(
+            self._tree,
+            self._records.read(KIND, self.name),
+            buckets=self._buckets,
+            update=self._update,
+            say=self._say,
+        )
+
     def run(self) -> None:
         """Run the job; return when its status is final.
 
@@ -63,21 +75,29 @@ class Supervisor:
         self._move("Downloading")
         self._prepare(record, uploads)
         if self._stop_requested():
+            self._debugger.mark_end()
             self._update(lambda each: end(each, "Stopped"))
             return
         self._update(lambda each: {**move(each, "Training"), "TrainingStartTime": now()})
         job = JobProcess.start(self._tree, record)
         try:
-            self._watch(job, record, uploads)
+            with self._debugger.watching(job.pid):
+                self._watch(job, record, uploads)
         finally:
             job.end_group()
         self._move("Uploading")
         uploads.collect()
-        self._finish(job, uploads)
+        self._debugger.finish_output()
+        ended = now()  # The training's time: the rules are no part of it.
+        with self._debugger.judging():
+            self._finish(job, uploads, ended)
 
     def fail(self, reason: str) -> None:
         """Give the job its final status ``Failed``."""
         self._update(lambda record: fail(record, reason))
+        # What ended the job may keep its output from being marked: a bucket that is not there.
+        with suppress(WhippetError, OSError):
+            self._debugger.mark_end()
 
     def _prepare(self, record: Record, uploads: Uploads) -> None:
         """Put code, channels, config files and checkpoints where the job expects them."""
@@ -125,15 +145,19 @@ class Supervisor:
             self._update(lambda each: move(each, "MaxRuntimeExceeded", status="Stopping"))
             job.stop(grace_seconds)
 
-    def _finish(self, job: JobProcess, uploads: Uploads) -> None:
-        artifacts = {"ModelArtifacts": {"S3ModelArtifacts": uploads.model_uri}}
+    def _finish(self, job: JobProcess, uploads: Uploads, ended: str) -> None:
+        artifacts = {
+            "ModelArtifacts": {"S3ModelArtifacts": uploads.model_uri},
+            "TrainingEndTime": ended,
+        }
         if self._stop is not None:
             secondary = self._stop
             self._update(lambda each: end(each, "Stopped", SecondaryStatus=secondary, **artifacts))
         elif job.exit_code == 0:
             self._update(lambda each: end(each, "Completed", **artifacts))
         else:
-            self.fail(job.failure_reason())
+            reason = job.failure_reason()
+            self._update(lambda each: fail(each, reason, TrainingEndTime=ended))
 
     def _stop_requested(self) -> bool:
         status: str = self._records.read(KIND, self.name)["TrainingJobStatus"]

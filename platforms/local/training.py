@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from platforms.client_errors import client_error
+from platforms.errors import WhippetError
 from platforms.local.context import (
     LOGGER,
     LocalContext,
     require_job_python,
     supervisor_environment,
 )
+from platforms.local.debugger.live_output import LiveOutput
+from platforms.local.debugger.rule_statuses import UNJUDGED, closed, first_statuses, in_progress
 from platforms.local.job_tree import JobTree
 from platforms.local.listing import listing
 from platforms.local.process import (
@@ -156,22 +160,34 @@ class TrainingJobs:
 
     def _reconciled(self, record: Record) -> Record:
         """Return the record, made ``Failed`` when nobody watches over the job any more."""
-        if record["TrainingJobStatus"] in TERMINAL or not _abandoned(record):
+        if record["TrainingJobStatus"] in TERMINAL:
+            return self._with_rules_ended(record)
+        if not _abandoned(record):
             return record
         supervisor = record["Local"].get("Supervisor")
         if supervisor is not None:
             terminate_session(ProcessId.from_record(supervisor))
-        log = JobTree(folder=self._context.records.folder(KIND, record["TrainingJobName"]))
+        tree = JobTree(folder=self._context.records.folder(KIND, record["TrainingJobName"]))
         reason = (
             "InternalServerError: the supervisor of this job ended without a final status "
-            f"(killed, or the machine restarted). Its log: {log.supervisor_log}"
+            f"(killed, or the machine restarted). Its log: {tree.supervisor_log}"
         )
         try:
-            return self._context.records.update(
+            failed = self._context.records.update(
                 KIND, record["TrainingJobName"], lambda newest: _fail_abandoned(newest, reason)
             )
         except OSError as error:  # A full disk may be why it died: still say so.
             return fail(record, f"{reason} This cannot be recorded: {error}")
+        with suppress(OSError, WhippetError):  # Whoever reads its tensors waits for an end.
+            LiveOutput(tree=tree, record=record, buckets=self._context.buckets).finish()
+        return failed
+
+    def _with_rules_ended(self, record: Record) -> Record:
+        """Return the record of an ended job; rules that nobody judges any more ended too."""
+        if not in_progress(record) or not _abandoned(record):
+            return record
+        name = record["TrainingJobName"]
+        return self._context.records.update(KIND, name, lambda newest: closed(newest, UNJUDGED))
 
     def _new_record(self, request: dict[str, Any], tuning_job_arn: str | None) -> Record:
         moment = now()
@@ -196,6 +212,7 @@ class TrainingJobs:
                 "Ignored": ignored_fields(request),
             },
         }
+        record |= first_statuses(request, self._context.arn("processing-job", ""))
         if tuning_job_arn is not None:
             record["TuningJobArn"] = tuning_job_arn
         return move(record, "Starting")
@@ -228,4 +245,4 @@ def _abandoned(record: Record) -> bool:
 
 def _fail_abandoned(newest: Record, reason: str) -> Record:
     # Read again under the lock: the supervisor may have ended well a moment ago.
-    return fail(newest, reason) if _abandoned(newest) else newest
+    return closed(fail(newest, reason), UNJUDGED) if _abandoned(newest) else newest

@@ -13,6 +13,12 @@ from platforms.client_errors import client_error
 from platforms.errors import WhippetError
 from platforms.local.buckets import split_uri
 from platforms.local.context import LocalContext
+from platforms.local.debugger.rule_configurations import (
+    configuration_problems,
+    ignored_members,
+    rule_configurations,
+)
+from platforms.local.debugger.system_sampling import interval_problems
 from platforms.local.environment import (
     program,
     submit_directory,
@@ -28,11 +34,13 @@ _HONOURED = frozenset(
         "AlgorithmSpecification",
         "CheckpointConfig",
         "DebugHookConfig",
+        "DebugRuleConfigurations",
         "Environment",
         "HyperParameters",
         "InputDataConfig",
         "OutputDataConfig",
         "ProfilerConfig",
+        "ProfilerRuleConfigurations",
         "RoleArn",
         "StoppingCondition",
         "Tags",
@@ -55,7 +63,7 @@ def ignored_fields(request: Mapping[str, Any]) -> list[str]:
     for channel in request.get("InputDataConfig", []):
         name = f"InputDataConfig[{channel['ChannelName']}]"
         fields += _inside(name, {name: channel}, _HONOURED_CHANNEL)
-    return sorted(fields)
+    return sorted([*fields, *ignored_members(request)])
 
 
 def _inside(name: str, request: Mapping[str, Any], honoured: frozenset[str]) -> list[str]:
@@ -104,6 +112,8 @@ def _problems(context: LocalContext, request: Mapping[str, Any]) -> Iterator[str
     yield from _program_problems(context, request)
     yield from _channel_problems(context, request)
     yield from _text_problems(request)
+    yield from configuration_problems(request)
+    yield from interval_problems(request)
     tree = JobTree(folder=context.home)
     for find in (
         lambda: split_uri(request["OutputDataConfig"]["S3OutputPath"]),
@@ -119,6 +129,9 @@ def _problems(context: LocalContext, request: Mapping[str, Any]) -> Iterator[str
         uri = request.get(member, {}).get(key)
         if uri is not None:
             yield from _problem_of(lambda uri=uri: split_uri(uri))
+    for rule in rule_configurations(request):
+        if rule.output_uri is not None:
+            yield from _problem_of(lambda uri=rule.output_uri: split_uri(uri))
 
 
 def _problem_of(find: Any) -> Iterator[str]:

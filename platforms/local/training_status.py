@@ -73,9 +73,9 @@ def end(record: Record, status: str, **fields: Any) -> Record:
     return ended
 
 
-def fail(record: Record, reason: str) -> Record:
-    """Return the record as ``Failed``, the reason cut to what SageMaker keeps."""
-    return end(record, "Failed", FailureReason=reason[:MAX_REASON])
+def fail(record: Record, reason: str, **fields: Any) -> Record:
+    """Return the record as ``Failed``, the reason cut to what SageMaker keeps; more as `end`."""
+    return end(record, "Failed", FailureReason=reason[:MAX_REASON], **fields)
 
 
 def with_supervisor(record: Record, process: ProcessId) -> Record:

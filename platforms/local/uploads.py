@@ -1,4 +1,7 @@
-"""Bring a job's files to its buckets: archives, debugger and profiler output, checkpoints."""
+"""Bring a job's files to its buckets: archives and checkpoints.
+
+What Debugger and profiler write: :mod:`platforms.local.debugger.live_output`.
+"""
 
 from __future__ import annotations
 
@@ -43,20 +46,12 @@ class Uploads:
             self.buckets.push(self.tree.checkpoints(self.record), target)
 
     def collect(self) -> None:
-        """Bring everything that the job left to the bucket, however the job ended."""
+        """Bring archives and checkpoints to the bucket, however the job ended."""
         self.sync_checkpoints()
         self._archive(self.tree.model, self.model_uri)
         self._archive(self.tree.output_data, f"{self._output}/output.tar.gz")
-        self._folder("DebugHookConfig", self.tree.tensors(self.record), "debug-output")
-        self._folder("ProfilerConfig", self.tree.output_data / "profiler-output", "profiler-output")
 
     def _archive(self, folder: Path, uri: str) -> None:
         if folder.is_dir() and regular_files(folder):
             with self.buckets.writing(uri, self.tree.folder) as target:
                 write_archive(folder, target)
-
-    def _folder(self, config: str, folder: Path, name: str) -> None:
-        base = self.record.get(config, {}).get("S3OutputPath")
-        if base:
-            uri = f"{base.rstrip('/')}/{self.record['TrainingJobName']}/{name}"
-            self.buckets.push(folder, uri)

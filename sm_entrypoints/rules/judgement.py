@@ -84,7 +84,7 @@ def judge_evidence(
     results = [
         not_applicable(rule.name, "switched off")
         if action_of(chosen, rule.name) == "off"
-        else _evaluate(rule, evidence, {**rule.parameters, **changed.get(rule.name, {})})
+        else evaluate_rule(rule, evidence, {**rule.parameters, **changed.get(rule.name, {})})
         for rule in RULES
     ]
     results.sort(key=lambda result: (-result.triggered, result.rule))
@@ -92,7 +92,8 @@ def judge_evidence(
     return Judgement(evidence=evidence, results=results, verdict=verdict)
 
 
-def _evaluate(rule: Rule, evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
+def evaluate_rule(rule: Rule, evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
+    """Return what a rule finds; one that fails does not apply, for that reason."""
     containment = Containment(f"rule {rule.name}", on_failure=lambda: None)
     result = containment.attempt(rule.evaluate, evidence, parameters)
     if result is None:

@@ -1,0 +1,104 @@
+"""All that Debugger and profiler do around one job, in the order in which its supervisor asks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from platforms.local.buckets import Buckets
+from platforms.local.debugger.live_output import LiveOutput, LiveUpload
+from platforms.local.debugger.rule_evaluation import RuleEvaluation
+from platforms.local.debugger.rule_statuses import in_progress, with_statuses
+from platforms.local.debugger.system_sampling import SystemSampling, is_profiled
+from platforms.local.job_tree import JobTree
+from platforms.local.records import Record
+
+# A job waits so long for its rules: most notebooks look at them, and at the report, in the cell
+# after `fit`. What takes longer goes on when the job has its status, as in the service.
+_PATIENCE_SECONDS = 60.0
+
+
+class JobDebugger:
+    """Sampling, uploads and rules of one training job.
+
+    Args:
+        tree: the job's files.
+        record: its record, with the members of its request.
+        buckets: where its output goes.
+        update: changes the record.
+        say: adds a line to the job's log.
+    """
+
+    def __init__(
+        self,
+        tree: JobTree,
+        record: Mapping[str, Any],
+        *,
+        buckets: Buckets,
+        update: Callable[[Callable[[Record], Record]], Record],
+        say: Callable[[str], None],
+    ) -> None:
+        self._tree = tree
+        self._record = record
+        self._buckets = buckets
+        self._update = update
+        self._say = say
+        self._output = LiveOutput(tree=tree, record=record, buckets=buckets)
+
+    @contextmanager
+    def watching(self, pid: int) -> Iterator[None]:
+        """Sample the machine and send output while the job runs; ``pid`` is its first process."""
+        if not is_profiled(self._record) and "DebugHookConfig" not in self._record:
+            yield
+            return
+        sampling = SystemSampling.start(self._tree, self._record, pid)
+        upload = LiveUpload(self._output)
+        upload.start()
+        try:
+            yield
+        finally:
+            problem = sampling.stop()
+            upload.stop()
+            if problem is not None:
+                self._say(f"warning: the system was not sampled to the end: {problem}")
+
+    def finish_output(self) -> None:
+        """Send what is left of the output, and say that it has ended.
+
+        Raises:
+            WhippetError, OSError: the bucket cannot be written.
+        """
+        self._output.finish()
+
+    def mark_end(self) -> None:
+        """Say that the output has ended: for a job that never ran.
+
+        Raises: as :meth:`finish_output`.
+        """
+        self._output.mark_end()
+
+    @contextmanager
+    def judging(self) -> Iterator[None]:
+        """Judge the rules: before the block for a minute, and what takes longer after it."""
+        if not in_progress(self._record):
+            yield
+            return
+        thread = threading.Thread(target=self._judge, name="rules", daemon=True)
+        thread.start()
+        thread.join(_PATIENCE_SECONDS)
+        try:
+            yield
+        finally:
+            thread.join()
+
+    def _judge(self) -> None:
+        evaluation = RuleEvaluation(
+            tree=self._tree,
+            record=self._record,
+            buckets=self._buckets,
+            profiler_output=self._tree.profiler_output,
+        )
+        found = evaluation.run()
+        self._update(lambda record: with_statuses(record, found))

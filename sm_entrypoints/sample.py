@@ -1,0 +1,63 @@
+"""Sample the machine beside a job that does not do so itself, as SageMaker's host agent does.
+
+    python sm_entrypoints/sample.py FOLDER --interval-ms 500 --pid PID [--unless FOLDER]
+
+Writes the files of :mod:`sm_entrypoints.sampler` until stdin ends (whoever started it stopped it or
+died), or until the job begins to sample itself: then the folder of ``--unless`` appears.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import select
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+if __name__ == "__main__":  # as a script only: sys.path starts with this file's own folder
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from sm_entrypoints.counters import Counters
+from sm_entrypoints.gpus import Gpus, has_device_file
+from sm_entrypoints.sampler import DEFAULT_INTERVAL_MS, INTERVALS_MS, SystemSampler
+
+_LOOK_SECONDS = 0.5
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return 1 when the machine could not be sampled to the end."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument(
+        "--interval-ms", type=int, choices=INTERVALS_MS, default=DEFAULT_INTERVAL_MS
+    )
+    parser.add_argument("--node", default="algo-1")
+    parser.add_argument("--pid", type=int, required=True, help="the job's first process")
+    parser.add_argument("--unless", type=Path, help="ends the sampling as soon as it is there")
+    options = parser.parse_args(argv)
+    sampler = SystemSampler(
+        options.folder,
+        node=options.node,
+        interval_ms=options.interval_ms,
+        counters=Counters(partial(Gpus, present=has_device_file), root=options.pid),
+    )
+    sampler.start()
+    while not _ended() and not (options.unless is not None and options.unless.exists()):
+        if sampler.failure is not None:
+            break
+    sampler.stop()
+    for problem in filter(None, (sampler.failure, sampler.gpu_failure)):
+        print(problem, file=sys.stderr)
+    return 0 if sampler.failure is None else 1
+
+
+def _ended() -> bool:
+    """Wait a moment for stdin; tell whether it has ended."""
+    readable, _, _ = select.select([sys.stdin.fileno()], [], [], _LOOK_SECONDS)
+    return bool(readable) and not os.read(sys.stdin.fileno(), 1024)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
