@@ -50,6 +50,11 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data (docs/data.md)")
     data.add_argument("--data", help="folder of images (default: samples/clipart)")
     data.add_argument(
+        "--data-name",
+        metavar="NAME",
+        help="of the data set in the bucket (default: the folder's, and digits of where it lies)",
+    )
+    data.add_argument(
         "--split",
         action="append",
         default=[],
@@ -90,7 +95,11 @@ def data_choices(arguments: argparse.Namespace) -> dict[str, Any]:
                 "such as --split train=Training"
             )
         splits = {**(splits or {}), split: folder}
-    return {"splits": splits, "delete_removed": arguments.delete_removed}
+    return {
+        "name": arguments.data_name,
+        "splits": splits,
+        "delete_removed": arguments.delete_removed,
+    }
 
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:

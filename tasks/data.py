@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,12 +19,14 @@ from tasks.data_layout import data_root
 from tasks.data_memory import open_memory
 from tasks.data_sync import sync_data
 from tasks.data_sync_progress import Moved
+from tasks.dataset.identity import SCHEME, name_of_folder
+from tasks.dataset.sameness import require_same_pictures
 from tasks.files import write_json
-from tasks.naming import RunIdentity, slug
+from tasks.naming import RunIdentity
 from tasks.parameters import DataParameters, ModelParameters
 from tasks.policy import policy
 from tasks.progress import Progress
-from tasks.runs import DATA_FILE, record, run_folder
+from tasks.runs import DATA_FILE, read_run, record, run_folder
 from tasks.source import package_source, upload_source
 from tasks.storage import download
 from tasks.weights import prepare_weights, upload_weights
@@ -60,14 +62,22 @@ class SyncedData(BaseModel):
     train_images: int
 
 
-def dataset_name(parameters: DataParameters) -> str:
-    """Return the name of the data set in the bucket."""
-    return parameters.name or slug(data_root(parameters.path).resolve().name, 40)
+def dataset_name(parameters: DataParameters, record: Mapping[str, Any]) -> str:
+    """Return the name of the data set in the bucket; a run that goes on keeps its own.
+
+    ``record`` is the run's: earlier versions named data sets otherwise.
+    """
+    known = (record.get("data") or {}).get("dataset")
+    return str(parameters.name or known or name_of_folder(data_root(parameters.path)))
 
 
 @task(name="check data", **policy(3600))
 def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
-    """Check every image before anything is uploaded; publish what was found."""
+    """Check every image before anything is uploaded; publish what was found.
+
+    Raises:
+        DataError: it cannot be trained on, or the run began with other pictures.
+    """
     with Progress("data-check") as progress:
         check = check_data(
             data_root(parameters.path),
@@ -75,11 +85,14 @@ def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
             progress=progress.of,
             remembered=open_memory(Settings().home / "data-check", data_root(parameters.path)),
         )
-        check = replace(check, name=dataset_name(parameters))
     settings = Settings()
+    before = read_run(settings, run.name)
+    folder = run_folder(settings, run.name)
+    require_same_pictures(folder, before, check.files, check.fingerprint)
+    check = replace(check, name=dataset_name(parameters, before))
     found = check.to_dict()
-    write_json(run_folder(settings, run.name) / DATA_FILE, found)
-    facts = {key: found[key] for key in ("name", "root", "fingerprint")}
+    write_json(folder / DATA_FILE, found)
+    facts = {**{key: found[key] for key in ("name", "root", "fingerprint")}, "scheme": SCHEME}
     record(settings, run, {"data": facts, "seeds": {"split": parameters.seed}})
     for warning in found["warnings"]:
         get_run_logger().warning("data: %s", warning["message"])
@@ -133,7 +146,7 @@ class SyncLog:
 def sync_dataset(run: RunIdentity, parameters: DataParameters, check: DataCheck) -> SyncedData:
     """Bring the data set to the bucket; what is there already is not moved again."""
     platform = connect()
-    name = dataset_name(parameters)
+    name = check.name
     prefix = f"{platform.settings.prefix}/datasets/{name}"
     bucket = platform.defaults.bucket
     with Progress("data-sync") as progress:

@@ -6,8 +6,6 @@ and the report. User files are only read: a split that we make is a mapping, not
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import statistics
 import warnings
@@ -32,12 +30,11 @@ from tasks.data_scan import Candidate, Layout
 from tasks.data_split import check_shares, split_class
 from tasks.data_sync_cache import StatCache
 from tasks.data_warnings import data_warnings, images_per_class
+from tasks.dataset.identity import fingerprint_of, name_of_folder
 from tasks.dataset.reading import Reading
-from tasks.naming import slug
 
 Progress = Callable[[int, int], None]
 _PROGRESS_EVERY = 50
-_MAX_NAME = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +44,7 @@ class DataCheck:
     Attributes:
         name: name of the data set, fit for an object key.
         root: the folder.
-        fingerprint: sha256 over split, label, path and content of every file.
+        fingerprint: sha256 over key and content of every file: what jobs would see.
         files: of all splits, in the order of their keys.
         warnings: what is odd but does not stop a run.
         split_source: ``folders`` if the user made all splits, ``stratified`` if we made any.
@@ -129,9 +126,9 @@ def check_data(
     found = data_warnings(files, [fact.mode for fact in facts], alike)
     made = _made_splits(layout, files, missing, reading.seed)
     return DataCheck(
-        name=slug(root.resolve().name, _MAX_NAME),
+        name=name_of_folder(root),
         root=root,
-        fingerprint=_fingerprint(files),
+        fingerprint=fingerprint_of({file.key: file.sha256 for file in files}),
         files=tuple(sorted(files, key=lambda file: file.key)),
         warnings=(*made, *found, *layout.warnings),
         split_source="stratified" if missing else "folders",
@@ -259,13 +256,6 @@ def _made_splits(
             f"seed {seed}. No file was moved.",
         )
     ]
-
-
-def _fingerprint(files: Sequence[DataFile]) -> str:
-    digest = hashlib.sha256()
-    for row in sorted((file.split, file.label, file.path, file.sha256) for file in files):
-        digest.update(json.dumps(row).encode() + b"\n")
-    return digest.hexdigest()
 
 
 def _spread(values: Sequence[int]) -> dict[str, int]:

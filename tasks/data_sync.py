@@ -29,11 +29,13 @@ from tasks.data_findings import shown, some
 from tasks.data_sync_manifest import MANIFEST, Entry, Manifest, read_manifest, write_manifest
 from tasks.data_sync_pool import MOST_AT_A_TIME, transfer, uploads_at_a_time
 from tasks.data_sync_progress import Meter, Moved
+from tasks.dataset.identity import origin_of
 from tasks.object_listing import Listed, list_objects
 from tasks.objects import StoreFailed, answer_seconds, delete_objects, is_md5, matches, put_checked
 
 # What a kill can cost where tags do not tell what objects hold.
 CHECKPOINT_SECONDS = 10.0
+_ANOTHER_NAME = "Give this data set another name: --data-name NAME (data.name)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +95,7 @@ def sync_data(
     manifest = reading.result()
     there.pop(MANIFEST, None)
     _refuse_strangers(wanted, manifest, there, prefix)
+    _refuse_another(wanted, manifest, check.root, prefix)
     stale = sorted(there.keys() - wanted.keys())
     if stale and not delete:
         raise _not_deleted(stale, prefix)
@@ -198,7 +201,9 @@ class _Sync:
         return data
 
     def _write_manifest(self, pending: set[str]) -> None:
-        manifest = Manifest(files=self._done, pending=frozenset(pending))
+        manifest = Manifest(
+            files=self._done, pending=frozenset(pending), origin=origin_of(self._root)
+        )
         write_manifest(self._store, self._prefix, manifest)
 
 
@@ -239,7 +244,8 @@ def _not_deleted(stale: Sequence[str], prefix: str) -> DataError:
     return DataError(
         f"Below '{prefix}' are {len(stale)} objects of files that left the data set "
         f"({some(stale)}), and jobs would train on them. Delete them with "
-        "--delete-removed (data.delete_removed), or give the data set another name."
+        "--delete-removed (data.delete_removed), which ends what earlier runs can still compare "
+        "with, or give the data set another name: --data-name NAME (data.name)."
     )
 
 
@@ -252,12 +258,27 @@ def _refuse_strangers(
     if strangers:
         raise DataError(
             f"Below '{prefix}' are {len(strangers)} objects that no sync has put there "
-            f"({some(strangers)}). Delete them, or give the data set another name."
+            f"({some(strangers)}). Delete them. Or: {_ANOTHER_NAME}."
         )
+
+
+def _refuse_another(
+    wanted: dict[str, DataFile], manifest: Manifest, root: Path, prefix: str
+) -> None:
+    """Stop before another data set is replaced: two people may use one bucket and one path."""
     contents = {file.sha256 for file in wanted.values()}
     known = {entry.sha256 for entry in manifest.files.values()}
-    if manifest.files and not (contents & known or wanted.keys() & manifest.files.keys()):
+    if not known:
+        return
+    if not (contents & known or wanted.keys() & manifest.files.keys()):
         raise DataError(
             f"Below '{prefix}' is another data set: {len(manifest.files)} files, none of them in "
-            "this one. Give this data set another name, or delete those objects."
+            f"this one. {_ANOTHER_NAME}, or delete those objects."
+        )
+    shared = len(contents & known)
+    is_foreign = bool(manifest.origin) and manifest.origin != origin_of(root)
+    if is_foreign and 2 * shared < min(len(contents), len(known)):
+        raise DataError(
+            f"Below '{prefix}' is the data set of {shown(manifest.origin)}: of its {len(known)} "
+            f"different pictures this folder has {shared}. {_ANOTHER_NAME}."
         )

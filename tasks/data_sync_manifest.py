@@ -1,8 +1,9 @@
 """The manifest of a data set in a bucket: which objects are ours, and what they hold.
 
 ``<prefix>/manifest.json`` is ``{"version": 1, "files": {key: {"size", "sha256", "tag"}},
-"pending": [key, ...]}``, keys without the prefix. ``pending`` are objects about to change. ``tag``
-is the object's ETag as it was put, or null: an object with another tag was overwritten.
+"pending": [key, ...], "origin": text}``, keys without the prefix. ``pending`` are objects about to
+change. ``tag`` is the object's ETag as it was put, or null: an object with another tag was
+overwritten.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from platforms.errors import DataError
+from tasks.dataset.identity import fingerprint_of
 from tasks.objects import put_checked, read_if_there
 
 MANIFEST = "manifest.json"
@@ -29,10 +31,19 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """Objects of a data set: ``files`` are known to hold what they should, by key."""
+    """Objects of a data set: ``files`` are known to hold what they should, by key.
+
+    ``origin`` says where the files were when they were brought; empty: not known.
+    """
 
     files: dict[str, Entry]
     pending: frozenset[str]
+    origin: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this data set from every other: see :mod:`tasks.dataset.identity`."""
+        return fingerprint_of({key: entry.sha256 for key, entry in self.files.items()})
 
 
 def read_manifest(store: Any, prefix: str) -> Manifest:
@@ -52,6 +63,7 @@ def read_manifest(store: Any, prefix: str) -> Manifest:
         return Manifest(
             files={key: Entry(**entry) for key, entry in value["files"].items()},
             pending=frozenset(value["pending"]),
+            origin=str(value.get("origin", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
@@ -70,6 +82,11 @@ def write_manifest(store: Any, prefix: str, manifest: Manifest) -> None:
         key: {"size": entry.size, "sha256": entry.sha256, "tag": entry.tag}
         for key, entry in sorted(manifest.files.items())
     }
-    value = {"version": VERSION, "files": files, "pending": sorted(manifest.pending)}
+    value = {
+        "version": VERSION,
+        "files": files,
+        "pending": sorted(manifest.pending),
+        "origin": manifest.origin,
+    }
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     put_checked(store, f"{prefix}/{MANIFEST}", text.encode())

@@ -24,6 +24,7 @@ from tasks.adoption import (
     create_or_adopt,
     is_not_found,
 )
+from tasks.dataset.sameness import require_same_data
 from tasks.naming import RunIdentity, Step, resource_name
 from tasks.parameters import DeploymentParameters
 from tasks.placement import placement_of
@@ -226,11 +227,13 @@ def smoke_test_endpoint(
 
     Raises:
         EndpointFailed: an error or too many other answers; the endpoint is removed.
+        DataError: the bucket no longer holds the run's test images; the endpoint is removed.
     """
     platform = connect()
     endpoint = names["endpoint"]
     every = {"model": names["model"], "config": names["config"], "endpoint": endpoint}
     with _removed_on_failure(platform, every):  # type: ignore[arg-type]
+        require_same_data(platform, run)
         samples = predicted_images(platform, run, deployment.smoke_images)
         if not samples:
             raise EndpointFailed(

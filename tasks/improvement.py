@@ -16,6 +16,7 @@ from platforms.settings import PROJECT_ROOT
 from sm_entrypoints import contract
 from tasks.accounts import settle
 from tasks.adoption import TRAINING_JOB, create_or_adopt
+from tasks.dataset.sameness import require_same_data
 from tasks.files import read_json, write_json
 from tasks.improvement_cost import allowance, held_to
 from tasks.improvement_parameters import ImprovementParameters
@@ -63,9 +64,11 @@ def launch_comparison_job(plan: ImprovementPlan) -> str:
 
     Raises:
         JobFailed: the run's training job is gone.
+        DataError: the bucket no longer holds the pictures of the run.
         BudgetError: it would pass its cap, or what the run's own cap leaves.
     """
     platform = connect()
+    require_same_data(platform, plan.run)
     job = TRAINING_JOB.describe(platform.sagemaker, plan.training_job)
     if job is None:
         raise JobFailed(

@@ -92,11 +92,16 @@ def data_size(data: DataParameters) -> DataSize:
     return DataSize(files=len(files), bytes=sum(file.stat().st_size for file in files))
 
 
-def planned_inputs(platform: Platform, choices: RunChoices) -> TrainingInputs:
-    """Return where the jobs would find data, code and weights, as the sync would say."""
+def planned_inputs(
+    platform: Platform, choices: RunChoices, record: Mapping[str, Any]
+) -> TrainingInputs:
+    """Return where the jobs would find data, code and weights, as the sync would say.
+
+    ``record`` is that of a run that goes on, empty for a new one.
+    """
     root = f"s3://{platform.defaults.bucket}/{platform.settings.prefix}"
     digest = package_source(PROJECT_ROOT).digest
-    name = dataset_name(choices.data)
+    name = dataset_name(choices.data, record)
     weights = f"{root}/weights/{_WEIGHTS_HASH}/{contract.WEIGHTS_FILE}"
     return TrainingInputs(
         dataset=name,

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from dashboards.tables import markdown_table
 from platforms import Platform, connect
 from platforms.errors import DataError, EndpointFailed
+from sm_entrypoints.images.files import kind_of
 from tasks.invoking import async_output, invoke
 from tasks.naming import RunIdentity
 from tasks.policy import policy
@@ -47,7 +48,12 @@ def predicted_images(platform: Platform, run: RunIdentity, count: int) -> list[t
 def label_of(platform: Platform, endpoint: str, trained: TrainedModel, path: str) -> str:
     """Return the endpoint's label of one test image, by its path in the test channel."""
     image = read_object(platform, f"{trained.test_uri}/{path}")
-    return ask(platform, endpoint, image, _CONTENT_TYPES[Path(path).suffix.lower()])[0].label
+    return ask(platform, endpoint, image, _content_type(image))[0].label
+
+
+def _content_type(image: bytes) -> str:
+    """Return the type of one of our test images: their names need not say it."""
+    return "image/png" if kind_of(image[:64]) == "PNG" else "image/jpeg"
 
 
 def ask(platform: Platform, endpoint: str, image: bytes, content_type: str) -> list[Prediction]:
@@ -119,8 +125,12 @@ def query_test_image(run: RunIdentity, trained: TrainedModel, endpoint: str) -> 
     platform = connect()
     path, _ = predicted_images(platform, run, 1)[0]
     image = read_object(platform, f"{trained.test_uri}/{path}")
-    predictions = ask(platform, endpoint, image, _CONTENT_TYPES[Path(path).suffix.lower()])
-    saved = run_folder(platform.settings, run.name) / f"query{Path(path).suffix}"
+    content_type = _content_type(image)
+    predictions = ask(platform, endpoint, image, content_type)
+    suffix = Path(path).suffix
+    if suffix.lower() not in _CONTENT_TYPES:  # curl is told by the file's name
+        suffix = next(end for end, known in _CONTENT_TYPES.items() if known == content_type)
+    saved = run_folder(platform.settings, run.name) / f"query{suffix}"
     saved.write_bytes(image)
     answer = {
         "image": path,

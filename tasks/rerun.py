@@ -12,6 +12,7 @@ from tasks.parameters import RUN_PARAMETERS
 # Where `whippet run` has an option for a parameter of the flow.
 _OPTIONS = {
     ("data", "path"): "--data",
+    ("data", "name"): "--data-name",
     ("model", "architecture"): "--model",
     ("model", "weights"): "--weights",
     ("model", "trainable"): "--trainable",

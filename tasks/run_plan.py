@@ -293,7 +293,7 @@ def plan_run(
         platform=platform,
         run=run,
         choices=choices,
-        inputs=planned_inputs(platform, choices),
+        inputs=planned_inputs(platform, choices, record or {}),
         data=data_size(choices.data),
         record=record or {},
         standing=standing or Standing(),

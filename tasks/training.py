@@ -13,6 +13,7 @@ from platforms.errors import JobFailed
 from sm_entrypoints import contract
 from tasks.adoption import TRAINING_JOB, create_or_adopt
 from tasks.data import TrainingInputs
+from tasks.dataset.sameness import require_same_data
 from tasks.hyperparameters import Value
 from tasks.ledger import note_jobs, spent_jobs
 from tasks.managed_debugger import DebuggerFallback
@@ -114,6 +115,7 @@ def launch_training_job(
     requests = training_requests(platform, run, inputs, hyperparameters, training, resources)
     fallback = DebuggerFallback(insist=training.debugger == "on")
     spent = spent_jobs(platform.settings, run)
+    require_same_data(platform, run)
     name = create_or_adopt(platform.sagemaker, TRAINING_JOB, requests, fallback, spent)
     if fallback.reason is not None:
         _note_refusal(platform, run, fallback.reason)

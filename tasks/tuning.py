@@ -17,6 +17,7 @@ from platforms.errors import JobFailed
 from sm_entrypoints import contract
 from tasks.adoption import TUNING_JOB, create_or_adopt
 from tasks.data import TrainingInputs
+from tasks.dataset.sameness import require_same_data
 from tasks.files import write_atomically, write_json
 from tasks.hyperparameters import Value, at_edge, from_wire
 from tasks.ledger import note_jobs, spent_jobs
@@ -58,6 +59,7 @@ def launch_tuning_job(
     platform = connect()
     requests = search_requests(platform, run, inputs, model, tuning, resources)
     spent = spent_jobs(platform.settings, run)
+    require_same_data(platform, run)
     name = create_or_adopt(platform.sagemaker, TUNING_JOB, requests, spent=spent)
     fixed = fixed_hyperparameters(model, inputs, tuning)
     seeds = {"search": tuning.seed, "trials": fixed["seed"]}

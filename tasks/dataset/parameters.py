@@ -19,7 +19,9 @@ class DataParameters(Parameters):
         "samples/clipart", min_length=1, description="Folder of images; relative to the project."
     )
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,39}$")] | None = Field(
-        None, description="Name of the data set in the bucket; default: the folder's."
+        None,
+        description="Name of the data set in the bucket; default: the folder's, and six digits of "
+        "where it lies.",
     )
     splits: dict[Literal["train", "valid", "test"], str] | None = Field(
         None,

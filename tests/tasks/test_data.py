@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 
 import pytest
-from prefect import flow
+from prefect import flow, tags
 
 from flows.policy import FLOW_POLICY
 from platforms import Settings, connect
+from platforms.errors import DataError
 from tasks.data import check_dataset, data_markdown, stage_source, stage_weights, sync_dataset
+from tasks.dataset.identity import name_of_folder
+from tasks.dataset.sameness import require_same_data
 from tasks.parameters import DataParameters, ModelParameters
-from tasks.runs import read_run
-from tasks.stage import stage
+from tasks.runs import known_run, read_run
+from tasks.stage import RESUME_TAG, stage
 from tasks.storage import list_keys
 from tests.tasks.artifacts import artifacts
-from tests.tasks.pictures import write_data
+from tests.tasks.pictures import write_data, write_picture
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +54,8 @@ def test_flat_folders_are_split_which_is_said_and_moved_once(
     assert weights == (None, "none: random initial weights")
     assert known["weights"] == {"source": weights[1], "sha256": "", "uri": None}
     assert known["code"] == {"uri": uri, "digest": digest}
-    assert synced.dataset == "mes-photos"
+    assert synced.dataset == name_of_folder(root)
+    assert synced.dataset.startswith("mes-photos-")
     assert synced.classes == ["châ", "d'og"]
     assert synced.train_images == known_images(synced.uri, "train")
     assert known_images(synced.uri, "") == 16 + 1, "the images and the manifest"
@@ -63,6 +67,33 @@ def test_flat_folders_are_split_which_is_said_and_moved_once(
     assert source == (uri, digest)
     moved = read_run(Settings(), "b")["data"]
     assert (moved["uploaded"], moved["skipped"], moved["removed"]) == (0, 16, 0)
+
+
+def test_a_run_that_goes_on_finds_the_pictures_that_it_began_with(
+    prefect_server, whippet_home, tmp_path
+):
+    root = write_data(tmp_path / "data", {"": {"cat": 8, "dog": 8}})
+    run = brings.with_options(flow_run_name="began")
+    given = DataParameters(path=str(root))
+    _, synced, *_ = run(given)
+    with tags(RESUME_TAG):
+        assert run(given)[1] == synced
+
+    write_picture(root / "cat" / "000.jpg", 999)
+    with tags(RESUME_TAG), pytest.raises(DataError) as refused:
+        run(given)
+    said = str(refused.value)
+    assert "Run 'began' began with other pictures: then 16 pictures of 2 classes" in said
+    assert f"(fingerprint {synced.fingerprint[:12]})" in said
+    assert "start a new run" in said
+    # Nothing was uploaded, so it is still what the bucket holds.
+    platform = connect()
+    require_same_data(platform, known_run(Settings(), "began"))
+
+    brings.with_options(flow_run_name="next")(given)
+    require_same_data(platform, known_run(Settings(), "next"))
+    with pytest.raises(DataError, match=r"is not what run 'began' was trained on: that had 16 pic"):
+        require_same_data(platform, known_run(Settings(), "began"))
 
 
 def known_images(uri: str, split: str) -> int:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image
 
 from platforms.errors import DataError, ParameterError
 from tasks.data_check import DataCheck, check_data
+from tasks.dataset.identity import name_of_folder
 from tasks.dataset.reading import Reading
 from tests.tasks.pictures import picture, write_data, write_picture
 
@@ -27,9 +29,10 @@ def test_good_folders_are_described(tmp_path: Path) -> None:
     assert check.warnings == ()
     assert seen == [(50, 72), (72, 72)]
     summary = check.to_dict()
+    assert re.fullmatch("my-pets-e-s-set-[0-9a-f]{6}", summary["name"])
     assert json.loads(json.dumps(summary)) == summary
     assert summary == {
-        "name": "my-pets-e-s-set",
+        "name": name_of_folder(root),
         "root": str(root),
         "fingerprint": check.fingerprint,
         "classes": ["a", "b"],

@@ -19,7 +19,7 @@ from platforms.errors import DataError
 from platforms.settings import PROJECT_ROOT
 from tasks.data_check import check_data
 from tasks.data_sync import sync_data
-from tasks.data_sync_manifest import MANIFEST
+from tasks.data_sync_manifest import MANIFEST, read_manifest
 from tasks.data_sync_progress import Moved
 from tasks.objects import StoreFailed
 from tests.tasks.pictures import picture, write_data, write_picture
@@ -166,6 +166,40 @@ def test_another_data_set_is_not_replaced(root: Path, store: Any, tmp_path: Path
     with pytest.raises(DataError, match="is another data set: 24 files"):
         sync_data(check_data(other), store, PREFIX)
     assert objects(store) == before
+
+
+def test_another_folder_with_the_same_names_is_not_taken_for_this_one(
+    root: Path, store: Any, tmp_path: Path
+) -> None:
+    sync_data(check_data(root), store, PREFIX)
+    before = objects(store)
+    other = write_data(tmp_path / "other", COUNTS, first_seed=900)
+    with pytest.raises(DataError, match=r"my data: of its 24 different pictures .* has 0.*--data-"):
+        sync_data(check_data(other), store, PREFIX, delete=True)
+    assert objects(store) == before
+
+
+def test_a_folder_that_moved_or_changed_is_the_same_data_set(
+    root: Path, store: Any, tmp_path: Path
+) -> None:
+    sync_data(check_data(root), store, PREFIX)
+    moved = root.rename(tmp_path / "moved")
+    write_picture(moved / "train" / "a" / "000.jpg", 901)
+    assert sync_data(check_data(moved), store, PREFIX).uploaded == 1
+    # All of it anew, in its own place.
+    write_data(moved, COUNTS, first_seed=900)
+    assert sync_data(check_data(moved), store, PREFIX).skipped == 0
+    assert read_manifest(store, PREFIX).fingerprint == check_data(moved).fingerprint
+
+
+def test_a_manifest_of_an_earlier_version_goes_on(root: Path, store: Any, tmp_path: Path) -> None:
+    sync_data(check_data(root), store, PREFIX)
+    value = manifest(store)
+    del value["origin"]
+    obstore.put(store, f"{PREFIX}/{MANIFEST}", json.dumps(value).encode())
+    assert sync_data(check_data(root), store, PREFIX).uploaded == 0
+    other = write_data(tmp_path / "other", COUNTS, first_seed=900)
+    assert sync_data(check_data(other), store, PREFIX).uploaded == 24
 
 
 def test_file_changed_since_the_check(root: Path, store: Any) -> None:

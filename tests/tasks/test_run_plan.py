@@ -174,7 +174,7 @@ def test_the_limits_are_the_largest_that_keep_the_cap(data, platform):
 def _inputs(platform, asked):
     from tasks.planning import planned_inputs
 
-    return planned_inputs(platform, asked)
+    return planned_inputs(platform, asked, {})
 
 
 def test_a_grid_keeps_its_trials_or_is_refused(data, platform):

@@ -1,0 +1,104 @@
+"""Whether a run that goes on still has the pictures that it began with.
+
+Its trials, its model and its verdict know those alone. Others under the same name would be trained
+on, compared with and served without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from platforms import Platform
+from platforms.errors import DataError
+from sm_entrypoints.contract import TRAINING_SUMMARY_FILE
+from tasks.data_files import DataFile
+from tasks.data_sync_manifest import Manifest, read_manifest
+from tasks.dataset.identity import SCHEME, fingerprint_of_channels, fingerprint_over_paths
+from tasks.files import read_json
+from tasks.naming import RunIdentity
+from tasks.runs import DATA_FILE, OUTPUT_FOLDER, RUN_FILE, run_folder
+from tasks.storage import split_uri
+
+_DIGITS = 12
+
+
+def require_same_pictures(
+    folder: Path, record: Mapping[str, Any], files: Sequence[DataFile], fingerprint: str
+) -> None:
+    """Check that a run that goes on finds the pictures that it brought to the bucket before.
+
+    Args:
+        folder: the run's.
+        record: the run's, as it was before this start.
+        files: the pictures that are there now.
+        fingerprint: theirs.
+
+    Raises:
+        DataError: they are others; says how many there were and are, and what to do.
+    """
+    data = record.get("data") or {}
+    known = data.get("fingerprint")
+    if "uri" not in data or known is None:  # nothing was brought yet, so nothing was trained
+        return
+    if data.get("scheme") == SCHEME:
+        is_same = known == fingerprint
+    else:
+        rows = ((file.split, file.label, file.path, file.sha256) for file in files)
+        is_same = known == fingerprint_over_paths(rows)
+    if not is_same:
+        now = f"{len(files)} pictures of {len({file.label for file in files})} classes"
+        raise DataError(
+            f"Run '{record['name']}' began with other pictures: then {_before(folder, known)}, now "
+            f"{now} (fingerprint {fingerprint[:_DIGITS]}). What it trained so far knows the former "
+            "only. Put them back to go on with it, or start a new run; nothing was uploaded."
+        )
+
+
+def require_same_data(platform: Platform, run: RunIdentity) -> None:
+    """Check that the bucket still holds the pictures of the run; one that noted none passes.
+
+    Raises:
+        DataError: another run brought other pictures under the same name, or is about to.
+    """
+    folder = run_folder(platform.settings, run.name)
+    path = folder / RUN_FILE
+    record = read_json(path) if path.exists() else {}
+    data = record.get("data") or {}
+    if "uri" not in data or data.get("fingerprint") is None:
+        return
+    bucket, prefix = split_uri(data["uri"])
+    manifest = read_manifest(platform.store(bucket), prefix)
+    if manifest.pending:
+        raise DataError(
+            f"The data set {data['uri']} of run '{run.name}' is being changed: a sync goes on, or "
+            "ended before its time. Run that sync to its end first."
+        )
+    if not _is_same(folder, data, manifest):
+        there = f"{len(manifest.files)} pictures (fingerprint {manifest.fingerprint[:_DIGITS]})"
+        since = f", from {manifest.origin}" if manifest.origin else ""
+        raise DataError(
+            f"The data set {data['uri']} is not what run '{run.name}' was trained on: that had "
+            f"{_before(folder, data['fingerprint'])}, and another run has put {there} in their "
+            f"place{since}. Start a new run; it needs a data set of its own (--data-name) if the "
+            "present one is to stay."
+        )
+
+
+def _is_same(folder: Path, data: Mapping[str, Any], manifest: Manifest) -> bool:
+    if data.get("scheme") == SCHEME:
+        return bool(data["fingerprint"] == manifest.fingerprint)
+    # A run of an earlier version: names and sizes, as its training job noted them.
+    summary = folder / OUTPUT_FOLDER / TRAINING_SUMMARY_FILE
+    noted = read_json(summary).get("fingerprints", {}).get("data") if summary.exists() else None
+    sizes = {key: entry.size for key, entry in manifest.files.items()}
+    return noted is None or noted == fingerprint_of_channels(sizes)
+
+
+def _before(folder: Path, fingerprint: str) -> str:
+    path = folder / DATA_FILE
+    found = read_json(path) if path.exists() else {}
+    count = sum(part["images"] for part in found.get("splits", {}).values())
+    pictures = f"{count} pictures of {len(found.get('classes', []))} classes" if count else "others"
+    return f"{pictures} (fingerprint {fingerprint[:_DIGITS]})"
