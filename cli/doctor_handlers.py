@@ -20,8 +20,10 @@ _ANSWER_CHARACTERS = 64
 _ADVICE = {
     "import": "it must import in a process that holds nothing but the archive's code/ folder",
     "signatures": "put it right in code/inference.py",
+    "pre_model_fn": "it gets the folder of the extracted archive, before model_fn",
     "model_fn": "it gets the folder of the extracted archive, and a context if it takes two "
     "arguments; build every path from model_dir",
+    "model_warmup_fn": "it gets the folder of the extracted archive and the model",
     "input_fn": "it gets the bytes of the request and its Content-Type",
     "predict_fn": "it gets what input_fn and model_fn returned, in this order",
     "output_fn": "it gets what predict_fn returned and the Accept header; return str or bytes",

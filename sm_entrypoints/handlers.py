@@ -1,9 +1,11 @@
 """Find and call the handlers of a model's program, as SageMaker's inference toolkit does.
 
-The program defines ``model_fn`` and either ``transform_fn`` or any of ``input_fn``, ``predict_fn``
-and ``output_fn``; those left out read and write JSON, CSV or NPY and call the model. Each may take
-a trailing ``context``. Facts: ``sagemaker_inference.transformer`` 1.10.1. Unlike there, model_fn is
-required, and mistakes in a signature are found when the server starts, not at the first request.
+The program may define ``model_fn``, and either ``transform_fn`` or any of ``input_fn``,
+``predict_fn`` and ``output_fn``; those left out, and all of them where there is no program, are
+those of :mod:`sm_entrypoints.serving.defaults`. ``pre_model_fn`` is called before ``model_fn``,
+``model_warmup_fn`` after it. Each may take a trailing ``context``. Facts:
+``sagemaker_inference.transformer`` 1.10.1. Unlike there, mistakes in a signature are found when the
+server starts, not at the first request.
 """
 
 from __future__ import annotations
@@ -13,16 +15,25 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sm_entrypoints.payloads import read_array, write_array
+from sm_entrypoints.serving.context import Context
+from sm_entrypoints.serving.defaults import (
+    ModelFileError,
+    default_input_fn,
+    default_model_fn,
+    default_output_fn,
+    default_predict_fn,
+)
 
 # The arguments that SageMaker passes to each function, without the optional context.
 ARGUMENTS = {
+    "pre_model_fn": ("model_dir",),
     "model_fn": ("model_dir",),
+    "model_warmup_fn": ("model_dir", "model"),
     "input_fn": ("data", "content_type"),
     "predict_fn": ("data", "model"),
     "output_fn": ("prediction", "accept"),
@@ -38,42 +49,51 @@ class ProgramError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """What a handler that takes ``context`` may read, by the names of SageMaker's toolkit."""
-
-    system_properties: Mapping[str, Any] = field(default_factory=dict)
-    manifest: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """The functions of a user's module, checked, with defaults for those left out."""
+    """The functions of a user's module, checked, with defaults for those left out.
+
+    Attributes:
+        context: what a handler sees while the model is loaded.
+    """
 
     functions: Mapping[str, Handler]
     context: Context
 
     def load(self, model_dir: Path) -> Any:
-        """Return the model: what ``model_fn`` returns."""
-        return self._call("model_fn", str(model_dir))
+        """Return the model: what ``model_fn`` returns, warmed up if the program says how."""
+        folder = str(model_dir)
+        if "pre_model_fn" in self.functions:
+            self._call("pre_model_fn", self.context, folder)
+        model = self._call("model_fn", self.context, folder)
+        if "model_warmup_fn" in self.functions:
+            self._call("model_warmup_fn", self.context, folder, model)
+        return model
 
     def transform(
-        self, model: Any, data: bytes | str, content_type: str | None, accept: str
+        self,
+        model: Any,
+        data: bytes | str,
+        content_type: str | None,
+        accept: str,
+        *,
+        context: Context | None = None,
     ) -> tuple[Any, str | None]:
         """Answer one request: return the response and its content type, if the handler said it."""
+        context = context or self.context
         if "transform_fn" in self.functions:
-            response = self._call("transform_fn", model, data, content_type, accept)
+            response = self._call("transform_fn", context, model, data, content_type, accept)
         else:
-            value = self._call("input_fn", data, content_type)
-            prediction = self._call("predict_fn", value, model)
-            response = self._call("output_fn", prediction, accept)
-        if isinstance(response, tuple) and len(response) == 2:
+            value = self._call("input_fn", context, data, content_type)
+            prediction = self._call("predict_fn", context, value, model)
+            response = self._call("output_fn", context, prediction, accept)
+        if isinstance(response, tuple):
             return response[0], str(response[1])
         return response, None
 
-    def _call(self, name: str, *arguments: Any) -> Any:
+    def _call(self, name: str, context: Context, *arguments: Any) -> Any:
         function = self.functions[name]
         if _takes_context(name, function):
-            return function(*arguments, self.context)
+            return function(*arguments, context)
         return function(*arguments)
 
 
@@ -86,22 +106,59 @@ def load_program(code_dir: Path, program: str, context: Context | None = None) -
     Args:
         code_dir: the archive's ``code`` folder.
         program: a file or module in it: ``inference.py``, ``package/inference.py``,
-            ``package.inference``.
-        context: passed to handlers that take one.
+            ``package.inference``. Where there is none, the default handlers serve.
+        context: passed to handlers that take one while the model is loaded.
 
     Raises:
-        ProgramError: no such module, or its handlers do not follow the contract.
+        ProgramError: its handlers do not follow the contract.
         Exception: whatever importing the module raises.
     """
     module = _import_program(code_dir, program)
-    found = {name: getattr(module, name) for name in ARGUMENTS if hasattr(module, name)}
+    found = {
+        name: getattr(module, name)
+        for name in ARGUMENTS
+        # The toolkit takes None for a function that is left out.
+        if getattr(module, name, None) is not None
+    }
     _check(program, found)
-    defaults = {"input_fn": read_array, "predict_fn": _predict, "output_fn": _write}
-    functions = found if "transform_fn" in found else defaults | found
+    missing = _not_there(code_dir, program) if module is None else _undefined(program)
+    functions = {"model_fn": _model_fn_without(missing), **found}
+    if "transform_fn" not in found:
+        functions = {
+            "input_fn": default_input_fn,
+            "predict_fn": default_predict_fn,
+            "output_fn": default_output_fn,
+            **functions,
+        }
     return Program(functions=functions, context=context or Context())
 
 
-def _import_program(code_dir: Path, program: str) -> ModuleType:
+def _model_fn_without(missing: str) -> Handler:
+    def model_fn(model_dir: str) -> Any:
+        try:
+            return default_model_fn(model_dir)
+        except ModelFileError as error:
+            raise ProgramError(f"{missing}, and the default model_fn says: {error}") from error
+
+    return model_fn
+
+
+def _undefined(program: str) -> str:
+    return (
+        f"{program} defines no model_fn: add `def model_fn(model_dir)` that loads the model, or "
+        "save it as TorchScript in model.pt"
+    )
+
+
+def _not_there(code_dir: Path, program: str) -> str:
+    files = sorted(path.name for path in code_dir.glob("*")) if code_dir.is_dir() else []
+    return (
+        f"program {program!r} is not in {code_dir}, which holds {files}: put it there in "
+        "model.tar.gz (as code/inference.py), or name it in SAGEMAKER_PROGRAM"
+    )
+
+
+def _import_program(code_dir: Path, program: str) -> ModuleType | None:
     name = program.removesuffix(".py").replace("/", ".").strip(".")
     if (code_dir / _OWN_PACKAGE).is_dir():
         # The archive's copy prepared the data that the model was trained on.
@@ -113,13 +170,7 @@ def _import_program(code_dir: Path, program: str) -> ModuleType:
         found = bool(name) and importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
         found = False
-    if not found:
-        files = sorted(path.name for path in code_dir.glob("*")) if code_dir.is_dir() else []
-        raise ProgramError(
-            f"program {program!r} is not in {code_dir}, which holds {files}: put it there in "
-            "model.tar.gz (as code/inference.py), or name it in SAGEMAKER_PROGRAM"
-        )
-    return importlib.import_module(name)
+    return importlib.import_module(name) if found else None
 
 
 def _check(program: str, found: Mapping[str, Any]) -> None:
@@ -132,10 +183,6 @@ def _check(program: str, found: Mapping[str, Any]) -> None:
                 "without `async`"
             )
         _takes_context(name, function)
-    if "model_fn" not in found:
-        raise ProgramError(
-            f"{program} defines no model_fn: add `def model_fn(model_dir)` that loads the model"
-        )
     others = sorted({"input_fn", "predict_fn", "output_fn"} & set(found))
     if "transform_fn" in found and others:
         raise ProgramError(
@@ -148,26 +195,20 @@ def _takes_context(name: str, function: Handler) -> bool:
     """Tell by the number of parameters, as SageMaker's toolkit does."""
     parameters = list(inspect.signature(function).parameters.values())
     wanted = len(ARGUMENTS[name])
-    if any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters):
-        return False
-    if len(parameters) not in (wanted, wanted + 1):
+    context = parameters[wanted:]
+    if len(context) == 1 and context[0].kind in _BY_NAME:
         raise ProgramError(
-            f"{name} takes {len(parameters)} parameters, but SageMaker calls "
-            f"{name}({', '.join(ARGUMENTS[name])}) with an optional context at the end"
+            f"{name} takes {context[0]} by name, but SageMaker passes the context by its place: "
+            f"write {name}({', '.join(ARGUMENTS[name])}, context)"
         )
-    return len(parameters) == wanted + 1
+    if len(parameters) in (wanted, wanted + 1):
+        return len(parameters) == wanted + 1
+    if any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in parameters):
+        return False
+    raise ProgramError(
+        f"{name} takes {len(parameters)} parameters, but SageMaker calls "
+        f"{name}({', '.join(ARGUMENTS[name])}) with an optional context at the end"
+    )
 
 
-def _predict(data: Any, model: Any) -> Any:
-    """Call a PyTorch model with an array: what SageMaker's PyTorch image does by default."""
-    # Deferred: programs for other frameworks bring their own predict_fn and may have no torch.
-    import torch
-
-    with torch.inference_mode():
-        return model(torch.as_tensor(data))
-
-
-def _write(prediction: Any, accept: str) -> tuple[bytes | str, str]:
-    """Write an array, or a tensor on any device."""
-    cpu = prediction.detach().cpu() if hasattr(prediction, "detach") else prediction
-    return write_array(cpu, accept)
+_BY_NAME = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)

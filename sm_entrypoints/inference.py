@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from sm_entrypoints.data import ImageError, TooManyPixels, evaluation_transform, open_image
 from sm_entrypoints.model import load_model
+from sm_entrypoints.serving.accept import accepted
 
 JSON_TYPE = "application/json"
 CSV_TYPE = "text/csv"
@@ -132,14 +133,13 @@ def predict_fn(data: Image.Image, model: Classifier) -> list[Prediction]:
 
 
 def output_fn(prediction: list[Prediction], accept: str | None = JSON_TYPE) -> tuple[str, str]:
-    """Return the answer and its content type: the first of ``accept`` that we can write.
+    """Return the answer and its content type: the most welcome of ``accept`` that we can write.
 
     Raises:
         RequestError: 406, neither JSON nor CSV is accepted.
     """
-    for choice in (accept or JSON_TYPE).split(","):
-        media_type = choice.split(";")[0].strip().lower()
-        if media_type in (JSON_TYPE, "application/*", "*/*", ""):
+    for media_type in accepted(accept) or [JSON_TYPE]:
+        if media_type in (JSON_TYPE, "application/*", "*/*"):
             rows = [{"label": p.label, "probability": p.probability} for p in prediction]
             return json.dumps({"predictions": rows}, ensure_ascii=False), JSON_TYPE
         if media_type in (CSV_TYPE, "text/*"):

@@ -1,14 +1,13 @@
 """The HTTP side of the model server: read a request within limits, call the model, answer.
 
-Errors are JSON, ``{"error": "a sentence"}``. An exception of a handler with an integer
-``status_code`` from 400 to 599 (as SageMaker's toolkit has them) answers with that status, any
-other with 500; its traceback goes to the log.
+Errors are JSON, ``{"error": "a sentence"}``, whatever the path and the method. An exception of a
+handler with an integer ``status_code`` from 400 to 599 (as SageMaker's toolkit has them) answers
+with that status, any other with 500; its traceback goes to the log.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import traceback
 from collections.abc import Mapping
@@ -17,12 +16,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sm_entrypoints.handlers import Program
-from sm_entrypoints.payloads import TEXT_TYPES, PayloadError, media_type
+from sm_entrypoints.payloads import TEXT_TYPES, PayloadError, to_json
+from sm_entrypoints.serving.accept import accepted
+from sm_entrypoints.serving.context import CONTENT_TYPE, Context
 
 # A client that is still sending reads no answer: this much of a refused body is read and dropped.
 DRAIN_BYTES = 64 * 1024 * 1024
@@ -72,7 +74,8 @@ class ModelService:
             routes=[
                 Route("/ping", self._ping, methods=["GET"]),
                 Route("/invocations", self._invocations, methods=["POST"]),
-            ]
+            ],
+            exception_handlers={HTTPException: _elsewhere},
         )
 
     async def _ping(self, request: Request) -> Response:
@@ -123,15 +126,41 @@ class ModelService:
         accept = headers.get("accept", "").strip()
         if accept in ("", "*/*"):
             accept = self._default_accept
+        context = program.context.of_request(headers)
         try:
             data = _decode(body, content_type)
-            response, chosen = program.transform(model, data, content_type, accept)
-            # A handler that does not say what it wrote wrote the first of what was asked for.
-            response_type = media_type(accept.split(",")[0]) if chosen is None else chosen
-            return Response(_encode(response), media_type=response_type)
+            response, chosen = program.transform(model, data, content_type, accept, context=context)
+            # A handler that does not say what it wrote wrote what was most wanted.
+            kind = chosen or next(iter(accepted(accept)), self._default_accept)
+            return _answered(_encode(response), kind, context)
         # The edge of the user's code: its errors are answers, the server lives on.
         except (Exception, SystemExit) as error:  # noqa: BLE001
-            return _failure(error)
+            return _failure(error, content_type)
+
+
+async def _elsewhere(request: Request, error: Exception) -> Response:
+    """Answer what is no route of ours: 404, or 405 with what is allowed."""
+    assert isinstance(error, HTTPException)
+    path, method = request.url.path, request.method
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        message = f"{method} is not allowed on {path}, which takes {allowed}."
+    else:
+        message = f"There is nothing at {path}: GET /ping and POST /invocations are answered."
+    return JSONResponse(
+        {"error": message}, status_code=error.status_code, headers=dict(error.headers or {})
+    )
+
+
+def _answered(body: bytes, kind: str, context: Context) -> Response:
+    """Return a good answer, with the status and the headers that the handlers set."""
+    status, _ = context.get_response_status(0)
+    named = {
+        name: value
+        for name, value in context.get_response_headers(0).items()
+        if name.lower() != CONTENT_TYPE
+    }
+    return Response(body, status_code=status, headers={**named, CONTENT_TYPE: kind})
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
@@ -159,7 +188,7 @@ async def _read_body(request: Request, limit: int) -> bytes:
 
 def _decode(body: bytes, content_type: str | None) -> bytes | str:
     """Return JSON and CSV as text, everything else untouched, as SageMaker's toolkit does."""
-    if media_type(content_type) not in TEXT_TYPES:
+    if content_type not in TEXT_TYPES:
         return body
     try:
         return body.decode()
@@ -168,19 +197,27 @@ def _decode(body: bytes, content_type: str | None) -> bytes | str:
 
 
 def _encode(response: Any) -> bytes:
+    """Return what a handler returned as bytes, as the model server of SageMaker's images does."""
     if isinstance(response, bytes | bytearray | memoryview):
         return bytes(response)
     if isinstance(response, str):
         return response.encode()
-    if isinstance(response, dict | list):
-        return json.dumps(response, ensure_ascii=False).encode()
-    raise TypeError(f"a handler returned {type(response).__name__}; return str or bytes")
+    try:
+        return to_json(response, indent=2).encode()
+    except TypeError as error:
+        kind = type(response).__name__
+        raise TypeError(f"a handler returned {kind}; return str or bytes: {error}") from error
 
 
-def _failure(error: BaseException) -> Response:
+def _failure(error: BaseException, content_type: str | None) -> Response:
     status = getattr(error, "status_code", None)
+    if type(error).__name__ == "UnsupportedFormatError":
+        # The toolkit's own, which does not say which of the two it is about.
+        status = 415 if f"type {content_type} is" in str(error) else 406
     if isinstance(status, int) and 400 <= status < 600:
-        return JSONResponse({"error": str(error)}, status_code=status)
+        # The text of the toolkit's errors is in `message`; str() gives all of their arguments.
+        message = str(getattr(error, "message", None) or error)
+        return JSONResponse({"error": message}, status_code=status)
     traceback.print_exception(error, file=sys.stderr)
     message = f"{type(error).__name__}: {error} (the traceback is in the endpoint's log)"
     return JSONResponse({"error": message}, status_code=500)

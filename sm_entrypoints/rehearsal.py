@@ -122,7 +122,8 @@ def rehearse(model_dir: Path, program: str, body: bytes, content_type: str, repo
 
 
 def _load(journal: Journal, model_dir: Path, program: str) -> Program:
-    from sm_entrypoints.handlers import Context, ProgramError, load_program
+    from sm_entrypoints.handlers import ProgramError, load_program
+    from sm_entrypoints.serving.context import Context
 
     code = model_dir / "code"
     before = set(sys.modules)

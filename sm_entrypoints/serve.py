@@ -5,7 +5,8 @@ Run by path or as a module; everything comes from the environment, as in SageMak
     SM_MODEL_DIR=/path/to/model python sm_entrypoints/serve.py
 
 SM_MODEL_DIR                         the extracted model.tar.gz (default /opt/ml/model)
-SAGEMAKER_PROGRAM                    the module with the handlers (default inference.py)
+SAGEMAKER_PROGRAM                    the module with the handlers (default inference.py); without
+                                     one, a TorchScript file is served
 SAGEMAKER_SUBMIT_DIRECTORY           its folder, if it is one (default SM_MODEL_DIR/code)
 SAGEMAKER_BIND_TO_HOST, _PORT        where to listen (default 127.0.0.1 and 8080; port 0 = any)
 SAGEMAKER_PORT_FILE                  written with the port once it listens
@@ -14,11 +15,13 @@ SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT the Accept of requests without one (applica
 SAGEMAKER_MAX_PAYLOAD_IN_MB          largest request body, in MiB (default 6)
 SAGEMAKER_MODEL_SERVER_WORKERS       model calls at a time (default 1)
 SAGEMAKER_MODEL_SERVER_QUEUE         requests that may wait for one; more get 503 (default 32)
-SAGEMAKER_MODEL_SERVER_TIMEOUT       seconds until a request gets 504 (default 60)
+SAGEMAKER_MODEL_SERVER_TIMEOUT       seconds until a request gets 504 (default 60); also
+                                     SAGEMAKER_TS_RESPONSE_TIMEOUT, which wins
 
 It listens at once; /ping answers 503 until model_fn returned, then 200. Exit status: 0 after
 SIGTERM or Ctrl-C (running requests are answered first), 1 when the model cannot be served.
 Request bodies reach the handlers as bytes, JSON and CSV as str; a missing Content-Type as None.
+A program may leave handlers out: sm_entrypoints/serving/defaults.py does what AWS's image does.
 """
 
 from __future__ import annotations
@@ -47,8 +50,9 @@ if __name__ == "__main__":
 
 import uvicorn
 
-from sm_entrypoints.handlers import Context, load_program
+from sm_entrypoints.handlers import load_program
 from sm_entrypoints.invocations import Limits, ModelService
+from sm_entrypoints.serving.context import Context
 
 if __name__ == "__main__":
     # From here on everything that the user brings is found before what we have.
@@ -104,7 +108,7 @@ class ServerSettings:
                 body_bytes=_number(variables, "SAGEMAKER_MAX_PAYLOAD_IN_MB", 6, 1, 100) * MEBIBYTE,
                 workers=_number(variables, "SAGEMAKER_MODEL_SERVER_WORKERS", 1, 1, 256),
                 queue=_number(variables, "SAGEMAKER_MODEL_SERVER_QUEUE", 32, 0, 10_000),
-                timeout_seconds=_number(variables, "SAGEMAKER_MODEL_SERVER_TIMEOUT", 60, 1, 3600),
+                timeout_seconds=_number(variables, _timeout_name(variables), 60, 1, 3600),
             ),
         )
 
@@ -163,7 +167,7 @@ class ModelServer:
     def _load(self) -> None:
         settings = self._settings
         try:
-            context = Context(system_properties={"model_dir": str(settings.model_dir)})
+            context = Context(system_properties=_properties(settings.model_dir))
             program = load_program(settings.code_dir, settings.program, context)
             self._service.begin(program, program.load(settings.model_dir))
         # The edge of the user's code: whatever it raises is reported, in the user's words.
@@ -194,6 +198,12 @@ def main() -> int:
     return ModelServer(settings).run()
 
 
+def _properties(model_dir: Path) -> dict[str, object]:
+    """Return what SageMaker's model servers tell handlers; ``gpu_id`` is None without a GPU."""
+    gpu = 0 if Path("/dev/nvidia0").exists() else None
+    return {"model_dir": str(model_dir), "gpu_id": gpu, "batch_size": 1, "server_name": "Whippet"}
+
+
 def _describe(error: BaseException) -> str:
     """Return the error in one line, then its traceback from the user's first frame on."""
     report = traceback.TracebackException.from_exception(error)
@@ -204,6 +214,12 @@ def _describe(error: BaseException) -> str:
         return f"{summary}\n"
     report.stack = traceback.StackSummary.from_list(users)
     return f"{summary}\n\n{''.join(report.format())}"
+
+
+def _timeout_name(variables: Mapping[str, str]) -> str:
+    """Return the variable that bounds a request: the names that the toolkits have for it."""
+    names = ("SAGEMAKER_TS_RESPONSE_TIMEOUT", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS")
+    return next((name for name in names if variables.get(name)), "SAGEMAKER_MODEL_SERVER_TIMEOUT")
 
 
 def _number(variables: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

@@ -105,7 +105,6 @@ class Deployment:
             shutil.rmtree(code, ignore_errors=True)
             with buckets.reading(submitted, self.folder) as archive:
                 extract_archive(archive, code)
-        # The server runs in this folder even when the archive brings no code.
         code.mkdir(exist_ok=True)
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -114,7 +113,8 @@ class Deployment:
             return subprocess.Popen(
                 [str(self.context.settings.job_python), str(SERVER)],
                 env=self._server_environment(os.environ),
-                cwd=self.model_folder / _CODE_FOLDER,
+                # Where the model servers of SageMaker's images run handlers.
+                cwd=self.model_folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

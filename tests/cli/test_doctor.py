@@ -123,7 +123,7 @@ def test_a_good_program_passes_everything(run: Run) -> None:
     [
         ("def model_fn(model_dir)\n", "import", "SyntaxError", "def model_fn(model_dir)"),
         ("import timmm\n" + GOOD, "import", "No module named 'timmm'", "import timmm"),
-        (GOOD.replace("model_fn", "load"), "signatures", "defines no model_fn: add", ""),
+        (GOOD.replace("model_fn", "load"), "model_fn", "defines no model_fn: add", ""),
         (GOOD.replace("/weights", "/w8"), "model_fn", "FileNotFoundError", "in model_fn"),
         (
             GOOD.replace("'label': model", "'label': 1/0"),

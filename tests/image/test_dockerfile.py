@@ -92,8 +92,12 @@ def test_versions_are_those_that_the_tests_run_with():
 def test_what_is_copied_is_let_through_to_the_build():
     ignored, *kept = (ROOT / "docker/Dockerfile.dockerignore").read_text("utf-8").split()
     assert ignored == "*"
-    assert kept == ["!docker/requirements-*.txt", "!sm_entrypoints/*.py"]
-    allowed = re.compile(r"docker/requirements-\w+\.txt|sm_entrypoints/\w+\.py")
+    assert kept == [
+        "!docker/requirements-*.txt",
+        "!sm_entrypoints/*.py",
+        "!sm_entrypoints/serving/*.py",
+    ]
+    allowed = re.compile(r"docker/requirements-\w+\.txt|sm_entrypoints/(serving/)?\w+\.py")
     texts = [text for stage in stages()[1:] for text in of(stage, "COPY") if "--from" not in text]
     sources = [source for text in texts for source in text.split()[:-1]]
     assert len(sources) > len(texts)

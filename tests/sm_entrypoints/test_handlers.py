@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sm_entrypoints.handlers import Context, Program, ProgramError, load_program
+from sm_entrypoints.handlers import Program, ProgramError, load_program
+from sm_entrypoints.serving.context import Context
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +80,18 @@ def test_defaults_call_a_torch_model(tmp_path: Path) -> None:
     body, kind = program.transform(model, "[[1, 2], [3, 4]]", "application/json", "*/*")
     assert (json.loads(body), kind) == ([[6.0], [14.0]], "application/json")
     assert program.transform(model, "1,2", "text/csv", "text/csv") == ("6.0\n", "text/csv")
+    assert not model.training
+
+
+def test_what_comes_before_and_after_the_model_is_called(tmp_path: Path) -> None:
+    program = _load(
+        tmp_path,
+        "calls = []\n"
+        "def pre_model_fn(model_dir): calls.append(f'before {model_dir}')\n"
+        "def model_fn(model_dir): calls.append('model'); return calls\n"
+        "def model_warmup_fn(model_dir, model, context): model.append(context.manifest['model'])\n",
+    )
+    assert program.load(Path("/m")) == ["before /m", "model", "x"]
 
 
 @pytest.mark.parametrize(
@@ -110,13 +123,15 @@ def test_the_archives_own_package_wins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("x = 1\n", "defines no model_fn"),
         (
             "def model_fn(d): ...\ndef transform_fn(m, d, c, a): ...\ndef input_fn(d, c): ...\n",
             "defines transform_fn and input_fn",
         ),
         ("def model_fn(): ...\n", r"model_fn takes 0 parameters.*model_fn\(model_dir\)"),
         ("def model_fn(d): ...\ndef predict_fn(a, b, c, d): ...\n", "predict_fn takes 4"),
+        ("def predict_fn(d, m, *, context): ...\n", "context by name.*by its place"),
+        ("def model_fn(d, **options): ...\n", "options by name"),
+        ("def model_warmup_fn(d): ...\n", r"model_warmup_fn\(model_dir, model\)"),
         ("model_fn = 3\n", "not a function"),
         ("async def model_fn(d): ...\n", "model_fn in inference.py is asynchronous"),
     ],
@@ -126,12 +141,16 @@ def test_mistakes_are_found_at_the_start(tmp_path: Path, source: str, said: str)
         _load(tmp_path, source)
 
 
-def test_a_missing_program_says_what_is_there(tmp_path: Path) -> None:
+def test_a_missing_program_or_model_says_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "inferenz.py").write_text("")
-    with pytest.raises(ProgramError, match=r"inference\.py.*\['inferenz\.py'\].*SAGEMAKER_PROGRAM"):
-        load_program(tmp_path, "inference.py")
+    (tmp_path / "empty.py").write_text("x = 1\n")
+    wanted = r"inference\.py.*\['empty\.py', 'inferenz\.py'\].*SAGEMAKER_PROGRAM.*Exactly one"
+    with pytest.raises(ProgramError, match=wanted):
+        load_program(tmp_path, "inference.py").load(tmp_path)
     with pytest.raises(ProgramError, match=r"holds \[\]"):
-        load_program(tmp_path / "nowhere", "package/inference.py")
+        load_program(tmp_path / "nowhere", "package/inference.py").load(tmp_path)
+    with pytest.raises(ProgramError, match=r"empty\.py defines no model_fn.*Exactly one"):
+        load_program(tmp_path, "empty.py").load(tmp_path)
 
 
 def test_errors_of_the_program_are_its_own(tmp_path: Path) -> None:

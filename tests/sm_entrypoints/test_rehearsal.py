@@ -108,7 +108,7 @@ def test_handlers_left_out_are_not_called_given(tmp_path: Path) -> None:
         ("def model_fn(model_dir)\n    return 1\n", "import", "SyntaxError", "def model_fn"),
         ("import no_such_package\n", "import", "No module named 'no_such_package'", "line 1"),
         ("raise SystemExit('no GPU')\n", "import", "SystemExit: no GPU", "raise SystemExit"),
-        (GOOD.replace("model_fn", "load_fn"), "signatures", "defines no model_fn", ""),
+        (GOOD.replace("model_fn", "load_fn"), "model_fn", "defines no model_fn", ""),
         (GOOD + "def transform_fn(a, b, c, d): ...\n", "signatures", "transform_fn and", ""),
         (GOOD.replace("(data, model)", "(data)"), "signatures", "predict_fn takes 1 para", ""),
         (GOOD.replace("'model'", "open('no file')"), "model_fn", "no file", "in model_fn"),

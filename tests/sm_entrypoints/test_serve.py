@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import signal
@@ -14,8 +15,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -187,9 +190,76 @@ def test_a_client_that_leaves_does_no_harm(ours: Server) -> None:
 
 
 def test_other_routes_and_methods(ours: Server) -> None:
-    assert httpx.get(f"{ours.url}/invocations").status_code == 405
-    assert httpx.get(f"{ours.url}/model").status_code == 404
+    answer = httpx.get(f"{ours.url}/invocations")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert answer.json() == {"error": "GET is not allowed on /invocations, which takes POST."}
+    answer = httpx.post(f"{ours.url}/models/x")
+    assert answer.status_code == 404
+    assert answer.json()["error"].startswith("There is nothing at /models/x: GET /ping and POST ")
+    answer = httpx.delete(f"{ours.url}/ping")
+    assert (answer.status_code, "GET" in answer.json()["error"]) == (405, True)
     assert httpx.get(f"{ours.url}/ping").content == b""
+
+
+# As AWS's own example of a tuning job (pytorch_mnist) has it: no eval(), no other handler.
+MNIST = """
+import os, torch, torch.nn as nn, torch.nn.functional as F
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 10, kernel_size=5)
+        self.norm = nn.BatchNorm2d(10)
+        self.conv2_drop = nn.Dropout2d()
+        self.fc = nn.Linear(1440, 10)
+    def forward(self, x):
+        x = F.relu(F.max_pool2d(self.conv2_drop(self.norm(self.conv1(x))), 2))
+        x = F.dropout(x.view(-1, 1440), training=self.training)
+        return F.log_softmax(self.fc(x), dim=1)
+def model_fn(model_dir):
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = torch.nn.DataParallel(Net())
+    with open(os.path.join(model_dir, "model.pth"), "rb") as f:
+        model.load_state_dict(torch.load(f, weights_only=True))
+    return model.to(device)
+"""
+
+
+def _trained(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Save a network that tells ten pictures apart; return 120 of them and its own answers."""
+    torch.manual_seed(3)
+    scope: dict[str, Any] = {}
+    exec(MNIST, scope)
+    network = torch.nn.DataParallel(scope["Net"]())
+    kinds = torch.arange(120) % 10
+    pictures = torch.randn(10, 1, 28, 28)[kinds] + 0.1 * torch.randn(120, 1, 28, 28)
+    optimiser = torch.optim.Adam(network.parameters(), 0.01)
+    for _ in range(15):
+        optimiser.zero_grad()
+        torch.nn.functional.nll_loss(network(pictures), kinds).backward()
+        optimiser.step()
+    folder.mkdir()
+    torch.save(network.state_dict(), folder / "model.pth")
+    scores = network.eval()(pictures).detach()
+    assert torch.equal(scores.argmax(1), kinds)
+    return pictures, scores
+
+
+def test_dropout_and_batch_norm_are_off_when_served(tmp_path: Path) -> None:
+    pictures, scores = _trained(tmp_path / "model")
+    _program(tmp_path / "model", MNIST)
+    body = io.BytesIO()
+    np.save(body, pictures.numpy())
+    server = Server(tmp_path / "run", tmp_path / "model").wait_until_loaded()
+    try:
+        answers = [server.post(body.getvalue(), Content_Type="application/x-npy") for _ in range(3)]
+        one = server.post(
+            json.dumps(pictures[:1].tolist()).encode(), Content_Type="application/json"
+        )
+    finally:
+        server.stop()
+    assert len({answer.content for answer in answers}) == 1, answers[0].text
+    assert torch.allclose(torch.tensor(answers[0].json()), scores, atol=1e-5)
+    assert torch.allclose(torch.tensor(one.json()), scores[:1], atol=1e-5)
 
 
 TRANSFORM = """
@@ -211,6 +281,8 @@ def transform_fn(model, data, content_type, accept):
         raise error
     if data == b"number":
         return 3
+    if data == b"set":
+        return {3}
     if data == b"tuple":
         return b"\\x00\\xff", "application/octet-stream"
     return f"{model} {type(data).__name__} {content_type} {accept}"
@@ -238,7 +310,8 @@ def test_a_users_transform_fn(theirs: Server) -> None:
     assert theirs.post(b"x").text == "neighbour bytes None application/json"
     answer = theirs.post(b"x", Content_Type="text/csv", Accept="text/plain, */*")
     assert answer.text == "neighbour str text/csv text/plain, */*"
-    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["content-type"] == "text/plain"
+    assert theirs.post(b"number").text == "3"
     answer = theirs.post(b"tuple")
     assert answer.content == b"\x00\xff"
     assert answer.headers["content-type"] == "application/octet-stream"
@@ -252,7 +325,7 @@ def test_a_users_transform_fn(theirs: Server) -> None:
         (b"crash", 500, "KeyError: 'planted'"),
         (b"exit", 500, "planted"),
         (b"teapot", 418, "I am a teapot."),
-        (b"number", 500, "returned int"),
+        (b"set", 500, "returned set"),
     ],
 )
 def test_errors_of_handlers_are_answers(
@@ -408,6 +481,8 @@ def test_settings_have_sagemakers_defaults(tmp_path: Path) -> None:
     assert settings.code_dir == Path("/opt/ml/model/code")
     assert (settings.host, settings.port) == ("127.0.0.1", 8080)
     assert settings.limits.body_bytes == 6 * MIB
+    patient = ServerSettings.from_variables({"SAGEMAKER_TS_RESPONSE_TIMEOUT": "300"})
+    assert (settings.limits.timeout_seconds, patient.limits.timeout_seconds) == (60, 300)
     moved = ServerSettings.from_variables({"SAGEMAKER_SUBMIT_DIRECTORY": str(tmp_path)})
     assert moved.code_dir == tmp_path
     archived = ServerSettings.from_variables({"SAGEMAKER_SUBMIT_DIRECTORY": "s3://b/code.tar.gz"})

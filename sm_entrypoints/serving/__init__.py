@@ -1,0 +1,1 @@
+"""What the model server does as SageMaker's inference toolkit does: contexts, Accept, defaults."""
