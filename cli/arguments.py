@@ -250,11 +250,19 @@ _COMMANDS: tuple[tuple[str, _AddOptions, str], ...] = (
         _add_doctor,
         "check this set-up, and a model archive with its inference.py before it costs money",
     ),
-    ("cli.server.up", _add_nothing, "start a Prefect server if none answers"),
+    (
+        "cli.server.commands.up",
+        _add_nothing,
+        "start this project's Prefect server, if it does not run, and say how to sign in",
+    ),
     (
         "cli.api.api",
         _add_api,
         "serve the local SageMaker over HTTP for boto3, the AWS CLI and the SageMaker SDK",
     ),
-    ("cli.server.down", _add_nothing, "stop what Whippet started on this machine, only that"),
+    (
+        "cli.server.commands.down",
+        _add_nothing,
+        "stop what Whippet started on this machine, only that",
+    ),
 )

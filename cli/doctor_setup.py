@@ -21,7 +21,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from cli.doctor_checks import Check, failed, passed, warning
-from cli.server import is_healthy, read_server, ui_url
+from cli.server.choosing import is_own, ui_url
+from cli.server.health import is_healthy, look
+from cli.server.login import VARIABLE, read_login
+from cli.server.record import read_server
 from platforms import Settings, connect
 from platforms.errors import WhippetError
 from platforms.local.context import allowed_environment
@@ -29,7 +32,6 @@ from platforms.settings import PROJECT_ROOT
 
 _LEAST_FREE_BYTES = 2 * 1024**3
 _PROBE_SECONDS = 120.0
-_DEFAULT_API = "http://127.0.0.1:4200/api"
 _SHOWN = ("torch", "torchvision", "smdebug", "safetensors")
 # AWS's own images have not shipped it since PyTorch 2.1: training goes on without it.
 _OPTIONAL = frozenset({"smdebug", "protobuf", "pandas", "requests", "setuptools"})
@@ -152,20 +154,23 @@ def check_disk(home: Path, least: int = _LEAST_FREE_BYTES) -> Check:
 
 def check_server(settings: Settings) -> Check:
     """Check for a healthy Prefect server; none is fine unless ``PREFECT_API_URL`` promises one."""
-    url = os.environ.get("PREFECT_API_URL")
-    if url:
-        if is_healthy(url):
-            return passed("prefect server", f"answers at {ui_url(url)}")
-        return failed(
-            "prefect server",
-            f"none of our version answers at PREFECT_API_URL={url!r}",
-            "start it, or unset the variable: whippet starts one of its own then",
-        )
-    ours = read_server(settings)
-    for candidate in ([ours.api_url] if ours else []) + [_DEFAULT_API]:
-        if is_healthy(candidate):
-            return passed("prefect server", f"answers at {ui_url(candidate)}")
-    return passed("prefect server", "none answers; `whippet run` or `whippet up` will start one")
+    name, url, ours = "prefect server", os.environ.get("PREFECT_API_URL"), read_server(settings)
+    if url and not is_own(settings, url):
+        return _check_other(name, url)
+    if ours is not None and is_healthy(ours.api_url, read_login(settings)):
+        return passed(name, f"answers at {ui_url(ours.api_url)}")
+    return passed(name, "none answers; `whippet run` or `whippet up` will start one")
+
+
+def _check_other(name: str, url: str) -> Check:
+    advice = "start it, or unset the variable: whippet starts one of its own then"
+    found = look(url, os.environ.get(VARIABLE))
+    if found.usable:
+        return passed(name, f"answers at {ui_url(url)}")
+    if found.refused:
+        problem = f"PREFECT_API_URL={url!r} asks for a login, and {VARIABLE} is not it"
+        return failed(name, problem, f"set {VARIABLE} to its user:password")
+    return failed(name, f"none of our version answers at PREFECT_API_URL={url!r}", advice)
 
 
 def check_job_environment(settings: Settings) -> Iterator[Check]:

@@ -10,7 +10,7 @@ from typing import Any
 from cli.console import quiet_console
 from cli.preflight import require_room
 from cli.run import assignment
-from cli.server import ui_url, use_server
+from cli.server.choosing import ui_and_password, use_server
 from cli.table import print_table
 from platforms import Settings, connect
 from tasks.improvement_parameters import ImprovementParameters
@@ -45,7 +45,7 @@ def improve(arguments: argparse.Namespace) -> int:
 
     if not arguments.debug:
         quiet_console()
-    print(f"Prefect UI: {ui_url(api_url)}", file=sys.stderr)
+    print(f"Prefect UI: {ui_and_password(settings, api_url)}", file=sys.stderr)
     # `latest` may be another run's by the time that the flow looks.
     named = parameters.model_copy(update={"run": plan.name})
     try:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from cli.arguments import build_parser
+from platforms.loopback import spare_loopback
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -17,6 +18,7 @@ EXIT_INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code. No traceback for errors meant for people."""
     arguments = build_parser().parse_args(argv)
+    spare_loopback()  # before anything asks Prefect's server, a model server or a local S3
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that the terminal cannot show must not end a run that worked.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -17,7 +17,7 @@ from cli.console import quiet_console
 from cli.endpoint_arguments import endpoint_choices
 from cli.preflight import check_before_run
 from cli.run_arguments import data_choices, resource_choices
-from cli.server import ui_url, use_server
+from cli.server.choosing import ui_and_password, ui_url, use_server
 from cli.table import print_table
 from platforms import Settings
 from platforms.errors import ParameterError
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.debug:
         quiet_console()
 
-    print(f"Prefect UI: {ui_url(api_url)}", file=sys.stderr)
+    print(f"Prefect UI: {ui_and_password(settings, api_url)}", file=sys.stderr)
     name = folder_name(arguments.resume or arguments.name or _new_name(settings))
     try:
         record = run_release(settings, parameters, name, resume=arguments.resume is not None)

@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace ``path`` with ``data``; a reader or a crash sees the old content or the new one."""
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Replace ``path`` with ``data``; a reader or a crash sees the old content or the new one.
+
+    At no time do more people than ``mode`` allows have access to the new content.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             # mkstemp makes files that only their owner reads; these are results, made to be shared.
-            os.fchmod(handle, 0o644)
+            os.fchmod(handle, mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

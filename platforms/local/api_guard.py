@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from platforms.local.api_answers import Refused, failure
+from platforms.loopback import names_this_machine
 
-_HOSTS = frozenset({"127.0.0.1", "localhost"})
 # A client that is still sending reads no answer: this much of a refused body is read and dropped.
 _DRAIN_BYTES = 64 * 1024 * 1024
 
@@ -35,8 +35,9 @@ class OnlyThisMachine:
 
 
 def _problem(request: Request) -> str | None:
-    host = request.headers.get("host", "")
-    if host.rpartition(":")[0] not in _HOSTS and host not in _HOSTS:
+    hosts = request.headers.getlist("host")
+    if len(hosts) != 1 or not names_this_machine(hosts[0]):
+        host = ", ".join(hosts)
         return f"the Host header is {host!r}: call this API as 127.0.0.1 or localhost"
     if "origin" in request.headers:
         return f"requests of web pages are refused (Origin: {request.headers['origin']!r})"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -62,20 +64,42 @@ def running_worker(whippet: Whippet, folder: Path) -> Iterator[subprocess.Popen[
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        try:
+        # It waits for the runs that it has started, and those of the schedules are many.
+        with suppress(subprocess.TimeoutExpired):
             process.wait(30)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait(10)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
         print(log.read_text("utf-8"))
+
+
+def headers_of(whippet: Whippet) -> dict[str, str]:
+    """Return what a server with a login wants to see of us; nothing for one without."""
+    login = whippet.environment.get("PREFECT_API_AUTH_STRING")
+    if login is None:
+        return {}
+    known = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+    client = str(uuid.uuid4())
+    token = httpx.get(f"{whippet.api_url}/csrf-token", params={"client": client}, headers=known)
+    token.raise_for_status()
+    return {
+        **known,
+        "Prefect-Csrf-Client": client,
+        "Prefect-Csrf-Token": str(token.json()["token"]),
+    }
 
 
 def ask(whippet: Whippet, method: str, path: str, **request: object) -> httpx.Response:
     """Return the server's answer; ask again while its database is busy (503)."""
 
     def answer() -> httpx.Response | None:
-        found = httpx.request(method, f"{whippet.api_url}{path}", timeout=30, **request)  # type: ignore[arg-type]
+        found = httpx.request(
+            method,
+            f"{whippet.api_url}{path}",
+            timeout=30,
+            headers=headers_of(whippet),
+            **request,  # type: ignore[arg-type]
+        )
         return None if found.status_code == 503 else found
 
     found: httpx.Response = wait_for(answer, f"answer to {path}")

@@ -1,0 +1,227 @@
+"""Which Prefect server a command uses: the one that was asked for, else our own."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from urllib.parse import urlsplit
+
+from cli.server.health import Answer, look
+from cli.server.login import (
+    VARIABLE,
+    last_address,
+    make_private,
+    prefect_home,
+    read_login,
+    shell_command,
+    sign_in_command,
+    write_shell_file,
+)
+from cli.server.record import Server, read_server
+from platforms import Settings
+from platforms.errors import SettingsError
+from platforms.local.process import ProcessId, alive, spawn_detached, terminate_group
+from platforms.loopback import is_loopback
+from platforms.settings import PROJECT_ROOT
+from tasks.files import locked
+
+_DEFAULT_PORT = 4200
+_START_SECONDS = 120.0
+STOP_SECONDS = 15.0
+_POLL_SECONDS = 0.2
+# All that the server may see of our environment: no token of anybody, and no PREFECT_*.
+_ALLOWED_VARIABLES = (
+    *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ"),
+    *("LANG", "LC_ALL", "LC_CTYPE", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
+
+
+def use_server(settings: Settings) -> str:
+    """Point Prefect, in this process and its children, at a healthy server; return its API URL.
+
+    That is ``PREFECT_API_URL`` when it is set, else the one that we started before, else a new one
+    of our own. Somebody else's server is never used without being asked for.
+
+    Must run before Prefect is imported: it reads its settings then.
+
+    Raises:
+        SettingsError: ``PREFECT_API_URL`` does not answer or asks for another login, or the new
+            server did not start.
+    """
+    asked = os.environ.get("PREFECT_API_URL")
+    if asked and not _means_ours(settings, asked):
+        url, login = asked, os.environ.get(VARIABLE)
+        _require_usable(url, login)
+        make_private(settings)
+    else:
+        url, login = _own_server(settings)
+    os.environ["PREFECT_API_URL"] = url
+    if login is not None:
+        os.environ[VARIABLE] = login
+    os.environ.setdefault("PREFECT_HOME", str(prefect_home(settings)))
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
+    return url
+
+
+def ui_url(api_url: str) -> str:
+    """Return the address of the UI that belongs to an API."""
+    return api_url.rstrip("/").removesuffix("/api")
+
+
+def ui_and_password(settings: Settings, api_url: str) -> str:
+    """Return the UI's address, and how to see the password when the server is ours."""
+    password = f"  (password: {sign_in_command(settings)})" if is_own(settings, api_url) else ""
+    return f"{ui_url(api_url)}{password}"
+
+
+def is_own(settings: Settings, api_url: str) -> bool:
+    """Say whether the server that we started, and that still runs, has this address."""
+    server = read_server(settings)
+    return server is not None and _same_port(api_url, server.api_url)
+
+
+def _means_ours(settings: Settings, api_url: str) -> bool:
+    """Say whether an address is our server's, or was, and nobody else has it now."""
+    if is_own(settings, api_url):
+        return True
+    last = last_address(settings)
+    return last is not None and _same_port(api_url, last) and not look(api_url).healthy
+
+
+def _same_port(api_url: str, ours: str) -> bool:
+    return is_loopback(api_url) and urlsplit(api_url).port == urlsplit(ours).port
+
+
+def _require_usable(url: str, login: str | None) -> None:
+    found = look(url, login)
+    if found.usable:
+        return
+    if found.refused:
+        how = f"does not take the login in {VARIABLE}" if login else "asks for a login"
+        raise SettingsError(
+            f"the Prefect server at PREFECT_API_URL={url!r} {how}: set {VARIABLE} to its "
+            f"user:password, or unset PREFECT_API_URL for a server of Whippet's own. If another "
+            f"folder's `whippet up` started it, source that folder's prefect/server.env"
+        )
+    if found.version is None:
+        raise SettingsError(
+            f"no Prefect server answers at PREFECT_API_URL={url!r}: start it, or unset the variable"
+        )
+    raise SettingsError(
+        f"the Prefect server at PREFECT_API_URL={url!r} is of version {found.version}, not of ours "
+        f"({version('prefect')}): use one of that version, or unset the variable"
+    )
+
+
+def _own_server(settings: Settings) -> tuple[str, str]:
+    make_private(settings)
+    # Two commands at once must not start two servers: `down` knows one.
+    with locked(settings.home / ".server.lock"):
+        url = _running(settings) or _start(settings)
+        login = read_login(settings)
+        if login is None:
+            raise SettingsError("the login of the Prefect server was removed: try again")
+        write_shell_file(settings, url, login)
+    return url, login
+
+
+def _running(settings: Settings) -> str | None:
+    """Return the address of the server that we started; one that still starts is waited for.
+
+    One that cannot be used, or that lets everybody in, is stopped.
+    """
+    server = read_server(settings)
+    if server is None:
+        return None
+    login = read_login(settings)
+    problem = _problem(_wait(server, login))
+    if problem is None and not look(server.api_url).refused:
+        problem = "asks for no password, since an older Whippet started it"
+    if problem is None:
+        return server.api_url
+    print(
+        f"the Prefect server at {ui_url(server.api_url)} {problem}: it is started again; start its "
+        f"workers again, too, after `{shell_command(settings)}`",
+        file=sys.stderr,
+        flush=True,
+    )
+    # Two servers must not share one database.
+    terminate_group(server.process, STOP_SECONDS)
+    return None
+
+
+def _problem(found: Answer) -> str | None:
+    if found.usable:
+        return None
+    if found.refused:
+        return "does not take the password in its file"
+    if found.version is not None:
+        return f"is of version {found.version}, not of ours ({version('prefect')})"
+    return "does not answer"
+
+
+def _start(settings: Settings) -> str:
+    log = settings.home / "server.log"
+    last = last_address(settings)
+    # Where it was before, so that shells and workers find it again.
+    port = urlsplit(last).port if last else _DEFAULT_PORT
+    process = spawn_detached(
+        # Nothing is imported from the folder that it works in.
+        [sys.executable, "-P", "-m", "cli.server.program", str(settings.home), str(port)],
+        env=server_environment(os.environ),
+        log=log,
+        cwd=settings.home,
+    )
+    server = _announced(settings, process)
+    if server is not None:
+        url = server.api_url
+        print(f"starting a Prefect server at {ui_url(url)} …", file=sys.stderr, flush=True)
+        _note_another(url)
+        if _wait(server, read_login(settings)).usable:
+            return url
+    terminate_group(process, STOP_SECONDS)
+    raise SettingsError(f"the Prefect server did not start: see {log}")
+
+
+def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return all of the environment of a server that is started from ``environment``."""
+    seen = {name: environment[name] for name in _ALLOWED_VARIABLES if name in environment}
+    return {**seen, "PYTHONPATH": str(PROJECT_ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+def _announced(settings: Settings, process: ProcessId) -> Server | None:
+    """Wait until the process has a port of its own; None when it ends before."""
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end and alive(process):
+        server = read_server(settings)
+        if server is not None and server.pid == process.pid:
+            return server
+        time.sleep(_POLL_SECONDS)
+    return None
+
+
+def _note_another(url: str) -> None:
+    """Say who has Prefect's own port, when it is a Prefect server: people look for theirs there."""
+    usual = f"http://127.0.0.1:{_DEFAULT_PORT}/api"
+    if usual != url and look(usual).healthy:
+        print(
+            f"note: another Prefect server answers at {ui_url(usual)}; to use that one, export "
+            f"PREFECT_API_URL={usual} (and {VARIABLE}, if it asks for a login)",
+            file=sys.stderr,
+        )
+
+
+def _wait(server: Server, login: str | None) -> Answer:
+    """Return the server's answer, once there is one; nobody's when it ends or takes too long."""
+    end = time.monotonic() + _START_SECONDS
+    found = Answer()
+    while time.monotonic() < end and alive(server.process):
+        found = look(server.api_url, login)
+        if found.healthy:
+            break
+        time.sleep(_POLL_SECONDS)
+    return found

@@ -1,0 +1,77 @@
+"""The process of the Prefect server: ``python -m cli.server.program HOME PORT``.
+
+It takes the port, or another one when that is taken, writes down which, and serves Prefect behind
+its login, with CSRF tokens, to its own pages and to programs on this machine.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+from cli.server.login import VARIABLE, make_login, prefect_home, write_shell_file
+from cli.server.record import Server, write_server
+from platforms import Settings
+from platforms.local.process import identify
+
+_HOST = "127.0.0.1"
+# Less than `whippet down` waits for: a page that stays open must not turn an end into a kill.
+_GRACE_SECONDS = 5
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    settings, port = Settings(home=Path(sys.argv[1])), int(sys.argv[2])
+    login = make_login(settings)
+    with _listen(port) as listener:
+        url = f"http://{_HOST}:{listener.getsockname()[1]}/api"
+        process = identify(os.getpid())
+        write_shell_file(settings, url, login)
+        write_server(settings, Server(api_url=url, pid=process.pid, started=process.started))
+        _serve(settings, listener, url, login)
+
+
+def _listen(port: int) -> socket.socket:
+    """Return a listening socket of that port, or of a free one: nobody else can have it then."""
+    try:
+        return socket.create_server((_HOST, port), backlog=2048)
+    except OSError:
+        return socket.create_server((_HOST, 0), backlog=2048)
+
+
+def _serve(settings: Settings, listener: socket.socket, url: str, login: str) -> None:
+    port = listener.getsockname()[1]
+    origins = [f"http://{name}:{port}" for name in (_HOST, "localhost")]
+    os.environ.update(
+        {
+            "PREFECT_HOME": str(prefect_home(settings)),
+            "PREFECT_API_URL": url,
+            "PREFECT_UI_API_URL": url,
+            VARIABLE: login,
+            "PREFECT_SERVER_API_AUTH_STRING": login,
+            "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(origins),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        }
+    )
+    # Prefect reads its settings when it is imported.
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    from cli.server.door import OwnPagesOnly
+
+    config = uvicorn.Config(
+        OwnPagesOnly(create_app(final=True), origins),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""This machine's own addresses: how requests name them, and that no proxy is asked for them."""
+
+from __future__ import annotations
+
+import os
+import re
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+NAMES = ("127.0.0.1", "localhost", "::1")
+_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE | re.ASCII)
+
+
+def names_this_machine(host: str) -> bool:
+    """Say whether a ``Host`` header names this machine, whatever the port.
+
+    A web page whose name was made to lead here (DNS rebinding) sends that name.
+    """
+    return _HOST.fullmatch(host) is not None
+
+
+def is_loopback(url: str) -> bool:
+    """Say whether an address leads to this machine; False for what is no address."""
+    try:
+        return urlsplit(url).hostname in NAMES
+    except ValueError:
+        return False
+
+
+def spare_loopback() -> None:
+    """Keep requests to this machine from the proxies that the environment names, if any.
+
+    A proxy is another machine: what it calls 127.0.0.1 is itself. Programs read one or the other
+    spelling of ``NO_PROXY``, most of them the lower one first, so both are set. This changes the
+    environment of this process and of the children that get it.
+    """
+    proxies = {scheme: url for scheme, url in getproxies().items() if scheme != "no"}
+    if not proxies:
+        return
+    # Those of macOS's own settings are forgotten as soon as NO_PROXY is set: say them, too.
+    for scheme, url in proxies.items():
+        if not os.environ.get(f"{scheme.upper()}_PROXY"):
+            os.environ.setdefault(f"{scheme}_proxy", url)
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = spared_names()
+
+
+def spared_names() -> str:
+    """Return what ``NO_PROXY`` should be: what the environment says, and this machine."""
+    said = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    given = [name.strip() for name in said.split(",")]
+    if "*" in given:  # everything, but only when it stands alone
+        return "*"
+    return ",".join(dict.fromkeys(name for name in (*given, *NAMES) if name))

@@ -1,0 +1,185 @@
+"""The README's "Schedule it", on the server that `whippet up` starts: closed, and good for all."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cli.server.health import look
+from cli.server.login import prefect_home, read_login, shell_file
+from tests.conftest import AWKWARD
+from tests.flows.pipeline import Whippet, tiny_data, wait_for
+from tests.flows.workers import (
+    ask,
+    deploy_all,
+    deployment_id,
+    headers_of,
+    run_prefect,
+    running_worker,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.job]
+SETTINGS = """
+active = "tests"
+[profiles.tests]
+PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS = "5"
+"""
+
+
+def sourced(shell: Path) -> dict[str, str]:
+    """Return the variables that a shell has after it has sourced a file."""
+    names = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING")
+    script = f'. "$1" && printf "%s\\n" {" ".join(f"${name}" for name in names)}'
+    found = subprocess.check_output(["sh", "-euc", script, "sh", str(shell)], text=True)
+    return dict(zip(names, found.splitlines(), strict=True))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Whippet]:
+    """The server of `whippet up`, as it is after a shell has sourced what it wrote."""
+    home = tmp_path_factory.mktemp("own") / AWKWARD / "whippet home"
+    starting = Whippet(home=home, api_url="")
+    prefect_home(starting.settings).mkdir(parents=True)
+    # How people set what the server does.
+    (prefect_home(starting.settings) / "profiles.toml").write_text(SETTINGS)
+    try:
+        up = starting.run("up")
+        assert up.code == 0, up.err
+        known = sourced(shell_file(starting.settings))
+        whippet = Whippet(
+            home=home,
+            api_url=known["PREFECT_API_URL"],
+            extra={**known, "PREFECT_HOME": str(home.parent / "a user's own")},
+        )
+        deploy_all(whippet)
+        yield whippet
+    finally:
+        down = starting.run("down")
+    assert down.code == 0
+    assert starting.processes() == []
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return tiny_data(tmp_path_factory.mktemp("pictures") / 'my "photos" è')
+
+
+def parameters(data: Path) -> dict[str, object]:
+    model = {"architecture": "mobilenet_v3_small", "weights": "none", "image_size": 32}
+    return {"data": {"path": str(data)}, "model": model}
+
+
+# What a web page did to the server that Whippet used to start, up to a shell command.
+SHELL_STEP = {
+    "name": "theirs",
+    "flow_id": "00000000-0000-0000-0000-000000000000",
+    "pull_steps": [{"prefect.deployments.steps.run_shell_script": {"script": "touch pwned"}}],
+}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "https://evil.example", "Content-Type": "application/json"},
+        {"Origin": "https://evil.example", "Content-Type": "text/plain"},
+        {"Origin": "null"},
+        {"Host": "evil.example"},
+        {"Host": "evil.example", "Origin": "http://evil.example"},
+        {"Content-Type": "application/json"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("known", [False, True], ids=["no login", "login"])
+def test_a_web_page_can_do_nothing(server, headers, known):
+    own = {"Authorization": headers_of(server)["Authorization"]} if known else {}
+    for path, body in (("/flows/", {"name": "theirs"}), ("/deployments/", SHELL_STEP)):
+        content = json.dumps(body).encode()
+        found = httpx.post(f"{server.api_url}{path}", content=content, headers={**headers, **own})
+        assert found.status_code in (401, 403)
+        assert "access-control-allow-origin" not in found.headers
+    flows = ask(server, "POST", "/flows/filter", json={}).json()
+    assert "theirs" not in {flow["name"] for flow in flows}
+
+
+def test_a_web_page_is_told_so_before_it_asks(server):
+    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    found = httpx.options(f"{server.api_url}/flows/", headers=asked)
+    assert found.status_code == 403
+
+
+def test_the_password_alone_opens_it(server):
+    login = read_login(server.settings)
+    assert look(server.api_url).refused
+    assert look(server.api_url, f"{login}x").refused
+    assert look(server.api_url, login).usable
+    for path in ("/flow_runs/filter", "/logs/filter", "/block_documents/filter"):
+        token = {k: v for k, v in headers_of(server).items() if k != "Authorization"}
+        assert httpx.post(f"{server.api_url}{path}", json={}, headers=token).status_code == 401
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}])
+def test_a_web_page_hears_no_events(server, headers):
+    handshake = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Protocol": "prefect",
+    }
+    found = httpx.get(f"{server.api_url}/events/out", headers={**handshake, **headers})
+    assert found.status_code == 403
+
+
+def test_its_own_page_asks_for_the_password(server):
+    page = server.api_url.removesuffix("/api")
+    settings = httpx.get(f"{page}/ui-settings").json()
+    assert settings["auth"] == "BASIC"
+    assert settings["csrf_enabled"]
+    assert settings["api_url"] == server.api_url
+    asked = {
+        "Origin": page,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,prefect-csrf-token",
+    }
+    allowed = httpx.options(f"{server.api_url}/flow_runs/filter", headers=asked)
+    assert allowed.headers["access-control-allow-origin"] == page
+
+
+def test_a_schedule_fires_and_a_run_is_watched(server, data, tmp_path):
+    deployment = deployment_id(server, "sync-data")
+    schedules = f"/deployments/{deployment}/schedules"
+    often = {"schedule": {"interval": 15}, "active": True, "parameters": parameters(data)}
+    (made,) = ask(server, "POST", schedules, json=[often]).json()
+    chosen = {
+        "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
+        "deployments": {"id": {"any_": [deployment]}},
+    }
+
+    def completed() -> list[bool]:
+        found = ask(server, "POST", "/flow_runs/filter", json=chosen).json()
+        return [True for run in found if run["auto_scheduled"]]
+
+    with running_worker(server, tmp_path):
+        try:
+            wait_for(completed, "scheduled flow run")
+        finally:
+            ask(server, "DELETE", f"{schedules}/{made['id']}")
+        watched = run_prefect(server, "deployment", "run", "clean-up/default", "--watch")
+    assert "Completed" in watched.out
+    assert re.search(r"nothing bills", (tmp_path / "worker.txt").read_text("utf-8"))
+    # The worker and its runs know the login; nobody was told.
+    secret = read_login(server.settings).partition(":")[2]
+    told = [
+        path
+        for path in server.home.parent.rglob("*")
+        if path.is_file() and secret.encode() in path.read_bytes()
+    ]
+    assert {path.name for path in told} == {"login", "server.env"}
+    assert secret not in (tmp_path / "worker.txt").read_text("utf-8")
