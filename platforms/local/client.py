@@ -11,6 +11,7 @@ from botocore import xform_name
 
 from platforms.local.context import LocalContext
 from platforms.local.endpoint import Endpoints
+from platforms.local.honoured.members import name_unhonoured
 from platforms.local.models import EndpointConfigs, Models
 from platforms.local.tags import Tags
 from platforms.local.training import TrainingJobs
@@ -78,6 +79,7 @@ def _operations_of(resource: Any) -> dict[str, Operation]:
 
 def _call(operation: str, method: Operation, /, **request: Any) -> dict[str, Any]:
     validate(operation, request)
+    name_unhonoured("sagemaker", operation, request)
     response = method(**request)
     return {
         **response,

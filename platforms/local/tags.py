@@ -49,7 +49,13 @@ class Tags:
         return {"Tags": self._change("AddTags", request["ResourceArn"], add)}
 
     def list_tags(self, **request: Any) -> dict[str, Any]:
-        """Return all tags of a resource: there are never more than a page."""
+        """Return all tags of a resource: there are never more than the smallest page, of 50."""
+        if "NextToken" in request:
+            raise client_error(
+                "ListTags",
+                "ValidationException",
+                f"Invalid NextToken {request['NextToken']!r}: there is one page.",
+            )
         kind, name = self._find("ListTags", request["ResourceArn"])
         return {"Tags": self._context.records.read(kind, name).get("Tags", [])}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -115,7 +116,7 @@ class TrainingJobs:
             "SecondaryStatus",
         )
         summaries = []
-        for record in self._context.records.list(KIND):
+        for record in filter(_asked_for(request), self._context.records.list(KIND)):
             current = with_times(self._reconciled(record))
             summaries.append({key: current[key] for key in fields if key in current})
         return listing(
@@ -233,6 +234,15 @@ class TrainingJobs:
             self._context.records.delete(KIND, name)
             raise
         self._context.records.update(KIND, name, lambda record: with_supervisor(record, process))
+
+
+def _asked_for(request: dict[str, Any]) -> Callable[[Record], bool]:
+    """Return what tells jobs that pass the filters of which ``listing`` knows nothing."""
+    plan = request.get("TrainingPlanArnEquals")
+    if "WarmPoolStatusEquals" in request:
+        LOGGER.warning("ListTrainingJobs: no job here keeps a warm pool: WarmPoolStatusEquals")
+        return lambda record: False
+    return lambda record: plan in (None, record["ResourceConfig"].get("TrainingPlanArn"))
 
 
 def _abandoned(record: Record) -> bool:

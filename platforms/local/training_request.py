@@ -49,6 +49,8 @@ _HONOURED = frozenset(
 )
 _HONOURED_ALGORITHM = frozenset({"MetricDefinitions", "TrainingInputMode"})
 _HONOURED_CHANNEL = frozenset({"ChannelName", "ContentType", "DataSource", "InputMode"})
+# One host gets all of a channel, however it is to be distributed.
+_HONOURED_SOURCE = frozenset({"S3DataDistributionType", "S3DataType", "S3Uri"})
 # These say the same as not to say them.
 _NEUTRAL = (None, False, "None", "GZIP", "FullyReplicated")
 
@@ -63,7 +65,12 @@ def ignored_fields(request: Mapping[str, Any]) -> list[str]:
     for channel in request.get("InputDataConfig", []):
         name = f"InputDataConfig[{channel['ChannelName']}]"
         fields += _inside(name, {name: channel}, _HONOURED_CHANNEL)
+        fields += _inside(f"{name}.S3DataSource", _s3_source(name, channel), _HONOURED_SOURCE)
     return sorted([*fields, *ignored_members(request)])
+
+
+def _s3_source(name: str, channel: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{name}.S3DataSource": channel["DataSource"].get("S3DataSource", {})}
 
 
 def _inside(name: str, request: Mapping[str, Any], honoured: frozenset[str]) -> list[str]:

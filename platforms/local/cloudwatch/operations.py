@@ -17,7 +17,7 @@ from platforms.local.cloudwatch import by_period
 from platforms.local.cloudwatch.queries import Query, read_queries
 from platforms.local.cloudwatch.samples import Sample, logged_metrics, read_samples
 from platforms.local.context import ACCOUNT, LocalContext
-from platforms.local.honoured.naming import warn_of
+from platforms.local.honoured.members import name_unhonoured
 from platforms.validation import validate
 
 OPERATIONS = ("get_metric_data", "get_metric_statistics", "list_metrics")
@@ -44,6 +44,7 @@ class LocalCloudWatch:
         """
         operation = "GetMetricStatistics"
         validate(operation, request, "cloudwatch")
+        name_unhonoured("cloudwatch", operation, request)
         named = [*request.get("Statistics", ()), *request.get("ExtendedStatistics", ())]
         if not named:
             raise client_error(
@@ -83,7 +84,7 @@ class LocalCloudWatch:
         """
         operation = "GetMetricData"
         validate(operation, request, "cloudwatch")
-        warn_of(operation, request, ("LabelOptions",))
+        name_unhonoured("cloudwatch", operation, request)
         start, end = _interval(operation, request)
         queries = read_queries(request["MetricDataQueries"])
         descending = request.get("ScanBy", "TimestampDescending") == "TimestampDescending"
@@ -108,7 +109,7 @@ class LocalCloudWatch:
         """
         operation = "ListMetrics"
         validate(operation, request, "cloudwatch")
-        warn_of(operation, request, ("IncludeLinkedAccounts", "OwningAccount", "RecentlyActive"))
+        name_unhonoured("cloudwatch", operation, request)
         wanted = [each for each in logged_metrics(self.context) if _matches(each, request)]
         first = _first(operation, request)
         answer: dict[str, Any] = {"Metrics": wanted[first : first + _METRICS_PAGE]}

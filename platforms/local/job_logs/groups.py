@@ -8,7 +8,6 @@ from typing import Any
 
 from platforms.client_errors import client_error
 from platforms.local.context import LocalContext
-from platforms.local.honoured.naming import warn_of
 from platforms.local.job_logs.streams import LOG_GROUP, group_arn
 from platforms.local.training_status import KIND
 
@@ -57,7 +56,6 @@ def describe_groups(context: LocalContext, request: Mapping[str, Any]) -> dict[s
     Raises:
         ClientError: ``InvalidParameterException``, a prefix and a pattern.
     """
-    warn_of("DescribeLogGroups", request, ("accountIdentifiers", "includeLinkedAccounts"))
     if "logGroupNamePrefix" in request and "logGroupNamePattern" in request:
         raise client_error(
             "DescribeLogGroups",

@@ -10,7 +10,7 @@ from typing import Any
 
 from platforms.client_errors import client_error
 from platforms.local.context import LocalContext
-from platforms.local.honoured.naming import warn_of
+from platforms.local.honoured.members import name_unhonoured
 from platforms.local.job_logs import pages
 from platforms.local.job_logs.groups import describe_groups, require_group
 from platforms.local.job_logs.patterns import filter_pattern
@@ -43,8 +43,8 @@ class LocalLogs:
         """
         operation = "FilterLogEvents"
         validate(operation, request, "logs")
+        name_unhonoured("logs", operation, request)
         require_group(self.context, operation, request)
-        warn_of(operation, request, ("unmask",))
         matches = filter_pattern(request.get("filterPattern", ""))
         token = pages.merge_token(request)
         start = max(request.get("startTime", 0), token.time if token else 0)
@@ -74,8 +74,8 @@ class LocalLogs:
         """
         operation = "GetLogEvents"
         validate(operation, request, "logs")
+        name_unhonoured("logs", operation, request)
         require_group(self.context, operation, request)
-        warn_of(operation, request, ("unmask",))
         stream = self._stream(operation, request["logStreamName"])
         forward, offset = pages.direction(request)
         lines = stream.events((offset or 0) if forward else 0)
@@ -96,6 +96,7 @@ class LocalLogs:
             ClientError: ``InvalidParameterException``, a prefix and a pattern.
         """
         validate("DescribeLogGroups", request, "logs")
+        name_unhonoured("logs", "DescribeLogGroups", request)
         return describe_groups(self.context, request)
 
     def describe_log_streams(self, /, **request: Any) -> dict[str, Any]:
@@ -107,6 +108,7 @@ class LocalLogs:
         """
         operation = "DescribeLogStreams"
         validate(operation, request, "logs")
+        name_unhonoured("logs", operation, request)
         require_group(self.context, operation, request)
         prefix = request.get("logStreamNamePrefix", "")
         by_time = request.get("orderBy") == "LastEventTime"

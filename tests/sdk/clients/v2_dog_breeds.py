@@ -39,6 +39,7 @@ metric_definitions = [
 ]
 estimator = PyTorch(
     entry_point="hpo.py",
+    source_dir="./",
     base_job_name="dog-pytorch",
     role=role,
     framework_version="1.8",
@@ -180,7 +181,6 @@ deployed = attached.deploy(
     initial_instance_count=1,
     instance_type="ml.t2.medium",
     entry_point="inference.py",
-    source_dir=source,
     serializer=jpeg_serializer,
     deserializer=json_deserializer,
 )
