@@ -66,6 +66,7 @@ class Environment:
         model_dir = Path(read.get("SM_MODEL_DIR", "/opt/ml/model"))
         output_data_dir = Path(read.get("SM_OUTPUT_DATA_DIR", "/opt/ml/output/data"))
         output_dir = Path(read.get("SM_OUTPUT_DIR", str(output_data_dir.parent)))
+        config_dir = Path(read.get("SM_INPUT_CONFIG_DIR", "/opt/ml/input/config"))
         current_host = read.get("SM_CURRENT_HOST", "algo-1")
         rank, world_size = _number(read, "RANK", 0), _number(read, "WORLD_SIZE", 1)
         if not 0 <= rank < world_size:
@@ -76,13 +77,9 @@ class Environment:
             channels=_channels(read),
             model_dir=model_dir,
             output_data_dir=output_data_dir,
-            # SageMaker has no variable for it; CheckpointConfig's default LocalPath is a sibling
-            # of the model folder. SM_CHECKPOINT_DIR is for a LocalPath of one's own.
-            checkpoint_dir=Path(
-                read.get("SM_CHECKPOINT_DIR", str(model_dir.parent / "checkpoints"))
-            ),
+            checkpoint_dir=_checkpoint_dir(read, model_dir, config_dir),
             checkpoints_by_job=bool(read.get(CHECKPOINTS_BY_JOB)),
-            config_dir=Path(read.get("SM_INPUT_CONFIG_DIR", "/opt/ml/input/config")),
+            config_dir=config_dir,
             failure_file=Path(read.get("SM_OUTPUT_FAILURE", str(output_dir / "failure"))),
             hosts=_hosts(read, current_host),
             current_host=current_host,
@@ -92,6 +89,20 @@ class Environment:
             local_rank=_number(read, "LOCAL_RANK", 0),
             world_size=world_size,
         )
+
+
+def _checkpoint_dir(read: Mapping[str, str], model_dir: Path, config_dir: Path) -> Path:
+    """Return where checkpoints are kept: SageMaker has no variable for it, but a file.
+
+    ``LocalPath`` of ``CheckpointConfig`` is in there; its default is a sibling of the model folder.
+    """
+    if "SM_CHECKPOINT_DIR" in read:
+        return Path(read["SM_CHECKPOINT_DIR"])
+    try:
+        config = json.loads((config_dir / "checkpointconfig.json").read_text(encoding="utf-8"))
+        return Path(config["LocalPath"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return model_dir.parent / "checkpoints"
 
 
 def _number(read: Mapping[str, str], name: str, default: int) -> int:

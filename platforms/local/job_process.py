@@ -9,9 +9,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from platforms.local.environment import arguments, job_environment, program
+from platforms.local.environment import job_environment
 from platforms.local.job_tree import JobTree
 from platforms.local.process import end_group
+from platforms.local.toolkit import entry_point
 from platforms.local.training_status import MAX_REASON
 
 _TAIL_BYTES = 64 * 1024
@@ -35,7 +36,7 @@ class JobProcess:
         Raises:
             OSError: the interpreter or the folder cannot be used.
         """
-        argv = [record["Local"]["JobPython"], str(tree.code / program(record)), *arguments(record)]
+        argv = [record["Local"]["JobPython"], *entry_point.command(tree.code, record)]
         with tree.log.open("ab") as log:
             process = subprocess.Popen(
                 argv,
@@ -47,7 +48,7 @@ class JobProcess:
                 # A group to kill at once; the session stays the supervisor's, see its docstring.
                 process_group=0,
             )
-        return cls(tree, process, " ".join(["python", str(program(record)), *arguments(record)]))
+        return cls(tree, process, entry_point.shown(tree.code, record))
 
     @property
     def pid(self) -> int:

@@ -20,13 +20,13 @@ from platforms.errors import WhippetError
 from platforms.local.buckets import Buckets
 from platforms.local.context import local_context
 from platforms.local.debugger.job_debugger import JobDebugger
-from platforms.local.environment import program, submit_directory
 from platforms.local.job_process import JobProcess
 from platforms.local.job_tree import JobTree
 from platforms.local.metrics import LogFollower
 from platforms.local.process import identify
 from platforms.local.records import Record, Records, now
 from platforms.local.requirements import unsatisfied
+from platforms.local.toolkit import entry_point
 from platforms.local.training_status import KIND, TERMINAL, end, fail, move, with_supervisor
 from platforms.local.uploads import Uploads
 from platforms.settings import Settings
@@ -105,10 +105,14 @@ class Supervisor:
         if ignored:
             self._say(f"warning: this platform does not honour {ignored}")
         self._tree.make(record, self._buckets)
-        with self._buckets.reading(submit_directory(record), self._tree.folder) as archive:
+        source = entry_point.submit_directory(record)
+        with self._buckets.reading(source, self._tree.folder) as archive:
             extract_archive(archive, self._tree.code)
-        if not (self._tree.code / program(record)).is_file():
-            raise WhippetError(f"{program(record)} is not in {submit_directory(record)}")
+        entry_point.prepare(self._tree.code, record)
+        if entry_point.kind(self._tree.code, entry_point.program(record)) == "package":
+            self._say(
+                "warning: setup.py is not installed: its folder, and src in it, are on PYTHONPATH"
+            )
         uploads.restore_checkpoints()
         for problem in unsatisfied(self._tree.code, record["Local"]["JobPython"]):
             self._say(f"warning: the job environment lacks {problem}; run `make job-env`")

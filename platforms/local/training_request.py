@@ -19,12 +19,9 @@ from platforms.local.debugger.rule_configurations import (
     rule_configurations,
 )
 from platforms.local.debugger.system_sampling import interval_problems
-from platforms.local.environment import (
-    program,
-    submit_directory,
-    unknown_framework_parameters,
-)
+from platforms.local.environment import unknown_framework_parameters
 from platforms.local.job_tree import JobTree, channel_source
+from platforms.local.toolkit.entry_point import program, submit_directory
 from platforms.metric_regexes import MetricRegex, MetricRegexError
 
 OPERATION = "CreateTrainingJob"

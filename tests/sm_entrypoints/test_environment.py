@@ -56,3 +56,12 @@ def test_trials_that_share_a_checkpoint_location_keep_to_themselves() -> None:
 def test_a_malformed_variable_is_named(variables: dict[str, str], said: str) -> None:
     with pytest.raises(EnvironmentProblem, match=said):
         Environment.from_variables(variables)
+
+
+def test_a_local_path_of_ones_own_stands_in_the_config_file(tmp_path: Path) -> None:
+    read = {"SM_MODEL_DIR": "/m/model", "SM_INPUT_CONFIG_DIR": str(tmp_path)}
+    assert Environment.from_variables(read).checkpoint_dir == Path("/m/checkpoints")
+    (tmp_path / "checkpointconfig.json").write_text('{"S3Uri": "s3://b", "LocalPath": "/m/mine"}')
+    assert Environment.from_variables(read).checkpoint_dir == Path("/m/mine")
+    (tmp_path / "checkpointconfig.json").write_text('{"S3Uri": "s3://b"}')
+    assert Environment.from_variables(read).checkpoint_dir == Path("/m/checkpoints")

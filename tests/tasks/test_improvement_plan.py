@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from platforms import Settings
 from platforms.errors import ParameterError
-from platforms.local.environment import arguments
+from platforms.local.toolkit.hyperparameters import arguments
 from platforms.validation import validate
 from sm_entrypoints import contract
 from tasks.improvement_parameters import ImprovementParameters

@@ -80,7 +80,7 @@ def test_what_the_entry_point_gets(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) 
     found = json.loads((jobs.folder("job") / "unpacked" / "found.json").read_text())
     assert found["argv"] == [
         *("--a=b", "1", "--batch-size", "4", "-e", "1e-05", "--flag", "True", "--lr", "0.001"),
-        *("--name", 'é \' "q"', "--nan", "NaN", "--none", "", "--plain", "$HOME; rm -rf"),
+        *("--name", 'é \' "q"', "--nan", "nan", "--none", "", "--plain", "$HOME; rm -rf"),
     ]
     environment = found["environment"]
     assert not {"AWS_SECRET_ACCESS_KEY", "PREFECT_API_KEY", "WHIPPET_HOME", "SECRET"} & set(
@@ -91,6 +91,12 @@ def test_what_the_entry_point_gets(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) 
     assert environment["OMP_NUM_THREADS"] == "1"
     assert environment["SM_HP_FLAG"] == "true"
     assert environment["SM_HP_BATCH-SIZE"] == "4"
+    assert environment["SM_HP_NAME"] == 'é \' "q"'
+    assert environment["CURRENT_HOST"] == "algo-1"
+    assert environment["SAGEMAKER_REGION"] == "x"
+    assert environment["MASTER_ADDR"] == "127.0.0.1"
+    theirs = {"SM_INPUT_DATA_DIR", "SM_OUTPUT_FAILURE", "SM_CHECKPOINT_DIR"}
+    assert not theirs & set(environment), "AWS has none of these"
     assert environment["TRAINING_JOB_NAME"] == "job"
     assert environment["SM_CHANNELS"] == '["train"]'
     assert "_tuning_objective_metric" not in json.loads(environment["SM_HPS"])
@@ -101,6 +107,31 @@ def test_what_the_entry_point_gets(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) 
     assert found["config"]["resourceconfig.json"]["hosts"] == ["algo-1"]
     assert found["config"]["inputdataconfig.json"]["train"]["TrainingInputMode"] == "File"
     assert "debughookconfig.json" not in found["config"]
+
+
+def test_a_shell_script_and_a_package_are_entry_points(jobs: Jobs) -> None:
+    files = {
+        "run.sh": '#!/bin/sh\necho "shell: $# arguments, last $2, in $(basename "$PWD")"\n',
+        "setup.py": "from setuptools import setup\nsetup(name='mine', package_dir={'': 'src'})\n",
+        "src/mine.py": "NAME = 'mine'\n",
+        "main.py": "import mine, sys\nprint('package:', mine.NAME, __name__, sys.argv[1:])\n",
+    }
+    archive = jobs.upload("", **files)
+    for name, said in (
+        ("run.sh", "shell: 2 arguments, last a b, in code"),
+        ("main.py", "package: mine __main__ ['-x', 'a b']"),
+    ):
+        request = jobs.request(name.replace(".", "-"), "")
+        request["HyperParameters"] = {
+            "sagemaker_program": name,
+            "sagemaker_submit_directory": archive,
+            "x": "a b",
+        }
+        jobs.platform.sagemaker.create_training_job(**request)
+        job = jobs.wait(request["TrainingJobName"])
+        assert job["TrainingJobStatus"] == "Completed", jobs.log(request["TrainingJobName"])
+        assert said in jobs.log(request["TrainingJobName"])
+    assert "setup.py is not installed" in jobs.log("main-py")
 
 
 def test_debugger_profiler_and_checkpoints(jobs: Jobs) -> None:
