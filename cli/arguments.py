@@ -83,7 +83,7 @@ def _add_jobs(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_logs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="name of the training job")
+    parser.add_argument("name", help="name of the training or transform job")
     parser.add_argument("-f", "--follow", action="store_true", help="until the job ends")
 
 
@@ -216,7 +216,7 @@ _COMMANDS: tuple[tuple[str, _AddOptions, str], ...] = (
     ),
     ("cli.inspection.predict", _add_predict, "ask an endpoint about images"),
     ("cli.inspection.jobs", _add_jobs, "list tuning, training and transform jobs"),
-    ("cli.inspection.logs", _add_logs, "print the log of a training job"),
+    ("cli.inspection.logs", _add_logs, "print the log of a training or transform job"),
     ("cli.inspection.endpoints", _add_nothing, "list endpoints"),
     ("cli.report.report", _add_report, "write a run's report again"),
     (

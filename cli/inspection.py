@@ -15,7 +15,7 @@ from cli.transform import predict_folder, require_no_transform_options
 from platforms import Platform, Settings, connect
 from platforms.client_errors import AccessDenied
 from platforms.errors import EndpointFailed, JobFailed, ParameterError
-from tasks.adoption import TRAINING_JOB
+from tasks.adoption import TRAINING_JOB, Resource
 from tasks.billing import Billing, endpoint_billing
 from tasks.cleaning import (
     EndpointState,
@@ -23,13 +23,14 @@ from tasks.cleaning import (
     endpoints_to_remove,
     list_endpoints,
 )
-from tasks.job_logs import log_events
+from tasks.job_logs import TRAINING_LOGS, TRANSFORM_LOGS, log_events
 from tasks.listing import list_all
 from tasks.parameters import CleanUpParameters
 from tasks.querying import ask, read_image
 from tasks.runs import read_run
 from tasks.stranded import list_stranded, remove_stranded, stranded_to_remove
 from tasks.training import TERMINAL
+from tasks.transform.request import TRANSFORM_JOB
 
 _FOLLOW_SECONDS = 1.0
 
@@ -100,22 +101,35 @@ def _job_row(kind: str, noun: str, job: dict[str, Any]) -> dict[str, str]:
 
 
 def logs(arguments: argparse.Namespace) -> int:
-    """Print a training job's log; with ``-f`` until the job ends."""
+    """Print the log of a training or transform job; with ``-f`` until the job ends."""
     platform = connect()
-    if TRAINING_JOB.describe(platform.sagemaker, arguments.name) is None:
-        raise JobFailed(f"there is no training job {arguments.name!r}: see `whippet jobs`")
-    for line in log_lines(platform, arguments.name, follow=arguments.follow):
+    job = _job_with_log(platform, arguments.name)
+    for line in log_lines(platform, arguments.name, follow=arguments.follow, job=job):
         print(line, flush=arguments.follow)
     return 0
 
 
-def log_lines(platform: Platform, name: str, *, follow: bool) -> Iterator[str]:
-    """Yield the lines of a training job's log; while it runs too, when ``follow``."""
+def _job_with_log(platform: Platform, name: str) -> Resource:
+    for job in (TRAINING_JOB, TRANSFORM_JOB):
+        try:
+            if job.describe(platform.sagemaker, name) is not None:
+                return job
+        except AccessDenied:
+            if job is TRAINING_JOB:
+                raise
+    raise JobFailed(f"there is no training or transform job {name!r}: see `whippet jobs`")
+
+
+def log_lines(
+    platform: Platform, name: str, *, follow: bool, job: Resource = TRAINING_JOB
+) -> Iterator[str]:
+    """Yield the lines of a job's log; while it runs too, when ``follow``."""
+    group = TRANSFORM_LOGS if job is TRANSFORM_JOB else TRAINING_LOGS
     seen: set[str] = set()
     start = 0
     while True:
-        ended = not follow or _has_ended(platform, name)
-        for event in log_events(platform, name, start):
+        ended = not follow or _has_ended(platform, name, job)
+        for event in log_events(platform, name, start, group=group):
             if event["eventId"] not in seen:
                 seen.add(event["eventId"])
                 start = max(start, event["timestamp"])
@@ -125,9 +139,9 @@ def log_lines(platform: Platform, name: str, *, follow: bool) -> Iterator[str]:
         time.sleep(_FOLLOW_SECONDS)
 
 
-def _has_ended(platform: Platform, name: str) -> bool:
-    found = platform.sagemaker.describe_training_job(TrainingJobName=name)
-    return found["TrainingJobStatus"] in TERMINAL
+def _has_ended(platform: Platform, name: str, job: Resource) -> bool:
+    found = job.describe(platform.sagemaker, name) or {}
+    return found.get(job.status_member or "") in TERMINAL
 
 
 def endpoints(_: argparse.Namespace) -> int:

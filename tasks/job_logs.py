@@ -1,4 +1,4 @@
-"""The log of a training job, from CloudWatch or from this machine: one log group for all jobs."""
+"""The log of a job, from CloudWatch or from this machine: a log group for each kind of job."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from botocore.exceptions import ClientError
 
 from platforms import Platform
 
-_LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
+TRANSFORM_LOGS = "/aws/sagemaker/TransformJobs"
 
 
-def log_events(platform: Platform, name: str, start: int = 0) -> Iterator[dict[str, Any]]:
-    """Yield the events of a training job's log from ``start`` (unix milliseconds) on, in order."""
+def log_events(
+    platform: Platform, name: str, start: int = 0, *, group: str = TRAINING_LOGS
+) -> Iterator[dict[str, Any]]:
+    """Yield the events of a job's log from ``start`` (unix milliseconds) on, in order."""
     token: dict[str, str] = {}
     while True:
         try:
             page = platform.logs.filter_log_events(
-                logGroupName=_LOG_GROUP, logStreamNamePrefix=f"{name}/", startTime=start, **token
+                logGroupName=group, logStreamNamePrefix=f"{name}/", startTime=start, **token
             )
         except ClientError as error:
             # The first job of an account makes the log group, once it has something to say.

@@ -186,6 +186,7 @@ USER: tuple[Permission, ...] = (
             ("ListTags", "what is ours", (TRANSFORM_JOBS,)),
         )
     ),
+    _with("transform", "logs:FilterLogEvents", "logs", "`whippet logs`", _LOGS + "TransformJobs:*"),
     _with("async", "sagemaker:InvokeEndpointAsync", "query", "asynchronous queries", ENDPOINTS),
     _with(
         "autoscaling",

@@ -1,4 +1,4 @@
-"""The log group of training jobs, which is there once there is a job."""
+"""The log groups of training and of transform jobs, each there once there is such a job."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import Any
 
 from platforms.client_errors import client_error
 from platforms.local.context import LocalContext
-from platforms.local.job_logs.streams import LOG_GROUP, group_arn
-from platforms.local.training_status import KIND
+from platforms.local.job_logs.streams import GROUPS, LogGroup
 
 ENDPOINT_LOG_GROUPS = "/aws/sagemaker/Endpoints/"
 
 
-def require_group(context: LocalContext, operation: str, request: Mapping[str, Any]) -> None:
-    """Check that a request names the log group, by name or by ARN.
+def require_group(context: LocalContext, operation: str, request: Mapping[str, Any]) -> LogGroup:
+    """Return the log group that a request names, by name or by ARN.
 
     Raises:
         ClientError: ``ResourceNotFoundException``: it is another, or there is no job yet;
@@ -29,9 +28,10 @@ def require_group(context: LocalContext, operation: str, request: Mapping[str, A
             "Exactly one of logGroupName and logGroupIdentifier must be given.",
         )
     group = given[0]
-    known = {LOG_GROUP, group_arn(context), f"{group_arn(context)}:*"}
-    if group in known and context.records.names(KIND):
-        return
+    for each in GROUPS:
+        known = {each.name, each.arn(context), f"{each.arn(context)}:*"}
+        if group in known and context.records.names(each.kind):
+            return each
     raise client_error(
         operation,
         "ResourceNotFoundException",
@@ -45,9 +45,9 @@ def _where(context: LocalContext, group: str) -> str:
         # Errors of models name this group, as SageMaker's do.
         folder = context.records.folder("endpoints", endpoint)
         return f"the log of this endpoint is {folder}/deployments/*/server.log"
-    if group == LOG_GROUP:
-        return "the first training job makes it"
-    return f"it is {LOG_GROUP!r}"
+    if group in {each.name for each in GROUPS}:
+        return "the first such job makes it"
+    return f"there are {' and '.join(repr(each.name) for each in GROUPS)}"
 
 
 def describe_groups(context: LocalContext, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,30 +62,35 @@ def describe_groups(context: LocalContext, request: Mapping[str, Any]) -> dict[s
             "InvalidParameterException",
             "logGroupNamePrefix and logGroupNamePattern cannot be given both.",
         )
-    records = context.records.list(KIND)
-    if not records or not _asked_for(context, request):
-        return {"logGroups": []}
+    groups = [each for each in GROUPS if _asked_for(context, each, request)]
+    return {"logGroups": [found for each in groups for found in _described(context, each)]}
+
+
+def _described(context: LocalContext, group: LogGroup) -> list[dict[str, Any]]:
+    records = context.records.list(group.kind)
+    if not records:
+        return []
     created = min(datetime.fromisoformat(each["CreationTime"]) for each in records)
-    group = {
-        "logGroupName": LOG_GROUP,
+    described = {
+        "logGroupName": group.name,
         "creationTime": int(created.timestamp() * 1000),
         "metricFilterCount": 0,
-        "arn": f"{group_arn(context)}:*",
-        "logGroupArn": group_arn(context),
+        "arn": f"{group.arn(context)}:*",
+        "logGroupArn": group.arn(context),
         "storedBytes": 0,
         "logGroupClass": "STANDARD",
     }
-    return {"logGroups": [group]}
+    return [described]
 
 
-def _asked_for(context: LocalContext, request: Mapping[str, Any]) -> bool:
+def _asked_for(context: LocalContext, group: LogGroup, request: Mapping[str, Any]) -> bool:
     if request.get("nextToken") is not None:  # There is one page.
         return False
     identifiers = request.get("logGroupIdentifiers")
-    if identifiers is not None and not {LOG_GROUP, group_arn(context)} & set(identifiers):
+    if identifiers is not None and not {group.name, group.arn(context)} & set(identifiers):
         return False
     return (
-        LOG_GROUP.startswith(request.get("logGroupNamePrefix", ""))
-        and request.get("logGroupNamePattern", "").lower() in LOG_GROUP.lower()
+        group.name.startswith(request.get("logGroupNamePrefix", ""))
+        and request.get("logGroupNamePattern", "").lower() in group.name.lower()
         and request.get("logGroupClass", "STANDARD") == "STANDARD"
     )

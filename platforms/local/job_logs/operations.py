@@ -14,7 +14,7 @@ from platforms.local.honoured.members import name_unhonoured
 from platforms.local.job_logs import pages
 from platforms.local.job_logs.groups import describe_groups, require_group
 from platforms.local.job_logs.patterns import filter_pattern
-from platforms.local.job_logs.streams import Event, Stream, group_arn, stream_of, streams
+from platforms.local.job_logs.streams import Event, LogGroup, Stream, stream_of, streams
 from platforms.local.job_tree import HOST
 from platforms.validation import validate
 
@@ -26,7 +26,7 @@ _STREAMS = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalLogs:
-    """Logs of training jobs, one stream a job: ``<training job name>/algo-1``."""
+    """Logs of training and transform jobs, one stream a job: ``<name of the job>/algo-1``."""
 
     context: LocalContext
 
@@ -44,14 +44,14 @@ class LocalLogs:
         operation = "FilterLogEvents"
         validate(operation, request, "logs")
         name_unhonoured("logs", operation, request)
-        require_group(self.context, operation, request)
+        group = require_group(self.context, operation, request)
         matches = filter_pattern(request.get("filterPattern", ""))
         token = pages.merge_token(request)
         start = max(request.get("startTime", 0), token.time if token else 0)
         found = heapq.merge(
             *(
                 takewhile(_until(request), _from(stream, start, token))
-                for stream in self._searched(operation, request)
+                for stream in self._searched(operation, group, request)
             ),
             key=lambda event: event.order,
         )
@@ -75,8 +75,8 @@ class LocalLogs:
         operation = "GetLogEvents"
         validate(operation, request, "logs")
         name_unhonoured("logs", operation, request)
-        require_group(self.context, operation, request)
-        stream = self._stream(operation, request["logStreamName"])
+        group = require_group(self.context, operation, request)
+        stream = self._stream(operation, group, request["logStreamName"])
         forward, offset = pages.direction(request)
         lines = stream.events((offset or 0) if forward else 0)
         cut = pages.head if forward else pages.tail
@@ -90,7 +90,7 @@ class LocalLogs:
         }
 
     def describe_log_groups(self, /, **request: Any) -> dict[str, Any]:
-        """Return the log groups: that of training jobs, once there is one.
+        """Return the log groups: those of training and of transform jobs, once there is one.
 
         Raises:
             ClientError: ``InvalidParameterException``, a prefix and a pattern.
@@ -109,7 +109,7 @@ class LocalLogs:
         operation = "DescribeLogStreams"
         validate(operation, request, "logs")
         name_unhonoured("logs", operation, request)
-        require_group(self.context, operation, request)
+        group = require_group(self.context, operation, request)
         prefix = request.get("logStreamNamePrefix", "")
         by_time = request.get("orderBy") == "LastEventTime"
         if by_time and prefix:
@@ -118,7 +118,7 @@ class LocalLogs:
                 "InvalidParameterException",
                 "Cannot order by LastEventTime with a logStreamNamePrefix.",
             )
-        described = [self._described(each) for each in streams(self.context, prefix)]
+        described = [self._described(group, each) for each in streams(self.context, group, prefix)]
         descending = bool(request.get("descending", False))
         key = "lastEventTimestamp" if by_time else "logStreamName"
         described.sort(
@@ -127,7 +127,7 @@ class LocalLogs:
         size = min(request.get("limit", _STREAMS), _STREAMS)
         return pages.page_of("logStreams", described, "logStreamName", request, size)
 
-    def _described(self, stream: Stream) -> dict[str, Any]:
+    def _described(self, group: LogGroup, stream: Stream) -> dict[str, Any]:
         span = stream.span()
         seen = (
             {
@@ -140,13 +140,15 @@ class LocalLogs:
         )
         return {
             "logStreamName": stream.name,
-            "arn": group_arn(self.context) + stream.arn_suffix,
+            "arn": group.arn(self.context) + stream.arn_suffix,
             "creationTime": stream.created,
             "storedBytes": 0,
             **seen,
         }
 
-    def _searched(self, operation: str, request: Mapping[str, Any]) -> Iterator[Stream]:
+    def _searched(
+        self, operation: str, group: LogGroup, request: Mapping[str, Any]
+    ) -> Iterator[Stream]:
         names, prefix = request.get("logStreamNames"), request.get("logStreamNamePrefix")
         if names is not None and prefix is not None:
             raise client_error(
@@ -155,12 +157,12 @@ class LocalLogs:
                 "logStreamNames and logStreamNamePrefix cannot be given both.",
             )
         if names is None:
-            return streams(self.context, prefix or "")
-        return iter([self._stream(operation, name) for name in dict.fromkeys(names)])
+            return streams(self.context, group, prefix or "")
+        return iter([self._stream(operation, group, name) for name in dict.fromkeys(names)])
 
-    def _stream(self, operation: str, name: str) -> Stream:
+    def _stream(self, operation: str, group: LogGroup, name: str) -> Stream:
         job = name.removesuffix(f"/{HOST}")
-        found = stream_of(self.context, job)
+        found = stream_of(self.context, group, job)
         if found is not None and found.name == name:
             return found
         hint = f"; did you mean {found.name!r}?" if found else "; DescribeLogStreams lists them."

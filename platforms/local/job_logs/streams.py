@@ -1,4 +1,4 @@
-"""One log stream a training job: its lines as events, whose times and ids never change."""
+"""One log stream a job: its lines as events, whose times and ids never change."""
 
 from __future__ import annotations
 
@@ -13,10 +13,35 @@ from typing import Any
 
 from platforms.local.context import ACCOUNT, LocalContext
 from platforms.local.job_tree import HOST, JobTree
-from platforms.local.records import Missing
-from platforms.local.training_status import KIND, TERMINAL
+from platforms.local.records import Kind, Missing
+from platforms.local.training_status import TERMINAL
 
-LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogGroup:
+    """A log group: the logs of one kind of job.
+
+    Attributes:
+        kind: of the jobs' records.
+        status: the member of a record that says whether its job goes on.
+    """
+
+    name: str
+    kind: Kind
+    status: str
+
+    def arn(self, context: LocalContext) -> str:
+        """Return its ARN, without the ``:*`` that some answers put behind it."""
+        return f"arn:aws:logs:{context.region}:{ACCOUNT}:log-group:{self.name}"
+
+
+TRAINING = LogGroup(
+    name="/aws/sagemaker/TrainingJobs", kind="training-jobs", status="TrainingJobStatus"
+)
+TRANSFORM = LogGroup(
+    name="/aws/sagemaker/TransformJobs", kind="transform-jobs", status="TransformJobStatus"
+)
+GROUPS = (TRAINING, TRANSFORM)
 
 # CloudWatch's own limit of characters a message.
 _MESSAGE = 256 * 1024
@@ -63,7 +88,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """The log of one training job; ``created`` in unix milliseconds."""
+    """The log of one job; ``created`` in unix milliseconds."""
 
     name: str
     tree: JobTree
@@ -121,11 +146,11 @@ class Stream:
         return [int(offset) for offset, _ in pairs], list(times)
 
 
-def stream_of(context: LocalContext, job: str) -> Stream | None:
-    """Return the stream of a training job; None when there is no such job, or no log yet."""
+def stream_of(context: LocalContext, group: LogGroup, job: str) -> Stream | None:
+    """Return the stream of a job; None when there is no such job, or no log yet."""
     try:
-        record = context.records.read(KIND, job)
-        tree = JobTree(folder=context.records.folder(KIND, job))
+        record = context.records.read(group.kind, job)
+        tree = JobTree(folder=context.records.folder(group.kind, job))
     except (Missing, ValueError):
         return None
     if not tree.log.is_file():
@@ -133,23 +158,18 @@ def stream_of(context: LocalContext, job: str) -> Stream | None:
     return Stream(
         name=f"{job}/{HOST}",
         tree=tree,
-        ended=record["TrainingJobStatus"] in TERMINAL,
+        ended=record[group.status] in TERMINAL,
         created=int(datetime.fromisoformat(record["CreationTime"]).timestamp() * 1000),
     )
 
 
-def streams(context: LocalContext, prefix: str = "") -> Iterator[Stream]:
-    """Yield all streams whose name begins with a prefix, by name."""
-    for name in sorted(f"{job}/{HOST}" for job in context.records.names(KIND)):
+def streams(context: LocalContext, group: LogGroup, prefix: str = "") -> Iterator[Stream]:
+    """Yield all streams of a group whose name begins with a prefix, by name."""
+    for name in sorted(f"{job}/{HOST}" for job in context.records.names(group.kind)):
         if name.startswith(prefix):
-            found = stream_of(context, name.removesuffix(f"/{HOST}"))
+            found = stream_of(context, group, name.removesuffix(f"/{HOST}"))
             if found is not None:
                 yield found
-
-
-def group_arn(context: LocalContext) -> str:
-    """Return the ARN of the log group, without the ``:*`` that some answers put behind it."""
-    return f"arn:aws:logs:{context.region}:{ACCOUNT}:log-group:{LOG_GROUP}"
 
 
 def _lines(path: Path, start: int) -> Iterator[bytes]:

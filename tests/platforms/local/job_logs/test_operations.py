@@ -10,12 +10,12 @@ from botocore.exceptions import ClientError
 
 from platforms.local.context import LocalContext, local_context
 from platforms.local.job_logs.operations import LocalLogs
-from platforms.local.job_logs.streams import LOG_GROUP
+from platforms.local.job_logs.streams import TRAINING
 from platforms.settings import Settings
 
 # Milliseconds since 1970.
 START = 1_790_000_000_000
-ARN = f"arn:aws:logs:local:000000000000:log-group:{LOG_GROUP}"
+ARN = f"arn:aws:logs:local:000000000000:log-group:{TRAINING.name}"
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def filtered(context: LocalContext, **request: Any) -> list[tuple[str, int, str]
     logs = LocalLogs(context=context)
     found: list[dict[str, Any]] = []
     token: dict[str, str] = {}
-    group = {} if "logGroupIdentifier" in request else {"logGroupName": LOG_GROUP}
+    group = {} if "logGroupIdentifier" in request else {"logGroupName": TRAINING.name}
     while True:
         page = logs.filter_log_events(**group, **request, **token)
         assert len(page["events"]) <= request.get("limit", 10_000)
@@ -108,16 +108,16 @@ def test_what_is_asked_for(
 
 def test_a_page_holds_a_megabyte(context: LocalContext) -> None:
     _job(context, "wide", [(0, "x" * 300_000), (1, "y" * 300_000), (2, "z" * 300_000)])
-    asked = {"logGroupName": LOG_GROUP, "logStreamNamePrefix": "wide/"}
+    asked = {"logGroupName": TRAINING.name, "logStreamNamePrefix": "wide/"}
     page = LocalLogs(context=context).filter_log_events(**asked)
     # A message is cut at 256 KiB; three and their overhead are less than one MiB.
     assert [len(event["message"]) for event in page["events"]] == [262_144] * 3
     _job(context, "wider", [(time, "x" * 260_000) for time in range(9)])
-    asked = {"logGroupName": LOG_GROUP, "logStreamNamePrefix": "wider/"}
+    asked = {"logGroupName": TRAINING.name, "logStreamNamePrefix": "wider/"}
     assert len(LocalLogs(context=context).filter_log_events(**asked)["events"]) == 4
     assert len(filtered(context, logStreamNamePrefix="wider/")) == 9
     newest = LocalLogs(context=context).get_log_events(
-        logGroupName=LOG_GROUP, logStreamName="wider/algo-1"
+        logGroupName=TRAINING.name, logStreamName="wider/algo-1"
     )
     assert [event["timestamp"] - START for event in newest["events"]] == [5, 6, 7, 8]
 
@@ -141,7 +141,7 @@ def test_thousands_of_streams_are_no_thousands_of_open_files(context: LocalConte
         _job(context, f"many-{number:03d}", [(number, f"line {number}")])
     logs = LocalLogs(context=context)
     opened = _open_files()
-    page = logs.filter_log_events(logGroupName=LOG_GROUP, logStreamNamePrefix="many", limit=30)
+    page = logs.filter_log_events(logGroupName=TRAINING.name, logStreamNamePrefix="many", limit=30)
     assert [event["message"] for event in page["events"]] == [f"line {n}" for n in range(30)]
     assert _open_files() <= opened + 2
 
@@ -154,31 +154,36 @@ def _open_files() -> int:
 @pytest.mark.parametrize(
     ("operation", "request_", "code", "words"),
     [
-        ("filter_log_events", {"logGroupName": "/other"}, "ResourceNotFound", "it is '/aws"),
+        ("filter_log_events", {"logGroupName": "/other"}, "ResourceNotFound", "there are '/aws"),
         ("filter_log_events", {}, "InvalidParameter", "Exactly one"),
         (
             "filter_log_events",
-            {"logGroupName": LOG_GROUP, "logStreamNames": ["pets"]},
+            {"logGroupName": TRAINING.name, "logStreamNames": ["pets"]},
             "ResourceNotFound",
             "did you mean 'pets/algo-1'",
         ),
         (
             "filter_log_events",
-            {"logGroupName": LOG_GROUP, "logStreamNames": ["a"], "logStreamNamePrefix": "a"},
+            {"logGroupName": TRAINING.name, "logStreamNames": ["a"], "logStreamNamePrefix": "a"},
             "InvalidParameter",
             "both",
         ),
-        ("filter_log_events", {"logGroupName": LOG_GROUP, "nextToken": "x"}, "Invalid", "'x'"),
-        ("filter_log_events", {"logGroupName": LOG_GROUP, "nextToken": "MQ=="}, "Invalid", "MQ=="),
+        ("filter_log_events", {"logGroupName": TRAINING.name, "nextToken": "x"}, "Invalid", "'x'"),
+        (
+            "filter_log_events",
+            {"logGroupName": TRAINING.name, "nextToken": "MQ=="},
+            "Invalid",
+            "MQ==",
+        ),
         (
             "get_log_events",
-            {"logGroupName": LOG_GROUP, "logStreamName": "nobody/algo-1"},
+            {"logGroupName": TRAINING.name, "logStreamName": "nobody/algo-1"},
             "ResourceNotFound",
             "'nobody/algo-1' does not exist",
         ),
         (
             "describe_log_streams",
-            {"logGroupName": LOG_GROUP, "orderBy": "LastEventTime", "logStreamNamePrefix": "p"},
+            {"logGroupName": TRAINING.name, "orderBy": "LastEventTime", "logStreamNamePrefix": "p"},
             "InvalidParameter",
             "Cannot order by LastEventTime",
         ),
@@ -205,7 +210,9 @@ def test_streams_by_name_and_by_time(context: LocalContext) -> None:
         found: list[str] = []
         token: dict[str, str] = {}
         while True:
-            page = logs.describe_log_streams(logGroupName=LOG_GROUP, limit=2, **request, **token)
+            page = logs.describe_log_streams(
+                logGroupName=TRAINING.name, limit=2, **request, **token
+            )
             found += [each["logStreamName"].removesuffix("/algo-1") for each in page["logStreams"]]
             if "nextToken" not in page:
                 return found
@@ -216,7 +223,7 @@ def test_streams_by_name_and_by_time(context: LocalContext) -> None:
     assert names(orderBy="LastEventTime") == ["pets-2", "pets", "birds"]
     assert names(orderBy="LastEventTime", descending=True) == ["birds", "pets", "pets-2"]
     assert names(logStreamNamePrefix="pets/") == ["pets"]
-    (stream,) = logs.describe_log_streams(logGroupName=LOG_GROUP, logStreamNamePrefix="pets/")[
+    (stream,) = logs.describe_log_streams(logGroupName=TRAINING.name, logStreamNamePrefix="pets/")[
         "logStreams"
     ]
     assert (stream["firstEventTimestamp"], stream["lastEventTimestamp"]) == (START, START + 40)
@@ -232,9 +239,9 @@ def test_the_group_is_there_once_a_job_is(context: LocalContext, tmp_path: Path)
         groups = logs.describe_log_groups(**request)["logGroups"]
         return [each["logGroupName"] for each in groups]
 
-    assert listed() == listed(logGroupNamePrefix="/aws/sage") == [LOG_GROUP]
-    assert listed(logGroupNamePattern="TrainingJobs") == [LOG_GROUP]
-    assert listed(logGroupIdentifiers=[ARN]) == [LOG_GROUP]
+    assert listed() == listed(logGroupNamePrefix="/aws/sage") == [TRAINING.name]
+    assert listed(logGroupNamePattern="TrainingJobs") == [TRAINING.name]
+    assert listed(logGroupIdentifiers=[ARN]) == [TRAINING.name]
     assert listed(logGroupNamePrefix="/aws/lambda") == listed(logGroupNamePattern="x") == []
     assert listed(logGroupClass="INFREQUENT_ACCESS") == []
     assert logs.describe_log_groups()["logGroups"][0]["arn"] == f"{ARN}:*"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from platforms.local.job_logs.streams import LOG_GROUP
+from platforms.local.job_logs.streams import TRAINING
 from tests.platforms.local.jobs import Jobs, local_jobs
 
 
@@ -20,7 +20,7 @@ def events(jobs: Jobs, name: str, **request: Any) -> list[dict[str, Any]]:
     token: dict[str, str] = {}
     while True:
         page = jobs.platform.logs.filter_log_events(
-            logGroupName=LOG_GROUP, logStreamNamePrefix=f"{name}/", **request, **token
+            logGroupName=TRAINING.name, logStreamNamePrefix=f"{name}/", **request, **token
         )
         found += page["events"]
         if "nextToken" not in page:
@@ -57,9 +57,9 @@ def test_following_a_running_job_loses_and_repeats_nothing(jobs: Jobs) -> None:
 
 def test_unknown_names(jobs: Jobs) -> None:
     for request in (
-        {"logGroupName": LOG_GROUP, "logStreamNamePrefix": "before the first job"},
+        {"logGroupName": TRAINING.name, "logStreamNamePrefix": "before the first job"},
         {"logGroupName": "/other", "logStreamNamePrefix": "nobody"},
-        {"logGroupName": LOG_GROUP},
+        {"logGroupName": TRAINING.name},
     ):
         with pytest.raises(ClientError) as raised:
             jobs.platform.logs.filter_log_events(**request)
@@ -73,5 +73,5 @@ def test_the_log_group_that_errors_of_models_name_leads_to_a_file(jobs: Jobs) ->
     group = "/aws/sagemaker/Endpoints/"
     with pytest.raises(ClientError, match=r"mine/deployments/\*/server\.log"):
         jobs.platform.logs.describe_log_streams(logGroupName=group + "mine")
-    with pytest.raises(ClientError, match="it is '/aws/sagemaker/TrainingJobs'"):
+    with pytest.raises(ClientError, match="there are '/aws/sagemaker/TrainingJobs'"):
         jobs.platform.logs.describe_log_streams(logGroupName=group + "nobody")

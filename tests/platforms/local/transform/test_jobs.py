@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from platforms.local.client import LocalSageMaker
 from platforms.local.context import LocalContext
+from platforms.local.job_logs.operations import LocalLogs
 from tests.platforms.local.serving import BUCKET, ROLE, make_context, put_archive
 
 pytestmark = pytest.mark.slow
@@ -126,8 +127,13 @@ def test_bad_objects_fail_the_job_and_cost_the_others_nothing(context: LocalCont
     assert "3 of 5 objects failed" in described["FailureReason"]
     assert "'2.jpg': the model answered 400: that is no pict" in described["FailureReason"]
     assert list(outputs(context)) == ["1.jpg.out", "5.jpg.out"]
-    log = (context.records.folder("transform-jobs", "some") / "log.txt").read_text()
-    assert "in/4.jpg: the object is longer than MaxPayloadInMB=1 allows" in log
+    logs, group = LocalLogs(context=context), {"logGroupName": "/aws/sagemaker/TransformJobs"}
+    (stream,) = logs.describe_log_streams(**group, logStreamNamePrefix="some/")["logStreams"]
+    events = logs.get_log_events(**group, logStreamName=stream["logStreamName"])["events"]
+    said = [event["message"] for event in events]
+    assert any("in/4.jpg: the object is longer than MaxPayloadInMB=1" in line for line in said)
+    (found,) = logs.describe_log_groups()["logGroups"]
+    assert found["logGroupName"] == group["logGroupName"]
 
 
 def test_lines_are_records(context: LocalContext) -> None:
