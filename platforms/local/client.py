@@ -13,6 +13,7 @@ from platforms.local.context import LocalContext
 from platforms.local.endpoint import Endpoints
 from platforms.local.honoured.members import name_unhonoured
 from platforms.local.models import EndpointConfigs, Models
+from platforms.local.search_index.operations import SearchIndex
 from platforms.local.tags import Tags
 from platforms.local.training import TrainingJobs
 from platforms.local.transform import TransformJobs
@@ -30,6 +31,7 @@ RESOURCES: tuple[Callable[[LocalContext], Any], ...] = (
     EndpointConfigs,
     Endpoints,
     Tags,
+    SearchIndex,
 )
 
 

@@ -53,6 +53,7 @@ _SAGEMAKER = {
         "StatusEquals",
     ),
     "ListTransformJobs": _CHANGED,
+    "Search": (*_PAGE, "Resource", "SearchExpression"),
     "StopHyperParameterTuningJob": ("HyperParameterTuningJobName",),
     "StopTrainingJob": ("TrainingJobName",),
     "StopTransformJob": ("TransformJobName",),

@@ -1,0 +1,1 @@
+"""SageMaker's ``Search`` over the records of this machine: jobs, models and endpoints."""
