@@ -31,6 +31,7 @@ from platforms.settings import Settings
 # A worker costs half a second to start: it stays for the next request of a series.
 _LINGER_SECONDS = 3.0
 _POLL_SECONDS = 0.05
+_RESTART_POLL_SECONDS = 0.5
 # AWS chooses by the instance; our servers take one call at a time and queue the others.
 _DEFAULT_CONCURRENCY = 4
 
@@ -99,8 +100,26 @@ class _Worker:
         buckets = self.queue.context.buckets
         with buckets.reading(request["InputLocation"], self.queue.folder) as file:
             body = file.read_bytes()
-        url = local_url(self.queue.context, name)
-        return call_model(name, url, body, request, item["Seconds"]).content
+        for last in (False, True):
+            url = self._url(name, item["Seconds"])
+            try:
+                return call_model(name, url, body, request, item["Seconds"]).content
+            except ClientError as error:
+                # The server is started again. This very request may be what ended it.
+                if last or not _passes(error):
+                    raise
+        raise AssertionError("the second try returns or raises")
+
+    def _url(self, name: str, seconds: float) -> str:
+        """Return the server's address; one that is being started again is waited for."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return local_url(self.queue.context, name)
+            except ClientError as error:
+                if not _passes(error) or time.monotonic() >= deadline:
+                    raise
+            time.sleep(_RESTART_POLL_SECONDS)
 
     def _fail(self, item: dict[str, Any], reason: str, scratch: Path) -> None:
         print(f"{item['OutputLocation']}: {reason}", file=sys.stderr, flush=True)
@@ -110,6 +129,10 @@ class _Worker:
     def _write(self, uri: str, content: bytes, scratch: Path) -> None:
         with self.queue.context.buckets.writing(uri, scratch) as file:
             file.write_bytes(content)
+
+
+def _passes(error: ClientError) -> bool:
+    return bool(error.response["Error"]["Code"] == "ServiceUnavailable")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Endpoints of the local platform: each one a detached model server on 127.0.0.1.
 
 ``create_endpoint`` and ``update_endpoint`` return at once; a detached supervisor deploys
-(:mod:`platforms.local.endpoint_supervisor`). What differs from AWS, on purpose:
+(:mod:`platforms.local.endpoint_supervisor`) and starts a server that ended by itself again. What
+differs from AWS, on purpose:
 
-- A server that ends by itself is not restarted: the endpoint reads as ``Failed`` with the end of
-  its log as the reason, for whoever looks next. Delete it, or create it again.
+- An endpoint whose server cannot be started again, or whose supervisor is gone too, reads as
+  ``Failed`` with the end of its log as the reason. Delete it, or create it again.
 - ``delete_endpoint`` works in every status, and the endpoint is gone when it returns.
 """
 
@@ -29,6 +30,7 @@ from platforms.local.endpoint_record import groups, not_deployed, server_lost, u
 from platforms.local.endpoint_supervisor import GRACE_SECONDS
 from platforms.local.hosting_errors import as_client_error
 from platforms.local.listing import listing
+from platforms.local.model_calls import runtime_error
 from platforms.local.models import container_of, read_endpoint_config, read_model
 from platforms.local.process import ProcessError, ProcessId, alive, spawn_detached, terminate_group
 from platforms.local.records import Missing, Record, now, with_times
@@ -203,7 +205,8 @@ def local_url(context: LocalContext, name: str) -> str:
     """Return the URL to POST to, as for ``curl``; it changes with every deployment.
 
     Raises:
-        ClientError: ``ValidationException``, there is no such endpoint or it has no server.
+        ClientError: ``ValidationException``, there is no such endpoint or it has no server;
+            ``ServiceUnavailable``, its server is being started again.
     """
     record = settle_endpoint(context, "DescribeEndpoint", name)
     server = record["Local"]["Server"]
@@ -221,6 +224,13 @@ def local_url(context: LocalContext, name: str) -> str:
             "ValidationException",
             f"Endpoint {name!r} is {record['EndpointStatus']}: it has no server to ask.",
         )
+    if server["Port"] is None:
+        raise runtime_error(
+            503,
+            "ServiceUnavailable",
+            f"The model server of endpoint {name} ended by itself and is being started again; "
+            "its log says why. Try again in a few seconds.",
+        )
     return f"http://127.0.0.1:{server['Port']}/invocations"
 
 
@@ -231,13 +241,20 @@ def _settled(context: LocalContext, name: str) -> Record:
         return _give_up(context, record)
     # A serverless deployment without a process only waits for somebody to ask.
     fixed = server and "Deployment" not in server
-    lost = fixed and not alive(ProcessId.from_record(server["Process"]))
-    if record["EndpointStatus"] == "InService" and lost:
+    if record["EndpointStatus"] == "InService" and fixed and not _runs(server):
         reason = _last_words(context, record, server["Token"])
         return context.records.update(
             "endpoints", name, lambda record: server_lost(record, server["Token"], reason)
         )
     return record
+
+
+def _runs(server: dict[str, Any]) -> bool:
+    """Tell whether a server answers, or its supervisor sees to it that one will."""
+    # Looked at in this order: a supervisor that gives up has written so before it ends.
+    if server["Process"] and alive(ProcessId.from_record(server["Process"])):
+        return True
+    return alive(ProcessId.from_record(server["Group"]))
 
 
 def _abandoned(pending: dict[str, Any]) -> bool:

@@ -4,8 +4,9 @@ Beside SageMaker's fields a record has ``Local``:
 
 - ``Pending``: the deployment in the making (``Token``, ``Group`` of its supervisor, the
   configuration and container to deploy, ``JobPython``), or None;
-- ``Server``: the deployment that answers (``Token``, ``Process``, ``Group``, ``Port``), or None; a
-  serverless one also has ``Deployment``, what to start, and no process while nobody asks;
+- ``Server``: the deployment that answers (``Token``, ``Process``, ``Group``, ``Port``), or None; it
+  has no process and no port while a server that ended is started again; a serverless one also has
+  ``Deployment``, what to start, and no process while nobody asks;
 - ``Worker``: the process (``Group``) that works off an asynchronous endpoint's queue, if any;
 - ``Retired``: servers that were replaced and may not have ended yet.
 
@@ -91,8 +92,21 @@ def with_starter(record: Record, token: str, group: ProcessId) -> Record:
     return _with_server(record, token, {**_NOTHING_RUNS, "Group": group.to_record()})
 
 
+def answers_with(record: Record, token: str) -> bool:
+    """Tell whether the endpoint answers with this deployment, whether its server runs or not."""
+    server = record["Local"]["Server"]
+    return (
+        record["EndpointStatus"] in _ANSWERING and server is not None and server["Token"] == token
+    )
+
+
+def down(record: Record, token: str) -> Record:
+    """Return the record with no running server: it ended, and is started again."""
+    return _with_server(record, token, {"Process": None, "Port": None})
+
+
 def warm(record: Record, token: str, server: ProcessId, port: int) -> Record:
-    """Return the record with a running server of the serverless deployment."""
+    """Return the record with a running server of the deployment that answers."""
     return _with_server(record, token, {"Process": server.to_record(), "Port": port})
 
 
@@ -112,9 +126,9 @@ def with_worker(record: Record, group: ProcessId) -> Record:
 
 
 def _with_server(record: Record, token: str, change: dict[str, Any]) -> Record:
-    server = record["Local"]["Server"]
-    if record["EndpointStatus"] not in _ANSWERING or server is None or server["Token"] != token:
+    if not answers_with(record, token):
         return record
+    server = record["Local"]["Server"]
     return {**record, "Local": {**record["Local"], "Server": {**server, **change}}}
 
 

@@ -1,9 +1,9 @@
-"""Bring one deployment of an endpoint into service, then end: the server lives on by itself.
+"""Bring one deployment of an endpoint into service, and start its server again when it ended.
 
 Run as ``python -m platforms.local.endpoint_supervisor HOME ENDPOINT TOKEN``. The model server is in
 this process's group, so whoever has to end a deployment signals the group, whether this process
-still runs or not. Killed at any time, it leaves a record that reads as a deployment whose
-supervisor died.
+still runs or not. Killed while it deploys, it leaves a record that reads as a deployment whose
+supervisor died; killed later, it leaves the server, which answers and is not started again.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from platforms.local.deployment import (
     DeploymentUnwanted,
 )
 from platforms.local.endpoint_record import in_service, not_deployed, wants
+from platforms.local.endpoint_restarts import Restarts, end_server
 from platforms.local.process import ProcessId, identify, terminate_group
 from platforms.local.records import Missing, Record
 from platforms.settings import Settings
@@ -43,7 +44,10 @@ def main(home: Path, endpoint: str, token: str) -> None:
             return
         pending = record["Local"]["Pending"]
         deployment = deployment_of(context, endpoint, pending)
-        _deploy(deployment, serverless="ServerlessConfig" in pending["ProductionVariants"][0])
+        serverless = "ServerlessConfig" in pending["ProductionVariants"][0]
+        server = _deploy(deployment, serverless=serverless)
+        if server is not None:
+            Restarts(deployment=deployment, server=server).run()
     except Missing:
         return  # Deleted meanwhile; what runs was ended by whoever deleted it, or just now.
 
@@ -82,7 +86,8 @@ def deployment_of(context: LocalContext, endpoint: str, pending: Mapping[str, An
     )
 
 
-def _deploy(deployment: Deployment, *, serverless: bool) -> None:
+def _deploy(deployment: Deployment, *, serverless: bool) -> subprocess.Popen[bytes] | None:
+    """Return the server that answers for the endpoint from now on; None when none does."""
     server: subprocess.Popen[bytes] | None = None
     try:
         deployment.prepare()
@@ -94,6 +99,7 @@ def _deploy(deployment: Deployment, *, serverless: bool) -> None:
             _switch(deployment, None, port)
         else:
             _switch(deployment, identify(server.pid), port)
+            return server
     except DeploymentUnwanted:
         end_server(server)
         shutil.rmtree(deployment.folder, ignore_errors=True)
@@ -102,6 +108,7 @@ def _deploy(deployment: Deployment, *, serverless: bool) -> None:
     except (WhippetError, OSError) as error:
         end_server(server)
         _record_failure(deployment, error)
+    return None
 
 
 def _wanted(deployment: Deployment) -> bool:
@@ -142,18 +149,6 @@ def _record_failure(deployment: Deployment, error: Exception) -> None:
         deployment.endpoint,
         lambda record: not_deployed(record, deployment.token, reason[:FAILURE_REASON_CHARACTERS]),
     )
-
-
-def end_server(server: subprocess.Popen[bytes] | None) -> None:
-    """End the server alone: its group is ours."""
-    if server is None or server.poll() is not None:
-        return
-    server.terminate()
-    try:
-        server.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
 
 
 def _arguments(argv: list[str]) -> dict[str, Any]:

@@ -58,7 +58,8 @@ def _post(
         raise runtime_error(
             503,
             "ServiceUnavailable",
-            f"The server of endpoint {name} went away ({error}); describe it to see why.",
+            f"The server of endpoint {name} went away ({error}). It is started again, unless the "
+            "endpoint reads as Failed; its log says why.",
         ) from error
 
 

@@ -65,7 +65,7 @@ class LocalRuntime:
                 body too large), ``ModelError`` (the model answered 4xx or 5xx, or not within 60
                 seconds; a serverless one did not start within 180), ``ThrottlingException`` (a
                 serverless endpoint has as many calls as it may) or ``ServiceUnavailable`` (its
-                server just went away).
+                server just went away, and is being started again).
         """
         body = _read(request.get("Body", b""))
         _warn_ignored("invoke_endpoint", set(request) - _HONOURED)
@@ -105,7 +105,10 @@ class LocalRuntime:
         if serverless_config(record) is None:
             try:
                 url = local_url(self._context, name)
-            except ClientError as error:  # deleted, or its server ended, since it was read
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "ServiceUnavailable":
+                    raise
+                # Deleted, or given up, since it was read.
                 raise _not_found(name) from error
             yield record, url
             return

@@ -17,7 +17,8 @@ from platforms.errors import WhippetError
 from platforms.local.context import local_context
 from platforms.local.deployment import Deployment
 from platforms.local.endpoint_record import cold, warm, with_starter
-from platforms.local.endpoint_supervisor import deployment_of, end_server
+from platforms.local.endpoint_restarts import end_server
+from platforms.local.endpoint_supervisor import deployment_of
 from platforms.local.file_locks import held_if_free
 from platforms.local.process import ProcessId, identify
 from platforms.local.records import Missing, Record

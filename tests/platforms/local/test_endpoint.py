@@ -12,9 +12,12 @@ from botocore.exceptions import ClientError
 
 from platforms.errors import SettingsError
 from platforms.local.context import local_context
+from platforms.local.deployment import Deployment
 from platforms.local.endpoint import Endpoints, local_url
+from platforms.local.endpoint_record import down
+from platforms.local.endpoint_restarts import Restarts
 from platforms.local.models import EndpointConfigs, Models
-from platforms.local.process import ProcessId, alive, group_alive
+from platforms.local.process import ProcessId, alive, group_alive, identify
 from platforms.local.runtime import LocalRuntime
 from platforms.settings import Settings
 
@@ -154,17 +157,103 @@ def test_update_switches_when_healthy_and_keeps_the_old_server_when_not(context,
     assert not alive(old)
 
 
-def test_a_server_that_dies_reads_as_failed(context):
+def status_of(context, name):
+    return Endpoints(context).describe_endpoint(EndpointName=name)["EndpointStatus"]
+
+
+def answers_again(context, name):
+    """Invoke until it answers; return what was told meanwhile."""
+    told = set()
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        assert status_of(context, name) == "InService"
+        try:
+            assert invoke(context, name, b"?")["Body"].read() == b"fine?"
+        except ClientError as error:
+            told.add(error.response["Error"]["Code"])
+            time.sleep(0.05)
+        else:
+            return told
+    raise TimeoutError(f"{name} does not answer again: {told}")
+
+
+def log_of(context, name):
+    (log,) = context.records.folder("endpoints", name).glob("deployments/*/server.log")
+    return log.read_text("utf-8")
+
+
+def test_a_server_that_ends_is_started_again(context):
     deploy(context, "e")
     wait_for_endpoint(context, "e")
+    first = server_of(context, "e")
     with pytest.raises(ClientError, match="ServiceUnavailable"):
         invoke(context, "e", ContentType="text/crash")
+    assert answers_again(context, "e") <= {"ServiceUnavailable"}
+    second = server_of(context, "e")
+    assert "the model server ended (exit code 3); it is started again in 0 s" in log_of(
+        context, "e"
+    )
+    os.kill(second.pid, signal.SIGKILL)
+    assert answers_again(context, "e") <= {"ServiceUnavailable"}
+    assert "(killed by SIGKILL); it is started again in 1 s" in log_of(context, "e")
+    assert len({first.pid, second.pid, server_of(context, "e").pid}) == 3
+    Endpoints(context).delete_endpoint(EndpointName="e")
+    assert not context.records.names("endpoints")
+
+
+def test_a_server_that_is_being_started_again_is_told_as_that(context):
+    deploy(context, "e")
+    wait_for_endpoint(context, "e")
+    token = context.records.read("endpoints", "e")["Local"]["Server"]["Token"]
+    context.records.update("endpoints", "e", lambda record: down(record, token))
+    assert status_of(context, "e") == "InService"
+    with pytest.raises(ClientError, match="is being started again") as raised:
+        invoke(context, "e")
+    assert raised.value.response["Error"]["Code"] == "ServiceUnavailable"
+    assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+
+
+def test_a_server_that_cannot_be_started_again_is_given_up(context):
+    make_config(context, "e", "exit")
+    container = Models(context).describe_model(ModelName="e")["PrimaryContainer"]
+    deployment = Deployment(
+        context=context, endpoint="e", token="t", variant="AllTraffic", container=container
+    )
+    ours = identify(os.getpid()).to_record()
+    local = {"Server": {"Token": "t", "Group": ours, "Process": ours, "Port": 1}}
+    record = {"EndpointName": "e", "EndpointStatus": "InService", "Local": local}
+    context.records.create("endpoints", "e", record)
+    deployment.prepare()
+    waited = []
+    restarts = Restarts(
+        deployment=deployment,
+        server=deployment.start(),
+        delays=(0.25, 0.5),
+        failed_starts=3,
+        pause=waited.append,
+    )
+    restarts.run()
+    found = context.records.read("endpoints", "e")
+    assert waited == [0.25, 0.5, 0.5]
+    assert found["EndpointStatus"] == "Failed"
+    assert "could not be started again in 3 tries" in found["FailureReason"]
+    assert "exit code 137" in found["FailureReason"]
+    assert "out of memory, said the model" in found["FailureReason"]
+    assert "given up after 3 tries" in log_of(context, "e")
+    context.records.delete("endpoints", "e")
+
+
+def test_a_server_that_dies_without_its_supervisor_reads_as_failed(context):
+    deploy(context, "e")
+    wait_for_endpoint(context, "e")
+    group = context.records.read("endpoints", "e")["Local"]["Server"]["Group"]
+    os.kill(group["Pid"], signal.SIGKILL)
+    assert invoke(context, "e", b"!")["Body"].read() == b"fine!"
+    os.kill(server_of(context, "e").pid, signal.SIGKILL)
     deadline = time.monotonic() + 30
-    # Its connection breaks a moment before its process is gone.
-    while (described := Endpoints(context).describe_endpoint(EndpointName="e"))[
-        "EndpointStatus"
-    ] == "InService" and time.monotonic() < deadline:
+    while status_of(context, "e") == "InService" and time.monotonic() < deadline:
         time.sleep(0.05)
+    described = Endpoints(context).describe_endpoint(EndpointName="e")
     assert described["EndpointStatus"] == "Failed"
     assert "ended by itself" in described["FailureReason"]
     listed = Endpoints(context).list_endpoints(StatusEquals="Failed")["Endpoints"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 
@@ -141,6 +143,15 @@ def test_calls_that_race_for_a_cold_server_share_one(context):
     assert (log / "supervisor.log").read_text() == ""
 
 
+def test_a_serverless_server_that_ends_is_started_by_the_next_call(context):
+    deploy(context, ServerlessConfig=SERVERLESS)
+    runtime = LocalRuntime(context)
+    with pytest.raises(ClientError, match="ServiceUnavailable"):
+        runtime.invoke_endpoint(EndpointName="e", Body=b"x", ContentType="text/crash")
+    until(lambda: server(context)["Process"] is None)
+    assert runtime.invoke_endpoint(EndpointName="e", Body=b"x")["Body"].read() == b"fine:x"
+
+
 def put(context, key, content):
     path = context.buckets.path(f"s3://{BUCKET}/{key}")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -152,6 +163,22 @@ def found(context, uri):
     path = context.buckets.path(uri)
     until(path.is_file)
     return path.read_bytes()
+
+
+def test_an_asynchronous_request_waits_for_a_server_that_is_started_again(context):
+    deploy(context, asynchronous=ASYNC)
+    os.kill(server(context)["Process"]["Pid"], signal.SIGKILL)
+    request = {"EndpointName": "e", "InputLocation": put(context, "in/x", b"x")}
+    asked = LocalRuntime(context).invoke_endpoint_async(**request)
+    assert found(context, asked["OutputLocation"]) == b"fine:x"
+
+
+def test_an_asynchronous_request_that_ends_the_server_is_not_asked_for_ever(context):
+    deploy(context, asynchronous=ASYNC)
+    crash = LocalRuntime(context).invoke_endpoint_async(
+        EndpointName="e", InputLocation=put(context, "in/x", b"x"), ContentType="text/crash"
+    )
+    assert b"went away" in found(context, crash["FailureLocation"])
 
 
 @pytest.mark.slow
