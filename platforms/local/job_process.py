@@ -17,6 +17,7 @@ from platforms.local.training_status import MAX_REASON
 
 _TAIL_BYTES = 64 * 1024
 _TAIL_LINES = 15
+_ALGORITHM = "AlgorithmError: "
 _TRACEBACK = "Traceback (most recent call last):"
 
 
@@ -84,25 +85,28 @@ class JobProcess:
         end_group(self._process.pid)
 
     def failure_reason(self) -> str:
-        """Return why the job failed: what it wrote to ``failure``, else how its log ends."""
+        """Return why the job failed, as the service words it: ``AlgorithmError: …, exit code: N``.
+
+        The middle is what the job wrote to ``failure``, else what the toolkit says of a script.
+        """
         try:
             with self._tree.failure.open(encoding="utf-8", errors="replace") as file:
-                written = file.read(MAX_REASON)
+                written = file.read(MAX_REASON).strip()
         except OSError:
             written = ""
-        return written.strip() or self._explain()
+        end = f", exit code: {self.exit_code}"
+        room = MAX_REASON - len(_ALGORITHM) - len(end)
+        return f"{_ALGORITHM}{written[:room] if written else self._explain(room)}{end}"
 
-    def _explain(self) -> str:
-        code = self.exit_code
-        how = f"exit code: {code}"
-        if code == 128 + signal.SIGKILL:
-            how += " (killed, most often because the memory ran out)"
-        # In the words of SageMaker's toolkit, which the tail of the log is quoted in.
-        head = f"AlgorithmError: ExecuteUserScriptError: ExitCode {code} ErrorMessage "
+    def _explain(self, room: int) -> str:
+        """Say how the log ends, in the words of SageMaker's toolkit, within so many characters."""
+        extra = ""
+        if self.exit_code == 128 + signal.SIGKILL:
+            extra = '\nExtraInfo "OutOfMemory: Process killed by SIGKILL (signal 9)"'
         command = self._command if len(self._command) <= 200 else self._command[:197] + "..."
-        end = f' Command "{command}", {how}'
-        room = MAX_REASON - len(head) - len(end) - 2
-        return f'{head}"{_last(log_tail(self._tree), room)}"{end}'
+        head = f'ExecuteUserScriptError:\nExitCode {self.exit_code}\nErrorMessage "'
+        foot = f'"{extra}\nCommand "{command}"'
+        return f"{head}{_last(log_tail(self._tree), room - len(head) - len(foot))}{foot}"
 
 
 def log_tail(tree: JobTree) -> str:

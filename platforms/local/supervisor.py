@@ -27,6 +27,7 @@ from platforms.local.process import identify
 from platforms.local.records import Record, Records, now
 from platforms.local.requirements import unsatisfied
 from platforms.local.toolkit import entry_point
+from platforms.local.toolkit.image import version_notice
 from platforms.local.training_status import KIND, TERMINAL, end, fail, move, with_supervisor
 from platforms.local.uploads import Uploads
 from platforms.settings import Settings
@@ -72,13 +73,14 @@ class Supervisor:
         if record["TrainingJobStatus"] in TERMINAL:
             return  # stopped before anybody ran it
         uploads = Uploads(tree=self._tree, record=record, buckets=self._buckets)
-        self._move("Downloading")
+        # The service counts, and bills, from here on.
+        self._update(lambda each: {**move(each, "Downloading"), "TrainingStartTime": now()})
         self._prepare(record, uploads)
         if self._stop_requested():
             self._debugger.mark_end()
             self._update(lambda each: end(each, "Stopped"))
             return
-        self._update(lambda each: {**move(each, "Training"), "TrainingStartTime": now()})
+        self._move("Training")
         job = JobProcess.start(self._tree, record)
         try:
             with self._debugger.watching(job.pid):
@@ -104,6 +106,9 @@ class Supervisor:
         ignored = ", ".join(record["Local"]["Ignored"])
         if ignored:
             self._say(f"warning: this platform does not honour {ignored}")
+        notice = version_notice(record, record["Local"]["JobPython"])
+        if notice:
+            self._say(f"warning: {notice}")
         self._tree.make(record, self._buckets)
         source = entry_point.submit_directory(record)
         with self._buckets.reading(source, self._tree.folder) as archive:

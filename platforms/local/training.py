@@ -25,6 +25,7 @@ from platforms.local.context import (
 )
 from platforms.local.debugger.live_output import LiveOutput
 from platforms.local.debugger.rule_statuses import UNJUDGED, closed, first_statuses, in_progress
+from platforms.local.describe.training_job import described
 from platforms.local.job_tree import JobTree
 from platforms.local.listing import listing
 from platforms.local.process import (
@@ -35,10 +36,10 @@ from platforms.local.process import (
     terminate_session,
 )
 from platforms.local.records import Exists, Missing, Record, now, with_times
+from platforms.local.toolkit.image import version_notice
 from platforms.local.training_request import OPERATION, check_request, ignored_fields
 from platforms.local.training_status import KIND, TERMINAL, end, fail, move, with_supervisor
 from platforms.settings import PROJECT_ROOT
-from platforms.validation import service_model
 
 # SageMaker waits this long between SIGTERM and SIGKILL.
 STOP_GRACE_SECONDS = 120.0
@@ -85,6 +86,9 @@ class TrainingJobs:
         ignored = ", ".join(record["Local"]["Ignored"])
         if ignored:
             LOGGER.warning("training job %r: this platform does not honour %s", name, ignored)
+        notice = version_notice(request, record["Local"]["JobPython"])
+        if notice and tuning_job_arn is None:  # of a trial the tuning job has said it
+            LOGGER.warning("training job %r: %s", name, notice)
         self._start_supervisor(name)
         arn: str = record["TrainingJobArn"]
         return arn
@@ -94,15 +98,7 @@ class TrainingJobs:
 
         A job whose supervisor died is ``Failed`` from now on, and what is left of it is killed.
         """
-        record = self._current("DescribeTrainingJob", request["TrainingJobName"])
-        shape = service_model("sagemaker").operation_model("DescribeTrainingJob").output_shape
-        members = set(getattr(shape, "members", ()))
-        described: dict[str, Any] = with_times(
-            {key: value for key, value in record.items() if key in members}
-        )
-        # The service always tells it, empty when there is none; SDK v2's `attach` relies on it.
-        described["OutputDataConfig"] = {"KmsKeyId": "", **described["OutputDataConfig"]}
-        return described
+        return described(self._current("DescribeTrainingJob", request["TrainingJobName"]))
 
     def list_training_jobs(self, **request: Any) -> dict[str, Any]:
         """Return a page of training job summaries."""

@@ -16,10 +16,12 @@ from typing import Any
 from platforms.client_errors import client_error
 from platforms.local import tuning_request, tuning_trials
 from platforms.local.context import LOGGER, LocalContext, require_job_python
+from platforms.local.describe.tuning_job import counters, progress
 from platforms.local.listing import listing
 from platforms.local.process import ProcessError
 from platforms.local.records import Exists, Missing, Record, now, with_times
 from platforms.local.search import Search
+from platforms.local.toolkit.image import version_notice
 from platforms.local.training_request import check_request, ignored_fields
 from platforms.local.training_status import TERMINAL
 from platforms.local.tuning_status import KIND, ensure_supervisor
@@ -63,6 +65,9 @@ class HyperParameterTuningJobs:
         if ignored:
             names = ", ".join(ignored)
             LOGGER.warning("tuning job %r: this platform does not honour %s", name, names)
+        notice = version_notice(request["TrainingJobDefinition"], record["Local"]["JobPython"])
+        if notice:
+            LOGGER.warning("tuning job %r: %s", name, notice)
         try:
             ensure_supervisor(self._context, name)
         except ProcessError:
@@ -79,11 +84,8 @@ class HyperParameterTuningJobs:
         shown = {key: value for key, value in record.items() if key not in {"Tags", "Local"}}
         trials = tuning_trials.summaries(self._context, record)
         shown |= tuning_request.as_described(record)
-        described = {**with_times(shown), **_counters(trials)}
         maximize = tuning_request.objective(record)["Type"] == "Maximize"
-        best = tuning_trials.best(trials, maximize=maximize)
-        if best is not None:
-            described["BestTrainingJob"] = best
+        described = {**with_times(shown), **progress(record, trials, maximize=maximize)}
         if record.get("WarmStartConfig", {}).get("WarmStartType") == "IdenticalDataAndAlgorithm":
             overall = tuning_trials.best(
                 [*trials, *self._parents_trials(record)], maximize=maximize
@@ -110,7 +112,7 @@ class HyperParameterTuningJobs:
             summaries.append(
                 {
                     **with_times({key: record[key] for key in fields if key in record}),
-                    **_counters(tuning_trials.summaries(self._context, record)),
+                    **counters(tuning_trials.summaries(self._context, record)),
                     "Strategy": config["Strategy"],
                     "ResourceLimits": config["ResourceLimits"],
                 }
@@ -252,13 +254,6 @@ class HyperParameterTuningJobs:
             for parent in self._parents(record)
             for trial in tuning_trials.summaries(self._context, parent)
         ]
-
-
-def _counters(trials: list[tuning_trials.Summary]) -> dict[str, Any]:
-    return {
-        "TrainingJobStatusCounters": tuning_trials.status_counters(trials),
-        "ObjectiveStatusCounters": tuning_trials.objective_counters(trials),
-    }
 
 
 def _refused(message: str) -> Exception:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from platforms.local.search import SearchPlan
 from platforms.local.search_space import SearchSpace, SearchSpaceError, search_space
+from platforms.metric_regexes import MetricRegex, MetricRegexError
 
 # SageMaker tells each trial which metric it is judged by.
 OBJECTIVE_HYPERPARAMETER = "_tuning_objective_metric"
@@ -211,12 +211,9 @@ def _objective_problems(request: Request) -> Iterator[str]:
         )
     for each in regexes:
         try:
-            groups = re.compile(each).groups
-        except re.error as error:
-            yield f"Objective metric {name!r}: {each!r} is no regex: {error}."
-            continue
-        if groups == 0:
-            yield f"Objective metric {name!r}: {each!r} has no group to read the value from."
+            MetricRegex(each)
+        except MetricRegexError as error:
+            yield f"Objective metric {name!r}: {each!r} {error}."
 
 
 def _strategy_problems(config: Request) -> Iterator[str]:

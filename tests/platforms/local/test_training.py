@@ -199,8 +199,10 @@ def test_a_failure_file_is_the_reason(jobs: Jobs) -> None:
     """
     job = jobs.run("job", script)
     assert job["TrainingJobStatus"] == "Failed"
-    assert job["FailureReason"].startswith("no such layer x")
+    assert job["FailureReason"].startswith("AlgorithmError: no such layer x")
+    assert job["FailureReason"].endswith("x, exit code: 1")
     assert len(job["FailureReason"]) == 1024
+    assert "ModelArtifacts" not in job
     for archive in ("model.tar.gz", "output.tar.gz"):
         kept = jobs.context.buckets.path(f"s3://whippet-local/jobs/job/output/{archive}")
         assert kept.is_file()
@@ -210,15 +212,16 @@ def test_a_traceback_is_the_reason(jobs: Jobs) -> None:
     job = jobs.run("job", "print('noise ' * 9999)\nraise ValueError('é is no rate')")
     assert job["TrainingJobStatus"] == "Failed"
     assert "ValueError: é is no rate" in job["FailureReason"]
-    assert job["FailureReason"].startswith("AlgorithmError: ")
-    assert job["FailureReason"].endswith("exit code: 1")
+    head = 'AlgorithmError: ExecuteUserScriptError:\nExitCode 1\nErrorMessage "'
+    assert job["FailureReason"].startswith(head)
+    assert job["FailureReason"].endswith('\nCommand "python sm_entrypoints/train.py", exit code: 1')
     assert len(job["FailureReason"]) <= 1024
 
 
 def test_a_killed_process_is_explained(jobs: Jobs) -> None:
     job = jobs.run("job", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     assert "exit code: 137" in job["FailureReason"]
-    assert "memory" in job["FailureReason"]
+    assert '\nExtraInfo "OutOfMemory: Process killed by SIGKILL' in job["FailureReason"]
 
 
 def test_stop_lets_the_job_save(jobs: Jobs) -> None:
@@ -263,6 +266,17 @@ def test_what_ignores_sigterm_is_killed_with_its_children(jobs: Jobs) -> None:
     while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path(f"/proc/{child}").exists()
+
+
+def test_the_service_counts_from_downloading_on(jobs: Jobs) -> None:
+    job = jobs.run("job", "import time; time.sleep(1.2)")
+    steps = {each["Status"]: each for each in job["SecondaryStatusTransitions"]}
+    assert list(steps) == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+    start = job["TrainingStartTime"]
+    assert abs((start - steps["Downloading"]["StartTime"]).total_seconds()) < 0.1
+    assert start < job["TrainingEndTime"] <= steps["Completed"]["EndTime"]
+    seconds = (job["TrainingEndTime"] - start).total_seconds()
+    assert job["TrainingTimeInSeconds"] == job["BillableTimeInSeconds"] == round(seconds) >= 1
 
 
 def test_the_time_limit(jobs: Jobs) -> None:

@@ -71,6 +71,10 @@ def test_a_random_search_runs_real_training_jobs_and_finds_the_best(context):
     assert described["ObjectiveStatusCounters"] == {"Succeeded": 4, "Pending": 0, "Failed": 0}
     assert described["HyperParameterTuningEndTime"] >= described["CreationTime"]
     assert not {"Tags", "Local", "FailureReason"} & set(described)
+    assert 1 <= described["ConsumedResources"]["RuntimeInSeconds"] < 90
+    assert described["TuningJobCompletionDetails"] == {
+        "NumberOfTrainingJobsObjectiveNotImproving": pytest.approx(1.5, abs=1.5)
+    }
 
     found = trials(context, "search")
     assert [each["TrainingJobName"][:11] for each in found] == [
