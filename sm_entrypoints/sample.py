@@ -12,6 +12,7 @@ import argparse
 import os
 import select
 import sys
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from sm_entrypoints.gpus import Gpus, has_device_file
 from sm_entrypoints.sampler import DEFAULT_INTERVAL_MS, INTERVALS_MS, SystemSampler
 
 _LOOK_SECONDS = 0.5
+_ONE_SAMPLE_SECONDS = 0.1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     while not _ended() and not (options.unless is not None and options.unless.exists()):
         if sampler.failure is not None:
             break
+    if not sampler.summary()["samples"]:  # a job shorter than our start has one sample all the same
+        time.sleep(_ONE_SAMPLE_SECONDS)
     sampler.stop()
     for problem in filter(None, (sampler.failure, sampler.gpu_failure)):
         print(problem, file=sys.stderr)

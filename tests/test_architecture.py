@@ -44,6 +44,8 @@ BROAD_EXCEPT = {
     "sm_entrypoints/containment.py": "an error in instrumentation must not end the training",
     "sm_entrypoints/imported_tensors.py": "smdebug raises anything over a damaged file: counted",
     "sm_entrypoints/saved_tensors.py": "smdebug raises anything over a folder with gaps: a note",
+    "sm_entrypoints/zero_code/sitecustomize.py": "runs before a stranger's script: it must run",
+    "sm_entrypoints/zero_code/whippet_zero_code.py": "containment in a stranger's script",
     "sm_entrypoints/serve.py": "the user's handlers may raise anything: it becomes an answer",
     "sm_entrypoints/invocations.py": "the user's handlers may raise anything: it becomes an answer",
     "sm_entrypoints/rehearsal.py": "the user's handlers may raise anything: it is reported",

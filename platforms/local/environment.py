@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from platforms.local.context import allowed_environment
+from platforms.local.debugger.zero_code import wants_hook
 from platforms.local.job_tree import JobTree
 from platforms.local.toolkit.entry_point import python_path
 from platforms.local.toolkit.hyperparameters import framework_parameters
@@ -56,11 +57,13 @@ def job_environment(
 
 
 def _python_path(tree: JobTree, record: Mapping[str, Any]) -> list[str]:
-    """Return where the job imports from first: its code, then what the request names."""
+    """Return where the job imports from: its code, what the request names, and Debugger's hook."""
     extracted = tree.folder / "opt" / "ml" / "code"  # where it lies, not where the job sees it
     code = [str(tree.code / name) for name in python_path(extracted, record)]
     given = record.get("Environment", {}).get("PYTHONPATH", "")
-    return [*code, *([given] if given else [])]
+    # Last: what the script or its image brings goes before.
+    beside = [str(tree.bootstrap)] if wants_hook(record) else []
+    return [*code, *([given] if given else []), *beside]
 
 
 def _distribution_variables() -> dict[str, str]:

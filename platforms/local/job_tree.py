@@ -91,6 +91,11 @@ class JobTree:
         return self.output / "profiler"
 
     @property
+    def bootstrap(self) -> Path:
+        """Modules that the job's Python runs before its script: at the end of PYTHONPATH."""
+        return self.root / "input" / "debugger"
+
+    @property
     def system_samples(self) -> Path:
         """What was sampled of the machine beside the job: a folder an hour; the job sees none."""
         return self.folder / "system-samples"

@@ -20,6 +20,7 @@ from platforms.errors import WhippetError
 from platforms.local.buckets import Buckets
 from platforms.local.context import local_context
 from platforms.local.debugger.job_debugger import JobDebugger
+from platforms.local.debugger.zero_code import install
 from platforms.local.job_process import JobProcess
 from platforms.local.job_tree import JobTree
 from platforms.local.metrics import LogFollower
@@ -118,6 +119,7 @@ class Supervisor:
             self._say(
                 "warning: setup.py is not installed: its folder, and src in it, are on PYTHONPATH"
             )
+        install(self._tree, record)
         uploads.restore_checkpoints()
         for problem in unsatisfied(self._tree.code, record["Local"]["JobPython"]):
             self._say(f"warning: the job environment lacks {problem}; run `make job-env`")

@@ -87,9 +87,11 @@ def test_own_samples_replace_ours_from_their_first_on(tmp_path: Path) -> None:
 def test_the_bucket_fills_while_any_script_runs(tmp_path: Path) -> None:
     jobs = local_jobs(tmp_path / 'it\'s "home" é')
     script = """
-    import json, os, time
+    import json, os, sitecustomize, time
     from pathlib import Path
     config = json.loads(Path(os.environ["SMDEBUG_CONFIG_FILE_PATH"]).read_text())
+    beside = Path(os.environ["SM_INPUT_DIR"], "debugger")
+    assert Path(sitecustomize.__file__).parent == beside, sitecustomize.__file__
     for name in ("events/0/0.tfevents", "index/0/0.json"):
         path = Path(config["LocalPath"], name)
         path.parent.mkdir(parents=True)
@@ -129,7 +131,9 @@ def _samples(there: Path) -> list[dict[str, Any]]:
 
 def test_a_profiler_that_is_off_leaves_nothing(tmp_path: Path) -> None:
     jobs: Jobs = local_jobs(tmp_path)
-    jobs.run("job", "print('done')", ProfilerConfig={"DisableProfiler": True})
+    script = "import os; print(os.environ['PYTHONPATH'])"
+    jobs.run("job", script, ProfilerConfig={"DisableProfiler": True})
+    assert "debugger" not in jobs.log("job").splitlines()[-1].rpartition("job")[2]
     there = jobs.context.buckets.path(f"{OUTPUT}/job")  # type: ignore[attr-defined]
     assert not (there / "profiler-output").exists()
     assert not (jobs.folder("job") / "system-samples").exists()
