@@ -7,6 +7,7 @@ from typing import cast
 
 from cli.run import from_options
 from platforms import Settings, connect
+from tasks.dataset.source import is_remote, require_folder
 from tasks.naming import RunIdentity, folder_name
 from tasks.parameters import (
     RUN_PARAMETERS,
@@ -27,7 +28,10 @@ def plan(arguments: argparse.Namespace) -> int:
     settings = Settings()
     if arguments.platform:
         settings = Settings(platform=arguments.platform)
-    found = plan_run(connect(settings), _identity(arguments.name), choices(arguments))
+    given = choices(arguments)
+    if not is_remote(given.data.path):
+        require_folder(arguments.data or given.data.path)
+    found = plan_run(connect(settings), _identity(arguments.name), given)
     print(found.model_dump_json(indent=2) if arguments.json else plan_text(found))
     return 0
 

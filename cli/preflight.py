@@ -12,7 +12,8 @@ from cli.doctor_setup import check_disk, check_home
 from platforms import Needs, Settings, connect
 from platforms.errors import SettingsError
 from tasks.data_check import check_folders
-from tasks.data_layout import data_root
+from tasks.data_findings import DataProblems, shown
+from tasks.dataset.source import data_root, is_remote, list_source, require_folder
 from tasks.parameters import DataParameters, ModelParameters
 from tasks.weights import IMAGENET, NONE, require_job_python, weights_file
 
@@ -24,19 +25,34 @@ def check_before_run(
     settings: Settings,
     data: DataParameters,
     model: ModelParameters,
-    needs: Needs | None = None,
+    typed: str | None = None,
 ) -> None:
     """Check folders, weights, platform and disk; creates nothing, starts nothing, prints notes.
+
+    ``typed`` is the path of the data as it was typed.
 
     Raises:
         SettingsError: the project's folder, the platform or the job environment cannot be used.
         DataError: the data folder or the weights file cannot be used.
     """
     require_room(settings.home)
-    check_folders(data_root(data.path), data.reading())
+    if not is_remote(data.path):
+        _check_folder(settings, data, typed or data.path)
     check_weights(settings, model.weights)
-    for note in connect(settings).require_ready(needs or Needs()):
+    platform = connect(settings)
+    for note in platform.require_ready(Needs()):
         print(f"note: {note}", file=sys.stderr)
+    if is_remote(data.path):
+        list_source(platform, data.path)
+
+
+def _check_folder(settings: Settings, data: DataParameters, typed: str) -> None:
+    require_folder(typed)
+    try:
+        check_folders(data_root(data.path), data.reading())
+    except DataProblems as error:
+        problems = settings.home / "data-check" / "problems.txt"
+        raise error.listed_in(problems, shown(typed)) from error
 
 
 def check_weights(settings: Settings, weights: str) -> None:

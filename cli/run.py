@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     parameters = _parameters(settings, arguments)
     # A mistake must not cost a server, let alone a job.
     data = cast(DataParameters, parameters["data"])
-    check_before_run(settings, data, cast(ModelParameters, parameters["model"]))
+    check_before_run(settings, data, cast(ModelParameters, parameters["model"]), arguments.data)
     api_url = use_server(settings)
     # Prefect reads its settings when it is imported.
     from cli.billing import print_billing
@@ -226,6 +227,7 @@ def print_summary(settings: Settings, record: dict[str, Any], api_url: str) -> N
         + f"  ({best['training_job']}, valid:loss {best['objective']:.4f})",
         "test accuracy": f"{record['evaluation']['accuracy']:.1%} of "
         f"{record['evaluation']['samples']} images",
+        **_left_out(record),
         "verdict": _verdict(record),
         "report": record["report"],
         "endpoint": f"{record['endpoint']['endpoint']}, until {record['endpoint']['expires']}",
@@ -244,9 +246,20 @@ def print_summary(settings: Settings, record: dict[str, Any], api_url: str) -> N
     print(f"\nQuery it yourself:\n  {query['command']}", flush=True)
 
 
+def _left_out(record: Mapping[str, Any]) -> dict[str, str]:
+    data = record.get("data", {})
+    if "left_out" not in data:
+        return {}
+    return {"left out": f"{data['left_out']} bad files, listed in {data['left_out_list']}"}
+
+
 def _verdict(record: Mapping[str, Any]) -> str:
     found = record.get("verdict")
     if not found:
         return "-"
-    advice = f"  (measure it: whippet improve {record['name']})" if found["change"] else ""
+    advice = f"  (measure it: {_improve(record['name'])})" if found["change"] else ""
     return f"{found['sentence']}{advice}"
+
+
+def _improve(name: str) -> str:
+    return shlex.join(["whippet", "improve", name])

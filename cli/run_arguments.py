@@ -68,6 +68,18 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         help="every folder is a class, also one that is called train or test",
     )
     data.add_argument(
+        "--convert",
+        action="store_true",
+        default=None,
+        help="read WebP, BMP, GIF, TIFF and AVIF too, as PNG or JPEG; the folder stays as it is",
+    )
+    data.add_argument(
+        "--skip-bad",
+        action="store_true",
+        default=None,
+        help="leave out files that cannot be read, and list them in the run's folder",
+    )
+    data.add_argument(
         "--delete-removed",
         action="store_true",
         default=None,
@@ -98,6 +110,8 @@ def data_choices(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "name": arguments.data_name,
         "splits": splits,
+        "convert": arguments.convert,
+        "skip_bad": arguments.skip_bad,
         "delete_removed": arguments.delete_removed,
     }
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger, task
@@ -12,21 +15,22 @@ from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel, ConfigDict
 
 from dashboards.tables import markdown_table
-from platforms import Settings, connect
+from platforms import Platform, connect
 from platforms.settings import PROJECT_ROOT
 from tasks.data_check import DataCheck, check_data
-from tasks.data_layout import data_root
+from tasks.data_findings import DataProblems, shown
 from tasks.data_memory import open_memory
 from tasks.data_sync import sync_data
 from tasks.data_sync_progress import Moved
-from tasks.dataset.identity import SCHEME, name_of_folder
+from tasks.dataset.identity import SCHEME
 from tasks.dataset.sameness import require_same_pictures
-from tasks.files import write_json
+from tasks.dataset.source import bring_source, data_root, default_name, is_remote
+from tasks.files import write_atomically, write_json
 from tasks.naming import RunIdentity
 from tasks.parameters import DataParameters, ModelParameters
 from tasks.policy import policy
 from tasks.progress import Progress
-from tasks.runs import DATA_FILE, read_run, record, run_folder
+from tasks.runs import DATA_FILE, PROBLEMS_FILE, SKIPPED_FILE, read_run, record, run_folder
 from tasks.source import package_source, upload_source
 from tasks.storage import download
 from tasks.weights import prepare_weights, upload_weights
@@ -68,7 +72,7 @@ def dataset_name(parameters: DataParameters, record: Mapping[str, Any]) -> str:
     ``record`` is the run's: earlier versions named data sets otherwise.
     """
     known = (record.get("data") or {}).get("dataset")
-    return str(parameters.name or known or name_of_folder(data_root(parameters.path)))
+    return str(parameters.name or known or default_name(parameters.path))
 
 
 @task(name="check data", **policy(3600))
@@ -78,26 +82,54 @@ def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
     Raises:
         DataError: it cannot be trained on, or the run began with other pictures.
     """
-    with Progress("data-check") as progress:
-        check = check_data(
-            data_root(parameters.path),
-            parameters.reading(),
-            progress=progress.of,
-            remembered=open_memory(Settings().home / "data-check", data_root(parameters.path)),
-        )
-    settings = Settings()
+    platform = connect()
+    settings, folder = platform.settings, run_folder(platform.settings, run.name)
+    root = _bring(platform, parameters.path)
+    try:
+        with Progress("data-check") as progress:
+            check = check_data(
+                root,
+                parameters.reading(),
+                progress=progress.of,
+                remembered=open_memory(settings.home / "data-check", root),
+            )
+    except DataProblems as error:
+        place = shown(parameters.path)
+        raise error.listed_in(folder / PROBLEMS_FILE, place) from error
     before = read_run(settings, run.name)
-    folder = run_folder(settings, run.name)
     require_same_pictures(folder, before, check.files, check.fingerprint)
     check = replace(check, name=dataset_name(parameters, before))
-    found = check.to_dict()
+    found = {**check.to_dict(), **_list_skipped(folder, check)}
+    if is_remote(parameters.path):
+        found["root"] = parameters.path
     write_json(folder / DATA_FILE, found)
-    facts = {**{key: found[key] for key in ("name", "root", "fingerprint")}, "scheme": SCHEME}
+    noted = ("name", "root", "fingerprint", "left_out", "left_out_list")
+    facts = {**{key: found[key] for key in noted if key in found}, "scheme": SCHEME}
     record(settings, run, {"data": facts, "seeds": {"split": parameters.seed}})
     for warning in found["warnings"]:
         get_run_logger().warning("data: %s", warning["message"])
     create_markdown_artifact(data_markdown(found), key="data-check", description="Data check")
     return check
+
+
+def _bring(platform: Platform, path: str) -> Path:
+    if not is_remote(path):
+        return data_root(path)
+    get_run_logger().info("data: looking at %s", path)
+    with Progress("data-fetch") as progress:
+        return bring_source(platform, path, progress=SyncLog(progress.of))
+
+
+def _list_skipped(folder: Path, check: DataCheck) -> dict[str, Any]:
+    """Write every file that was left out, and why, into the run's folder."""
+    if not check.skipped:
+        return {}
+    table = io.StringIO()
+    csv.writer(table).writerows([("path", "reason"), *check.skipped])
+    file = folder / SKIPPED_FILE
+    write_atomically(file, table.getvalue().encode(errors="surrogateescape"))
+    get_run_logger().warning("data: the files that are left out are listed in %s", file)
+    return {"left_out": len(check.skipped), "left_out_list": str(file)}
 
 
 def data_markdown(found: dict[str, Any]) -> str:

@@ -6,35 +6,26 @@ and the report. User files are only read: a split that we make is a mapping, not
 
 from __future__ import annotations
 
-import os
 import statistics
-import warnings
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from sm_entrypoints.contract import TEST_CHANNEL, TRAIN_CHANNEL, VALID_CHANNEL
 from tasks.data_duplicates import similar_groups
 from tasks.data_files import DataFile
 from tasks.data_findings import DataWarning, data_error, shown, warning
-from tasks.data_images import ImageFacts, Look, inspect_image
+from tasks.data_images import ImageFacts, Look
 from tasks.data_layout import read_layout
-from tasks.data_memory import inspect_once
 from tasks.data_scan import Candidate, Layout
 from tasks.data_split import check_shares, split_class
 from tasks.data_sync_cache import StatCache
 from tasks.data_warnings import data_warnings, images_per_class
 from tasks.dataset.identity import fingerprint_of, name_of_folder
+from tasks.dataset.inspection import Progress, inspect_files
 from tasks.dataset.reading import Reading
-
-Progress = Callable[[int, int], None]
-_PROGRESS_EVERY = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +39,7 @@ class DataCheck:
         files: of all splits, in the order of their keys.
         warnings: what is odd but does not stop a run.
         split_source: ``folders`` if the user made all splits, ``stratified`` if we made any.
+        skipped: files that were left out because they cannot be used, by path and reason.
     """
 
     name: str
@@ -56,6 +48,7 @@ class DataCheck:
     files: tuple[DataFile, ...]
     warnings: tuple[DataWarning, ...]
     split_source: str
+    skipped: tuple[tuple[str, str], ...] = ()
 
     @property
     def classes(self) -> list[str]:
@@ -110,27 +103,29 @@ def check_data(
     reading = reading or Reading()
     shares = {VALID_CHANNEL: reading.valid_share, TEST_CHANNEL: reading.test_share}
     check_shares(shares)
-    layout = read_layout(root, reading.splits)
-    facts = _inspect(root, layout.candidates, progress, remembered)
+    layout = read_layout(root, reading)
+    found = inspect_files(root, layout, reading, progress, remembered)
+    facts = found.facts
     alike = _look_alikes(facts)
     missing = {split: share for split, share in shares.items() if split not in layout.splits}
-    too_small = _too_small(layout.candidates, list(missing))
-    broken = [
-        f"'{shown(candidate.path)}' {fact.problem}"
-        for candidate, fact in zip(layout.candidates, facts, strict=True)
-        if fact.problem
+    problems = [
+        *layout.problems,
+        *_too_small(found.candidates, list(missing)),
+        *found.problems,
     ]
-    if layout.problems or too_small or broken:
-        raise data_error(root, [*layout.problems, *too_small, *broken])
+    if problems:
+        raise data_error(root, problems)
+    layout = replace(layout, candidates=found.candidates)
     files = _files(layout, facts, _splits(layout, facts, alike, missing, reading.seed))
-    found = data_warnings(files, [fact.mode for fact in facts], alike)
-    made = _made_splits(layout, files, missing, reading.seed)
+    odd = data_warnings(files, [fact.mode for fact in facts], alike)
+    made = [*_left_out(found.skipped), *_made_splits(layout, files, missing, reading.seed)]
     return DataCheck(
         name=name_of_folder(root),
         root=root,
         fingerprint=fingerprint_of({file.key: file.sha256 for file in files}),
         files=tuple(sorted(files, key=lambda file: file.key)),
-        warnings=(*made, *found, *layout.warnings),
+        warnings=(*made, *odd, *layout.warnings),
+        skipped=found.skipped,
         split_source="stratified" if missing else "folders",
     )
 
@@ -141,37 +136,13 @@ def check_folders(root: Path, reading: Reading | None = None) -> None:
     Raises:
         DataError: lists every problem of the folders.
     """
-    layout = read_layout(root, reading.splits if reading else None)
+    layout = read_layout(root, reading)
     missing = [split for split in (VALID_CHANNEL, TEST_CHANNEL) if split not in layout.splits]
-    problems = [*layout.problems, *_too_small(layout.candidates, missing)]
+    bad = [] if reading and reading.skip_bad else layout.bad
+    unread = [f"'{shown(path)}' {reason}" for path, reason in bad]
+    problems = [*layout.problems, *_too_small(layout.candidates, missing), *unread]
     if problems:
         raise data_error(root, problems)
-
-
-def _inspect(
-    root: Path,
-    candidates: Sequence[Candidate],
-    progress: Progress | None,
-    remembered: StatCache | None,
-) -> list[ImageFacts]:
-    inspect = partial(inspect_once, remembered) if remembered else inspect_image
-    facts: list[ImageFacts] = []
-    total = len(candidates)
-    pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1), thread_name_prefix="check")
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of what becomes a problem of its own here.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            for fact in pool.map(inspect, [root / item.path for item in candidates]):
-                facts.append(fact)
-                if progress and (len(facts) % _PROGRESS_EVERY == 0 or len(facts) == total):
-                    progress(len(facts), total)
-    finally:
-        # Ctrl-C must not wait for thousands of files that are still queued.
-        pool.shutdown(wait=True, cancel_futures=True)
-    if remembered:
-        remembered.save()
-    return facts
 
 
 def _look_alikes(facts: Sequence[ImageFacts]) -> list[list[int]]:
@@ -236,9 +207,17 @@ def _files(layout: Layout, facts: Sequence[ImageFacts], splits: Sequence[str]) -
             sha256=fact.sha256,
             width=fact.width,
             height=fact.height,
+            converted=fact.converted,
         )
         for candidate, fact, split in zip(layout.candidates, facts, splits, strict=True)
     ]
+
+
+def _left_out(skipped: Sequence[tuple[str, str]]) -> list[DataWarning]:
+    if not skipped:
+        return []
+    text = f"{len(skipped)} files are left out because they cannot be used (--skip-bad)."
+    return [warning("bad_files", text, [path for path, _ in skipped])]
 
 
 def _made_splits(

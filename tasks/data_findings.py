@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from platforms.errors import DataError
+from tasks.files import write_atomically
 
 # Enough to see the pattern; the rest is counted.
 MAX_PROBLEMS = 20
@@ -43,16 +44,35 @@ def shown(path: str) -> str:
     return path if path.isprintable() else repr(path)[1:-1]
 
 
-def data_error(root: Path, problems: Sequence[str]) -> DataError:
+class DataProblems(DataError):
+    """Raised when a data folder cannot be trained on; ``problems`` are all of them, in words."""
+
+    def __init__(self, place: str, problems: Sequence[str], listed: Path | None = None) -> None:
+        """Say what is wrong with ``place``; ``listed`` is a file with all of it."""
+        rest = len(problems) - MAX_PROBLEMS
+        lines = "\n".join(f"  - {problem}" for problem in problems[:MAX_PROBLEMS])
+        more = f"\n  - and {rest} more" if rest > 0 else ""
+        if more and listed:
+            more += f"; all of them: {shown(str(listed))}"
+        found = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__(
+            f"The data folder '{place}' has {found}; nothing was uploaded. "
+            f"Repair or remove what is listed and run again:\n{lines}{more}"
+        )
+        self.place, self.problems = place, tuple(problems)
+
+    def listed_in(self, file: Path, place: str | None = None) -> DataProblems:
+        """Return the same error; where it does not name all problems, they are in ``file`` now."""
+        is_long = len(self.problems) > MAX_PROBLEMS
+        if is_long:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, "".join(f"{each}\n" for each in self.problems).encode())
+        return DataProblems(place or self.place, self.problems, listed=file if is_long else None)
+
+
+def data_error(root: Path, problems: Sequence[str]) -> DataProblems:
     """Return one error that lists all problems of a data folder, the first 20 in words."""
-    listed = "\n".join(f"  - {problem}" for problem in problems[:MAX_PROBLEMS])
-    rest = len(problems) - MAX_PROBLEMS
-    more = f"\n  - and {rest} more" if rest > 0 else ""
-    found = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return DataError(
-        f"The data folder '{shown(str(root))}' has {found}; nothing was uploaded. "
-        f"Repair or remove what is listed and run again:\n{listed}{more}"
-    )
+    return DataProblems(shown(str(root)), problems)
 
 
 def some(names: Sequence[str], limit: int = 5) -> str:

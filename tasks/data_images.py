@@ -10,11 +10,14 @@ import hashlib
 import io
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+
+from sm_entrypoints.images.files import READ_KINDS, kind_of
+from tasks.dataset.conversion import ConversionError, Converter, advice, can_convert
 
 # The same cap as the endpoint's: an image that cannot be served must not be trained on.
 MAX_PIXELS = 25_000_000
@@ -39,15 +42,13 @@ _DECODE_ERRORS = (
     zlib.error,
 )
 _KNOWN_STARTS = (
-    (b"RIFF", "a WebP or other RIFF file"),
-    (b"GIF8", "a GIF"),
-    (b"BM", "a BMP"),
-    (b"II*\x00", "a TIFF"),
-    (b"MM\x00*", "a TIFF"),
+    (b"RIFF", "a RIFF file"),
     (b"%PDF", "a PDF"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x1f\x8b", "a gzip archive"),
     (b"<", "HTML or XML text"),
     (b"version https://git-lfs", "a Git LFS pointer: run 'git lfs pull'"),
-    (b"\x00\x00\x00", "HEIC, AVIF or video"),
+    (b"\x00\x00\x00", "a video or another file"),
 )
 
 
@@ -71,7 +72,8 @@ class ImageFacts:
     """What was found in a file; ``problem`` is a sentence without the file's name, or None.
 
     ``size`` is in bytes, ``width`` and ``height`` in pixels as stored (before EXIF rotation);
-    all are 0 and ``look`` is None where the problem kept them from being read.
+    all are 0 and ``look`` is None where the problem kept them from being read. ``converted`` is the
+    file that stands for it where it had to be converted; size, digest and look are that file's.
     """
 
     size: int = 0
@@ -81,10 +83,13 @@ class ImageFacts:
     mode: str = ""
     look: Look | None = None
     problem: str | None = None
+    converted: str | None = None
 
 
-def inspect_image(path: Path) -> ImageFacts:
+def inspect_image(path: Path, converter: Converter | None = None) -> ImageFacts:
     """Read, hash and fully decode a file. Never raises for what is in the file.
+
+    With a ``converter``, other pictures than JPEG and PNG are looked at as what they become.
 
     The pixel count is taken from the header, before anything is decoded. Safe to call from
     several threads: Pillow and hashlib release the interpreter lock.
@@ -96,15 +101,30 @@ def inspect_image(path: Path) -> ImageFacts:
     size, sha256 = len(data), hashlib.sha256(data).hexdigest()
     if not data:
         return ImageFacts(sha256=sha256, problem="is empty (0 bytes)")
+    kind = kind_of(data[:64])
     try:
-        return _decode(data, size, sha256)
+        if kind is None or kind in READ_KINDS:
+            return _decode(data, size, sha256)
+        return _converted(data, kind, sha256, converter)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         problem = f"has far more than {MAX_PIXELS / 1e6:.0f} megapixels: shrink it"
     except UnidentifiedImageError:
         problem = f"is not a JPEG or PNG image{_guess(data)}"
+    except ConversionError as error:
+        problem = str(error)
     except _DECODE_ERRORS as error:
-        problem = f"cannot be decoded: {error}"
+        problem = f"cannot be decoded: {error}".rstrip(".")
     return ImageFacts(size=size, sha256=sha256, problem=problem)
+
+
+def _converted(data: bytes, kind: str, sha256: str, converter: Converter | None) -> ImageFacts:
+    if converter is None or not can_convert(kind):
+        hint = advice(kind).replace("reads them", "reads it").replace("convert them", "convert it")
+        raise ConversionError(f"is not a JPEG or PNG image but {kind}: {hint}")
+    made = converter.convert(data, kind, sha256)
+    content = made.read_bytes()
+    facts = _decode(content, len(content), hashlib.sha256(content).hexdigest())
+    return replace(facts, converted=str(made))
 
 
 def _decode(data: bytes, size: int, sha256: str) -> ImageFacts:

@@ -8,28 +8,21 @@ class. Links are followed, loops are not.
 from __future__ import annotations
 
 import stat
-from collections.abc import Mapping
 from pathlib import Path
 
 from platforms.errors import DataError
-from platforms.settings import PROJECT_ROOT
 from tasks.data_findings import data_error, shown
 from tasks.data_scan import Layout, Scan
+from tasks.dataset.reading import Reading
 from tasks.dataset.structure import read_structure
 
 
-def data_root(path: str) -> Path:
-    """Return the folder that a data path means: seen from here, else from the project."""
-    given = Path(path).expanduser()
-    return given if given.is_absolute() or given.is_dir() else PROJECT_ROOT / given
-
-
-def read_layout(root: Path, splits: Mapping[str, str] | None = None) -> Layout:
+def read_layout(root: Path, reading: Reading | None = None) -> Layout:
     """Walk a data folder.
 
     Args:
         root: the folder.
-        splits: the folder of each split, if somebody said so; empty: every folder is a class.
+        reading: how to read it.
 
     Raises:
         DataError: there is no folder, it cannot be read, no class folders are in it, or it cannot
@@ -47,8 +40,9 @@ def read_layout(root: Path, splits: Mapping[str, str] | None = None) -> Layout:
             f"The data path '{shown(str(root))}' is a file, not a folder. "
             "Give a folder with a folder of images for each class (unpack an archive first)."
         )
-    scan = Scan(root)
+    reading = reading or Reading()
+    scan = Scan(root, converts=reading.convert_to is not None)
     scan.folders(root)
     if scan.problems:
         raise data_error(root, scan.problems)
-    return scan.read(read_structure(root, splits))
+    return scan.read(read_structure(root, reading.splits))

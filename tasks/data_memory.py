@@ -13,9 +13,10 @@ import PIL
 
 from tasks.data_images import ImageFacts, Look, inspect_image
 from tasks.data_sync_cache import StatCache, identity
+from tasks.dataset.conversion import Converter
 
 # Change it with what ``inspect_image`` finds; another Pillow may decode what this one refused.
-_INSPECTION = 1
+_INSPECTION = 2
 
 
 def open_memory(folder: Path, root: Path) -> StatCache:
@@ -24,7 +25,7 @@ def open_memory(folder: Path, root: Path) -> StatCache:
     return StatCache(folder / f"{name}.json", f"image {_INSPECTION}, Pillow {PIL.__version__}")
 
 
-def inspect_once(memory: StatCache, path: Path) -> ImageFacts:
+def inspect_once(memory: StatCache, path: Path, converter: Converter | None = None) -> ImageFacts:
     """Return what :func:`tasks.data_images.inspect_image` finds, from memory if it is there.
 
     Files with a problem are looked at each time.
@@ -32,13 +33,15 @@ def inspect_once(memory: StatCache, path: Path) -> ImageFacts:
     try:
         known = memory.get(path)
         if known is not None:
-            return _facts(known)
+            facts = _facts(known)
+            if facts.converted is None or (converter and Path(facts.converted).exists()):
+                return facts
         before = identity(path)
-        found = inspect_image(path)
+        found = inspect_image(path, converter)
         if found.problem is None:
             memory.put(path, before, _value(found))
     except OSError:
-        return inspect_image(path)
+        return inspect_image(path, converter)
     return found
 
 

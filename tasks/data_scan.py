@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from sm_entrypoints.contract import TRAIN_CHANNEL
 from sm_entrypoints.images.files import (
     OTHER_SUFFIXES,
+    RAW_SUFFIXES,
     READ_KINDS,
     READ_SUFFIXES,
     is_system_name,
@@ -19,6 +20,7 @@ from sm_entrypoints.images.files import (
     may_be_picture,
 )
 from tasks.data_findings import DataWarning, shown, some, warning
+from tasks.dataset.conversion import advice_on, can_convert, readable
 from tasks.dataset.structure import Structure
 from tasks.dataset.tree import is_folder
 
@@ -44,22 +46,31 @@ class Candidate:
 class Layout:
     """The files of a data folder, in the order of their paths, and what is odd about it.
 
-    ``splits`` are the channels that folders gave, none in the flat layout.
+    ``splits`` are the channels that folders gave, none in the flat layout; ``classes`` are
+    pairs of split and label; ``bad`` are files that cannot even be looked at, by path and reason.
     """
 
     candidates: tuple[Candidate, ...]
     splits: tuple[str, ...]
+    classes: tuple[tuple[str | None, str], ...]
     problems: tuple[str, ...]
+    bad: tuple[tuple[str, str], ...]
     warnings: tuple[DataWarning, ...]
 
 
 @dataclass
 class Scan:
-    """One walk over a data folder; gathers what it finds."""
+    """One walk over a data folder; gathers what it finds.
+
+    With ``converts``, pictures that can become JPEG or PNG are candidates too.
+    """
 
     root: Path
+    converts: bool = False
     candidates: list[Candidate] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    bad: list[tuple[str, str]] = field(default_factory=list)
+    others: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     odd: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     classes: dict[str | None, list[str]] = field(default_factory=lambda: defaultdict(list))
 
@@ -87,20 +98,35 @@ class Scan:
             self.problems.append(
                 f"the class folder '{shown(label)}' has control characters in its name; rename it"
             )
-        before, skipped = len(self.candidates), 0
+        before, found = len(self.candidates) + len(self.bad), 0
+        pictures_before = sum(map(len, self.others.values()))
         for file in self._walk(folder):
-            skipped += 1
+            found += 1
             if self._is_candidate(file):
                 name = PurePosixPath(file.relative_to(folder)).as_posix()
                 self.candidates.append(
                     Candidate(path=self._relative(file), split=split, label=label, name=name)
                 )
-        if len(self.candidates) == before:
-            others = f" (only {skipped} other files)" if skipped else ""
-            self.problems.append(
-                f"the class folder '{shown(self._relative(folder))}' has no JPEG or PNG "
-                f"image{others}; add some or remove the folder"
-            )
+        if len(self.candidates) + len(self.bad) == before:
+            pictures = sum(map(len, self.others.values())) - pictures_before
+            self._no_images(folder, found, pictures)
+
+    def _no_images(self, folder: Path, found: int, pictures: int) -> None:
+        others = f" (only {found} other files)" if found else ""
+        advice = "add some or remove the folder"
+        if pictures:
+            place = f"{self._relative(folder)}/"
+            kinds = {
+                kind: inside
+                for kind, paths in self.others.items()
+                if (inside := [path for path in paths if path.startswith(place)])
+            }
+            others = f" (only {readable(kinds)})"
+            advice = advice_on(kinds).rstrip(".").replace("For ", "for ", 1)
+        self.problems.append(
+            f"the class folder '{shown(self._relative(folder))}' has no JPEG or PNG "
+            f"image{others}; {advice}"
+        )
 
     def _walk(self, folder: Path) -> Iterator[Path]:
         seen: set[Path] = set()
@@ -138,17 +164,18 @@ class Scan:
             regular = stat.S_ISREG(file.stat().st_mode)
             if suffix in READ_SUFFIXES and regular:
                 return True
-            kind = None
-            if regular and (suffix in OTHER_SUFFIXES or may_be_picture(file.name)):
-                kind = kind_of_file(file)
+            kind = _kind(file, suffix) if regular else None
         except OSError as error:
-            place = shown(self._relative(file))
-            self.problems.append(f"'{place}' cannot be read: {error.strerror or error}")
+            self.bad.append((self._relative(file), f"cannot be read: {error.strerror or error}"))
             return False
         if kind in READ_KINDS:
             return True
-        is_other = regular and (kind is not None or suffix in OTHER_SUFFIXES)
-        self.odd["skipped_format" if is_other else "not_image"].append(self._relative(file))
+        if kind is None:
+            self.odd["not_image"].append(self._relative(file))
+        elif self.converts and can_convert(kind):
+            return True
+        else:
+            self.others[kind].append(self._relative(file))
         return False
 
     def check_classes(self) -> None:
@@ -179,9 +206,12 @@ class Scan:
         return Layout(
             candidates=tuple(sorted(self.candidates, key=lambda candidate: candidate.path)),
             splits=structure.splits,
+            classes=tuple((each.split, each.label) for each in structure.classes),
             problems=tuple(self.problems),
+            bad=tuple(self.bad),
             warnings=(
                 *structure.notices,
+                *self._skipped(),
                 *(
                     warning(code, f"{len(self.odd[code])} {text}", self.odd[code])
                     for code, text in _ODD.items()
@@ -189,6 +219,12 @@ class Scan:
                 ),
             ),
         )
+
+    def _skipped(self) -> Iterator[DataWarning]:
+        if self.others:
+            paths = sorted(path for found in self.others.values() for path in found)
+            text = f"{len(paths)} images are skipped ({readable(self.others)}): only JPEG and PNG "
+            yield warning("skipped_format", f"{text}are read. {advice_on(self.others)}", paths)
 
     def _relative(self, path: Path) -> str:
         return PurePosixPath(path.relative_to(self.root)).as_posix()
@@ -198,7 +234,15 @@ _ODD = {
     "hidden": "hidden files or folders, or a system's own (@eaDir, Thumbs.db), are ignored.",
     "ignored_folder": "folders beside the split folders are ignored.",
     "outside": "files outside of class folders are ignored.",
-    "skipped_format": "images are skipped: only JPEG and PNG are read; convert them to use them.",
     "not_image": "files in class folders are ignored: they are no pictures.",
     "link_loop": "folder links are ignored: they lead back to a folder already read.",
 }
+
+
+def _kind(file: Path, suffix: str) -> str | None:
+    """Return the kind of picture in a file whose name does not say that it is JPEG or PNG."""
+    if suffix in RAW_SUFFIXES:
+        return "camera raw"
+    if suffix not in OTHER_SUFFIXES:
+        return kind_of_file(file) if may_be_picture(file.name) else None
+    return kind_of_file(file) or f"{suffix} file"

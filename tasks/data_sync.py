@@ -190,7 +190,7 @@ class _Sync:
 
     def _read(self, file: DataFile) -> bytes:
         try:
-            data = _content(self._root / file.path, file.size)
+            data = _content(file.content(self._root), file.size)
         except OSError as error:
             raise DataError(
                 f"'{shown(file.path)}' could be read when it was checked, but not now: "

@@ -40,12 +40,15 @@ def fetch_objects(
     there = list_objects(store, prefix)
     if not there:
         raise DataError(f"Below '{prefix}' is nothing in {store!r}.")
-    files = [_wanted(name, listed) for name, listed in sorted(there.items(), key=lambda at: at[0])]
+    files = [
+        wanted_object(name, listed) for name, listed in sorted(there.items(), key=lambda at: at[0])
+    ]
     result = Reception(store, prefix, folder, "md5").receive_all(files, progress, MOST_AT_A_TIME)
     return replace(result, seconds=time.monotonic() - started)
 
 
-def _wanted(name: str, listed: Listed) -> Wanted:
+def wanted_object(name: str, listed: Listed) -> Wanted:
+    """Return what a listing tells of an object that is to be received."""
     return Wanted(
         name=name,
         size=listed.size,

@@ -23,7 +23,8 @@ from platforms.validation import service_model, validate
 from sm_entrypoints import contract
 from tasks.costs import wanted_instances
 from tasks.data import TrainingInputs, dataset_name
-from tasks.data_layout import data_root, read_layout
+from tasks.data_layout import read_layout
+from tasks.dataset.source import data_root, is_remote, list_source
 from tasks.deployment import endpoint_requests
 from tasks.hyperparameters import Value
 from tasks.naming import RunIdentity, Step
@@ -79,16 +80,18 @@ class DataSize(BaseModel):
     bytes: int
 
 
-def data_size(data: DataParameters) -> DataSize:
-    """Return the number and the bytes of a data folder's images, unopened.
+def data_size(platform: Platform, data: DataParameters) -> DataSize:
+    """Return the number and the bytes of a data folder's images, unopened; or of a prefix's.
 
     Raises:
         DataError: there is no such folder, or no classes in it.
+        StoreFailed: the bucket cannot be listed.
     """
+    if is_remote(data.path):
+        there = list_source(platform, data.path).values()
+        return DataSize(files=len(there), bytes=sum(listed.size for listed in there))
     root = data_root(data.path)
-    files = [
-        root / candidate.path for candidate in read_layout(root, data.reading().splits).candidates
-    ]
+    files = [root / candidate.path for candidate in read_layout(root, data.reading()).candidates]
     return DataSize(files=len(files), bytes=sum(file.stat().st_size for file in files))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from platforms import Settings
-from tasks.data_layout import data_root
+from tasks.dataset.source import same_source
 from tasks.ledger import PLAN, LedgerEntry, ledger_of
 from tasks.parameters import Parameters
 from tasks.planning import RunChoices
@@ -90,7 +90,7 @@ def _same(found: Mapping[str, Any], choices: RunChoices, training: LedgerEntry) 
     instances = (choices.resources.instance_type, choices.resources.instance_count)
     return (
         all(model[name] == wanted[name] for name in _MODEL)
-        and data_root(data["path"]).resolve() == data_root(choices.data.path).resolve()
+        and same_source(data["path"], choices.data.path)
         # What ran here says something about every instance, what ran there about its own only.
         and (not _on_aws(found) or instances == (training.instance_type, training.instance_count))
     )

@@ -34,6 +34,11 @@ _OPTIONS = {
     ("resources", "volume_gb"): "--volume-gb",
     ("resources", "max_usd"): "--max-usd",
 }
+_DATA_SWITCHES = {
+    "convert": "--convert",
+    "skip_bad": "--skip-bad",
+    "delete_removed": "--delete-removed",
+}
 _SCALES = {"Logarithmic": ":log", "Linear": ":linear"}
 
 
@@ -93,9 +98,7 @@ def _data_switches(data: dict[str, Any]) -> list[str]:
     splits = data.pop("splits", None)
     words = ["--no-splits"] if splits == {} else []
     words += _repeated("--split", (f"{name}={path}" for name, path in (splits or {}).items()))
-    if data.pop("delete_removed", False):
-        words.append("--delete-removed")
-    return words
+    return words + [option for name, option in _DATA_SWITCHES.items() if data.pop(name, False)]
 
 
 def _plain_options(groups: Mapping[str, Mapping[str, Any]]) -> list[str] | None:

@@ -294,7 +294,7 @@ def plan_run(
         run=run,
         choices=choices,
         inputs=planned_inputs(platform, choices, record or {}),
-        data=data_size(choices.data),
+        data=data_size(platform, choices.data),
         record=record or {},
         standing=standing or Standing(),
     ).plan()

@@ -25,6 +25,9 @@ METRICS_FILE = "metrics.csv"
 PREDICTIONS_FILE = "predictions.csv"
 TRIALS_JSON = "trials.json"
 DATA_FILE = "data.json"
+# Of the data check: files left out, by path and reason; all problems, where there are many.
+SKIPPED_FILE = "skipped.csv"
+PROBLEMS_FILE = "data-problems.txt"
 # The files of the final training job.
 OUTPUT_FOLDER = "training"
 _PACKAGES = ("prefect", "boto3", "obstore", "optuna", "pandas", "plotly")

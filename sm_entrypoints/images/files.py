@@ -14,13 +14,16 @@ READ_KINDS = frozenset({"JPEG", "PNG"})
 READ_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".mpo", ".png", ".apng"}
 )
+# What cameras store before it is a picture; many are TIFFs with a thumbnail in front.
+RAW_SUFFIXES = frozenset(
+    {".cr2", ".cr3", ".nef", ".nrw", ".arw", ".dng", ".orf", ".raf", ".rw2", ".pef", ".srw"}
+)
 # Other pictures by their names.
 OTHER_SUFFIXES = frozenset(
     {
         *(".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif", ".ico", ".j2k"),
         *(".jp2", ".jpx", ".jxl", ".pbm", ".pgm", ".pnm", ".ppm", ".psd", ".svg", ".tga"),
-        *(".tif", ".tiff", ".webp", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".raf"),
-        ".rw2",
+        *(".tif", ".tiff", ".webp", *RAW_SUFFIXES),
     }
 )
 # Pictures that a job decodes when they lie in a channel that somebody else filled.
@@ -129,7 +132,7 @@ def is_channel_picture(path: Path) -> bool:
     suffix = _suffix(path.name)
     if suffix in CHANNEL_SUFFIXES:
         return True
-    if suffix in OTHER_SUFFIXES or may_be_picture(path.name):
+    if suffix not in RAW_SUFFIXES and may_be_picture(path.name):
         return path.is_file() and kind_of_file(path) in CHANNEL_KINDS
     return False
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from platforms import Settings
 from sm_entrypoints import contract
 from tasks.dataset.reading import Reading
 from tasks.resource_parameters import Parameters
@@ -27,6 +28,12 @@ class DataParameters(Parameters):
         None,
         description="Folder of each split, relative to path; {}: every folder is a class; "
         "default: told by their names.",
+    )
+    convert: bool = Field(
+        False, description="Read WebP, BMP, GIF, TIFF and AVIF too, converted to PNG or JPEG."
+    )
+    skip_bad: bool = Field(
+        False, description="Leave out files that cannot be read, and list them, instead of failing."
     )
     delete_removed: bool = Field(False, description="Delete objects of images that left.")
     seed: int = Field(0, ge=0, description="Seed of the split, when the folder has none.")
@@ -50,6 +57,8 @@ class DataParameters(Parameters):
         """Return how the folder is to be read."""
         return Reading(
             splits=None if self.splits is None else {str(k): v for k, v in self.splits.items()},
+            convert_to=Settings().home / "converted" if self.convert else None,
+            skip_bad=self.skip_bad,
             seed=self.seed,
             valid_share=self.valid_share,
             test_share=self.test_share,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import logging
+import re
+from pathlib import Path
 
+import obstore
 import pytest
 from prefect import flow, tags
 
@@ -94,6 +98,43 @@ def test_a_run_that_goes_on_finds_the_pictures_that_it_began_with(
     require_same_data(platform, known_run(Settings(), "next"))
     with pytest.raises(DataError, match=r"is not what run 'began' was trained on: that had 16 pic"):
         require_same_data(platform, known_run(Settings(), "began"))
+
+
+def test_bad_files_are_left_out_and_listed_in_the_runs_folder(
+    prefect_server, whippet_home, tmp_path
+):
+    root = write_data(tmp_path / "data", {"": {"cat": 8, "dog": 8}})
+    for number in range(60):
+        (root / "cat" / f"bad {number}.jpg").write_bytes(b"<html>")
+    run = brings.with_options(flow_run_name="bad")
+    with pytest.raises(DataError) as refused:
+        run(DataParameters(path=str(root)))
+    folder = Settings().runs / "bad"
+    assert f"and 40 more; all of them: {folder / 'data-problems.txt'}" in str(refused.value)
+    assert len((folder / "data-problems.txt").read_text("utf-8").splitlines()) == 60
+
+    brings.with_options(flow_run_name="good")(DataParameters(path=str(root), skip_bad=True))
+    listed = Path(read_run(Settings(), "good")["data"]["left_out_list"])
+    assert listed.parent == Settings().runs / "good"
+    with listed.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["path"] for row in rows) == sorted(f"cat/bad {n}.jpg" for n in range(60))
+    assert all("HTML" in row["reason"] for row in rows)
+    moved = read_run(Settings(), "good")["data"]
+    assert (moved["left_out"], moved["uploaded"], moved["skipped"]) == (60, 16, 0)
+
+
+def test_a_prefix_of_a_bucket_is_a_source(prefect_server, whippet_home, tmp_path):
+    root, platform = write_data(tmp_path / "pets", {"": {"cat": 8, "dog": 8}}), connect()
+    bucket = platform.defaults.bucket
+    for path in root.rglob("*.jpg"):
+        key = f"mine/pets/{path.relative_to(root)}"
+        obstore.put(platform.store(bucket), key, path.read_bytes())
+    uri = f"s3://{bucket}/mine/pets"
+    _, synced, *_ = brings.with_options(flow_run_name="remote")(DataParameters(path=uri))
+    assert re.fullmatch("pets-[0-9a-f]{6}", synced.dataset)
+    known = read_run(Settings(), "remote")["data"]
+    assert (known["root"], known["uploaded"]) == (uri, 16)
 
 
 def known_images(uri: str, split: str) -> int:

@@ -16,7 +16,8 @@ from tests.tasks.pictures import write_data, write_picture
 def problems_of(root: Path) -> str:
     """Return all problems of a folder, whether they stop the walk or are gathered."""
     try:
-        return "\n".join(read_layout(root).problems)
+        layout = read_layout(root)
+        return "\n".join([*layout.problems, *(f"'{path}' {why}" for path, why in layout.bad)])
     except DataError as error:
         return str(error)
 
@@ -97,7 +98,7 @@ def test_empty_class_folder_says_what_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "test" / "c" / "x.webp").write_bytes(b"RIFF")
     found = problems_of(tmp_path)
     assert "'train/c' has no JPEG or PNG image; add some" in found
-    assert "'test/c' has no JPEG or PNG image (only 1 other files)" in found
+    assert "'test/c' has no JPEG or PNG image (only 1 .webp file); " in found
 
 
 def test_what_is_ignored_is_told(tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_link_loops_end(tmp_path: Path) -> None:
     layout = read_layout(tmp_path)
     assert len(layout.candidates) == 2
     assert codes(tmp_path)["link_loop"] == ("a/self", "a/up")
-    assert layout.problems == ("'a/ring' cannot be read: Too many levels of symbolic links",)
+    assert layout.bad == (("a/ring", "cannot be read: Too many levels of symbolic links"),)
 
 
 def test_links_are_followed_and_broken_ones_named(tmp_path: Path) -> None:
@@ -145,7 +146,7 @@ def test_links_are_followed_and_broken_ones_named(tmp_path: Path) -> None:
     (root / "b" / "broken.jpg").symlink_to("nowhere.jpg")
     layout = read_layout(root)
     assert {item.path for item in layout.candidates} >= {"a/linked.jpg", "b/folder/x.jpg"}
-    assert layout.problems == ("'b/broken.jpg' cannot be read: No such file or directory",)
+    assert layout.bad == (("b/broken.jpg", "cannot be read: No such file or directory"),)
 
 
 @pytest.fixture

@@ -29,9 +29,9 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     seen: list[Path] = []
     inspect = data_memory.inspect_image
 
-    def noted(path: Path):
+    def noted(path: Path, converter=None):
         seen.append(path)
-        return inspect(path)
+        return inspect(path, converter)
 
     monkeypatch.setattr(data_memory, "inspect_image", noted)
     return seen

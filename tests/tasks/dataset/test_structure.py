@@ -9,6 +9,7 @@ import pytest
 
 from platforms.errors import DataError
 from tasks.data_layout import read_layout
+from tasks.dataset.reading import Reading
 from tests.tasks.pictures import JPEG
 
 Found = dict[str | None, set[str]]
@@ -32,7 +33,7 @@ def classes(*folders: str, of: tuple[str, ...] = ANIMALS) -> list[str]:
 
 def found_in(root: Path, splits: dict[str, str] | None = None) -> Found:
     """Return the classes of each split; fails where the walk found problems."""
-    layout = read_layout(root, splits)
+    layout = read_layout(root, Reading(splits=splits))
     assert layout.problems == ()
     found: Found = {}
     for each in layout.candidates:
@@ -182,7 +183,7 @@ def test_the_answer_is_taken(tmp_path: Path) -> None:
 def test_a_folder_that_is_named_must_be_there(tmp_path: Path) -> None:
     root = make(tmp_path, *classes("one", "two"))
     with pytest.raises(DataError, match=r"no folder '.*three' for a split"):
-        read_layout(root, {"train": "one", "test": "three"})
+        read_layout(root, Reading(splits={"train": "one", "test": "three"}))
 
 
 @pytest.mark.parametrize(

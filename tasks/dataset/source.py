@@ -1,0 +1,167 @@
+"""Where a data set's pictures come from: a folder here, or a prefix of a bucket.
+
+Pictures in a bucket are brought to a folder of ours first: what cannot be decoded, what is there
+twice and what has no class is found before it is paid for, as with any folder. The folder mirrors
+the prefix: only what changed is fetched again, and what left it goes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from platforms import Platform
+from platforms.errors import DataError, SettingsError
+from platforms.settings import PROJECT_ROOT
+from sm_entrypoints.images.files import is_system_name, may_be_picture
+from tasks.data_findings import shown
+from tasks.data_sync_manifest import MANIFEST
+from tasks.data_sync_pool import MOST_AT_A_TIME
+from tasks.data_sync_progress import Moved
+from tasks.dataset.identity import name_of_folder, name_of_uri
+from tasks.object_download import wanted_object
+from tasks.object_listing import Listed, list_objects
+from tasks.reception import Reception
+from tasks.storage import split_uri
+
+_SCHEME = "s3://"
+_FOLDER = "sources"
+
+
+def is_remote(path: str) -> bool:
+    """Tell whether a data path means a prefix of a bucket."""
+    return path.startswith(_SCHEME)
+
+
+def data_root(path: str) -> Path:
+    """Return the folder that a data path means: seen from here, else from the project."""
+    given = Path(path).expanduser()
+    return given if given.is_absolute() or given.exists() else PROJECT_ROOT / given
+
+
+def require_folder(path: str) -> None:
+    """Check that a data path leads to a folder.
+
+    Raises:
+        DataError: names the path as it was given, and the nearest one that is there.
+    """
+    if path.startswith(("http://", "https://", "file://")):
+        raise DataError(
+            f"The data path '{shown(path)}' is an address: download it, unpack it, and give the "
+            "folder, or s3://bucket/prefix."
+        )
+    try:
+        mode = data_root(path).stat().st_mode
+    except OSError as error:
+        near = _nearest(path)
+        hint = f"Did you mean '{shown(near)}'?" if near else "Check the path and its rights."
+        raise DataError(
+            f"The data folder '{shown(path)}' cannot be read: {error.strerror or error}. {hint}"
+        ) from error
+    if not stat.S_ISDIR(mode):
+        raise DataError(
+            f"The data path '{shown(path)}' is a file, not a folder. Give a folder with a folder "
+            "of images for each class (unpack an archive first)."
+        )
+
+
+def _nearest(path: str) -> str | None:
+    """Return the path with its first part that is not there put right, if one is near."""
+    typed = Path(path)
+    lines = [*reversed(typed.parents), typed]
+    missing = next((each for each in lines if not each.expanduser().exists()), None)
+    if missing is None or missing.name in ("", ".."):
+        return None
+    try:
+        names = [each.name for each in missing.parent.expanduser().iterdir() if each.is_dir()]
+    except OSError:
+        return None
+    by_fold = {name.casefold(): name for name in names if not name.startswith(".")}
+    near = difflib.get_close_matches(missing.name.casefold(), by_fold, n=1, cutoff=0.7)
+    if not near:
+        return None
+    return str(missing.with_name(by_fold[near[0]]) / typed.relative_to(missing))
+
+
+def default_name(path: str) -> str:
+    """Return the name that a data set gets when nobody gives it one."""
+    return name_of_uri(path) if is_remote(path) else name_of_folder(data_root(path))
+
+
+def same_source(first: str, second: str) -> bool:
+    """Tell whether two data paths mean the same pictures."""
+    return default_name(first) == default_name(second)
+
+
+def list_source(platform: Platform, uri: str) -> dict[str, Listed]:
+    """Return the objects below a prefix that may be pictures, by their path below it.
+
+    Raises:
+        DataError: there are none, or it is not an S3 URI.
+        StoreFailed: the bucket cannot be listed.
+    """
+    bucket, prefix = split_uri(uri.rstrip("/"))
+    there = list_objects(platform.store(bucket), prefix)
+    found = {key: each for key, each in there.items() if _may_be_data(key, each)}
+    if not found:
+        other = f" (only {len(there)} objects that are none)" if there else ""
+        raise DataError(
+            f"Below '{uri}' are no pictures{other}: check bucket and prefix, as in "
+            "s3://bucket/pets, below which train/<class>/<file> or <class>/<file> lie."
+        )
+    return found
+
+
+def bring_source(
+    platform: Platform, uri: str, *, progress: Callable[[Moved], None] | None = None
+) -> Path:
+    """Return the folder that mirrors a prefix, up to date.
+
+    Raises:
+        DataError: there are no pictures, or a key is no file name.
+        SettingsError: the disk has no room for them.
+        StoreFailed: an object cannot be read.
+    """
+    there = list_source(platform, uri)
+    bucket, prefix = split_uri(uri.rstrip("/"))
+    folder = platform.settings.home / _FOLDER / name_of_uri(uri)
+    _require_room(folder, there, uri)
+    files = [wanted_object(key, listed) for key, listed in sorted(there.items())]
+    reception = Reception(platform.store(bucket), prefix, folder, "md5")
+    reception.receive_all(files, progress, MOST_AT_A_TIME)
+    _remove_others(folder, there)
+    return folder
+
+
+def _may_be_data(key: str, listed: Listed) -> bool:
+    """Leave out the markers of folders, a system's files, and what is no picture by its name."""
+    parts = key.split("/")
+    if not listed.size or not parts[-1] or parts[-1] == MANIFEST:
+        return False
+    return may_be_picture(parts[-1]) and not any(is_system_name(part) for part in parts)
+
+
+def _require_room(folder: Path, there: Mapping[str, Listed], uri: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    sizes = {key: listed.size for key, listed in there.items()}
+    here = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    missing = sum(size for key, size in sizes.items() if here.get(folder / key) != size)
+    free = shutil.disk_usage(folder).free
+    if missing > free:
+        raise SettingsError(
+            f"{uri} has {missing / 1e9:.1f} GB that are not here yet, and '{folder}' has room for "
+            f"{free / 1e9:.1f} GB: set WHIPPET_HOME to a larger disk"
+        )
+
+
+def _remove_others(folder: Path, there: Mapping[str, Listed]) -> None:
+    """Remove what left the prefix: it would be trained on."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif path.relative_to(folder).as_posix() not in there:
+            path.unlink()
