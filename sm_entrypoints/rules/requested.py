@@ -16,6 +16,7 @@ from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.judgement import Parameters, evaluate_rule
 from sm_entrypoints.rules.result import RuleResult
 from sm_entrypoints.rules.rule import Rule
+from sm_entrypoints.rules.tensor_rules import WATCHES
 
 _BY_NAME = {rule.name: rule for rule in RULES}
 # SageMaker's own, which say how a rule is run, not what it finds.
@@ -43,7 +44,8 @@ def judge_requested(
     """Return what each requested rule found, in the order of the requests.
 
     ``reports`` of an entry are the documents of its ``profiler-reports`` folder by rule, in AWS's
-    schema; ``status`` is NotApplicable, with a ``reason``, where a rule has nothing to look at.
+    schema; ``status`` is NotApplicable, with a ``reason``, where a rule has nothing to look at, or
+    too little: then ``recorded`` is true.
 
     Args:
         evidence: what the job left.
@@ -66,9 +68,16 @@ def _judge(evidence: Evidence, requested: RequestedRule, parameters: Parameters)
         "name": requested.name,
         "rule": requested.rule,
         **(_report_outcome(results) if is_report else _outcome(results[0])),
+        "recorded": _is_recorded(evidence, requested.rule),
         "unused": sorted(set(requested.parameters) - used - _HOW),
         "reports": {result.rule: result.document() for result in results},
     }
+
+
+def _is_recorded(evidence: Evidence, rule: str) -> bool:
+    """Tell whether anything that a tensor rule looks at was saved, be it too little to judge."""
+    collections = next((watch.collections for watch in WATCHES if watch.rule == rule), ())
+    return any(record.collection in collections for record in evidence.records)
 
 
 def _asked(

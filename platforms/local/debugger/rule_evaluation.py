@@ -169,7 +169,13 @@ def _status(
     unused = outcome["unused"]
     notes = [f"Not used on this platform: {', '.join(unused)}."] if unused else []
     if outcome["status"] == "NotApplicable":
-        return _not_judged(configuration, str(outcome["reason"]), notes, has_tensors=has_tensors)
+        said = f"{configuration.rule} was not judged: {outcome['reason']}."
+        # As SageMaker: rules of GPUs end without issues in a job without one, rules of tensors
+        # where too few were saved, which its default interval of 500 steps makes common.
+        if configuration.member == "ProfilerRuleConfigurations" or outcome["recorded"]:
+            return RuleStatus(status="NoIssuesFound", details=" ".join([said, *notes]))
+        start = "ClientError:" if has_tensors else _NO_TENSORS
+        return RuleStatus(status="Error", details=" ".join([start, said, *notes]))
     if outcome["status"] == "IssuesFound":
         step = outcome["step"] if outcome["step"] is not None else 0
         met = (
@@ -179,17 +185,6 @@ def _status(
         message = f": {outcome['message']}" if outcome["message"] else ""
         return RuleStatus(status="IssuesFound", details=" ".join([f"{met}{message}", *notes]))
     return RuleStatus(status="NoIssuesFound", details=" ".join(notes) or None)
-
-
-def _not_judged(
-    configuration: RuleConfiguration, reason: str, notes: Sequence[str], *, has_tensors: bool
-) -> RuleStatus:
-    said = f"{configuration.rule} was not judged: {reason}."
-    if configuration.member == "ProfilerRuleConfigurations":
-        # As SageMaker: rules of GPUs end without issues in a job without one.
-        return RuleStatus(status="NoIssuesFound", details=" ".join([said, *notes]))
-    start = "ClientError:" if has_tensors else _NO_TENSORS
-    return RuleStatus(status="Error", details=" ".join([start, said, *notes]))
 
 
 def _run(command: Sequence[str], *, seconds: float) -> str:

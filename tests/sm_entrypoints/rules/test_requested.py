@@ -63,6 +63,9 @@ def test_nothing_to_look_at_has_its_reason() -> None:
     found = judged(Evidence(), "VanishingGradient")
     assert found["status"] == "NotApplicable"
     assert found["reason"] == "no gradients were recorded"
+    assert found["recorded"] is False
+    too_few = judged(Evidence(records=losses(1.0)), "LossNotDecreasing")
+    assert (too_few["status"], too_few["recorded"]) == ("NotApplicable", True)
 
 
 def test_a_profiler_report_is_all_profiler_rules() -> None:
