@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from platforms.local.context import allowed_environment
 from platforms.local.debugger.zero_code import wants_hook
 from platforms.local.job_tree import JobTree
+from platforms.local.own_command.command import own_command
 from platforms.local.toolkit.entry_point import python_path
 from platforms.local.toolkit.hyperparameters import framework_parameters
 from platforms.local.toolkit.variables import toolkit_variables
@@ -42,8 +44,16 @@ def job_environment(
 
     In order of precedence: the contract, the request's ``Environment``, and of our own
     environment (``ours``) only what the allow-list names: no credentials, no ``PREFECT_*``.
+    A job that brings its own command gets nothing of the toolkit's, which does not run then.
     """
     environment = record.get("Environment", {})
+    if own_command(record):
+        return {
+            **_with_job_python(ours, record),
+            **environment,
+            **_service_variables(tree, record),
+            "PYTHONUNBUFFERED": "1",
+        }
     return {
         **allowed_environment(ours),
         "PYTHONIOENCODING": "UTF-8",  # As in AWS's images, whatever the user's locale.
@@ -54,6 +64,13 @@ def job_environment(
         "PYTHONPATH": os.pathsep.join(_python_path(tree, record)),
         "PYTHONUNBUFFERED": "1",  # Metrics are read from the log while the job runs.
     }
+
+
+def _with_job_python(ours: Mapping[str, str], record: Mapping[str, Any]) -> dict[str, str]:
+    """Return the allowed part of our environment, with the job's ``python`` before any other."""
+    allowed = allowed_environment(ours)
+    first = str(Path(record["Local"]["JobPython"]).parent)
+    return {**allowed, "PATH": os.pathsep.join([first, allowed.get("PATH", os.defpath)])}
 
 
 def _python_path(tree: JobTree, record: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from platforms.local.environment import job_environment
 from platforms.local.job_tree import JobTree
+from platforms.local.own_command.command import interpreter_arguments, own_command, shown
 from platforms.local.process import end_group
 from platforms.local.toolkit import entry_point
 from platforms.local.training_status import MAX_REASON
@@ -32,12 +33,12 @@ class JobProcess:
 
     @classmethod
     def start(cls, tree: JobTree, record: Mapping[str, Any]) -> JobProcess:
-        """Start the entry point of a record, in its code folder, stdout and stderr to the log.
+        """Start the command of a record, in its code folder, stdout and stderr to the log.
 
         Raises:
             OSError: the interpreter or the folder cannot be used.
         """
-        argv = [record["Local"]["JobPython"], *entry_point.command(tree.code, record)]
+        argv = [record["Local"]["JobPython"], *_arguments(tree, record)]
         with tree.log.open("ab") as log:
             process = subprocess.Popen(
                 argv,
@@ -49,7 +50,7 @@ class JobProcess:
                 # A group to kill at once; the session stays the supervisor's, see its docstring.
                 process_group=0,
             )
-        return cls(tree, process, entry_point.shown(tree.code, record))
+        return cls(tree, process, _shown(tree, record))
 
     @property
     def pid(self) -> int:
@@ -107,6 +108,17 @@ class JobProcess:
         head = f'ExecuteUserScriptError:\nExitCode {self.exit_code}\nErrorMessage "'
         foot = f'"{extra}\nCommand "{command}"'
         return f"{head}{_last(log_tail(self._tree), room - len(head) - len(foot))}{foot}"
+
+
+def _arguments(tree: JobTree, record: Mapping[str, Any]) -> list[str]:
+    """Return what the interpreter is started with: the toolkit's command, or the request's own."""
+    if own_command(record):
+        return interpreter_arguments(tree, record)
+    return entry_point.command(tree.code, record)
+
+
+def _shown(tree: JobTree, record: Mapping[str, Any]) -> str:
+    return shown(record) if own_command(record) else entry_point.shown(tree.code, record)
 
 
 def log_tail(tree: JobTree) -> str:

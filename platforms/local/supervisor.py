@@ -24,6 +24,8 @@ from platforms.local.debugger.zero_code import install
 from platforms.local.job_process import JobProcess
 from platforms.local.job_tree import JobTree
 from platforms.local.metrics import LogFollower
+from platforms.local.own_command.command import own_command
+from platforms.local.own_command.drivers import place_drivers
 from platforms.local.process import identify
 from platforms.local.records import Record, Records, now
 from platforms.local.requirements import unsatisfied
@@ -111,6 +113,14 @@ class Supervisor:
         if notice:
             self._say(f"warning: {notice}")
         self._tree.make(record, self._buckets)
+        if own_command(record):
+            self._tree.code.mkdir(exist_ok=True)
+            place_drivers(self._tree, self._tree.root)
+        else:
+            self._prepare_source(record)
+        uploads.restore_checkpoints()
+
+    def _prepare_source(self, record: Record) -> None:
         source = entry_point.submit_directory(record)
         with self._buckets.reading(source, self._tree.folder) as archive:
             extract_archive(archive, self._tree.code)
@@ -120,7 +130,6 @@ class Supervisor:
                 "warning: setup.py is not installed: its folder, and src in it, are on PYTHONPATH"
             )
         install(self._tree, record)
-        uploads.restore_checkpoints()
         for problem in unsatisfied(self._tree.code, record["Local"]["JobPython"]):
             self._say(f"warning: the job environment lacks {problem}; run `make job-env`")
 

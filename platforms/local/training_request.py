@@ -21,6 +21,7 @@ from platforms.local.debugger.rule_configurations import (
 from platforms.local.debugger.system_sampling import interval_problems
 from platforms.local.environment import unknown_framework_parameters
 from platforms.local.job_tree import JobTree, channel_source
+from platforms.local.own_command.command import own_command
 from platforms.local.toolkit.entry_point import program, submit_directory
 from platforms.metric_regexes import MetricRegex, MetricRegexError
 
@@ -44,7 +45,7 @@ _HONOURED = frozenset(
         "TrainingJobName",
     }
 )
-_HONOURED_ALGORITHM = frozenset({"MetricDefinitions", "TrainingInputMode"})
+_HONOURED_ALGORITHM = frozenset({"ContainerEntrypoint", "MetricDefinitions", "TrainingInputMode"})
 _HONOURED_CHANNEL = frozenset({"ChannelName", "ContentType", "DataSource", "InputMode"})
 # One host gets all of a channel, however it is to be distributed.
 _HONOURED_SOURCE = frozenset({"S3DataDistributionType", "S3DataType", "S3Uri"})
@@ -55,8 +56,12 @@ _NEUTRAL = (None, False, "None", "GZIP", "FullyReplicated")
 def ignored_fields(request: Mapping[str, Any]) -> list[str]:
     """Return the members that are set, recorded, and change nothing on this platform."""
     fields = [key for key in request if key not in _HONOURED and request[key] not in _NEUTRAL]
-    fields += _inside("AlgorithmSpecification", request, _HONOURED_ALGORITHM)
-    fields += [f"HyperParameters.{key}" for key in unknown_framework_parameters(request)]
+    if own_command(request):
+        honoured = _HONOURED_ALGORITHM | {"ContainerArguments"}
+    else:
+        honoured = _HONOURED_ALGORITHM
+        fields += [f"HyperParameters.{key}" for key in unknown_framework_parameters(request)]
+    fields += _inside("AlgorithmSpecification", request, honoured)
     fields += _inside("OutputDataConfig", request, frozenset({"S3OutputPath"}))
     fields += _inside("StoppingCondition", request, frozenset({"MaxRuntimeInSeconds"}))
     for channel in request.get("InputDataConfig", []):
@@ -146,6 +151,8 @@ def _problem_of(find: Any) -> Iterator[str]:
 
 
 def _program_problems(context: LocalContext, request: Mapping[str, Any]) -> Iterator[str]:
+    if own_command(request):
+        return
     yield from _problem_of(lambda: program(request))
     try:
         uri = submit_directory(request)
