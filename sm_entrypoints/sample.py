@@ -25,7 +25,8 @@ from sm_entrypoints.gpus import Gpus, has_device_file
 from sm_entrypoints.sampler import DEFAULT_INTERVAL_MS, INTERVALS_MS, SystemSampler
 
 _LOOK_SECONDS = 0.5
-_ONE_SAMPLE_SECONDS = 0.1
+# Of a busy machine; stop() of the supervisor waits longer.
+_FIRST_SAMPLE_SECONDS, _POLL_SECONDS = 3.0, 0.02
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,12 +50,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     while not _ended() and not (options.unless is not None and options.unless.exists()):
         if sampler.failure is not None:
             break
-    if not sampler.summary()["samples"]:  # a job shorter than our start has one sample all the same
-        time.sleep(_ONE_SAMPLE_SECONDS)
+    _wait_for_one(sampler)
     sampler.stop()
     for problem in filter(None, (sampler.failure, sampler.gpu_failure)):
         print(problem, file=sys.stderr)
     return 0 if sampler.failure is None else 1
+
+
+def _wait_for_one(sampler: SystemSampler) -> None:
+    """Let a job that was shorter than our own start have one sample all the same."""
+    end = time.monotonic() + _FIRST_SAMPLE_SECONDS
+    while not sampler.summary()["samples"] and sampler.failure is None and time.monotonic() < end:
+        time.sleep(_POLL_SECONDS)
 
 
 def _ended() -> bool:

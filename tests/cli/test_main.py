@@ -62,7 +62,7 @@ def test_mistakes_in_the_command_itself_are_shown_with_its_usage(awkward_path):
         (["predict", "no-such-file.jpg"], "--endpoint"),
         (["predict", "no such é.jpg", "--endpoint", "e"], "no such é.jpg"),
         (["predict", "README.md", "--endpoint", "e"], "not a JPEG or PNG"),
-        (["logs", "no-such-job"], "no training job 'no-such-job'"),
+        (["logs", "no-such-job"], "no training or transform job 'no-such-job'"),
         (["clean-up", "no-such-endpoint"], "no endpoint 'no-such-endpoint'"),
     ],
 )
