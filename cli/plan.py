@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import cast
 
+from cli.preflight import check_folder
 from cli.run import from_options
 from platforms import Settings, connect
-from tasks.dataset.source import is_remote, require_folder
 from tasks.naming import RunIdentity, folder_name
 from tasks.parameters import (
     RUN_PARAMETERS,
@@ -29,8 +29,7 @@ def plan(arguments: argparse.Namespace) -> int:
     if arguments.platform:
         settings = Settings(platform=arguments.platform)
     given = choices(arguments)
-    if not is_remote(given.data.path):
-        require_folder(arguments.data or given.data.path)
+    check_folder(settings, given.data, arguments.data)
     found = plan_run(connect(settings), _identity(arguments.name), given)
     print(found.model_dump_json(indent=2) if arguments.json else plan_text(found))
     return 0

@@ -36,8 +36,7 @@ def check_before_run(
         DataError: the data folder or the weights file cannot be used.
     """
     require_room(settings.home)
-    if not is_remote(data.path):
-        _check_folder(settings, data, typed or data.path)
+    check_folder(settings, data, typed)
     check_weights(settings, model.weights)
     platform = connect(settings)
     for note in platform.require_ready(Needs()):
@@ -46,7 +45,15 @@ def check_before_run(
         list_source(platform, data.path)
 
 
-def _check_folder(settings: Settings, data: DataParameters, typed: str) -> None:
+def check_folder(settings: Settings, data: DataParameters, typed: str | None = None) -> None:
+    """Check the layout of a data folder, if it is one; quick.
+
+    Raises:
+        DataError: lists every problem, and names the path as it was ``typed``.
+    """
+    if is_remote(data.path):
+        return
+    typed = typed or data.path
     require_folder(typed)
     try:
         check_folders(data_root(data.path), data.reading())

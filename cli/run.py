@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import os
 import shlex
@@ -99,7 +100,10 @@ def _known_run(settings: Settings, name: str) -> dict[str, Any]:
     try:
         return read_run(settings, folder_name(name))
     except FileNotFoundError as error:
-        raise ParameterError(f"there is no run {name!r} in {settings.runs}") from error
+        runs = [path.name for path in settings.runs.glob("[!.]*")]
+        near = difflib.get_close_matches(name, runs, n=1)
+        hint = f": did you mean {near[0]!r}?" if near else ""
+        raise ParameterError(f"there is no run {name!r} in {settings.runs}{hint}") from error
 
 
 def from_options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:

@@ -67,6 +67,22 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="every folder is a class, also one that is called train or test",
     )
+    _add_ways_to_read(data)
+
+
+def _add_ways_to_read(data: argparse._ArgumentGroup) -> None:
+    data.add_argument(
+        "--valid-share",
+        type=float,
+        metavar="SHARE",
+        help="of train that is split off where there is no valid split (default 0.15)",
+    )
+    data.add_argument(
+        "--test-share",
+        type=float,
+        metavar="SHARE",
+        help="of train that is split off where there is no test split (default 0.15)",
+    )
     data.add_argument(
         "--convert",
         action="store_true",
@@ -110,6 +126,8 @@ def data_choices(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "name": arguments.data_name,
         "splits": splits,
+        "valid_share": arguments.valid_share,
+        "test_share": arguments.test_share,
         "convert": arguments.convert,
         "skip_bad": arguments.skip_bad,
         "delete_removed": arguments.delete_removed,

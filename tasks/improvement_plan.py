@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from decimal import Decimal
 from hashlib import sha256
@@ -87,7 +88,7 @@ def plan_improvement(settings: Settings, parameters: ImprovementParameters) -> I
     if not job:
         raise ParameterError(
             f"run {record['name']!r} has no training job to improve: go on with it by "
-            f"`whippet run --resume`"
+            f"`whippet run --resume {shlex.quote(record['name'])}`"
         )
     verdict = _document(folder / contract.INSTRUMENTATION_FOLDER, contract.VERDICT_FILE)
     if verdict is None and parameters.change is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -186,5 +187,5 @@ def improvement_markdown(found: Mapping[str, Any]) -> str:
     if speed:
         lines += [markdown_image(comparison_svg(speed["blocks"]), "Time of each block"), ""]
     if found["options"]:
-        lines += [f"Next run: `whippet run … {' '.join(found['options'])}`"]
+        lines += [f"Next run: `whippet run … {shlex.join(found['options'])}`"]
     return "\n".join(lines)

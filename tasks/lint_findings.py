@@ -62,7 +62,7 @@ def require_sound(findings: Sequence[LintFinding], *, what: str) -> None:
     if found:
         said = "; ".join(f"{each.message} {each.advice} ({each.code})" for each in found)
         raise ParameterError(
-            f"{what} is refused by the objective lint: {said}. "
+            f"{what} is refused by the objective lint: {said.rstrip('.')}. "
             "To go on all the same: tuning.lint='warn'"
         )
 

@@ -13,6 +13,8 @@ from tasks.parameters import RUN_PARAMETERS
 _OPTIONS = {
     ("data", "path"): "--data",
     ("data", "name"): "--data-name",
+    ("data", "valid_share"): "--valid-share",
+    ("data", "test_share"): "--test-share",
     ("model", "architecture"): "--model",
     ("model", "weights"): "--weights",
     ("model", "trainable"): "--trainable",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from decimal import Decimal
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,6 +15,15 @@ class Parameters(BaseModel):
     """Base of every parameter model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_typos(cls, value: Any) -> Any:
+        for name in value if isinstance(value, dict) else ():
+            near = difflib.get_close_matches(str(name), cls.model_fields, n=1)
+            if name not in cls.model_fields and near:
+                raise ValueError(f"there is no {name!r}: did you mean {near[0]!r}?")
+        return value
 
 
 class ResourceParameters(Parameters):

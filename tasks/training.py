@@ -228,7 +228,8 @@ def require_completed(job: Mapping[str, Any]) -> None:
         return
     name = job["TrainingJobName"]
     reason = job.get("FailureReason") or job.get("SecondaryStatus", "no reason given")
-    raise JobFailed(f"training job {name!r} ended {status}: {reason}. Log: `whippet logs {name}`")
+    said = str(reason).rstrip().rstrip(".")
+    raise JobFailed(f"training job {name!r} ended {status}: {said}. Log: `whippet logs {name}`")
 
 
 def final_metrics(job: Mapping[str, Any]) -> dict[str, float]:

@@ -101,7 +101,7 @@ def _how(root: Path, folders: Sequence[Path]) -> str:
         for split in (TRAIN_CHANNEL, VALID_CHANNEL, TEST_CHANNEL)
         if split in guess
     )
-    return f"Give {options} if they are splits, {_EVERY_CLASS}"
+    return f"Give {options} if they are splits, or {_EVERY_CLASS}"
 
 
 def _option(root: Path, split: str, folder: Path) -> str:

@@ -38,7 +38,9 @@ def test_misspelt_names_are_errors_and_values_do_not_change(model):
     made = model(**NEEDED.get(model, {}))
     with pytest.raises(ValidationError, match="frozen"):
         setattr(made, next(iter(model.model_fields)), "other")
-    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+    with pytest.raises(
+        ValidationError, match=r"did you mean 'max_jobs'|Extra inputs are not permitted"
+    ):
         model(**NEEDED.get(model, {}), max_job=3)
 
 
@@ -214,3 +216,34 @@ def test_the_form_of_every_flow_can_be_built(module):
     # Prefect leaves a parameter without a type when it cannot build its schema.
     for name, described in schema.properties.items():
         assert described.keys() & {"type", "$ref", "allOf", "anyOf"}, name
+
+
+@pytest.mark.parametrize(
+    ("group", "given", "meant"),
+    [
+        (DataParameters, {"pth": "x"}, "'path'"),
+        (DataParameters, {"skip-bad": True}, "'skip_bad'"),
+        (ModelParameters, {"weigths": "none"}, "'weights'"),
+        (TuningParameters, {"max_job": 1}, "'max_jobs'"),
+    ],
+)
+def test_a_misspelt_name_is_put_right(group, given, meant):
+    with pytest.raises(ValidationError, match=f"there is no '.*': did you mean {meant}"):
+        group.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    ("splits", "said"),
+    [
+        ({"train": "../x"}, "name a folder in the data folder"),
+        ({"train": "/x"}, "name a folder in the data folder"),
+        ({"train": " "}, "name a folder in the data folder"),
+        ({"test": "x"}, "there must be a split to train on"),
+        ({"training": "x"}, "'train', 'valid' or 'test'"),
+    ],
+)
+def test_splits_are_folders_in_the_data_folder(splits, said):
+    with pytest.raises(ValidationError, match=said):
+        DataParameters(splits=splits)
+    assert DataParameters(splits={}).reading().splits == {}
+    assert DataParameters().reading().splits is None

@@ -51,6 +51,19 @@ def test_the_change_is_measured_first_then_everything_runs_with_it():
     assert second == "whippet run --set num_workers=2"
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"splits": {"train": "fold 1", "test": "it's"}, "convert": True, "name": "pets"},
+        {"splits": {}, "skip_bad": True, "delete_removed": True},
+        {"path": "s3://bucket/l'été", "valid_share": 0.2, "test_share": 0.1},
+    ],
+)
+def test_what_was_said_of_the_data_is_said_again(data):
+    (*_, (_, command)) = change_commands("r", recorded(data=data), {"lr": 0.1})
+    assert options_of(command)["data"] == data
+
+
 def test_the_command_stands_for_the_run_it_comes_from():
     parameters = recorded(
         data={"path": "my photos/l'été", "seed": 7},
