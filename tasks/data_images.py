@@ -7,20 +7,16 @@ Nothing here knows of splits or classes. The look of an image is two small array
 from __future__ import annotations
 
 import hashlib
-import io
-import struct
-import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from sm_entrypoints.images.decoding import DECODE_ERRORS, TooManyPixels, load_picture
 from sm_entrypoints.images.files import READ_KINDS, kind_of
 from tasks.dataset.conversion import ConversionError, Converter, advice, can_convert
 
-# The same cap as the endpoint's: an image that cannot be served must not be trained on.
-MAX_PIXELS = 25_000_000
 FORMATS = ("JPEG", "PNG")
 HASH_SIDE = 16
 COLOUR_SIDE = 8
@@ -28,19 +24,6 @@ COLOUR_SIDE = 8
 # drawing's white) must not decide bits.
 HASH_MARGIN = 3
 
-# What Pillow's JPEG and PNG decoders raise on broken bytes: OSError for most, the others from
-# damaged chunk headers and zlib streams.
-_DECODE_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-)
 _KNOWN_STARTS = (
     (b"RIFF", "a RIFF file"),
     (b"%PDF", "a PDF"),
@@ -91,7 +74,7 @@ def inspect_image(path: Path, converter: Converter | None = None) -> ImageFacts:
 
     With a ``converter``, other pictures than JPEG and PNG are looked at as what they become.
 
-    The pixel count is taken from the header, before anything is decoded. Safe to call from
+    What is too large is told from the header, before anything is decoded. Safe to call from
     several threads: Pillow and hashlib release the interpreter lock.
     """
     try:
@@ -107,12 +90,12 @@ def inspect_image(path: Path, converter: Converter | None = None) -> ImageFacts:
             return _decode(data, size, sha256)
         return _converted(data, kind, sha256, converter)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        problem = f"has far more than {MAX_PIXELS / 1e6:.0f} megapixels: shrink it"
+        problem = "has more pixels than can be decoded: shrink it"
     except UnidentifiedImageError:
         problem = f"is not a JPEG or PNG image{_guess(data)}"
     except ConversionError as error:
         problem = str(error)
-    except _DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         problem = f"cannot be decoded: {error}".rstrip(".")
     return ImageFacts(size=size, sha256=sha256, problem=problem)
 
@@ -128,25 +111,17 @@ def _converted(data: bytes, kind: str, sha256: str, converter: Converter | None)
 
 
 def _decode(data: bytes, size: int, sha256: str) -> ImageFacts:
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        width, height, mode = image.width, image.height, image.mode
-        problem, look = None, None
-        if width * height > MAX_PIXELS:
-            problem = (
-                f"has {width} x {height} pixels, more than {MAX_PIXELS / 1e6:.0f} megapixels: "
-                "shrink it"
-            )
-        else:
-            image.load()
-            look = look_of(image)
+    try:
+        picture = load_picture(data, formats=FORMATS)
+    except TooManyPixels as error:
+        return ImageFacts(size=size, sha256=sha256, problem=str(error))
     return ImageFacts(
         size=size,
         sha256=sha256,
-        width=width,
-        height=height,
-        mode=mode,
-        look=look,
-        problem=problem,
+        width=picture.width,
+        height=picture.height,
+        mode=picture.mode,
+        look=look_of(picture.image),
     )
 
 

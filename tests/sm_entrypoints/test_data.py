@@ -76,15 +76,8 @@ def _bomb() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + packed + end
 
 
-@pytest.mark.parametrize("size", [(5001, 5000), (9000, 9000)])
-def test_pixels_are_counted_before_decoding(size: tuple[int, int]) -> None:
-    image = encoded(Image.new("1", size), "PNG")
-    with pytest.raises(TooManyPixels, match="pixels"):
-        open_image(image)
-
-
 def test_a_bomb_is_too_many_pixels() -> None:
-    with pytest.raises(TooManyPixels, match="pixels"):
+    with pytest.raises(TooManyPixels, match="the image has 30000 x 30000 pixels, more than 400"):
         open_image(_bomb())
 
 

@@ -109,7 +109,7 @@ JPEG = _encoded(_image(), "JPEG")
         (_encoded(_image(), "TIFF"), None, 400),
         (b"\x89PNG\r\n\x1a\n", "image/png", 400),
         (_png_bomb(30_000, 30_000), "image/png", 413),
-        (_png_bomb(6_000, 5_000), "image/png", 413),
+        (_png_bomb(11_000, 11_000), "image/png", 413),
         (JPEG, "text/plain", 415),
         (JPEG, "application/json", 415),
         (JPEG, "image/gif", 415),

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.data_images import inspect_image, look_of
+from tasks.data_images import Look, inspect_image, look_of
 from tests.tasks.pictures import picture, write_picture
 
 
@@ -59,12 +61,43 @@ def test_missing_file_is_a_problem(tmp_path: Path) -> None:
     assert "No such file" in str(inspect_image(tmp_path / "gone.jpg").problem)
 
 
-def test_too_many_pixels_are_not_decoded(tmp_path: Path) -> None:
-    path = tmp_path / "large.png"
-    Image.new("1", (5001, 5000)).save(path)
+def test_a_large_picture_is_looked_at_at_reduced_size(tmp_path: Path) -> None:
+    path = tmp_path / "phone.jpg"
+    Image.effect_noise((64, 48), 90).resize((8000, 6000)).save(path)
     facts = inspect_image(path)
-    assert "25 megapixels" in str(facts.problem)
-    assert facts.look is None
+    assert (facts.problem, facts.width, facts.height) == (None, 8000, 6000)
+    small = tmp_path / "small.jpg"
+    Image.open(path).reduce(4).save(small, quality=95)
+    assert facts.look is not None
+    assert distance(facts.look, inspect_image(small).look) < 20
+
+
+def test_what_takes_too_much_memory_is_not_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "huge.png"
+    path.write_bytes(png_header(20_000, 10_000))
+    problem = str(inspect_image(path).problem)
+    assert problem.startswith("has 20000 x 10000 pixels, and decoding them as PNG takes 800 MB")
+    assert "save it as a baseline JPEG" in problem
+    path.write_bytes(png_header(30_000, 30_000))
+    assert "has 30000 x 30000 pixels, more than 400 megapixels" in str(inspect_image(path).problem)
+
+
+def distance(one: Look, other: Look | None) -> int:
+    """Return how many bits of the gradients of two looks differ."""
+    assert other is not None
+    bits = [np.unpackbits(np.frombuffer(look.gradients, np.uint8)) for look in (one, other)]
+    return int((bits[0] != bits[1]).sum())
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Return a PNG that says how large it is, and has no pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    end = b"IDAT"
+    chunks = [
+        struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part))
+        for part in (header, end)
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "I;16", "CMYK"])

@@ -1,0 +1,249 @@
+"""Decode a picture within a bound of memory: one way for the check, the training, the endpoint.
+
+A picture of up to 25 megapixels is decoded as it is. A larger one, as phones of 48 to 200
+megapixels make them, is decoded at reduced size, to at most 25 megapixels: a JPEG by its decoder,
+at a half, a quarter or an eighth, which needs no more memory than a small one; other formats by
+averaging blocks of pixels after decoding. What would take too much memory even so is refused from
+its header. Large pictures are decoded one at a time in a process.
+
+What stands beside the pixels never matters: a PNG whose text is too long or damaged is decoded
+without it, and damaged EXIF data count as none. Pillow and the standard library only, because the
+orchestrator has no torch.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import threading
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from struct import error as StructError
+from zlib import error as ZlibError
+
+from PIL import ExifTags, Image
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+
+from sm_entrypoints.errors import JobError
+from sm_entrypoints.images.png_chunks import pixels_only
+
+Source = bytes | bytearray | memoryview | Path
+
+# What is decoded as it is.
+FULL_PIXELS = 25_000_000
+# Above it, decoding takes too long even at reduced size.
+MOST_PIXELS = 400_000_000
+# What the decoded pixels of one picture may take: 112 megapixels of RGB.
+DECODED_BYTES = 450_000_000
+# What Pillow's decoders raise on broken bytes: OSError for most, the others from damaged chunk
+# headers and zlib streams.
+DECODE_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    OverflowError,
+    StructError,
+    ZlibError,
+)
+SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+# Pillow keeps a pixel in four bytes, except for these.
+_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
+# libwebp keeps two canvases beside the picture that Pillow copies twice.
+_WEBP_BYTES = 16
+_JPEG_SCALES = (1, 2, 4, 8)
+_BAND_ROWS = 256
+_START = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_one_large_at_a_time = threading.Lock()
+
+
+class ImageError(JobError):
+    """Raised when bytes are not an image that we take; a sentence that names the file if any."""
+
+
+class TooManyPixels(ImageError):
+    """Raised before decoding, when the header tells of more than we are willing to decode."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A decoded picture.
+
+    Attributes:
+        image: its pixels, as stored or reduced; not yet upright.
+        width: pixels as stored, whatever was decoded of them.
+        height: the same.
+        mode: Pillow's mode as stored.
+        orientation: EXIF's, from 1 to 8.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    mode: str
+    orientation: int
+
+    def upright(self) -> Image.Image:
+        """Return the picture in mode RGB as its camera saw it."""
+        image = to_rgb(self.image)
+        turn = _TURNS.get(self.orientation)
+        return image if turn is None else image.transpose(turn)
+
+
+def load_picture(source: Source, *, formats: Sequence[str]) -> Picture:
+    """Return the decoded picture of a file, or of bytes.
+
+    Args:
+        formats: Pillow's names of those that are taken.
+
+    Raises:
+        TooManyPixels: it would take too much memory or time; nothing was decoded. The message says
+            so without a name: "has 30000 x 30000 pixels, …".
+        UnidentifiedImageError: it is none of ``formats``.
+        DECODE_ERRORS: it is broken.
+    """
+    kind = _kind(source, formats)
+    try:
+        return _load(source, kind, formats)
+    except DECODE_ERRORS:
+        if kind != "PNG":
+            raise
+    data = source.read_bytes() if isinstance(source, Path) else bytes(source)
+    return _load(pixels_only(data), kind, formats)
+
+
+def _kind(source: Source, formats: Sequence[str]) -> str | None:
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            start = file.read(8)
+    else:
+        start = bytes(source[:8])
+    found = next((kind for magic, kind in _START.items() if start.startswith(magic)), None)
+    return found if found in formats else None
+
+
+def _load(source: Source, kind: str | None, formats: Sequence[str]) -> Picture:
+    with _opened(source, kind, formats) as image:
+        width, height, mode = image.width, image.height, image.mode
+        scale = _scale(image)
+        large = width * height > FULL_PIXELS
+        with _one_large_at_a_time if large else nullcontext():
+            if large and isinstance(image, JpegImageFile):
+                image.draft(None, (width // scale, height // scale))
+                scale = 1
+            image.load()
+            return Picture(
+                image=image.copy() if scale == 1 else _reduced(image, scale),
+                width=width,
+                height=height,
+                mode=mode,
+                orientation=_orientation(image),
+            )
+
+
+def _opened(source: Source, kind: str | None, formats: Sequence[str]) -> Image.Image:
+    file = source if isinstance(source, Path) else io.BytesIO(source)
+    # Image.open() refuses what has 179 megapixels or more, for all of the process or not at all.
+    if kind == "JPEG":
+        return JpegImageFile(file)
+    if kind == "PNG":
+        return PngImageFile(file)
+    try:
+        return Image.open(file, formats=tuple(formats))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise TooManyPixels("has more pixels than Pillow decodes: shrink it") from None
+
+
+def _scale(image: Image.Image) -> int:
+    """Return by how much a picture is to be reduced, each way.
+
+    Raises:
+        TooManyPixels: nothing helps.
+    """
+    pixels = image.width * image.height
+    scale = max(1, math.ceil(math.sqrt(pixels / FULL_PIXELS)))
+    if isinstance(image, JpegImageFile):
+        scale = next((each for each in _JPEG_SCALES if each >= scale), _JPEG_SCALES[-1])
+    if pixels > MOST_PIXELS:
+        raise TooManyPixels(
+            f"has {image.width} x {image.height} pixels, more than {MOST_PIXELS / 1e6:.0f} "
+            "megapixels: shrink it"
+        )
+    needed = _decoded_bytes(image, scale)
+    if pixels > FULL_PIXELS and needed > DECODED_BYTES:
+        raise TooManyPixels(
+            f"has {image.width} x {image.height} pixels, and decoding them as {_format(image)} "
+            f"takes {needed / 1e6:.0f} MB, more than the {DECODED_BYTES / 1e6:.0f} MB allowed: "
+            "save it as a baseline JPEG, which is decoded at reduced size, or shrink it"
+        )
+    return scale
+
+
+def _decoded_bytes(image: Image.Image, scale: int) -> float:
+    pixels = image.width * image.height
+    if isinstance(image, JpegImageFile):
+        # The decoder of a progressive JPEG keeps every coefficient, in two bytes each.
+        coefficients = 2 * _samples(image) if image.info.get("progressive") else 0.0
+        return pixels * (coefficients + _BYTES.get(image.mode, 4) / scale**2)
+    if image.format == "WEBP":
+        return pixels * _WEBP_BYTES
+    return float(pixels * _BYTES.get(image.mode, 4))
+
+
+def _samples(image: JpegImageFile) -> float:
+    """Return how many values a pixel has on average: 1.5 with the usual colours at half size."""
+    layers = [(across, down) for _, across, down, _ in image.layer]
+    most = max(across for across, _ in layers) * max(down for _, down in layers)
+    return sum(across * down for across, down in layers) / most
+
+
+def _format(image: Image.Image) -> str:
+    progressive = isinstance(image, JpegImageFile) and image.info.get("progressive")
+    return "a progressive JPEG" if progressive else str(image.format)
+
+
+def _reduced(image: Image.Image, scale: int) -> Image.Image:
+    """Return an RGB image of averaged blocks, made band by band."""
+    size = (math.ceil(image.width / scale), math.ceil(image.height / scale))
+    reduced = Image.new("RGB", size)
+    for top in range(0, image.height, _BAND_ROWS * scale):
+        bottom = min(image.height, top + _BAND_ROWS * scale)
+        band = to_rgb(image.crop((0, top, image.width, bottom)))
+        reduced.paste(band.reduce(scale), (0, top // scale))
+    return reduced
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except DECODE_ERRORS:
+        return 1
+    return found if isinstance(found, int) else 1
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return an image in mode RGB: greys of 16 bits scaled, transparency laid over white."""
+    if image.mode in SIXTEEN_BIT:
+        # convert() would clip 16-bit greys to white: scale them to eight bits first.
+        top = 65_535.0 if image.mode != "F" else 255.0
+        grey = image.convert("F").point(lambda value: value * (255.0 / top))
+        return grey.convert("L").convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, layer).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
