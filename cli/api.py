@@ -9,7 +9,7 @@ import shlex
 from platforms import Settings, serve
 
 # The services that one port answers, by botocore's names of their variables.
-_SERVICES = ("SAGEMAKER", "SAGEMAKER_RUNTIME", "CLOUDWATCH", "CLOUDWATCH_LOGS")
+_SERVICES = ("SAGEMAKER", "SAGEMAKER_RUNTIME", "CLOUDWATCH", "CLOUDWATCH_LOGS", "IAM", "STS")
 
 
 def api(arguments: argparse.Namespace) -> int:

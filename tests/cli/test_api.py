@@ -61,6 +61,8 @@ def test_it_serves_until_interrupted(awkward_path: Path) -> None:
         f"export AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME={url}",
         f"export AWS_ENDPOINT_URL_CLOUDWATCH={url}",
         f"export AWS_ENDPOINT_URL_CLOUDWATCH_LOGS={url}",
+        f"export AWS_ENDPOINT_URL_IAM={url}",
+        f"export AWS_ENDPOINT_URL_STS={url}",
     ]
 
 

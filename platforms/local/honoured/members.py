@@ -111,6 +111,8 @@ HONOURED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "sagemaker": _SAGEMAKER,
     "logs": _LOGS,
     "cloudwatch": _CLOUDWATCH,
+    "iam": {"GetRole": ("RoleName",), "SimulatePrincipalPolicy": ("ActionNames",)},
+    "sts": {"GetCallerIdentity": ()},
 }
 
 

@@ -15,6 +15,12 @@ from platforms.local.client import LocalSageMaker
 from platforms.local.cloudwatch.operations import OPERATIONS as METRIC_OPERATIONS
 from platforms.local.cloudwatch.operations import LocalCloudWatch
 from platforms.local.context import LocalContext
+from platforms.local.identity.operations import (
+    IAM_OPERATIONS,
+    STS_OPERATIONS,
+    LocalIam,
+    LocalSts,
+)
 from platforms.local.job_logs.operations import OPERATIONS as LOG_OPERATIONS
 from platforms.local.job_logs.operations import LocalLogs
 from platforms.validation import service_model
@@ -70,6 +76,8 @@ def services_of(context: LocalContext) -> list[Service]:
         _service("sagemaker", sagemaker, sagemaker.operations),
         _service("logs", logs, LOG_OPERATIONS),
         _service("cloudwatch", metrics, METRIC_OPERATIONS),
+        _service("iam", LocalIam(), IAM_OPERATIONS),
+        _service("sts", LocalSts(), STS_OPERATIONS),
     ]
 
 

@@ -13,6 +13,7 @@ from platforms.local.client import LocalSageMaker, operation_names
 from platforms.local.cloudwatch.operations import OPERATIONS as METRICS
 from platforms.local.context import LocalContext, local_context
 from platforms.local.honoured.members import HONOURED, NAMED_BY_THEMSELVES, name_unhonoured
+from platforms.local.identity.operations import IAM_OPERATIONS, STS_OPERATIONS
 from platforms.local.job_logs.operations import OPERATIONS as LOGS
 from platforms.settings import Settings
 from platforms.validation import service_model
@@ -25,7 +26,8 @@ def operations() -> dict[str, list[str]]:
     """Return SageMaker's names of all operations there are, service by service."""
     sagemaker = LocalSageMaker(local_context(Settings(home=Path("nowhere"))))
     names = {"sagemaker": [operation_names()[name] for name in sagemaker.operations]}
-    for service, ours in (("logs", LOGS), ("cloudwatch", METRICS)):
+    others = {"logs": LOGS, "cloudwatch": METRICS, "iam": IAM_OPERATIONS, "sts": STS_OPERATIONS}
+    for service, ours in others.items():
         pascal = [name.replace("_", " ").title().replace(" ", "") for name in ours]
         names[service] = pascal
     return names
