@@ -69,6 +69,9 @@ class Settings(BaseSettings):
         validate_default=True,
         description="Interpreter of local jobs (the environment with torch).",
     )
+    boundary: Literal["auto", "namespaces", "bubblewrap", "none"] = Field(
+        "auto", description="What closes local jobs and model servers in; docs/boundary.md."
+    )
     bucket: str | None = Field(None, description="S3 bucket; default: the platform's own.")
     s3_endpoint: Annotated[str, AfterValidator(_server)] | None = Field(
         None, description="S3 server that the local platform uses instead of folders."

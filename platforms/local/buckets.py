@@ -56,9 +56,12 @@ class Buckets(Protocol):
         """
 
     def mount(self, uri: str, folder: Path) -> None:
-        """Make ``folder``, which must not exist, hold the object or the objects below ``uri``.
+        """Copy the object or the objects of ``uri`` into ``folder``, which must not exist."""
 
-        To be read only: it may be a link to the bucket itself.
+    def on_disk(self, uri: str) -> Path | None:
+        """Return the bucket's own file or folder of a URI; None when it is not on this disk.
+
+        To be shown to nobody who could write to it.
         """
 
     def push(self, folder: Path, uri: str, *, files: Iterable[Path] | None = None) -> None:

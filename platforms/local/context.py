@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from platforms.errors import SettingsError
+from platforms.local.boundary.mechanism import Mechanism, choose
 from platforms.local.buckets import Buckets
 from platforms.local.folder_buckets import FolderBuckets
 from platforms.local.records import Records
@@ -78,6 +79,14 @@ class LocalContext:
         from platforms.local.s3_buckets import s3_buckets
 
         return s3_buckets(self.settings.s3_endpoint, self.region)
+
+    def boundary(self) -> Mechanism:
+        """Return how jobs and model servers are closed in: tried out, once a process.
+
+        Raises:
+            SettingsError: the one that the settings name does not work here.
+        """
+        return choose(self.settings.boundary, self.home)
 
     @property
     def region(self) -> str:

@@ -14,12 +14,13 @@ from typing import Any
 from obstore.store import LocalStore
 
 from platforms.archives import regular_files
+from platforms.local.boundary.copies import copy_file, copy_tree
 from platforms.local.buckets import BucketError, split_uri
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderBuckets:
-    """See :class:`platforms.local.buckets.Buckets`. Channels are links: no copy, at any size."""
+    """See :class:`platforms.local.buckets.Buckets`."""
 
     root: Path
 
@@ -75,13 +76,17 @@ class FolderBuckets:
             temporary.unlink(missing_ok=True)
 
     def mount(self, uri: str, folder: Path) -> None:
-        """Link ``folder`` to the bucket's, or link the one file into it."""
+        """Copy the bucket's folder, or the one file, by reflink where the disk can."""
         source = self.path(uri)
         if source.is_dir():
-            folder.symlink_to(source, target_is_directory=True)
+            copy_tree(source, folder)
             return
         folder.mkdir()
-        (folder / source.name).symlink_to(source)
+        copy_file(source, folder / source.name)
+
+    def on_disk(self, uri: str) -> Path | None:
+        """Return the file or folder of the URI."""
+        return self.path(uri)
 
     def push(self, folder: Path, uri: str, *, files: Iterable[Path] | None = None) -> None:
         """Copy files whose size or time differs to the bucket."""

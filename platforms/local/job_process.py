@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from platforms.local.boundary.enclosure import Enclosure, Program
+from platforms.local.boundary.steps import Bind, Step
 from platforms.local.environment import job_environment
 from platforms.local.job_tree import JobTree
 from platforms.local.own_command.command import interpreter_arguments, own_command, shown
@@ -25,32 +27,41 @@ _TRACEBACK = "Traceback (most recent call last):"
 class JobProcess:
     """A running entry point: a child of its supervisor, with a process group of its own."""
 
-    def __init__(self, tree: JobTree, process: subprocess.Popen[bytes], command: str) -> None:
+    def __init__(
+        self, tree: JobTree, enclosure: Enclosure, process: subprocess.Popen[bytes], command: str
+    ) -> None:
         self._tree = tree
+        self._enclosure = enclosure
         self._process = process
         self._command = command
         self._kill_at: float | None = None
 
     @classmethod
-    def start(cls, tree: JobTree, record: Mapping[str, Any]) -> JobProcess:
+    def start(
+        cls,
+        tree: JobTree,
+        record: Mapping[str, Any],
+        enclosure: Enclosure,
+        channels: Sequence[Step] = (),
+    ) -> JobProcess:
         """Start the command of a record, in its code folder, stdout and stderr to the log.
 
         Raises:
             OSError: the interpreter or the folder cannot be used.
         """
-        argv = [record["Local"]["JobPython"], *_arguments(tree, record)]
+        seen = tree.as_seen(contained=enclosure.mechanism.contained)
         with tree.log.open("ab") as log:
-            process = subprocess.Popen(
-                argv,
-                cwd=tree.code,
-                env=job_environment(tree, record, os.environ),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # A group to kill at once; the session stays the supervisor's, see its docstring.
-                process_group=0,
+            # A group to kill at once; the session stays the supervisor's, see its docstring.
+            what = Program(
+                arguments=_arguments(tree, seen, record),
+                cwd=str(seen.code),
+                environment=job_environment(seen, record, os.environ),
+                log=log,
+                group=True,
             )
-        return cls(tree, process, _shown(tree, record))
+            root = Bind(source=str(tree.root), target=str(seen.root), writable=True)
+            process = enclosure.start(what, [root, *channels])
+        return cls(tree, enclosure, process, _shown(tree, record))
 
     @property
     def pid(self) -> int:
@@ -90,6 +101,12 @@ class JobProcess:
 
         The middle is what the job wrote to ``failure``, else what the toolkit says of a script.
         """
+        problem = self._enclosure.problem()
+        if problem:
+            return (
+                f"ClientError: the boundary of this job could not be made: {problem}. "
+                "`whippet doctor` tells what works here; WHIPPET_BOUNDARY=none goes without one"
+            )
         try:
             with self._tree.failure.open(encoding="utf-8", errors="replace") as file:
                 written = file.read(MAX_REASON).strip()
@@ -110,10 +127,10 @@ class JobProcess:
         return f"{head}{_last(log_tail(self._tree), room - len(head) - len(foot))}{foot}"
 
 
-def _arguments(tree: JobTree, record: Mapping[str, Any]) -> list[str]:
+def _arguments(tree: JobTree, seen: JobTree, record: Mapping[str, Any]) -> list[str]:
     """Return what the interpreter is started with: the toolkit's command, or the request's own."""
     if own_command(record):
-        return interpreter_arguments(tree, record)
+        return interpreter_arguments(seen, record)
     return entry_point.command(tree.code, record)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from platforms.errors import WhippetError
+from platforms.local.boundary.inputs import Inputs
+from platforms.local.boundary.steps import Step
 from platforms.local.buckets import Buckets
 from platforms.local.records import write_json
 
@@ -21,14 +23,29 @@ class JobTreeError(WhippetError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobTree:
-    """Paths of one training job. ``folder`` is that of its record."""
+    """Paths of one training job.
+
+    Attributes:
+        folder: that of its record.
+        at: where the job sees its tree, when that is not where it lies.
+    """
 
     folder: Path
+    at: Path | None = None
 
     @property
     def root(self) -> Path:
         """What is ``/opt/ml`` in the container."""
-        return self.folder / "opt" / "ml"
+        return self.at or self.folder / "opt" / "ml"
+
+    def as_seen(self, *, contained: bool) -> JobTree:
+        """Return the tree with the paths that the job has to be told."""
+        return replace(self, at=Path(_CONTAINER_ROOT)) if contained else self
+
+    @property
+    def scratch(self) -> Path:
+        """What the job writes elsewhere than in its tree; removed when it has ended."""
+        return self.folder / "boundary"
 
     @property
     def config(self) -> Path:
@@ -126,23 +143,28 @@ class JobTree:
         config = request.get("CheckpointConfig", {})
         return self.inside(config.get("LocalPath", "/opt/ml/checkpoints"))
 
-    def make(self, request: Mapping[str, Any], buckets: Buckets) -> None:
+    def make(self, request: Mapping[str, Any], inputs: Inputs) -> list[Step]:
         """Make the folders, the config files and the channels of a job.
 
-        Channels of buckets that are folders are links: no copy, whatever their size.
+        Returns what makes a boundary show the channels: none is copied where it can.
 
         Raises:
             JobTreeError: a channel's data is not there (any more); in SageMaker's words.
+            WhippetError: there is no room for the copies of a channel.
         """
         for folder in (self.config, self.data, self.model, self.output_data):
             folder.mkdir(parents=True, exist_ok=True)
         self.checkpoints(request).mkdir(parents=True, exist_ok=True)
         (self.output / "intermediate").mkdir(exist_ok=True)
-        for channel in request.get("InputDataConfig", []):
-            uri = channel_source(channel, request, buckets)
-            buckets.mount(uri, self.data / channel["ChannelName"])
-        for name, content in self._config_files(request).items():
+        seen = self.as_seen(contained=inputs.mechanism.contained)
+        for name, content in seen._config_files(request).items():
             write_json(self.config / name, content)
+        steps: list[Step] = []
+        for channel in request.get("InputDataConfig", []):
+            uri, name = channel_source(channel, request, inputs.buckets), channel["ChannelName"]
+            fast = input_mode(channel, request) == "FastFile"
+            steps += inputs.deliver(uri, self.data / name, seen.data / name, read_only=fast)
+        return steps
 
     def _config_files(self, request: Mapping[str, Any]) -> dict[str, Any]:
         files: dict[str, Any] = {
@@ -184,6 +206,12 @@ def channel_source(channel: Mapping[str, Any], request: Mapping[str, Any], bucke
     )
 
 
+def input_mode(channel: Mapping[str, Any], request: Mapping[str, Any]) -> str:
+    """Return how a channel is asked to be delivered: ``File`` or ``FastFile``."""
+    mode: str = channel.get("InputMode", request["AlgorithmSpecification"]["TrainingInputMode"])
+    return mode
+
+
 def resource_config(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return resourceconfig.json: one host, whatever the request says about instances."""
     instance_type = request["ResourceConfig"].get("InstanceType", "ml.m5.xlarge")
@@ -206,9 +234,7 @@ def input_data_config(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Return inputdataconfig.json: how each channel is delivered."""
     return {
         channel["ChannelName"]: {
-            "TrainingInputMode": channel.get(
-                "InputMode", request["AlgorithmSpecification"]["TrainingInputMode"]
-            ),
+            "TrainingInputMode": input_mode(channel, request),
             "S3DistributionType": channel["DataSource"]["S3DataSource"].get(
                 "S3DataDistributionType", "FullyReplicated"
             ),

@@ -123,6 +123,11 @@ class S3Buckets:
             return
         self.pull(uri, folder)
 
+    def on_disk(self, uri: str) -> Path | None:
+        """Return None: objects of a server are not on this disk."""
+        split_uri(uri)
+        return None
+
     def push(self, folder: Path, uri: str, *, files: Iterable[Path] | None = None) -> None:
         """Upload files that changed since this process sent or got them."""
         if not folder.is_dir():

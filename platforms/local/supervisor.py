@@ -17,6 +17,9 @@ from pathlib import Path
 
 from platforms.archives import extract_archive
 from platforms.errors import WhippetError
+from platforms.local.boundary.enclosure import Enclosure
+from platforms.local.boundary.inputs import Inputs
+from platforms.local.boundary.steps import Step
 from platforms.local.buckets import Buckets
 from platforms.local.context import local_context
 from platforms.local.debugger.job_debugger import JobDebugger
@@ -78,24 +81,39 @@ class Supervisor:
         uploads = Uploads(tree=self._tree, record=record, buckets=self._buckets)
         # The service counts, and bills, from here on.
         self._update(lambda each: {**move(each, "Downloading"), "TrainingStartTime": now()})
-        self._prepare(record, uploads)
+        enclosure = Enclosure.of(
+            record["Local"]["JobPython"],
+            record["Local"].get("Boundary"),
+            home=self._records.root,
+            scratch=self._tree.scratch,
+        )
+        try:
+            self._run_in(enclosure, record, uploads)
+        finally:
+            enclosure.discard()
+
+    def _run_in(self, enclosure: Enclosure, record: Record, uploads: Uploads) -> None:
+        channels = self._prepare(record, uploads, enclosure)
         if self._stop_requested():
             self._debugger.mark_end()
             self._update(lambda each: end(each, "Stopped"))
             return
         self._move("Training")
-        job = JobProcess.start(self._tree, record)
+        job = JobProcess.start(self._tree, record, enclosure, channels)
         try:
             with self._debugger.watching(job.pid):
                 self._watch(job, record, uploads)
         finally:
             job.end_group()
         self._move("Uploading")
-        uploads.collect()
+        ended_well = self._stop is not None or job.exit_code == 0
+        uploads.collect(model=ended_well)
+        reason = None if ended_well else job.failure_reason()
+        enclosure.discard()
         self._debugger.finish_output()
         ended = now()  # The training's time: the rules are no part of it.
         with self._debugger.judging():
-            self._finish(job, uploads, ended)
+            self._finish(uploads, reason, ended)
 
     def fail(self, reason: str) -> None:
         """Give the job its final status ``Failed``."""
@@ -104,7 +122,7 @@ class Supervisor:
         with suppress(WhippetError, OSError):
             self._debugger.mark_end()
 
-    def _prepare(self, record: Record, uploads: Uploads) -> None:
+    def _prepare(self, record: Record, uploads: Uploads, enclosure: Enclosure) -> list[Step]:
         """Put code, channels, config files and checkpoints where the job expects them."""
         ignored = ", ".join(record["Local"]["Ignored"])
         if ignored:
@@ -112,13 +130,18 @@ class Supervisor:
         notice = version_notice(record, record["Local"]["JobPython"])
         if notice:
             self._say(f"warning: {notice}")
-        self._tree.make(record, self._buckets)
+        inputs = Inputs(
+            mechanism=enclosure.mechanism, scratch=enclosure.scratch, buckets=self._buckets
+        )
+        channels = self._tree.make(record, inputs)
         if own_command(record):
             self._tree.code.mkdir(exist_ok=True)
-            place_drivers(self._tree, self._tree.root)
+            seen = self._tree.as_seen(contained=enclosure.mechanism.contained)
+            place_drivers(self._tree, seen.root)
         else:
             self._prepare_source(record)
         uploads.restore_checkpoints()
+        return channels
 
     def _prepare_source(self, record: Record) -> None:
         source = entry_point.submit_directory(record)
@@ -165,7 +188,7 @@ class Supervisor:
             self._update(lambda each: move(each, "MaxRuntimeExceeded", status="Stopping"))
             job.stop(grace_seconds)
 
-    def _finish(self, job: JobProcess, uploads: Uploads, ended: str) -> None:
+    def _finish(self, uploads: Uploads, reason: str | None, ended: str) -> None:
         artifacts = {
             "ModelArtifacts": {"S3ModelArtifacts": uploads.model_uri},
             "TrainingEndTime": ended,
@@ -173,10 +196,9 @@ class Supervisor:
         if self._stop is not None:
             secondary = self._stop
             self._update(lambda each: end(each, "Stopped", SecondaryStatus=secondary, **artifacts))
-        elif job.exit_code == 0:
+        elif reason is None:
             self._update(lambda each: end(each, "Completed", **artifacts))
         else:
-            reason = job.failure_reason()
             self._update(lambda each: fail(each, reason, TrainingEndTime=ended))
 
     def _stop_requested(self) -> bool:

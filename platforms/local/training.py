@@ -203,6 +203,7 @@ class TrainingJobs:
             "EnableManagedSpotTraining": request.get("EnableManagedSpotTraining", False),
             "Local": {
                 "JobPython": str(self._context.settings.job_python),
+                "Boundary": self._context.boundary().to_record(),
                 "Region": self._context.region,
                 "S3Endpoint": self._context.settings.s3_endpoint,
                 "StopGraceSeconds": self._stop_grace_seconds,

@@ -45,13 +45,24 @@ class Uploads:
             target = self.record["CheckpointConfig"]["S3Uri"]
             self.buckets.push(self.tree.checkpoints(self.record), target)
 
-    def collect(self) -> None:
-        """Bring archives and checkpoints to the bucket, however the job ended."""
+    def collect(self, *, model: bool = False) -> None:
+        """Bring archives and checkpoints to the bucket, however the job ended.
+
+        With ``model``, model.tar.gz is made even if it is empty: its URI is about to be told.
+        """
         self.sync_checkpoints()
-        self._archive(self.tree.model, self.model_uri)
+        if model and not _is_folder(self.tree.model):
+            self.tree.model.unlink(missing_ok=True)
+            self.tree.model.mkdir()
+        self._archive(self.tree.model, self.model_uri, empty=model)
         self._archive(self.tree.output_data, f"{self._output}/output.tar.gz")
 
-    def _archive(self, folder: Path, uri: str) -> None:
-        if folder.is_dir() and regular_files(folder):
+    def _archive(self, folder: Path, uri: str, *, empty: bool = False) -> None:
+        if _is_folder(folder) and (empty or regular_files(folder)):
             with self.buckets.writing(uri, self.tree.folder) as target:
                 write_archive(folder, target)
+
+
+def _is_folder(path: Path) -> bool:
+    """Tell whether it is a folder itself: a link of a job may lead anywhere."""
+    return path.is_dir() and not path.is_symlink()

@@ -1,0 +1,168 @@
+"""One process of the local platform with all that surrounds it: its boundary and its Python."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any
+
+from platforms.local.boundary.copies import remove_tree
+from platforms.local.boundary.job_python import JobPython, job_python
+from platforms.local.boundary.mechanism import Mechanism
+from platforms.local.boundary.place import Place, copy_on_write, is_copy_on_write, layered
+from platforms.local.boundary.steps import Step
+from platforms.local.boundary.view import View, private_homes
+
+# Tell pip where its index is and how to reach it; the job's own environment goes before them.
+_NETWORK = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+)
+_HERE = "localhost,127.0.0.1,algo-1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What to run: arguments after the interpreter, and all of its environment.
+
+    Attributes:
+        group: give it a process group of its own.
+    """
+
+    arguments: Sequence[str]
+    cwd: str
+    environment: Mapping[str, str]
+    log: IO[bytes]
+    group: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enclosure:
+    """What one job or model server runs in.
+
+    Attributes:
+        home: ``WHIPPET_HOME``.
+        scratch: a folder of its own for all that it writes elsewhere than in ``/opt/ml``.
+        layer: what its requirements.txt installed, if anything.
+        keep: further paths that it must see.
+    """
+
+    mechanism: Mechanism
+    python: JobPython
+    home: Path
+    scratch: Path
+    layer: Path | None = None
+    keep: tuple[Path, ...] = field(default=())
+
+    @classmethod
+    def of(
+        cls, executable: str, record: Mapping[str, Any] | None, *, home: Path, scratch: Path
+    ) -> Enclosure:
+        """Return the enclosure of an interpreter and of what :meth:`Mechanism.to_record` wrote.
+
+        Raises:
+            WhippetError: the interpreter does not run.
+        """
+        scratch.mkdir(parents=True, exist_ok=True)
+        return cls(
+            mechanism=Mechanism.from_record(record),
+            python=job_python(Path(executable), home / "boundary" / "pythons"),
+            home=home,
+            scratch=scratch,
+        )
+
+    @property
+    def copy_on_write(self) -> bool:
+        """Tell how the place for pip is made: see :mod:`platforms.local.boundary.place`."""
+        return is_copy_on_write(self.python, overlays=self.mechanism.overlays, home=self.home)
+
+    def with_layer(self, layer: Path | None) -> Enclosure:
+        """Return the same with what a requirements.txt installed."""
+        return replace(self, layer=layer)
+
+    def place(self) -> Place:
+        """Make the place for pip, and return how it is shown."""
+        if self.copy_on_write:
+            return copy_on_write(self.python, self.scratch, self.layer)
+        return layered(
+            self.python,
+            self.scratch,
+            self.layer,
+            shared=self.home / "boundary",
+            contained=self.mechanism.contained,
+        )
+
+    def start(self, program: Program, ml: Sequence[Step]) -> subprocess.Popen[bytes]:
+        """Start a program; ``ml`` shows its ``/opt/ml``.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        place = self.place()
+        argv = [place.python, *program.arguments]
+        cwd = program.cwd
+        if self.mechanism.contained:
+            argv, _ = self.mechanism.command(
+                argv, self._steps(place, ml), cwd=cwd, scratch=self.scratch
+            )
+            cwd = str(self.scratch)
+        return subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=self._environment(program.environment, place),
+            stdin=subprocess.DEVNULL,
+            stdout=program.log,
+            stderr=subprocess.STDOUT,
+            process_group=0 if program.group else None,
+        )
+
+    def problem(self) -> str:
+        """Return what kept the last program from running; empty when nothing did."""
+        try:
+            return (self.scratch / "problem").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
+    def discard(self) -> None:
+        """Remove everything that was written elsewhere than in ``/opt/ml``."""
+        remove_tree(self.scratch)
+
+    def _steps(self, place: Place, ml: Sequence[Step]) -> list[Step]:
+        return View(
+            scratch=self.scratch,
+            whippet_home=self.home,
+            ml=tuple(ml),
+            python=place.steps,
+            keep=(*self.python.keep(), *self.keep),
+            overlays=self.mechanism.overlays,
+        ).steps()
+
+    def _environment(self, given: Mapping[str, str], place: Place) -> dict[str, str]:
+        path = [*place.path, given.get("PATH", os.defpath)]
+        found = {
+            **network_variables(os.environ),
+            "PIP_ROOT_USER_ACTION": "ignore",
+            **given,
+            "PATH": os.pathsep.join(path),
+        }
+        if self.mechanism.contained:
+            found.pop("TMPDIR", None)  # It is the machine's, and out of sight.
+            homes = private_homes()
+            found["HOME"] = str(homes[0]) if homes else "/tmp"
+        return found
+
+
+def network_variables(ours: Mapping[str, str]) -> dict[str, str]:
+    """Return how our environment reaches package indexes; loopback is asked directly."""
+    found = {
+        key: value
+        for key, value in ours.items()
+        if key in _NETWORK or (key.startswith("PIP_") and key not in ("PIP_TARGET", "PIP_USER"))
+    }
+    if any(key.lower().endswith("_proxy") for key in found):
+        for key in ("NO_PROXY", "no_proxy"):
+            found[key] = ",".join(filter(None, (ours.get(key), _HERE)))
+    return found
