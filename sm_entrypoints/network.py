@@ -7,7 +7,8 @@ dropout before it. So training the tail on features that were computed once is t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -78,11 +79,43 @@ def multiplies_bfloat16() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def freeze_backbone(model: nn.Module) -> None:
-    """Let only the head learn."""
-    head = model.get_submodule(head_name(model))
+def freeze_backbone(model: nn.Module, *, fresh: Sequence[str] = ()) -> None:
+    """Let only the head learn, and ``fresh``: the layers before it that have no weights yet."""
     model.requires_grad_(False)
-    head.requires_grad_(True)
+    for name in (head_name(model), *fresh):
+        model.get_submodule(name).requires_grad_(True)
+
+
+def require_batch(model: nn.Module, card: ModelCard, *, smallest: int, frozen: bool) -> None:
+    """Check that a network can learn from its smallest batch, and take images of its size at all.
+
+    Batch normalisation in training mode needs several values per channel: of one image it has as
+    many as its map has pixels, and the last maps of a small image have one.
+
+    Raises:
+        ModelError: it cannot; says what to do.
+    """
+    trial = copy.deepcopy(model).train(not frozen)
+    side = card.image_size
+    device = next(model.parameters()).device
+    try:
+        with torch.random.fork_rng(), torch.inference_mode():
+            trial(torch.zeros(smallest, 3, side, side, device=device))
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ModelError(
+            f"{card.architecture} cannot learn from a batch of one image at image_size={side}: its "
+            "batch normalisation has one value per channel there. Give batch_size=2 or more, a "
+            "larger image_size, or trainable=head"
+        ) from None
+    except RuntimeError as error:
+        if "out of memory" in str(error).lower():
+            raise
+        first = str(error).splitlines()[0]
+        raise ModelError(
+            f"{card.architecture} does not take image_size={side}: {first}. Give a larger one"
+        ) from None
 
 
 class Tail(nn.Sequential):

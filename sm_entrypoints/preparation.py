@@ -20,7 +20,13 @@ from sm_entrypoints.environment import Environment
 from sm_entrypoints.feeds import Built, Feeds, feeds_again, make_feeds
 from sm_entrypoints.instrumentation import Instrumentation
 from sm_entrypoints.model import IMAGENET_MEAN, IMAGENET_STD, ModelCard, build_model, resize_size
-from sm_entrypoints.network import Compute, choose_compute, freeze_backbone, tail_of
+from sm_entrypoints.network import (
+    Compute,
+    choose_compute,
+    freeze_backbone,
+    require_batch,
+    tail_of,
+)
 from sm_entrypoints.optimisation import make_optimizer
 from sm_entrypoints.processes import StopRequest, total
 from sm_entrypoints.rules.actions import parse_actions
@@ -34,6 +40,9 @@ from sm_entrypoints.weights import (
     read_normalisation,
     read_weights,
 )
+
+# The last maps of a larger image have several pixels in every torchvision classifier.
+_SMALL_IMAGE = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +80,10 @@ def prepare(
         JobError: unknown model, missing or misfit weights, a bad image.
     """
     built = _build(arguments, environment, splits)
+    if arguments.image_size < _SMALL_IMAGE:  # elsewhere no map is so small
+        order = _order(arguments, environment, splits)
+        smallest = min((len(batch) for batch in order), default=1)
+        require_batch(built.model, built.card, smallest=min(smallest, 2), frozen=built.frozen)
     loss_function = nn.CrossEntropyLoss(label_smoothing=arguments.label_smoothing)
     rules = Containment("rules", on_failure=lambda: None)
     watch = rules.run(_rule_watch, arguments, environment, splits, pretrained=built.pretrained)
@@ -116,16 +129,19 @@ def prepare(
 def _rule_watch(
     arguments: TrainingArguments, environment: Environment, splits: Splits, *, pretrained: bool
 ) -> RuleWatch:
-    shard = (environment.rank, environment.world_size)
-    order = BatchOrder(len(splits.train), arguments.batch_size, seed=arguments.seed, shard=shard)
     job = TensorJob(
-        steps_per_epoch=len(order),
+        steps_per_epoch=len(_order(arguments, environment, splits)),
         epochs=arguments.epochs,
         batch_size=arguments.batch_size,
         classes=len(splits.classes),
         pretrained=pretrained,
     )
     return RuleWatch(job, parse_actions(arguments.rules))
+
+
+def _order(arguments: TrainingArguments, environment: Environment, splits: Splits) -> BatchOrder:
+    shard = (environment.rank, environment.world_size)
+    return BatchOrder(len(splits.train), arguments.batch_size, seed=arguments.seed, shard=shard)
 
 
 def _build(arguments: TrainingArguments, environment: Environment, splits: Splits) -> Built:
@@ -135,17 +151,19 @@ def _build(arguments: TrainingArguments, environment: Environment, splits: Split
     weights = _weights_file(arguments, environment.channels)
     fingerprints = {"data": splits.fingerprint()}
     mean, std = IMAGENET_MEAN, IMAGENET_STD
+    fresh: tuple[str, ...] = ()
     if weights:
         source = f"{WEIGHTS_CHANNEL}/{weights.name}"
         fit = fit_weights(read_weights(weights), model, architecture=arguments.model, source=source)
         load_fit(model, fit)
+        fresh = fit.fresh
         mean, std = read_normalisation(weights)
         fingerprints["weights"] = _sha256(weights)
         if environment.is_leader:
             print(f"weights {source}: {'; '.join(fit.notes) or 'all tensors fit'}", flush=True)
     frozen = arguments.trainable == "head" or (arguments.trainable == "auto" and bool(weights))
     if frozen:
-        freeze_backbone(model)
+        freeze_backbone(model, fresh=fresh)
         if not weights and environment.is_leader:
             print("trainable=head without weights: the backbone stays random", flush=True)
     compute = choose_compute(arguments, local_rank=environment.local_rank)

@@ -3,10 +3,11 @@
     python sm_entrypoints/pretrained.py --model mobilenet_v2 --weights imagenet --out W.safetensors
 
 ``imagenet`` means torchvision's own weights where the network allows, else those that a package
-ships. A path is a ``.safetensors`` file or a state_dict (``.pt``, ``.pth``; also
-``{"state_dict": …}`` and names that DataParallel or torch.compile prefixed), read without
-running any code of it. Prints one JSON line: file, sha256, source, version, tensors (how many),
-head (whether it is there), notes. On failure the last line of stderr says why; exit code 1.
+ships. A path is a ``.safetensors`` file or a state_dict (``.pt``, ``.pth``; also in a checkpoint,
+``{"state_dict": …}``, and under names that DataParallel, torch.compile or somebody's own class
+prefixed), read without running any code of it. A head that differs is left out. Prints one JSON
+line: file, sha256, source, version, tensors (how many), head (whether it is there), notes. On
+failure the last line of stderr says why; exit code 1.
 """
 
 from __future__ import annotations
@@ -34,14 +35,15 @@ from torch import Tensor, nn
 from sm_entrypoints.errors import JobError
 from sm_entrypoints.model import build_model, head_name, save_tensors
 from sm_entrypoints.packaged_weights import packaged
+from sm_entrypoints.states.checkpoints import StateError, refused, state_in
+from sm_entrypoints.states.likeness import looks_like
+from sm_entrypoints.states.names import renamed
 from sm_entrypoints.weights import WeightsError, fit_weights, read_weights
 
 IMAGENET = "imagenet"
 IMAGENET_CLASSES = 1000
 # An offline machine must learn that in seconds, not after the system's two minutes.
 _CONNECT_SECONDS = 10.0
-_WRAPPERS = ("state_dict", "model", "model_state_dict")
-_PREFIXES = ("module.", "_orig_mod.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +113,7 @@ def _from_file(path: Path) -> Found:
         raise WeightsError(f"there is no weights file {str(path)!r}")
     tensors = read_weights(path) if path.suffix == ".safetensors" else _read_state_dict(path)
     return Found(
-        tensors={_plain(name): tensor for name, tensor in tensors.items()},
+        tensors=tensors,
         source=f"file {path.name}",
         version=_digest(path)[:16],
         metadata={},
@@ -120,29 +122,13 @@ def _from_file(path: Path) -> Found:
 
 def _read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        return state_in(torch.load(path, map_location="cpu", weights_only=True))
+    except StateError as error:
+        raise WeightsError(f"{path.name} {error}") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(
-            f"{path.name} is no state_dict that can be read safely: {first}"
+            f"{path.name} is no state_dict that can be read safely: {refused(str(error))}"
         ) from None
-    for name in _WRAPPERS:
-        if isinstance(loaded, dict) and isinstance(loaded.get(name), dict):
-            loaded = loaded[name]
-    if not isinstance(loaded, dict) or not loaded:
-        raise WeightsError(f"{path.name} holds no state_dict but {type(loaded).__name__}")
-    strange = [name for name, value in loaded.items() if not isinstance(value, Tensor)]
-    if strange:
-        raise WeightsError(
-            f"{path.name} is no state_dict: {strange[:3]} are not tensors; save model.state_dict()"
-        )
-    return {str(name): tensor for name, tensor in loaded.items()}
-
-
-def _plain(name: str) -> str:
-    for prefix in _PREFIXES:
-        name = name.removeprefix(prefix)
-    return name
 
 
 def reference_model(architecture: str, tensors: Mapping[str, Tensor]) -> nn.Module:
@@ -161,8 +147,12 @@ def prepare_file(found: Found, architecture: str, out: Path) -> dict[str, Any]:
         WeightsError: they are of another architecture; names the tensors.
         OSError: ``out`` cannot be written.
     """
-    model = reference_model(architecture, found.tensors)
-    fit = fit_weights(found.tensors, model, architecture=architecture, source=found.source)
+    given = renamed(found.tensors, build_model(architecture, IMAGENET_CLASSES))
+    model = reference_model(architecture, given.tensors)
+    try:
+        fit = fit_weights(given.tensors, model, architecture=architecture, source=found.source)
+    except WeightsError as error:
+        raise WeightsError(f"{error}. {_advice(found.tensors, architecture)}") from None
     out.parent.mkdir(parents=True, exist_ok=True)
     kept = {
         name: tensor.float() if _half(tensor) else tensor for name, tensor in fit.tensors.items()
@@ -176,8 +166,20 @@ def prepare_file(found: Found, architecture: str, out: Path) -> dict[str, Any]:
         "version": found.version,
         "tensors": len(kept),
         "head": fit.head,
-        "notes": list(fit.notes),
+        "notes": [*fit.notes, *_outside(given.outside)],
     }
+
+
+def _outside(names: Sequence[str]) -> list[str]:
+    shown = f"{', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''}"
+    return [f"left out, of no part of the network: {shown}"] if names else []
+
+
+def _advice(tensors: Mapping[str, Tensor], architecture: str) -> str:
+    like = looks_like(tensors)
+    if like is None or like == architecture:
+        return "Name the model that the weights were trained with, or give other weights"
+    return f"They look like weights of {like!r}: name that model, or give other weights"
 
 
 def _half(tensor: Tensor) -> bool:

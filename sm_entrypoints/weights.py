@@ -1,8 +1,8 @@
 """Pretrained weights: which tensors fit a model, and what is wrong with the others.
 
-A head may be missing or of another size (other classes), then it is left out and said. Every
-other difference is an error that names tensors: weights that half fit train to a bad model in
-silence.
+A head may be missing, of another size (other classes) or another network (``fc`` replaced by a
+``Sequential``): then it is left out and said. Every other difference is an error that names
+tensors: weights that half fit train to a bad model in silence.
 """
 
 from __future__ import annotations
@@ -33,11 +33,16 @@ class WeightsError(JobError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """The tensors that fit, whether the head is among them, and sentences about the rest."""
+    """The tensors that fit, whether the head is among them, and sentences about the rest.
+
+    ``fresh`` are the layers before the head, in the same part of the network, that the weights do
+    not have: a classifier of several layers that somebody replaced.
+    """
 
     tensors: Mapping[str, Tensor]
     head: bool
     notes: tuple[str, ...]
+    fresh: tuple[str, ...] = ()
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -80,34 +85,62 @@ def fit_weights(
             value is not finite.
     """
     wanted, head = model.state_dict(), head_name(model)
+    region = head.partition(".")[0]
     ours = {name: value for name, value in tensors.items() if not name.startswith(_AUXILIARY)}
-    head_names = {name for name in wanted if name.startswith(f"{head}.")}
-    body = {name: value for name, value in wanted.items() if name not in head_names}
-    problems = [
-        *_named("missing", [name for name in body if not _optional(name) and name not in ours]),
+    body = {name: value for name, value in wanted.items() if not _in(name, region)}
+    problems = _differences({n: v for n, v in ours.items() if not _in(n, region)}, body)
+    if problems:
+        raise WeightsError(f"{source} is not of model {architecture!r}: {'; '.join(problems)}")
+    _finite(ours, source)
+    kept, fresh = _classifier(
+        {name: value for name, value in ours.items() if _in(name, region)},
+        {name: value for name, value in wanted.items() if _in(name, region)},
+        head,
+    )
+    fits = any(_in(name, head) for name in kept)
+    notes = [] if fits else [_head_note(head, ours, wanted)]
+    if fresh:
+        notes.append(f"another classifier: {', '.join(fresh)} start fresh as well")
+    left = [name for name in ours if name not in body and name not in kept]
+    if left:
+        notes.append(f"left out: {_listed(left)}")
+    if len(ours) < len(tensors):
+        notes.append("auxiliary classifiers are left out")
+    loaded = {name: value for name, value in ours.items() if name in body or name in kept}
+    return Fit(tensors=loaded, head=fits, notes=tuple(notes), fresh=fresh)
+
+
+def _classifier(
+    ours: Mapping[str, Tensor], wanted: Mapping[str, Tensor], head: str
+) -> tuple[set[str], tuple[str, ...]]:
+    """Return which tensors of the part that holds the head fit, and the layers that have none.
+
+    The layers before the head fit all together or not at all, and the head does only after them.
+    """
+    before = {name: value for name, value in wanted.items() if not _in(name, head)}
+    known = {name for name in ours if name in before}
+    if _differences({name: ours[name] for name in known}, before):
+        return set(), tuple(sorted({name.rpartition(".")[0] for name in before}))
+    rest = {name: value for name, value in ours.items() if name not in known}
+    top = {name: value for name, value in wanted.items() if _in(name, head)}
+    return known | (set() if _differences(rest, top) else set(top)), ()
+
+
+def _in(name: str, layer: str) -> bool:
+    return name.startswith(f"{layer}.")
+
+
+def _differences(ours: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
+    """Return what keeps tensors from being those that are wanted, in words."""
+    other = [name for name in wanted if name in ours and ours[name].shape != wanted[name].shape]
+    return [
+        *_named("missing", [name for name in wanted if not _optional(name) and name not in ours]),
         *_named("unknown", [name for name in ours if name not in wanted]),
         *_named(
             "of another shape",
-            [
-                f"{name} {_shape(ours[name])} instead of {_shape(value)}"
-                for name, value in body.items()
-                if name in ours and ours[name].shape != value.shape
-            ],
+            [f"{name} {_shape(ours[name])} instead of {_shape(wanted[name])}" for name in other],
         ),
     ]
-    if problems:
-        raise WeightsError(
-            f"{source} is not of model {architecture!r}: {'; '.join(problems)}. Name the model "
-            "that the weights were trained with, or give other weights"
-        )
-    _finite(ours, source)
-    found = {name for name in head_names if name in ours}
-    fits = found == head_names and all(ours[n].shape == wanted[n].shape for n in found)
-    notes = [] if fits else [_head_note(head, found, ours, wanted)]
-    if len(ours) < len(tensors):
-        notes.append("auxiliary classifiers are left out")
-    kept = {n: v for n, v in ours.items() if fits or n not in head_names}
-    return Fit(tensors=kept, head=fits, notes=tuple(notes))
 
 
 def _optional(name: str) -> bool:
@@ -116,10 +149,12 @@ def _optional(name: str) -> bool:
 
 
 def _named(what: str, names: list[str]) -> list[str]:
-    if not names:
-        return []
+    return [f"{len(names)} tensors are {what}: {_listed(names)}"] if names else []
+
+
+def _listed(names: list[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return [f"{len(names)} tensors are {what}: {', '.join(names[:_SHOWN])}{more}"]
+    return f"{', '.join(names[:_SHOWN])}{more}"
 
 
 def _shape(tensor: Tensor) -> str:
@@ -132,14 +167,11 @@ def _finite(tensors: Mapping[str, Tensor], source: str) -> None:
         raise WeightsError(f"{source} has values that are not finite: {', '.join(bad[:_SHOWN])}")
 
 
-def _head_note(
-    head: str, found: set[str], ours: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
-) -> str:
-    if not found:
+def _head_note(head: str, ours: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    known = [name for name in sorted(ours) if _in(name, head) and name in wanted]
+    if not known:
         return f"no head ({head}) in the weights: it starts fresh"
-    shown = ", ".join(
-        f"{name} {_shape(ours[name])} for {_shape(wanted[name])}" for name in sorted(found)
-    )
+    shown = ", ".join(f"{n} {_shape(ours[n])} for {_shape(wanted[n])}" for n in known)
     return f"the head of the weights does not fit ({shown}): it starts fresh"
 
 

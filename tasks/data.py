@@ -226,6 +226,8 @@ def stage_weights(run: RunIdentity, model: ModelParameters) -> tuple[str | None,
         platform.defaults.bucket,
         platform.settings.prefix,
     )
+    for note in prepared.notes:
+        get_run_logger().warning("weights %s: %s", prepared.source, note)
     found = {"source": prepared.source, "sha256": prepared.sha256, "uri": uri}
     record(platform.settings, run, {"weights": found})
     return uri, prepared.source

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from platforms.errors import ParameterError
 from sm_entrypoints import contract
 from tasks.hyperparameters import CategoricalRange, ContinuousRange, SearchRange, Value
 
@@ -65,6 +66,10 @@ BOUNDS: dict[str, Bounds] = {
     "warmup_epochs": Bounds(low=0, high=100_000),
     "weight_decay": Bounds(low=0, high=10),
 }
+# Where all maps have several pixels still: tried with each of torchvision's families.
+_LEAST_SIDE = 33
+_LEAST_SIDES = {"densenet": 64, "googlenet": 47, "inception": 107, "vgg": 32}
+_WITHOUT_BATCH_NORM = ("alexnet", "convnext", "squeezenet", "swin", "vgg", "vit")
 # Bounds that the job takes as a word, too: then it chooses.
 _NO_NUMBER = {"backbone_lr": ("", "none", "null")}
 
@@ -102,6 +107,40 @@ def require_ranges(ranges: Mapping[str, SearchRange]) -> None:
                 f"hyperparameter {name} is a whole number: give a range of integers, "
                 f"not {span.min}:{span.max}"
             )
+
+
+def require_batches(values: Mapping[str, Value], searched: Mapping[str, SearchRange]) -> None:
+    """Check that a network can learn from the smallest batches that it may be given.
+
+    Batch normalisation cannot learn from a batch of one image whose last maps have one pixel. The
+    job checks it for any network and any batch; this says it before anything runs.
+
+    Args:
+        values: what all jobs get.
+        searched: what a search draws.
+
+    Raises:
+        ParameterError: it cannot; says what to do.
+    """
+    span = searched.get("batch_size")
+    drawn = span.values if isinstance(span, CategoricalRange) else [span.min] if span else []
+    sizes = [float(size) for size in (drawn or [values.get("batch_size", 0)])]
+    model, side = str(values.get("model", "")), float(values.get("image_size", math.inf))
+    least = _least_side(model)
+    if 1 in sizes and values.get("trainable") == "all" and side < least:
+        raise ParameterError(
+            f"batch_size=1 cannot train all of {model} at image_size={side:g}: its batch "
+            "normalisation would see one value per channel. Give batch_size=2 or more, "
+            f"image_size={least} or more, or trainable=head"
+        )
+
+
+def _least_side(model: str) -> int:
+    """Return the least image size at which a batch of one image can train a network, in pixels."""
+    known = [side for name, side in _LEAST_SIDES.items() if model.startswith(name)]
+    if model.startswith(_WITHOUT_BATCH_NORM) and not model.endswith("_bn"):
+        return 0
+    return known[0] if known else _LEAST_SIDE
 
 
 def _require_number(name: str, value: Value, bounds: Bounds) -> None:

@@ -14,6 +14,7 @@ from sm_entrypoints import contract
 from tasks.adoption import TRAINING_JOB, create_or_adopt
 from tasks.data import TrainingInputs
 from tasks.dataset.sameness import require_same_data
+from tasks.hyperparameter_values import require_batches
 from tasks.hyperparameters import Value
 from tasks.ledger import note_jobs, spent_jobs
 from tasks.managed_debugger import DebuggerFallback
@@ -92,14 +93,20 @@ def final_hyperparameters(
     training: TrainingParameters,
     best: Mapping[str, Value],
 ) -> dict[str, Value]:
-    """Return the hyperparameters of the instrumented job: the best ones, then the user's own."""
+    """Return the hyperparameters of the instrumented job: the best ones, then the user's own.
+
+    Raises:
+        ParameterError: the network cannot learn from batches of that size.
+    """
     values = {**base_hyperparameters(model, inputs), **best}
     if training.epochs is not None:
         values["epochs"] = training.epochs
     if training.rules:
         actions = (f"{rule}={action}" for rule, action in sorted(training.rules.items()))
         values["rules"] = ",".join(actions)
-    return {**values, "instrumentation": "on", **training.hyperparameters}
+    values |= {"instrumentation": "on", **training.hyperparameters}
+    require_batches(values, {})
+    return values
 
 
 @task(name="launch training job", **policy(600))

@@ -19,6 +19,7 @@ from tasks.adoption import TUNING_JOB, create_or_adopt
 from tasks.data import TrainingInputs
 from tasks.dataset.sameness import require_same_data
 from tasks.files import write_atomically, write_json
+from tasks.hyperparameter_values import require_batches
 from tasks.hyperparameters import Value, at_edge, from_wire
 from tasks.ledger import note_jobs, spent_jobs
 from tasks.naming import RunIdentity, resource_name
@@ -90,7 +91,11 @@ def search_requests(
 def fixed_hyperparameters(
     model: ModelParameters, inputs: TrainingInputs, tuning: TuningParameters
 ) -> dict[str, Value]:
-    """Return what every trial gets as it is: nothing that is searched, SageMaker refuses both."""
+    """Return what every trial gets as it is: nothing that is searched, SageMaker refuses both.
+
+    Raises:
+        ParameterError: the network cannot learn from a batch that may be drawn.
+    """
     fixed: dict[str, Value] = {
         **base_hyperparameters(model, inputs),
         "seed": tuning.seed,
@@ -98,6 +103,7 @@ def fixed_hyperparameters(
         **tuning.fixed,
     }
     searched = tuning.search_ranges()
+    require_batches(fixed, searched)
     return {name: value for name, value in fixed.items() if name not in searched}
 
 

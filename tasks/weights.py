@@ -62,11 +62,13 @@ class PreparedWeights:
         file: the safetensors file, or None for random weights.
         sha256: hexadecimal digest of the file; empty for none.
         source: where they come from, in words.
+        notes: what of them was left out, in words.
     """
 
     file: Path | None
     sha256: str
     source: str
+    notes: tuple[str, ...] = ()
 
 
 def prepare_weights(
@@ -136,7 +138,10 @@ def _prepare(
             ) from error
         write_json(answer, known)
     return PreparedWeights(
-        file=out, sha256=str(known["sha256"]), source=source or str(known["source"])
+        file=out,
+        sha256=str(known["sha256"]),
+        source=source or str(known["source"]),
+        notes=tuple(known.get("notes", ())),
     )
 
 
@@ -218,7 +223,8 @@ def _run_program(command: Sequence[str]) -> dict[str, Any]:
 def _answer(stdout: str) -> dict[str, Any]:
     try:
         value = json.loads(_last_line(stdout))
-        return {"sha256": str(value["sha256"]), "source": str(value["source"])}
+        notes = [str(note) for note in value.get("notes", [])]
+        return {"sha256": str(value["sha256"]), "source": str(value["source"]), "notes": notes}
     except (ValueError, KeyError, TypeError) as error:
         raise ProgramFailed(f"{PROGRAM.name} gave no answer but {stdout[-500:]!r}") from error
 

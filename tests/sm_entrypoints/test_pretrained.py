@@ -78,8 +78,29 @@ def test_weights_of_another_model_are_refused(
     file, out = tmp_path / "w.pt", tmp_path / "out.safetensors"
     _plain(file)
     assert main(["--model", "resnet18", "--weights", str(file), "--out", str(out)]) == 1
-    assert "file w.pt is not of model 'resnet18'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "file w.pt is not of model 'resnet18'" in said
+    assert "They look like weights of 'squeezenet1_1': name that model" in said
     assert not out.exists()
+
+
+def test_a_students_checkpoint_with_a_head_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = {name: value for name, value in weights().items() if not name.startswith("classifier")}
+    own = {f"module.{name}": value for name, value in state.items()}
+    own |= {"module.classifier.0.weight": torch.zeros(9, 512)}
+    file, out = tmp_path / "w.pt", tmp_path / "out.safetensors"
+    arguments = ["--model", "squeezenet1_1", "--weights", str(file), "--out", str(out)]
+    torch.save({"model": own, "optimizer": {"param_groups": []}, "epoch": 7}, file)
+    assert main(arguments) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["head"] is False
+    assert answer["notes"] == [
+        "no head (classifier.1) in the weights: it starts fresh",
+        "left out: classifier.0.weight",
+    ]
+    assert set(read_weights(out)) == set(state)
 
 
 class Evil:
@@ -92,6 +113,10 @@ class Evil:
 
 def _evil(file: Path) -> None:
     torch.save({"weight": Evil(file.parent / "owned")}, file)
+
+
+def _whole_model(file: Path) -> None:
+    torch.save(build_model("squeezenet1_1", 2), file)
 
 
 def _text(file: Path) -> None:
@@ -110,6 +135,10 @@ def _whole_checkpoint(file: Path) -> None:
     ("write", "said"),
     [
         (_evil, "can be read safely"),
+        (
+            _whole_model,
+            r"Python object \(torchvision.models.squeezenet.SqueezeNet\) beside tensors",
+        ),
         (_text, "can be read safely"),
         (_list, "holds no state_dict but list"),
         (_whole_checkpoint, r"\['step', 'lr'\] are not tensors"),

@@ -302,6 +302,28 @@ def test_weights_start_a_training_with_a_fresh_head(
         assert name.startswith("classifier.3") or torch.equal(tensor, weights[name])
 
 
+def test_a_frozen_network_learns_with_another_classifier_in_its_weights(
+    tmp_path: Path, channels: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its classifier has two layers: the first one has no weights either, so it learns as well."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    given = build_model("mobilenet_v3_small", 9).state_dict()
+    body = {name: value for name, value in given.items() if not name.startswith("classifier.")}
+    save_file({**body, "classifier.0.weight": torch.zeros(4, 576)}, folder / "weights.safetensors")
+    before = {name: value.clone() for name, value in body.items()}
+    job = Job(tmp_path / "job", {**channels, "weights": folder}).train(epochs=1)
+    printed = capsys.readouterr().out
+    assert "classifier.0 start fresh as well" in printed
+    assert "left out: classifier.0.weight" in printed
+    model, _ = load_model(job.root / "model")
+    state = model.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in before.items())
+    torch.manual_seed(0)
+    untrained = build_model("mobilenet_v3_small", 3).state_dict()["classifier.0.weight"]
+    assert not torch.equal(state["classifier.0.weight"], untrained)
+
+
 def test_weights_of_another_model_are_named(tmp_path: Path, channels: dict[str, Path]) -> None:
     folder = tmp_path / "weights"
     folder.mkdir()
@@ -318,6 +340,8 @@ def test_weights_of_another_model_are_named(tmp_path: Path, channels: dict[str, 
         ({"weights": "channel"}, "no 'weights' channel"),
         ({"lr": "1e9"}, "lr=1000000000.0 must be > 0"),
         ({"cache_features": "true"}, "cache_features=true needs a frozen backbone"),
+        ({"batch_size": 1, "image_size": 32}, "cannot learn from a batch of one image"),
+        ({"model": "alexnet", "image_size": 32}, "alexnet does not take image_size=32: "),
     ],
 )
 def test_a_bad_request_fails_with_one_sentence(

@@ -61,6 +61,51 @@ def test_a_head_may_differ(change: Callable[[State], None], said: str) -> None:
     assert not set(fit.tensors) & set(HEAD)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "replaced", "left", "fresh"),
+    [
+        (
+            "resnet18",
+            {"fc.0": (64, 512), "fc.3": (3, 64)},
+            "fc.0.weight, fc.0.bias, fc.3.weight",
+            (),
+        ),
+        (
+            "mobilenet_v2",
+            {"classifier.0": (8, 1280), "classifier.2": (3, 8)},
+            "classifier.0.weight",
+            (),
+        ),
+        (
+            "alexnet",
+            {"classifier.6.0": (8, 4096), "classifier.6.2": (3, 8)},
+            "classifier.6.0.weight",
+            (),
+        ),
+        (
+            "alexnet",
+            {"classifier.1": (8, 9216), "classifier.3": (3, 8)},
+            "classifier.1.weight",
+            ("classifier.1", "classifier.4"),
+        ),
+    ],
+)
+def test_a_head_that_is_another_network_is_left_out(
+    architecture: str, replaced: dict[str, tuple[int, int]], left: str, fresh: tuple[str, ...]
+) -> None:
+    model = build_model(architecture, 3)
+    whole = "classifier.1" in replaced or architecture != "alexnet"
+    region = ("fc." if architecture == "resnet18" else "classifier.") if whole else "classifier.6."
+    state = {n: v.clone() for n, v in model.state_dict().items() if not n.startswith(region)}
+    for layer, shape in replaced.items():
+        state |= {f"{layer}.weight": torch.zeros(shape), f"{layer}.bias": torch.zeros(shape[0])}
+    fit = fit_weights(state, model, architecture=architecture, source="w")
+    assert not fit.head
+    assert fit.fresh == fresh
+    assert any(note.startswith(f"left out: {left}") for note in fit.notes), fit.notes
+    assert set(fit.tensors) == {name for name in state if not name.startswith(region)}
+
+
 def _missing(state: State) -> None:
     del state["features.0.weight"]
 

@@ -6,8 +6,16 @@ from typing import get_args, get_type_hints
 import pytest
 from pydantic import ValidationError
 
+from platforms.errors import ParameterError
 from sm_entrypoints.arguments import TrainingArguments
-from tasks.hyperparameter_values import BOUNDS, WORDS, Bounds, require_ranges, require_values
+from tasks.hyperparameter_values import (
+    BOUNDS,
+    WORDS,
+    Bounds,
+    require_batches,
+    require_ranges,
+    require_values,
+)
 from tasks.hyperparameters import CategoricalRange, ContinuousRange, IntegerRange, preset_ranges
 from tasks.improvement_parameters import ImprovementParameters
 from tasks.parameters import TrainingParameters, TuningParameters
@@ -95,3 +103,36 @@ def test_a_range_with_values_that_the_job_refuses(name, span, message):
         require_ranges({name: span})
     with pytest.raises(ValidationError, match=message):
         TuningParameters(ranges={name: span})
+
+
+ONE = {"model": "resnet18", "trainable": "all", "image_size": 32, "batch_size": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "least"),
+    [({}, 33), ({"model": "inception_v3", "image_size": 100}, 107), ({"model": "densenet121"}, 64)],
+)
+def test_a_batch_of_one_that_batch_normalisation_cannot_learn_from(change, least):
+    said = rf"batch_size=1 cannot train all of .*image_size={least} or more, or trainable=head"
+    with pytest.raises(ParameterError, match=said):
+        require_batches({**ONE, **change}, {})
+    drawn = {**ONE, **change, "batch_size": 8}
+    with pytest.raises(ParameterError, match=said):
+        require_batches(drawn, {"batch_size": CategoricalRange(values=[4, 1])})
+    with pytest.raises(ParameterError, match=said):
+        require_batches(drawn, {"batch_size": IntegerRange(min=1, max=4)})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"batch_size": 2},
+        {"image_size": 224},
+        {"trainable": "head"},
+        {"model": "vgg11"},
+        {"model": "vit_b_16"},
+        {"model": "googlenet", "image_size": 64},
+    ],
+)
+def test_batches_that_can_be_learned_from(change):
+    require_batches({**ONE, **change}, {})

@@ -1,0 +1,1 @@
+"""State dictionaries that people bring: out of their wrappers, under torchvision's names, named."""
