@@ -80,10 +80,7 @@ def prepare(
         JobError: unknown model, missing or misfit weights, a bad image.
     """
     built = _build(arguments, environment, splits)
-    if arguments.image_size < _SMALL_IMAGE:  # elsewhere no map is so small
-        order = _order(arguments, environment, splits)
-        smallest = min((len(batch) for batch in order), default=1)
-        require_batch(built.model, built.card, smallest=min(smallest, 2), frozen=built.frozen)
+    _require_batches(arguments, environment, splits, built)
     loss_function = nn.CrossEntropyLoss(label_smoothing=arguments.label_smoothing)
     rules = Containment("rules", on_failure=lambda: None)
     watch = rules.run(_rule_watch, arguments, environment, splits, pretrained=built.pretrained)
@@ -137,6 +134,15 @@ def _rule_watch(
         pretrained=pretrained,
     )
     return RuleWatch(job, parse_actions(arguments.rules))
+
+
+def _require_batches(
+    arguments: TrainingArguments, environment: Environment, splits: Splits, built: Built
+) -> None:
+    if arguments.image_size < _SMALL_IMAGE:
+        sizes = [len(batch) for batch in _order(arguments, environment, splits)]
+        smallest = min(sizes, default=1)
+        require_batch(built.model, built.card, smallest=min(smallest, 2), frozen=built.frozen)
 
 
 def _order(arguments: TrainingArguments, environment: Environment, splits: Splits) -> BatchOrder:
