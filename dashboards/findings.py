@@ -15,7 +15,7 @@ from dashboards.reading import read_object
 
 ISSUES = "IssuesFound"
 NOT_APPLICABLE = "NotApplicable"
-SEVERITIES = ("error", "warning", "ok")
+SEVERITIES = ("error", "warning", "ok", "note")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,8 @@ class Finding:
 class Verdict:
     """What holds a training back, in one sentence, and the one change to make.
 
-    ``severity`` is error, warning or ok; ``gain`` says in words what the change should bring.
+    ``severity`` is error, warning, ok or note (too little to say more); ``gain`` says in words what
+    the change should bring.
     """
 
     sentence: str

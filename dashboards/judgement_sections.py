@@ -14,7 +14,12 @@ MAX_SHOWN_MARKS = 5
 _DETAIL_CHARACTERS = 1_500
 # The blank between a number and its unit.
 _UNIT = re.compile(r"(?<=\d) (?=(?:%|ms|s|min|h|MB)(?!\w))")
-_LABELS = {"error": "Problem", "warning": "Advice", "ok": "All well"}
+_LABELS = {
+    "error": "Problem",
+    "warning": "Advice",
+    "ok": "No change needed",
+    "note": "Little to go by",
+}
 _STATUSES = {ISSUES: "issues", NOT_APPLICABLE: "none"}
 _STATUS_TEXTS = {ISSUES: "found issues", NOT_APPLICABLE: "not applicable"}
 

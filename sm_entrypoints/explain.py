@@ -4,9 +4,10 @@
         FOLDER [FOLDER …]
 
 Writes the layout of a job's output into a new folder, with ``instrumentation/rules.json`` and
-``verdict.json``, and prints one line of JSON: which parts were found, and notes on what was left
-out. With ``--requests`` also ``requested_rules.json``: what the rules that the job's request names
-found. Progress and errors go to stderr; the exit code is 1 when there is nothing to explain.
+``verdict.json``, and prints one line of JSON: which parts were found, what SageMaker's own rules
+said, and notes on what was left out. With ``--requests`` also ``requested_rules.json``: what the
+rules that the job's request names found. Progress and errors go to stderr; the exit code is 1 when
+there is nothing to explain.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import math
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,11 @@ from sm_entrypoints.imported_events import read_steps, write_steps
 from sm_entrypoints.imported_index import StagedTrial, stage_trial
 from sm_entrypoints.imported_output import copy_output
 from sm_entrypoints.imported_parts import find_parts
+from sm_entrypoints.imported_reports import sagemaker_rules
 from sm_entrypoints.imported_system import copy_system
 from sm_entrypoints.imported_tensors import ImportedTensors, TensorImport
 from sm_entrypoints.rules.actions import Action, parse_actions
+from sm_entrypoints.rules.evidence import ForeignRule
 from sm_entrypoints.rules.judgement import judge, plain
 from sm_entrypoints.rules.reading import read_evidence, read_object
 from sm_entrypoints.rules.requested import RequestedRule, judge_requested
@@ -68,7 +71,9 @@ def explain(
     others: Sequence[Path] = (),
     requested: Sequence[RequestedRule] = (),
 ) -> dict[str, Any]:
-    """Judge the job whose traces lie in ``roots``; return the parts found, and notes.
+    """Judge the job whose traces lie in ``roots``; return what was found, and notes.
+
+    The answer has ``parts``, ``notes`` and ``sagemaker_rules`` (each as a ``ForeignRule``).
 
     Args:
         roots: folders that together hold one job's traces.
@@ -95,10 +100,12 @@ def explain(
     if parts.system is not None:
         print("reading the system metrics", file=sys.stderr)
         work.take_system(parts.system)
-    work.finish(others)
+    theirs = list(sagemaker_rules(parts.reports))
+    work.finish(others, theirs)
     if requested:
         work.judge_requested(requested, others)
-    return {"parts": parts.named, "notes": work.notes}
+    rules = [asdict(rule) for rule in theirs]
+    return {"parts": parts.named, "notes": work.notes, "sagemaker_rules": rules}
 
 
 class _Import:
@@ -156,7 +163,7 @@ class _Import:
         if found.samples:
             self._summary["system"] = {"samples": found.samples, "interval_ms": found.interval_ms}
 
-    def finish(self, others: Sequence[Path]) -> None:
+    def finish(self, others: Sequence[Path], theirs: Sequence[ForeignRule]) -> None:
         """Write what a job says about itself, unless it did; then judge."""
         for path, document in (
             (self.inside / INSTRUMENTATION_SUMMARY_FILE, self._summary),
@@ -165,7 +172,13 @@ class _Import:
             if document and not path.exists():
                 _write_json(path, document)
         print("judging", file=sys.stderr)
-        judge(self._output, actions=self._actions(), parameters=self._parameters, others=others)
+        judge(
+            self._output,
+            actions=self._actions(),
+            parameters=self._parameters,
+            others=others,
+            theirs=theirs,
+        )
 
     def judge_requested(self, requested: Sequence[RequestedRule], others: Sequence[Path]) -> None:
         """Write what the rules that the job's request names found."""

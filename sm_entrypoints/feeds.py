@@ -21,7 +21,7 @@ from sm_entrypoints.dataset import BatchOrder, ImageData, TensorData, make_loade
 from sm_entrypoints.environment import Environment
 from sm_entrypoints.errors import JobError
 from sm_entrypoints.model import ModelCard
-from sm_entrypoints.network import Compute, compute_features
+from sm_entrypoints.network import Compute, compute_features, feature_numbers
 from sm_entrypoints.training import Feed
 
 # Decoded images or features are kept in memory up to this, or a quarter of what is available.
@@ -115,6 +115,12 @@ def memory_limit(processes: int) -> int:
     """Return how many bytes of decoded images or features one process may keep."""
     available = int(psutil.virtual_memory().available) // 4
     return min(_MEMORY_LIMIT, available) // processes
+
+
+def features_fit(built: Built, images: int, processes: int) -> bool:
+    """Return whether the features of so many images fit into memory, now."""
+    numbers = feature_numbers(built.model, built.card, built.compute)
+    return 4 * numbers * images <= memory_limit(processes)
 
 
 def _image_feeds(

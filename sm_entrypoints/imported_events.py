@@ -171,5 +171,5 @@ def _notes(timeline: _Timeline, skipped: int, broken: int) -> list[str]:
     if skipped:
         said.append(f"{skipped:,} files of framework events were left out: too many or too large.")
     if broken:
-        said.append(f"{broken:,} lines of framework events are cut off and were passed over.")
+        said.append(f"Broken lines of framework events were passed over: {broken:,}.")
     return said

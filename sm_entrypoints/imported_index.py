@@ -25,6 +25,7 @@ MAX_FULL_STEPS = 150
 MAX_FULL_BYTES = 1_000_000_000
 _MAX_INDEX_BYTES = 16_000_000
 _END_FILE = "training_job_end.ts"
+_DELIVERED = ("output/model.tar.gz", "output/output.tar.gz", "training.json")
 _COLLECTIONS = "collections/000000000"
 # <step>_<worker>.json; the worker is worker_0, or a device's name.
 _INDEX_NAME = re.compile(r"(\d{1,18})_(.+)\.json")
@@ -94,7 +95,7 @@ def stage_trial(source: Path, target: Path) -> StagedTrial:
     entries = stage.look()
     if not entries:
         raise ExplainError(
-            f"{str(source)!r} has no step that can be read ({stage.broken} index files are cut off "
+            f"{str(source)!r} has no step that can be read ({stage.broken} index files are broken "
             "or point to event files that are not there)"
         )
     stage.write_frame()
@@ -184,11 +185,10 @@ class _Stage:
     def notes(self) -> list[str]:
         """Return what was left out and why."""
         said = []
-        if not (self._source / _END_FILE).is_file():
-            # smdebug leaves it to SageMaker to write that file in a training job.
+        if not self._has_ended():
             said.append(
-                f"The folder does not say that the training ended (no {_END_FILE}): it may have "
-                "been cut off, or still run."
+                f"Whether the training had ended when these files were copied is not recorded (no "
+                f"{_END_FILE}): what follows is about the steps that are here."
             )
         if self._seen > MAX_STEPS:
             said.append(f"{MAX_STEPS:,} of {self._seen:,} saved steps were looked at, evenly.")
@@ -199,11 +199,23 @@ class _Stage:
             )
         if self.broken:
             said.append(
-                f"{self.broken:,} saved steps could not be read: cut off, or without event file."
+                f"{self.broken:,} saved steps could not be read: their index or event files are "
+                "broken or missing."
             )
         if len(self._workers) > 1:
             said.append(f"Only worker {self._worker!r} of {len(self._workers)} was read.")
         return said
+
+    def _has_ended(self) -> bool:
+        """Whether something says so: smdebug leaves it to SageMaker to write the end file.
+
+        That lies beside each part of a job's output, and a job that ended has a model or a report.
+        """
+        job = self._source.parent
+        places = (self._source, job / "profiler-output", job / "profiler-output/framework")
+        ended = any((place / _END_FILE).is_file() for place in places)
+        model = any((job / name).is_file() for name in _DELIVERED)
+        return ended or model or any(job.glob("rule-output/*/profiler-output"))
 
     def _entry(self, path: Path) -> _Entry | None:
         document = self._sound(path)

@@ -20,6 +20,7 @@ from sm_entrypoints.contract import (
     TRAINING_SUMMARY_FILE,
 )
 from sm_entrypoints.errors import JobError
+from sm_entrypoints.rules.catalogue import CPU_RULES
 
 # In a folder that `whippet explain` wrote: it is passed over when it lies below another one.
 MARKER_FILE = "explained.json"
@@ -29,8 +30,12 @@ MAX_FOLDERS = 20_000
 LOOKED_FOR = (
     "smdebug's tensors (collections/, index/ and events/, often in debug-output/), the profiler's "
     "system metrics (system/incremental/<hour>/*.json), its framework events (pevents/<hour>/"
-    "*_model_timeline.json), and the output of a Whippet job (instrumentation/, metrics.jsonl)"
+    "*_model_timeline.json), SageMaker's own report (profiler-reports/*.json), and the output of a "
+    "Whippet job (instrumentation/, metrics.jsonl)"
 )
+# Two of the eleven files of a report, whatever its folder is called.
+_REPORTED = ("CPUBottleneck.json", "OverallSystemUsage.json")
+_KINDS = ("tensors", "system", "events", "own", "reports")
 _OWN_FILES = (TRAINING_SUMMARY_FILE, METRICS_FILE, EVALUATION_FILE)
 
 
@@ -40,7 +45,7 @@ class ExplainError(JobError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Folders of one job; None for what is not there.
+    """Folders of one job; None for what is not there, and ``reports`` of SageMaker's own rules.
 
     ``tensors`` holds index/ and events/; ``system`` and ``events`` hold a folder an hour;
     ``own`` is what a Whippet job packed into output.tar.gz.
@@ -50,6 +55,7 @@ class Parts:
     system: Path | None = None
     events: Path | None = None
     own: Path | None = None
+    reports: tuple[Path, ...] = ()
 
     @property
     def named(self) -> dict[str, str]:
@@ -59,6 +65,7 @@ class Parts:
             "system metrics": self.system,
             "framework events": self.events,
             "a Whippet job's output": self.own,
+            "SageMaker's ProfilerReport": next(iter(self.reports), None),
         }
         return {name: str(path) for name, path in names.items() if path is not None}
 
@@ -71,7 +78,7 @@ def find_parts(roots: Sequence[Path], *, allow_nothing: bool = False) -> Parts:
             one kind: several jobs.
         OSError: a folder cannot be read.
     """
-    found: dict[str, list[Path]] = {"tensors": [], "system": [], "events": [], "own": []}
+    found: dict[str, list[Path]] = {kind: [] for kind in _KINDS}
     for root in roots:
         for folder in _folders(root.resolve()):
             for kind in _kinds(folder):
@@ -79,6 +86,8 @@ def find_parts(roots: Sequence[Path], *, allow_nothing: bool = False) -> Parts:
     # Local jobs leave the system metrics twice: beside their output and in it.
     inside = [path for path in found["system"] for own in found["own"] if _is_own(path, own)]
     found["system"] = inside or found["system"]
+    # A job may have several reports; those in a Whippet job's output are ours.
+    reports = tuple(path for path in found.pop("reports") if not _is_ours(path))
     several = {kind: folders for kind, folders in found.items() if len(folders) > 1}
     for folders in several.values():
         names = ", ".join(repr(str(folder)) for folder in folders[:3])
@@ -86,9 +95,10 @@ def find_parts(roots: Sequence[Path], *, allow_nothing: bool = False) -> Parts:
             f"{str(roots[0])!r} holds {len(folders)} jobs ({names}{', …' * (len(folders) > 3)}): "
             "give the folder of one of them"
         )
-    if not any(found.values()) and not allow_nothing:
+    if not any(found.values()) and not reports and not allow_nothing:
         raise ExplainError(f"{str(roots[0])!r} holds nothing to explain. Looked for {LOOKED_FOR}")
-    return Parts(**{kind: folders[0] for kind, folders in found.items() if folders})
+    parts = {kind: folders[0] for kind, folders in found.items() if folders}
+    return Parts(**parts, reports=reports)
 
 
 def _folders(root: Path) -> Iterator[Path]:
@@ -114,6 +124,12 @@ def _is_own(path: Path, folder: Path) -> bool:
     return path == folder / SYSTEM_FOLDER
 
 
+def _is_ours(folder: Path) -> bool:
+    """Whether a report is of a Whippet job: in its output, or with rules that only we have."""
+    inside = (folder.parent.parent / INSTRUMENTATION_FOLDER).is_dir()
+    return inside or any((folder / f"{rule.name}.json").is_file() for rule in CPU_RULES)
+
+
 def _fail(error: OSError) -> None:
     raise error
 
@@ -125,6 +141,8 @@ def _kinds(folder: Path) -> Iterator[str]:
         yield "system"
     if folder.name == "pevents":
         yield "events"
+    if folder.name == "profiler-reports" or all((folder / f).is_file() for f in _REPORTED):
+        yield "reports"
     inside = folder / INSTRUMENTATION_FOLDER
     instrumented = any((inside / name).is_file() for name in (REDUCTIONS_FILE, STEPS_FILE))
     if instrumented or any((folder / name).is_file() for name in _OWN_FILES):

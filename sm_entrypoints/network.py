@@ -179,3 +179,18 @@ def compute_features(
     finally:
         hook.remove()
     return features
+
+
+def feature_numbers(model: nn.Module, card: ModelCard, compute: Compute) -> int:
+    """Return how many numbers enter the tail for one image; leaves the model in evaluation mode."""
+    entered: list[int] = []
+    first = next(tail_of(model).children())
+    hook = first.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0][0].numel()))
+    blank = torch.zeros((1, 3, card.image_size, card.image_size), dtype=torch.uint8)
+    model.eval()
+    try:
+        with torch.inference_mode(), compute.autocast():
+            model(compute.images(blank, card))
+    finally:
+        hook.remove()
+    return entered[0]

@@ -32,12 +32,13 @@ import torchvision
 from sm_entrypoints.arguments import TrainingArguments, parse_arguments
 from sm_entrypoints.channels import Split, Splits, read_splits
 from sm_entrypoints.clock import Clock, process_age
+from sm_entrypoints.containment import Containment
 from sm_entrypoints.contract import TEST_CHANNEL, VALID_CHANNEL, format_metrics
 from sm_entrypoints.dataset import BatchOrder, ImageData, make_loader
 from sm_entrypoints.entry_point import run_entry_point
 from sm_entrypoints.environment import Environment
 from sm_entrypoints.evaluation import Evaluation, Scores
-from sm_entrypoints.feeds import images_on_device
+from sm_entrypoints.feeds import Built, features_fit, images_on_device
 from sm_entrypoints.model import ModelCard, save_model
 from sm_entrypoints.network import multiplies_bfloat16
 from sm_entrypoints.outputs import (
@@ -114,11 +115,36 @@ def _explain(
     folder = prepared.training.environment.output_data_dir
     summary = _summary(prepared, outcome, seconds)
     classes = splits.classes
-    counts = {label: splits.train.labels.count(index) for index, label in enumerate(classes)}
-    measured = {"class_counts": counts, "process_use": use.document()}
+    trained, validated = (
+        {label: split.labels.count(index) for index, label in enumerate(classes)}
+        for split in (splits.train, splits.valid)
+    )
+    measured = {
+        "class_counts": trained,
+        "class_counts_valid": validated,
+        "process_use": use.document(),
+        "features_fit": _features_fit(prepared, splits),
+    }
     write_summary(folder, {**summary, **measured})
     if prepared.training.instrumentation.close():
         announce_verdict(folder, parse_actions(prepared.training.arguments.rules))
+
+
+def _features_fit(prepared: Prepared, splits: Splits) -> bool | None:
+    """Return whether a job like this one could keep features; None where it has none to keep."""
+    training = prepared.training
+    if not training.frozen or prepared.cached_features or not training.instrumentation.close():
+        return None
+    built = Built(
+        model=training.model,
+        card=prepared.card,
+        compute=prepared.compute,
+        frozen=True,
+        pretrained=False,
+    )
+    images = len(splits.train) + len(splits.valid)
+    containment = Containment("the look at features", on_failure=lambda: None)
+    return containment.run(features_fit, built, images, training.environment.world_size)
 
 
 def _introduction(prepared: Prepared, splits: Splits) -> str:

@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,6 @@ from platforms import Platform, Settings
 from platforms.errors import DataError, ParameterError
 from sm_entrypoints.contract import (
     INSTRUMENTATION_FOLDER,
-    REPORT_ORIGIN,
     RULES_FILE,
     VERDICT_FILE,
 )
@@ -36,7 +35,6 @@ from tasks.runs import REPORT_FILE, read_run
 EXPLAINED_FOLDER = "explained"
 # Tells a folder that may be replaced; sm_entrypoints/imported_parts.py passes such folders over.
 MARKER_FILE = "explained.json"
-_MAX_REPORT_BYTES = 5_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +78,10 @@ def explain(
         new.mkdir()
         (work / "source").mkdir()
         found = fetch_source(source, work / "source", settings, connect)
-        theirs = list(sagemaker_rules(found.roots))
         answer = run_program(
             found.roots,
             new,
             job_python=settings.job_python,
-            allow_nothing=bool(theirs),
             progress=progress,
             others=[
                 _other(other, work / f"other-{number}", settings, connect)
@@ -93,6 +89,7 @@ def explain(
             ],
         )
         notes = [*found.notes, *answer["notes"]]
+        theirs = [SageMakerRule(**rule) for rule in answer["sagemaker_rules"]]
         _write_page(new, found, theirs, {**answer, "notes": notes}, settings)
         _replace(target, new)
     inside = target / INSTRUMENTATION_FOLDER
@@ -113,46 +110,9 @@ def _other(source: str, folder: Path, settings: Settings, connect: Callable[[], 
         found.roots,
         folder / "output",
         job_python=settings.job_python,
-        allow_nothing=False,
         progress=lambda _line: None,
     )
     return folder / "output"
-
-
-def sagemaker_rules(roots: Sequence[Path]) -> Iterator[SageMakerRule]:
-    """Yield the rules of a ProfilerReport that SageMaker wrote below ``roots``; not our own."""
-    for root in roots:
-        inside = [root] if root.name == "profiler-reports" else root.rglob("profiler-reports")
-        for folder in inside:
-            ours = (folder.parent.parent / INSTRUMENTATION_FOLDER).is_dir()
-            if not ours and (folder.parent.parent / MARKER_FILE).is_file():
-                continue
-            for path in sorted(folder.glob("*.json")) if not ours else ():
-                rule = _sagemaker_rule(path)
-                if rule is not None:
-                    yield rule
-
-
-def _sagemaker_rule(path: Path) -> SageMakerRule | None:
-    """Return the rule of one file; None when it is not in SageMaker's schema."""
-    if path.is_symlink() or path.stat().st_size > _MAX_REPORT_BYTES:
-        return None
-    try:
-        document = read_json(path)
-        if REPORT_ORIGIN in document:  # the local platform's, by the rules that judge here too
-            return None
-        counts = [int(document[name]) for name in ("RuleTriggered", "Violations", "Datapoints")]
-        lines = str(document.get("RuleParameters") or "").splitlines()
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
-        return None
-    pairs = (line.partition(":") for line in lines)
-    return SageMakerRule(
-        rule=path.stem,
-        triggered=counts[0],
-        violations=counts[1],
-        datapoints=counts[2],
-        parameters={name.strip(): value.strip() for name, _, value in pairs},
-    )
 
 
 def _target(source: str, output: Path | None, settings: Settings) -> Path:

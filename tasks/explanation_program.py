@@ -28,7 +28,6 @@ def run_program(
     output: Path,
     *,
     job_python: Path,
-    allow_nothing: bool,
     progress: Callable[[str], None],
     others: Sequence[Path] = (),
 ) -> Mapping[str, Any]:
@@ -38,7 +37,6 @@ def run_program(
         roots: see ``sm_entrypoints.explain.explain``.
         output: gets the layout of a job's output, with rules and verdict.
         job_python: interpreter of the job environment.
-        allow_nothing: whether folders without any traces are no error.
         progress: is told each line that the program says.
         others: such outputs of other jobs, which this one is compared with.
 
@@ -47,8 +45,7 @@ def run_program(
         SettingsError: the job environment is missing.
     """
     require_job_python(job_python)
-    options = ["--allow-nothing"] if allow_nothing else []
-    options += [f"--other={other.resolve()}" for other in others]
+    options = [f"--other={other.resolve()}" for other in others]
     paths = [str(root.resolve()) for root in roots]
     command = [str(job_python), str(PROGRAM), "--output", str(output.resolve()), *options]
     with tempfile.TemporaryFile() as stdout:

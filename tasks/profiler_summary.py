@@ -11,7 +11,12 @@ from dashboards.judgement_sections import change_text
 from dashboards.tables import markdown_table, markdown_text
 from sm_entrypoints import contract
 
-_MARKS = {"error": "Problem", "warning": "Advice", "ok": "All well"}
+_MARKS = {
+    "error": "Problem",
+    "warning": "Advice",
+    "ok": "No change needed",
+    "note": "Little to go by",
+}
 
 
 def profiler_markdown(output: TrainingOutput) -> str:

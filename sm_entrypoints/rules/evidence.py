@@ -49,6 +49,20 @@ class Series:
     values: Numbers
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignRule:
+    """What a rule of SageMaker's own ProfilerReport found: ``profiler-reports/<Rule>.json``.
+
+    ``parameters`` are its thresholds, as text.
+    """
+
+    rule: str
+    triggered: int
+    violations: int
+    datapoints: int
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evidence:
     """What a job left behind; an empty member stands for what was not recorded.
@@ -66,6 +80,7 @@ class Evidence:
         summary: ``summary.json`` of the instrumentation.
         cores: logical cores of the node, 0 when unknown.
         others: ``records`` of other runs to compare with.
+        theirs: what SageMaker's own report on this job says.
     """
 
     records: Sequence[TensorRecord] = ()
@@ -79,3 +94,4 @@ class Evidence:
     summary: Mapping[str, Any] = field(default_factory=dict)
     cores: int = 0
     others: Sequence[Sequence[TensorRecord]] = ()
+    theirs: Sequence[ForeignRule] = ()

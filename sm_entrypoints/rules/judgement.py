@@ -24,7 +24,7 @@ from sm_entrypoints.contract import (
 )
 from sm_entrypoints.rules.actions import Action, action_of
 from sm_entrypoints.rules.catalogue import RULES
-from sm_entrypoints.rules.evidence import Evidence
+from sm_entrypoints.rules.evidence import Evidence, ForeignRule
 from sm_entrypoints.rules.reading import read_evidence
 from sm_entrypoints.rules.result import RuleResult, not_applicable
 from sm_entrypoints.rules.rule import Rule
@@ -48,6 +48,7 @@ def judge(
     actions: Mapping[str, Action] | None = None,
     parameters: Parameters | None = None,
     others: Sequence[Path] = (),
+    theirs: Sequence[ForeignRule] = (),
 ) -> Verdict:
     """Judge the job that left ``output_folder``, and write what was found into it.
 
@@ -59,12 +60,13 @@ def judge(
         actions: by rule; the others warn.
         parameters: by rule, thresholds that replace its own.
         others: output folders of other jobs, which SimilarAcrossRuns compares this one with.
+        theirs: what SageMaker's own report on the job says.
 
     Raises:
         OSError: a file cannot be read or written.
     """
     compared = [read_evidence(folder).records for folder in others]
-    evidence = replace(read_evidence(output_folder), others=compared)
+    evidence = replace(read_evidence(output_folder), others=compared, theirs=theirs)
     judgement = judge_evidence(evidence, actions=actions, parameters=parameters)
     write_judgement(output_folder, judgement, actions or {})
     return judgement.verdict

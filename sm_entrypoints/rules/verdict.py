@@ -11,18 +11,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sm_entrypoints.contract import TRAIN_CHANNEL
 from sm_entrypoints.rules.evidence import Evidence
-from sm_entrypoints.rules.profiler_timeline import steps_of
+from sm_entrypoints.rules.finding import Finding, Group, percent
 from sm_entrypoints.rules.result import RuleResult
-from sm_entrypoints.rules.verdict_case import Case, Finding, Gain, Group, duration, percent
+from sm_entrypoints.rules.verdict_case import Case
+from sm_entrypoints.rules.verdict_claims import holds
 from sm_entrypoints.rules.verdict_learning import LEARNING_FINDINGS
 from sm_entrypoints.rules.verdict_machine import MACHINE_FINDINGS, taken_share
+from sm_entrypoints.rules.verdict_nothing import nothing_to_change
+from sm_entrypoints.rules.verdict_outcome import OUTCOME_FINDINGS, untold
 from sm_entrypoints.rules.verdict_quality import QUALITY_FINDINGS
 from sm_entrypoints.rules.verdict_speed import SPEED_FINDINGS
 from sm_entrypoints.rules.verdict_stopped import stopping
 
-_FINDINGS = (*LEARNING_FINDINGS, *SPEED_FINDINGS, *MACHINE_FINDINGS, *QUALITY_FINDINGS)
+_FINDINGS = (
+    *(*LEARNING_FINDINGS, *OUTCOME_FINDINGS, *SPEED_FINDINGS, *MACHINE_FINDINGS),
+    *QUALITY_FINDINGS,
+)
 # Time worth speaking of: this share of the job, and at least this many seconds.
 _WORTH_SHARE, _WORTH_SECONDS = 0.03, 0.5
 _MOST_OTHERS = 5
@@ -56,16 +61,27 @@ class Verdict:
 def reach_verdict(evidence: Evidence, results: Mapping[str, RuleResult]) -> Verdict:
     """Return what holds the training back; "nothing to change" is a verdict too."""
     case = Case(evidence, results)
-    found = [finding for find in _FINDINGS if (finding := find(case)) is not None]
-    found.sort(key=lambda finding: (finding.group, -finding.worth))
+    asked = (find(case) for find in _FINDINGS)
+    found = [each for each in asked if each is not None and holds(case, each)]
     main = stopping(case, found)
+    found += untold(case, [*found, *([] if main is None else [main])])
+    found.sort(key=lambda finding: (finding.group, -finding.worth))
     if main is not None:
         found = [finding for finding in found if finding.rule != main.rule]
     else:
         main = next((finding for finding in found if _matters(case, finding)), None)
     others = tuple(finding for finding in found if finding is not main)
-    told = _nothing(case) if main is None else _with_doubt(case, main)
-    return Verdict(finding=told, others=others[:_MOST_OTHERS])
+    told = nothing_to_change(case, found) if main is None else _with_doubt(case, main)
+    shown = [_with_rule(case, each) for each in (told, *others[:_MOST_OTHERS])]
+    return Verdict(finding=shown[0], others=tuple(shown[1:]))
+
+
+def _with_rule(case: Case, finding: Finding) -> Finding:
+    """Return a finding without its rule, where the rules' table says that this found nothing."""
+    stopped_by = case.evidence.job.get("stopped_by")
+    known = stopped_by.get("rule") if isinstance(stopped_by, Mapping) else None
+    triggered = finding.rule in case.triggered or finding.rule == known
+    return finding if triggered else replace(finding, rule=None)
 
 
 def _with_doubt(case: Case, finding: Finding) -> Finding:
@@ -84,60 +100,3 @@ def _matters(case: Case, finding: Finding) -> bool:
     if finding.group == Group.TIME:
         return finding.worth >= max(_WORTH_SECONDS, _WORTH_SHARE * case.seconds)
     return finding.group != Group.NOTE
-
-
-def _nothing(case: Case) -> Finding:
-    """Return the verdict that nothing should be changed, with what speaks for it."""
-    judged = [result for result in case.results.values() if result.status != "NotApplicable"]
-    if not judged and not case.evidence.epochs:
-        return Finding(
-            group=Group.NOTE,
-            severity="ok",
-            sentence="Nothing can be said: the job left nothing to look at.",
-            rule=None,
-            evidence=(),
-            advice="Train with instrumentation=on, for at least a few dozen steps.",
-        )
-    return Finding(
-        group=Group.NOTE,
-        severity="ok",
-        sentence=_nothing_sentence(case),
-        rule=None,
-        evidence=(*_time_lines(case), *_learning_lines(case), f"{len(judged)} rules looked at it"),
-        advice="Leave it as it is; a search over lr may still find a better model.",
-        gain=Gain(reasoning="no rule found time or quality to win"),
-    )
-
-
-def _nothing_sentence(case: Case) -> str:
-    """Say only what was seen: an imported folder may hold tensors without times, or the reverse."""
-    seen = [
-        *(["the time goes into the network itself"] if _time_lines(case) else []),
-        *(["it learns"] if _learns(case) else []),
-    ]
-    if not seen:
-        return "Nothing to change: no rule found anything in what was recorded."
-    return f"Nothing to change: {', and '.join(seen)}."
-
-
-def _learns(case: Case) -> bool:
-    result = case.results.get("LossNotDecreasing")
-    return result is not None and result.status == "NoIssuesFound"
-
-
-def _time_lines(case: Case) -> tuple[str, ...]:
-    if not len(steps_of(case.evidence)) or not case.train_seconds:
-        return ()
-    phases = case.phases["TRAIN"]
-    compute = (phases["forward"] + phases["backward"] + phases["optimizer"]) / case.train_seconds
-    line = f"{percent(compute)} of {duration(case.train_seconds)} in training steps is computing"
-    if case.demand is not None and case.on_cpu:
-        line += f", on {case.cores} cores that it keeps {percent(case.demand)} busy"
-    return (line,)
-
-
-def _learning_lines(case: Case) -> tuple[str, ...]:
-    losses = case.values(TRAIN_CHANNEL, "loss")
-    if not losses:
-        return ()
-    return (f"training loss {losses[0]:.3f} in epoch 1, {losses[-1]:.3f} in the last",)

@@ -1,78 +1,22 @@
-"""What a verdict is made of: a job's numbers at hand, and findings that compete to be it."""
+"""The numbers of a job that findings ask for."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from enum import IntEnum
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
-from sm_entrypoints.contract import STEP_PHASES, TRAIN_CHANNEL, VALID_CHANNEL
+from sm_entrypoints.contract import STEP_PHASES, TEST_CHANNEL, TRAIN_CHANNEL, VALID_CHANNEL
 from sm_entrypoints.rules.cpu_system import cpu_demand, on_cpu
 from sm_entrypoints.rules.evidence import Evidence
+from sm_entrypoints.rules.finding import Change, Gain
+from sm_entrypoints.rules.guessing import best_guess, better_than_guessing, guessing_loss
 from sm_entrypoints.rules.profiler_timeline import CPU, mean_of, series_of, steps_of
 from sm_entrypoints.rules.result import RuleResult
 
-Severity = Literal["error", "warning", "ok"]
-Change = Mapping[str, int | float | str]
-
-
-class Group(IntEnum):
-    """What comes first when several things are wrong."""
-
-    BROKEN = 0
-    NOT_LEARNING = 1
-    DATA = 2
-    MEMORY = 3
-    TIME = 4
-    QUALITY = 5
-    NOTE = 6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gain:
-    """What a change should bring. ``factor``: how many times as fast the whole job.
-
-    ``seconds``: what this very job would have taken less. None where nothing is known.
-    """
-
-    kind: Literal["speed", "quality", "none"] = "none"
-    factor: float | None = None
-    seconds: float | None = None
-    reasoning: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """Something that holds the training back.
-
-    ``change`` holds hyperparameters of train.py, ready to be passed; ``worth`` ranks findings of
-    one group (in TIME: seconds of this job at most).
-    """
-
-    group: Group
-    severity: Severity
-    sentence: str
-    rule: str | None
-    evidence: tuple[str, ...]
-    advice: str
-    change: Change | None = None
-    gain: Gain = field(default_factory=Gain)
-    worth: float = 0.0
-
-    def document(self) -> dict[str, Any]:
-        """Return the members of ``verdict.json`` but ``others``."""
-        return {
-            "sentence": self.sentence,
-            "severity": self.severity,
-            "rule": self.rule,
-            "evidence": list(self.evidence),
-            "change": None if self.change is None else dict(self.change),
-            "advice": self.advice,
-            "expected_gain": asdict(self.gain),
-        }
+# Seconds that are not worth a promise.
+_LEAST_SAVED = 0.01
 
 
 class Case:
@@ -81,6 +25,12 @@ class Case:
     def __init__(self, evidence: Evidence, results: Mapping[str, RuleResult]) -> None:
         self.evidence = evidence
         self.results = results
+
+    @cached_property
+    def triggered(self) -> frozenset[str]:
+        """The rules that found something, ours and SageMaker's."""
+        ours = {name for name, result in self.results.items() if result.status == "IssuesFound"}
+        return frozenset(ours | {rule.rule for rule in self.evidence.theirs if rule.triggered})
 
     def issue(self, rule: str) -> RuleResult | None:
         """Return a rule's result when it found something."""
@@ -175,11 +125,92 @@ class Case:
         return int(sum(values[-1] for values in counts if values))
 
     @cached_property
+    def classes(self) -> int:
+        """How many classes are told apart; 0 when unknown."""
+        named = (self.evidence.job.get("model") or {}).get("classes")
+        return len(named or self.evidence.class_counts)
+
+    @cached_property
     def chance(self) -> float | None:
-        """The loss of a model that knows nothing, ln(classes); None when those are unknown."""
-        classes = (self.evidence.job.get("model") or {}).get("classes")
-        count = len(classes or self.evidence.class_counts)
-        return math.log(count) if count > 1 else None
+        """The loss of a model that knows how frequent the classes are, and nothing else.
+
+        None when the classes are unknown, or there is one only.
+        """
+        return guessing_loss(self.evidence.class_counts, self.classes)
+
+    @cached_property
+    def fresh(self) -> float | None:
+        """The loss that a network begins with, which takes all classes for equally frequent."""
+        return math.log(self.classes) if self.classes > 1 else None
+
+    def guess(self, split: str) -> float | None:
+        """Return the share of a split that naming the most frequent class gets right."""
+        counts = self.evidence.class_counts
+        if split == VALID_CHANNEL:
+            counts = self.evidence.job.get("class_counts_valid") or counts
+        if split == TEST_CHANNEL:
+            rows = (self.evidence.evaluation or {}).get("per_class") or []
+            counts = {row["label"]: row["support"] for row in rows if row.get("support")} or counts
+        return best_guess(counts, self.classes)
+
+    def right(self, split: str) -> tuple[float, int] | None:
+        """Return the delivered model's share of right answers in a split, and its pictures."""
+        if split == TEST_CHANNEL:
+            told = self.evidence.evaluation or {}
+            known = (told.get("accuracy"), told.get("samples"))
+        else:
+            rows = [row for row in self.evidence.epochs if row.get("split") == split]
+            best = self.evidence.job.get("best_epoch")
+            row = next((row for row in rows if row.get("epoch") == best), (rows or [{}])[-1])
+            known = (row.get("accuracy"), row.get("samples"))
+        if not all(isinstance(value, int | float) and math.isfinite(value) for value in known):
+            return None
+        return float(known[0]), int(known[1])  # type: ignore[arg-type]
+
+    def beats_guessing(self, *splits: str) -> bool | None:
+        """Say whether the model is better than guessing in the splits; None: it cannot be told."""
+        told = set()
+        for split in splits:
+            right, guess = self.right(split), self.guess(split)
+            if right is not None and guess is not None:
+                told.add(better_than_guessing(*right, guess))
+        return (False not in told) if told - {None} and not told >= {True, False} else None
+
+    @cached_property
+    def learned_for_others(self) -> bool | None:
+        """Whether the model is better than guessing on pictures that it was not trained with."""
+        return self.beats_guessing(VALID_CHANNEL, TEST_CHANNEL)
+
+    @cached_property
+    def knows_something(self) -> bool:
+        """Whether the model is better than guessing on the pictures of any split."""
+        splits = (TRAIN_CHANNEL, VALID_CHANNEL, TEST_CHANNEL)
+        return any(self.beats_guessing(split) is True for split in splits)
+
+    @cached_property
+    def train_losses(self) -> list[tuple[int, float]]:
+        """Training losses by step, else by epoch, as they were recorded: NaN stands for no number.
+
+        An epoch is so many steps as it is recorded; a step counts from 0, an epoch from 1.
+        """
+        records = [
+            (each.step, each.mean if each.mean is not None else math.nan)
+            for each in self.evidence.records
+            if each.collection == "losses" and each.mode == "TRAIN"
+        ]
+        rows = [row for row in self.evidence.epochs if row.get("split") == TRAIN_CHANNEL]
+        return records or [
+            (int(row.get("epoch") or 0), _number(row.get("loss"))) for row in rows if "loss" in row
+        ]
+
+    @cached_property
+    def steps_seen(self) -> int:
+        """How many training steps were recorded in any way."""
+        table = len(steps_of(self.evidence, "TRAIN"))
+        losses = sum(
+            each.collection == "losses" and each.mode == "TRAIN" for each in self.evidence.records
+        )
+        return max(table, losses)
 
     @cached_property
     def learned(self) -> bool | None:
@@ -199,33 +230,17 @@ class Case:
 
     def speed(self, saved: float, reasoning: str) -> Gain:
         """Return the gain of a change that saves ``saved`` seconds of this job."""
-        factor = self.seconds / max(self.seconds - saved, 1e-9) if self.seconds else None
-        rounded = None if factor is None else round(factor, 2)
-        return Gain(kind="speed", factor=rounded, seconds=round(saved, 2), reasoning=reasoning)
+        left = self.seconds - saved
+        if saved < _LEAST_SAVED or left <= 0:
+            return Gain(reasoning=reasoning)
+        factor = round(self.seconds / left, 2)
+        return Gain(kind="speed", factor=factor, seconds=round(saved, 2), reasoning=reasoning)
 
     def set(self, **change: int | float | str) -> Change | None:
         """Return the change, or None for a job whose hyperparameters are not train.py's."""
         return change if self.ours else None
 
 
-def percent(share: float) -> str:
-    """Return a share (0 to 1) as people read it."""
-    return f"{100 * share:.0f} %"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people read them."""
-    if seconds < 0.01:
-        return f"{1e3 * seconds:.1f} ms"
-    if seconds < 1:
-        return f"{1e3 * seconds:.0f} ms"
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    if seconds < 1_000:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3600:.1f} h"
-
-
-def rounded(value: float) -> float:
-    """Return a hyperparameter with two significant digits."""
-    return float(f"{value:.2g}")
+def _number(value: object) -> float:
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if known else math.nan  # type: ignore[arg-type]

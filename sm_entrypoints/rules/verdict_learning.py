@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable
 
 from sm_entrypoints.contract import TRAIN_CHANNEL, VALID_CHANNEL
+from sm_entrypoints.rules.finding import Change, Claim, Finding, Gain, Group, percent, rounded
 from sm_entrypoints.rules.result import Mark, RuleResult
-from sm_entrypoints.rules.verdict_case import Case, Change, Finding, Gain, Group, percent, rounded
+from sm_entrypoints.rules.verdict_case import Case
 
 _MOST_MARKS = 3
 _FEWEST_EPOCHS = 3
@@ -16,7 +17,7 @@ _FALLS = 0.95
 _USUAL_RATE = 1e-3
 # So many times the loss of guessing is wrong with great certainty: no healthy training gets there.
 _FAR_ABOVE_CHANCE = 2.0
-_QUALITY = Gain(kind="quality", reasoning="a model that learns is worth any time")
+_QUALITY = Gain(kind="quality", reasoning="a model that works is worth any time")
 
 
 def _marks(result: RuleResult) -> tuple[str, ...]:
@@ -34,13 +35,18 @@ def _losses(case: Case) -> tuple[str, ...]:
         if losses:
             lines.append(f"{name} loss {losses[0]:.3f} in epoch 1, {losses[-1]:.3f} in the last")
     if case.chance is not None:
-        lines.append(f"guessing among the classes would give {case.chance:.3f}")
+        lines.append(f"guessing gives a loss of {case.chance:.3f}")
     return tuple(lines)
 
 
 def _rate(case: Case, factor: float) -> Change | None:
     lr = case.arguments.get("lr")
     return None if lr is None else case.set(lr=rounded(lr * factor))
+
+
+def lowered_rate(case: Case) -> Change | None:
+    """Return a tenth of the learning rate as a change; None for a job that is not train.py's."""
+    return _rate(case, 0.1)
 
 
 def broken_numbers(case: Case) -> Finding | None:
@@ -67,6 +73,7 @@ def broken_numbers(case: Case) -> Finding | None:
         change=None if given else _rate(case, 0.1),
         advice=advice,
         gain=_QUALITY,
+        claims=frozenset({Claim.EXPLODED}),
     )
 
 
@@ -84,22 +91,26 @@ def nothing_learned(case: Case) -> Finding | None:
         cause = case.issue(name)
         if cause is not None:
             return _cause(case, name, cause)
-    wild = max(losses) > 1.2 * (case.chance or 0.0) or losses[-1] > 1.05 * losses[0]
+    wild = max(losses) > 1.2 * (case.fresh or 0.0) or losses[-1] > 1.05 * losses[0]
     lr = case.arguments.get("lr") or _USUAL_RATE
     # Ten times next to nothing is next to nothing.
     factor = 0.1 if wild else max(10.0, _USUAL_RATE / lr)
     change = _rate(case, factor)
     how_far = "by a factor of ten" if factor <= 10 else f"to {_USUAL_RATE:g}"
     how = "jumps about" if wild else "hardly moves"
+    known = case.knows_something
     return Finding(
         group=Group.NOT_LEARNING,
-        severity="error",
-        sentence=f"The network learns nothing: its loss {how} and stays where guessing is.",
+        severity="warning" if known else "error",
+        sentence=f"The loss {how}, though the model is better than guessing by now."
+        if known
+        else f"The network learns nothing: its loss {how} and stays where guessing is.",
         rule="LossNotDecreasing",
         evidence=_losses(case),
         change=change,
         advice=f"{'Lower' if wild else 'Raise'} lr {how_far}, then search around it.",
         gain=_QUALITY,
+        claims=frozenset() if known else frozenset({Claim.LEARNS_NOTHING}),
     )
 
 
@@ -108,9 +119,9 @@ def steps_too_large(case: Case) -> Finding | None:
     losses = case.values(VALID_CHANNEL, "loss") or case.values(TRAIN_CHANNEL, "loss")
     lr = case.arguments.get("lr")
     # Images at the wrong scale do the same, and another rate would not help them.
-    if not losses or lr is None or case.chance is None or case.issue("CheckInputImages"):
+    if not losses or lr is None or case.fresh is None or case.issue("CheckInputImages"):
         return None
-    times = min(losses) / case.chance
+    times = min(losses) / case.fresh
     if times < _FAR_ABOVE_CHANCE:
         return None
     factor, word = (0.1, "ten") if times < 10 * _FAR_ABOVE_CHANCE else (0.01, "a hundred")
@@ -118,7 +129,7 @@ def steps_too_large(case: Case) -> Finding | None:
         group=Group.NOT_LEARNING,
         severity="error",
         sentence=f"The updates are too large: with lr={lr:g} the loss is {min(losses):.3g} at "
-        f"best, where guessing among the classes would give {case.chance:.3g}.",
+        f"best, where a network that knows nothing has {case.fresh:.3g}.",
         rule="LossNotDecreasing" if case.issue("LossNotDecreasing") else None,
         evidence=_losses(case),
         change=_rate(case, factor),
@@ -172,6 +183,7 @@ def _cause(case: Case, name: str, result: RuleResult) -> Finding:
         advice=advice,
         gain=_QUALITY,
         worth=1.0,
+        claims=frozenset({Claim.LEARNS_NOTHING}),
     )
 
 
@@ -187,7 +199,7 @@ def labels_do_not_fit(case: Case) -> Finding | None:
         group=Group.DATA,
         severity="error",
         sentence="The network learns its training images by heart but only guesses on new ones: "
-        "the labels do not follow from the images.",
+        "the labels do not seem to follow from the images.",
         rule="Confusion",
         evidence=(
             f"accuracy {percent(trained)} on training images, {percent(validated)} on validation",
@@ -197,6 +209,7 @@ def labels_do_not_fit(case: Case) -> Finding | None:
         "made the same way in both? Without pretrained weights there may also be too few images.",
         gain=_QUALITY,
         worth=1.0,
+        claims=frozenset({Claim.BY_HEART, Claim.GUESSES}),
     )
 
 

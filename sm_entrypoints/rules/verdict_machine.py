@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sm_entrypoints.rules.cpu_system import waiting_share
+from sm_entrypoints.rules.finding import Change, Finding, Gain, Group, duration, percent
 from sm_entrypoints.rules.profiler_steps import initialization_seconds
 from sm_entrypoints.rules.result import RuleResult
-from sm_entrypoints.rules.verdict_case import Case, Change, Finding, Gain, Group, duration, percent
+from sm_entrypoints.rules.verdict_case import Case
 
 # Threads of one training wait for each other's work a little on any machine.
 _BUSY = 0.25

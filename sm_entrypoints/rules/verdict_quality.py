@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sm_entrypoints.contract import TRAIN_CHANNEL, VALID_CHANNEL
-from sm_entrypoints.rules.verdict_case import Case, Change, Finding, Gain, Group, duration, percent
+from sm_entrypoints.rules.finding import Change, Claim, Finding, Gain, Group, duration, percent
+from sm_entrypoints.rules.verdict_case import Case
 
 # A last epoch that lowered the loss by less than this share of it, or by less than this share of
 # what guessing would give, is not worth another one.
@@ -28,8 +29,8 @@ def epochs_too_few(case: Case) -> Finding | None:
     return Finding(
         group=Group.QUALITY,
         severity="warning",
-        sentence=f"It was still learning when it ended: the validation loss fell by "
-        f"{percent(fell)} in the last of {wanted} epochs.",
+        sentence=f"The training ended too early: the validation loss still fell by {percent(fell)} "
+        f"in the last of {wanted} epochs.",
         rule=None,
         evidence=(
             "validation loss of the last epochs: "
@@ -44,6 +45,7 @@ def epochs_too_few(case: Case) -> Finding | None:
         ),
         # Before over-fit: as long as the validation loss falls, a gap does no harm.
         worth=1 + fell,
+        claims=frozenset({Claim.CUT_SHORT}),
     )
 
 
@@ -104,6 +106,7 @@ def overfit(case: Case) -> Finding | None:
         advice=advice + (_PRETRAINED if case.random_start else ""),
         gain=Gain(kind="quality", reasoning=reasoning),
         worth=gap,
+        claims=frozenset({Claim.OVER_FITS}),
     )
 
 
@@ -173,7 +176,7 @@ def confused(case: Case) -> Finding | None:
     if not count:
         return None
     return Finding(
-        group=Group.NOTE,
+        group=Group.OTHER,
         severity="warning",
         sentence=f"{true} is taken for {taken} most often: {count} test images.",
         rule="Confusion",

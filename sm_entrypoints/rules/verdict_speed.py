@@ -10,15 +10,9 @@ from collections.abc import Callable
 
 from sm_entrypoints.contract import TRAIN_CHANNEL, VALID_CHANNEL
 from sm_entrypoints.rules.cpu_system import waiting_share
+from sm_entrypoints.rules.finding import Finding, Gain, Group, duration, percent
 from sm_entrypoints.rules.result import RuleResult
-from sm_entrypoints.rules.verdict_case import (
-    Case,
-    Finding,
-    Gain,
-    Group,
-    duration,
-    percent,
-)
+from sm_entrypoints.rules.verdict_case import Case
 
 _FORWARD_ONLY = ("data_wait", "transfer", "forward")
 # Measured on a 2-core CPU that multiplies bfloat16 (sm_entrypoints.network.choose_compute).
@@ -32,7 +26,9 @@ def features_repeated(case: Case) -> Finding | None:
     """A frozen backbone sees the same images in every epoch: its features could be kept."""
     job, epochs = case.evidence.job, case.epochs_run
     repeats = case.frozen and not job.get("cached_features") and epochs > 1
-    if not repeats or case.arguments.get("augmentation") != "none":
+    if not repeats or case.arguments.get("augmentation") != "none" or not case.loop_seconds:
+        return None
+    if job.get("features_fit") is False:  # the change would end the next job
         return None
     spent = sum(case.phases[mode][phase] for mode in case.phases for phase in _FORWARD_ONLY)
     saved = spent * (1 - 1 / epochs)
@@ -50,8 +46,10 @@ def features_repeated(case: Case) -> Finding | None:
             f"forward passes and their data took {duration(spent)} of {duration(case.loop_seconds)}"
             f" in steps; what learns, the head, took {duration(backward)}",
             "the backbone is frozen and augmentation=none: an image's features never change",
-            "this job did not keep them because it was instrumented: its whole network was to be "
-            "seen",
+            "cache_features=false was set"
+            if case.arguments.get("cache_features") == "false"
+            else "this job did not keep them because it was instrumented: its whole network was to "
+            "be seen",
         ),
         change=case.set(cache_features="true"),
         advice="Keep the features of the first pass; the trained model is the same. (With "
@@ -72,7 +70,7 @@ def waits_for_data(case: Case) -> Finding | None:
     # A short training has too few steps for DataWait; that nobody loads ahead still tells.
     loaders = case.issue("Dataloader")
     starved = loaders is not None and loaders.details.get("problem") == "too few"
-    if result is None and not starved:
+    if (result is None and not starved) or not case.train_seconds:
         return None
     wait = case.phases["TRAIN"]["data_wait"]
     saved, idle = _hidden(case, wait)

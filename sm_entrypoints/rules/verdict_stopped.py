@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sm_entrypoints.rules.finding import Change, Finding, Gain, Group, rounded
 from sm_entrypoints.rules.tensor_rules import TENSOR_RULES
-from sm_entrypoints.rules.verdict_case import Case, Change, Finding, Gain, Group, rounded
+from sm_entrypoints.rules.verdict_case import Case
 
 # Updates that are too large do this: a tenth of the rate is the change to try.
 _RATE_TOO_HIGH = frozenset({"DeadRelu", "ExplodingTensor", "SaturatedActivation", "TensorVariance"})
@@ -36,7 +37,7 @@ def stopping(case: Case, found: Sequence[Finding]) -> Finding | None:
         evidence=(f"it is about {stop.get('subject')}",),
         change=_change(case, stop),
         advice=_advice(stop["rule"]),
-        gain=Gain(kind="quality", reasoning="a model that learns is worth any time"),
+        gain=Gain(kind="quality", reasoning="a model that works is worth any time"),
     )
 
 

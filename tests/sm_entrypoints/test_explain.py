@@ -119,12 +119,118 @@ def test_a_training_that_was_cut_off_is_read_without_waiting(copy: Path, tmp_pat
     began = time.monotonic()
     notes = " ".join(explain([copy], tmp_path / "out")["notes"])
     assert time.monotonic() - began < 30
-    assert "does not say that the training ended" in notes
+    assert "Whether the training had ended when these files were copied is not recorded" in notes
     assert "2 saved steps could not be read" in notes
     assert "saved values are broken" in notes
     steps_seen = {record.step for record in read_evidence(tmp_path / "out").records}
     assert steps_seen.isdisjoint({2, 4, 6}) is False  # of EVAL
     assert _verdict(tmp_path / "out")["sentence"]
+
+
+@pytest.mark.parametrize(
+    "proof",
+    ["profiler-output/training_job_end.ts", "output/model.tar.gz", "rule-output/R/profiler-output"],
+)
+def test_a_finished_job_is_known_by_what_lies_beside_its_tensors(
+    copy: Path, tmp_path: Path, proof: str
+) -> None:
+    (copy / "training_job_end.ts").unlink()
+    path = copy.parent / proof
+    path.parent.mkdir(parents=True)
+    path.mkdir() if "." not in path.name else path.write_bytes(b"")
+    notes = " ".join(explain([copy.parent], tmp_path / "out")["notes"])
+    assert "ended" not in notes
+    assert "cut off" not in notes
+
+
+def test_two_saved_steps_of_a_diverged_training_are_enough(trials: Path, tmp_path: Path) -> None:
+    job = tmp_path / "job/debug-output"
+    shutil.copytree(trials / "exploding/debug-output", job)
+    for path in sorted(job.glob("index/*/*.json")):
+        meta = json.loads(path.read_text())["meta"]
+        if meta["mode"] != "TRAIN" or meta["mode_step"] not in (0, 4):
+            path.unlink()
+    explain([job], tmp_path / "out")
+    losses = [r for r in read_evidence(tmp_path / "out").records if r.collection == "losses"]
+    assert [record.step for record in losses] == [0, 4]
+    verdict = _verdict(tmp_path / "out")
+    assert verdict["severity"] == "error"
+    assert "Leave it" not in verdict["advice"]
+
+
+def test_two_saved_steps_of_a_sound_training_are_too_few(copy: Path, tmp_path: Path) -> None:
+    for path in sorted(copy.glob("index/*/*.json")):
+        meta = json.loads(path.read_text())["meta"]
+        if meta["mode"] != "TRAIN" or meta["mode_step"] not in (0, 4):
+            path.unlink()
+    explain([copy], tmp_path / "out")
+    verdict = _verdict(tmp_path / "out")
+    assert verdict["severity"] == "note"
+    assert verdict["sentence"] == (
+        "Too little was seen to judge the training: only 2 training steps were recorded."
+    )
+    assert "Leave it" not in verdict["advice"]
+
+
+def write_report(folder: Path, **triggered: int) -> None:
+    """Write a ProfilerReport's folder as SageMaker does; counts are those of a real one."""
+    folder.mkdir(parents=True)
+    for rule in ("BatchSize", "CPUBottleneck", "Dataloader", "OverallSystemUsage"):
+        fired = triggered.get(rule, 0)
+        document = {
+            "RuleTriggered": fired,
+            "Violations": fired,
+            "Details": {},
+            "Datapoints": 3754,
+            "RuleParameters": "threshold:50\ncpu_threshold:90\npatience:1000",
+        }
+        (folder / f"{rule}.json").write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["with system metrics", "alone"])
+def test_what_sagemakers_own_rules_found_is_evidence(tmp_path: Path, beside: bool) -> None:
+    job = tmp_path / "job"
+    report = job / "rule-output/ProfilerReport-1591160700/profiler-output/profiler-reports"
+    write_report(report, CPUBottleneck=2602)
+    if beside:
+        write_system(job / "profiler-output/system/incremental")
+    answer = explain([job], tmp_path / "out")
+    assert answer["parts"]["SageMaker's ProfilerReport"] == str(report)
+    (theirs,) = [rule for rule in answer["sagemaker_rules"] if rule["triggered"]]
+    assert (theirs["rule"], theirs["datapoints"]) == ("CPUBottleneck", 3754)
+    assert theirs["parameters"]["patience"] == "1000"
+    verdict = _verdict(tmp_path / "out")
+    told = [verdict, *verdict["others"]]
+    (said,) = [each for each in told if each["rule"] == "CPUBottleneck"]
+    assert said["sentence"] == (
+        "SageMaker's own rule CPUBottleneck triggered 2,602 times in 3,754 datapoints."
+    )
+    assert verdict["severity"] == "warning"
+
+
+def test_a_quiet_report_alone_says_little(tmp_path: Path) -> None:
+    write_report(tmp_path / "downloaded")  # whatever the folder is called
+    explain([tmp_path / "downloaded"], tmp_path / "out")
+    verdict = _verdict(tmp_path / "out")
+    assert verdict["severity"] == "note"
+    assert "found nothing" in verdict["sentence"]
+
+
+def test_reports_that_our_rules_wrote_are_not_sagemakers(tmp_path: Path) -> None:
+    write_system(tmp_path / "job/profiler-output/system/incremental")
+    explain([tmp_path / "job"], tmp_path / "out")
+    (tmp_path / "copy").mkdir()
+    shutil.copytree(tmp_path / "out/profiler-output", tmp_path / "copy/profiler-output")
+    assert explain([tmp_path / "copy"], tmp_path / "again")["sagemaker_rules"] == []
+    assert "SageMaker's ProfilerReport" not in explain([tmp_path / "copy"], tmp_path / "3")["parts"]
+
+
+def test_system_metrics_alone_say_nothing_of_the_training(tmp_path: Path) -> None:
+    write_system(tmp_path / "job/profiler-output/system/incremental")
+    explain([tmp_path / "job"], tmp_path / "out")
+    verdict = _verdict(tmp_path / "out")
+    assert verdict["severity"] != "ok"
+    assert "Leave it" not in verdict["advice"]
 
 
 @pytest.mark.parametrize("name", ["../secret/x.tfevents", "/etc/passwd", "events/../../x"])
@@ -194,8 +300,8 @@ def test_the_profilers_files_give_steps_and_system(tmp_path: Path) -> None:
     (cut,) = job.rglob(f"{MINUTE}.algo-1.json")
     cut.write_text(cut.read_text() + '{"Type": "cpu", "Na\n[]\n{"Value": 1e999}\n')
     answer = explain([job], tmp_path / "out")
-    assert any("3 lines of system metrics" in note for note in answer["notes"])
-    assert any("1 lines of framework events" in note for note in answer["notes"])
+    assert any("lines of system metrics were passed over: 3." in note for note in answer["notes"])
+    assert any("lines of framework events were passed over: 1." in note for note in answer["notes"])
     evidence = read_evidence(tmp_path / "out")
     assert [len(series.values) for series in evidence.system] == [360, 360]
     assert evidence.cores == 2

@@ -97,7 +97,10 @@ def test_planted_faults_none_in_a_clean_run(clean: Run) -> None:
     assert found(clean) == set()
     verdict = clean.verdict()
     assert verdict["severity"] == "ok"
-    assert verdict["sentence"].startswith("Nothing to change")
+    # Of 42 images, one is often enough for a rule about losses to have something to say.
+    quiet = all(rule["status"] != "IssuesFound" for rule in clean.rules().values())
+    begin = "Nothing to change" if quiet else "Nothing worth a change"
+    assert verdict["sentence"].startswith(f"{begin}: ")
     assert verdict["change"] is None
     assert verdict["evidence"]
     assert f"verdict: {verdict['sentence']}" in clean.printed.splitlines()[-2]

@@ -17,7 +17,7 @@ from dashboards.sagemaker_sections import SageMakerRule, why_different
 from platforms import Settings
 from platforms.errors import DataError, ParameterError
 from tasks import explanation_source
-from tasks.explanation import explain, sagemaker_rules
+from tasks.explanation import explain
 from tasks.explanation_source import fetch_source
 
 MINUTE = 1_591_160_640
@@ -210,17 +210,6 @@ def test_too_many_bytes_of_tensors_are_sampled_evenly(bucket, awkward_path, monk
     )
     assert len(list((awkward_path / "w").rglob("*.tfevents"))) == 5
     assert source.notes == ["5 of 10 saved steps were fetched, evenly: too many bytes."]
-
-
-def test_sagemakers_rules_are_told_from_our_own(awkward_path):
-    theirs = awkward_path / "rule-output/ProfilerReport/profiler-output/profiler-reports"
-    ours = awkward_path / "profiler-output/profiler-reports"
-    for folder in (theirs, ours):
-        folder.mkdir(parents=True)
-        (folder / "BatchSize.json").write_text(json.dumps(BATCH_SIZE))
-    (awkward_path / "instrumentation").mkdir()
-    (rule,) = sagemaker_rules([awkward_path])
-    assert (rule.rule, rule.datapoints, rule.patience) == ("BatchSize", 361, 1000)
 
 
 def _ours(status: str) -> RuleOutcome:

@@ -201,7 +201,10 @@ def test_one_thread_on_two_cores_gets_both() -> None:
 
 def test_a_slow_start_and_slow_numbers() -> None:
     late = {"initialization": 100.0, "total": 130.0}
-    assert told(verdict(evidence(job=job(seconds=late)))) == ("MaxInitializationTime", None)
+    assert told(verdict(evidence(job=job(seconds=late)))) == (None, None)
+    found = issue("MaxInitializationTime", initialization_seconds=100.0)
+    reached = verdict(evidence(job=job(seconds=late)), found)
+    assert told(reached) == ("MaxInitializationTime", None)
     for arguments, change in (
         ({"precision": "float32"}, {"precision": "auto"}),
         ({"channels_last": "false"}, {"channels_last": "true"}),
@@ -222,7 +225,8 @@ def test_broken_numbers_come_first() -> None:
     assert told(reached) == ("ExplodingTensor", None)
     assert "was given is broken" in reached.sentence
     diverged = evidence(epochs=[], job=job(stopped="diverged", epochs_run=0))
-    assert told(verdict(diverged)) == ("ExplodingTensor", {"lr": 0.0001})
+    assert told(verdict(diverged)) == (None, {"lr": 0.0001})
+    assert "the loss is not finite any more" in verdict(diverged).sentence
 
 
 STUCK = epochs_of([1.1, 1.11, 1.1, 1.1], [1.1, 1.1, 1.1, 1.1], (0.3, 0.3))
@@ -232,12 +236,13 @@ WILD = epochs_of([4.0, 3.0, 9.0, 5.0], [2.0, 2.0, 3.0, 4.0], (0.3, 0.3))
 @pytest.mark.parametrize(
     ("epochs", "found", "rule", "change"),
     [
-        (STUCK, (), "LossNotDecreasing", {"lr": 0.01}),
-        (WILD, (), "LossNotDecreasing", {"lr": 0.0001}),
+        (STUCK, (), None, {"lr": 0.01}),
+        (STUCK, (issue("LossNotDecreasing", MARK),), "LossNotDecreasing", {"lr": 0.01}),
+        (WILD, (), None, {"lr": 0.0001}),
         (STUCK, (issue("DeadRelu", MARK),), "DeadRelu", {"lr": 0.0001}),
         (STUCK, (issue("VanishingGradient", MARK),), "VanishingGradient", None),
         (STUCK, (issue("AllZero"), issue("DeadRelu")), "AllZero", None),
-        (STUCK[:2], (), None, None),
+        (STUCK[:2], (), None, {"epochs": 8}),
     ],
 )
 def test_a_network_that_learns_nothing(
@@ -274,7 +279,7 @@ def test_symptoms_of_a_network_that_learns_are_no_verdict() -> None:
 def test_labels_that_do_not_fit() -> None:
     losses = [1.0, 0.5, 0.2, 0.1], [1.1, 1.3, 1.9, 2.5]
     reached = verdict(evidence(epochs=epochs_of(*losses, (0.97, 0.33))))
-    assert reached.finding.rule == "Confusion"
+    assert "by heart" in reached.sentence
     assert "labels" in reached.sentence
 
 
@@ -287,7 +292,7 @@ def test_a_model_that_is_often_right_over_fits_whatever_its_validation_loss() ->
 def test_a_rate_of_next_to_nothing_is_raised_to_the_usual() -> None:
     facts = evidence(epochs=STUCK, job=job(arguments={"lr": 1e-6}))
     reached = verdict(facts)
-    assert told(reached) == ("LossNotDecreasing", {"lr": 0.001})
+    assert told(reached) == (None, {"lr": 0.001})
     assert reached.finding.advice.startswith("Raise lr to 0.001, ")
 
 
