@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import sys
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -28,10 +29,11 @@ class Registration:
         self._hook: Any = None
         self._pid = os.getpid()
         self._handles: list[Any] = []
-        # Identities: smdebug's hook keeps every registered module alive.
+        # Identities, for as long as the modules live: folds of a cross-validation come and go.
         self._models: set[int] = set()
         self._layers: set[int] = set()
         self._wants_layers = False
+        self._asked_for_one = False
         self._originals: dict[str, Callable[..., Any]] = {}
         self._off = False
 
@@ -57,12 +59,16 @@ class Registration:
         }
         hook_class.register_module = lambda hook, module: self._asked(hook, module)
         hook_class.register_loss = lambda hook, module: self._asked_loss(hook, module)
+        hook_class._make_numpy_array = staticmethod(
+            _with_every_type(hook_class._make_numpy_array, self._torch)
+        )
 
     def _asked(self, hook: Any, module: Any) -> None:
         """Register the module that the script names; a second time changes nothing."""
         if self._stands_aside() or not isinstance(module, self._torch.nn.Module):
             self._originals["register_module"](hook, module)
         elif id(module) not in self._models:
+            self._asked_for_one = True
             self._contain(self._register, hook, module)
 
     def _asked_loss(self, hook: Any, module: Any) -> None:
@@ -98,13 +104,14 @@ class Registration:
             self._contain(self._loss, module, inputs, outputs)
 
     def _is_elsewhere(self) -> bool:
-        """Tell whether this call is none of the training: in a loader's worker, or traced."""
+        """Tell whether this call is none of the training's: in a loader's worker, or recorded."""
         torch = self._torch
         return bool(
             self._off
             or os.getpid() != self._pid
             or torch.jit.is_tracing()
             or torch.compiler.is_compiling()
+            or (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())
         )
 
     def _is_model(self, module: Any) -> bool:
@@ -130,7 +137,7 @@ class Registration:
             print("Debugger's hook looks into no compiled model: no tensors are saved.", flush=True)
         else:
             hook = self._hook or _make_hook()
-            if hook is None or hook.has_registered_module:
+            if hook is None or self._asked_for_one:
                 self._stop()
                 return
             self._register(hook, module)
@@ -139,8 +146,8 @@ class Registration:
         self._hook = hook
         for name, layer in module.named_modules():
             layer._module_name = name
-            hook.module_set.add(layer)
             self._layers.add(id(layer))
+            weakref.finalize(layer, self._forget, id(layer)).atexit = False
         module._module_name = module._get_name()
         _complete_collections(hook)
         if _saves_more_than_losses(hook):
@@ -149,6 +156,10 @@ class Registration:
                     self._watch_gradient(hook, f"{module._get_name()}_{name}", parameter)
         hook.has_registered_module = True
         self._models.add(id(module))
+
+    def _forget(self, identity: int) -> None:
+        self._models.discard(identity)
+        self._layers.discard(identity)
 
     def _watch_gradient(self, hook: Any, name: str, parameter: Any) -> None:
         back = hook.backward_hook(name)
@@ -197,6 +208,17 @@ def _make_hook() -> Any:
         import smdebug.pytorch
 
         return smdebug.pytorch.get_hook(create_if_not_exists=True)
+
+
+def _with_every_type(make: Callable[[Any], Any], torch: Any) -> Callable[[Any], Any]:
+    """Return smdebug's way to NumPy, also for a type that NumPy does not have."""
+
+    def to_numpy(value: Any) -> Any:
+        if isinstance(value, torch.Tensor) and value.dtype is torch.bfloat16:
+            value = value.float()
+        return make(value)
+
+    return to_numpy
 
 
 def _complete_collections(hook: Any) -> None:
