@@ -1,7 +1,8 @@
 """SageMaker's handlers for the models that ``train.py`` saves: an image in, labels out.
 
 ``model_fn``, ``input_fn``, ``predict_fn`` and ``output_fn`` as SageMaker's inference toolkit calls
-them. Takes ``image/jpeg``, ``image/png``, and anything that says nothing about its content; answers
+them. Takes ``image/jpeg``, ``image/png``, and anything that says nothing about its content, also in
+base64, in a data URI, in JSON, in a form or in gzip; answers
 ``application/json`` (``{"predictions": [{"label", "probability"}, …]}``, most probable first) or
 ``text/csv``. ``WHIPPET_TOP_K`` is the number of labels, 5 by default.
 """
@@ -23,7 +24,8 @@ from torch import Tensor, nn
 
 from sm_entrypoints.data import ImageError, TooManyPixels, evaluation_transform, open_image
 from sm_entrypoints.model import load_model
-from sm_entrypoints.serving.accept import accepted
+from sm_entrypoints.serving.accept import accepted, media_type
+from sm_entrypoints.serving.bodies import BodyError, picture_bytes, what_it_is
 
 JSON_TYPE = "application/json"
 CSV_TYPE = "text/csv"
@@ -37,6 +39,16 @@ UNSAID_TYPES = (
     "application/octet-stream",
     "binary/octet-stream",
     "application/x-www-form-urlencoded",
+)
+# What a picture may be wrapped in; sm_entrypoints/serving/bodies.py takes it off.
+WRAPPING_TYPES = (
+    JSON_TYPE,
+    "text/plain",
+    "multipart/form-data",
+    "application/base64",
+    "application/gzip",
+    "application/x-gzip",
+    "application/x-npy",
 )
 DEFAULT_TOP_K = 5
 
@@ -90,28 +102,44 @@ def model_fn(model_dir: str, context: Any = None) -> Classifier:
     )
 
 
-def input_fn(body: bytes | bytearray, content_type: str | None = None) -> Image.Image:
+def input_fn(body: bytes | bytearray | str, content_type: str | None = None) -> Image.Image:
     """Return the image of a request: upright, RGB.
 
     Raises:
         RequestError: 415 another content type, 400 empty or not a readable JPEG or PNG image, 413
             more pixels than we decode (found in the header, before decoding).
     """
-    media_type = (content_type or "").split(";")[0].strip().lower()
-    if media_type not in (*IMAGE_TYPES, *UNSAID_TYPES):
+    kind = media_type(content_type)
+    if kind not in (*IMAGE_TYPES, *UNSAID_TYPES, *WRAPPING_TYPES):
         raise RequestError(
-            415, f"Content-Type {media_type!r} is not supported; send image/jpeg or image/png."
+            415, f"Content-Type {kind!r} is not supported; send image/jpeg or image/png."
         )
-    if not body:
+    raw = body.encode() if isinstance(body, str) else bytes(body)
+    if not raw:
         raise RequestError(400, "The request body is empty; send the bytes of a JPEG or PNG image.")
-    if isinstance(body, str):
-        raise RequestError(400, "The request body is text; send the bytes of a JPEG or PNG image.")
     try:
-        return open_image(bytes(body))
+        picture = picture_bytes(raw)
+    except BodyError as error:
+        raise RequestError(error.status_code, str(error)) from error
+    try:
+        if kind not in WRAPPING_TYPES or picture is not raw:
+            return open_image(picture)
     except TooManyPixels as error:
         raise RequestError(413, _sentence(error)) from error
     except ImageError as error:
-        raise RequestError(400, _sentence(error)) from error
+        raise _no_picture(picture, error) from error
+    found = what_it_is(raw)
+    said = f", and the body is {found}" if found else ""
+    raise RequestError(
+        415, f"Content-Type is {kind!r}{said}; send a JPEG or PNG image as image/jpeg or image/png."
+    )
+
+
+def _no_picture(body: bytes, error: ImageError) -> RequestError:
+    found = what_it_is(body)
+    if found is None or found in ("a JPEG picture", "a PNG picture"):
+        return RequestError(400, _sentence(error))
+    return RequestError(400, f"The body is {found}; send the bytes of a JPEG or PNG image.")
 
 
 def predict_fn(data: Image.Image, model: Classifier) -> list[Prediction]:
@@ -138,11 +166,11 @@ def output_fn(prediction: list[Prediction], accept: str | None = JSON_TYPE) -> t
     Raises:
         RequestError: 406, neither JSON nor CSV is accepted.
     """
-    for media_type in accepted(accept) or [JSON_TYPE]:
-        if media_type in (JSON_TYPE, "application/*", "*/*"):
+    for kind in accepted(accept) or [JSON_TYPE]:
+        if kind in (JSON_TYPE, "application/*", "*/*"):
             rows = [{"label": p.label, "probability": p.probability} for p in prediction]
             return json.dumps({"predictions": rows}, ensure_ascii=False), JSON_TYPE
-        if media_type in (CSV_TYPE, "text/*"):
+        if kind in (CSV_TYPE, "text/*"):
             return _to_csv(prediction), CSV_TYPE
     raise RequestError(406, f"Accept {accept!r} is not supported; ask for {JSON_TYPE}.")
 

@@ -1,0 +1,196 @@
+"""The picture in a request's body, whatever it is wrapped in, or what the body is instead.
+
+Clients send pictures as they are, and also as base64, as data URIs, in JSON, in forms and in gzip.
+Each wrapping is recognised by the bytes, taken off within a bound, and one picture must be left.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import urllib.parse
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from sm_entrypoints.images.files import kind_of
+
+# More than any request that SageMaker lets through: only a bomb unpacks to it.
+MOST_BYTES = 64 * 1024 * 1024
+# A picture in base64 in JSON in gzip in a form.
+_MOST_WRAPPINGS = 5
+_MOST_VALUES = 10_000
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_\-\s]{24,}={0,2}\s*")
+_DISPOSITION = re.compile(rb"^content-disposition:.*$", re.IGNORECASE | re.MULTILINE)
+_GZIP, _NPY = b"\x1f\x8b", b"\x93NUMPY"
+_OTHERS = (
+    (_NPY, "a NumPy array (.npy)"),
+    (b"PK\x03\x04", "a ZIP archive (.npz is one too)"),
+    (b"%PDF", "a PDF"),
+    (b"\x80\x04", "a Python pickle"),
+    (b"\x80\x05", "a Python pickle"),
+    (b"<", "HTML or XML text"),
+    (b"{", "JSON"),
+    (b"[", "JSON"),
+)
+
+
+class BodyError(Exception):
+    """Raised when a body holds no picture, or several; ``status_code`` is the HTTP status."""
+
+    def __init__(self, status_code: int, message: str) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+
+
+def picture_bytes(body: bytes) -> bytes:
+    """Return the bytes of the picture that a body holds; the body itself where it is unwrapped.
+
+    What is no picture comes back too, without its wrappings: its decoder says what is wrong.
+
+    Raises:
+        BodyError: 400 no picture or several in a wrapping, or a broken wrapping; 413 it unpacks to
+            more than 64 MiB.
+    """
+    for _ in range(_MOST_WRAPPINGS):
+        inner = _unwrapped(body)
+        if inner is None:
+            return body
+        body = inner
+    raise BodyError(
+        400, f"The picture is wrapped more than {_MOST_WRAPPINGS} times; send it as is."
+    )
+
+
+def what_it_is(body: bytes) -> str | None:
+    """Return what a body is that is no JPEG or PNG picture, in words; None for what we cannot say.
+
+    >>> what_it_is(b"GIF89a...")
+    'a GIF picture'
+    """
+    kind = kind_of(body[:64])
+    if kind is not None:
+        article = "an" if kind[0] in "AH" and kind != "HEIF" else "a"
+        return f"{article} {kind} picture"
+    start = body[:64].lstrip()
+    found = next((words for magic, words in _OTHERS if start.startswith(magic)), None)
+    if found is None and body and body[:200].isascii() and body[:200].decode().isprintable():
+        return "text"
+    return found
+
+
+def _unwrapped(body: bytes) -> bytes | None:
+    """Return what is inside of one wrapping; None where there is none."""
+    if body.startswith(_GZIP):
+        return _gunzipped(body)
+    start = body[:512].lstrip()
+    if start.startswith(b"--") and b"content-disposition" in body[:1024].lower():
+        return _of_form(body)
+    if start[:5].lower() == b"data:":
+        return _of_data_uri(body.strip())
+    if start[:1] in (b"{", b"[", b'"'):
+        return _of_json(body)
+    return _of_base64(body)
+
+
+def _gunzipped(body: bytes) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        found = unpacker.decompress(body, MOST_BYTES + 1)
+    except zlib.error as error:
+        raise BodyError(400, f"The body is gzip, and broken: {error}.") from None
+    if len(found) > MOST_BYTES:
+        raise BodyError(413, f"The body unpacks to more than {MOST_BYTES:,} bytes.")
+    if not unpacker.eof:
+        raise BodyError(400, "The body is gzip, and its end is missing.")
+    return found
+
+
+def _of_form(body: bytes) -> bytes:
+    boundary = body.lstrip().split(b"\n", 1)[0].strip()
+    files: list[bytes] = []
+    fields: list[bytes] = []
+    for part in body.split(boundary)[1:]:
+        head, _, content = part.replace(b"\r\n\r\n", b"\n\n", 1).partition(b"\n\n")
+        said = _DISPOSITION.search(head.replace(b"\r", b""))
+        if said is None:
+            continue  # what ends the form
+        content = content.removesuffix(b"\n").removesuffix(b"\r")
+        (files if b"filename" in said[0].lower() else fields).append(content)
+    return _only([content for content in files or fields if content], "form")
+
+
+def _of_data_uri(body: bytes) -> bytes:
+    head, comma, content = body.partition(b",")
+    if not comma:
+        raise BodyError(400, "The body is a data URI without a comma.")
+    if head.lower().rstrip().endswith(b";base64"):
+        return _decoded(urllib.parse.unquote_to_bytes(content), "The data URI")
+    return urllib.parse.unquote_to_bytes(content)
+
+
+def _of_json(body: bytes) -> bytes | None:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    found = []
+    for text in _texts(value):
+        raw = text.encode(errors="replace")
+        if raw[:5].lower() == b"data:":
+            found.append(_of_data_uri(raw))
+        else:
+            inner = _of_base64(raw)
+            found += [] if inner is None else [inner]
+    if not found:
+        raise BodyError(
+            400,
+            "The body is JSON without a picture in base64; send the bytes of a JPEG or PNG image, "
+            'or {"image": "…base64…"}.',
+        )
+    return _only(found, "JSON")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the strings in a JSON value, down to a bound."""
+    waiting, seen = [value], 0
+    while waiting and seen < _MOST_VALUES:
+        each, seen = waiting.pop(), seen + 1
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, list):
+            waiting += each[: _MOST_VALUES - len(waiting)]
+        elif isinstance(each, dict):
+            waiting += list(each.values())[: _MOST_VALUES - len(waiting)]
+
+
+def _of_base64(body: bytes) -> bytes | None:
+    """Return what base64 stands for; None for what is something else, such as a text."""
+    if not _BASE64.fullmatch(body):
+        return None
+    try:
+        found = _decoded(body, "The body")
+    except BodyError:
+        return None
+    known = kind_of(found[:64]) or found.startswith((_GZIP, _NPY))
+    return found if known else None
+
+
+def _decoded(text: bytes, what: str) -> bytes:
+    compact = re.sub(rb"\s+", b"", text).replace(b"-", b"+").replace(b"_", b"/").rstrip(b"=")
+    try:
+        return base64.b64decode(compact + b"=" * (-len(compact) % 4), validate=True)
+    except binascii.Error as error:
+        raise BodyError(400, f"{what} is not base64: {error}.") from None
+
+
+def _only(found: list[bytes], what: str) -> bytes:
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise BodyError(400, f"The body is a {what} without a picture.")
+    raise BodyError(
+        400, f"The body is {what} with {len(found)} pictures; send one in each request."
+    )
