@@ -254,7 +254,8 @@ def _left_out(record: Mapping[str, Any]) -> dict[str, str]:
     data = record.get("data", {})
     if "left_out" not in data:
         return {}
-    return {"left out": f"{data['left_out']} bad files, listed in {data['left_out_list']}"}
+    files = "1 bad file" if data["left_out"] == 1 else f"{data['left_out']} bad files"
+    return {"left out": f"{files}, listed in {data['left_out_list']}"}
 
 
 def _verdict(record: Mapping[str, Any]) -> str:

@@ -216,7 +216,8 @@ def _files(layout: Layout, facts: Sequence[ImageFacts], splits: Sequence[str]) -
 def _left_out(skipped: Sequence[tuple[str, str]]) -> list[DataWarning]:
     if not skipped:
         return []
-    text = f"{len(skipped)} files are left out because they cannot be used (--skip-bad)."
+    files = "1 file is" if len(skipped) == 1 else f"{len(skipped)} files are"
+    text = f"{files} left out: bad files are skipped (--skip-bad)."
     return [warning("bad_files", text, [path for path, _ in skipped])]
 
 

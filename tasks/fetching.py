@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from pathlib import Path
 
+import obstore
 from botocore.exceptions import ClientError
+from obstore.exceptions import BaseError
 
 from platforms import Platform
 from platforms.errors import DataError
@@ -64,10 +67,25 @@ def find_source(platform: Platform, source: str) -> tuple[str, str]:
     try:
         job = platform.sagemaker.describe_training_job(TrainingJobName=source)
     except ClientError as error:
-        said = error.response["Error"]["Message"]
+        said = error.response["Error"]["Message"].rstrip(".")
+        near = _like(platform, source)
+        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise DataError(
             f"{source!r} is neither a data set in s3://{bucket}/{platform.settings.prefix}/"
             f"datasets/ nor a training job ({said}): `whippet jobs` lists jobs, and "
-            "s3://bucket/prefix names anything else."
+            f"s3://bucket/prefix names anything else.{hint}"
         ) from error
     return split_uri(f"{job['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{source}")
+
+
+def _like(platform: Platform, name: str) -> list[str]:
+    """Return the data sets whose names are like this one: names end with digits of their place."""
+    store = platform.store(platform.defaults.bucket)
+    below = f"{platform.settings.prefix}/datasets/"
+    try:
+        found = obstore.list_with_delimiter(store, below)["common_prefixes"]
+    except BaseError:  # a hint is not worth another failure
+        return []
+    names = [prefix.rstrip("/").rpartition("/")[2] for prefix in found]
+    begun = [each for each in names if each.rpartition("-")[0] == name]
+    return begun or difflib.get_close_matches(name, names, n=2)

@@ -68,6 +68,16 @@ def test_what_is_not_there_is_a_sentence(whippet_home, tmp_path, capsys, source,
     assert not (tmp_path / "got").exists()
 
 
+@pytest.mark.parametrize("typed", ["dogs", "dogs-0a1b2", "dosg-0a1b2c"])
+def test_a_name_without_its_digits_is_put_right(whippet_home, tmp_path, capsys, typed):
+    platform = connect()
+    store = platform.store(platform.defaults.bucket)
+    root = write_data(tmp_path / "pictures", COUNTS)
+    sync_data(check_data(root), store, f"{platform.settings.prefix}/datasets/dogs-0a1b2c")
+    assert main(["fetch", typed, str(tmp_path / "got")]) == 1
+    assert "Did you mean 'dogs-0a1b2c'?" in capsys.readouterr().err
+
+
 def test_a_file_is_no_folder(data, tmp_path, capsys):
     (tmp_path / "got").write_text("mine")
     assert main(["fetch", "pets", str(tmp_path / "got")]) == 1
