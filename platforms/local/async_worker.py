@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 from botocore.exceptions import ClientError
 
 from platforms.errors import WhippetError
@@ -83,7 +84,9 @@ class _Worker:
         item = json.loads(path.read_text(encoding="utf-8"))
         try:
             try:
-                self._write(item["OutputLocation"], self._ask(item), path.parent)
+                answer = self._ask(item)
+                kind = answer.headers.get("Content-Type")
+                self._write(item["OutputLocation"], answer.content, path.parent, kind)
             except ClientError as error:
                 self._fail(item, error.response["Error"]["Message"], path.parent)
             except WhippetError as error:
@@ -93,7 +96,7 @@ class _Worker:
             print(f"{path.name}: {error}", file=sys.stderr, flush=True)
         path.unlink(missing_ok=True)
 
-    def _ask(self, item: dict[str, Any]) -> bytes:
+    def _ask(self, item: dict[str, Any]) -> httpx.Response:
         if time.time() > item["Expires"]:
             raise WhippetError("The request waited longer than its RequestTTLSeconds.")
         request, name = item["Request"], self.queue.endpoint
@@ -103,7 +106,7 @@ class _Worker:
         for last in (False, True):
             url = self._url(name, item["Seconds"])
             try:
-                return call_model(name, url, body, request, item["Seconds"]).content
+                return call_model(name, url, body, request, item["Seconds"])
             except ClientError as error:
                 # The server is started again. This very request may be what ended it.
                 if last or not _passes(error):
@@ -124,10 +127,11 @@ class _Worker:
     def _fail(self, item: dict[str, Any], reason: str, scratch: Path) -> None:
         print(f"{item['OutputLocation']}: {reason}", file=sys.stderr, flush=True)
         if "FailureLocation" in item:
-            self._write(item["FailureLocation"], reason.encode(), scratch)
+            kind = "text/plain; charset=utf-8"
+            self._write(item["FailureLocation"], reason.encode(), scratch, kind)
 
-    def _write(self, uri: str, content: bytes, scratch: Path) -> None:
-        with self.queue.context.buckets.writing(uri, scratch) as file:
+    def _write(self, uri: str, content: bytes, scratch: Path, kind: str | None) -> None:
+        with self.queue.context.buckets.writing(uri, scratch, content_type=kind) as file:
             file.write_bytes(content)
 
 

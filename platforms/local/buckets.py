@@ -49,10 +49,12 @@ class Buckets(Protocol):
         ``scratch`` is a folder of the caller for it when the bucket is not on this disk.
         """
 
-    def writing(self, uri: str, scratch: Path) -> AbstractContextManager[Path]:
+    def writing(
+        self, uri: str, scratch: Path, *, content_type: str | None = None
+    ) -> AbstractContextManager[Path]:
         """Give a path to write a file at; it is the object once the context ended well.
 
-        ``scratch``: as for :meth:`reading`.
+        ``scratch``: as for :meth:`reading`. A bucket that is a folder keeps no content type.
         """
 
     def mount(self, uri: str, folder: Path) -> None:

@@ -64,7 +64,9 @@ class FolderBuckets:
         yield path
 
     @contextmanager
-    def writing(self, uri: str, scratch: Path) -> Iterator[Path]:
+    def writing(
+        self, uri: str, scratch: Path, *, content_type: str | None = None
+    ) -> Iterator[Path]:
         """Give a path beside the object's own, which takes its place at the end."""
         target = self.path(uri)
         target.parent.mkdir(parents=True, exist_ok=True)

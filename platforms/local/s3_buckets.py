@@ -106,13 +106,15 @@ class S3Buckets:
             yield path
 
     @contextmanager
-    def writing(self, uri: str, scratch: Path) -> Iterator[Path]:
+    def writing(
+        self, uri: str, scratch: Path, *, content_type: str | None = None
+    ) -> Iterator[Path]:
         """Give a path in ``scratch`` and upload what was written there."""
         bucket, key = split_uri(uri)
         with tempfile.TemporaryDirectory(prefix=".upload-", dir=scratch) as folder:
             path = Path(folder, "object")
             yield path
-            self._upload(bucket, path, key)
+            self._upload(bucket, path, key, content_type=content_type)
 
     def mount(self, uri: str, folder: Path) -> None:
         """Download the object, or all objects below the URI, into a new folder."""
@@ -164,14 +166,17 @@ class S3Buckets:
             temporary.unlink(missing_ok=True)
         self._remember(path)
 
-    def _upload(self, bucket: str, path: Path, key: str) -> None:
+    def _upload(
+        self, bucket: str, path: Path, key: str, *, content_type: str | None = None
+    ) -> None:
         try:
             file = path.open("rb")
         except FileNotFoundError:  # Gone since it was listed.
             return
         with file, _explained(f"s3://{bucket}/{key}"):
             found = os.fstat(file.fileno())
-            obstore.put(self(bucket), key, file)
+            known: Any = {"Content-Type": content_type} if content_type else None
+            obstore.put(self(bucket), key, file, attributes=known)
         # As it was when it was read: a later change counts as one.
         self._sent[path] = found.st_size, found.st_mtime_ns
 

@@ -65,6 +65,12 @@ def written(s3: Any, uri: str) -> bytes:
             time.sleep(0.05)
 
 
+def kind_of(s3: Any, uri: str) -> str:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    found: str = s3.head_object(Bucket=bucket, Key=key)["ContentType"]
+    return found
+
+
 def test_asynchronous_answers_and_failures_become_objects(context: LocalContext, s3: str) -> None:
     folder = f"s3://{BUCKET}/async/e"
     output = {"S3OutputPath": f"{folder}/output/", "S3FailurePath": f"{folder}/failure"}
@@ -74,12 +80,14 @@ def test_asynchronous_answers_and_failures_become_objects(context: LocalContext,
     with served(context) as url:
         ask = client("sagemaker-runtime", url).invoke_endpoint_async
         image = f"s3://{BUCKET}/in/é '1'.jpg"
-        answered = ask(EndpointName="e", InputLocation=image)
+        answered = ask(EndpointName="e", InputLocation=image, Accept="application/x-mine")
         refused = ask(EndpointName="e", InputLocation=image, ContentType="text/plain")
         lost = ask(EndpointName="e", InputLocation=f"s3://{BUCKET}/in/none")
         elsewhere = ask(EndpointName="e", InputLocation="s3://nobodys-bucket/x")
     assert written(objects, answered["OutputLocation"]) == b"fine:" + EVERY_BYTE
+    assert kind_of(objects, answered["OutputLocation"]) == "application/x-mine"
     assert b"client error (415)" in written(objects, refused["FailureLocation"])
+    assert kind_of(objects, refused["FailureLocation"]) == "text/plain; charset=utf-8"
     assert b"in/none" in written(objects, lost["FailureLocation"])
     assert b"nobodys-bucket" in written(objects, elsewhere["FailureLocation"])
     keys = [each["Key"] for each in objects.list_objects_v2(Bucket=BUCKET)["Contents"]]
