@@ -124,8 +124,8 @@ def require_batches(values: Mapping[str, Value], searched: Mapping[str, SearchRa
     """
     span = searched.get("batch_size")
     drawn = span.values if isinstance(span, CategoricalRange) else [span.min] if span else []
-    sizes = [float(size) for size in (drawn or [values.get("batch_size", 0)])]
-    model, side = str(values.get("model", "")), float(values.get("image_size", math.inf))
+    sizes = [_number(size) for size in (drawn or [values.get("batch_size", 0)])]
+    model, side = str(values.get("model", "")), _number(values.get("image_size", math.inf))
     least = _least_side(model)
     if 1 in sizes and values.get("trainable") == "all" and side < least:
         raise ParameterError(
@@ -133,6 +133,14 @@ def require_batches(values: Mapping[str, Value], searched: Mapping[str, SearchRa
             "normalisation would see one value per channel. Give batch_size=2 or more, "
             f"image_size={least} or more, or trainable=head"
         )
+
+
+def _number(value: Value) -> float:
+    """Return a value as a number; NaN for a plan's placeholder ("best trial's batch_size")."""
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
 
 
 def _least_side(model: str) -> int:

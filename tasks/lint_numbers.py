@@ -84,6 +84,8 @@ def cut_by_design(text: str) -> Cut | None:
 def _small_number(rest: str) -> Cut | None:
     for tail in _TAILS:
         plain = _read(rest, _PLAIN + tail)
+        if plain and _is_number(plain[0]) and not _same(plain[0], _PLAIN):
+            return Cut(_PLAIN, plain[0])
         if plain and plain[0] == _PLAIN:
             small = _read(rest, _SMALL + tail)
             read = small[0] if small else None
@@ -107,6 +109,13 @@ def cut_reading(reading: Reading) -> Cut | None:
             whole = number[0]
             return None if _same(reading.text, whole) else Cut(whole, reading.text)
     return None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(text.strip()) and float(text) == float(text)
+    except ValueError:
+        return False
 
 
 def _same(text: str, number: str) -> bool:

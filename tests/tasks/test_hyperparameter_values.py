@@ -127,6 +127,7 @@ def test_a_batch_of_one_that_batch_normalisation_cannot_learn_from(change, least
     "change",
     [
         {"batch_size": 2},
+        {"batch_size": "best trial's batch_size"},
         {"image_size": 224},
         {"trainable": "head"},
         {"model": "vgg11"},

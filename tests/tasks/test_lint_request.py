@@ -219,6 +219,7 @@ CUT = {"Name": "valid:loss", "Regex": "val_loss=([0-9.]+)"}
         (r"val_loss=(?P<loss>\d+(?:\.\d+)?)", "reads 3.2 from 3.2e-02"),
         ("val_loss=([0-9.]+);", "cannot read 3.2e-02"),
         ("loss.*([0-9.]+)", "reads 6 from 0.3456"),
+        (r"val_loss=(\d+)", "reads 0 from 0.3456"),
     ],
 )
 def test_a_regex_that_cuts_numbers_is_found_before_the_search(regex, read):
