@@ -95,7 +95,7 @@ class Supervisor:
     def _run_in(self, enclosure: Enclosure, record: Record, uploads: Uploads) -> None:
         channels = self._prepare(record, uploads, enclosure)
         if self._stop_requested():
-            self._debugger.mark_end()
+            self._debugger.give_up()
             self._update(lambda each: end(each, "Stopped"))
             return
         self._move("Training")
@@ -120,7 +120,7 @@ class Supervisor:
         self._update(lambda record: fail(record, reason))
         # What ended the job may keep its output from being marked: a bucket that is not there.
         with suppress(WhippetError, OSError):
-            self._debugger.mark_end()
+            self._debugger.give_up()
 
     def _prepare(self, record: Record, uploads: Uploads, enclosure: Enclosure) -> list[Step]:
         """Put code, channels, config files and checkpoints where the job expects them."""

@@ -24,7 +24,13 @@ from platforms.local.context import (
     supervisor_environment,
 )
 from platforms.local.debugger.live_output import LiveOutput
-from platforms.local.debugger.rule_statuses import UNJUDGED, closed, first_statuses, in_progress
+from platforms.local.debugger.rule_statuses import (
+    NOTHING_TO_JUDGE,
+    UNJUDGED,
+    closed,
+    first_statuses,
+    in_progress,
+)
 from platforms.local.describe.training_job import described
 from platforms.local.job_tree import JobTree
 from platforms.local.listing import listing
@@ -141,7 +147,8 @@ class TrainingJobs:
             if record["TrainingJobStatus"] != "InProgress":
                 return record
             if "Supervisor" not in record["Local"]:
-                return end(record, "Stopped")  # a supervisor that comes yet finds it so
+                # A supervisor that comes yet finds it so.
+                return closed(end(record, "Stopped"), NOTHING_TO_JUDGE)
             return move(record, "Stopping", status="Stopping")
 
         self._context.records.update(KIND, name, stop)

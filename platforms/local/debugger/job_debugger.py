@@ -10,7 +10,12 @@ from typing import Any
 from platforms.local.buckets import Buckets
 from platforms.local.debugger.live_output import LiveOutput, LiveUpload
 from platforms.local.debugger.rule_evaluation import RuleEvaluation
-from platforms.local.debugger.rule_statuses import in_progress, with_statuses
+from platforms.local.debugger.rule_statuses import (
+    NOTHING_TO_JUDGE,
+    closed,
+    in_progress,
+    with_statuses,
+)
 from platforms.local.debugger.system_sampling import SystemSampling, is_profiled
 from platforms.local.job_tree import JobTree
 from platforms.local.records import Record
@@ -72,11 +77,13 @@ class JobDebugger:
         """
         self._output.finish()
 
-    def mark_end(self) -> None:
-        """Say that the output has ended: for a job that never ran.
+    def give_up(self) -> None:
+        """End rules and output of a job that did not come to its own end.
 
-        Raises: as :meth:`finish_output`.
+        Raises: as :meth:`finish_output`; the rules have ended by then.
         """
+        if in_progress(self._record):
+            self._update(lambda record: closed(record, NOTHING_TO_JUDGE))
         self._output.mark_end()
 
     @contextmanager

@@ -25,6 +25,9 @@ class RuleStatus:
     details: str | None = None
 
 
+NOTHING_TO_JUDGE = RuleStatus(
+    status="Stopped", details="The training job ended before there was anything to evaluate."
+)
 UNJUDGED = RuleStatus(
     status="Error",
     details="InternalServerError: the process that evaluates the rules ended before it had done so "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,30 @@ def test_rules_of_a_killed_supervisor_are_an_error(tmp_path: Path) -> None:
     assert "evaluates the rules ended" in details
     end = jobs.context.buckets.path(f"{OUTPUT}/job/profiler-output/training_job_end.ts")
     assert end.is_file()
+
+
+def test_rules_of_a_job_that_never_ran_are_stopped(tmp_path: Path) -> None:
+    jobs = local_jobs(tmp_path)
+    request = jobs.request(
+        "job",
+        "print()",
+        DebugHookConfig=HOOK,
+        ProfilerConfig=PROFILER,
+        ProfilerRuleConfigurations=[rule("ProfilerReport")],
+    )
+    archive = jobs.context.buckets.path("s3://whippet-local/code")  # type: ignore[attr-defined]
+    next(archive.glob("*.tar.gz")).write_bytes(b"no archive")
+    jobs.platform.sagemaker.create_training_job(**request)
+    job = jobs.wait("job")
+    assert job["TrainingJobStatus"] == "Failed"
+    status, details = statuses(jobs.describe("job"))["ProfilerReport"]
+    assert status == "Stopped"
+    assert "before there was anything to evaluate" in details
+    there = jobs.context.buckets.path(f"{OUTPUT}/job")  # type: ignore[attr-defined]
+    deadline = time.monotonic() + 10
+    while not (there / "debug-output/training_job_end.ts").is_file():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
