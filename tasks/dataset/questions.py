@@ -16,17 +16,31 @@ _OTHERS = (TEST_CHANNEL, VALID_CHANNEL)
 
 
 def ask(
-    root: Path, splits: Sequence[Path], others: Sequence[Path], shared: Sequence[str] = ()
+    root: Path,
+    splits: Sequence[Path],
+    others: Sequence[Path],
+    shared: Sequence[str] = (),
+    train: Path | None = None,
 ) -> DataError:
-    """Return the question whether folders are splits or classes, with how to answer it."""
+    """Return the question whether folders are splits or classes, with how to answer it.
+
+    Args:
+        root: the data folder.
+        splits: the folders.
+        others: folders with pictures beside them.
+        shared: folders that all of ``splits`` hold, if that is why.
+        train: what would be trained on, if none of ``splits`` is called so.
+    """
     names = some([path.name for path in splits])
     if others:
         why = f"the folders {names} are called like splits, but beside {_verb(others)} pictures"
+    elif not shared:
+        why = f"the folders {names} are called like splits of several data sets"
     else:
         why = f"the folders {names} hold folders of the same names ({some(shared)})"
     return data_error(
         root,
-        [f"{why}. Are these splits of one data set, or classes? {_how(root, splits)}"],
+        [f"{why}. Are these splits of one data set, or classes? {_how(root, splits, train)}"],
     )
 
 
@@ -85,9 +99,9 @@ def _verb(others: Sequence[Path]) -> str:
     return f"them {names} has" if len(others) == 1 else f"them {names} have"
 
 
-def _how(root: Path, folders: Sequence[Path]) -> str:
+def _how(root: Path, folders: Sequence[Path], train: Path | None = None) -> str:
     """Return the options that answer: what the names suggest, else the first two folders."""
-    guess: dict[str, Path] = {}
+    guess: dict[str, Path] = {TRAIN_CHANNEL: train} if train else {}
     for path in folders:
         name = split_name(path.name)
         guess.setdefault(name.split if name else "", path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sm_entrypoints.contract import TEST_CHANNEL, TRAIN_CHANNEL
 from tasks.dataset.questions import ask, no_class_folders, no_train, two_of_a_split
-from tasks.dataset.split_names import SplitName, is_unlabelled_name, split_name
+from tasks.dataset.split_names import SplitName, is_counterpart, is_unlabelled_name, split_name
 from tasks.dataset.tree import Tree
 
 
@@ -28,6 +28,8 @@ class SplitChoice:
         folders = self.tree.folders(base)
         names = {path: name for path in folders if (name := split_name(path.name))}
         chosen = _one_naming(names)
+        if not chosen and len(_namings(names)) > 1:  # cats_train, cats_test, dogs_train, …
+            raise ask(self.root, list(names), [])
         kinds = {chosen[path].split for path in chosen if path in full}
         if not kinds:
             return {}
@@ -37,10 +39,19 @@ class SplitChoice:
         others = [path for path in full if path not in chosen]
         if not others:
             raise no_train(self.root, [path for path in chosen if path in full])
-        if len(kinds) > 1:
-            raise ask(self.root, list(chosen), others)
-        # One of "valid" and "invalid", of "test" and "control" is a class.
-        return {}
+        return self._beside_classes(base, splits, others)
+
+    def _beside_classes(
+        self, base: Path, splits: dict[str, Path], others: Sequence[Path]
+    ) -> dict[str, Path]:
+        """Return the splits of ``cat/ dog/ test/<class>/``: what is beside them is to train on."""
+        full = {split: path for split, path in splits.items() if self.tree.is_full(path)}
+        inside = {each.name for path in full.values() for each in self.tree.full(path)}
+        if inside & {path.name for path in others}:
+            return {TRAIN_CHANNEL: base, **splits}
+        if any(is_counterpart(path.name) for path in others):
+            return {}  # of "valid" and "invalid", of "test" and "control" both are classes
+        raise ask(self.root, list(full.values()), others, train=base)
 
     def _with_train(
         self, splits: dict[str, Path], chosen: Mapping[Path, SplitName], full: Sequence[Path]
@@ -78,6 +89,18 @@ class SplitChoice:
         return splits
 
 
+def _namings(names: Mapping[Path, SplitName]) -> dict[tuple[str, ...], set[str]]:
+    """Return the words beside which there are folders to train on and for more, with the splits."""
+    kinds: dict[tuple[str, ...], set[str]] = {}
+    for name in names.values():
+        kinds.setdefault(name.rest, set()).add(name.split)
+    return {
+        rest: found
+        for rest, found in kinds.items()
+        if TRAIN_CHANNEL in found and found - {TRAIN_CHANNEL}
+    }
+
+
 def _one_naming(names: Mapping[Path, SplitName]) -> dict[Path, SplitName]:
     """Return the folders whose names are splits of one data set.
 
@@ -90,7 +113,7 @@ def _one_naming(names: Mapping[Path, SplitName]) -> dict[Path, SplitName]:
     kinds = {rest: {name.split for name in group.values()} for rest, group in groups.items()}
     if TRAIN_CHANNEL in kinds.get((), ()) or not names:
         return plain
-    several = [rest for rest in groups if TRAIN_CHANNEL in kinds[rest] and len(kinds[rest]) > 1]
+    several = list(_namings(names))
     if len(several) == 1:
         return groups[several[0]]
     every = {split for found in kinds.values() for split in found}

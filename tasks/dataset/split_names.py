@@ -29,6 +29,8 @@ pred preds predict prediction predictions unlabeled unlabelled unlabel unknown u
 unsupervised extra submission inference infer query queries unclassified
 """
 UNLABELLED = frozenset(_UNLABELLED_WORDS.split())
+# What "valid" and "test" are beside when they are classes.
+_COUNTERPARTS = frozenset(["invalid", "expired", "fake", "control", "controls", "placebo"])
 _SPLIT_OF = {word: split for split, words in _WORDS.items() for word in words.split()}
 _ENDINGS = ("set", "sets", "data", "dataset", "images", "imgs", "split", "folder", "dir")
 
@@ -63,6 +65,11 @@ def split_name(name: str) -> SplitName | None:
 def is_unlabelled_name(name: str) -> bool:
     """Tell whether a name stands for pictures without labels: ``seg_pred``, ``unlabeled``."""
     return any(word in UNLABELLED for word in words_of(name))
+
+
+def is_counterpart(name: str) -> bool:
+    """Tell whether "valid" or "test" is a class beside one of this name: ``invalid``."""
+    return any(word in _COUNTERPARTS for word in words_of(name))
 
 
 def says_nothing(name: str) -> bool:

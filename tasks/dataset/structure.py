@@ -161,8 +161,11 @@ class _Reader:
         self, base: Path, folders: Mapping[str, Path], passed: tuple[Path, ...]
     ) -> Structure:
         """Read the class folders of each split."""
-        train, through = self._inside_split(folders[TRAIN_CHANNEL], ())
-        labels = [path.name for path in self.tree.folders(train)]
+        taken = set(folders.values())
+        train, through = folders[TRAIN_CHANNEL], tuple[Path, ...]()
+        if not _holds(train, taken):  # else its other folders are classes
+            train, through = self._inside_split(train, ())
+        labels = [path.name for path in self.tree.folders(train) if path not in taken]
         if not self.tree.full(train):
             raise no_class_folders(self.root, [folders[TRAIN_CHANNEL]])
         inner = {TRAIN_CHANNEL: train}
@@ -177,13 +180,16 @@ class _Reader:
                 continue
             inner[split] = found
             passed = (*passed, *through)
-        taken = set(folders.values())
+        taken |= set(inner.values())
         beside = [path for path in self.tree.folders(base) if path not in taken]
+        if train == base:
+            beside = []
         return Structure(
             classes=tuple(
                 ClassFolder(path=path, label=path.name, split=split)
                 for split, folder in inner.items()
                 for path in self.tree.folders(folder)
+                if path not in taken
             ),
             splits=tuple(split for split in SPLITS if split in inner),
             passed=passed,
