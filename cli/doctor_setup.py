@@ -27,6 +27,7 @@ from cli.server.login import VARIABLE, read_login
 from cli.server.record import read_server
 from platforms import Settings, connect
 from platforms.errors import WhippetError
+from platforms.local.boundary.mechanism import choose
 from platforms.local.context import allowed_environment
 from platforms.settings import PROJECT_ROOT
 
@@ -55,6 +56,7 @@ def check_setup(settings: Settings) -> Iterator[Check]:
     yield check_flows(PROJECT_ROOT / "prefect.yaml")
     yield check_platform(settings)
     yield check_home(settings.home)
+    yield check_boundary(settings)
     yield check_disk(settings.home)
     yield check_server(settings)
 
@@ -141,6 +143,25 @@ def check_home(home: Path) -> Check:
     except OSError as error:
         return failed("home", f"nothing can be written to {folder}: {error}", advice)
     return passed("home", f"{home} is writable")
+
+
+def check_boundary(settings: Settings) -> Check:
+    """Try out what closes local jobs and model servers in; see docs/boundary.md."""
+    name = "boundary"
+    try:
+        found = choose(settings.boundary, settings.home)
+    except WhippetError as error:
+        return failed(name, str(error), "unset WHIPPET_BOUNDARY, or set it to auto")
+    if found.name == "none":
+        return warning(
+            name,
+            f"none: local jobs get private copies, but no /opt/ml of their own ({found.why})",
+            "see docs/boundary.md: scripts must use SM_* here, and not name /opt/ml",
+        )
+    inputs = "inputs are copy-on-write" if found.overlays else "inputs are copied"
+    better = f" ({found.why})" if found.why else ""
+    user = ", by a user namespace" if found.user_namespace else ""
+    return passed(name, f"local jobs run in {found.name}{user}; {inputs}{better}")
 
 
 def check_disk(home: Path, least: int = _LEAST_FREE_BYTES) -> Check:

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ import httpx
 
 from platforms.archives import extract_archive
 from platforms.errors import WhippetError
+from platforms.local.boundary.copies import remove_tree
+from platforms.local.boundary.enclosure import Enclosure, Program
+from platforms.local.boundary.steps import Bind
 from platforms.local.context import LocalContext, allowed_environment
 from platforms.settings import PROJECT_ROOT
 
@@ -31,6 +35,9 @@ SERVER = PROJECT_ROOT / "sm_entrypoints" / "serve.py"
 DEFAULT_STARTUP_SECONDS = 480
 FAILURE_REASON_CHARACTERS = 1024
 _CODE_FOLDER = "code"
+# Where the server writes what it has to tell: its port, or why it failed.
+_TOLD = "told"
+_SEEN_MODEL, _SEEN_TOLD = Path("/opt/ml/model"), Path("/opt/model-server")
 _POLL_SECONDS = 0.1
 _PING_SECONDS = 2.0
 _LOG_TAIL_BYTES = 8192
@@ -78,12 +85,12 @@ class Deployment:
     @property
     def port_file(self) -> Path:
         """Where the server writes its port once it listens."""
-        return self.folder / "port"
+        return self.folder / _TOLD / "port"
 
     @property
     def failure_file(self) -> Path:
         """Where the server writes the user's traceback when loading fails."""
-        return self.folder / "failure"
+        return self.folder / _TOLD / "failure"
 
     def prepare(self) -> None:
         """Extract the model archive, and the submit directory into its ``code`` when given.
@@ -92,7 +99,7 @@ class Deployment:
             WhippetError: the archive is not there or not acceptable.
             OSError: no space, no permission.
         """
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_tree(self.folder)
         # Never the endpoint's own folder: a deleted endpoint must not come back as an empty one.
         self.folder.parent.mkdir(exist_ok=True)
         self.folder.mkdir()
@@ -109,16 +116,32 @@ class Deployment:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the model server in our own process group, so that one signal ends both."""
+        remove_tree(self._scratch)
+        (self.folder / _TOLD).mkdir(exist_ok=True)
+        boundary = self.context.boundary()
+        enclosure = Enclosure.of(
+            str(self.context.settings.job_python),
+            boundary.to_record(),
+            home=self.context.home,
+            scratch=self._scratch,
+        ).with_kept(SERVER.parent)
+        model, told = self.model_folder, self.folder / _TOLD
+        if boundary.contained:
+            model, told = _SEEN_MODEL, _SEEN_TOLD
         with self.log.open("ab") as log:
-            return subprocess.Popen(
-                [str(self.context.settings.job_python), str(SERVER)],
-                env=self._server_environment(os.environ),
+            server = Program(
+                arguments=[str(SERVER)],
                 # Where the model servers of SageMaker's images run handlers.
-                cwd=self.model_folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
+                cwd=str(model),
+                environment=self._server_environment(os.environ, model, told),
+                log=log,
+                group=False,
             )
+            shown = (
+                Bind(source=str(self.model_folder), target=str(model), writable=True),
+                Bind(source=str(self.folder / _TOLD), target=str(told), writable=True),
+            )
+            return enclosure.start(server, shown)
 
     def wait_until_healthy(
         self, server: subprocess.Popen[bytes], wanted: Callable[[], bool]
@@ -151,34 +174,45 @@ class Deployment:
 
     def last_words(self) -> str:
         """Return the traceback that the server left, or else the end of its log."""
-        try:
-            return self.failure_file.read_text(encoding="utf-8", errors="replace").strip()
-        except OSError:
-            return _tail(self.log)
+        for file in (self._scratch / "problem", self.failure_file):
+            with suppress(OSError):
+                words = file.read_text(encoding="utf-8", errors="replace").strip()
+                if words:
+                    return words
+        return _tail(self.log)
 
     def discard_model(self) -> None:
         """Remove the extracted model; the log stays."""
         shutil.rmtree(self.model_folder, ignore_errors=True)
+        remove_tree(self._scratch)
+
+    @property
+    def _scratch(self) -> Path:
+        """What the server writes elsewhere than into its model."""
+        return self.folder / "boundary"
 
     @property
     def _environment(self) -> Mapping[str, str]:
         environment: Mapping[str, str] = self.container.get("Environment", {})
         return environment
 
-    def _server_environment(self, ours: Mapping[str, str]) -> dict[str, str]:
+    def _server_environment(
+        self, ours: Mapping[str, str], model: Path, told: Path
+    ) -> dict[str, str]:
+        """Return the server's variables; it sees its model and its reports at these places."""
         return {
             **allowed_environment(ours),
             "PYTHONUNBUFFERED": "1",
             "AWS_REGION": self.context.region,
             **self._environment,
-            "PYTHONPATH": str(self.model_folder / _CODE_FOLDER),
-            "SM_MODEL_DIR": str(self.model_folder),
+            "PYTHONPATH": str(model / _CODE_FOLDER),
+            "SM_MODEL_DIR": str(model),
             # Where prepare() put it; SageMaker's SDK names the container's own folder here.
-            "SAGEMAKER_SUBMIT_DIRECTORY": str(self.model_folder / _CODE_FOLDER),
+            "SAGEMAKER_SUBMIT_DIRECTORY": str(model / _CODE_FOLDER),
             "SAGEMAKER_BIND_TO_HOST": "127.0.0.1",
             "SAGEMAKER_BIND_TO_PORT": "0",
-            "SAGEMAKER_PORT_FILE": str(self.port_file),
-            "SAGEMAKER_FAILURE_FILE": str(self.failure_file),
+            "SAGEMAKER_PORT_FILE": str(told / self.port_file.name),
+            "SAGEMAKER_FAILURE_FILE": str(told / self.failure_file.name),
         }
 
     def _port(self) -> int | None:

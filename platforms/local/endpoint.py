@@ -172,6 +172,7 @@ class Endpoints:
             "AsyncInferenceConfig": config.get("AsyncInferenceConfig"),
             "Container": dict(container_of(model)),
             "JobPython": str(self._context.settings.job_python),
+            "Boundary": self._context.boundary().name,
             "Region": self._context.region,
             "S3Endpoint": self._context.settings.s3_endpoint,
         }

@@ -9,7 +9,6 @@ supervisor died; killed later, it leaves the server, which answers and is not st
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from platforms.errors import WhippetError
+from platforms.local.boundary.copies import remove_tree
 from platforms.local.context import LocalContext, local_context
 from platforms.local.deployment import (
     DEFAULT_STARTUP_SECONDS,
@@ -70,6 +70,7 @@ def deployment_of(context: LocalContext, endpoint: str, pending: Mapping[str, An
     settings = context.settings.model_copy(
         update={
             "job_python": Path(pending["JobPython"]),
+            "boundary": pending.get("Boundary", "none"),
             "region": pending["Region"],
             "s3_endpoint": pending.get("S3Endpoint"),
         }
@@ -102,7 +103,7 @@ def _deploy(deployment: Deployment, *, serverless: bool) -> subprocess.Popen[byt
             return server
     except DeploymentUnwanted:
         end_server(server)
-        shutil.rmtree(deployment.folder, ignore_errors=True)
+        remove_tree(deployment.folder)
     except Missing:
         end_server(server)
     except (WhippetError, OSError) as error:
@@ -130,7 +131,7 @@ def _switch(deployment: Deployment, server: ProcessId | None, port: int) -> None
     for retired in record["Local"]["Retired"]:
         if retired["Group"]:
             terminate_group(ProcessId.from_record(retired["Group"]), GRACE_SECONDS)
-        shutil.rmtree(deployment.folder.with_name(retired["Token"]), ignore_errors=True)
+        remove_tree(deployment.folder.with_name(retired["Token"]))
 
     def forget(record: Record) -> Record:
         return {**record, "Local": {**record["Local"], "Retired": []}}

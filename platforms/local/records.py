@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from platforms.errors import WhippetError
+from platforms.local.boundary.copies import remove_tree
 
 Kind = Literal[
     "training-jobs", "tuning-jobs", "transform-jobs", "models", "endpoint-configs", "endpoints"
@@ -157,7 +158,7 @@ class Records:
         gone = folder.parent / f".deleted-{secrets.token_hex(8)}"
         with self._locked(kind, name):
             folder.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        remove_tree(gone)
 
     def list(self, kind: Kind) -> list[Record]:
         """Return all records of a kind, by name."""

@@ -18,7 +18,9 @@ from pathlib import Path
 from platforms.archives import extract_archive
 from platforms.errors import WhippetError
 from platforms.local.boundary.enclosure import Enclosure
+from platforms.local.boundary.hard_coded import hard_coded_notice
 from platforms.local.boundary.inputs import Inputs
+from platforms.local.boundary.mechanism import Mechanism
 from platforms.local.boundary.steps import Step
 from platforms.local.buckets import Buckets
 from platforms.local.context import local_context
@@ -147,6 +149,10 @@ class Supervisor:
         source = entry_point.submit_directory(record)
         with self._buckets.reading(source, self._tree.folder) as archive:
             extract_archive(archive, self._tree.code)
+            contained = Mechanism.from_record(record["Local"].get("Boundary")).contained
+            notice = None if contained else hard_coded_notice(archive)
+        if notice is not None:
+            self._say(f"warning: {notice}")
         entry_point.prepare(self._tree.code, record)
         if entry_point.kind(self._tree.code, entry_point.program(record)) == "package":
             self._say(

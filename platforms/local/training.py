@@ -17,6 +17,7 @@ from typing import Any
 
 from platforms.client_errors import client_error
 from platforms.errors import WhippetError
+from platforms.local.boundary.hard_coded import hard_coded_notice
 from platforms.local.context import (
     LOGGER,
     LocalContext,
@@ -34,6 +35,7 @@ from platforms.local.debugger.rule_statuses import (
 from platforms.local.describe.training_job import described
 from platforms.local.job_tree import JobTree
 from platforms.local.listing import listing
+from platforms.local.own_command.command import own_command
 from platforms.local.process import (
     ProcessError,
     ProcessId,
@@ -42,6 +44,7 @@ from platforms.local.process import (
     terminate_session,
 )
 from platforms.local.records import Exists, Missing, Record, now, with_times
+from platforms.local.toolkit.entry_point import submit_directory
 from platforms.local.toolkit.image import version_notice
 from platforms.local.training_request import OPERATION, check_request, ignored_fields
 from platforms.local.training_status import KIND, TERMINAL, end, fail, move, with_supervisor
@@ -95,6 +98,7 @@ class TrainingJobs:
         notice = version_notice(request, record["Local"]["JobPython"])
         if notice and tuning_job_arn is None:  # of a trial the tuning job has said it
             LOGGER.warning("training job %r: %s", name, notice)
+        self._warn_of_paths(name, record)
         self._start_supervisor(name)
         arn: str = record["TrainingJobArn"]
         return arn
@@ -221,6 +225,15 @@ class TrainingJobs:
         if tuning_job_arn is not None:
             record["TuningJobArn"] = tuning_job_arn
         return move(record, "Starting")
+
+    def _warn_of_paths(self, name: str, record: Record) -> None:
+        """Say that a source names ``/opt/ml`` where that is the machine's; the log says it, too."""
+        if record["Local"]["Boundary"]["Mechanism"] != "none" or own_command(record):
+            return
+        archive = self._context.buckets.on_disk(submit_directory(record))
+        notice = None if archive is None else hard_coded_notice(archive)
+        if notice is not None:
+            LOGGER.warning("training job %r: %s", name, notice)
 
     def _start_supervisor(self, name: str) -> None:
         tree = JobTree(folder=self._context.records.folder(KIND, name))

@@ -192,6 +192,7 @@ class HyperParameterTuningJobs:
             "Local": {
                 "Seed": config.get("RandomSeed", secrets.randbelow(2**32)),
                 "JobPython": str(self._context.settings.job_python),
+                "Boundary": self._context.boundary().name,
                 "Region": self._context.region,
                 "S3Endpoint": self._context.settings.s3_endpoint,
                 "Supervisor": None,

@@ -238,6 +238,7 @@ def main(home: Path, name: str) -> None:
     settings = Settings(
         home=home,
         job_python=Path(record["Local"]["JobPython"]),
+        boundary=record["Local"].get("Boundary", "none"),
         region=record["Local"]["Region"],
         s3_endpoint=record["Local"].get("S3Endpoint"),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.doctor_setup import (
+    check_boundary,
     check_disk,
     check_flows,
     check_home,
@@ -20,6 +21,7 @@ from cli.doctor_setup import (
     check_versions,
 )
 from cli.main import main
+from platforms.local.boundary.mechanism import choose
 from platforms.settings import PROJECT_ROOT, Settings
 
 
@@ -74,6 +76,18 @@ def test_home_must_be_writable(tmp_path: Path) -> None:
     assert kernel.outcome == "failed"
     assert "/proc" in kernel.found
     assert "WHIPPET_HOME" in kernel.advice
+
+
+def test_the_boundary_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    none = check_boundary(Settings(home=tmp_path, boundary="none"))
+    assert none.outcome == "warning"
+    assert "no /opt/ml of their own (WHIPPET_BOUNDARY=none)" in none.found
+    monkeypatch.setenv("PATH", str(tmp_path))
+    choose.cache_clear()
+    absent = check_boundary(Settings(home=tmp_path / "not yet", boundary="bubblewrap"))
+    choose.cache_clear()
+    assert absent.outcome == "failed"
+    assert "WHIPPET_BOUNDARY='bubblewrap' does not work here" in absent.found
 
 
 def test_a_full_disk_is_a_warning(tmp_path: Path) -> None:

@@ -83,6 +83,10 @@ class Enclosure:
         """Return the same with what a requirements.txt installed."""
         return replace(self, layer=layer)
 
+    def with_kept(self, *paths: Path) -> Enclosure:
+        """Return the same in which these paths of the machine are seen, wherever they are."""
+        return replace(self, keep=(*self.keep, *paths))
+
     def place(self) -> Place:
         """Make the place for pip, and return how it is shown."""
         if self.copy_on_write:

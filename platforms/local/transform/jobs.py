@@ -144,6 +144,7 @@ class TransformJobs:
             "Local": {
                 "Container": dict(container),
                 "JobPython": str(self._context.settings.job_python),
+                "Boundary": self._context.boundary().name,
                 "Region": self._context.region,
                 "S3Endpoint": self._context.settings.s3_endpoint,
                 "Supervisor": None,

@@ -245,6 +245,7 @@ def main(home: str, name: str) -> None:
     settings = Settings(
         home=records.root,
         job_python=Path(local["JobPython"]),
+        boundary=local.get("Boundary", "none"),
         region=local["Region"],
         s3_endpoint=local["S3Endpoint"],
     )
