@@ -102,6 +102,10 @@ test: lint  ## everything that CI runs, set-up included
 test-aws: .venv/.tools .venv-job/.ready .venv-sdk2/.ready .venv-sdk3/.ready  ## a whole run, both SDKs, the AWS CLI over HTTP (not in CI: 1.5 GB of SDKs)
 	@$(ORCHESTRATOR) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(AWS_TESTS)
 
+.PHONY: test-clients
+test-clients: .venv/.tools .venv-job/.ready .venv-sdk2/.ready .venv-sdk3/.ready  ## the part of test-aws that other people's clients are: SDK v2 and v3, the AWS CLI, notebooks
+	@$(ORCHESTRATOR) -m pytest -n 2 --dist loadfile tests/sdk
+
 .PHONY: bench-instrumentation
 bench-instrumentation: .venv/.tools .venv-job/.ready  ## what instrumentation costs a training, ours and others (8 minutes)
 	@$(ORCHESTRATOR) -m benchmarks.instrumentation

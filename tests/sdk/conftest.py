@@ -63,11 +63,17 @@ def program(environment: str, name: str = "python") -> str:
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+def home_name() -> str:
+    """The name of the API's folder; a module may choose its own."""
+    return AWKWARD
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory, home_name: str) -> Iterator[Api]:
     """`whippet api --s3-endpoint …` over an empty home."""
     if not Settings().job_python.exists():
         pytest.skip("the job environment is missing: run `make job-env`")
-    home = tmp_path_factory.mktemp("api") / AWKWARD
+    home = tmp_path_factory.mktemp("api") / home_name
     home.mkdir()
     with moto_server() as moto, api_process(home, moto) as variables:
         yield Api(
@@ -76,6 +82,18 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
             s3=moto,
             environment={**environment(home), **variables},
         )
+
+
+@pytest.fixture(scope="module")
+def pictures(api: Api) -> Path:
+    """The same classes as files, in folders of their own, for clients that upload them."""
+    folder = api.home / "dogImages"
+    for label, colour in COLOURS.items():
+        (folder / label).mkdir(parents=True)
+        for number in range(2):
+            picture = Image.new("RGB", (32, 24), tuple(each + number for each in colour))
+            picture.save(folder / label / f"{number} é.jpg")
+    return folder
 
 
 @dataclass(frozen=True, kw_only=True)
