@@ -63,7 +63,9 @@ def _add_improve(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", nargs="+", help="JPEG or PNG files; with --out, one folder")
+    parser.add_argument(
+        "image", nargs="+", help="JPEG or PNG files, or folders; with --out, one folder"
+    )
     parser.add_argument("--endpoint", help="its name (default: the latest run's)")
     parser.add_argument(
         "--out",
@@ -214,7 +216,7 @@ _COMMANDS: tuple[tuple[str, _AddOptions, str], ...] = (
         _add_improve,
         "measure the change that a run's verdict proposes, and keep it only if it is better",
     ),
-    ("cli.inspection.predict", _add_predict, "ask an endpoint about images"),
+    ("cli.predict.predict", _add_predict, "ask an endpoint about images"),
     ("cli.inspection.jobs", _add_jobs, "list tuning, training and transform jobs"),
     ("cli.inspection.logs", _add_logs, "print the log of a training or transform job"),
     ("cli.inspection.endpoints", _add_nothing, "list endpoints"),

@@ -1,4 +1,4 @@
-"""Look at jobs, logs and endpoints; ask and remove endpoints."""
+"""Look at jobs, logs and endpoints; remove endpoints."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from cli.table import print_table
-from cli.transform import predict_folder, require_no_transform_options
-from platforms import Platform, Settings, connect
+from platforms import Platform, connect
 from platforms.client_errors import AccessDenied
 from platforms.errors import EndpointFailed, JobFailed, ParameterError
 from tasks.adoption import TRAINING_JOB, Resource
@@ -26,37 +24,11 @@ from tasks.cleaning import (
 from tasks.job_logs import TRAINING_LOGS, TRANSFORM_LOGS, log_events
 from tasks.listing import list_all
 from tasks.parameters import CleanUpParameters
-from tasks.querying import ask, read_image
-from tasks.runs import read_run
 from tasks.stranded import list_stranded, remove_stranded, stranded_to_remove
 from tasks.training import TERMINAL
 from tasks.transform.request import TRANSFORM_JOB
 
 _FOLLOW_SECONDS = 1.0
-
-
-def predict(arguments: argparse.Namespace) -> int:
-    """Print the endpoint's labels for each image; with ``--out``, label a folder without one."""
-    if arguments.out:
-        return predict_folder(arguments)
-    require_no_transform_options(arguments)
-    platform = connect()
-    endpoint = arguments.endpoint or _latest_endpoint(platform.settings)
-    images = [(Path(name), *read_image(Path(name))) for name in arguments.image]
-    for path, data, content_type in images:
-        print(f"{path}:" if len(images) > 1 else f"{endpoint}:")
-        for prediction in ask(platform, endpoint, data, content_type):
-            print(f"  {prediction.probability:7.4f}  {prediction.label}")
-    return 0
-
-
-def _latest_endpoint(settings: Settings) -> str:
-    try:
-        return str(read_run(settings, "latest")["endpoint"]["endpoint"])
-    except (FileNotFoundError, KeyError) as error:
-        raise EndpointFailed(
-            "the latest run has no endpoint: give --endpoint NAME, see `whippet endpoints`"
-        ) from error
 
 
 def jobs(arguments: argparse.Namespace) -> int:

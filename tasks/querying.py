@@ -25,6 +25,7 @@ from tasks.storage import read_object
 from tasks.training import TrainedModel
 
 _MOST_IMAGE_BYTES = 6 * 1024 * 1024
+_TYPES: dict[str | None, str] = {"JPEG": "image/jpeg", "PNG": "image/png"}
 _CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
 
 
@@ -90,18 +91,26 @@ def read_image(path: Path) -> tuple[bytes, str]:
     """Return an image file's bytes and content type.
 
     Raises:
-        DataError: no such file, not JPEG or PNG by name, empty, or larger than 6 MB.
+        DataError: no such file, empty, larger than 6 MB, or JPEG or PNG neither by its first bytes
+            nor by its name.
+        OSError: it cannot be read.
     """
-    content_type = _CONTENT_TYPES.get(path.suffix.lower())
     if not path.is_file():
         raise DataError(f"image {str(path)!r} does not exist")
-    if content_type is None:
-        raise DataError(f"image {str(path)!r} is not a JPEG or PNG by its name")
     data = path.read_bytes()
-    if not 0 < len(data) <= _MOST_IMAGE_BYTES:
+    if not data:
+        raise DataError(f"image {str(path)!r} has 0 bytes")
+    if len(data) > _MOST_IMAGE_BYTES:
         raise DataError(
-            f"image {str(path)!r} has {len(data)} bytes; an endpoint takes 1 to {_MOST_IMAGE_BYTES}"
+            f"image {str(path)!r} has {len(data) / 1e6:.1f} MB, and an endpoint takes "
+            f"{_MOST_IMAGE_BYTES:,} bytes at most: save it smaller, or label it by "
+            "`whippet predict FOLDER --out FILE`"
         )
+    content_type = _TYPES.get(kind_of(data[:64])) or _CONTENT_TYPES.get(path.suffix.lower())
+    if content_type is None:
+        kind = kind_of(data[:64])
+        said = f" but {kind}" if kind else ""
+        raise DataError(f"image {str(path)!r} is not a JPEG or PNG{said}: convert it")
     return data, content_type
 
 

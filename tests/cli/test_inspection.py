@@ -182,12 +182,48 @@ def test_endpoints_and_questions(context, image, capsys):
 
     image.write_bytes(b"no JSON any more")
     assert main(["predict", str(image)]) == 1
-    assert "did not answer with predictions" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "did not answer with predictions" in said
+    assert "endpoint 'old' is real-time, InService" in said
+    assert "  model   old-c (s3://" in said
+    assert "  run     run 1\n" in said
+    assert "labels and probabilities of one JPEG or PNG picture" in said
+    assert main(["predict", str(image), "--endpoint", "foreign"]) == 1
+    assert "none of Whippet: somebody else made it" in capsys.readouterr().err
     assert main(["predict", str(image), "--endpoint", "nothing"]) == 1
-    assert "nothing" in capsys.readouterr().err
+    assert "there is no endpoint 'nothing'" in capsys.readouterr().err
     image.write_bytes(b"")
     assert main(["predict", str(image)]) == 1
     assert "has 0 bytes" in capsys.readouterr().err
+
+
+def test_a_folder_is_asked_past_what_is_bad(context, tmp_path, capsys):
+    folder = tmp_path / "pictures"
+    for name, content in {
+        "a.jpg": b" ",
+        "b/c.PNG": b"\n",
+        "b/broken.png": b"no JSON",
+        "b/empty.jpeg": b"",
+        "b/large.jpg": bytes(6_291_457),
+        "notes.txt": b"not a picture",
+        "@eaDir/a.jpg": b" ",
+        ".hidden/a.jpg": b" ",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    assert main(["predict", str(folder), str(tmp_path / "none.jpg"), "--endpoint", "new"]) == 1
+    told = capsys.readouterr()
+    answer = ":\n   0.7500  châ\n"
+    assert told.out == f"{folder}/a.jpg{answer}{folder}/b/c.PNG{answer}"
+    lines = told.err.splitlines()
+    assert [line.partition(":")[0] for line in lines[:1]] == [f"{folder}/b/broken.png"]
+    assert "empty.jpeg' has 0 bytes" in lines[1]
+    assert "large.jpg' has 6.3 MB, and an endpoint takes 6,291,456 bytes at most" in lines[2]
+    assert "none.jpg' does not exist" in lines[3]
+    assert lines[-1] == "2 of 6 pictures answered"
+    (tmp_path / "none").mkdir()
+    assert main(["predict", str(tmp_path / "none"), "--endpoint", "new"]) == 1
+    assert "there is no JPEG or PNG picture below" in capsys.readouterr().err
 
 
 class Terminal:
