@@ -15,7 +15,9 @@ from prefect.exceptions import TerminationSignal
 from flows.improve_training import improve_training
 from flows.release_model import release_model
 from platforms import Settings, connect
-from tasks.cleaning import COMPARISON_STEP, stop_run
+from platforms.errors import RunStopped
+from tasks.cancelling.watch import RunCancelled
+from tasks.cleaning import COMPARISON_STEP, stop_everything, stop_run
 from tasks.improvement_parameters import ImprovementParameters
 from tasks.naming import RunIdentity
 from tasks.parameters import Parameters
@@ -30,6 +32,9 @@ def run_release(
 
     When it is interrupted (Ctrl-C, SIGTERM), its jobs are stopped before the interrupt goes on:
     what nobody waits for must not go on computing, or billing.
+
+    Raises:
+        RunStopped: it was cancelled, in the UI or by Prefect's commands; its jobs are stopped.
     """
     named = release_model.with_options(flow_run_name=name)
     try:
@@ -38,6 +43,11 @@ def run_release(
     except (KeyboardInterrupt, TerminationSignal) as interrupt:
         _stop(settings, name)
         raise KeyboardInterrupt from interrupt
+    except RunCancelled as cancelled:
+        raise RunStopped(
+            f"run {name!r} was cancelled, and its jobs were stopped; go on with: "
+            f"whippet run --resume {shlex.quote(name)}"
+        ) from cancelled
     return record
 
 
@@ -53,6 +63,10 @@ def run_improvement(
         for job in stop_run(connect(settings), run, [COMPARISON_STEP]):
             print(f"stopped {job}", file=sys.stderr)
         raise KeyboardInterrupt from interrupt
+    except RunCancelled as cancelled:
+        raise RunStopped(
+            f"the improvement of run {run.name!r} was cancelled, and its job was stopped"
+        ) from cancelled
     return found
 
 
@@ -75,7 +89,7 @@ def _stop(settings: Settings, name: str) -> None:
         return
     record = read_run(settings, name)
     run = RunIdentity(**{key: record[key] for key in ("name", "token", "flow_run_id")})
-    for job in stop_run(connect(settings), run):
+    for job in stop_everything(connect(settings), run):
         print(f"stopped {job}", file=sys.stderr)
     finish(settings, run, "cancelled")
     print(f"go on with: whippet run --resume {shlex.quote(name)}", file=sys.stderr)

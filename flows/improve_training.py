@@ -11,6 +11,7 @@ from prefect.flows import Flow
 from flows.policy import FlowPolicy
 from platforms import Settings, connect
 from platforms.errors import WhippetError
+from tasks.cancelling.lost import end_if_lost
 from tasks.cleaning import COMPARISON_STEP, stop_run
 from tasks.closing import close_accounts
 from tasks.improvement import (
@@ -37,6 +38,11 @@ def close_improvement(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]
     close_accounts(flow_run, _improved_run(flow_run))
 
 
+def end_if_cancelled(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Stop the comparison job of an improvement that was cancelled as it failed or crashed."""
+    end_if_lost(flow_run)
+
+
 def _improved_run(flow_run: FlowRun) -> RunIdentity | None:
     try:
         request = ImprovementParameters.model_validate(flow_run.parameters.get("request") or {})
@@ -50,9 +56,9 @@ _POLICY = FlowPolicy(
     retries=0,
     persist_result=False,
     on_completion=[close_improvement],
-    on_failure=[close_improvement],
+    on_failure=[end_if_cancelled, close_improvement],
     on_cancellation=[stop_comparison, close_improvement],
-    on_crashed=[close_improvement],
+    on_crashed=[end_if_cancelled, close_improvement],
 )
 
 

@@ -8,7 +8,8 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 
 from platforms import Settings, connect
-from tasks.cleaning import stop_run
+from tasks.cancelling.lost import end_if_lost
+from tasks.cleaning import stop_everything
 from tasks.closing import close_accounts
 from tasks.runs import find_run, finish
 from tasks.stage import note_completed, note_crashed, note_failed
@@ -26,7 +27,9 @@ class FlowPolicy(TypedDict):
 
 
 def stop_jobs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Stop the jobs of a cancelled run. Runs in another process, so it knows only the run's id.
+    """Stop the jobs of a cancelled run and remove its endpoint.
+
+    May run in another process, so it knows only the run's id.
 
     Not for crashed runs: a paid job must not end because its watcher died; a resumed run adopts
     it, and ``MaxRuntimeInSeconds`` ends it in any case.
@@ -37,8 +40,20 @@ def stop_jobs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> Non
     settings = Settings()
     run = find_run(settings, str(flow_run.id))
     if run is not None:
-        stop_run(connect(settings), run)
+        stop_everything(connect(settings), run)
         finish(settings, run, "cancelled")
+
+
+def failed_or_cancelled(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Write down that a run failed, and why; end one that was cancelled."""
+    if not end_if_lost(flow_run):
+        note_failed(flow, flow_run, state)
+
+
+def crashed_or_cancelled(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Write down that a run crashed: its jobs go on. End one that was cancelled."""
+    if not end_if_lost(flow_run):
+        note_crashed(flow, flow_run, state)
 
 
 def close_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -51,7 +66,7 @@ FLOW_POLICY = FlowPolicy(
     retries=0,
     persist_result=False,
     on_completion=[note_completed, close_run],
-    on_failure=[note_failed, close_run],
+    on_failure=[failed_or_cancelled, close_run],
     on_cancellation=[stop_jobs, close_run],
-    on_crashed=[note_crashed, close_run],
+    on_crashed=[crashed_or_cancelled, close_run],
 )

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from prefect import flow
 
+from tasks.cancelling.lost import end_cancelled_runs
 from tasks.parameters import RecoverParameters
 from tasks.recovery import mark_dead_runs, restart_crashed_runs
 
 
 @flow(name="recover-runs", retries=0, persist_result=False)
 def recover_runs(request: RecoverParameters | None = None) -> list[str]:
-    """Mark dead runs of deployments as crashed, restart crashed ones; return their names."""
+    """Mark dead runs of deployments as crashed, restart crashed ones; return their names.
+
+    A run that was cancelled is not restarted: what goes on of it is ended.
+    """
     chosen = request or RecoverParameters()
     mark_dead_runs(chosen)
+    end_cancelled_runs(chosen)
     return restart_crashed_runs(chosen)

@@ -37,3 +37,7 @@ class NameTaken(WhippetError):
 
 class DeadlinePassed(WhippetError):
     """Raised when a wait took longer than its deadline; names what was waited for."""
+
+
+class RunStopped(WhippetError):
+    """Raised when somebody cancelled the run; its jobs are stopped."""

@@ -146,6 +146,17 @@ def stop_run(platform: Platform, run: RunIdentity, steps: Sequence[str] = STEPS)
     return stopped
 
 
+def stop_everything(platform: Platform, run: RunIdentity) -> list[str]:
+    """Stop a run's jobs, and remove its endpoint; return their names: nothing of it bills on."""
+    stopped = stop_run(platform, run)
+    endpoint = recorded_jobs(platform.settings, run).get("endpoint")
+    # Only then: who never deploys need not be allowed to ask for endpoints.
+    if endpoint and ENDPOINT.describe(platform.sagemaker, endpoint) is not None:
+        delete_with_config_and_models(platform, endpoint)
+        stopped.append(endpoint)
+    return stopped
+
+
 def names_in_progress(platform: Platform, run: RunIdentity, steps: Sequence[str]) -> list[str]:
     """Return the training jobs of a run's ``steps`` that are in progress."""
     return _in_progress(platform.sagemaker.list_training_jobs, "TrainingJob", run, steps)

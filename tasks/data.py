@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from dashboards.tables import markdown_table
 from platforms import Platform, connect
 from platforms.settings import PROJECT_ROOT
+from tasks.cancelling.watch import CancelWatch
 from tasks.data_check import DataCheck, check_data
 from tasks.data_findings import DataProblems, shown
 from tasks.data_memory import open_memory
@@ -165,9 +166,11 @@ class SyncLog:
         self._bar = bar
         self._logger = get_run_logger()
         self._said = time.monotonic()
+        self._watch = CancelWatch()
 
     def __call__(self, moved: Moved) -> None:
-        """Take note of one more file."""
+        """Take note of one more file; a run that was cancelled sends no other."""
+        self._watch.look()
         self._bar(moved.bytes, moved.of_bytes)
         if time.monotonic() - self._said >= _LOG_SECONDS:
             self._said = time.monotonic()

@@ -24,6 +24,7 @@ from tasks.adoption import (
     create_or_adopt,
     is_not_found,
 )
+from tasks.cancelling.watch import CancelWatch
 from tasks.dataset.sameness import require_same_data
 from tasks.naming import RunIdentity, Step, resource_name
 from tasks.parameters import DeploymentParameters
@@ -78,9 +79,10 @@ def create_endpoint(
     requests = endpoint_requests(platform, run, trained, deployment)
     with _removed_on_failure(platform, names):
         _remove_if_broken(platform, names)
+        # Before there is one: whoever stops this run looks here whether there may be.
+        record(platform.settings, run, {"jobs": {"endpoint": names["endpoint"]}})
         for step, resource in RESOURCES.items():
             create_or_adopt(platform.sagemaker, resource, partial(_same, requests[step]))
-        record(platform.settings, run, {"jobs": {"endpoint": names["endpoint"]}})
         note_endpoint(platform, run)  # from here on it bills, whatever becomes of this process
         found = _wait_in_service(platform, names["endpoint"])
         for note in scale_endpoint(platform, names["endpoint"], deployment):
@@ -165,7 +167,11 @@ def _wait_in_service(platform: Platform, name: str) -> dict[str, Any]:
         lambda: platform.sagemaker.describe_endpoint(EndpointName=name),
         lambda found: found["EndpointStatus"] in ("InService", "Failed", "OutOfService"),
         what=f"endpoint {name!r}",
-        pace=Pace(slowest=platform.defaults.poll_seconds, deadline=_DEADLINE_SECONDS),
+        pace=Pace(
+            slowest=platform.defaults.poll_seconds,
+            deadline=_DEADLINE_SECONDS,
+            interrupt=CancelWatch().look,
+        ),
     )
     if found["EndpointStatus"] != "InService":
         raise EndpointFailed(

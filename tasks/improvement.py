@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prefect import get_run_logger, task
+from prefect import get_run_logger, runtime, task
 from prefect.artifacts import create_markdown_artifact
 
 from platforms import Platform, Settings, connect
@@ -16,6 +16,7 @@ from platforms.settings import PROJECT_ROOT
 from sm_entrypoints import contract
 from tasks.accounts import settle
 from tasks.adoption import TRAINING_JOB, create_or_adopt
+from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.dataset.sameness import require_same_data
 from tasks.files import read_json, write_json
 from tasks.improvement_cost import allowance, held_to
@@ -27,7 +28,7 @@ from tasks.policy import DAY, policy
 from tasks.progress import Progress
 from tasks.reports import unpack_output
 from tasks.requests import Request, with_tags
-from tasks.runs import read_run, record, run_folder
+from tasks.runs import note_improvement, read_run, record, run_folder
 from tasks.source import package_source, upload_source
 from tasks.training import (
     GRACE_SECONDS,
@@ -84,6 +85,8 @@ def launch_comparison_job(plan: ImprovementPlan) -> str:
         allowed = allowance(platform, found, job, plan.max_usd, asked["TrainingJobName"])
         return with_tags(held_to(asked, allowed), tags)
 
+    # Before there is a job: whoever ends this flow run later finds by it what to stop.
+    note_improvement(platform.settings, str(runtime.flow_run.id), plan.run)
     name = create_or_adopt(platform.sagemaker, TRAINING_JOB, request)
     record(platform.settings, plan.run, {"jobs": {"improve": name}})
     get_run_logger().info("comparison job %s: %s", name, _assignments(plan.change))
@@ -116,10 +119,16 @@ def follow_comparison_job(plan: ImprovementPlan, name: str) -> None:
             lambda: platform.sagemaker.describe_training_job(TrainingJobName=name),
             lambda found: found["TrainingJobStatus"] in TERMINAL,
             what=f"comparison job {name!r}",
-            pace=Pace(slowest=platform.defaults.poll_seconds, deadline=limit + GRACE_SECONDS),
+            pace=Pace(
+                slowest=platform.defaults.poll_seconds,
+                deadline=limit + GRACE_SECONDS,
+                interrupt=CancelWatch().look,
+            ),
             watch=_ComparisonWatch(progress).show,
         )
         note_jobs(platform, plan.run, "improve", [name])
+        if job["TrainingJobStatus"] == "Stopped":
+            end_if_cancelled()
         require_completed(job)
 
 

@@ -2,12 +2,13 @@
 
 A run that goes on keeps its flow run id, so it has the identity and the folder that it had, and
 adopts the jobs that are there (docs/architecture.md). Only runs of deployments can go on: those
-have a worker. Prefect Cloud marks dead runs by itself; a server of one's own does not.
+have a worker; and of them, only those that nobody cancelled. Prefect Cloud marks dead runs by
+itself; a server of one's own does not.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from prefect import get_client, get_run_logger, task
 from prefect.client.orchestration import SyncPrefectClient
@@ -29,13 +30,12 @@ from prefect.events.filters import (
 )
 from prefect.states import AwaitingRetry, Crashed
 
+from tasks.cancelling.history import cancel_asked
+from tasks.cancelling.lost import SIGHT, TAG
 from tasks.parameters import RecoverParameters
 from tasks.policy import policy
 
-# Of prefect.yaml's deployments.
-TAG = "whippet"
 _HEARTBEAT = "prefect.flow-run.heartbeat"
-_SIGHT = timedelta(days=7)
 
 
 @task(name="mark dead runs", **policy(300))
@@ -63,7 +63,10 @@ def mark_dead_runs(request: RecoverParameters) -> list[str]:
 
 @task(name="restart crashed runs", **policy(300))
 def restart_crashed_runs(request: RecoverParameters) -> list[str]:
-    """Schedule crashed runs again under the same id; return their names."""
+    """Schedule crashed runs again under the same id; return their names.
+
+    Never one that was cancelled, before it crashed or while it did.
+    """
     restarted, now = [], datetime.now(UTC)
     with get_client(sync_client=True) as client:
         for run in _deployed_runs(client, StateType.CRASHED):
@@ -71,7 +74,9 @@ def restart_crashed_runs(request: RecoverParameters) -> list[str]:
                 continue
             # A killed process may be marked twice: the second mark must not hit what goes on.
             age = _age(run.state.timestamp, now)
-            if age < request.settled_seconds or age > _SIGHT.total_seconds():
+            if age < request.settled_seconds or age > SIGHT.total_seconds():
+                continue
+            if cancel_asked(client.read_flow_run_states(run.id)):
                 continue
             client.set_flow_run_state(run.id, AwaitingRetry(), force=True)
             get_run_logger().info("run %s goes on: start %d", run.name, run.run_count + 1)
@@ -96,7 +101,7 @@ def _deployed_runs(client: SyncPrefectClient, state: StateType) -> list[FlowRun]
 
 def _last_heartbeat(client: SyncPrefectClient, run: FlowRun, now: datetime) -> datetime | None:
     chosen = EventFilter(
-        occurred=EventOccurredFilter(since=now - _SIGHT, until=now),
+        occurred=EventOccurredFilter(since=now - SIGHT, until=now),
         event=EventNameFilter(name=[_HEARTBEAT]),
         resource=EventResourceFilter(id=[f"prefect.flow-run.{run.id}"]),
         order=EventOrder.DESC,

@@ -14,6 +14,7 @@ from prefect.flows import Flow
 from pydantic import BaseModel
 
 from platforms import Settings
+from tasks.cancelling.watch import end_if_cancelled
 from tasks.naming import RunIdentity
 from tasks.runs import find_run, finish, open_run, read_run, record
 
@@ -45,8 +46,13 @@ def _plain(value: Any) -> Any:
 def stage(name: str) -> Iterator[RunIdentity]:
     """Give the run's identity to a stage, and note its seconds, also when it fails.
 
-    The seconds of a resumed run come on top of what the stage took before.
+    The seconds of a resumed run come on top of what the stage took before. A run that was cancelled
+    begins no other stage.
+
+    Raises:
+        RunCancelled: somebody cancelled the run.
     """
+    end_if_cancelled()
     run, settings = current_run(), Settings()
     before = read_run(settings, run.name).get("seconds", {}).get(name, 0.0)
     started = time.monotonic()

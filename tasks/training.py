@@ -12,6 +12,7 @@ from platforms import Platform, connect
 from platforms.errors import JobFailed
 from sm_entrypoints import contract
 from tasks.adoption import TRAINING_JOB, create_or_adopt
+from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.data import TrainingInputs
 from tasks.dataset.sameness import require_same_data
 from tasks.hyperparameter_values import require_batches
@@ -179,10 +180,13 @@ def follow_training_job(
             pace=Pace(
                 slowest=platform.defaults.poll_seconds,
                 deadline=resources.longest_seconds + GRACE_SECONDS,
+                interrupt=CancelWatch().look,
             ),
             watch=_EpochWatch(progress, epochs).show,
         )
         note_jobs(platform, run, "train", [name])
+        if job["TrainingJobStatus"] == "Stopped":
+            end_if_cancelled()
         require_completed(job)
     trained = trained_model(job)
     record(platform.settings, run, {"training": trained.model_dump()})

@@ -10,6 +10,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from dashboards.tables import markdown_table
 from platforms import connect
+from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.naming import RunIdentity, resource_name
 from tasks.plan_text import usd
 from tasks.policy import policy
@@ -71,7 +72,10 @@ def launch_transform_job(
 @task(name="follow transform job", **policy(6 * 86_400.0))
 def follow_transform_job(name: str, max_seconds: int) -> Ended:
     """Wait for the job's end, whatever it is."""
-    return follow(connect(), name, max_seconds)
+    ended = follow(connect(), name, max_seconds, interrupt=CancelWatch().look)
+    if ended.status == "Stopped":
+        end_if_cancelled()
+    return ended
 
 
 @task(name="collect answers", **policy(3600))

@@ -16,6 +16,7 @@ from platforms import Platform, connect
 from platforms.errors import JobFailed
 from sm_entrypoints import contract
 from tasks.adoption import TUNING_JOB, create_or_adopt
+from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.data import TrainingInputs
 from tasks.dataset.sameness import require_same_data
 from tasks.files import write_atomically, write_json
@@ -134,9 +135,12 @@ def follow_tuning_job(
             pace=Pace(
                 slowest=platform.defaults.poll_seconds,
                 deadline=rounds * resources.longest_seconds + _GRACE_SECONDS,
+                interrupt=CancelWatch().look,
             ),
             watch=watch,
         )
+        if job["HyperParameterTuningJobStatus"] == "Stopped":
+            end_if_cancelled()
         _require_completed(job)
 
 

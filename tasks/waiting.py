@@ -59,10 +59,12 @@ class Pace:
 
     At 5 seconds that is 0.2 questions a second, repetitions included, and 95 of 100 jobs are seen
     to be finished within 5 seconds, when few answers are trouble (benchmarks/detection.py).
+    ``interrupt`` is called between the questions, and may raise.
     """
 
     slowest: float
     deadline: float
+    interrupt: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,8 @@ def wait_until(
 
     A transient error of ``describe`` or ``watch`` counts as "not yet": the job goes on, and so
     does the wait; the question is soon repeated. The last one is asked when the deadline has come.
+    ``pace.interrupt`` is called while nothing is finished, whatever became of the question: what
+    it raises ends the wait, unless that is transient, too.
 
     Raises:
         DeadlinePassed: nothing finished within ``pace.deadline`` seconds.
@@ -150,6 +154,7 @@ def wait_until(
             if not is_transient(error):
                 raise
             trouble, troubled = error, True
+        _give_a_chance(pace.interrupt)
         left = end - clock.now()
         if left <= 0:
             raise DeadlinePassed(
@@ -157,3 +162,11 @@ def wait_until(
                 f"running: see `whippet jobs`"
             ) from trouble
         clock.sleep(min(schedule.rest(troubled=troubled), left))
+
+
+def _give_a_chance(interrupt: Callable[[], None]) -> None:
+    try:
+        interrupt()
+    except (ClientError, *_BROKEN_CONNECTION) as error:
+        if not is_transient(error):
+            raise

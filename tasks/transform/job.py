@@ -142,6 +142,7 @@ def follow(
     job: str,
     max_seconds: int,
     watch: Callable[[dict[str, Any]], None] = lambda _: None,
+    interrupt: Callable[[], None] = lambda: None,
 ) -> Ended:
     """Wait for a transform job's end; what outlasts its time, or who waits for it, is stopped.
 
@@ -156,6 +157,7 @@ def follow(
             pace=Pace(
                 slowest=platform.defaults.poll_seconds,
                 deadline=max_seconds + (_START_SECONDS if platform.bills else 0.0),
+                interrupt=interrupt,
             ),
             watch=watch,
         )

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 from platforms import Settings
@@ -83,6 +84,23 @@ def test_an_interrupted_search_stops_its_jobs_and_says_how_to_go_on(whippet, num
     assert whippet.jobs() == {trial: "Stopped"}
     wait_for(lambda: not whippet.processes(), "end of every process")
     assert whippet.record("latest")["status"] == "cancelled"
+
+
+def test_a_search_that_is_cancelled_in_the_ui_stops_its_jobs_and_says_how_to_go_on(whippet):
+    process = whippet.start(*new_run(whippet, "unwanted", *ENDLESS))
+    tuning = wait_for(lambda: in_progress(whippet, "-tune"), "tuning job")
+    flow_run = f"{whippet.api_url}/flow_runs/{whippet.record('unwanted')['flow_run_id']}"
+    asked = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+    httpx.post(f"{flow_run}/set_state", json=asked).raise_for_status()
+    found = ended(process)
+    assert found.code == 1, found.err
+    assert "Traceback" not in found.err
+    assert "run 'unwanted' was cancelled, and its jobs were stopped" in found.err
+    assert "whippet run --resume unwanted" in found.err
+    wait_for(lambda: whippet.tuning_jobs()[tuning] == "Stopped", "stop of the search")
+    wait_for(lambda: not whippet.processes(), "end of every process")
+    assert whippet.record("unwanted")["status"] == "cancelled"
+    assert httpx.get(flow_run).json()["state_type"] == "CANCELLED"
 
 
 # An environment that works for trials and breaks for the job that follows them.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +20,12 @@ from tests.flows.workers import (
     ask,
     deploy_all,
     deployment_id,
+    engine_of,
     headers_of,
     run_prefect,
     running_worker,
+    start_run,
+    state_of,
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
@@ -183,3 +187,45 @@ def test_a_schedule_fires_and_a_run_is_watched(server, data, tmp_path):
     ]
     assert {path.name for path in told} == {"login", "server.env"}
     assert secret not in (tmp_path / "worker.txt").read_text("utf-8")
+
+
+def cancel(server: Whippet, flow_run: str) -> None:
+    """Ask for a cancel, as the UI does."""
+    asked = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+    ask(server, "POST", f"/flow_runs/{flow_run}/set_state", json=asked)
+
+
+def test_a_cancel_outlives_worker_and_run_and_nothing_starts_again(server, data, tmp_path):
+    def training(name: str) -> tuple[str, str]:
+        before = set(server.jobs())
+        asked = parameters(data) | {"training": {"epochs": 500, "hyperparameters": {"patience": 0}}}
+        flow_run = start_run(server, "train-model", parameters=asked, name=name)
+        (job,) = wait_for(lambda: set(server.jobs()) - before, "training job")
+        return flow_run, job
+
+    (tmp_path / "first").mkdir()
+    with running_worker(server, tmp_path / "first") as worker:
+        orphan, orphans_job = training("its worker dies")
+        dead, deads_job = training("its engine dies too")
+        worker.send_signal(signal.SIGSTOP)  # it must not see to it before it dies
+        for flow_run in (orphan, dead):
+            cancel(server, flow_run)
+        wait_for(lambda: engine_of(dead), "process of the flow run").kill()
+        worker.kill()
+    # What Prefect makes of a cancel whose worker is gone: Crashed; the run sees to it all the same.
+    wait_for(lambda: server.jobs()[orphans_job] == "Stopped", "stop of the job", 90)
+    wait_for(lambda: state_of(server, orphan) == "CANCELLED", "cancelled flow run", 60)
+    crashed = {"state": {"type": "CRASHED", "name": "Crashed"}, "force": True}
+    ask(server, "POST", f"/flow_runs/{dead}/set_state", json=crashed)
+    assert server.jobs()[deads_job] == "InProgress"
+    with running_worker(server, tmp_path):
+        recovery = {"request": {"settled_seconds": 0}}
+        recovering = start_run(server, "recover-runs", parameters=recovery)
+        wait_for(lambda: server.jobs()[deads_job] == "Stopped", "stop of the job")
+        wait_for(lambda: state_of(server, recovering) == "COMPLETED", "end of the recovery")
+    for flow_run, name in ((orphan, "its worker dies"), (dead, "its engine dies too")):
+        found = ask(server, "GET", f"/flow_runs/{flow_run}").json()
+        assert found["state_type"] == "CANCELLED"
+        assert found["run_count"] == 1
+        assert server.record(name)["status"] == "cancelled"
+    assert set(server.jobs().values()) == {"Stopped"}

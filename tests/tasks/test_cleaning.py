@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,12 +8,13 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError
 
-from platforms import Platform
+from platforms import Platform, Settings
 from platforms.client_errors import client_error
 from tasks.cleaning import (
     delete_with_config_and_models,
     endpoints_to_remove,
     list_endpoints,
+    stop_everything,
     stop_run,
 )
 from tasks.naming import RunIdentity, resource_name
@@ -28,6 +30,7 @@ from tasks.requests import (
     training_job_request,
     tuning_job_request,
 )
+from tasks.runs import open_run, record
 from tests.fake_sagemaker import FakeSageMaker, throttled
 from tests.tasks.test_requests import IMAGE, ROLE, inputs
 
@@ -207,3 +210,23 @@ def test_an_error_that_is_not_about_the_status_goes_on():
     fake.faults["stop_training_job"].append(throttled())
     with pytest.raises(ClientError, match="Rate exceeded"):
         stop_run(platform(fake), RUN)
+
+
+def test_a_cancelled_run_leaves_no_endpoint_either(whippet_home):
+    fake = FakeSageMaker()
+    settings = Settings()
+    run = open_run(settings, "id-1", "demo", {}, resume=False)
+    train(fake, resource_name(run, "train"))
+    endpoint = resource_name(run, "endpoint")
+    deploy(fake, endpoint, None)
+    deploy(fake, "another", None)
+    found = replace(platform(fake), settings=settings)
+    # Who never deployed is not asked for endpoints: that may not even be allowed.
+    assert stop_everything(found, run) == [resource_name(run, "train")]
+    assert "describe_endpoint" not in [operation for operation, _ in fake.calls]
+    record(settings, run, {"jobs": {"endpoint": endpoint}})
+    assert stop_everything(found, run) == [endpoint]
+    assert fake.names("endpoint") == ["another"]
+    assert fake.names("endpoint_config") == ["another-config"]
+    assert fake.names("model") == ["another-model"]
+    assert stop_everything(found, run) == []

@@ -1,0 +1,28 @@
+"""Whether somebody asked that a flow run be cancelled, by all the states that it had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from prefect.client.schemas.objects import State, StateType
+
+CANCELS = (StateType.CANCELLING, StateType.CANCELLED)
+
+
+def cancel_asked(states: Iterable[State[Any]]) -> datetime | None:
+    """Return since when a run is to end, whatever state it has now; None for one that is not.
+
+    A process that dies overwrites Cancelling with Crashed, and an engine that starts, with Running.
+    Only who schedules a run again that had ended Cancelled takes the cancel back.
+    """
+    asked: datetime | None = None
+    before = None
+    for state in sorted(states, key=lambda each: each.timestamp):
+        if state.type in CANCELS:
+            asked = asked or state.timestamp
+        elif state.type is StateType.SCHEDULED and before is StateType.CANCELLED:
+            asked = None
+        before = state.type
+    return asked

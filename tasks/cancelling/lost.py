@@ -1,0 +1,158 @@
+"""Cancels that nobody saw to: the worker died, and the run with it or not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
+from prefect import get_client, get_run_logger, task
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterParentTaskRunId,
+    FlowRunFilterStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.states import Cancelled
+
+from platforms import Platform, connect
+from platforms.errors import WhippetError
+from tasks.cancelling.history import cancel_asked
+from tasks.cleaning import COMPARISON_STEP, stop_everything, stop_run
+from tasks.closing import close_accounts
+from tasks.naming import RunIdentity
+from tasks.parameters import RecoverParameters
+from tasks.policy import policy
+from tasks.runs import (
+    find_improvement,
+    find_run,
+    finish,
+    forget_improvement,
+    known_run,
+    read_run,
+)
+
+# Of prefect.yaml's deployments.
+TAG = "whippet"
+SIGHT = timedelta(days=7)
+# A process that somebody took for dead may start one more job than it was seen to have.
+_AFTERMATH = timedelta(minutes=15)
+# A dead process overwrites what was asked for.
+_SUSPECT = [StateType.CANCELLING, StateType.CANCELLED, StateType.CRASHED, StateType.FAILED]
+
+
+@task(name="end cancelled runs", **policy(3600))
+def end_cancelled_runs(request: RecoverParameters) -> list[str]:
+    """End what cancelled runs left behind, whoever started them; return their names.
+
+    Their jobs are stopped, their endpoints removed, and their state is Cancelled. One that cannot
+    be ended is told as an error, and tried again next time.
+    """
+    ended, logger, platform = [], get_run_logger(), connect()
+    with get_client(sync_client=True) as client:
+        for flow_run in _suspects(client):
+            asked = cancel_asked(client.read_flow_run_states(flow_run.id))
+            # Whoever is alive sees to it within that time.
+            if asked is None or _age(flow_run).total_seconds() < request.settled_seconds:
+                continue
+            try:
+                stopped = end_cancelled(client, platform, flow_run, asked)
+            except (WhippetError, ClientError, BotoCoreError, OSError) as error:
+                logger.error("run %s was cancelled, but goes on: %s", flow_run.name, error)
+                continue
+            if stopped is not None:
+                what = ", ".join(stopped) or "nothing was left of it"
+                logger.warning("run %s was cancelled; stopped: %s", flow_run.name, what)
+                ended.append(str(flow_run.name))
+    return ended
+
+
+def end_if_lost(flow_run: FlowRun) -> bool:
+    """End a run whose process writes its last state, if it was cancelled; say whether it was.
+
+    A process whose worker died ends itself as Crashed within seconds, cancelled or not.
+    """
+    if flow_run.parent_task_run_id is not None:
+        return False
+    with get_client(sync_client=True) as client:
+        asked = cancel_asked(client.read_flow_run_states(flow_run.id))
+        if asked is None:
+            return False
+        end_cancelled(client, connect(), client.read_flow_run(flow_run.id), asked)
+    return True
+
+
+def end_cancelled(
+    client: SyncPrefectClient, platform: Platform, flow_run: FlowRun, asked: datetime
+) -> list[str] | None:
+    """End a run that was cancelled at ``asked``: stop what goes on of it, write its state.
+
+    Returns the names of what was stopped, and None when there was nothing to do.
+    """
+    settings, flow_run_id = platform.settings, str(flow_run.id)
+    run, improved = find_run(settings, flow_run_id), find_improvement(settings, flow_run_id)
+    if run is not None:
+        stopped = _stop_own(platform, flow_run, run, asked)
+    elif improved is not None:
+        stopped = _stop_improvement(platform, flow_run, improved)
+    else:  # it never came so far as to start anything, or did so elsewhere
+        stopped = [] if TAG in flow_run.tags else None
+    if stopped is None or (not stopped and _is_cancelled(flow_run)):
+        return None
+    if not _is_cancelled(flow_run):
+        message = "Cancelled: the run's process was gone, or did not see it."
+        client.set_flow_run_state(flow_run.id, Cancelled(message=message), force=True)
+    return stopped
+
+
+def _is_cancelled(flow_run: FlowRun) -> bool:
+    return flow_run.state is not None and flow_run.state.type is StateType.CANCELLED
+
+
+def _age(flow_run: FlowRun) -> timedelta:
+    since = datetime.min.replace(tzinfo=UTC) if flow_run.state is None else flow_run.state.timestamp
+    return datetime.now(UTC) - since
+
+
+def _stop_own(
+    platform: Platform, flow_run: FlowRun, run: RunIdentity, asked: datetime
+) -> list[str] | None:
+    """Stop what is left of a run; None when it is another flow run's by now, or long ended."""
+    settings = platform.settings
+    current = known_run(settings, run.name)
+    if current is None or current.flow_run_id != str(flow_run.id):
+        return None  # deleted, or resumed
+    found = read_run(settings, run.name)
+    if found["status"] == "completed":
+        return None
+    # A run that is started again keeps what its record said of its end. Whole seconds are written.
+    ended = datetime.fromisoformat(found["ended"]) if found["status"] == "cancelled" else None
+    seen_to = ended is not None and ended + timedelta(seconds=1) >= asked
+    if ended is not None and seen_to and datetime.now(UTC) - ended > _AFTERMATH:
+        return None
+    stopped = stop_everything(platform, run)
+    if stopped or not seen_to:
+        finish(settings, run, "cancelled")
+        close_accounts(flow_run, run)
+    return stopped
+
+
+def _stop_improvement(platform: Platform, flow_run: FlowRun, run: RunIdentity) -> list[str]:
+    """Stop the comparison job of an improvement of ``run``; forget it when it is long ended."""
+    stopped = stop_run(platform, run, [COMPARISON_STEP])
+    if not stopped and _is_cancelled(flow_run) and _age(flow_run) > _AFTERMATH:
+        forget_improvement(platform.settings, str(flow_run.id))
+    return stopped
+
+
+def _suspects(client: SyncPrefectClient) -> list[FlowRun]:
+    """Return the newest runs that may have been cancelled; no subflows."""
+    chosen = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_SUSPECT)),
+        parent_task_run_id=FlowRunFilterParentTaskRunId(is_null_=True),
+        start_time=FlowRunFilterStartTime(after_=datetime.now(UTC) - SIGHT),
+    )
+    return client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.START_TIME_DESC)
