@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from tasks.parameters import RUN_PARAMETERS
 
 # Where `whippet run` has an option for a parameter of the flow.
@@ -49,8 +51,9 @@ def change_commands(
 ) -> list[tuple[str, str]]:
     """Return labelled command lines: measure the change first, or run everything with it.
 
-    The second is left out for a flow that is not ``release_model`` and for parameters that
-    ``whippet run`` has no option for: it would not be the same run.
+    The second is left out for a flow that is not ``release_model``, for parameters that
+    ``whippet run`` has no option for (it would not be the same run), and where nothing would be
+    left to search.
     """
     if not change:
         return []
@@ -67,9 +70,13 @@ def _run_again(parameters: Mapping[str, Any], change: Mapping[str, Any]) -> list
     groups = {name: _differences(name, parameters.get(name)) for name in RUN_PARAMETERS}
     tuning, training = groups["tuning"], groups["training"]
     fixed = {**tuning.pop("fixed", {}), **training.pop("hyperparameters", {}), **change}
-    # A hyperparameter is either searched or fixed.
     ranges = tuning.pop("ranges", None) or {}
+    needed = _preconditions(change).items()
+    fixed |= {name: value for name, value in needed if name in ranges}
+    # A hyperparameter is either searched or fixed.
     kept = {name: span for name, span in ranges.items() if name not in fixed}
+    if not _is_accepted(parameters, fixed, kept) or (ranges and not kept):
+        return None  # another search than this run's, or none at all
     rules = training.pop("rules", {})
     switches = _switches(groups)
     seeds = {values.pop("seed") for values in (groups["data"], tuning) if "seed" in values}
@@ -83,6 +90,27 @@ def _run_again(parameters: Mapping[str, Any], change: Mapping[str, Any]) -> list
         *_repeated("--range", _ranges(kept)),
         *_repeated("--set", (f"{name}={_value(value)}" for name, value in fixed.items())),
     ]
+
+
+def _preconditions(change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a change needs in every trial, though the trained job had it by chance."""
+    if str(change.get("cache_features")).lower() == "true":
+        return {"augmentation": "none", "trainable": "head"}
+    return {}
+
+
+def _is_accepted(
+    parameters: Mapping[str, Any], fixed: Mapping[str, Any], ranges: Mapping[str, Any]
+) -> bool:
+    """Return whether the flow takes these parameters: a printed command must be one that runs."""
+    tuning = {**parameters["tuning"], "fixed": fixed, "ranges": ranges or None}
+    training = {**(parameters.get("training") or {}), "hyperparameters": fixed}
+    try:
+        RUN_PARAMETERS["tuning"].model_validate(tuning)
+        RUN_PARAMETERS["training"].model_validate(training)
+    except ValidationError:
+        return False
+    return True
 
 
 def _switches(groups: Mapping[str, dict[str, Any]]) -> list[str]:

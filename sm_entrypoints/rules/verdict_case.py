@@ -15,6 +15,9 @@ from sm_entrypoints.rules.guessing import best_guess, better_than_guessing, gues
 from sm_entrypoints.rules.profiler_timeline import CPU, mean_of, series_of, steps_of
 from sm_entrypoints.rules.result import RuleResult
 
+# Bounds of train.py (``sm_entrypoints.arguments``); a test compares them.
+_LEAST = {"lr": 1e-12, "batch_size": 1, "epochs": 1, "num_workers": 0, "threads": 1}
+_MOST = {"lr": 100.0, "batch_size": 65_536, "epochs": 100_000, "num_workers": 128, "threads": 1024}
 # Seconds that are not worth a promise.
 _LEAST_SAVED = 0.01
 
@@ -237,8 +240,23 @@ class Case:
         return Gain(kind="speed", factor=factor, seconds=round(saved, 2), reasoning=reasoning)
 
     def set(self, **change: int | float | str) -> Change | None:
-        """Return the change, or None for a job whose hyperparameters are not train.py's."""
-        return change if self.ours else None
+        """Return the change, or None for a job whose hyperparameters are not train.py's.
+
+        Only what the next job takes: numbers within train.py's bounds, and no features of images
+        or backbones that change.
+        """
+        if not self.ours:
+            return None
+        kept = {
+            name: min(max(value, _LEAST[name]), _MOST[name]) if name in _MOST else value
+            for name, value in change.items()
+        }
+        moves = kept.get("augmentation", "none") != "none" or kept.get("trainable") == "all"
+        if moves and self.arguments.get("cache_features") == "true":
+            kept["cache_features"] = "auto"
+        # What stands at its bound cannot be changed any further.
+        new = any(self.arguments.get(name) != value for name, value in kept.items())
+        return kept if new else None
 
 
 def _number(value: object) -> float:

@@ -112,3 +112,27 @@ def test_the_command_stands_for_the_run_it_comes_from():
 def test_what_the_command_line_cannot_say_is_left_to_improve(parameters):
     ((_, command),) = change_commands("r", parameters, {"lr": 0.1})
     assert command == "whippet improve r"
+
+
+def test_a_change_brings_what_it_needs_in_every_trial():
+    ranges = {
+        "augmentation": {"type": "categorical", "values": ["none", "standard"]},
+        "lr": {"type": "continuous", "min": 1e-4, "max": 0.01},
+    }
+    parameters = recorded(tuning={"ranges": ranges})
+    _, (_, command) = change_commands("r", parameters, {"cache_features": "true"})
+    chosen = options_of(command)["tuning"]
+    assert chosen["fixed"] == {"cache_features": True, "augmentation": "none"}
+    assert list(chosen["ranges"]) == ["lr"]
+
+
+@pytest.mark.parametrize(
+    "tuning",
+    [
+        {"ranges": {"lr": {"type": "continuous", "min": 1e-4, "max": 0.01}}},
+        {"strategy": "Grid", "ranges": {"lr": {"type": "categorical", "values": [0.1, 0.01]}}},
+    ],
+)
+def test_a_search_of_what_the_change_sets_is_not_printed_as_another_search(tuning):
+    ((_, command),) = change_commands("r", recorded(tuning=tuning), {"lr": 0.1})
+    assert command == "whippet improve r"

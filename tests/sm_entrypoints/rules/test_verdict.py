@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
-from sm_entrypoints.arguments import parse_arguments
+from sm_entrypoints.arguments import TrainingArguments, parse_arguments
+from sm_entrypoints.rules import verdict_case
 from sm_entrypoints.rules.cpu_steps import STEP_TIME_RULES
 from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.judgement import judge_evidence
@@ -379,3 +381,10 @@ def test_a_job_of_others_gets_advice_without_our_hyperparameters() -> None:
     reached = judge_evidence(theirs).verdict
     assert told(reached) == ("DataWait", None)
     assert "2 processes" in reached.finding.advice
+
+
+def test_changes_keep_to_the_bounds_of_train_py() -> None:
+    bounds = {field.name: field.metadata for field in fields(TrainingArguments) if field.metadata}
+    for name, most in verdict_case._MOST.items():
+        assert most == bounds[name]["high"], name
+        assert verdict_case._LEAST[name] >= bounds[name]["low"], name
