@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +43,14 @@ def _jpeg() -> bytes:
 
 # The bytes of some picture, where it does not matter of what.
 JPEG = _jpeg()
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Return a PNG that says how large it is, and has no pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    end = b"IDAT"
+    chunks = [
+        struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part))
+        for part in (header, end)
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tasks.data_images import Look, inspect_image, look_of
-from tests.tasks.pictures import picture, write_picture
+from tests.tasks.pictures import picture, png_header, write_picture
 
 
 def test_good_image_gives_size_digest_and_look(tmp_path: Path) -> None:
@@ -87,17 +85,6 @@ def distance(one: Look, other: Look | None) -> int:
     assert other is not None
     bits = [np.unpackbits(np.frombuffer(look.gradients, np.uint8)) for look in (one, other)]
     return int((bits[0] != bits[1]).sum())
-
-
-def png_header(width: int, height: int) -> bytes:
-    """Return a PNG that says how large it is, and has no pixels."""
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    end = b"IDAT"
-    chunks = [
-        struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part))
-        for part in (header, end)
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "I;16", "CMYK"])
