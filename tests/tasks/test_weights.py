@@ -174,12 +174,13 @@ def test_program_sees_no_secrets_and_has_its_own_session(
         file.write(
             "seen = {'env': sorted(os.environ), 'sid': os.getsid(0), 'argv': sys.argv[2:]}\n"
             f"json.dump(seen, open({str(tmp_path / 'seen.json')!r}, 'w'))\n"
-            "print('noise')\nprint(json.dumps({'sha256': 'abc', 'source': 'a file'}))\n"
+            "print('noise')\n"
+            "print(json.dumps({'sha256': 'abc', 'source': 'a file', 'notes': ['no head']}))\n"
         )
     found = prepare_weights(
         str(some_file), MODEL, job_python=fake_python, cache=tmp_path / "c", fetch=no_fetch
     )
-    assert (found.sha256, found.source) == ("abc", "a file")
+    assert (found.sha256, found.source, found.notes) == ("abc", "a file", ("no head",))
     seen = json.loads((tmp_path / "seen.json").read_text())
     assert {"PATH", "PIP_RETRIES"} <= set(seen["env"])
     assert not [name for name in seen["env"] if name.startswith(("AWS_", "PREFECT_"))]
