@@ -1,7 +1,7 @@
 """Compare ``requirements.txt`` of a source archive with the job environment.
 
-SageMaker installs that file into every container. The local job environment is made once, so
-nothing is installed here: what it lacks is named in the job's log.
+SageMaker installs that file into every container. Where the job environment has all of it, nothing
+is to be done; see :mod:`platforms.local.boundary.requirements_layer` for the rest.
 """
 
 from __future__ import annotations
@@ -13,11 +13,35 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from platforms.settings import PROJECT_ROOT
+
 _PROBE = (
     "import json, importlib.metadata as m; "
     "print(json.dumps({d.metadata['Name']: d.version for d in m.distributions()}))"
 )
 _PROBE_SECONDS = 60.0
+_OURS = PROJECT_ROOT / "sm_entrypoints" / "requirements.txt"
+# Options that name more requirements than the file itself.
+_LEADING_ELSEWHERE = ("-r", "--requirement", "-e", "--editable")
+
+
+def is_ours(code: Path) -> bool:
+    """Tell whether the file is Whippet's own, which `make job-env` installs as far as it can."""
+    file = code / "requirements.txt"
+    return file.is_file() and file.read_bytes() == _OURS.read_bytes()
+
+
+def needs_pip(code: Path, job_python: str) -> bool:
+    """Tell whether a source's requirements.txt asks for more than the job environment has."""
+    file = code / "requirements.txt"
+    if not file.is_file():
+        return False
+    if is_ours(code):
+        return False
+    lines = [line.strip() for line in file.read_text("utf-8", errors="replace").splitlines()]
+    if any(line.startswith(_LEADING_ELSEWHERE) for line in lines):
+        return True
+    return bool(unsatisfied(code, job_python))
 
 
 def unsatisfied(code: Path, job_python: str) -> list[str]:
@@ -25,7 +49,8 @@ def unsatisfied(code: Path, job_python: str) -> list[str]:
     file = code / "requirements.txt"
     if not file.is_file():
         return []
-    lines = [line.split("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    text = file.read_text("utf-8", errors="replace")
+    lines = [line.split("#")[0].strip() for line in text.splitlines()]
     wanted = [line for line in lines if line and not line.startswith("-")]
     if not wanted:
         return []

@@ -21,11 +21,17 @@ from platforms.local.boundary.enclosure import Enclosure
 from platforms.local.boundary.hard_coded import hard_coded_notice
 from platforms.local.boundary.inputs import Inputs
 from platforms.local.boundary.mechanism import Mechanism
+from platforms.local.boundary.requirements_layer import (
+    RequirementsFailed,
+    Source,
+    requirements_layer,
+)
 from platforms.local.boundary.steps import Step
 from platforms.local.buckets import Buckets
 from platforms.local.context import local_context
 from platforms.local.debugger.job_debugger import JobDebugger
 from platforms.local.debugger.zero_code import install
+from platforms.local.environment import job_environment
 from platforms.local.job_process import JobProcess
 from platforms.local.job_tree import JobTree
 from platforms.local.metrics import LogFollower
@@ -33,7 +39,7 @@ from platforms.local.own_command.command import own_command
 from platforms.local.own_command.drivers import place_drivers
 from platforms.local.process import identify
 from platforms.local.records import Record, Records, now
-from platforms.local.requirements import unsatisfied
+from platforms.local.requirements import is_ours, unsatisfied
 from platforms.local.toolkit import entry_point
 from platforms.local.toolkit.image import version_notice
 from platforms.local.training_status import KIND, TERMINAL, end, fail, move, with_supervisor
@@ -96,6 +102,7 @@ class Supervisor:
 
     def _run_in(self, enclosure: Enclosure, record: Record, uploads: Uploads) -> None:
         channels = self._prepare(record, uploads, enclosure)
+        enclosure = self._with_requirements(enclosure, record)
         if self._stop_requested():
             self._debugger.give_up()
             self._update(lambda each: end(each, "Stopped"))
@@ -145,6 +152,23 @@ class Supervisor:
         uploads.restore_checkpoints()
         return channels
 
+    def _with_requirements(self, enclosure: Enclosure, record: Record) -> Enclosure:
+        """Install what the source's requirements.txt asks for, as the toolkit does."""
+        if own_command(record):
+            return enclosure
+        seen = self._tree.as_seen(contained=enclosure.mechanism.contained)
+        source = Source(
+            root=self._tree.root,
+            seen=seen.root,
+            environment=job_environment(seen, record, os.environ),
+            log=self._tree.log,
+        )
+        layer = requirements_layer(enclosure, source, self._stop_requested)
+        if is_ours(self._tree.code):
+            for problem in unsatisfied(self._tree.code, record["Local"]["JobPython"]):
+                self._say(f"warning: the job environment lacks {problem}; run `make job-env`")
+        return enclosure.with_layer(layer)
+
     def _prepare_source(self, record: Record) -> None:
         source = entry_point.submit_directory(record)
         with self._buckets.reading(source, self._tree.folder) as archive:
@@ -159,8 +183,6 @@ class Supervisor:
                 "warning: setup.py is not installed: its folder, and src in it, are on PYTHONPATH"
             )
         install(self._tree, record)
-        for problem in unsatisfied(self._tree.code, record["Local"]["JobPython"]):
-            self._say(f"warning: the job environment lacks {problem}; run `make job-env`")
 
     def _watch(self, job: JobProcess, record: Record, uploads: Uploads) -> None:
         """Follow the job to its end: metrics, checkpoints, stop requests, the time limit."""
@@ -227,6 +249,8 @@ def main(home: str, name: str) -> None:
     supervisor = Supervisor(Path(home), name)
     try:
         supervisor.run()
+    except RequirementsFailed as error:
+        supervisor.fail(str(error))
     except (WhippetError, OSError) as error:
         # What went wrong around the job: a damaged archive, a full disk, no permission.
         supervisor.fail(f"ClientError: {error}")
