@@ -59,6 +59,7 @@ def job_environment(
         "PYTHONIOENCODING": "UTF-8",  # As in AWS's images, whatever the user's locale.
         **_distribution_variables(),
         **environment,
+        **_base_folder(tree),
         **toolkit_variables(tree, record),
         **_service_variables(tree, record),
         "PYTHONPATH": os.pathsep.join(_python_path(tree, record)),
@@ -71,6 +72,12 @@ def _with_job_python(ours: Mapping[str, str], record: Mapping[str, Any]) -> dict
     allowed = allowed_environment(ours)
     first = str(Path(record["Local"]["JobPython"]).parent)
     return {**allowed, "PATH": os.pathsep.join([first, allowed.get("PATH", os.defpath)])}
+
+
+def _base_folder(tree: JobTree) -> dict[str, str]:
+    """Return what moves both toolkits to a tree that the job does not see at ``/opt/ml``."""
+    moved = str(tree.root) != "/opt/ml"
+    return {"SAGEMAKER_BASE_DIR": str(tree.root)} if moved else {}
 
 
 def _python_path(tree: JobTree, record: Mapping[str, Any]) -> list[str]:

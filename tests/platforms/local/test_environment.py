@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from platforms.local.environment import unknown_framework_parameters
+from pathlib import Path
+
+from platforms.local.environment import job_environment, unknown_framework_parameters
+from platforms.local.job_tree import JobTree
 
 
 def test_what_the_toolkit_would_do_and_we_do_not() -> None:
@@ -19,3 +22,20 @@ def test_what_the_toolkit_would_do_and_we_do_not() -> None:
         "sagemaker_torch_distributed_enabled",
         "sagemaker_s3_output",
     ]
+
+
+def test_the_toolkits_are_moved_to_a_tree_that_is_not_at_opt_ml(tmp_path: Path) -> None:
+    record = {
+        "TrainingJobName": "job",
+        "TrainingJobArn": "arn",
+        "HyperParameters": {
+            "sagemaker_program": "train.py",
+            "sagemaker_submit_directory": "s3://b/k",
+        },
+        "ResourceConfig": {"InstanceType": "ml.m5.xlarge"},
+        "AlgorithmSpecification": {"TrainingInputMode": "File"},
+        "Local": {"Region": "us-east-1"},
+    }
+    tree = JobTree(folder=tmp_path)
+    assert job_environment(tree, record, {})["SAGEMAKER_BASE_DIR"] == str(tree.root)
+    assert "SAGEMAKER_BASE_DIR" not in job_environment(tree.as_seen(contained=True), record, {})
