@@ -34,7 +34,7 @@ def spare_loopback() -> None:
     spelling of ``NO_PROXY``, most of them the lower one first, so both are set. This changes the
     environment of this process and of the children that get it.
     """
-    proxies = {scheme: url for scheme, url in getproxies().items() if scheme != "no"}
+    proxies = _proxies()
     if not proxies:
         return
     # Those of macOS's own settings are forgotten as soon as NO_PROXY is set: say them, too.
@@ -42,6 +42,15 @@ def spare_loopback() -> None:
         if not os.environ.get(f"{scheme.upper()}_PROXY"):
             os.environ.setdefault(f"{scheme}_proxy", url)
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = spared_names()
+
+
+def curl_options() -> str:
+    """Return what a ``curl`` of this machine needs here: nothing, unless there is a proxy."""
+    return "--noproxy '*' " if _proxies() else ""
+
+
+def _proxies() -> dict[str, str]:
+    return {scheme: url for scheme, url in getproxies().items() if scheme != "no"}
 
 
 def spared_names() -> str:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from platforms.loopback import spare_loopback
+
 AWKWARD = 'it\'s a "folder" with spaces, é and ü'
 _PREFECT_HOME = pytest.StashKey[str]()
 _TESTS = Path(__file__).parent
@@ -24,7 +26,9 @@ def pytest_configure(config):
     config.stash[_PREFECT_HOME] = tempfile.mkdtemp(prefix="prefect-home-")
     os.environ["PREFECT_HOME"] = config.stash[_PREFECT_HOME]
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
-    os.environ.pop("PREFECT_API_URL", None)
+    for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):
+        os.environ.pop(name, None)
+    spare_loopback()  # tests talk to servers of this machine only
     for name in [name for name in os.environ if name.startswith("WHIPPET_")]:
         del os.environ[name]
 

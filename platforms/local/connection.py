@@ -14,6 +14,7 @@ from platforms.local.endpoint_record import serverless_config
 from platforms.local.job_logs.operations import LocalLogs
 from platforms.local.runtime import LocalRuntime
 from platforms.local.shutdown import shut_down
+from platforms.loopback import curl_options
 from platforms.settings import Settings
 
 _BUCKET = "whippet-local"
@@ -64,4 +65,5 @@ def _curl(context: LocalContext, endpoint: str, image: str) -> str:
     kind = mimetypes.guess_type(image)[0] or "application/octet-stream"
     url = local_url(context, endpoint)
     file = shlex.quote(f"@{image}")
-    return f"curl -sS -X POST -H 'Content-Type: {kind}' --data-binary {file} {url}"
+    options = f"{curl_options()}-X POST -H 'Content-Type: {kind}'"
+    return f"curl -sS {options} --data-binary {file} {url}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 import pytest
 
-from platforms.loopback import is_loopback, names_this_machine, spare_loopback
+from platforms.loopback import curl_options, is_loopback, names_this_machine, spare_loopback
 
 NAMES = [f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")]
 
@@ -84,3 +85,11 @@ def test_a_star_stays_alone(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
     spare_loopback()
     assert os.environ["NO_PROXY"] == os.environ["no_proxy"] == "*"
+
+
+def test_a_printed_curl_asks_no_proxy_either(monkeypatch):
+    assert curl_options() == ""
+    monkeypatch.setenv("no_proxy", "corp.example")
+    assert curl_options() == ""
+    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+    assert shlex.split(curl_options()) == ["--noproxy", "*"]
