@@ -31,7 +31,7 @@ def decide_on_speed(
 
     It is kept when the whole interval of the ratio is below 1, the gain is larger than what the
     control shows between equal blocks, the loss does not get worse, and what the change costs once
-    is won back within ``job_epochs`` epochs.
+    is won back within ``job_epochs`` epochs, with a gain that is worth it.
     """
     if speed is None or speed.pairs < LEAST_PAIRS:
         done = speed.pairs if speed else 0
@@ -65,12 +65,18 @@ def _faster(
         return Decision(
             verdict="rejected", reason=f"{seen}, but the model gets worse: {describe(losses)}"
         )
-    saved = speed.job_seconds("A", job_epochs) - speed.job_seconds("B", job_epochs)
-    if saved <= 0:
+    before, after = (speed.job_seconds(name, job_epochs) for name in ("A", "B"))
+    if before - after <= 0:
         return Decision(
             verdict="rejected",
             reason=f"{seen}, but what the change costs once or each epoch is not won back within "
             f"{job_epochs} epochs",
+        )
+    if before - after < _LEAST_SPEED_GAIN * before:
+        return Decision(
+            verdict="rejected",
+            reason=f"{seen}, but with what it costs once, {job_epochs} epochs take {after:.1f} s "
+            f"instead of {before:.1f} s: next to nothing",
         )
     said = f"; {describe(losses)}" if losses else ""
     return Decision(verdict="kept", reason=f"the change is faster: {seen}{said}")

@@ -155,3 +155,11 @@ def test_whole_trainings_take_as_much_longer_as_they_were_shortened() -> None:
 def test_no_complete_seed_decides_nothing() -> None:
     assert decide_on_quality(None).verdict == "inconclusive"
     assert decide_on_duration(None).verdict == "inconclusive"
+
+
+def test_a_job_that_hardly_gains_is_not_worth_a_change() -> None:
+    # Each image in half the time, but one epoch of 12.0 s still takes 11.9 s.
+    found = on_speed(speed(0.5, QUIET, one_time=4.9), job_epochs=1)
+    assert found.verdict == "rejected"
+    assert found.reason.endswith("1 epochs take 11.9 s instead of 12.0 s: next to nothing")
+    assert on_speed(speed(0.5, QUIET, one_time=4.9), job_epochs=5).verdict == "kept"
