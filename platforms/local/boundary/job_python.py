@@ -63,7 +63,10 @@ class JobPython:
 
     def keep(self) -> tuple[Path, ...]:
         """Return the paths that it does not run without."""
-        names = (self.prefix, self.base_prefix, self.base_executable, *self.packages)
+        names = (
+            *(self.prefix, self.base_prefix, self.base_executable, *self.packages),
+            self.executable,
+        )
         return tuple(Path(name) for name in dict.fromkeys(names))
 
     @property
@@ -117,6 +120,9 @@ def _asked(executable: Path) -> dict[str, Any]:
         raise WhippetError(f"the job environment's {executable} does not run: {words}") from error
     except (OSError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
         raise WhippetError(f"the job environment's {executable} does not run: {error}") from error
+    with executable.open("rb") as file:
+        if file.read(2) == b"#!":  # A script that sets something up, and then becomes Python.
+            found["executable"] = str(executable)
     return found
 
 
