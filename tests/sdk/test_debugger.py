@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,6 +84,9 @@ def test_the_report_is_where_notebooks_look_for_it(notebook: dict[str, Any]) -> 
         assert "profiler-output/profiler-reports/OverallSystemUsage.json" in report["listed"]
         assert report["head"].lower().startswith("<!doctype html>")
         assert "/ProfilerReport/profiler-output/" in report["page"]
+    reports = Path(notebook["reports"]["hooked"]["page"]).parent / "profiler-reports"
+    steps = json.loads((reports / "OverallFrameworkMetrics.json").read_text("utf-8"))
+    assert steps["Datapoints"] > 0, "the steps that smdebug's framework profiling saw"
 
 
 def test_the_output_is_laid_out_as_sagemakers(notebook: dict[str, Any]) -> None:

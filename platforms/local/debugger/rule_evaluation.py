@@ -113,7 +113,8 @@ class RuleEvaluation:
         own = self.tree.output_data
         if (own / INSTRUMENTATION_FOLDER).is_dir():  # one of our own entry points
             yield own
-        for folder in (self.tree.tensors(self.record), self.profiler_output):
+        tensors, framework = self.tree.tensors(self.record), self.tree.framework_profile
+        for folder in (tensors, self.profiler_output, framework):
             if folder.is_dir():
                 yield folder
 
