@@ -110,6 +110,10 @@ test-clients: .venv/.tools .venv-job/.ready .venv-sdk2/.ready .venv-sdk3/.ready 
 bench-instrumentation: .venv/.tools .venv-job/.ready  ## what instrumentation costs a training, ours and others (8 minutes)
 	@$(ORCHESTRATOR) -m benchmarks.instrumentation
 
+.PHONY: bench-boundary
+bench-boundary: .venv/.ready  ## what the boundary costs a local job (10 seconds)
+	@$(ORCHESTRATOR) -m benchmarks.boundary
+
 .PHONY: bench-detection
 bench-detection: .venv/.ready  ## how soon a finished job is seen, and how often AWS is asked (10 seconds)
 	@$(ORCHESTRATOR) -m benchmarks.detection
