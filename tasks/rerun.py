@@ -103,7 +103,7 @@ def _is_accepted(
     parameters: Mapping[str, Any], fixed: Mapping[str, Any], ranges: Mapping[str, Any]
 ) -> bool:
     """Return whether the flow takes these parameters: a printed command must be one that runs."""
-    tuning = {**parameters["tuning"], "fixed": fixed, "ranges": ranges or None}
+    tuning = {**(parameters["tuning"] or {}), "fixed": fixed, "ranges": ranges or None}
     training = {**(parameters.get("training") or {}), "hyperparameters": fixed}
     try:
         RUN_PARAMETERS["tuning"].model_validate(tuning)

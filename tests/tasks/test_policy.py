@@ -11,11 +11,11 @@ from prefect.cache_policies import NO_CACHE
 
 import flows
 import tasks
-from flows.improve_training import close_improvement
-from flows.policy import close_run, stop_jobs
+from flows.improve_training import close_improvement, end_if_cancelled
+from flows.policy import close_run, crashed_or_cancelled, failed_or_cancelled, stop_jobs
 from platforms.errors import JobFailed
 from tasks.policy import policy, retry_if_transient
-from tasks.stage import note_completed, note_crashed, note_failed
+from tasks.stage import note_completed
 from tests.fake_sagemaker import throttled
 
 
@@ -72,17 +72,19 @@ def test_every_flow_stops_what_it_started_and_keeps_no_result(name):
 
 def test_an_improvement_leaves_how_the_run_ended_as_it_is():
     found = FLOWS[ABOUT_ANOTHER_RUN]
-    hooks = (found.on_failure_hooks, found.on_completion_hooks, found.on_crashed_hooks)
-    assert hooks == ([close_improvement],) * 3, "it says what was used, and no more"
+    assert found.on_completion_hooks == [close_improvement], "it says what was used, and no more"
+    # One whose cancel was lost ends as cancelled.
+    hooks = (found.on_failure_hooks, found.on_crashed_hooks)
+    assert hooks == ([end_if_cancelled, close_improvement],) * 2
 
 
 @pytest.mark.parametrize("name", sorted(set(FLOWS) - {ABOUT_ANOTHER_RUN, STARTS_NOTHING}))
 def test_every_flow_notes_how_its_run_ended(name):
     found = FLOWS[name]
-    assert found.on_failure_hooks == [note_failed, close_run]
+    assert found.on_failure_hooks == [failed_or_cancelled, close_run]
     assert found.on_completion_hooks == [note_completed, close_run]
     assert found.on_cancellation_hooks == [stop_jobs, close_run]
-    assert found.on_crashed_hooks == [note_crashed, close_run], (
+    assert found.on_crashed_hooks == [crashed_or_cancelled, close_run], (
         "a paid job must not end because its watcher died: a crash is only noted"
     )
 

@@ -25,6 +25,7 @@ def test_the_operations_of_the_design(sagemaker: LocalSageMaker) -> None:
     wanted |= {
         *("update_endpoint", "add_tags", "list_tags", "delete_tags"),
         "list_training_jobs_for_hyper_parameter_tuning_job",
+        "search",
     }
     assert wanted == set(sagemaker.operations)
     assert wanted <= set(operation_names())
