@@ -66,8 +66,10 @@ def _sentence(error: Exception) -> str:
         return f"the Prefect server does not answer ({error}): start it again with `whippet up`"
     if not isinstance(error, ValidationError):
         return str(error)
+    # A setting is known to people as the variable that they set.
+    prefix = "WHIPPET_" if error.title == "Settings" else ""
     problems = [
-        "".join(f"{part}: " for part in problem["loc"])
+        "".join(f"{prefix}{str(part).upper() if prefix else part}: " for part in problem["loc"])
         + problem["msg"].removeprefix("Value error, ")
         + ("" if problem["type"] == "value_error" else f" (given: {problem['input']!r})")
         for problem in error.errors(include_url=False)

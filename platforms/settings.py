@@ -12,6 +12,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
+_MEMORY = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?([KMGT]?)(?:i?B)?", re.IGNORECASE | re.ASCII)
+# An interpreter and its boundary.
+_LEAST_MEMORY = 32 * 1024**2
 
 
 def _from_project(path: Path) -> Path:
@@ -49,6 +52,34 @@ def _server(address: str) -> str:
     return address
 
 
+def memory_bytes(text: str) -> int:
+    """Return the bytes of an amount of memory such as ``512M`` or ``8G``: powers of 1024.
+
+    Raises:
+        ValueError: it is none, or less than any interpreter needs.
+    """
+    found = _MEMORY.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no amount of memory: write it like 512M or 8G")
+    amount = int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+    if amount < _LEAST_MEMORY:
+        raise ValueError(f"{text!r} is too little for any job: give it 32M or more, such as 8G")
+    return amount
+
+
+def _memory(text: str) -> str:
+    memory_bytes(text)
+    return text.strip()
+
+
+def _count(value: Any) -> Any:
+    """Refuse what is no count of processes, in words that help."""
+    text = str(value).strip()
+    if value is not None and not re.fullmatch(r"0*[1-9]\d{0,8}", text, re.ASCII):
+        raise ValueError(f"{text!r} is no count of processes: give a whole number, such as 64")
+    return None if value is None else int(text)
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 TagMap = Annotated[Mapping[str, str], NoDecode, BeforeValidator(_mapped)]
 
@@ -71,6 +102,12 @@ class Settings(BaseSettings):
     )
     boundary: Literal["auto", "namespaces", "bubblewrap", "none"] = Field(
         "auto", description="What closes local jobs and model servers in; docs/boundary.md."
+    )
+    job_memory: Annotated[str, AfterValidator(_memory)] | None = Field(
+        None, description="Memory that a local job or model server may take, such as 8G."
+    )
+    job_processes: Annotated[int, BeforeValidator(_count)] | None = Field(
+        None, description="Processes that a local job or model server may have at once."
     )
     bucket: str | None = Field(None, description="S3 bucket; default: the platform's own.")
     s3_endpoint: Annotated[str, AfterValidator(_server)] | None = Field(
@@ -106,6 +143,11 @@ class Settings(BaseSettings):
         if reserved:
             raise ValueError(f"tag {reserved[0]!r} is reserved: choose another name for it")
         return self
+
+    @property
+    def job_limits(self) -> dict[str, str | int | None]:
+        """What limits a job, as fields of these settings: for the records of the jobs."""
+        return {"job_memory": self.job_memory, "job_processes": self.job_processes}
 
     @property
     def region_said(self) -> str | None:

@@ -26,6 +26,7 @@ from platforms.archives import extract_archive
 from platforms.errors import WhippetError
 from platforms.local.boundary.copies import remove_tree
 from platforms.local.boundary.enclosure import Enclosure, Program
+from platforms.local.boundary.limits import JobLimits, enforce_in_background
 from platforms.local.boundary.steps import Bind
 from platforms.local.context import LocalContext, allowed_environment
 from platforms.settings import PROJECT_ROOT
@@ -141,7 +142,19 @@ class Deployment:
                 Bind(source=str(self.model_folder), target=str(model), writable=True),
                 Bind(source=str(self.folder / _TOLD), target=str(told), writable=True),
             )
-            return enclosure.start(server, shown)
+            started = enclosure.start(server, shown)
+        limits = JobLimits.from_record(self.context.settings.job_limits)
+        enforce_in_background(
+            started, limits, boundary=boundary.processes, tell=self._tell_of_limits
+        )
+        return started
+
+    def _tell_of_limits(self, over: str) -> None:
+        """Leave word of why the server is about to be killed."""
+        words = f"the model server is ended: {over}"
+        self.failure_file.write_text(words, encoding="utf-8")
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(f"whippet: {words}\n")
 
     def wait_until_healthy(
         self, server: subprocess.Popen[bytes], wanted: Callable[[], bool]

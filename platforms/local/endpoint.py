@@ -173,6 +173,7 @@ class Endpoints:
             "Container": dict(container_of(model)),
             "JobPython": str(self._context.settings.job_python),
             "Boundary": self._context.boundary().name,
+            "Limits": self._context.settings.job_limits,
             "Region": self._context.region,
             "S3Endpoint": self._context.settings.s3_endpoint,
         }

@@ -73,6 +73,7 @@ def deployment_of(context: LocalContext, endpoint: str, pending: Mapping[str, An
             "boundary": pending.get("Boundary", "none"),
             "region": pending["Region"],
             "s3_endpoint": pending.get("S3Endpoint"),
+            **pending.get("Limits", {}),
         }
     )
     return Deployment(

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from platforms.local.boundary.enclosure import Enclosure, Program
+from platforms.local.boundary.limits import JobLimits, LimitWatch
 from platforms.local.boundary.steps import Bind, Step
 from platforms.local.environment import job_environment
 from platforms.local.job_tree import JobTree
@@ -35,6 +36,8 @@ class JobProcess:
         self._process = process
         self._command = command
         self._kill_at: float | None = None
+        self._limits: LimitWatch | None = None
+        self._over: str | None = None
 
     @classmethod
     def start(
@@ -61,7 +64,12 @@ class JobProcess:
             )
             root = Bind(source=str(tree.root), target=str(seen.root), writable=True)
             process = enclosure.start(what, [root, *channels])
-        return cls(tree, enclosure, process, _shown(tree, record))
+        job = cls(tree, enclosure, process, _shown(tree, record))
+        limits = JobLimits.from_record(record["Local"].get("Limits", {}))
+        if limits:
+            own = enclosure.mechanism.processes
+            job._limits = LimitWatch(process.pid, limits, boundary=own)
+        return job
 
     @property
     def pid(self) -> int:
@@ -83,6 +91,17 @@ class JobProcess:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+    def enforce_limits(self) -> str | None:
+        """Kill the job when it takes more than it may; say so the first time."""
+        if self._limits is None or self._over is not None:
+            return None
+        self._over = self._limits.exceeded()
+        if self._over is None:
+            return None
+        self.end_group()
+        self._limits.kill()
+        return f"the job is ended: {self._over}"
 
     def stop(self, grace_seconds: float) -> None:
         """Send SIGTERM to the entry point alone, as Docker does; SIGKILL to all after a while.
@@ -113,6 +132,8 @@ class JobProcess:
         except OSError:
             written = ""
         end = f", exit code: {self.exit_code}"
+        if self._over is not None:
+            return f"{_ALGORITHM}the job was ended: {self._over}{end}"
         room = MAX_REASON - len(_ALGORITHM) - len(end)
         return f"{_ALGORITHM}{written[:room] if written else self._explain(room)}{end}"
 

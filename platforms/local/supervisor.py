@@ -191,6 +191,9 @@ class Supervisor:
         limit = record["StoppingCondition"].get("MaxRuntimeInSeconds", 86_400)
         started = synced = time.monotonic()
         while not job.wait(_POLL_SECONDS):
+            over = job.enforce_limits()
+            if over is not None:
+                self._say(over)
             self._follow(follower)
             elapsed = time.monotonic() - started
             self._stop_if_due(job, record["Local"]["StopGraceSeconds"], elapsed > limit)

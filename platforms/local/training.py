@@ -215,6 +215,7 @@ class TrainingJobs:
             "Local": {
                 "JobPython": str(self._context.settings.job_python),
                 "Boundary": self._context.boundary().to_record(),
+                "Limits": self._context.settings.job_limits,
                 "Region": self._context.region,
                 "S3Endpoint": self._context.settings.s3_endpoint,
                 "StopGraceSeconds": self._stop_grace_seconds,

@@ -193,6 +193,7 @@ class HyperParameterTuningJobs:
                 "Seed": config.get("RandomSeed", secrets.randbelow(2**32)),
                 "JobPython": str(self._context.settings.job_python),
                 "Boundary": self._context.boundary().name,
+                "Limits": self._context.settings.job_limits,
                 "Region": self._context.region,
                 "S3Endpoint": self._context.settings.s3_endpoint,
                 "Supervisor": None,

@@ -241,6 +241,7 @@ def main(home: Path, name: str) -> None:
         boundary=record["Local"].get("Boundary", "none"),
         region=record["Local"]["Region"],
         s3_endpoint=record["Local"].get("S3Endpoint"),
+        **record["Local"].get("Limits", {}),
     )
     supervisor = TuningSupervisor(local_context(settings), record)
     try:

@@ -144,7 +144,9 @@ def test_a_platform_that_is_not_set_up(whippet, awkward_path):
     credentials = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "WHIPPET_BUCKET": "b"}
     found = whippet(home, "run", WHIPPET_PLATFORM="aws", WHIPPET_REGION="eu-west-1", **credentials)
     refused(found, "WHIPPET_ROLE_ARN")
-    refused(whippet(home, "run", WHIPPET_PLATFORM="azure"), "platform", "'azure'", "aws")
+    refused(whippet(home, "run", WHIPPET_PLATFORM="azure"), "WHIPPET_PLATFORM", "'azure'", "aws")
+    lots = whippet(home, "run", WHIPPET_JOB_MEMORY="lots", WHIPPET_JOB_PROCESSES="many")
+    refused(lots, "WHIPPET_JOB_MEMORY: 'lots'", "8G", "WHIPPET_JOB_PROCESSES: 'many'", "64")
     assert not home.exists()
 
 

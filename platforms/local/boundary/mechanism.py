@@ -47,6 +47,11 @@ class Mechanism:
         """Tell whether the process sees an ``/opt/ml`` of its own."""
         return self.name != "none"
 
+    @property
+    def processes(self) -> int:
+        """How many processes of its own it keeps beside those of the job."""
+        return {"namespaces": 2, "bubblewrap": 3, "none": 0}[self.name]
+
     def to_record(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return {

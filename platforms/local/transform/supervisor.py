@@ -248,6 +248,7 @@ def main(home: str, name: str) -> None:
         boundary=local.get("Boundary", "none"),
         region=local["Region"],
         s3_endpoint=local["S3Endpoint"],
+        **local.get("Limits", {}),
     )
     supervisor = TransformSupervisor(local_context(settings), record)
     try:

@@ -38,6 +38,11 @@ if behaviour.startswith(("fail", "wait for ")):
 if behaviour == "exit":
     print("out of memory, said the model", flush=True)
     sys.exit(137)
+if behaviour == "greedy":
+    kept = []
+    for _ in range(100):
+        kept.append(b"x" * 40 * 2**20)
+        time.sleep(0.05)
 if behaviour == "slow":
     time.sleep(600)
 
@@ -87,7 +92,7 @@ server.serve_forever()
 
 
 def make_context(
-    folder: Path, s3_endpoint: str | None = None, boundary: str = "none"
+    folder: Path, s3_endpoint: str | None = None, boundary: str = "none", **more: str
 ) -> LocalContext:
     """Return a context in a folder with an awkward name, and an interpreter that serves."""
     home = folder / 'it\'s a "hôme" $HOME'
@@ -95,7 +100,7 @@ def make_context(
     interpreter = _interpreter(folder / "job", _SERVER)
     # The handlers meet these tests' files; what a boundary hides from a server: boundary/.
     settings = {"home": home, "job_python": interpreter, "s3_endpoint": s3_endpoint}
-    return local_context(Settings.model_validate({**settings, "boundary": boundary}))
+    return local_context(Settings.model_validate({**settings, "boundary": boundary, **more}))
 
 
 def _interpreter(environment: Path, program: str) -> Path:
