@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -53,9 +54,10 @@ def _proxies() -> dict[str, str]:
     return {scheme: url for scheme, url in getproxies().items() if scheme != "no"}
 
 
-def spared_names() -> str:
+def spared_names(environment: Mapping[str, str] | None = None) -> str:
     """Return what ``NO_PROXY`` should be: what the environment says, and this machine."""
-    said = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    known = os.environ if environment is None else environment
+    said = known.get("no_proxy") or known.get("NO_PROXY") or ""
     given = [name.strip() for name in said.split(",")]
     if "*" in given:  # everything, but only when it stands alone
         return "*"

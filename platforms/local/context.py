@@ -10,6 +10,7 @@ from pathlib import Path
 
 from platforms.errors import SettingsError
 from platforms.local.boundary.mechanism import Mechanism, choose
+from platforms.local.boundary.network import network_variables
 from platforms.local.buckets import Buckets
 from platforms.local.folder_buckets import FolderBuckets
 from platforms.local.records import Records
@@ -52,9 +53,6 @@ S3_VARIABLES = (
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
     "AWS_CA_BUNDLE",
-    "SSL_CERT_FILE",
-    "HTTPS_PROXY",
-    "NO_PROXY",
 )
 
 
@@ -132,11 +130,13 @@ def supervisor_environment(
 ) -> dict[str, str]:
     """Return the environment of a supervisor: the allowed part, and the project to import.
 
+    Proxies, certificates and pip's variables are for the jobs and model servers that it starts.
     One that reads and writes a server of S3 also gets what boto3 finds credentials by; the jobs
     and model servers that it starts never do.
     """
     names = S3_VARIABLES if s3_endpoint is not None else ()
     return {
+        **network_variables(environment),
         **allowed_environment(environment),
         **{name: environment[name] for name in names if name in environment},
         "PYTHONPATH": str(PROJECT_ROOT),

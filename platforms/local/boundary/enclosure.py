@@ -12,16 +12,10 @@ from typing import IO, Any
 from platforms.local.boundary.copies import remove_tree
 from platforms.local.boundary.job_python import JobPython, job_python
 from platforms.local.boundary.mechanism import Mechanism
+from platforms.local.boundary.network import network_paths, network_variables
 from platforms.local.boundary.place import Place, copy_on_write, is_copy_on_write, layered
 from platforms.local.boundary.steps import Step
-from platforms.local.boundary.view import View, private_homes
-
-# Tell pip where its index is and how to reach it; the job's own environment goes before them.
-_NETWORK = (
-    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
-)
-_HERE = "localhost,127.0.0.1,algo-1"
+from platforms.local.boundary.view import View, hidden_folders, private_homes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +129,13 @@ class Enclosure:
         remove_tree(self.scratch)
 
     def _steps(self, place: Place, ml: Sequence[Step]) -> list[Step]:
+        hidden = [*hidden_folders(), self.home.resolve()]
         return View(
             scratch=self.scratch,
             whippet_home=self.home,
             ml=tuple(ml),
             python=place.steps,
-            keep=(*self.python.keep(), *self.keep),
+            keep=(*self.python.keep(), *self.keep, *network_paths(os.environ, hidden=hidden)),
             overlays=self.mechanism.overlays,
         ).steps()
 
@@ -157,16 +152,3 @@ class Enclosure:
             homes = private_homes()
             found["HOME"] = str(homes[0]) if homes else "/tmp"
         return found
-
-
-def network_variables(ours: Mapping[str, str]) -> dict[str, str]:
-    """Return how our environment reaches package indexes; loopback is asked directly."""
-    found = {
-        key: value
-        for key, value in ours.items()
-        if key in _NETWORK or (key.startswith("PIP_") and key not in ("PIP_TARGET", "PIP_USER"))
-    }
-    if any(key.lower().endswith("_proxy") for key in found):
-        for key in ("NO_PROXY", "no_proxy"):
-            found[key] = ",".join(filter(None, (ours.get(key), _HERE)))
-    return found

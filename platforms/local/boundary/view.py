@@ -84,7 +84,7 @@ class View:
     def steps(self) -> list[Step]:
         """Return all steps, and make the folders in ``scratch`` that they bind."""
         homes = private_homes()
-        hidden = [*homes, Path("/tmp"), Path("/var/tmp"), Path("/run"), Path("/opt")]
+        hidden = hidden_folders()
         return [
             *_machine(),
             *self._temporary(),
@@ -144,6 +144,11 @@ def _copy_on_write(lower: Path, at: Path, target: Path) -> Overlay:
     for folder in (upper, work):
         folder.mkdir(parents=True, exist_ok=True)
     return Overlay(lowers=(str(lower),), upper=str(upper), work=str(work), target=str(target))
+
+
+def hidden_folders() -> list[Path]:
+    """Return the machine's folders that a job has of its own instead, or sees in parts."""
+    return [*private_homes(), Path("/tmp"), Path("/var/tmp"), Path("/run"), Path("/opt")]
 
 
 def private_homes() -> list[Path]:
