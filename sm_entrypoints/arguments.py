@@ -9,6 +9,7 @@ import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields
+from functools import cache
 from typing import Any, Literal, get_args, get_type_hints
 
 from sm_entrypoints.errors import JobError
@@ -107,7 +108,7 @@ def parse_arguments(argv: Sequence[str]) -> TrainingArguments:
     Raises:
         HyperparameterError: unknown, given twice, without a value, malformed or out of bounds.
     """
-    types = get_type_hints(TrainingArguments)
+    types = _types()
     values: dict[str, Any] = {}
     for key, text in _pairs(argv):
         name = key.replace("-", "_")
@@ -117,6 +118,12 @@ def parse_arguments(argv: Sequence[str]) -> TrainingArguments:
             raise HyperparameterError(f"hyperparameter {name!r} is given twice")
         values[name] = _value(name, types[name], text)
     return TrainingArguments(**values)
+
+
+@cache
+def _types() -> dict[str, Any]:
+    # Kept: reading annotations takes longer than all the rest.
+    return get_type_hints(TrainingArguments)
 
 
 def parse_bool(text: str) -> bool:
