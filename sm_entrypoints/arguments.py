@@ -188,7 +188,7 @@ def _whole(text: str) -> int:
 
 def _check(hyperparameter: Field[Any], value: Any) -> None:
     name, bounds = hyperparameter.name, hyperparameter.metadata
-    choices = get_args(get_type_hints(TrainingArguments)[name])
+    choices = get_args(_types()[name])
     if choices and isinstance(value, str) and value not in choices:
         raise HyperparameterError(
             f"hyperparameter {name}={value!r} must be one of {', '.join(map(str, choices))}"
