@@ -208,7 +208,9 @@ def _kept(paths: Iterable[Path], hidden: Sequence[Path]) -> Iterator[Step]:
         if os.access(real, os.F_OK) and _below(real, hidden) and not _below(real, seen):
             seen.append(real)
             yield Bind(source=str(real), target=str(real), optional=True)
-        if path != real and _below(path, hidden):
+        # Below a folder that is shown, or below a link to one, it is there.
+        if path != real and _below(path, hidden) and not _below(path, seen):
+            seen.append(path)
             yield Link(text=str(real), target=str(path))
 
 
