@@ -1,0 +1,76 @@
+"""A job whose supervisor died is taken up again by whoever looks at it next."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from platforms.local.context import LocalContext, supervisor_environment
+from platforms.local.process import ProcessId, alive, spawn_detached, terminate_session
+from platforms.local.records import Kind, Record
+from platforms.local.training_status import TERMINAL
+from platforms.settings import PROJECT_ROOT
+
+_SUPERVISOR_LOG = "supervisor.txt"
+# A supervisor that dies this often is not being killed: something is wrong with the job.
+_MAX_STARTS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervised:
+    """A kind of job that a supervisor can go on with where its records say.
+
+    Attributes:
+        module: the supervisor's program; its arguments are the home and the job's name.
+        status: the member of a record that says whether its job goes on.
+        failed: gives a record in the status ``Failed``, with a reason.
+        sweeps: what a dead supervisor left running is ended before another one starts.
+    """
+
+    kind: Kind
+    module: str
+    status: str
+    failed: Callable[[Record, str], Record]
+    sweeps: bool = False
+
+    def ensure(self, context: LocalContext, name: str) -> Record:
+        """Return the record of a job, with a new supervisor if it needs one and has none.
+
+        Under the record's lock, so of any number of callers one starts it; a supervisor that was
+        started and not recorded (its starter was killed) finds that out and ends.
+
+        Raises:
+            Missing: there is no such job.
+        """
+        record = context.records.read(self.kind, name)
+        if not self._needs_supervisor(record):
+            return record
+        return context.records.update(
+            self.kind, name, lambda newest: self._with_supervisor(context, name, newest)
+        )
+
+    def _with_supervisor(self, context: LocalContext, name: str, newest: Record) -> Record:
+        if not self._needs_supervisor(newest):
+            return newest
+        local, folder = newest["Local"], context.records.folder(self.kind, name)
+        if self.sweeps and local["Supervisor"] is not None:
+            terminate_session(ProcessId.from_record(local["Supervisor"]))
+        if local["Starts"] >= _MAX_STARTS:
+            log = folder / _SUPERVISOR_LOG
+            return self.failed(newest, f"its supervisor died {_MAX_STARTS} times; see {log}")
+        process = spawn_detached(
+            [sys.executable, "-m", self.module, str(context.home), name],
+            env=supervisor_environment(os.environ, s3_endpoint=local.get("S3Endpoint")),
+            log=folder / _SUPERVISOR_LOG,
+            cwd=PROJECT_ROOT,
+        )
+        started = {"Supervisor": process.to_record(), "Starts": local["Starts"] + 1}
+        return {**newest, "Local": {**local, **started}}
+
+    def _needs_supervisor(self, record: Record) -> bool:
+        if record[self.status] in TERMINAL:
+            return False
+        supervisor = record["Local"]["Supervisor"]
+        return supervisor is None or not alive(ProcessId.from_record(supervisor))
