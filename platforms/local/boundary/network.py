@@ -53,9 +53,11 @@ def network_paths(ours: Mapping[str, str], *, hidden: Sequence[Path]) -> Iterato
     Never one of the ``hidden`` folders as a whole, or what one of them is in.
     """
     lists = (part for key in _PATH_LISTS for part in ours.get(key, "").split())
-    for text in (*(ours.get(key, "") for key in _PATHS), *lists):
-        path = Path(text.removeprefix("file://"))
+    texts = (*(ours.get(key, "") for key in _PATHS), *lists)
+    for text in dict.fromkeys(each.removeprefix("file://") for each in texts):
+        path = Path(text)
         if not path.is_absolute() or not path.exists():
             continue
-        if not any(folder.is_relative_to(path.resolve()) for folder in hidden):
+        real = path.resolve()
+        if not any(folder.is_relative_to(real) for folder in hidden):
             yield path

@@ -85,4 +85,4 @@ def test_a_home_is_never_shown_for_pip(tmp_path: Path) -> None:
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     links = f"{wheels} {tmp_path} / https://index.example/links {tmp_path}/none file://{wheels}"
-    assert list(network_paths({"PIP_FIND_LINKS": links}, hidden=[tmp_path])) == [wheels, wheels]
+    assert list(network_paths({"PIP_FIND_LINKS": links}, hidden=[tmp_path])) == [wheels]
