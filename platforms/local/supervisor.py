@@ -20,6 +20,7 @@ from platforms.errors import WhippetError
 from platforms.local.boundary.enclosure import Enclosure
 from platforms.local.boundary.hard_coded import hard_coded_notice
 from platforms.local.boundary.inputs import Inputs
+from platforms.local.boundary.limits import JobLimits
 from platforms.local.boundary.mechanism import Mechanism
 from platforms.local.boundary.requirements_layer import (
     RequirementsFailed,
@@ -162,6 +163,7 @@ class Supervisor:
             seen=seen.root,
             environment=job_environment(seen, record, os.environ),
             log=self._tree.log,
+            limits=JobLimits.from_record(record["Local"].get("Limits", {})),
         )
         layer = requirements_layer(enclosure, source, self._stop_requested)
         if is_ours(self._tree.code):

@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +20,7 @@ from platforms.archives import regular_files
 from platforms.errors import WhippetError
 from platforms.local.boundary.copies import remove_tree
 from platforms.local.boundary.enclosure import Enclosure, Program
+from platforms.local.boundary.limits import JobLimits, LimitWatch
 from platforms.local.boundary.place import retargeted
 from platforms.local.boundary.steps import Bind
 from platforms.local.file_locks import held_if_free
@@ -37,12 +38,13 @@ class RequirementsFailed(WhippetError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A job's extracted source: where it lies, where the job sees it, and its environment."""
+    """A job's extracted source: where it lies and is seen, its environment, and its limits."""
 
     root: Path
     seen: Path
     environment: Mapping[str, str]
     log: Path
+    limits: JobLimits = field(default_factory=JobLimits)
 
     @property
     def code(self) -> Path:
@@ -120,7 +122,11 @@ def _install(
 def _run_pip(
     enclosure: Enclosure, source: Source, log: IO[bytes], stopped: Callable[[], bool]
 ) -> int | None:
-    """Return pip's exit code; None when the job is to stop, and pip was ended."""
+    """Return pip's exit code; None when the job is to stop, and pip was ended.
+
+    Raises:
+        RequirementsFailed: pip took more than a job may, and was ended.
+    """
     what = Program(
         arguments=["-m", "pip", "install", "--disable-pip-version-check", "-r", _FILE],
         cwd=str(source.seen / "code"),
@@ -130,7 +136,17 @@ def _run_pip(
     )
     root = Bind(source=str(source.root), target=str(source.seen), writable=True)
     process = enclosure.start(what, [root])
+    own = enclosure.mechanism.processes
+    watch = LimitWatch(process.pid, source.limits, boundary=own) if source.limits else None
     while process.poll() is None:
+        over = None if watch is None else watch.exceeded()
+        if watch is not None and over is not None:
+            watch.kill()
+            process.wait()
+            raise RequirementsFailed(
+                f"AlgorithmError: the job was ended while pip installed {_FILE}: {over}, "
+                "exit code: 137"
+            )
         if stopped():
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

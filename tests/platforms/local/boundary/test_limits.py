@@ -87,6 +87,30 @@ def test_a_job_with_too_many_processes_is_ended(tmp_path: Path, mechanism: str) 
     assert modest["FinalMetricDataList"][0]["Value"] == 1.5
 
 
+def test_pip_is_limited_as_well(tmp_path: Path) -> None:
+    jobs = jobs_with(tmp_path, "auto", job_memory="200M")
+    # A package whose build eats memory; with no index, and nothing to fetch first.
+    build = f"def get_requires_for_build_wheel(s=None):\n    exec({GREEDY!r}, {{}})\n"
+    files = {
+        "requirements.txt": "./greedy\n",
+        "greedy/pyproject.toml": """
+            [build-system]
+            requires = []
+            build-backend = "backend"
+            backend-path = ["."]
+            [project]
+            name = "greedy"
+            version = "1"
+        """,
+        "greedy/backend.py": build,
+    }
+    archive = jobs.upload("print('never')", **files)
+    job = jobs.run("pip", "", HyperParameters={"sagemaker_submit_directory": archive})
+    assert job["TrainingJobStatus"] == "Failed"
+    assert "ended while pip installed requirements.txt: it took" in job["FailureReason"]
+    assert "never" not in jobs.log("pip")
+
+
 def test_a_model_server_that_eats_memory_is_ended(tmp_path: Path) -> None:
     context = make_context(tmp_path, boundary="auto", job_memory="150M")
     make_config(context, "one", "greedy")
