@@ -229,8 +229,10 @@ def stage_weights(run: RunIdentity, model: ModelParameters) -> tuple[str | None,
         platform.defaults.bucket,
         platform.settings.prefix,
     )
+    # What ImageNet's weights lack is the head for other classes: as it should be.
+    say = get_run_logger().info if model.weights == "imagenet" else get_run_logger().warning
     for note in prepared.notes:
-        get_run_logger().warning("weights %s: %s", prepared.source, note)
+        say("weights %s: %s", prepared.source, note)
     found = {"source": prepared.source, "sha256": prepared.sha256, "uri": uri}
     record(platform.settings, run, {"weights": found})
     return uri, prepared.source
