@@ -124,7 +124,7 @@ def aws(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     root = tmp_path_factory.mktemp("aws") / AWKWARD
     home = root / "the service"
     home.mkdir(parents=True)
-    with moto_server() as moto, api_process(home, moto) as variables:
+    with moto_server() as moto, api_process(home, moto, identity=False) as variables:
         place: Any = {"LocationConstraint": REGION}
         client("s3", moto).create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
         create_role(moto)

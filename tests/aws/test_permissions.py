@@ -197,7 +197,7 @@ def world(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
     tiny_data(root / "photos")
     with account() as made, pytest.MonkeyPatch.context() as patch:
         made.allow_role(_for_moto(role_policy()))
-        with api_process(api_home, made.url, made.role) as variables:
+        with api_process(api_home, made.url, made.role, identity=False) as variables:
             real = variables["AWS_ENDPOINT_URL_SAGEMAKER"]
             recording = Recording()
             front = Front(_forwarding(real, recording), user_policy())

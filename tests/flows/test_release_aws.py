@@ -44,7 +44,7 @@ def released_on_aws(server_url: str, tmp_path_factory: pytest.TempPathFactory) -
     api_home = root / "the service"
     api_home.mkdir(parents=True)
     data = tiny_data(root / "my photos")
-    with moto_server() as moto, api_process(api_home, moto) as variables:
+    with moto_server() as moto, api_process(api_home, moto, identity=False) as variables:
         client("s3", moto).create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
         )

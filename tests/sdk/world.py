@@ -24,6 +24,7 @@ SageMaker:
     Modules:
       TelemetryOptOut: true
 """
+_IDENTITY = ("AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL_STS")
 _PASSED_ON = ("PATH", "LANG", "TMPDIR", "SSL_CERT_FILE")
 
 
@@ -45,9 +46,16 @@ def environment(home: Path) -> dict[str, str]:
 
 @contextmanager
 def api_process(
-    home: Path, moto: str, credentials: Mapping[str, str] | None = None
+    home: Path,
+    moto: str,
+    credentials: Mapping[str, str] | None = None,
+    *,
+    identity: bool = True,
 ) -> Iterator[dict[str, str]]:
-    """Give the variables that point clients at a `whippet api`, and at moto for all else."""
+    """Give the variables that point clients at a `whippet api`, and at moto for all else.
+
+    Without ``identity``, STS and IAM are moto's as well: an account with roles and policies.
+    """
     (home / "sdk.yaml").write_text(QUIET, "utf-8")
     server = subprocess.Popen(
         [sys.executable, "-m", "cli.main", "api", "--port", "0", "--s3-endpoint", moto],
@@ -58,7 +66,10 @@ def api_process(
         start_new_session=True,
     )
     try:
-        yield {"AWS_ENDPOINT_URL": moto, **dict(_exports(server))}
+        exports = dict(_exports(server))
+        if not identity:
+            exports = {name: url for name, url in exports.items() if name not in _IDENTITY}
+        yield {"AWS_ENDPOINT_URL": moto, **exports}
     finally:
         # Whatever platform the test's own settings name: the service is this machine's.
         connect(Settings(platform="local", home=home / "whippet")).shut_down()
