@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -201,7 +202,8 @@ def test_a_search_gives_up_after_five_trials_without_a_value(context):
     described = wait_for(context, "silent")
     assert described["HyperParameterTuningJobStatus"] == "Failed"
     reason = described["FailureReason"]
-    assert reason.startswith("No objective metrics found after running 5 training jobs.")
+    # Two run at a time: the sixth may end in the same moment as the fifth.
+    assert re.match(r"No objective metrics found after running [56] training jobs\. ", reason)
     assert f"The regex {METRIC['Regex']!r} of 'valid:loss' matches nothing in the log of" in reason
     assert 5 <= len(trials(context, "silent")) <= 6
     reason = wait_for(context, "nan")["FailureReason"]
