@@ -99,15 +99,19 @@ def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
+# By itself a data set is named by where it lies, and each side has its own copy.
+SAME_NAME = ("--data-name", "my-photos")
+
+
 def release(whippet: Whippet, data: Path) -> None:
     """Run the pipeline to its end."""
-    ended = whippet.run("run", "--name", NAME, "--data", str(data), *TINY)
+    ended = whippet.run("run", "--name", NAME, "--data", str(data), *SAME_NAME, *TINY)
     assert ended.code == 0, f"{ended.out}\n{ended.err}"
 
 
 def release_killed_once(whippet: Whippet, data: Path) -> None:
     """Kill the run while its final job trains, then resume it."""
-    process = whippet.start("run", "--name", NAME, "--data", str(data), *TINY)
+    process = whippet.start("run", "--name", NAME, "--data", str(data), *SAME_NAME, *TINY)
     wait_for(
         lambda: whippet.record(NAME).get("jobs", {}).get("training"), "training job", _PATIENCE
     )
