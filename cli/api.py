@@ -6,7 +6,10 @@ import argparse
 import logging
 import shlex
 
+from pydantic import ValidationError
+
 from platforms import Settings, serve
+from platforms.errors import ParameterError
 
 # The services that one port answers, by botocore's names of their variables.
 _SERVICES = ("SAGEMAKER", "SAGEMAKER_RUNTIME", "CLOUDWATCH", "CLOUDWATCH_LOGS", "IAM", "STS")
@@ -14,19 +17,32 @@ _SERVICES = ("SAGEMAKER", "SAGEMAKER_RUNTIME", "CLOUDWATCH", "CLOUDWATCH_LOGS", 
 
 def api(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C; prints the variables to set in the client's shell first."""
-    given = Settings()
-    settings = Settings(
-        platform="local",
-        s3_endpoint=arguments.s3_endpoint or given.s3_endpoint,
-        # That of clients that are set up alike: it is in every ARN.
-        region=given.region_said,
-    )
+    settings = _settings(arguments.s3_endpoint)
     logging.basicConfig(format="%(levelname)s: %(message)s")
     try:
         serve(settings, arguments.port, lambda url: print(_variables(settings, url), flush=True))
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def _settings(s3_endpoint: str | None) -> Settings:
+    """Return the settings of the API.
+
+    Raises:
+        ParameterError: the option is no address.
+    """
+    given = Settings()
+    try:
+        return Settings(
+            platform="local",
+            s3_endpoint=s3_endpoint or given.s3_endpoint,
+            # That of clients that are set up alike: it is in every ARN.
+            region=given.region_said,
+        )
+    except ValidationError as error:
+        (problem,) = error.errors(include_input=False)
+        raise ParameterError(f"--s3-endpoint: {problem['msg']}") from None
 
 
 def _variables(settings: Settings, url: str) -> str:
