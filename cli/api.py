@@ -42,7 +42,9 @@ def _settings(s3_endpoint: str | None) -> Settings:
         )
     except ValidationError as error:
         (problem,) = error.errors(include_input=False)
-        raise ParameterError(f"--s3-endpoint: {problem['msg']}") from None
+        raise ParameterError(
+            f"--s3-endpoint: {problem['msg'].removeprefix('Value error, ')}"
+        ) from None
 
 
 def _variables(settings: Settings, url: str) -> str:

@@ -260,7 +260,9 @@ def test_a_folder_is_labelled_and_a_bad_picture_is_told(released, tmp_path):
         shutil.copy(path, folder / f"{number}.jpg")
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff no more")
     out = tmp_path / "labels.csv"
-    ended = released.whippet.run("predict", str(folder), "--out", str(out))
+    asked = ("predict", str(folder), "--out", str(out))
+    asked += ("--training-job", released.record["jobs"]["training"])
+    ended = released.whippet.run(*asked)
     assert ended.code == 1, ended.err
     assert f"4 of 5 pictures answered: {out}" in ended.out
     rows = {row["image"]: row for row in csv.DictReader(out.read_text("utf-8").splitlines())}
@@ -269,5 +271,5 @@ def test_a_folder_is_labelled_and_a_bad_picture_is_told(released, tmp_path):
     assert {row["label"] for row in rows.values()} <= labels
     assert len(rows) == 4
     # The same question finds the same job.
-    again = released.whippet.run("predict", str(folder), "--out", str(out))
+    again = released.whippet.run(*asked)
     assert again.err.splitlines()[1] == ended.err.splitlines()[1]
