@@ -38,13 +38,13 @@ def explain(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(found.verdict, indent=2, ensure_ascii=False))
     else:
-        _print(found)
+        _print(found, arguments.output)
     if arguments.open and not webbrowser.open(found.report.as_uri()):
         print(f"no browser can be opened here: open {found.report.as_uri()}", file=sys.stderr)
     return 0
 
 
-def _print(found: Explanation) -> None:
+def _print(found: Explanation, output: str | None) -> None:
     verdict = found.verdict
     print(verdict["sentence"])
     for line in verdict.get("evidence") or ():
@@ -62,7 +62,7 @@ def _print(found: Explanation) -> None:
     print()
     for note in found.notes:
         print(f"note: {note}")
-    print(f"report: {found.report}")
+    print(f"report: {Path(output) / found.report.name if output else found.report}")
 
 
 def _row(rule: Mapping[str, Any]) -> dict[str, str]:

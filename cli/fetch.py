@@ -17,7 +17,7 @@ def fetch(arguments: argparse.Namespace) -> int:
     result = fetch_source(connect(), arguments.source, folder, progress=_progress())
     print(
         f"{result.fetched:,} files fetched ({result.bytes_fetched / 1e6:,.1f} MB, "
-        f"{result.seconds:.1f} s), {result.skipped:,} were there: {folder}"
+        f"{result.seconds:.1f} s), {result.skipped:,} were there: {arguments.folder}"
     )
     return 0
 

@@ -29,7 +29,7 @@ def plan(arguments: argparse.Namespace) -> int:
     if arguments.platform:
         settings = Settings(platform=arguments.platform)
     given = choices(arguments)
-    check_folder(settings, given.data, arguments.data)
+    check_folder(settings, given.data)
     found = plan_run(connect(settings), _identity(arguments.name), given)
     print(found.model_dump_json(indent=2) if arguments.json else plan_text(found))
     return 0

@@ -25,19 +25,16 @@ def check_before_run(
     settings: Settings,
     data: DataParameters,
     model: ModelParameters,
-    typed: str | None = None,
 ) -> None:
     """Check folders, weights, platform and disk; creates nothing, starts nothing, prints notes.
-
-    ``typed`` is the path of the data as it was typed.
 
     Raises:
         SettingsError: the project's folder, the platform or the job environment cannot be used.
         DataError: the data folder or the weights file cannot be used.
     """
     require_room(settings.home)
-    check_folder(settings, data, typed)
-    check_weights(settings, model.weights)
+    check_folder(settings, data)
+    check_weights(settings, model)
     platform = connect(settings)
     for note in platform.require_ready(Needs()):
         print(f"note: {note}", file=sys.stderr)
@@ -45,16 +42,16 @@ def check_before_run(
         list_source(platform, data.path)
 
 
-def check_folder(settings: Settings, data: DataParameters, typed: str | None = None) -> None:
+def check_folder(settings: Settings, data: DataParameters) -> None:
     """Check the layout of a data folder, if it is one; quick.
 
     Raises:
-        DataError: lists every problem, and names the path as it was ``typed``.
+        DataError: lists every problem, and names the path as it was typed.
     """
     if is_remote(data.path):
         return
-    typed = typed or data.path
-    require_folder(typed)
+    typed = data.shown_path
+    require_folder(data.path, typed)
     try:
         check_folders(data_root(data.path), data.reading())
     except DataProblems as error:
@@ -62,17 +59,18 @@ def check_folder(settings: Settings, data: DataParameters, typed: str | None = N
         raise error.listed_in(problems, shown(typed)) from error
 
 
-def check_weights(settings: Settings, weights: str) -> None:
+def check_weights(settings: Settings, model: ModelParameters) -> None:
     """Check that a weights file is there, and the interpreter that prepares weights.
 
     Raises:
         DataError: no such file.
         SettingsError: no such interpreter.
     """
+    weights = model.weights
     if weights == NONE:
         return
     if weights != IMAGENET and not weights.startswith("s3://"):
-        weights_file(weights)
+        weights_file(weights, model.shown_weights)
     require_job_python(settings.job_python)
 
 

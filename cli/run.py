@@ -9,7 +9,6 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast
 
 from coolname import generate_slug
@@ -23,6 +22,7 @@ from cli.server.choosing import ui_and_password, ui_url, use_server
 from cli.table import print_table
 from platforms import Settings
 from platforms.errors import ParameterError
+from tasks.dataset.typed_path import TypedPath, expanded, with_typed
 from tasks.hyperparameters import (
     CategoricalRange,
     ContinuousRange,
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     parameters = _parameters(settings, arguments)
     # A mistake must not cost a server, let alone a job.
     data = cast(DataParameters, parameters["data"])
-    check_before_run(settings, data, cast(ModelParameters, parameters["model"]), arguments.data)
+    check_before_run(settings, data, cast(ModelParameters, parameters["model"]))
     api_url = use_server(settings)
     # Prefect reads its settings when it is imported.
     from cli.billing import print_billing
@@ -87,7 +87,9 @@ def _parameters(settings: Settings, arguments: argparse.Namespace) -> dict[str, 
 
 def _refuse_options(arguments: argparse.Namespace) -> None:
     given = [
-        f"{group}.{name}" for group, values in from_options(arguments).items() for name in values
+        f"{group}.{name}"
+        for group, values in from_options(arguments).items()
+        for name in with_typed(values)[0]
     ]
     if arguments.name or given:
         raise ParameterError(
@@ -113,13 +115,13 @@ def from_options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     seed = arguments.seed
     groups = {
         "data": {
-            "path": _from_anywhere(arguments.data),
+            **_from_anywhere("path", arguments.data),
             "seed": seed,
             **data_choices(arguments),
         },
         "model": {
             "architecture": arguments.model,
-            "weights": _from_anywhere(arguments.weights, IMAGENET, NONE),
+            **_from_anywhere("weights", arguments.weights, IMAGENET, NONE),
             "trainable": arguments.trainable,
             "image_size": arguments.image_size,
         },
@@ -149,12 +151,17 @@ def from_options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     }
 
 
-def _from_anywhere(path: str | None, *words: str) -> str | None:
-    """Return a path that is there as an absolute one: a run may be resumed from another folder."""
-    if path is None or path in words:
-        return path
-    seen = Path(path).expanduser()
-    return str(seen.absolute()) if path and seen.exists() else path
+def _from_anywhere(name: str, path: str | None, *words: str) -> dict[str, Any]:
+    """Return the parameter of a path, and how it was typed.
+
+    A path that is there becomes an absolute one: a run may be resumed from another folder.
+    """
+    if not path or path in words or not expanded(path).exists():
+        return {name: path}
+    typed = TypedPath.here(path)
+    if typed.resolved == path:
+        return {name: path}
+    return {name: typed.resolved, f"{name}_typed": typed.model_dump()}
 
 
 def assignment(text: str, option: str = "--set") -> tuple[str, Value]:

@@ -25,7 +25,13 @@ from tasks.data_sync import sync_data
 from tasks.data_sync_progress import Moved
 from tasks.dataset.identity import SCHEME
 from tasks.dataset.sameness import require_same_pictures
-from tasks.dataset.source import bring_source, data_root, default_name, is_remote
+from tasks.dataset.source import (
+    bring_source,
+    data_root,
+    default_name,
+    is_remote,
+    require_folder,
+)
 from tasks.files import write_atomically, write_json
 from tasks.naming import RunIdentity
 from tasks.parameters import DataParameters, ModelParameters
@@ -85,7 +91,7 @@ def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
     """
     platform = connect()
     settings, folder = platform.settings, run_folder(platform.settings, run.name)
-    root = _bring(platform, parameters.path)
+    root = _bring(platform, parameters)
     try:
         with Progress("data-check") as progress:
             check = check_data(
@@ -95,7 +101,7 @@ def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
                 remembered=open_memory(settings.home / "data-check", root),
             )
     except DataProblems as error:
-        place = shown(parameters.path)
+        place = shown(parameters.shown_path)
         raise error.listed_in(folder / PROBLEMS_FILE, place) from error
     before = read_run(settings, run.name)
     require_same_pictures(folder, before, check.files, check.fingerprint)
@@ -113,8 +119,10 @@ def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
     return check
 
 
-def _bring(platform: Platform, path: str) -> Path:
+def _bring(platform: Platform, parameters: DataParameters) -> Path:
+    path = parameters.path
     if not is_remote(path):
+        require_folder(path, parameters.shown_path)
         return data_root(path)
     get_run_logger().info("data: looking at %s", path)
     with Progress("data-fetch") as progress:
@@ -222,6 +230,7 @@ def stage_weights(run: RunIdentity, model: ModelParameters) -> tuple[str | None,
         job_python=platform.settings.job_python,
         cache=platform.settings.home / "weights",
         fetch=lambda uri, path: download(platform, uri, path),
+        typed=model.shown_weights,
     )
     uri = upload_weights(
         prepared,

@@ -61,6 +61,10 @@ class DataProblems(DataError):
         )
         self.place, self.problems = place, tuple(problems)
 
+    def named(self, place: str) -> DataProblems:
+        """Return the same error about the folder under another name."""
+        return DataProblems(place, self.problems)
+
     def listed_in(self, file: Path, place: str | None = None) -> DataProblems:
         """Return the same error; where it does not name all problems, they are in ``file`` now."""
         is_long = len(self.problems) > MAX_PROBLEMS

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from sm_entrypoints import contract
 from tasks.dataset.parameters import DataParameters as DataParameters
+from tasks.dataset.typed_path import TypedPath, as_typed
 from tasks.hyperparameter_values import require_ranges, require_values
 from tasks.hyperparameters import (
     CategoricalRange,
@@ -38,6 +39,9 @@ class ModelParameters(Parameters):
         min_length=1,
         description="imagenet, none, or a state_dict / safetensors file (path or s3 URI).",
     )
+    weights_typed: TypedPath | None = Field(
+        None, description="How the path of weights was typed, and where: shown in its place."
+    )
     trainable: Literal["auto", "head", "all"] = Field(
         "auto",
         description="head: frozen backbone; all: fine-tune every layer; auto: all if weights=none.",
@@ -57,6 +61,11 @@ class ModelParameters(Parameters):
                 "next to nothing: use trainable='all', or weights"
             )
         return self
+
+    @property
+    def shown_weights(self) -> str:
+        """The weights as they were typed."""
+        return as_typed(self.weights, self.weights_typed)
 
     @property
     def trained_layers(self) -> Literal["head", "all"]:

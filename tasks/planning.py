@@ -23,8 +23,9 @@ from platforms.validation import service_model, validate
 from sm_entrypoints import contract
 from tasks.costs import wanted_instances
 from tasks.data import TrainingInputs, dataset_name
+from tasks.data_findings import DataProblems, shown
 from tasks.data_layout import read_layout
-from tasks.dataset.source import data_root, is_remote, list_source
+from tasks.dataset.source import data_root, is_remote, list_source, require_folder
 from tasks.deployment import endpoint_requests
 from tasks.hyperparameters import Value
 from tasks.naming import RunIdentity, Step
@@ -91,7 +92,12 @@ def data_size(platform: Platform, data: DataParameters) -> DataSize:
         there = list_source(platform, data.path).values()
         return DataSize(files=len(there), bytes=sum(listed.size for listed in there))
     root = data_root(data.path)
-    files = [root / candidate.path for candidate in read_layout(root, data.reading()).candidates]
+    require_folder(data.path, data.shown_path)
+    try:
+        layout = read_layout(root, data.reading())
+    except DataProblems as error:
+        raise error.named(shown(data.shown_path)) from error
+    files = [root / candidate.path for candidate in layout.candidates]
     return DataSize(files=len(files), bytes=sum(file.stat().st_size for file in files))
 
 
@@ -115,7 +121,7 @@ def planned_inputs(
         source_uri=f"{root}/code/{digest[:16]}/{ARCHIVE_NAME}",
         source_digest=digest,
         weights_uri=None if choices.model.weights == NONE else weights,
-        weights_source=choices.model.weights,
+        weights_source=choices.model.shown_weights,
     )
 
 

@@ -122,7 +122,7 @@ def query(endpoint: str, image: str) -> list[Prediction]:
     predictions = ask(platform, endpoint, data, content_type)
     rows = [p.model_dump() for p in predictions]
     create_markdown_artifact(
-        f"# {endpoint}\n`{Path(image).name}`\n\n" + markdown_table(rows, ["label", "probability"]),
+        f"# {endpoint}\n`{image}`\n\n" + markdown_table(rows, ["label", "probability"]),
         key="query",
     )
     return predictions

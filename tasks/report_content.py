@@ -12,6 +12,7 @@ from dashboards.frames import TrainingOutput, empty_training_output, read_traini
 from dashboards.report import Report, write_report
 from dashboards.tables import markdown_table
 from dashboards.trials import read_trials
+from tasks.dataset.typed_path import with_typed
 from tasks.files import read_json
 from tasks.ledger import LEDGER_COLUMNS, cost_sentence, ledger_rows
 from tasks.lint_search import EDGE_CODE
@@ -59,7 +60,9 @@ def collect_report(folder: Path, record: Mapping[str, Any]) -> Report:
         best_hyperparameters=best and best["hyperparameters"],
         training=output,
         endpoint=record.get("endpoint"),
-        configuration={name: parameters[name] for name in _GROUPS if parameters.get(name)},
+        configuration={
+            name: with_typed(parameters[name])[0] for name in _GROUPS if parameters.get(name)
+        },
         commands=_commands(record, output),
     )
 

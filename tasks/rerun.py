@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tasks.data_findings import shown
+from tasks.dataset.typed_path import with_typed
 from tasks.parameters import RUN_PARAMETERS
 
 # Where `whippet run` has an option for a parameter of the flow.
@@ -62,12 +64,22 @@ def change_commands(
     ]
     again = _run_again(parameters, change) if "tuning" in parameters else None
     if again is not None:
-        commands.append(("Run all of it again with the change", shlex.join(again)))
+        label = f"Run all of it again with the change{_typed_in(parameters)}"
+        commands.append((label, shlex.join(again)))
     return commands
 
 
+def _typed_in(parameters: Mapping[str, Any]) -> str:
+    """Return where the command means what it meant, if it names a path that is relative."""
+    groups = (with_typed(_differences(name, parameters.get(name))) for name in RUN_PARAMETERS)
+    folders = sorted(set().union(*(folders for _, folders in groups)))
+    return f", in the folder {' and '.join(map(shown, folders))}" if folders else ""
+
+
 def _run_again(parameters: Mapping[str, Any], change: Mapping[str, Any]) -> list[str] | None:
-    groups = {name: _differences(name, parameters.get(name)) for name in RUN_PARAMETERS}
+    groups = {
+        name: with_typed(_differences(name, parameters.get(name)))[0] for name in RUN_PARAMETERS
+    }
     tuning, training = groups["tuning"], groups["training"]
     fixed = {**tuning.pop("fixed", {}), **training.pop("hyperparameters", {}), **change}
     ranges = tuning.pop("ranges", None) or {}
@@ -139,7 +151,8 @@ def _plain_options(groups: Mapping[str, Mapping[str, Any]]) -> list[str] | None:
             option = _OPTIONS.get((group, parameter))
             if option is None:
                 return None
-            words += [option, str(value)]
+            is_like_option = str(value).startswith("-")
+            words += [f"{option}={value}"] if is_like_option else [option, str(value)]
     return words
 
 

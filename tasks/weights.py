@@ -21,6 +21,8 @@ from typing import Any
 from platforms.errors import DataError, SettingsError, WhippetError
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract import WEIGHTS_FILE
+from tasks.data_findings import shown
+from tasks.dataset.typed_path import expanded
 from tasks.files import write_json
 from tasks.objects import put_once
 
@@ -78,6 +80,7 @@ def prepare_weights(
     job_python: Path,
     cache: Path,
     fetch: Callable[[str, Path], None],
+    typed: str | None = None,
 ) -> PreparedWeights:
     """Return the weights of a run as a checked file; a second call with the same is instant.
 
@@ -87,6 +90,7 @@ def prepare_weights(
         job_python: interpreter of the job environment.
         cache: folder of prepared weights; made if missing.
         fetch: downloads an S3 URI to a path.
+        typed: a path as it was typed: how the file is named.
 
     Raises:
         DataError: there are no such weights, or they do not fit; names the tensors.
@@ -95,8 +99,11 @@ def prepare_weights(
     if weights == NONE:
         return PreparedWeights(file=None, sha256="", source="none: random initial weights")
     cache.mkdir(parents=True, exist_ok=True)
-    if not weights.startswith("s3://"):
+    if weights == IMAGENET:
         return _prepare(weights, model, job_python, cache)
+    if not weights.startswith("s3://"):
+        weights_file(weights, typed)
+        return _prepare(weights, model, job_python, cache, source=typed or weights)
     with tempfile.TemporaryDirectory(dir=cache, prefix=".fetch-") as folder:
         # The name's end tells the format.
         file = Path(folder) / f"weights{Path(weights).suffix}"
@@ -145,18 +152,20 @@ def _prepare(
     )
 
 
-def weights_file(weights: str) -> Path:
+def weights_file(weights: str, typed: str | None = None) -> Path:
     """Return the file that a weights path means; a relative path starts at the project.
+
+    ``typed`` is how the path is named.
 
     Raises:
         DataError: there is no such file.
     """
-    path = Path(weights).expanduser()
+    path = expanded(weights)
     path = path if path.is_absolute() else PROJECT_ROOT / path
     if not path.is_file():
         raise DataError(
-            f"There is no weights file '{path}'. Give weights={IMAGENET!r}, {NONE!r}, the path or "
-            "the s3:// URI of a .safetensors or state_dict (.pt, .pth) file."
+            f"There is no weights file '{shown(typed or weights)}'. Give weights={IMAGENET!r}, "
+            f"{NONE!r}, the path or the s3:// URI of a .safetensors or state_dict (.pt, .pth) file."
         )
     return path
 

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from platforms import Settings
 from sm_entrypoints import contract
 from tasks.dataset.reading import Reading
+from tasks.dataset.typed_path import TypedPath, as_typed
 from tasks.resource_parameters import Parameters
 
 
@@ -18,6 +19,9 @@ class DataParameters(Parameters):
 
     path: str = Field(
         "samples/clipart", min_length=1, description="Folder of images; relative to the project."
+    )
+    path_typed: TypedPath | None = Field(
+        None, description="How path was typed, and where: shown in its place."
     )
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,39}$")] | None = Field(
         None,
@@ -52,6 +56,11 @@ class DataParameters(Parameters):
         if value and contract.TRAIN_CHANNEL not in value:
             raise ValueError("there must be a split to train on: name its folder as train=FOLDER")
         return value
+
+    @property
+    def shown_path(self) -> str:
+        """The path as it was typed."""
+        return as_typed(self.path, self.path_typed)
 
     def reading(self) -> Reading:
         """Return how the folder is to be read."""

@@ -22,6 +22,7 @@ from tasks.data_sync_manifest import MANIFEST
 from tasks.data_sync_pool import MOST_AT_A_TIME
 from tasks.data_sync_progress import Moved
 from tasks.dataset.identity import name_of_folder, name_of_uri
+from tasks.dataset.typed_path import expanded
 from tasks.object_download import wanted_object
 from tasks.object_listing import Listed, list_objects
 from tasks.reception import Reception
@@ -38,19 +39,20 @@ def is_remote(path: str) -> bool:
 
 def data_root(path: str) -> Path:
     """Return the folder that a data path means: seen from here, else from the project."""
-    given = Path(path).expanduser()
+    given = expanded(path)
     return given if given.is_absolute() or given.exists() else PROJECT_ROOT / given
 
 
-def require_folder(path: str) -> None:
-    """Check that a data path leads to a folder.
+def require_folder(path: str, typed: str | None = None) -> None:
+    """Check that a data path leads to a folder; ``typed`` is how it is named.
 
     Raises:
-        DataError: names the path as it was given, and the nearest one that is there.
+        DataError: names the path as it was typed, and the nearest one that is there.
     """
+    typed = typed or path
     if path.startswith(("http://", "https://", "file://")):
         raise DataError(
-            f"The data path '{shown(path)}' is an address: download it, unpack it, and give the "
+            f"The data path '{shown(typed)}' is an address: download it, unpack it, and give the "
             "folder, or s3://bucket/prefix."
         )
     try:
@@ -58,12 +60,14 @@ def require_folder(path: str) -> None:
     except OSError as error:
         near = _nearest(path)
         hint = f"Did you mean '{shown(near)}'?" if near else "Check the path and its rights."
+        place = "" if typed == path else f" at '{shown(path)}'"  # it was there when it was typed
         raise DataError(
-            f"The data folder '{shown(path)}' cannot be read: {error.strerror or error}. {hint}"
+            f"The data folder '{shown(typed)}' cannot be read: {error.strerror or error}"
+            f"{place}. {hint}"
         ) from error
     if not stat.S_ISDIR(mode):
         raise DataError(
-            f"The data path '{shown(path)}' is a file, not a folder. Give a folder with a folder "
+            f"The data path '{shown(typed)}' is a file, not a folder. Give a folder with a folder "
             "of images for each class (unpack an archive first)."
         )
 
@@ -72,11 +76,11 @@ def _nearest(path: str) -> str | None:
     """Return the path with its first part that is not there put right, if one is near."""
     typed = Path(path)
     lines = [*reversed(typed.parents), typed]
-    missing = next((each for each in lines if not each.expanduser().exists()), None)
+    missing = next((each for each in lines if not expanded(str(each)).exists()), None)
     if missing is None or missing.name in ("", ".."):
         return None
     try:
-        names = [each.name for each in missing.parent.expanduser().iterdir() if each.is_dir()]
+        names = [each.name for each in expanded(str(missing.parent)).iterdir() if each.is_dir()]
     except OSError:
         return None
     by_fold = {name.casefold(): name for name in names if not name.startswith(".")}

@@ -249,9 +249,9 @@ def api_url(prefect_server) -> str:
     return str(PREFECT_API_URL.value())
 
 
-def of_its_own(home: Path, api_url: str, *argv: str) -> Answer:
+def of_its_own(home: Path, api_url: str, *argv: str, cwd: Path) -> Answer:
     """Run the command as people do, in a process of its own: a flow runs in it."""
-    done = Whippet(home=home, api_url=api_url).run(*argv)
+    done = Whippet(home=home, api_url=api_url).run(*argv, cwd=cwd)
     return Answer(returncode=done.code, stdout=done.out, stderr=done.err)
 
 
@@ -260,12 +260,23 @@ def test_corrupt_images_are_all_named_before_the_upload(awkward_path, api_url):
     whole = (data / "train" / "cat" / "001.jpg").read_bytes()
     (data / "train" / "cat" / "001.jpg").write_bytes(whole[: len(whole) // 2])
     (data / "test" / "dög" / "000.jpg").write_bytes(b"<html>not found</html>")
-    found = of_its_own(home, api_url, "run", "--data", str(data), "--name", "bad")
-    refused(found, "'train/cat/001.jpg'", "'test/dög/000.jpg'")
+    found = of_its_own(home, api_url, "run", "--data", "./data/", "--name", "bad", cwd=awkward_path)
+    refused(found, "'train/cat/001.jpg'", "'test/dög/000.jpg'", "The data folder './data/' has 2")
+    assert str(data) not in found.stdout + found.stderr
     assert made(home) == []
     run = json.loads((home / "runs" / "bad" / "run.json").read_text("utf-8"))
     assert run["status"] == "failed"
     assert "001.jpg" in run["error"]
+    assert "The data folder './data/' has" in run["error"]
+    typed = {"text": "./data/", "folder": str(awkward_path)}
+    assert run["parameters"]["data"]["path"] == str(data)
+    assert run["parameters"]["data"]["path_typed"] == typed
+    # From another folder it goes on with the same pictures, and names them alike.
+    found = of_its_own(home, api_url, "run", "--resume", "bad", cwd=home)
+    refused(found, "'test/dög/000.jpg'", "The data folder './data/' has 2")
+    data.rename(awkward_path / "dáta")
+    found = of_its_own(home, api_url, "run", "--resume", "bad", cwd=home)
+    refused(found, f"'./data/' cannot be read: No such file or directory at '{data}'. Did you")
 
 
 def write_safetensors(path: Path, shapes: dict[str, list[int]]) -> None:
@@ -286,8 +297,10 @@ def test_weights_of_another_architecture_name_the_tensors(awkward_path, api_url)
     data, home = write_data(awkward_path / "data", FULL), awkward_path / "home"
     weights = awkward_path / "wéights.safetensors"
     write_safetensors(weights, {"conv1.weight": [64, 3, 7, 7], "bn1.weight": [64]})
-    options = ("--data", str(data), "--model", "squeezenet1_1", "--weights", str(weights))
-    found = of_its_own(home, api_url, "run", *options)
-    refused(found, "wéights.safetensors", "squeezenet1_1", "conv1.weight")
+    typed = f"../{awkward_path.name}/{weights.name}"
+    options = ("--data", str(data), "--model", "squeezenet1_1", "--weights", typed)
+    found = of_its_own(home, api_url, "run", *options, cwd=awkward_path)
+    refused(found, f"weights={typed!r} cannot be used", "squeezenet1_1", "conv1.weight")
+    assert str(weights) not in found.stdout + found.stderr
     assert made(home) == []
     shutil.rmtree(home)

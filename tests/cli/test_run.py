@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -40,6 +41,21 @@ def test_paths_hold_wherever_the_run_is_resumed(awkward_path, monkeypatch):
     found = parameters("--data", "photos é", "--weights", "w.pt")
     assert found["data"].path == str(awkward_path / "photos é")
     assert found["model"].weights == str(awkward_path / "w.pt")
+    assert (found["data"].shown_path, found["model"].shown_weights) == ("photos é", "w.pt")
+    for typed in ("photos é/", "./photos é", "../" + awkward_path.name + "/photos é", "link"):
+        (awkward_path / "link").exists() or (awkward_path / "link").symlink_to("photos é")
+        data = parameters("--data", typed)["data"]
+        assert data.shown_path == typed
+        assert Path(data.path).is_absolute()
+        assert Path(data.path).samefile("photos é")
+    # One that somebody changes in the UI is no longer the one that was typed.
+    assert data.model_copy(update={"path": "/other"}).shown_path == "/other"
+    monkeypatch.setenv("HOME", str(awkward_path))
+    data = parameters("--data=~/photos é")["data"]
+    assert (data.path, data.shown_path) == (str(awkward_path / "photos é"), "~/photos é")
+    # Typed in full, it is what it resolves to; of an unknown user, it is not there.
+    assert options("--data", data.path)["data"] == {"path": data.path}
+    assert options("--data", "~nobody-here/x")["data"] == {"path": "~nobody-here/x"}
     # Seen from the project, not from here; a word; a typing error: as they were given.
     (awkward_path / "imagenet").touch()
     found = parameters("--data", "samples/clipart", "--weights", "imagenet")

@@ -63,6 +63,10 @@ def test_a_report_holds_what_the_run_has(awkward_path):
     assert report.configuration == {"data": {"path": "samples"}}
     assert report.best_hyperparameters == {"lr": 0.01}
 
+    data = {"path": "/me/l'été", "path_typed": {"text": "./l'été/", "folder": "/me"}}
+    report = collect_report(awkward_path, {**RECORD, "parameters": {"data": data}})
+    assert report.configuration == {"data": {"path": "./l'été/"}}
+
 
 def test_what_the_lint_found_is_looked_at_first(awkward_path):
     def finding(code):

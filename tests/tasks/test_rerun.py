@@ -8,6 +8,7 @@ import pytest
 
 from cli.arguments import build_parser
 from cli.run import from_options
+from tasks.data_findings import shown
 from tasks.parameters import (
     DataParameters,
     ModelParameters,
@@ -62,6 +63,40 @@ def test_the_change_is_measured_first_then_everything_runs_with_it():
 def test_what_was_said_of_the_data_is_said_again(data):
     (*_, (_, command)) = change_commands("r", recorded(data=data), {"lr": 0.1})
     assert options_of(command)["data"] == data
+
+
+@pytest.mark.parametrize("typed", ["l'été", "./l'été/", "-photos", "../here/l'été"])
+def test_paths_are_printed_as_they_were_typed(typed, awkward_path, monkeypatch):
+    here = awkward_path / "here"
+    for folder in ("l'été", "-photos"):
+        (here / folder).mkdir(parents=True)
+    (here / "my weights.pt").touch()
+    monkeypatch.chdir(here)
+    words = ["run", f"--data={typed}", "--weights", "my weights.pt"]
+    chosen = from_options(build_parser().parse_args(words))
+    parameters = recorded(data=chosen["data"], model=chosen["model"])
+    _, (label, command) = change_commands("r", parameters, {"lr": 0.1})
+    assert label == f"Run all of it again with the change, in the folder {shown(str(here))}"
+    assert typed in " ".join(shlex.split(command))
+    assert str(here) not in command
+    again = options_of(command)
+    assert (again["data"], again["model"]) == (chosen["data"], chosen["model"])
+
+
+def test_a_run_of_an_earlier_version_has_its_paths_in_full():
+    parameters = recorded(data={"path": "/a/b c"})
+    del parameters["data"]["path_typed"], parameters["model"]["weights_typed"]
+    _, (label, command) = change_commands("r", parameters, {"lr": 0.1})
+    assert label == "Run all of it again with the change"
+    assert command == "whippet run --data '/a/b c' --set lr=0.1"
+
+
+def test_a_path_that_was_changed_is_not_the_typed_one():
+    typed = {"text": "photos", "folder": "/home/me"}
+    parameters = recorded(data={"path": "/other", "path_typed": typed})
+    _, (label, command) = change_commands("r", parameters, {"lr": 0.1})
+    assert label == "Run all of it again with the change"
+    assert command == "whippet run --data /other --set lr=0.1"
 
 
 def test_the_command_stands_for_the_run_it_comes_from():

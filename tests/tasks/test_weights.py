@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import obstore
@@ -101,8 +102,11 @@ def test_second_call_runs_nothing(
 ) -> None:
     # Content counts, not the path; without an interpreter nothing could be run.
     copy = Path(shutil.copy(state_dict, tmp_path / "copy.pth"))
-    again = prepare_weights(str(copy), MODEL, job_python=NO_PYTHON, cache=cache, fetch=no_fetch)
-    assert again == prepared
+    again = prepare_weights(
+        str(copy), MODEL, job_python=NO_PYTHON, cache=cache, fetch=no_fetch, typed="../a copy.pth"
+    )
+    assert prepared.source == str(state_dict)
+    assert again == replace(prepared, source="../a copy.pth")
 
 
 def test_weights_in_the_bucket_are_fetched(
@@ -136,10 +140,14 @@ def test_weights_of_another_architecture_name_tensors(
 ) -> None:
     with pytest.raises(DataError) as error:
         prepare_weights(
-            str(state_dict), "resnet18", job_python=job_python, cache=tmp_path, fetch=no_fetch
+            *(str(state_dict), "resnet18"),
+            job_python=job_python,
+            cache=tmp_path,
+            fetch=no_fetch,
+            typed="é/w.pth",
         )
     text = str(error.value)
-    assert text.startswith(f"weights={str(state_dict)!r} cannot be used for model='resnet18': ")
+    assert text.startswith("weights='é/w.pth' cannot be used for model='resnet18': ")
     assert "conv1.weight" in text
     assert "Traceback" not in text
     assert not list(tmp_path.glob("*.safetensors"))
@@ -180,7 +188,7 @@ def test_program_sees_no_secrets_and_has_its_own_session(
     found = prepare_weights(
         str(some_file), MODEL, job_python=fake_python, cache=tmp_path / "c", fetch=no_fetch
     )
-    assert (found.sha256, found.source, found.notes) == ("abc", "a file", ("no head",))
+    assert (found.sha256, found.source, found.notes) == ("abc", str(some_file), ("no head",))
     seen = json.loads((tmp_path / "seen.json").read_text())
     assert {"PATH", "PIP_RETRIES"} <= set(seen["env"])
     assert not [name for name in seen["env"] if name.startswith(("AWS_", "PREFECT_"))]
