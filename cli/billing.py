@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli.table import print_table
 from platforms import Settings, connect
 from platforms.errors import WhippetError
+from sm_entrypoints.sentences import clause
 from tasks.billing import still_billing, total_sentence
 
 
@@ -18,7 +19,10 @@ def print_billing(settings: Settings) -> None:
         platform = connect(settings)
         found = still_billing(platform)
     except (WhippetError, BotoCoreError, ClientError, OSError) as error:
-        print(f"what still bills is not known ({error}): see `whippet endpoints`", file=sys.stderr)
+        print(
+            f"what still bills is not known ({clause(error)}): see `whippet endpoints`",
+            file=sys.stderr,
+        )
         return
     print_table([each.row for each in found], empty="nothing bills any more", file=sys.stderr)
     if found:

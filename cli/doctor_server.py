@@ -17,6 +17,7 @@ from cli.doctor_handlers import Picture
 from cli.doctor_program import Bench, ending
 from platforms.local.deployment import local_client
 from sm_entrypoints.contract import MODEL_CODE_FOLDER
+from sm_entrypoints.sentences import clause
 
 _LOG = "server.log"
 _PORT = "port"
@@ -204,7 +205,7 @@ def _check_labels(name: str, kind: str, answer: httpx.Response) -> Check:
     try:
         document = json.loads(answer.content, parse_constant=_no_number)
     except ValueError as error:
-        found = f"{kind} → {_shown(answer)}, which is not JSON ({error})"
+        found = f"{kind} → {_shown(answer)}, which is not JSON ({clause(error)})"
         return failed(name, found, advice)
     try:
         first = document["predictions"][0]

@@ -30,6 +30,7 @@ from platforms.errors import WhippetError
 from platforms.local.boundary.mechanism import choose
 from platforms.local.context import allowed_environment
 from platforms.settings import PROJECT_ROOT
+from sm_entrypoints.sentences import clause
 
 _LEAST_FREE_BYTES = 2 * 1024**3
 _PROBE_SECONDS = 120.0
@@ -155,11 +156,12 @@ def check_boundary(settings: Settings) -> Check:
     if found.name == "none":
         return warning(
             name,
-            f"none: local jobs get private copies, but no /opt/ml of their own ({found.why})",
+            f"none: local jobs get private copies, but no /opt/ml of their own "
+            f"({clause(found.why)})",
             "see docs/boundary.md: scripts must use SM_* here, and not name /opt/ml",
         )
     inputs = "inputs are copy-on-write" if found.overlays else "inputs are copied"
-    better = f" ({found.why})" if found.why else ""
+    better = f" ({clause(found.why)})" if found.why else ""
     user = ", by a user namespace" if found.user_namespace else ""
     return passed(name, f"local jobs run in {found.name}{user}; {inputs}{better}")
 

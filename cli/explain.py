@@ -14,6 +14,7 @@ from cli.table import print_table
 from dashboards.findings import gain_text
 from dashboards.judgement_sections import change_text
 from platforms import Platform, Settings, connect
+from sm_entrypoints.sentences import clause
 from tasks.explanation import Explanation
 from tasks.explanation import explain as explain_source
 
@@ -55,7 +56,7 @@ def _print(found: Explanation, output: str | None) -> None:
         print(f"advice: {verdict['advice']}")
     gain = verdict.get("expected_gain") or {}
     if gain_text(gain):
-        print(f"expected gain: {gain_text(gain)} ({gain.get('reasoning')})")
+        print(f"expected gain: {gain_text(gain)} ({clause(gain.get('reasoning'))})")
     print()
     rows = [_row(rule) for rule in found.rules if rule["status"] == _ISSUES]
     print_table(rows, empty="no rule found an issue")

@@ -15,6 +15,7 @@ from cli.table import print_table
 from platforms.errors import ParameterError
 from platforms.metric_regexes import MetricRegex, MetricRegexError
 from platforms.validation import validate
+from sm_entrypoints.sentences import clause
 from tasks.lint_findings import LintFinding, errors, worst_first
 from tasks.lint_history import lint_history
 from tasks.lint_regexes import Objective
@@ -115,7 +116,7 @@ def _definition(text: str) -> Mapping[str, str]:
         MetricRegex(regex)
     except MetricRegexError as error:
         raise ParameterError(
-            f"--metric {text!r}: {regex!r} {error}; put parentheses around the number"
+            f"--metric {text!r}: {regex!r} {clause(error)}; put parentheses around the number"
         ) from error
     return {"Name": name, "Regex": regex}
 

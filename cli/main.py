@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from cli.arguments import build_parser
 from platforms.loopback import spare_loopback
+from sm_entrypoints.sentences import clause
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -63,7 +64,8 @@ def _sentence(error: Exception) -> str:
     from pydantic import ValidationError
 
     if isinstance(error, HTTPError):
-        return f"the Prefect server does not answer ({error}): start it again with `whippet up`"
+        return f"the Prefect server does not answer ({clause(error)}): start it again "
+        "with `whippet up`"
     if not isinstance(error, ValidationError):
         return str(error)
     # A setting is known to people as the variable that they set.

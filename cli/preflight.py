@@ -11,6 +11,7 @@ from pathlib import Path
 from cli.doctor_setup import check_disk, check_home
 from platforms import Needs, Settings, connect
 from platforms.errors import SettingsError
+from sm_entrypoints.sentences import clause
 from tasks.data_check import check_folders
 from tasks.data_findings import DataProblems, shown
 from tasks.dataset.source import data_root, is_remote, list_source, require_folder
@@ -84,8 +85,8 @@ def require_room(home: Path, least: int = LEAST_FREE_BYTES) -> None:
         checks = (check_home(home), check_disk(home, least))
     except OSError as error:  # a folder above it cannot even be looked into
         raise SettingsError(
-            f"WHIPPET_HOME='{home}' cannot be used: {error}; choose a folder of yours"
+            f"WHIPPET_HOME='{home}' cannot be used: {clause(error)}; choose a folder of yours"
         ) from error
     for check in checks:
         if check.outcome != "passed":
-            raise SettingsError(f"WHIPPET_HOME='{home}': {check.found}; {check.advice}")
+            raise SettingsError(f"WHIPPET_HOME='{home}': {clause(check.found)}; {check.advice}")

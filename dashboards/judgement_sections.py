@@ -9,6 +9,7 @@ from typing import Any
 
 from dashboards.findings import ISSUES, NOT_APPLICABLE, Findings, Mark, RuleOutcome, Verdict
 from dashboards.markup import Block, Section, paragraph, shown, text
+from sm_entrypoints.sentences import ended
 
 MAX_SHOWN_MARKS = 5
 _DETAIL_CHARACTERS = 1_500
@@ -111,7 +112,7 @@ def _change(verdict: Verdict, commands: Sequence[tuple[str, str]]) -> str:
 def _gain(verdict: Verdict) -> str:
     if not verdict.gain and not verdict.reasoning:
         return ""
-    gain = f"<b>Expected gain:</b> {text(verdict.gain)}. " if verdict.gain else ""
+    gain = f"<b>Expected gain:</b> {text(ended(verdict.gain))} " if verdict.gain else ""
     return f"<p>{gain}<small>{text(_unbroken(verdict.reasoning))}</small></p>"
 
 

@@ -17,6 +17,8 @@ import numpy.typing as npt
 import orjson
 import pandas as pd
 
+from sm_entrypoints.sentences import clause
+
 # Few different values in many rows: kept as categories, which compare a hundred times faster.
 _CATEGORIES = frozenset({"split", "mode", "collection", "name", "dimension"})
 _TEXTS = frozenset({"path", "label", "predicted"})
@@ -188,7 +190,9 @@ def _parsed_slowly(text: str, path: Path, first: int) -> list[Any]:
         try:
             rows.append(json.loads(line))
         except ValueError as error:
-            raise ValueError(f"{path}, line {number}: not JSON ({error}): {line!r:.80}") from error
+            raise ValueError(
+                f"{path}, line {number}: not JSON ({clause(error)}): {line!r:.80}"
+            ) from error
     return rows
 
 

@@ -10,6 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
 from platforms.errors import SettingsError
+from sm_entrypoints.sentences import clause
 
 # A look that is to take seconds, in front of a person.
 QUICK = Config(
@@ -73,17 +74,23 @@ def credentials_error(error: Exception, region: str | None) -> SettingsError:
     """Return the sentence for credentials that do not work, and what to do."""
     code = error_code(error)
     if code in _EXPIRED or "expired" in str(error).lower():
-        return SettingsError(f"the AWS session has expired ({error}): renew it by {_SIGN_IN}")
+        return SettingsError(
+            f"the AWS session has expired ({clause(error)}): renew it by {_SIGN_IN}"
+        )
     if code in _UNKNOWN_KEYS:
         return SettingsError(
-            f"AWS does not know these credentials ({error}): check AWS_PROFILE and the AWS_* "
+            f"AWS does not know these credentials ({clause(error)}): check AWS_PROFILE "
+            f"and the AWS_* "
             f"variables, and that region {region!r} is enabled for the account"
         )
     if isinstance(error, EndpointConnectionError):
         return SettingsError(
-            f"AWS does not answer ({error}): check the network and WHIPPET_REGION={region!r}"
+            f"AWS does not answer ({clause(error)}): check the network and "
+            f"WHIPPET_REGION={region!r}"
         )
-    return SettingsError(f"AWS does not say which account this is ({error}): try {_SIGN_IN}")
+    return SettingsError(
+        f"AWS does not say which account this is ({clause(error)}): try {_SIGN_IN}"
+    )
 
 
 def default_bucket(region: str, account: str) -> str:
@@ -152,7 +159,8 @@ def ensure_bucket(client: Any, bucket: str, account: str) -> None:
     except ClientError as error:
         if error_code(error) != "BucketAlreadyOwnedByYou":
             raise SettingsError(
-                f"bucket {bucket!r} cannot be created ({error}): create a bucket in {region} "
+                f"bucket {bucket!r} cannot be created ({clause(error)}): create a "
+                f"bucket in {region} "
                 f"yourself and set WHIPPET_BUCKET"
             ) from error
     closed = dict.fromkeys(

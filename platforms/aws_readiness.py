@@ -32,6 +32,7 @@ from platforms.aws_account import (
 from platforms.aws_images import ECR_IMAGE, image_notes
 from platforms.errors import SettingsError
 from platforms.instances import needs_neuron
+from sm_entrypoints.sentences import clause
 
 _SECONDS = 5.0
 _SERVICE = "sagemaker.amazonaws.com"
@@ -214,7 +215,7 @@ def _together(checks: dict[str, Callable[[], list[str]]], until: float) -> list[
             except (BotoCoreError, ClientError, ResponseParserError) as error:
                 refused = error_code(error) in REFUSED
                 why = "you may not look at them" if refused else " ".join(str(error).split())[:200]
-                notes.append(f"{name}: not checked ({why})")
+                notes.append(f"{name}: not checked ({clause(why)})")
         return notes
     finally:
         # A call that hangs ends by its own time limit; nobody waits for it here.

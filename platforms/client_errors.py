@@ -15,6 +15,7 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 
 from platforms.errors import WhippetError
+from sm_entrypoints.sentences import clause
 
 DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 # What AWS says; S3 puts quotation marks around the resource. Older messages name no resource.
@@ -73,7 +74,7 @@ def denial_sentence(said: str, action: str, resource: str = "") -> str:
     refusal = f"{who} may not do {action}" + (f" on {resource}" if resource else "")
     if "explicit deny" in why:
         return (
-            f"{refusal}: a policy denies it explicitly ({why.strip()}); who wrote it must lift it"
+            f"{refusal}: a policy denies it explicitly ({clause(why)}); who wrote it must lift it"
         )
     return f"{refusal}: add it to the policy (`whippet iam` prints it)"
 

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from sm_entrypoints.sentences import clause
+
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -55,13 +57,13 @@ class Containment:
         if self.failure is not None:
             return
         self.failure = describe(error)
-        _say(f"{self._name} switched off ({self.failure}); training goes on.")
+        _say(f"{self._name} switched off ({clause(self.failure)}); training goes on.")
         try:
             self._on_failure()
         except KeyboardInterrupt:
             raise
         except BaseException as second:  # noqa: BLE001 - as above
-            _say(f"{self._name}: could not clean up ({describe(second)})")
+            _say(f"{self._name}: could not clean up ({clause(describe(second))})")
 
 
 def describe(error: BaseException) -> str:

@@ -22,6 +22,7 @@ from sm_entrypoints.images.decoding import (
     load_picture,
 )
 from sm_entrypoints.model import ModelCard
+from sm_entrypoints.sentences import clause
 
 SERVING_FORMATS = ("JPEG", "PNG")
 TRAINING_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
@@ -59,7 +60,7 @@ def open_image(source: Source, *, formats: Sequence[str] = SERVING_FORMATS) -> I
     except UnidentifiedImageError:
         raise ImageError(f"{name} is not a {' or '.join(formats)} image") from None
     except DECODE_ERRORS as error:
-        raise ImageError(f"{name} cannot be decoded: {str(error).rstrip('.')}") from None
+        raise ImageError(f"{name} cannot be decoded: {clause(error)}") from None
 
 
 def evaluation_pixels(image: Image.Image, card: ModelCard) -> Tensor:

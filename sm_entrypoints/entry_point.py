@@ -12,6 +12,7 @@ import torch
 from sm_entrypoints.environment import Environment
 from sm_entrypoints.errors import JobError
 from sm_entrypoints.processes import StopRequest, process_group
+from sm_entrypoints.sentences import clause
 
 Work = Callable[[Sequence[str], Environment, StopRequest], None]
 
@@ -41,7 +42,7 @@ def run_entry_point(
     except JobError as error:
         return _fail(what, environment, str(error))
     except torch.OutOfMemoryError as error:
-        sentence = f"out of memory: lower batch_size or image_size ({error})"
+        sentence = f"out of memory: lower batch_size or image_size ({clause(error)})"
         return _fail(what, environment, sentence)
     except OSError as error:
         sentence = f"a file cannot be read or written: {error}"

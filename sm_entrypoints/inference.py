@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from sm_entrypoints.data import ImageError, TooManyPixels, evaluation_transform, open_image
 from sm_entrypoints.model import load_model
+from sm_entrypoints.sentences import ended
 from sm_entrypoints.serving.accept import accepted, media_type
 from sm_entrypoints.serving.bodies import BodyError, picture_bytes, what_it_is
 
@@ -192,5 +193,5 @@ def _top_k(text: str | None) -> int:
 
 
 def _sentence(error: Exception) -> str:
-    message = str(error).rstrip(".")
-    return f"{message[:1].upper()}{message[1:]}."
+    message = ended(error)
+    return message[:1].upper() + message[1:]

@@ -23,6 +23,7 @@ from starlette.routing import Route
 
 from sm_entrypoints.handlers import Program
 from sm_entrypoints.payloads import TEXT_TYPES, PayloadError, to_json
+from sm_entrypoints.sentences import ended
 from sm_entrypoints.serving.accept import accepted
 from sm_entrypoints.serving.context import CONTENT_TYPE, Context
 
@@ -193,7 +194,7 @@ def _decode(body: bytes, content_type: str | None) -> bytes | str:
     try:
         return body.decode()
     except UnicodeDecodeError as error:
-        raise PayloadError(400, f"The body is not UTF-8 text: {error}.") from None
+        raise PayloadError(400, f"The body is not UTF-8 text: {ended(error)}") from None
 
 
 def _encode(response: Any) -> bytes:

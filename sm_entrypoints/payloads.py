@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from sm_entrypoints.sentences import ended
 from sm_entrypoints.serving.accept import accepted, media_type
 
 JSON_TYPE = "application/json"
@@ -129,5 +130,4 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
 
 
 def _sentence(error: BaseException) -> str:
-    text = " ".join(str(error).split()).rstrip(".")
-    return f"{text}."
+    return ended(" ".join(str(error).split()))

@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from sm_entrypoints.errors import JobError
 from sm_entrypoints.model import build_model, head_name, save_tensors
 from sm_entrypoints.packaged_weights import packaged
+from sm_entrypoints.sentences import clause, ended
 from sm_entrypoints.states.checkpoints import StateError, refused, state_in
 from sm_entrypoints.states.likeness import looks_like
 from sm_entrypoints.states.names import renamed
@@ -67,12 +68,13 @@ def find_weights(weights: str, architecture: str, cache: Path) -> Found:
     try:
         return _from_torchvision(architecture, cache)
     except (URLError, OSError, RuntimeError) as error:
-        reason = f"torchvision's cannot be downloaded ({error})"
+        reason = f"torchvision's cannot be downloaded ({clause(error)})"
     try:
         tensors, source = packaged(architecture, cache)
     except WeightsError as error:
         raise WeightsError(
-            f"there are no ImageNet weights of {architecture!r} here: {reason}; {error}. Give a "
+            f"there are no ImageNet weights of {architecture!r} here: {clause(reason)}; "
+            f"{ended(error)} Give a "
             "state_dict or safetensors file instead (weights=<path>)"
         ) from None
     return Found(tensors=tensors, source=source, version=source.partition("==")[2], metadata={})
@@ -152,7 +154,7 @@ def prepare_file(found: Found, architecture: str, out: Path) -> dict[str, Any]:
     try:
         fit = fit_weights(given.tensors, model, architecture=architecture, source=found.source)
     except WeightsError as error:
-        raise WeightsError(f"{error}. {_advice(found.tensors, architecture)}") from None
+        raise WeightsError(f"{ended(error)} {_advice(found.tensors, architecture)}") from None
     out.parent.mkdir(parents=True, exist_ok=True)
     kept = {
         name: tensor.float() if _half(tensor) else tensor for name, tensor in fit.tensors.items()

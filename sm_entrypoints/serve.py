@@ -52,6 +52,7 @@ import uvicorn
 
 from sm_entrypoints.handlers import load_program
 from sm_entrypoints.invocations import Limits, ModelService
+from sm_entrypoints.sentences import clause
 from sm_entrypoints.serving.context import Context
 
 if __name__ == "__main__":
@@ -138,7 +139,7 @@ class ModelServer:
             listener = self._listen()
         except OSError as error:
             self._report(
-                f"cannot listen on {self._settings.host}:{self._settings.port}: {error}; "
+                f"cannot listen on {self._settings.host}:{self._settings.port}: {clause(error)}; "
                 "choose another SAGEMAKER_BIND_TO_PORT (0 takes any free one)"
             )
             return 1

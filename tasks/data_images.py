@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from sm_entrypoints.images.decoding import DECODE_ERRORS, TooManyPixels, load_picture
 from sm_entrypoints.images.files import READ_KINDS, kind_of
+from sm_entrypoints.sentences import clause
 from tasks.dataset.conversion import ConversionError, Converter, advice, can_convert
 
 FORMATS = ("JPEG", "PNG")
@@ -96,7 +97,7 @@ def inspect_image(path: Path, converter: Converter | None = None) -> ImageFacts:
     except ConversionError as error:
         problem = str(error)
     except DECODE_ERRORS as error:
-        problem = f"cannot be decoded: {error}".rstrip(".")
+        problem = f"cannot be decoded: {clause(error)}"
     return ImageFacts(size=size, sha256=sha256, problem=problem)
 
 

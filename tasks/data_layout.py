@@ -11,6 +11,7 @@ import stat
 from pathlib import Path
 
 from platforms.errors import DataError
+from sm_entrypoints.sentences import ended
 from tasks.data_findings import data_error, shown
 from tasks.data_scan import Layout, Scan
 from tasks.dataset.reading import Reading
@@ -32,7 +33,8 @@ def read_layout(root: Path, reading: Reading | None = None) -> Layout:
         mode = root.stat().st_mode
     except OSError as error:
         raise DataError(
-            f"The data folder '{shown(str(root))}' cannot be read: {error.strerror or error}. "
+            f"The data folder '{shown(str(root))}' cannot be read: "
+            f"{ended(error.strerror or error)} "
             "Check the path and its rights."
         ) from error
     if not stat.S_ISDIR(mode):

@@ -19,6 +19,7 @@ from sm_entrypoints.images.files import (
     kind_of_file,
     may_be_picture,
 )
+from sm_entrypoints.sentences import clause
 from tasks.data_findings import DataWarning, shown, some, warning
 from tasks.dataset.conversion import advice_on, can_convert, readable
 from tasks.dataset.structure import Structure
@@ -122,7 +123,7 @@ class Scan:
                 if (inside := [path for path in paths if path.startswith(place)])
             }
             others = f" (only {readable(kinds)})"
-            advice = advice_on(kinds).rstrip(".").replace("For ", "for ", 1)
+            advice = clause(advice_on(kinds)).replace("For ", "for ", 1)
         self.problems.append(
             f"the class folder '{shown(self._relative(folder))}' has no JPEG or PNG "
             f"image{others}; {advice}"

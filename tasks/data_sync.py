@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from platforms.errors import DataError
+from sm_entrypoints.sentences import ended
 from tasks.data_files import DataFile, DataFiles
 from tasks.data_findings import shown, some
 from tasks.data_sync_manifest import MANIFEST, Entry, Manifest, read_manifest, write_manifest
@@ -194,7 +195,7 @@ class _Sync:
         except OSError as error:
             raise DataError(
                 f"'{shown(file.path)}' could be read when it was checked, but not now: "
-                f"{error.strerror}. Run again."
+                f"{ended(error.strerror or error)} Run again."
             ) from error
         if hashlib.sha256(data).hexdigest() != file.sha256:
             raise DataError(f"'{shown(file.path)}' changed since it was checked. Run again.")

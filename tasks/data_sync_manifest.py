@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from platforms.errors import DataError
+from sm_entrypoints.sentences import clause
 from tasks.dataset.identity import fingerprint_of
 from tasks.objects import put_checked, read_if_there
 
@@ -67,7 +68,8 @@ def read_manifest(store: Any, prefix: str) -> Manifest:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            f"'{prefix}/{MANIFEST}' is not a manifest of this program ({error}): delete the "
+            f"'{prefix}/{MANIFEST}' is not a manifest of this program "
+            f"({clause(error)}): delete the "
             "objects below this prefix, or give the data set another name."
         ) from error
 

@@ -12,6 +12,7 @@ from obstore.exceptions import BaseError
 
 from platforms import Platform
 from platforms.errors import DataError
+from sm_entrypoints.sentences import clause
 from tasks.data_sync_download import fetch_data
 from tasks.data_sync_manifest import MANIFEST
 from tasks.data_sync_progress import Moved
@@ -67,7 +68,7 @@ def find_source(platform: Platform, source: str) -> tuple[str, str]:
     try:
         job = platform.sagemaker.describe_training_job(TrainingJobName=source)
     except ClientError as error:
-        said = error.response["Error"]["Message"].rstrip(".")
+        said = clause(error.response["Error"]["Message"])
         near = _like(platform, source)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise DataError(

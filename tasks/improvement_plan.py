@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from platforms import Settings
 from platforms.errors import ParameterError
 from sm_entrypoints import contract
+from sm_entrypoints.sentences import clause
 from tasks.files import read_json
 from tasks.hyperparameters import Value, from_wire, require_known
 from tasks.improvement_parameters import ImprovementParameters
@@ -131,7 +132,9 @@ def _document(folder: Any, name: str) -> dict[str, Any] | None:
     try:
         found = read_json(path)
     except ValueError as error:
-        raise ParameterError(f"{path} cannot be read: {error}; run the training again") from error
+        raise ParameterError(
+            f"{path} cannot be read: {clause(error)}; run the training again"
+        ) from error
     if not isinstance(found, dict):
         raise ParameterError(f"{path} is no JSON object: run the training again")
     return found

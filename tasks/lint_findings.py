@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from dashboards.tables import markdown_table
 from platforms.errors import ParameterError
+from sm_entrypoints.sentences import clause, ended, joined
 
 Severity = Literal["error", "warning"]
 
@@ -60,9 +61,11 @@ def require_sound(findings: Sequence[LintFinding], *, what: str) -> None:
     """
     found = errors(findings)
     if found:
-        said = "; ".join(f"{each.message} {each.advice} ({each.code})" for each in found)
+        said = "; ".join(
+            f"{clause(joined(each.message, each.advice))} ({each.code})" for each in found
+        )
         raise ParameterError(
-            f"{what} is refused by the objective lint: {said.rstrip('.')}. "
+            f"{what} is refused by the objective lint: {ended(said)} "
             "To go on all the same: tuning.lint='warn'"
         )
 

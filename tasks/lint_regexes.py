@@ -9,6 +9,7 @@ from typing import Literal
 
 from platforms.metric_regexes import MetricRegex, MetricRegexError
 from sm_entrypoints import contract
+from sm_entrypoints.sentences import ended
 from tasks.lint_findings import LintFinding, Severity, excerpt
 from tasks.lint_numbers import (
     NUMBER_GROUP,
@@ -149,7 +150,7 @@ def _broken(metrics: Metrics) -> Iterator[LintFinding]:
             yield LintFinding(
                 code="regex-no-group" if "no group" in str(error) else "regex-invalid",
                 severity="error",
-                message=f"The regex of {name!r} {error}.",
+                message=f"The regex of {name!r} {ended(error)}",
                 evidence=regex,
                 advice=f"Put parentheses around the number, such as 'loss: {NUMBER_GROUP}'.",
             )

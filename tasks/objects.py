@@ -31,6 +31,7 @@ from obstore.exceptions import (
 )
 
 from platforms.errors import WhippetError
+from sm_entrypoints.sentences import ended
 
 ATTEMPTS = 6
 # Twelve parts at a time, obstore's default, do not arrive within its time limit on a slow line.
@@ -151,7 +152,7 @@ def put_object(store: Any, key: str, content: bytes | Path) -> str | None:
     except (BaseError, OSError, ValueError) as error:
         raise StoreFailed(
             f"Could not write '{key}' to {store!r}: "
-            f"{store_said(error, 's3:PutObject', place_of(store, key))}. "
+            f"{ended(store_said(error, 's3:PutObject', place_of(store, key)))} "
             "Check free space and rights there, then run again."
         ) from error
 

@@ -10,6 +10,7 @@ from dashboards.frames import TrainingOutput
 from dashboards.judgement_sections import change_text
 from dashboards.tables import markdown_table, markdown_text
 from sm_entrypoints import contract
+from sm_entrypoints.sentences import clause
 
 _MARKS = {
     "error": "Problem",
@@ -74,7 +75,7 @@ def _verdict(verdict: Verdict) -> list[str]:
     if verdict.change:
         lines += [f"Change: **{markdown_text(change_text(verdict.change))}**", ""]
     if verdict.gain:
-        reasoning = f" ({markdown_text(verdict.reasoning)})" if verdict.reasoning else ""
+        reasoning = f" ({markdown_text(clause(verdict.reasoning))})" if verdict.reasoning else ""
         lines += [f"Expected gain: {markdown_text(verdict.gain)}{reasoning}.", ""]
     return lines
 

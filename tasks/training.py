@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from platforms import Platform, connect
 from platforms.errors import JobFailed
 from sm_entrypoints import contract
+from sm_entrypoints.sentences import ended
 from tasks.adoption import TRAINING_JOB, create_or_adopt
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.data import TrainingInputs
@@ -239,8 +240,9 @@ def require_completed(job: Mapping[str, Any]) -> None:
         return
     name = job["TrainingJobName"]
     reason = job.get("FailureReason") or job.get("SecondaryStatus", "no reason given")
-    said = str(reason).rstrip().rstrip(".")
-    raise JobFailed(f"training job {name!r} ended {status}: {said}. Log: `whippet logs {name}`")
+    raise JobFailed(
+        f"training job {name!r} ended {status}: {ended(reason)} Log: `whippet logs {name}`"
+    )
 
 
 def final_metrics(job: Mapping[str, Any]) -> dict[str, float]:

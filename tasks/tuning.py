@@ -15,6 +15,7 @@ from dashboards.tables import markdown_table
 from platforms import Platform, connect
 from platforms.errors import JobFailed
 from sm_entrypoints import contract
+from sm_entrypoints.sentences import ended
 from tasks.adoption import TUNING_JOB, create_or_adopt
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.data import TrainingInputs
@@ -148,9 +149,9 @@ def _require_completed(job: dict[str, Any]) -> None:
     status = job["HyperParameterTuningJobStatus"]
     if status != "Completed":
         name = job["HyperParameterTuningJobName"]
+        reason = job.get("FailureReason") or "no reason given"
         raise JobFailed(
-            f"tuning job {name!r} ended {status}: {job.get('FailureReason', 'no reason given')}. "
-            f"Its trials: `whippet jobs`"
+            f"tuning job {name!r} ended {status}: {ended(reason)} Its trials: `whippet jobs`"
         )
 
 

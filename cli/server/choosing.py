@@ -26,6 +26,7 @@ from platforms.errors import SettingsError
 from platforms.local.process import ProcessId, alive, spawn_detached, terminate_group
 from platforms.loopback import is_loopback
 from platforms.settings import PROJECT_ROOT
+from sm_entrypoints.sentences import clause
 from tasks.files import locked
 
 _DEFAULT_PORT = 4200
@@ -144,7 +145,8 @@ def _running(settings: Settings) -> str | None:
     if problem is None:
         return server.api_url
     print(
-        f"the Prefect server at {ui_url(server.api_url)} {problem}: it is started again; start its "
+        f"the Prefect server at {ui_url(server.api_url)} {clause(problem)}: it is "
+        f"started again; start its "
         f"workers again, too, after `{shell_command(settings)}`",
         file=sys.stderr,
         flush=True,

@@ -18,6 +18,7 @@ from pathlib import Path
 from platforms import Settings
 from platforms.errors import SettingsError
 from platforms.loopback import spared_names
+from sm_entrypoints.sentences import clause
 from tasks.files import write_atomically
 
 # What Prefect's clients read it from.
@@ -87,7 +88,8 @@ def make_private(settings: Settings) -> None:
             folder.chmod(_FOLDER_MODE)
     except OSError as error:
         raise SettingsError(
-            f"{folder} cannot be kept to yourself: {error}; set WHIPPET_HOME to a folder of yours"
+            f"{folder} cannot be kept to yourself: {clause(error)}; set WHIPPET_HOME to "
+            f"a folder of yours"
         ) from error
 
 

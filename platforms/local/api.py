@@ -29,6 +29,7 @@ from platforms.local.wire.protocols import Protocols
 from platforms.local.wire.services import services_of
 from platforms.settings import Settings
 from platforms.validation import service_model
+from sm_entrypoints.sentences import clause
 
 HOST = "127.0.0.1"
 # Longer than clients keep an idle connection for.
@@ -111,7 +112,7 @@ def serve_api(settings: Settings, port: int, announce: Callable[[str], None]) ->
         listener = socket.create_server((HOST, port), backlog=128)
     except OSError as error:
         raise SettingsError(
-            f"the API cannot listen on {HOST}:{port}: {error}; choose another --port"
+            f"the API cannot listen on {HOST}:{port}: {clause(error)}; choose another --port"
         ) from error
     with listener:
         server = api_server(local_context(settings))

@@ -10,6 +10,7 @@ from typing import Any
 
 from platforms.client_errors import client_error
 from platforms.local.buckets import BadUri, split_uri
+from sm_entrypoints.sentences import ended
 
 _OPERATION = "CreateEndpointConfig"
 # Steps of a GB; the service's model has the bounds only.
@@ -28,7 +29,7 @@ def require_one_kind(request: Mapping[str, Any], variant: Mapping[str, Any]) -> 
     if problem:
         name = request["EndpointConfigName"]
         raise client_error(
-            _OPERATION, "ValidationException", f"Endpoint configuration {name!r} {problem}."
+            _OPERATION, "ValidationException", f"Endpoint configuration {name!r} {ended(problem)}"
         )
 
 

@@ -18,6 +18,7 @@ from platforms.local.own_command.command import interpreter_arguments, own_comma
 from platforms.local.process import end_group
 from platforms.local.toolkit import entry_point
 from platforms.local.training_status import MAX_REASON
+from sm_entrypoints.sentences import ended
 
 _TAIL_BYTES = 64 * 1024
 _TAIL_LINES = 15
@@ -123,7 +124,7 @@ class JobProcess:
         problem = self._enclosure.problem()
         if problem:
             return (
-                f"ClientError: the boundary of this job could not be made: {problem}. "
+                f"ClientError: the boundary of this job could not be made: {ended(problem)} "
                 "`whippet doctor` tells what works here; WHIPPET_BOUNDARY=none goes without one"
             )
         try:

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from platforms.local.context import ACCOUNT
 from platforms.local.deployment import local_client
+from sm_entrypoints.sentences import clause
 
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 # What boto3 sends with a body when nothing is said.
@@ -58,7 +59,8 @@ def _post(
         raise runtime_error(
             503,
             "ServiceUnavailable",
-            f"The server of endpoint {name} went away ({error}). It is started again, unless the "
+            f"The server of endpoint {name} went away ({clause(error)}). It is started "
+            f"again, unless the "
             "endpoint reads as Failed; its log says why.",
         ) from error
 

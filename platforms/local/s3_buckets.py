@@ -24,6 +24,7 @@ from obstore.exceptions import BaseError
 from platforms.archives import regular_files
 from platforms.local.buckets import BadUri, BucketError, is_plain, split_uri
 from platforms.s3_stores import S3Stores
+from sm_entrypoints.sentences import clause, ended
 
 if TYPE_CHECKING:
     from obstore.store import RetryConfig
@@ -236,10 +237,10 @@ def _explained(uri: str) -> Iterator[None]:
         raise BucketError(f"{uri} does not exist: {_first_line(error)}") from error
     except (BaseError, PermissionError) as error:
         raise BucketError(
-            f"{uri} cannot be read or written: {_first_line(error)}. Check the endpoint, the "
+            f"{uri} cannot be read or written: {ended(_first_line(error))} Check the endpoint, the "
             "credentials (AWS_ACCESS_KEY_ID, AWS_PROFILE) and that the bucket exists."
         ) from error
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:300]
+    return clause((str(error).strip().splitlines() or [type(error).__name__])[0])[:300]

@@ -46,6 +46,7 @@ from platforms.local.toolkit.image import version_notice
 from platforms.local.training_status import KIND, TERMINAL, end, fail, move, with_supervisor
 from platforms.local.uploads import Uploads
 from platforms.settings import Settings
+from sm_entrypoints.sentences import clause
 
 _POLL_SECONDS = 0.2
 _CHECKPOINT_SECONDS = 5.0
@@ -168,7 +169,9 @@ class Supervisor:
         layer = requirements_layer(enclosure, source, self._stop_requested)
         if is_ours(self._tree.code):
             for problem in unsatisfied(self._tree.code, record["Local"]["JobPython"]):
-                self._say(f"warning: the job environment lacks {problem}; run `make job-env`")
+                self._say(
+                    f"warning: the job environment lacks {clause(problem)}; run `make job-env`"
+                )
         return enclosure.with_layer(layer)
 
     def _prepare_source(self, record: Record) -> None:

@@ -49,6 +49,7 @@ from platforms.local.toolkit.image import version_notice
 from platforms.local.training_request import OPERATION, check_request, ignored_fields
 from platforms.local.training_status import KIND, TERMINAL, end, fail, move, with_supervisor
 from platforms.settings import PROJECT_ROOT
+from sm_entrypoints.sentences import joined
 
 # SageMaker waits this long between SIGTERM and SIGKILL.
 STOP_GRACE_SECONDS = 120.0
@@ -185,7 +186,7 @@ class TrainingJobs:
                 KIND, record["TrainingJobName"], lambda newest: _fail_abandoned(newest, reason)
             )
         except OSError as error:  # A full disk may be why it died: still say so.
-            return fail(record, f"{reason} This cannot be recorded: {error}")
+            return fail(record, joined(reason, f"This cannot be recorded: {error}"))
         with suppress(OSError, WhippetError):  # Whoever reads its tensors waits for an end.
             LiveOutput(tree=tree, record=record, buckets=self._context.buckets).finish()
         return failed

@@ -24,6 +24,7 @@ from platforms.local.job_tree import JobTree, channel_source
 from platforms.local.own_command.command import own_command
 from platforms.local.toolkit.entry_point import program, submit_directory
 from platforms.metric_regexes import MetricRegex, MetricRegexError
+from sm_entrypoints.sentences import ended
 
 OPERATION = "CreateTrainingJob"
 
@@ -147,7 +148,7 @@ def _problem_of(find: Any) -> Iterator[str]:
     try:
         find()
     except WhippetError as error:
-        yield f"{error}."
+        yield ended(error)
 
 
 def _program_problems(context: LocalContext, request: Mapping[str, Any]) -> Iterator[str]:
@@ -159,7 +160,7 @@ def _program_problems(context: LocalContext, request: Mapping[str, Any]) -> Iter
         if not context.buckets.is_object(uri):
             yield f'No S3 object found at "{uri}" (sagemaker_submit_directory): upload the code.'
     except WhippetError as error:
-        yield f"{error}."
+        yield ended(error)
 
 
 def _channel_problems(context: LocalContext, request: Mapping[str, Any]) -> Iterator[str]:
@@ -197,4 +198,4 @@ def _text_problems(request: Mapping[str, Any]) -> Iterator[str]:
         try:
             MetricRegex(definition["Regex"])
         except MetricRegexError as error:
-            yield f"Metric {definition['Name']!r}: {definition['Regex']!r} {error}."
+            yield f"Metric {definition['Name']!r}: {definition['Regex']!r} {ended(error)}"

@@ -15,6 +15,7 @@ from typing import Any
 from platforms.local.search import SearchPlan
 from platforms.local.search_space import SearchSpace, SearchSpaceError, search_space
 from platforms.metric_regexes import MetricRegex, MetricRegexError
+from sm_entrypoints.sentences import ended
 
 # SageMaker tells each trial which metric it is judged by.
 OBJECTIVE_HYPERPARAMETER = "_tuning_objective_metric"
@@ -213,7 +214,7 @@ def _objective_problems(request: Request) -> Iterator[str]:
         try:
             MetricRegex(each)
         except MetricRegexError as error:
-            yield f"Objective metric {name!r}: {each!r} {error}."
+            yield f"Objective metric {name!r}: {each!r} {ended(error)}"
 
 
 def _strategy_problems(config: Request) -> Iterator[str]:

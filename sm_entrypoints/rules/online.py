@@ -13,6 +13,7 @@ from sm_entrypoints.rules.result import Mark
 from sm_entrypoints.rules.tensor_job import TensorJob
 from sm_entrypoints.rules.tensor_rules import TENSOR_RULES, WATCHES
 from sm_entrypoints.rules.tensor_watch import TensorWatch
+from sm_entrypoints.sentences import ended
 
 
 class RuleWatch:
@@ -55,7 +56,8 @@ class RuleWatch:
             return None
         advice = next(r.recommendation for r in TENSOR_RULES if r.name == self.stopping_rule)
         return (
-            f"stopped by rule {describe(self.stopping_rule, self.stopped_by)}. {advice} "
+            f"stopped by rule {ended(describe(self.stopping_rule, self.stopped_by))} "
+            f"{ended(advice)} "
             f"(rules={self.stopping_rule}=warn lets the training go on)"
         )
 

@@ -9,6 +9,7 @@ from sm_entrypoints.contract import TRAIN_CHANNEL, VALID_CHANNEL
 from sm_entrypoints.rules.finding import Change, Claim, Finding, Gain, Group, percent, rounded
 from sm_entrypoints.rules.result import Mark, RuleResult
 from sm_entrypoints.rules.verdict_case import Case
+from sm_entrypoints.sentences import ended
 
 _MOST_MARKS = 3
 _FEWEST_EPOCHS = 3
@@ -67,7 +68,7 @@ def broken_numbers(case: Case) -> Finding | None:
     return Finding(
         group=Group.BROKEN,
         severity="error",
-        sentence=f"{sentence}.",
+        sentence=ended(sentence),
         rule="ExplodingTensor",
         evidence=(_marks(result) if result else ()) + _losses(case),
         change=None if given else _rate(case, 0.1),

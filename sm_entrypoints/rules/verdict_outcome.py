@@ -12,6 +12,7 @@ from sm_entrypoints.rules.result import RuleResult
 from sm_entrypoints.rules.verdict_case import Case
 from sm_entrypoints.rules.verdict_claims import exploded, learns
 from sm_entrypoints.rules.verdict_learning import lowered_rate
+from sm_entrypoints.sentences import clause
 
 # A loss this many times that of the first step, and this much above it, is no noise.
 _TWICE, _AT_LEAST = 2.0, 0.5
@@ -186,7 +187,11 @@ def _of_rule(case: Case, result: RuleResult) -> Finding:
     rule = next((rule for rule in RULES if rule.name == result.rule), None)
     harmless = result.rule in _SYMPTOMS and learns(case)
     first = result.marks[0] if result.marks else None
-    where = "" if first is None else f" {first.message}, at step {first.step} (epoch {first.epoch})"
+    where = (
+        ""
+        if first is None
+        else f" {clause(first.message)}, at step {first.step} (epoch {first.epoch})"
+    )
     many = f"it triggered {_times(result.triggered)}"
     return Finding(
         group=Group.NOTE if harmless else Group.OTHER,

@@ -9,6 +9,7 @@ from typing import Any
 from sm_entrypoints.rules.finding import Change, Finding, Gain, Group, rounded
 from sm_entrypoints.rules.tensor_rules import TENSOR_RULES
 from sm_entrypoints.rules.verdict_case import Case
+from sm_entrypoints.sentences import ended
 
 # Updates that are too large do this: a tenth of the rate is the change to try.
 _RATE_TOO_HIGH = frozenset({"DeadRelu", "ExplodingTensor", "SaturatedActivation", "TensorVariance"})
@@ -32,7 +33,8 @@ def stopping(case: Case, found: Sequence[Finding]) -> Finding | None:
     return Finding(
         group=Group.BROKEN,
         severity="warning" if case.evidence.job.get("best_epoch") else "error",
-        sentence=f"The rule {stop['rule']} stopped the training at {place}: {stop.get('message')}.",
+        sentence=f"The rule {stop['rule']} stopped the training at {place}: "
+        f"{ended(stop.get('message'))}",
         rule=stop["rule"],
         evidence=(f"it is about {stop.get('subject')}",),
         change=_change(case, stop),

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sm_entrypoints.images.files import kind_of
+from sm_entrypoints.sentences import ended
 
 # More than any request that SageMaker lets through: only a bomb unpacks to it.
 MOST_BYTES = 64 * 1024 * 1024
@@ -100,7 +101,7 @@ def _gunzipped(body: bytes) -> bytes:
     try:
         found = unpacker.decompress(body, MOST_BYTES + 1)
     except zlib.error as error:
-        raise BodyError(400, f"The body is gzip, and broken: {error}.") from None
+        raise BodyError(400, f"The body is gzip, and broken: {ended(error)}") from None
     if len(found) > MOST_BYTES:
         raise BodyError(413, f"The body unpacks to more than {MOST_BYTES:,} bytes.")
     if not unpacker.eof:
@@ -183,7 +184,7 @@ def _decoded(text: bytes, what: str) -> bytes:
     try:
         return base64.b64decode(compact + b"=" * (-len(compact) % 4), validate=True)
     except binascii.Error as error:
-        raise BodyError(400, f"{what} is not base64: {error}.") from None
+        raise BodyError(400, f"{what} is not base64: {ended(error)}") from None
 
 
 def _only(found: list[bytes], what: str) -> bytes:

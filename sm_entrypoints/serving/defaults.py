@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sm_entrypoints.payloads import TEXT_TYPES, PayloadError, read_array, write_answer
+from sm_entrypoints.sentences import ended
 from sm_entrypoints.serving.accept import media_type
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def default_input_fn(data: bytes | str, content_type: str | None) -> torch.Tenso
         kind = media_type(content_type)
         raise PayloadError(
             400,
-            f"The body cannot be made a tensor of numbers ({kind}): {error}."
+            f"The body cannot be made a tensor of numbers ({kind}): {ended(error)}"
             + _mixed(array.dtype.names),
         ) from error
 

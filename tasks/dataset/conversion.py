@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, features
 
 from platforms.errors import DataError
+from sm_entrypoints.sentences import ended
 from tasks.files import write_atomically
 
 # Change it when other bytes come out; files of earlier versions stay, unused.
@@ -89,8 +90,8 @@ def advice_on(kinds: Iterable[str]) -> str:
     """Return what to do with pictures of several kinds, as sentences."""
     ours = [kind for kind in sorted(kinds) if can_convert(kind)]
     others = [kind for kind in sorted(kinds) if not can_convert(kind)]
-    sentences = [f"For {', '.join(ours)}: {advice(ours[0])}."] if ours else []
-    return " ".join([*sentences, *(f"For {kind}: {advice(kind)}." for kind in others)])
+    sentences = [f"For {', '.join(ours)}: {ended(advice(ours[0]))}"] if ours else []
+    return " ".join([*sentences, *(f"For {kind}: {ended(advice(kind))}" for kind in others)])
 
 
 def advice(kind: str) -> str:

@@ -17,6 +17,7 @@ from platforms import Platform
 from platforms.errors import DataError, SettingsError
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.images.files import is_system_name, may_be_picture
+from sm_entrypoints.sentences import clause, ended
 from tasks.data_findings import shown
 from tasks.data_sync_manifest import MANIFEST
 from tasks.data_sync_pool import MOST_AT_A_TIME
@@ -62,8 +63,8 @@ def require_folder(path: str, typed: str | None = None) -> None:
         hint = f"Did you mean '{shown(near)}'?" if near else "Check the path and its rights."
         place = "" if typed == path else f" at '{shown(path)}'"  # it was there when it was typed
         raise DataError(
-            f"The data folder '{shown(typed)}' cannot be read: {error.strerror or error}"
-            f"{place}. {hint}"
+            f"The data folder '{shown(typed)}' cannot be read: "
+            f"{ended(f'{clause(error.strerror or error)}{place}')} {hint}"
         ) from error
     if not stat.S_ISDIR(mode):
         raise DataError(

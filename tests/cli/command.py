@@ -1,4 +1,7 @@
-"""The `whippet` command within this process: a new one takes seconds to import its libraries."""
+"""The `whippet` command within this process: a new one takes seconds to import its libraries.
+
+Whatever a command says must end its sentences once.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
+from tests.punctuation import doubled
 
 # Nobody listens there: a mistake that is not found before a server is needed shows itself.
 NO_SERVER = "http://127.0.0.1:9/api"
@@ -45,6 +49,7 @@ def command_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
                 patched.setenv(name, value)
             code = main(argv)
         said = capsys.readouterr()
+        assert doubled(said.out + said.err) == []
         return Answer(returncode=code, stdout=said.out, stderr=said.err)
 
     return run

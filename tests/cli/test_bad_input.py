@@ -25,6 +25,7 @@ from tasks.objects import StoreFailed
 from tests.cli.command import NO_SERVER, Answer, Command, command_of
 from tests.flows.pipeline import Whippet
 from tests.platforms.local.jobs import local_jobs
+from tests.punctuation import doubled
 from tests.tasks.pictures import write_data
 
 pytestmark = pytest.mark.slow
@@ -47,6 +48,7 @@ def refused(found: Answer, *parts: str) -> str:
     said, _, message = found.stderr.partition("whippet: error: ")
     assert message, found.stderr
     assert "error" not in said.lower()
+    assert doubled(found.stderr) == []
     for part in parts:
         assert part in message, (part, message)
     return message

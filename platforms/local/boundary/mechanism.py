@@ -18,6 +18,7 @@ from platforms.local.boundary.bubblewrap import options
 from platforms.local.boundary.orders import write_order
 from platforms.local.boundary.steps import Step, overlay
 from platforms.local.boundary.view import HOST_NAME, View
+from sm_entrypoints.sentences import clause
 
 Name = Literal["namespaces", "bubblewrap", "none"]
 
@@ -120,7 +121,8 @@ def choose(setting: str, home: Path) -> Mechanism:
     why = "; ".join(dict.fromkeys(reasons)) or _ABSENT
     if setting != "auto":
         raise SettingsError(
-            f"WHIPPET_BOUNDARY={setting!r} does not work here ({why}): choose another one, or auto"
+            f"WHIPPET_BOUNDARY={setting!r} does not work here ({clause(why)}): choose "
+            f"another one, or auto"
         )
     return Mechanism(name="none", why=why)
 

@@ -34,6 +34,7 @@ from sm_entrypoints.contract import (
     REPORT_ORIGIN,
     REQUESTED_RULES_FILE,
 )
+from sm_entrypoints.sentences import ended, joined
 
 RULE_OUTPUT = "rule-output"
 REPORT_PAGE = "profiler-report.html"
@@ -80,7 +81,7 @@ class RuleEvaluation:
         configurations = rule_configurations(self.record)
         known = [each for each in configurations if each.problem is None]
         statuses = {
-            each.name: RuleStatus(status="Error", details=f"ClientError: {each.problem}.")
+            each.name: RuleStatus(status="Error", details=ended(f"ClientError: {each.problem}"))
             for each in configurations
             if each.problem is not None
         }
@@ -170,7 +171,7 @@ def _status(
     unused = outcome["unused"]
     notes = [f"Not used on this platform: {', '.join(unused)}."] if unused else []
     if outcome["status"] == "NotApplicable":
-        said = f"{configuration.rule} was not judged: {outcome['reason']}."
+        said = f"{configuration.rule} was not judged: {ended(outcome['reason'])}"
         # As SageMaker: rules of GPUs end without issues in a job without one, rules of tensors
         # where too few were saved, which its default interval of 500 steps makes common.
         if configuration.member == "ProfilerRuleConfigurations" or outcome["recorded"]:
@@ -184,7 +185,7 @@ def _status(
             f"{step} resulted in the condition being met"
         )
         message = f": {outcome['message']}" if outcome["message"] else ""
-        return RuleStatus(status="IssuesFound", details=" ".join([f"{met}{message}", *notes]))
+        return RuleStatus(status="IssuesFound", details=joined(f"{met}{message}", *notes))
     return RuleStatus(status="NoIssuesFound", details=" ".join(notes) or None)
 
 

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from platforms.client_errors import client_error
 from platforms.local.honoured.naming import warn_of
 from platforms.local.job_logs.json_patterns import JsonPatternError, json_pattern
+from sm_entrypoints.sentences import ended
 
 Matcher = Callable[[str], bool]
 
@@ -76,5 +77,5 @@ def _refused(pattern: str, why: str) -> ClientError:
     return client_error(
         "FilterLogEvents",
         "InvalidParameterException",
-        f"Invalid filter pattern {pattern!r}: {why}.",
+        f"Invalid filter pattern {pattern!r}: {ended(why)}",
     )

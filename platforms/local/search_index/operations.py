@@ -19,6 +19,7 @@ from platforms.local.records import Kind, Missing
 from platforms.local.search_index.expression import SearchError, search_test, values_of
 from platforms.local.training import TrainingJobs
 from platforms.local.tuning import HyperParameterTuningJobs
+from sm_entrypoints.sentences import ended
 
 Describe = Callable[..., dict[str, Any]]
 
@@ -61,7 +62,7 @@ class SearchIndex:
         try:
             test = search_test(request.get("SearchExpression", {}))
         except SearchError as error:
-            raise _refused(f"{error}.") from error
+            raise _refused(ended(error)) from error
         found = [each for each in self._entities(resource) if test(each)]
         self._sort(resource, found, request)
         first, size = _first(request), request.get("MaxResults", _DEFAULT_MAX_RESULTS)

@@ -26,6 +26,7 @@ from platforms.local.transform.request import (
     ignored_fields,
     plan,
 )
+from sm_entrypoints.sentences import ended
 
 _SUMMARY = (
     "TransformJobName",
@@ -122,7 +123,7 @@ class TransformJobs:
         try:
             found = next(input_objects(chosen, self._context.buckets), None)
         except (BadUri, BucketError) as error:
-            raise client_error(OPERATION, "ValidationException", f"{error}.") from error
+            raise client_error(OPERATION, "ValidationException", ended(error)) from error
         if found is None:
             raise client_error(
                 OPERATION,

@@ -8,6 +8,7 @@ from typing import Any
 
 from platforms.client_errors import client_error
 from platforms.local.buckets import BadUri, split_uri
+from sm_entrypoints.sentences import ended
 
 OPERATION = "CreateTransformJob"
 # The service's own limits and defaults.
@@ -146,4 +147,4 @@ def _uri_problems(request: Mapping[str, Any]) -> Iterator[str]:
         try:
             split_uri(uri)
         except BadUri as error:
-            yield f"{what}: {error}."
+            yield f"{what}: {ended(error)}"

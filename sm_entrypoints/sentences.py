@@ -1,0 +1,40 @@
+"""Sentences made of other sentences: one end mark between two of them, and none doubled.
+
+Errors, reasons and advice come with a full stop or without one, ours and those of others. Whoever
+puts one into a sentence of its own says so here, instead of writing a full stop behind it.
+Standard library only: both sides of the project speak.
+"""
+
+from __future__ import annotations
+
+_LOOSE = " \t\r\n.,;"
+# Nothing follows these: they end a sentence, or the text is one that was cut.
+_ENDS = ("…", "...", "?", "!", ":")
+
+
+def clause(said: object) -> str:
+    """Return ``said`` so that the sentence goes on after it: without a full stop at its end.
+
+    An ellipsis, a question mark and an exclamation mark stay: they say something. An error is
+    said in its own words.
+    """
+    text = str(said).rstrip()
+    if text.endswith(_ENDS) and not text.endswith((":", "....")):
+        return text
+    return text.rstrip(f"{_LOOSE}:") or text
+
+
+def ended(said: object) -> str:
+    """Return ``said`` with exactly one end mark; nothing for nothing.
+
+    What ends with an ellipsis, a question mark, an exclamation mark or a colon gets no other.
+    """
+    text = str(said).rstrip()
+    if not text or (text.endswith(_ENDS) and not text.endswith("....")):
+        return text
+    return f"{text.rstrip(_LOOSE)}."
+
+
+def joined(*sentences: object) -> str:
+    """Return sentences one after another, each with its end mark; those that are empty left out."""
+    return " ".join(filter(None, map(ended, sentences)))
