@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from platforms import connect
 from tasks.data_sync_progress import Moved
+from tasks.dataset.typed_path import expanded
 from tasks.fetching import fetch as fetch_source
 
 
 def fetch(arguments: argparse.Namespace) -> int:
     """Fetch what is not there yet; say how much that was."""
-    folder = Path(arguments.folder).expanduser()
-    result = fetch_source(connect(), arguments.source, folder, progress=_progress())
+    typed = arguments.folder
+    folder = expanded(typed)
+    result = fetch_source(connect(), arguments.source, folder, progress=_progress(), typed=typed)
     print(
         f"{result.fetched:,} files fetched ({result.bytes_fetched / 1e6:,.1f} MB, "
-        f"{result.seconds:.1f} s), {result.skipped:,} were there: {arguments.folder}"
+        f"{result.seconds:.1f} s), {result.skipped:,} were there: {typed}"
     )
     return 0
 

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from cli.transform import predict_folder, require_no_transform_options
 from platforms import Platform, Settings, connect
 from platforms.errors import DataError, EndpointFailed
+from tasks.dataset.typed_path import expanded
 from tasks.endpoints.about import about_endpoint, require_answering
 from tasks.endpoints.pictures import pictures
 from tasks.querying import Prediction, ask, read_image
@@ -32,18 +33,21 @@ def predict(arguments: argparse.Namespace) -> int:
     require_no_transform_options(arguments)
     platform = connect()
     endpoint = arguments.endpoint or _latest_endpoint(platform.settings)
-    images = list(pictures(map(Path, arguments.image)))
+    typed = {expanded(image): image for image in arguments.image}
+    images = {path: typed.get(path, str(path)) for path in pictures(typed)}
     if len(images) == 1:
-        read_image(images[0])  # nothing is asked when there is nothing to ask about
+        read_image(
+            *next(iter(images.items()))
+        )  # nothing is asked when there is nothing to ask about
     require_answering(platform, endpoint)
     failures = _Failures()
-    for path in images:
+    for path, name in images.items():
         try:
-            predictions = _answer(platform, endpoint, path)
+            predictions = _answer(platform, endpoint, path, name)
         except (DataError, EndpointFailed) as error:
-            failures.add(path, error)
+            failures.add(name, error)
             continue
-        _print(f"{path}:" if len(images) > 1 else f"{endpoint}:", predictions)
+        _print(f"{name}:" if len(images) > 1 else f"{endpoint}:", predictions)
     if failures.refused:
         _say(about_endpoint(platform, endpoint))
     return failures.told(len(images))
@@ -56,11 +60,11 @@ class _Failures:
         self._count = 0
         self.refused = False
 
-    def add(self, path: Path, error: Exception) -> None:
+    def add(self, name: str, error: Exception) -> None:
         self._count += 1
         self.refused = self.refused or isinstance(error, EndpointFailed)
         text = str(error)
-        _say(text if repr(str(path)) in text else f"{path}: {text}")
+        _say(text if repr(name) in text else f"{name}: {text}")
 
     def told(self, images: int) -> int:
         """Sum up; return the exit status."""
@@ -69,11 +73,11 @@ class _Failures:
         return 1 if self._count else 0
 
 
-def _answer(platform: Platform, endpoint: str, path: Path) -> list[Prediction]:
+def _answer(platform: Platform, endpoint: str, path: Path, name: str) -> list[Prediction]:
     try:
-        data, content_type = read_image(path)
+        data, content_type = read_image(path, name)
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
+        raise DataError(f"{name}: {error.strerror or error}") from error
     for wait in _WAITS:
         try:
             return ask(platform, endpoint, data, content_type)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 from platforms import connect
 from platforms.errors import ParameterError
+from tasks.dataset.typed_path import expanded
 from tasks.plan_text import usd
 from tasks.transform.answers import read_answers, require_writable, write_answers
 from tasks.transform.job import (
@@ -36,10 +36,10 @@ def predict_folder(arguments: argparse.Namespace) -> int:
         ParameterError: more than one folder, or options that do not go with ``--out``.
     """
     parameters = _parameters(arguments)
-    platform, out = connect(), Path(arguments.out)
-    require_writable(out)
+    platform, out = connect(), expanded(arguments.out)
+    require_writable(out, arguments.out)
     worst = require_within_budget(platform, parameters)
-    pictures = find_pictures(Path(parameters.images))
+    pictures = find_pictures(expanded(parameters.images), parameters.images)
     trained = model_to_ask(platform, parameters.training_job)
     run = identity_of(trained, pictures, parameters.top_k)
     _say(f"{len(pictures.found)} pictures for the model of {trained.job}")

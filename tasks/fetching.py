@@ -28,6 +28,7 @@ def fetch(
     folder: Path,
     *,
     progress: Callable[[Moved], None] | None = None,
+    typed: str | None = None,
 ) -> FetchResult:
     """Make ``folder`` hold a data set, verified by its manifest, or what a training job wrote.
 
@@ -36,13 +37,14 @@ def fetch(
         source: name of a data set or of a training job, or ``s3://bucket/prefix``.
         folder: made when it is not there; nothing in it is deleted.
         progress: called after each file.
+        typed: how ``folder`` is named.
 
     Raises:
         DataError: there is nothing of that name, or it is not complete.
         StoreFailed: an object cannot be read, or is not what it should be.
     """
     if folder.exists() and not folder.is_dir():
-        raise DataError(f"'{folder}' is a file: name a folder, or one that is to be made.")
+        raise DataError(f"'{typed or folder}' is a file: name a folder, or one that is to be made.")
     bucket, prefix = find_source(platform, source)
     store = platform.store(bucket)
     if read_if_there(store, f"{prefix}/{MANIFEST}") is not None:

@@ -17,6 +17,7 @@ from dashboards.tables import markdown_table
 from platforms import Platform, connect
 from platforms.errors import DataError, EndpointFailed
 from sm_entrypoints.images.files import kind_of
+from tasks.dataset.typed_path import expanded
 from tasks.invoking import async_output, invoke
 from tasks.naming import RunIdentity
 from tasks.policy import policy
@@ -87,22 +88,23 @@ def _predictions(endpoint: str, body: bytes) -> list[Prediction]:
     return predictions
 
 
-def read_image(path: Path) -> tuple[bytes, str]:
-    """Return an image file's bytes and content type.
+def read_image(path: Path, typed: str | None = None) -> tuple[bytes, str]:
+    """Return an image file's bytes and content type; ``typed`` is how the file is named.
 
     Raises:
         DataError: no such file, empty, larger than 6 MB, or JPEG or PNG neither by its first bytes
             nor by its name.
         OSError: it cannot be read.
     """
+    name = typed or str(path)
     if not path.is_file():
-        raise DataError(f"image {str(path)!r} does not exist")
+        raise DataError(f"image {name!r} does not exist")
     data = path.read_bytes()
     if not data:
-        raise DataError(f"image {str(path)!r} has 0 bytes")
+        raise DataError(f"image {name!r} has 0 bytes")
     if len(data) > _MOST_IMAGE_BYTES:
         raise DataError(
-            f"image {str(path)!r} has {len(data) / 1e6:.1f} MB, and an endpoint takes "
+            f"image {name!r} has {len(data) / 1e6:.1f} MB, and an endpoint takes "
             f"{_MOST_IMAGE_BYTES:,} bytes at most: save it smaller, or label it by "
             "`whippet predict FOLDER --out FILE`"
         )
@@ -110,7 +112,7 @@ def read_image(path: Path) -> tuple[bytes, str]:
     if content_type is None:
         kind = kind_of(data[:64])
         said = f" but {kind}" if kind else ""
-        raise DataError(f"image {str(path)!r} is not a JPEG or PNG{said}: convert it")
+        raise DataError(f"image {name!r} is not a JPEG or PNG{said}: convert it")
     return data, content_type
 
 
@@ -118,7 +120,7 @@ def read_image(path: Path) -> tuple[bytes, str]:
 def query(endpoint: str, image: str) -> list[Prediction]:
     """Send one image file to the endpoint; return and publish its predictions."""
     platform = connect()
-    data, content_type = read_image(Path(image))
+    data, content_type = read_image(expanded(image), image)
     predictions = ask(platform, endpoint, data, content_type)
     rows = [p.model_dump() for p in predictions]
     create_markdown_artifact(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger, task
@@ -11,6 +10,7 @@ from prefect.artifacts import create_markdown_artifact
 from dashboards.tables import markdown_table
 from platforms import connect
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
+from tasks.dataset.typed_path import expanded
 from tasks.naming import RunIdentity, resource_name
 from tasks.plan_text import usd
 from tasks.policy import policy
@@ -37,9 +37,9 @@ _SHOWN = 50
 def look_at_pictures(parameters: TransformParameters) -> tuple[TrainedModel, Pictures]:
     """Check everything that can be checked before anything is sent; return model and pictures."""
     platform = connect()
-    require_writable(Path(parameters.out))
+    require_writable(expanded(parameters.out), parameters.out)
     worst = require_within_budget(platform, parameters)
-    pictures = find_pictures(Path(parameters.images))
+    pictures = find_pictures(expanded(parameters.images), parameters.images)
     trained = model_to_ask(platform, parameters.training_job)
     get_run_logger().info(
         "%d pictures for the model of %s, at most %s", len(pictures.found), trained.job, usd(worst)
@@ -92,7 +92,7 @@ def collect_answers(
     answers = read_answers(platform, pictures, uri, ended.reason)
     failed = [each.image for each in answers if each.error]
     require_answers(ended, len(answers) - len(failed))
-    write_answers(answers, Path(parameters.out))
+    write_answers(answers, expanded(parameters.out))
     remove_model(platform, run)
     create_markdown_artifact(_markdown(answers, parameters.out), key="transform")
     return {"out": parameters.out, "answered": len(answers) - len(failed), "failed": failed}

@@ -36,20 +36,21 @@ class Answer(BaseModel):
     error: str | None = None
 
 
-def require_writable(out: Path) -> None:
-    """Check before any work that the answers can be written.
+def require_writable(out: Path, typed: str | None = None) -> None:
+    """Check before any work that the answers can be written; ``typed`` is how ``out`` is named.
 
     Raises:
         ParameterError: another suffix, a folder, or no folder to write into.
     """
+    name = typed or str(out)
     if out.suffix.lower() not in _SUFFIXES:
         raise ParameterError(
-            f"--out {str(out)!r} must end in .csv (the best label) or .jsonl (all that was said)"
+            f"--out {name!r} must end in .csv (the best label) or .jsonl (all that was said)"
         )
     if out.is_dir():
-        raise ParameterError(f"--out {str(out)!r} is a folder: name a file in it")
+        raise ParameterError(f"--out {name!r} is a folder: name a file in it")
     if not out.absolute().parent.is_dir():
-        raise ParameterError(f"--out {str(out)!r}: there is no folder {str(out.parent)!r}")
+        raise ParameterError(f"--out {name!r}: there is no folder {str(out.parent)!r}")
 
 
 def read_answers(

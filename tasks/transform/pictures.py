@@ -60,18 +60,20 @@ class Pictures:
         return max(6, -(-max(each.size for each in self.found) // 1024**2))
 
 
-def find_pictures(folder: Path) -> Pictures:
+def find_pictures(folder: Path, typed: str | None = None) -> Pictures:
     """Return the JPEG and PNG files below a folder: told by their content, not by their names.
 
     Hidden files and folders are passed over. Links to files count, links to folders do not.
+    ``typed`` is how the folder is named.
 
     Raises:
         DataError: no such folder, no picture in it, a name that no bucket takes, a file that
             cannot be read or one that no request can carry.
     """
+    place = typed or str(folder)
     if not folder.is_dir():
         kind = "is not a folder" if folder.exists() else "does not exist"
-        raise DataError(f"the folder of pictures {str(folder)!r} {kind}")
+        raise DataError(f"the folder of pictures {place!r} {kind}")
     found, others = [], 0
     for path in _visible_files(folder):
         picture = _picture(path, path.relative_to(folder).as_posix())
@@ -81,7 +83,7 @@ def find_pictures(folder: Path) -> Pictures:
             found.append(picture)
     if not found:
         beside = f" ({others} other files)" if others else ""
-        raise DataError(f"there is no JPEG or PNG picture in {str(folder)!r}{beside}")
+        raise DataError(f"there is no JPEG or PNG picture in {place!r}{beside}")
     return Pictures(found=tuple(found), others=others)
 
 

@@ -30,16 +30,23 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
-def test_a_data_set_comes_by_its_name_and_only_what_is_missing_comes_again(data, tmp_path, capsys):
+def test_a_data_set_comes_by_its_name_and_only_what_is_missing_comes_again(
+    data, tmp_path, monkeypatch, capsys
+):
     target = tmp_path / "it's the target"
     assert main(["fetch", "pets", str(target)]) == 0
     assert "12 files fetched" in capsys.readouterr().out
     assert contents(target) == contents(data)
     damaged = target / "train" / "a" / "000.jpg"
     damaged.write_bytes(bytes(damaged.stat().st_size))
-    assert main(["fetch", "pets", str(target)]) == 0
-    assert "1 files fetched" in capsys.readouterr().out
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main(["fetch", "pets", "~/./it's the target/"]) == 0
+    told = capsys.readouterr().out
+    assert "1 files fetched" in told
+    assert told.endswith(": ~/./it's the target/\n")
     assert contents(target) == contents(data)
+    assert main(["fetch", "pets", "~/it's the target/train/a/000.jpg"]) == 1
+    assert "'~/it's the target/train/a/000.jpg' is a file" in capsys.readouterr().err
 
 
 def test_any_prefix_comes_by_its_uri(whippet_home, tmp_path, capsys):

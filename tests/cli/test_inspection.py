@@ -226,6 +226,24 @@ def test_a_folder_is_asked_past_what_is_bad(context, tmp_path, capsys):
     assert "there is no JPEG or PNG picture below" in capsys.readouterr().err
 
 
+def test_pictures_are_named_as_they_were_typed(context, tmp_path, monkeypatch, capsys):
+    (tmp_path / "à b.png").write_bytes(b"\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    typed = ["./à b.png", "~/à b.png", "../none/./c.png"]
+    assert main(["predict", *typed, "--endpoint", "new"]) == 1
+    told = capsys.readouterr()
+    assert told.out.splitlines()[::2] == ["./à b.png:", "~/à b.png:"]
+    assert told.err.splitlines()[0] == "image '../none/./c.png' does not exist"
+    for given, said in {
+        ("./none/", "--out=./a.csv"): "the folder of pictures './none/' does not exist",
+        ("./", "--out=~/no/../a.csv"): "--out '~/no/../a.csv': there is no folder",
+        ("./", "--out=./a.txt"): "--out './a.txt' must end in",
+    }.items():
+        assert main(["predict", *given]) == 1
+        assert said in capsys.readouterr().err
+
+
 class Terminal:
     """A person who types one line, or Ctrl-D."""
 

@@ -50,7 +50,7 @@ def released(server_url, tmp_path_factory) -> Iterator[FinishedRun]:
     whippet = Whippet(home=root / "whippet home", api_url=server_url)
     data = tiny_data(root / 'my "photos" è')
     try:
-        ended = whippet.run("run", "--name", RUN, "--data", str(data), *TINY)
+        ended = whippet.run("run", "--name", RUN, "--data", f"./{data.name}/", *TINY, cwd=root)
         assert ended.code == 0, ended.err
         record = whippet.record("latest")
         yield FinishedRun(

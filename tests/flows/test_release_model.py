@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import re
 import shlex
@@ -44,7 +45,10 @@ def test_the_record_is_complete(released):
     assert record["seeds"] == {"split": 3, "search": 3, "trials": 3, "training": 3}
     assert {"python", "prefect", "boto3", "optuna"} <= set(record["versions"])
     assert "torch" in record["job"]["versions"]
-    assert record["parameters"]["data"]["path"] == str(released.data)
+    data = record["parameters"]["data"]
+    assert data["path"] == str(released.data)
+    typed = {"text": f"./{released.data.name}/", "folder": str(released.data.parent)}
+    assert data["path_typed"] == typed
     assert record["parameters"]["model"]["architecture"] == "mobilenet_v3_small"
     assert list(record["seconds"]) == STAGES
     assert all(value > 0 for value in record["seconds"].values())
@@ -99,6 +103,9 @@ def test_files_lie_beside_the_record(released):
     report = (folder / "report.html").read_text("utf-8")
     assert report.startswith("<!doctype html>")
     assert released.record["endpoint"]["endpoint"] in report
+    assert html.escape(f"./{released.data.name}/") in report
+    assert str(released.data) not in html.unescape(report)
+    assert str(released.data) not in released.ended.out + released.ended.err
     assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", report), "not self-contained"
     (trial,) = _rows(folder / "trials.csv")
     assert trial["status"] == "Completed"
