@@ -33,15 +33,14 @@ def predict(arguments: argparse.Namespace) -> int:
     require_no_transform_options(arguments)
     platform = connect()
     endpoint = arguments.endpoint or _latest_endpoint(platform.settings)
-    typed = {expanded(image): image for image in arguments.image}
-    images = {path: typed.get(path, str(path)) for path in pictures(typed)}
+    given = [expanded(image) for image in arguments.image]
+    typed = dict(zip(given, arguments.image, strict=True))
+    images = [(path, typed.get(path, str(path))) for path in pictures(given)]
     if len(images) == 1:
-        read_image(
-            *next(iter(images.items()))
-        )  # nothing is asked when there is nothing to ask about
+        read_image(*images[0])  # nothing is asked when there is nothing to ask about
     require_answering(platform, endpoint)
     failures = _Failures()
-    for path, name in images.items():
+    for path, name in images:
         try:
             predictions = _answer(platform, endpoint, path, name)
         except (DataError, EndpointFailed) as error:
