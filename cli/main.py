@@ -64,8 +64,8 @@ def _sentence(error: Exception) -> str:
     from pydantic import ValidationError
 
     if isinstance(error, HTTPError):
-        return f"the Prefect server does not answer ({clause(error)}): start it again "
-        "with `whippet up`"
+        said = f"the Prefect server does not answer ({clause(error)})"
+        return f"{said}: start it again with `whippet up`"
     if not isinstance(error, ValidationError):
         return str(error)
     # A setting is known to people as the variable that they set.
