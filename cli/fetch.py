@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from platforms import connect
+from sm_entrypoints.sentences import counted
 from tasks.data_sync_progress import Moved
 from tasks.dataset.typed_path import expanded
 from tasks.fetching import fetch as fetch_source
@@ -17,7 +18,7 @@ def fetch(arguments: argparse.Namespace) -> int:
     folder = expanded(typed)
     result = fetch_source(connect(), arguments.source, folder, progress=_progress(), typed=typed)
     print(
-        f"{result.fetched:,} files fetched ({result.bytes_fetched / 1e6:,.1f} MB, "
+        f"{counted(result.fetched, 'file')} fetched ({result.bytes_fetched / 1e6:,.1f} MB, "
         f"{result.seconds:.1f} s), {result.skipped:,} were there: {typed}"
     )
     return 0

@@ -8,6 +8,7 @@ from typing import Any
 
 from platforms import connect
 from platforms.errors import ParameterError
+from sm_entrypoints.sentences import counted
 from tasks.dataset.typed_path import expanded
 from tasks.plan_text import usd
 from tasks.transform.answers import read_answers, require_writable, write_answers
@@ -42,7 +43,7 @@ def predict_folder(arguments: argparse.Namespace) -> int:
     pictures = find_pictures(expanded(parameters.images), parameters.images)
     trained = model_to_ask(platform, parameters.training_job)
     run = identity_of(trained, pictures, parameters.top_k)
-    _say(f"{len(pictures.found)} pictures for the model of {trained.job}")
+    _say(f"{counted(len(pictures.found), 'picture')} for the model of {trained.job}")
     if platform.bills:
         _say(f"at most {usd(worst)} ({parameters.instance_type}, {parameters.max_seconds} s)")
     send_pictures(platform, pictures)

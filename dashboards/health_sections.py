@@ -27,6 +27,7 @@ from dashboards.markup import (
     plot,
     table,
 )
+from sm_entrypoints.sentences import counted
 
 MAX_BROKEN = 10
 # Four small maps side by side; less than the width of a printed page.
@@ -130,9 +131,16 @@ def _health_sentence(output: TrainingOutput, broken: bool) -> Block:
     if output.reductions.empty:
         return paragraph("The job recorded no tensor statistics.")
     dropped = recorded.get("dropped") or 0
-    lost = f" {dropped:,} records were dropped to keep the overhead low." if dropped else ""
+    lost = (
+        f" {counted(dropped, 'record was', 'records were')} dropped to keep the overhead low."
+        if dropped
+        else ""
+    )
     state = "" if broken else " No value was NaN or infinite."
-    return paragraph(f"{len(output.reductions):,} statistics were recorded.{state}{lost}")
+    return paragraph(
+        f"{counted(len(output.reductions), 'statistic was', 'statistics were')} "
+        f"recorded.{state}{lost}"
+    )
 
 
 def _saved(saved: Mapping[str, Any]) -> Sequence[Block]:
@@ -141,10 +149,10 @@ def _saved(saved: Mapping[str, Any]) -> Sequence[Block]:
         return [paragraph("No tensors were saved: the request had no DebugHookConfig.", "empty")]
     size = saved.get("bytes")
     modes: Mapping[str, Any] = saved.get("steps") or {}
-    steps = ", ".join(f"{count:,} {mode} steps" for mode, count in modes.items())
+    steps = ", ".join(f"{counted(count, f'{mode} step')}" for mode, count in modes.items())
     blocks = [
         paragraph(
-            f"{len(tensors):,} tensors"
+            counted(len(tensors), "tensor")
             + (f" in {steps}" if steps else "")
             + (f", {size / 1e6:,.1f} MB" if isinstance(size, int | float) else "")
             + f", read back by {saved.get('source') or 'smdebug'}."
@@ -155,7 +163,7 @@ def _saved(saved: Mapping[str, Any]) -> Sequence[Block]:
     if rest:
         hidden = len(tensors) - MAX_TENSORS
         more = f" ({hidden:,} are left out)" if hidden > 0 else ""
-        blocks.append(folded(f"{len(rest):,} more tensors{more}", _tensor_table(rest)))
+        blocks.append(folded(f"{counted(len(rest), 'more tensor')}{more}", _tensor_table(rest)))
     return blocks
 
 

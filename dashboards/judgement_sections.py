@@ -9,7 +9,7 @@ from typing import Any
 
 from dashboards.findings import ISSUES, NOT_APPLICABLE, Findings, Mark, RuleOutcome, Verdict
 from dashboards.markup import Block, Section, paragraph, shown, text
-from sm_entrypoints.sentences import ended
+from sm_entrypoints.sentences import counted, ended
 
 MAX_SHOWN_MARKS = 5
 _DETAIL_CHARACTERS = 1_500
@@ -49,7 +49,7 @@ def rules_section(findings: Findings) -> Section:
     silent = [rule for rule in findings.rules if rule not in found and rule not in absent]
     total = len(findings.rules)
     order = "; most triggers first" if len(found) > 1 else ""
-    blocks = [paragraph(f"{len(found)} of {total} rules found something{order}.")]
+    blocks = [paragraph(f"{len(found)} of {counted(total, 'rule')} found something{order}.")]
     if found:
         blocks.append(_rule_table(found))
     if silent:
@@ -158,7 +158,9 @@ def _rule_row(rule: RuleOutcome) -> str:
         f"<b>{text(rule.rule)}</b><small>{text(rule.description)}</small>{_reason(rule)}"
         f"{_more(rule)}",
         f"{rule.triggered:,}",
-        f"{rule.violations:,} of {rule.datapoints:,} datapoints",
+        f"{rule.violations:,} of {counted(rule.datapoints, 'datapoint')}"
+        if rule.datapoints
+        else "—",
         text(_unbroken(rule.threshold)),
         text(rule.recommendation) if rule.status == ISSUES else _if_it_fires(rule),
     )

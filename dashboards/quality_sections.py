@@ -29,6 +29,7 @@ from dashboards.training_figures import (
     get_confusion_info,
     most_confused,
 )
+from sm_entrypoints.sentences import counted
 
 # A matrix of more classes needs the page's whole width; the table then stands below it.
 MAX_CLASSES_BESIDE = 12
@@ -132,15 +133,15 @@ def _curves_sentence(output: TrainingOutput) -> str:
         "early_stopping": ", stopped early",
         "sigterm": ", stopped from outside",
         "rule": ", stopped by a rule",
+        "diverged": ", diverged",
     }
     best = training.get("best_epoch")
     metrics = output.metrics
     losses = metrics["loss"][(metrics["split"] == "valid") & (metrics["epoch"] == best)]
     reached = f" with a validation loss of {losses.iloc[-1]:.4f}" if len(losses) else ""
-    return (
-        f"{epochs} epochs{stopped.get(str(training.get('stopped')), '')}; "
-        f"delivered is epoch {best}{reached}."
-    )
+    delivered = f"delivered is epoch {best}{reached}" if best else "no model was delivered"
+    ending = stopped.get(str(training.get("stopped")), "")
+    return f"{counted(epochs, 'epoch')}{ending}; {delivered}."
 
 
 def _evaluation_sentence(evaluation: Mapping[str, Any] | None) -> str:
@@ -149,7 +150,9 @@ def _evaluation_sentence(evaluation: Mapping[str, Any] | None) -> str:
     samples = int(evaluation.get("samples") or 0)
     confusion = evaluation["confusion"]
     right = sum(int(row[index]) for index, row in enumerate(confusion))
-    share = f" ({right / samples:.1%})" if samples else ""
+    if not samples:
+        return "The job evaluated no images."
+    share = f" ({right / samples:.1%})"
     top5 = evaluation.get("top5_accuracy")
     extra = f"; the true class is among the top five for {top5:.1%}" if top5 is not None else ""
     split = evaluation.get("split", "test")

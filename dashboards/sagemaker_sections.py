@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from dashboards.findings import ISSUES, NOT_APPLICABLE, RuleOutcome
 from dashboards.markup import Section, paragraph, table
+from sm_entrypoints.sentences import counted
 
 # SageMaker samples every 500 ms unless the job's ProfilerConfig says otherwise.
 _USUAL_SECONDS = 0.5
@@ -83,7 +84,7 @@ def why_different(theirs: SageMakerRule, ours: RuleOutcome | None) -> str:
 def _ours(rule: RuleOutcome | None) -> str:
     if rule is None or rule.status == NOT_APPLICABLE:
         return "-"
-    return f"{rule.triggered:,} triggers in {rule.datapoints:,} datapoints"
+    return f"{counted(rule.triggered, 'trigger')} in {counted(rule.datapoints, 'datapoint')}"
 
 
 def _duration(seconds: float) -> str:

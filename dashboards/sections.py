@@ -36,6 +36,7 @@ from dashboards.tuning_figures import (
     learning_figure,
     parallel_figure,
 )
+from sm_entrypoints.sentences import counted
 
 MAX_WARNING_PATHS = 5
 
@@ -95,7 +96,7 @@ def tuning_section(trials: Trials | None, best: Mapping[str, Any] | None) -> Sec
         title="Tuning",
         blocks=[
             paragraph(
-                f"{len(trials.frame)} trials, {len(trials.measured)} with a result. "
+                f"{counted(len(trials.frame), 'trial')}, {len(trials.measured)} with a result. "
                 f"Objective: {trials.metric}, {goal} is better."
             ),
             *([heading("Best hyperparameters"), facts(_pairs(best))] if best else []),

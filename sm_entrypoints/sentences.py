@@ -38,3 +38,11 @@ def ended(said: object) -> str:
 def joined(*sentences: object) -> str:
     """Return sentences one after another, each with its end mark; those that are empty left out."""
     return " ".join(filter(None, map(ended, sentences)))
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return so many things in words, such as ``1 image`` or ``1,200 images``.
+
+    ``many`` is the plural where ``one`` with an s is none.
+    """
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sm_entrypoints.contract import TEST_CHANNEL, TRAIN_CHANNEL, VALID_CHANNEL
+from sm_entrypoints.sentences import counted
 from tasks.data_duplicates import similar_groups
 from tasks.data_files import DataFile
 from tasks.data_findings import DataWarning, data_error, shown, warning
@@ -161,7 +162,8 @@ def _too_small(candidates: Sequence[Candidate], missing: Sequence[str]) -> list[
     for candidate in candidates:
         counts[candidate.label] += candidate.split in (None, TRAIN_CHANNEL)
     return [
-        f"the class '{shown(label)}' has {count} images, but {needed} are needed: one each for "
+        f"the class '{shown(label)}' has {counted(count, 'image')}, but {needed} are "
+        f"needed: one each for "
         f"{', '.join([TRAIN_CHANNEL, *missing])}"
         for label, count in sorted(counts.items())
         if 0 < count < needed
@@ -227,7 +229,7 @@ def _made_splits(
     if not missing:
         return []
     counts = {split: sum(file.split == split for file in files) for split in missing}
-    made = " and ".join(f"{split} ({count} images)" for split, count in counts.items())
+    made = " and ".join(f"{split} ({counted(count, 'image')})" for split, count in counts.items())
     origin = "train" if layout.splits else "the class folders"
     return [
         warning(

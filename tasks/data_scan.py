@@ -19,7 +19,7 @@ from sm_entrypoints.images.files import (
     kind_of_file,
     may_be_picture,
 )
-from sm_entrypoints.sentences import clause
+from sm_entrypoints.sentences import clause, counted
 from tasks.data_findings import DataWarning, shown, some, warning
 from tasks.dataset.conversion import advice_on, can_convert, readable
 from tasks.dataset.structure import Structure
@@ -224,8 +224,9 @@ class Scan:
     def _skipped(self) -> Iterator[DataWarning]:
         if self.others:
             paths = sorted(path for found in self.others.values() for path in found)
-            text = f"{len(paths)} images are skipped ({readable(self.others)}): only JPEG and PNG "
-            yield warning("skipped_format", f"{text}are read. {advice_on(self.others)}", paths)
+            text = f"{counted(len(paths), 'image is', 'images are')} skipped"
+            why = f"({readable(self.others)}): only JPEG and PNG are read."
+            yield warning("skipped_format", f"{text} {why} {advice_on(self.others)}", paths)
 
     def _relative(self, path: Path) -> str:
         return PurePosixPath(path.relative_to(self.root)).as_posix()

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from platforms.errors import DataError
-from sm_entrypoints.sentences import ended
+from sm_entrypoints.sentences import counted, ended
 from tasks.data_files import DataFile, DataFiles
 from tasks.data_findings import shown, some
 from tasks.data_sync_manifest import MANIFEST, Entry, Manifest, read_manifest, write_manifest
@@ -273,7 +273,8 @@ def _refuse_another(
         return
     if not (contents & known or wanted.keys() & manifest.files.keys()):
         raise DataError(
-            f"Below '{prefix}' is another data set: {len(manifest.files)} files, none of them in "
+            f"Below '{prefix}' is another data set: "
+            f"{counted(len(manifest.files), 'file')}, none of them in "
             f"this one. {_ANOTHER_NAME}, or delete those objects."
         )
     shared = len(contents & known)

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from sm_entrypoints.contract import SPLITS, TRAIN_CHANNEL
+from sm_entrypoints.sentences import counted
 from tasks.data_files import DataFile
 from tasks.data_findings import DataWarning, some, warning
 
@@ -62,13 +63,14 @@ def _leaks(
     if exact:
         yield warning(
             "duplicate",
-            f"The same image is in more than one split ({len(exact)} files), {advice}.",
+            f"The same image is in more than one split ({counted(len(exact), 'file')}), {advice}.",
             exact,
         )
     if near:
         yield warning(
             "near_duplicate",
-            f"Images of one split look like images of another ({len(near)} files), {advice}.",
+            f"Images of one split look like images of another "
+            f"({counted(len(near), 'file')}), {advice}.",
             near,
         )
 
@@ -119,7 +121,8 @@ def _modes(files: Sequence[DataFile], modes: Sequence[str]) -> Iterator[DataWarn
     for mode, paths in sorted(unusual.items()):
         yield warning(
             "mode",
-            f"{len(paths)} images have the colour mode {mode}; they are converted to RGB when "
+            f"{counted(len(paths), 'image has', 'images have')} the colour mode {mode}: "
+            f"converted to RGB when "
             "read (transparency over white).",
             paths,
         )

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform, Settings
+from sm_entrypoints.sentences import counted
 from tasks.adoption import TRAINING_JOB
 from tasks.costs import cents, job_usd
 from tasks.naming import RunIdentity
@@ -151,7 +152,7 @@ def _jobs_sentence(jobs: list[LedgerEntry]) -> str:
     unknown = sum(each.usd is None for each in jobs)
     if unknown == len(jobs):
         return f"{seconds} s of {machines}, whose price is not known"
-    missing = f", and {unknown} jobs whose price is not known" if unknown else ""
+    missing = f", and {counted(unknown, 'job')} whose price is not known" if unknown else ""
     return f"about ${cents(spent_usd(jobs))} for {seconds} s of {machines}{missing}"
 
 

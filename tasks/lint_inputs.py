@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from sm_entrypoints.sentences import counted
 from tasks.lint_findings import LintFinding, worst_first
 
 # torchvision's pretrained classifiers: ``weights.transforms()`` of every one of them.
@@ -35,7 +36,7 @@ def lint_inputs(reductions: pd.DataFrame, training: Mapping[str, Any]) -> list[L
 def _range(inputs: pd.DataFrame, pretrained: bool) -> Iterator[LintFinding]:
     low, high = inputs["min"].min(), inputs["max"].max()
     evidence = f"pixels from {low:.3g} to {high:.3g}, mean {inputs['mean'].mean():.3g}, "
-    evidence += f"std {inputs['std'].mean():.3g}, {len(inputs)} batches"
+    evidence += f"std {inputs['std'].mean():.3g}, {counted(len(inputs), 'batch', 'batches')}"
     if inputs.empty or pd.isna(low) or pd.isna(high):
         return
     if high > _LARGEST_NORMALISED:

@@ -13,6 +13,7 @@ from dashboards.trials import read_trials
 from platforms import Platform
 from platforms.errors import ParameterError, WhippetError
 from sm_entrypoints import contract
+from sm_entrypoints.sentences import counted
 from tasks.adoption import TRAINING_JOB, TUNING_JOB
 from tasks.hyperparameters import at_edge, from_wire, ranges_from_wire
 from tasks.job_logs import log_text
@@ -123,7 +124,7 @@ def merge_trials(histories: Mapping[str, Sequence[LintFinding]]) -> list[LintFin
     for code, found in by_code.items():
         first, names = next(iter(found.values())), list(found)
         excused = code in _SEARCHED and len(found) < len(histories)
-        where = f"{len(found)} of {len(histories)} trials, first {names[0]}"
+        where = f"{len(found)} of {counted(len(histories), 'trial')}, first {names[0]}"
         merged.append(
             replace(
                 first,

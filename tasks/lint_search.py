@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from dashboards.trials import Trials
+from sm_entrypoints.sentences import counted
 from tasks.lint_findings import LintFinding, worst_first
 from tasks.metric_names import kind_of
 
@@ -67,8 +68,9 @@ def _missing(trials: Trials) -> Iterator[LintFinding]:
     yield LintFinding(
         code="objective-missing",
         severity="error" if len(lost) == len(ended) else "warning",
-        message=f"{len(lost)} of {len(ended)} trials ended without a value of the objective: the "
-        "search learned nothing from them.",
+        message=f"{len(lost)} of {counted(len(ended), 'trial')} ended without a value "
+        f"of the objective: the "
+        "search learned nothing there.",
         evidence=", ".join(lost[:_MOST_NAMES]) + more,
         advice=f"Read the log of one: `whippet logs {lost[0]}`.",
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sm_entrypoints import contract
+from sm_entrypoints.sentences import counted
 from tasks.lint_findings import LintFinding, Severity
 from tasks.metric_log import Series
 from tasks.metric_names import is_top_k, kind_of, split_of
@@ -15,6 +16,8 @@ from tasks.metric_names import is_top_k, kind_of, split_of
 _SUSPICIOUS_ZEROS = 4
 # Float sums of shares may end at 1.0000001, of percentages at 100.00001.
 _ROUNDING = 1e-4
+# A loss that is guessing's own, but for its digits, is not worse.
+_NO_BETTER = 1.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,7 @@ def _not_finite(measured: Measured) -> Iterator[LintFinding]:
                 code="not-finite",
                 severity="error",
                 message=f"{series.name!r} is not a finite number in {len(bad)} of "
-                f"{len(series.texts)} values: the training diverged.",
+                f"{counted(len(series.texts), 'value')}: the training diverged.",
                 evidence=f"first: {bad[0]}",
                 advice="Lower lr, or look for zeros under a logarithm or a division.",
             )
@@ -84,7 +87,7 @@ def _impossible_accuracies(measured: Measured) -> Iterator[LintFinding]:
                 advice="Divide the hits by the number of images; were these per cent, the model "
                 "would hit next to nothing.",
             )
-        elif top == 0:
+        elif top == 0 == min(series.finite):
             yield LintFinding(
                 code="accuracy-always-0",
                 severity="warning",
@@ -152,7 +155,7 @@ def _worse_than_chance(measured: Measured) -> Iterator[LintFinding]:
     chance = math.log(measured.classes)
     for series in _judged(measured):
         best = min(series.finite)
-        if best <= chance:
+        if best <= chance * _NO_BETTER:
             continue
         yield LintFinding(
             code="worse-than-chance",
@@ -161,7 +164,7 @@ def _worse_than_chance(measured: Measured) -> Iterator[LintFinding]:
             message=f"The best {series.name!r} is worse than guessing: who gives each of "
             f"{measured.classes} classes the same probability has a loss of "
             f"ln({measured.classes}) = {chance:.2f}.",
-            evidence=f"best of {len(series.finite)}: {best:.4g}, {best / chance:.1f} times that",
+            evidence=f"best of {len(series.finite)}: {best:.4g}, {best / chance:.3f} times that",
             advice="Average the loss over images (not a sum over batches); if it is averaged, "
             "lower lr, train longer, and check labels and normalisation.",
         )
@@ -180,7 +183,7 @@ def _too_small(measured: Measured) -> Iterator[LintFinding]:
             continue
         wrong = 1 - accuracy.finite[-1] / (100 if max(accuracy.finite) > 2 else 1)
         least, last = wrong * math.log(2), series.finite[-1]
-        if wrong > 0.02 and 0 <= last < least / 2:
+        if 0.02 < wrong <= 1 and 0 <= last < least / 2:
             yield LintFinding(
                 code="loss-scales-with-batch",
                 severity="warning",

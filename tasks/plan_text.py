@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from sm_entrypoints.sentences import counted
 from tasks.costs import cents, job_definition, most_jobs, parallel_jobs
 from tasks.requests import Request
 from tasks.run_plan import RunPlan, duration
@@ -94,7 +95,7 @@ def _job_facts(request: Request, definition: Request) -> str:
     limit = definition["StoppingCondition"]["MaxRuntimeInSeconds"]
     jobs, parallel = most_jobs(request), parallel_jobs(request)
     facts = [
-        *([f"{jobs} jobs, {parallel} at a time"] if definition is not request else []),
+        *([f"{counted(jobs, 'job')}, {parallel} at a time"] if definition is not request else []),
         f"{resources['InstanceCount']} x {resources['InstanceType']}",
         f"{resources['VolumeSizeInGB']} GB",
         f"stopped after {limit} s",

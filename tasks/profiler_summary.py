@@ -10,7 +10,7 @@ from dashboards.frames import TrainingOutput
 from dashboards.judgement_sections import change_text
 from dashboards.tables import markdown_table, markdown_text
 from sm_entrypoints import contract
-from sm_entrypoints.sentences import clause
+from sm_entrypoints.sentences import clause, counted
 
 _MARKS = {
     "error": "Problem",
@@ -89,7 +89,7 @@ def _rule_lines(findings: Findings) -> list[str]:
             "rule": rule.rule,
             "status": "found issues" if rule.status == ISSUES else "no issues",
             "triggered": rule.triggered,
-            "datapoints": f"{rule.violations:,} of {rule.datapoints:,}",
+            "datapoints": f"{rule.violations:,} of {rule.datapoints:,}" if rule.datapoints else "-",
             "recommendation": rule.recommendation if rule.status == ISSUES else "",
         }
         for rule in applied
@@ -102,8 +102,9 @@ def _rule_lines(findings: Findings) -> list[str]:
         "datapoints": "violations",
         "recommendation": "recommendation",
     }
-    more = [f"{absent} rules had nothing to look at.", ""] if absent else []
-    return ["## Rules", "", markdown_table(rows, columns), "", *more]
+    more = [f"{counted(absent, 'rule')} had nothing to look at.", ""] if absent else []
+    table = [markdown_table(rows, columns), ""] if rows else []
+    return ["## Rules", "", *table, *more]
 
 
 def _number(value: float | None) -> str:

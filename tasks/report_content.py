@@ -12,6 +12,7 @@ from dashboards.frames import TrainingOutput, empty_training_output, read_traini
 from dashboards.report import Report, write_report
 from dashboards.tables import markdown_table
 from dashboards.trials import read_trials
+from sm_entrypoints.sentences import counted
 from tasks.dataset.typed_path import with_typed
 from tasks.files import read_json
 from tasks.ledger import LEDGER_COLUMNS, cost_sentence, ledger_rows
@@ -138,7 +139,7 @@ def training_markdown(output: TrainingOutput) -> str:
 
 def run_markdown(record: Mapping[str, Any]) -> str:
     """Return the summary of a finished run."""
-    evaluation, endpoint = record.get("evaluation", {}), record.get("endpoint", {})
+    endpoint = record.get("endpoint", {})
     seconds = [
         {"stage": name, "seconds": f"{value:.1f}"} for name, value in record["seconds"].items()
     ]
@@ -146,10 +147,9 @@ def run_markdown(record: Mapping[str, Any]) -> str:
         [
             f"# Run {record['name']}",
             "",
-            f"- test accuracy {percent(evaluation.get('accuracy'))} of "
-            f"{evaluation.get('samples')} images",
-            f"- report: `{record.get('report')}`",
-            f"- endpoint: `{endpoint.get('endpoint')}` until {endpoint.get('expires')}",
+            f"- {_tested(record.get('evaluation', {}))}",
+            *([f"- report: `{record['report']}`"] if record.get("report") else []),
+            *([_reached(endpoint)] if endpoint.get("endpoint") else []),
             f"- cost so far: {cost_sentence(record) or '-'}",
             "",
             markdown_table(ledger_rows(record), LEDGER_COLUMNS),
@@ -157,6 +157,18 @@ def run_markdown(record: Mapping[str, Any]) -> str:
             markdown_table(seconds, ["stage", "seconds"]),
         ]
     )
+
+
+def _tested(evaluation: Mapping[str, Any]) -> str:
+    if evaluation.get("accuracy") is None or not evaluation.get("samples"):
+        return "no test was made"
+    images = counted(evaluation["samples"], "image")
+    return f"test accuracy {percent(evaluation['accuracy'])} of {images}"
+
+
+def _reached(endpoint: Mapping[str, Any]) -> str:
+    until = f" until {endpoint['expires']}" if endpoint.get("expires") else ""
+    return f"- endpoint: `{endpoint['endpoint']}`{until}"
 
 
 def percent(value: float | None) -> str:

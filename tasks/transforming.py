@@ -9,6 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from dashboards.tables import markdown_table
 from platforms import connect
+from sm_entrypoints.sentences import counted
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.dataset.typed_path import expanded
 from tasks.naming import RunIdentity, resource_name
@@ -94,11 +95,12 @@ def collect_answers(
     require_answers(ended, len(answers) - len(failed))
     write_answers(answers, expanded(parameters.out))
     remove_model(platform, run)
-    create_markdown_artifact(_markdown(answers, parameters.out), key="transform")
+    create_markdown_artifact(transform_markdown(answers, parameters.out), key="transform")
     return {"out": parameters.out, "answered": len(answers) - len(failed), "failed": failed}
 
 
-def _markdown(answers: list[Answer], out: str) -> str:
+def transform_markdown(answers: list[Answer], out: str) -> str:
+    """Return the first answers as the markdown of their artifact, and where the rest is."""
     rows = [
         {
             "picture": each.image,
@@ -110,4 +112,4 @@ def _markdown(answers: list[Answer], out: str) -> str:
     ]
     more = f"\n\nand {len(answers) - _SHOWN} more in `{out}`" if len(answers) > _SHOWN else ""
     table = markdown_table(rows, ["picture", "label", "probability", "error"])
-    return f"# {len(answers)} pictures\n\n{table}{more}"
+    return f"# {counted(len(answers), 'picture')}\n\n{table}{more}"

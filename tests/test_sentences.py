@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from platforms.aws_account import credentials_error
 from platforms.errors import WhippetError
-from sm_entrypoints.sentences import clause, ended, joined
+from sm_entrypoints.sentences import clause, counted, ended, joined
 from tasks.lint_findings import LintFinding, require_sound
 from tasks.training import require_completed
 from tests.punctuation import doubled
@@ -92,6 +92,21 @@ def _told(said: str) -> Iterator[str]:
     for code in ("ExpiredToken", "InvalidClientTokenId", "Other"):
         error = ClientError({"Error": {"Code": code, "Message": said}}, "GetCallerIdentity")
         yield str(credentials_error(error, "eu-west-1"))
+
+
+def test_counted_things_agree_with_their_number() -> None:
+    assert [counted(number, "image") for number in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+    assert counted(1200, "class", "classes") == "1,200 classes"
+
+
+def test_no_part_of_a_message_is_left_on_a_line_of_its_own() -> None:
+    loose = [
+        f"{relative(path)}:{node.lineno}"
+        for path in SOURCES
+        for node in ast.walk(TREES[path])
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.JoinedStr)
+    ]
+    assert loose == []
 
 
 def test_no_full_stop_is_written_behind_what_somebody_else_said() -> None:

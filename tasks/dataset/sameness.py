@@ -13,6 +13,7 @@ from typing import Any
 from platforms import Platform
 from platforms.errors import DataError
 from sm_entrypoints.contract import TRAINING_SUMMARY_FILE
+from sm_entrypoints.sentences import counted
 from tasks.data_files import DataFile
 from tasks.data_sync_manifest import Manifest, read_manifest
 from tasks.dataset.identity import SCHEME, fingerprint_of_channels, fingerprint_over_paths
@@ -48,7 +49,7 @@ def require_same_pictures(
         rows = ((file.split, file.label, file.path, file.sha256) for file in files)
         is_same = known == fingerprint_over_paths(rows)
     if not is_same:
-        now = f"{len(files)} pictures of {len({file.label for file in files})} classes"
+        now = f"{counted(len(files), 'picture')} of {len({file.label for file in files})} classes"
         raise DataError(
             f"Run '{record['name']}' began with other pictures: then {_before(folder, known)}, now "
             f"{now} (fingerprint {fingerprint[:_DIGITS]}). What it trained so far knows the former "
@@ -76,7 +77,8 @@ def require_same_data(platform: Platform, run: RunIdentity) -> None:
             "ended before its time. Run that sync to its end first."
         )
     if not _is_same(folder, data, manifest):
-        there = f"{len(manifest.files)} pictures (fingerprint {manifest.fingerprint[:_DIGITS]})"
+        digits = manifest.fingerprint[:_DIGITS]
+        there = f"{counted(len(manifest.files), 'picture')} (fingerprint {digits})"
         since = f", from {manifest.origin}" if manifest.origin else ""
         raise DataError(
             f"The data set {data['uri']} is not what run '{run.name}' was trained on: that had "
@@ -100,5 +102,10 @@ def _before(folder: Path, fingerprint: str) -> str:
     path = folder / DATA_FILE
     found = read_json(path) if path.exists() else {}
     count = sum(part["images"] for part in found.get("splits", {}).values())
-    pictures = f"{count} pictures of {len(found.get('classes', []))} classes" if count else "others"
+    pictures = (
+        f"{counted(count, 'picture')} of "
+        f"{counted(len(found.get('classes', [])), 'class', 'classes')}"
+        if count
+        else "others"
+    )
     return f"{pictures} (fingerprint {fingerprint[:_DIGITS]})"

@@ -42,7 +42,7 @@ def test_a_data_set_comes_by_its_name_and_only_what_is_missing_comes_again(
     monkeypatch.setenv("HOME", str(tmp_path))
     assert main(["fetch", "pets", "~/./it's the target/"]) == 0
     told = capsys.readouterr().out
-    assert "1 files fetched" in told
+    assert "1 file fetched" in told
     assert told.endswith(": ~/./it's the target/\n")
     assert contents(target) == contents(data)
     assert main(["fetch", "pets", "~/it's the target/train/a/000.jpg"]) == 1

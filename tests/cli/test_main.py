@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from cli.main import main
@@ -103,3 +104,15 @@ def test_debug_shows_where_it_happened(whippet_home):
 def test_the_same_mistake_without_debug_is_an_exit_code(whippet_home, capsys):
     assert main(["run", "--resume", "nothing"]) == 1
     assert capsys.readouterr().err.startswith("whippet: error: there is no run 'nothing' in ")
+
+
+def test_a_server_that_is_gone_is_told_in_one_sentence(monkeypatch, capsys):
+    def gone(arguments: object) -> int:
+        raise httpx.ConnectError("All connection attempts failed.")
+
+    monkeypatch.setattr("cli.main._dispatch", gone)
+    assert main(["doctor"]) == 1
+    assert capsys.readouterr().err == (
+        "whippet: error: the Prefect server does not answer (All connection attempts failed): "
+        "start it again with `whippet up`\n"
+    )

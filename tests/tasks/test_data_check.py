@@ -189,7 +189,7 @@ def test_many_problems_are_cut_to_twenty(tmp_path: Path) -> None:
     ("counts", "needed"),
     [
         ({"": {"a": 2, "b": 9}}, "'a' has 2 images, but 3 are needed: one each for train, valid"),
-        ({"train": {"a": 1, "b": 9}, "test": {"a": 1, "b": 1}}, "'a' has 1 images, but 2 are"),
+        ({"train": {"a": 1, "b": 9}, "test": {"a": 1, "b": 1}}, "'a' has 1 image, but 2 are"),
     ],
 )
 def test_class_too_small_to_split(

@@ -29,7 +29,7 @@ def test_the_verdict_comes_first_then_rules_then_three_charts(output):
     # Text from the job is text, not markup.
     assert "&lt;b&gt;2 cores&lt;/b&gt; are there" in text
     assert text.index("| Overfit |") < text.index("| DataWaitShare |") < text.index("| DeadRelu |")
-    assert "1 rules had nothing" in text
+    assert "1 rule had nothing" in text
     assert "LowGPUUtilization" not in text
     assert text.count("data:image/svg+xml;base64,") == 3
     for word in (*STEP_PHASES, "TRAIN", "EVAL"):
