@@ -9,6 +9,7 @@ from sm_entrypoints.comparison_arguments import LEAST_PAIRS
 from sm_entrypoints.comparison_quality import LEAST_SHARE, Quality
 from sm_entrypoints.comparison_speed import Speed
 from sm_entrypoints.comparison_statistics import Estimate
+from sm_entrypoints.sentences import counted
 
 Verdict = Literal["kept", "rejected", "inconclusive"]
 
@@ -70,13 +71,14 @@ def _faster(
         return Decision(
             verdict="rejected",
             reason=f"{seen}, but what the change costs once or each epoch is not won back within "
-            f"{job_epochs} epochs",
+            f"{counted(job_epochs, 'epoch')}",
         )
     if before - after < _LEAST_SPEED_GAIN * before:
         return Decision(
             verdict="rejected",
-            reason=f"{seen}, but with what it costs once, {job_epochs} epochs take {after:.1f} s "
-            f"instead of {before:.1f} s: next to nothing",
+            reason=f"{seen}, but with what it costs once, "
+            f"{counted(job_epochs, 'epoch takes', 'epochs take')} {after:.1f} s instead of "
+            f"{before:.1f} s: next to nothing",
         )
     said = f"; {describe(losses)}" if losses else ""
     return Decision(verdict="kept", reason=f"the change is faster: {seen}{said}")

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from sm_entrypoints.errors import JobError
 from sm_entrypoints.model import IMAGENET_MEAN, IMAGENET_STD, head_name
+from sm_entrypoints.sentences import counted
 
 # The auxiliary classifiers that build_model leaves out.
 _AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
@@ -149,7 +150,11 @@ def _optional(name: str) -> bool:
 
 
 def _named(what: str, names: list[str]) -> list[str]:
-    return [f"{len(names)} tensors are {what}: {_listed(names)}"] if names else []
+    return (
+        [f"{counted(len(names), 'tensor is', 'tensors are')} {what}: {_listed(names)}"]
+        if names
+        else []
+    )
 
 
 def _listed(names: list[str]) -> str:

@@ -15,6 +15,7 @@ from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.profiler_timeline import Steps, phase_share, steps_of
 from sm_entrypoints.rules.result import RuleResult, not_applicable
 from sm_entrypoints.rules.rule import Rule
+from sm_entrypoints.sentences import counted
 
 # A last batch this much smaller than the others (or less) shows what an image costs.
 _SMALLER = 0.75
@@ -31,7 +32,8 @@ def data_wait(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
     steps = steps_of(evidence)
     count = int(steps.steady.sum())
     if count < parameters["min_steps"]:
-        reason = f"{count} steps beside the first of each epoch; {parameters['min_steps']} needed"
+        seen = f"{counted(count, 'step')} beside the first of each epoch"
+        reason = f"{seen}; {parameters['min_steps']} needed"
         return not_applicable("DataWait", reason)
     percent = 100 * phase_share(steps, "data_wait")
     waits = steps.phases["data_wait"]

@@ -15,6 +15,7 @@ from sm_entrypoints.rules.result import Mark, RuleResult, not_applicable
 from sm_entrypoints.rules.rule import Rule
 from sm_entrypoints.rules.tensor_job import TensorJob
 from sm_entrypoints.rules.tensor_watch import TensorWatch
+from sm_entrypoints.sentences import counted
 
 MOST_GAPS = 10
 
@@ -101,7 +102,9 @@ def similar_across_runs(evidence: Evidence, parameters: Mapping[str, Any]) -> Ru
         return not_applicable("SimilarAcrossRuns", "no other run was given to compare with")
     own = _losses(evidence.records)
     if len(own) < parameters["num_steps"]:
-        return not_applicable("SimilarAcrossRuns", f"only {len(own)} losses were recorded")
+        return not_applicable(
+            "SimilarAcrossRuns", f"only {counted(len(own), 'loss was', 'losses were')} recorded"
+        )
     same = []
     for number, other in enumerate(evidence.others):
         theirs = _losses(other)

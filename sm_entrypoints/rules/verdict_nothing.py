@@ -8,6 +8,7 @@ from sm_entrypoints.contract import TRAIN_CHANNEL, VALID_CHANNEL
 from sm_entrypoints.rules.finding import Claim, Finding, Gain, Group, duration, percent
 from sm_entrypoints.rules.verdict_case import Case
 from sm_entrypoints.rules.verdict_claims import CONDITIONS, FEWEST_STEPS, holds
+from sm_entrypoints.sentences import counted
 
 _LEAVE_IT = "Leave it as it is; a search over lr may still find a better model."
 _SEEN = {
@@ -22,10 +23,16 @@ def nothing_to_change(case: Case, found: Sequence[Finding]) -> Finding:
     judged = [result for result in case.results.values() if result.status != "NotApplicable"]
     if not judged and not case.evidence.epochs and case.evidence.theirs:
         said = "SageMaker's own rules found nothing; there was nothing for ours to look at."
-        return _unseen(said, (f"{len(case.evidence.theirs)} rules are in its report",))
+        return _unseen(
+            said, (f"{counted(len(case.evidence.theirs), 'rule is', 'rules are')} in its report",)
+        )
     if not judged and not case.evidence.epochs:
         return _unseen("Nothing can be said: the job left nothing to look at.", ())
-    lines = (*_time_lines(case), *_learning_lines(case), f"{len(judged)} rules looked at it")
+    lines = (
+        *_time_lines(case),
+        *_learning_lines(case),
+        f"{counted(len(judged), 'rule')} looked at it",
+    )
     sure = Finding(
         group=Group.NOTE,
         severity="ok",

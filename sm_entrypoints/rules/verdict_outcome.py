@@ -12,7 +12,7 @@ from sm_entrypoints.rules.result import RuleResult
 from sm_entrypoints.rules.verdict_case import Case
 from sm_entrypoints.rules.verdict_claims import exploded, learns
 from sm_entrypoints.rules.verdict_learning import lowered_rate
-from sm_entrypoints.sentences import clause
+from sm_entrypoints.sentences import clause, counted
 
 # A loss this many times that of the first step, and this much above it, is no noise.
 _TWICE, _AT_LEAST = 2.0, 0.5
@@ -40,7 +40,7 @@ def loss_exploded(case: Case) -> Finding | None:
         severity="error",
         sentence=f"The training diverged: its loss was {_first_and_last(case)}.",
         rule="ExplodingTensor",
-        evidence=(f"{len(case.train_losses)} losses were recorded",),
+        evidence=(f"{counted(len(case.train_losses), 'loss was', 'losses were')} recorded",),
         change=lowered_rate(case),
         advice="Lower lr by a factor of ten; a few warmup_epochs help as well.",
         gain=_QUALITY,
@@ -62,7 +62,7 @@ def loss_rose(case: Case) -> Finding | None:
         severity="warning",
         sentence=f"The training loss rose: it was {_first_and_last(case)}.",
         rule="LossNotDecreasing",
-        evidence=(f"{len(losses)} losses were recorded",),
+        evidence=(f"{counted(len(losses), 'loss was', 'losses were')} recorded",),
         change=lowered_rate(case),
         advice="Lower lr by a factor of ten, and save the losses of more steps to see more of it.",
         gain=_QUALITY,

@@ -161,5 +161,5 @@ def test_a_job_that_hardly_gains_is_not_worth_a_change() -> None:
     # Each image in half the time, but one epoch of 12.0 s still takes 11.9 s.
     found = on_speed(speed(0.5, QUIET, one_time=4.9), job_epochs=1)
     assert found.verdict == "rejected"
-    assert found.reason.endswith("1 epochs take 11.9 s instead of 12.0 s: next to nothing")
+    assert found.reason.endswith("1 epoch takes 11.9 s instead of 12.0 s: next to nothing")
     assert on_speed(speed(0.5, QUIET, one_time=4.9), job_epochs=5).verdict == "kept"

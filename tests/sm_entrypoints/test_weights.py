@@ -125,8 +125,8 @@ def _not_finite(state: State) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (_missing, "1 tensors are missing: features.0.weight"),
-        (_unknown, "1 tensors are unknown: extra.weight"),
+        (_missing, "1 tensor is missing: features.0.weight"),
+        (_unknown, "1 tensor is unknown: extra.weight"),
         (_shape, "features.0.bias 5 instead of 64"),
         (_not_finite, "not finite: features.0.bias"),
     ],

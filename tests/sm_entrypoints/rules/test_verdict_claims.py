@@ -25,6 +25,7 @@ from sm_entrypoints.rules.guessing import better_than_guessing
 from sm_entrypoints.rules.result import Mark, RuleResult, not_applicable
 from sm_entrypoints.rules.verdict import Verdict, reach_verdict
 from sm_entrypoints.rules.verdict_claims import CONDITIONS
+from tests.punctuation import doubled
 from tests.sm_entrypoints.rules.cases import issue, job, series, steps
 
 _COMBINATIONS = 5_000
@@ -299,6 +300,23 @@ def test_a_phrase_is_said_only_where_it_is_true(told: list[Told], phrase: str) -
     false = [(text, each.made) for each, text in said if not _CLAIMS[phrase](each)]
     assert false[:3] == []
     assert said or phrase in _NEVER, "nobody says this any more: take it out of the table"
+
+
+# One of a kind is not told in the plural, and no share is above all.
+_ODD = re.compile(
+    r"(?<![\d.,])1 (?:training )?(?:steps|epochs|images|times|rules|losses|datapoints)\b"
+    r"|\b0 of 0\b|\bNone\b"
+)
+
+
+def test_no_sentence_ends_twice_or_miscounts(told: list[Told]) -> None:
+    texts = {text for each in told for text, _ in each.sentences()}
+    assert [text for text in texts if doubled(text)][:3] == []
+    assert [text for text in texts if _ODD.search(text)][:3] == []
+    # A rule's threshold may be about several cores.
+    measured = [text for text in texts if not text.startswith("it triggers when: ")]
+    shares = {text: re.findall(r"(\d+(?:\.\d+)?) ?%", text) for text in measured}
+    assert [text for text, found in shares.items() if any(float(x) > 100 for x in found)] == []
 
 
 def test_all_is_called_well_only_where_all_is(told: list[Told]) -> None:
