@@ -1,8 +1,8 @@
 """How soon a finished job is seen, and how often AWS is asked: ``make bench-detection``.
 
-The wait of the flows (tasks/waiting.py) over a virtual clock: no job, no account, no real time.
-Goal: p95 at most 5 s at 0.2 Describe calls a second or fewer. Asking takes as long as AWS takes;
-some answers are throttled, as those of an account that is busy are.
+The wait of the flows (tasks/requests/waiting.py) over a virtual clock: no job, no account, no real
+time. Goal: p95 at most 5 s at 0.2 Describe calls a second or fewer. Asking takes as long as AWS
+takes; some answers are throttled, as those of an account that is busy are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tasks.waiting import Clock, Pace, wait_until
+from tasks.requests.waiting import Clock, Pace, wait_until
 
 JOBS = 5000
 POLL_SECONDS = 5.0

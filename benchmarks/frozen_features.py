@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from platforms import Settings
-from tasks.runs import read_run
+from tasks.runs.record import read_run
 
 _EXTRACT = Path(__file__).with_name("extract_features.py")
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0)

@@ -12,7 +12,7 @@ import torchvision
 from torch import Tensor, nn
 
 from benchmarks.interleaving import Times
-from sm_entrypoints.reductions import ReductionRecorder
+from sm_entrypoints.instrumentation.tensors.reductions import ReductionRecorder
 
 CLASSES, DENSE = 133, 10
 # What is timed: steps without a hook, steps between samples, a sampled step with the one after it.

@@ -42,10 +42,10 @@ from torch import nn
 
 from benchmarks.hook_twin import BETWEEN, CLASSES, DENSE, PLAIN, SAMPLED, Twin
 from benchmarks.interleaving import Clock, Overhead, Times
-from sm_entrypoints.containment import Containment
-from sm_entrypoints.debugger import DebuggerHook
-from sm_entrypoints.reductions import ReductionRecorder
-from sm_entrypoints.sampling import FIRST_STEPS
+from sm_entrypoints.instrumentation.smdebug.hook import DebuggerHook
+from sm_entrypoints.instrumentation.tensors.reductions import ReductionRecorder
+from sm_entrypoints.instrumentation.tensors.stride import FIRST_STEPS
+from sm_entrypoints.job.containment import Containment
 
 THREADS, BATCH, PIXELS, SPARSE = 2, 16, 64, 500
 # Steps in which the adaptive stride finds its length.

@@ -29,12 +29,12 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torchvision.models import resnet18
 
-from sm_entrypoints.comparison_statistics import median_estimate
+from sm_entrypoints.comparison.intervals import median_estimate
 from sm_entrypoints.contract import STEP_PHASES
-from sm_entrypoints.operator_table import operators
-from sm_entrypoints.operators import MOST_STEPS, OperatorWindow
-from sm_entrypoints.phases import StepRecorder
-from sm_entrypoints.workers import Making, WorkerRecorder
+from sm_entrypoints.instrumentation.phases import StepRecorder
+from sm_entrypoints.instrumentation.profiler.operator_table import operators
+from sm_entrypoints.instrumentation.profiler.operators import MOST_STEPS, OperatorWindow
+from sm_entrypoints.instrumentation.profiler.workers import Making, WorkerRecorder
 
 _SAMPLERS = (("ours", 500), ("ours", 100), ("psutil", 500), ("psutil", 100))
 _ROUNDS, _BLOCK = 12, 4

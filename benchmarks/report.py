@@ -40,7 +40,7 @@ import json, resource, sys, time
 from datetime import UTC, datetime
 from pathlib import Path
 begin = time.perf_counter()
-from dashboards.frames import read_training_output
+from dashboards.files.frames import read_training_output
 from dashboards.report import Report, write_report
 imported = time.perf_counter()
 output = read_training_output(Path(sys.argv[1]))

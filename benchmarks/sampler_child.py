@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from sm_entrypoints.sampler import SystemSampler
+from sm_entrypoints.instrumentation.profiler.sampler import SystemSampler
 
 _WARM_UP = 1.0
 

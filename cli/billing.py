@@ -9,8 +9,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli.table import print_table
 from platforms import Settings, connect
 from platforms.errors import WhippetError
-from sm_entrypoints.sentences import clause
-from tasks.billing import still_billing, total_sentence
+from sm_entrypoints.contract.sentences import clause
+from tasks.costs.still_billing import still_billing, total_sentence
 
 
 def print_billing(settings: Settings) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from cli.table import print_table
-from dashboards.findings import gain_text
-from dashboards.judgement_sections import change_text
+from dashboards.files.findings import gain_text
+from dashboards.sections.judgement import change_text
 from platforms import Platform, Settings, connect
-from sm_entrypoints.sentences import clause
-from tasks.explanation import Explanation
-from tasks.explanation import explain as explain_source
+from sm_entrypoints.contract.sentences import clause
+from tasks.explain.explanation import Explanation
+from tasks.explain.explanation import explain as explain_source
 
 _ISSUES = "IssuesFound"
 

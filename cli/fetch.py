@@ -6,10 +6,10 @@ import argparse
 import sys
 
 from platforms import connect
-from sm_entrypoints.sentences import counted
-from tasks.data_sync_progress import Moved
+from sm_entrypoints.contract.sentences import counted
+from tasks.dataset.fetch import fetch as fetch_source
 from tasks.dataset.typed_path import expanded
-from tasks.fetching import fetch as fetch_source
+from tasks.storage.sync_progress import Moved
 
 
 def fetch(arguments: argparse.Namespace) -> int:

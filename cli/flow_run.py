@@ -18,11 +18,11 @@ from platforms import Settings, connect
 from platforms.errors import RunStopped
 from tasks.cancelling.watch import RunCancelled
 from tasks.cleaning import COMPARISON_STEP, stop_everything, stop_run
-from tasks.improvement_parameters import ImprovementParameters
-from tasks.naming import RunIdentity
-from tasks.parameters import Parameters
-from tasks.runs import RUN_FILE, finish, read_run, run_folder
-from tasks.stage import RESUME_TAG
+from tasks.parameters.improvement import ImprovementParameters
+from tasks.parameters.run import Parameters
+from tasks.runs.names import RunIdentity
+from tasks.runs.record import RUN_FILE, finish, read_run, run_folder
+from tasks.runs.stages import RESUME_TAG
 
 
 def run_release(

@@ -9,9 +9,15 @@ import re
 from cli.table import print_table
 from platforms import Settings
 from platforms.errors import ParameterError
-from tasks.naming import slug
-from tasks.permissions import ROLE, USER, Permission
-from tasks.policies import Document, Scope, chosen, policy_document, trust_document
+from tasks.permissions.policy_documents import (
+    Document,
+    Scope,
+    chosen,
+    policy_document,
+    trust_document,
+)
+from tasks.permissions.table import ROLE, USER, Permission
+from tasks.runs.names import slug
 
 _ROLE_ARN = re.compile(r"arn:[\w-]+:iam::(?P<account>\d{12}):role/(?P<role>\S+)")
 _DEFAULT_ROLE = "whippet-execution"

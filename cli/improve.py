@@ -13,8 +13,8 @@ from cli.run import assignment
 from cli.server.choosing import ui_and_password, use_server
 from cli.table import print_table
 from platforms import Settings, connect
-from tasks.improvement_parameters import ImprovementParameters
-from tasks.improvement_plan import ImprovementPlan, plan_improvement
+from tasks.improve.plan import ImprovementPlan, plan_improvement
+from tasks.parameters.improvement import ImprovementParameters
 
 
 def improve(arguments: argparse.Namespace) -> int:
@@ -58,9 +58,9 @@ def improve(arguments: argparse.Namespace) -> int:
 
 def print_improvement(plan: ImprovementPlan, found: dict[str, Any]) -> None:
     """Print the variants as a table, then what was decided and what it saves."""
-    from tasks.improvement_result import IMPROVEMENT_FILE, facts, rows
-    from tasks.ledger import cost_sentence
-    from tasks.runs import read_run, run_folder
+    from tasks.costs.ledger import cost_sentence
+    from tasks.improve.result import IMPROVEMENT_FILE, facts, rows
+    from tasks.runs.record import read_run, run_folder
 
     print(flush=True)
     print_table(rows(found), empty="nothing was measured")

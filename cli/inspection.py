@@ -13,18 +13,18 @@ from cli.table import print_table
 from platforms import Platform, connect
 from platforms.client_errors import AccessDenied
 from platforms.errors import EndpointFailed, JobFailed, ParameterError
-from tasks.adoption import TRAINING_JOB, Resource
-from tasks.billing import Billing, endpoint_billing
 from tasks.cleaning import (
     EndpointState,
     delete_with_config_and_models,
     endpoints_to_remove,
     list_endpoints,
 )
-from tasks.job_logs import TRAINING_LOGS, TRANSFORM_LOGS, log_events
-from tasks.listing import list_all
-from tasks.parameters import CleanUpParameters
-from tasks.stranded import list_stranded, remove_stranded, stranded_to_remove
+from tasks.costs.still_billing import Billing, endpoint_billing
+from tasks.endpoints.unused import list_stranded, remove_stranded, stranded_to_remove
+from tasks.parameters.run import CleanUpParameters
+from tasks.requests.create_or_adopt import TRAINING_JOB, Resource
+from tasks.requests.logs import TRAINING_LOGS, TRANSFORM_LOGS, log_events
+from tasks.requests.pages import list_all
 from tasks.training import TERMINAL
 from tasks.transform.request import TRANSFORM_JOB
 

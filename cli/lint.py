@@ -15,12 +15,12 @@ from cli.table import print_table
 from platforms.errors import ParameterError
 from platforms.metric_regexes import MetricRegex, MetricRegexError
 from platforms.validation import validate
-from sm_entrypoints.sentences import clause
-from tasks.lint_findings import LintFinding, errors, worst_first
-from tasks.lint_history import lint_history
-from tasks.lint_regexes import Objective
-from tasks.lint_request import lint_request, measured_by
-from tasks.metric_log import log_lines
+from sm_entrypoints.contract.sentences import clause
+from tasks.lint.findings import LintFinding, errors, worst_first
+from tasks.lint.history import lint_history
+from tasks.lint.log_metrics import log_lines
+from tasks.lint.regexes import Objective
+from tasks.lint.request import lint_request, measured_by
 
 
 def lint(arguments: argparse.Namespace) -> int:
@@ -70,7 +70,7 @@ def _require_sense(arguments: argparse.Namespace) -> None:
 def _lint_job(arguments: argparse.Namespace) -> list[LintFinding]:
     # Deferred: prefect and boto3 take seconds to import, and a log needs neither.
     from platforms import connect
-    from tasks.lint_jobs import lint_job
+    from tasks.lint.jobs import lint_job
 
     return lint_job(connect(), arguments.name, arguments.classes)
 

@@ -8,9 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cli.arguments import build_parser
+from cli.options.commands import build_parser
 from platforms.loopback import spare_loopback
-from sm_entrypoints.sentences import clause
+from sm_entrypoints.contract.sentences import clause
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130

@@ -8,8 +8,7 @@ from typing import cast
 from cli.preflight import check_folder
 from cli.run import from_options
 from platforms import Settings, connect
-from tasks.naming import RunIdentity, folder_name
-from tasks.parameters import (
+from tasks.parameters.run import (
     RUN_PARAMETERS,
     DataParameters,
     DeploymentParameters,
@@ -18,9 +17,10 @@ from tasks.parameters import (
     TrainingParameters,
     TuningParameters,
 )
-from tasks.plan_text import plan_text
-from tasks.planning import UNNAMED, RunChoices
-from tasks.run_plan import plan_run
+from tasks.plan.requests import UNNAMED, RunChoices
+from tasks.plan.run import plan_run
+from tasks.plan.text import plan_text
+from tasks.runs.names import RunIdentity, folder_name
 
 
 def plan(arguments: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from tasks.dataset.typed_path import expanded
 from tasks.endpoints.about import about_endpoint, require_answering
 from tasks.endpoints.pictures import pictures
 from tasks.querying import Prediction, ask, read_image
-from tasks.runs import read_run
+from tasks.runs.record import read_run
 
 # A model server that ended is started again within seconds.
 _WAITS = (1.0, 2.0, 4.0)

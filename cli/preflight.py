@@ -8,15 +8,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cli.doctor_setup import check_disk, check_home
+from cli.doctor.setup import check_disk, check_home
 from platforms import Needs, Settings, connect
 from platforms.errors import SettingsError
-from sm_entrypoints.sentences import clause
-from tasks.data_check import check_folders
-from tasks.data_findings import DataProblems, shown
+from sm_entrypoints.contract.sentences import clause
+from tasks.dataset.checking.check import check_folders
+from tasks.dataset.checking.findings import DataProblems, shown
 from tasks.dataset.source import data_root, is_remote, list_source, require_folder
-from tasks.parameters import DataParameters, ModelParameters
-from tasks.weights import IMAGENET, NONE, require_job_python, weights_file
+from tasks.job_environment.weights import IMAGENET, NONE, require_job_python, weights_file
+from tasks.parameters.run import DataParameters, ModelParameters
 
 # Room for the records, a small model's archives and its checkpoints; less can only fail later.
 LEAST_FREE_BYTES = 256 * 1024**2

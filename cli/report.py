@@ -9,10 +9,10 @@ from pathlib import Path
 
 from platforms import Settings
 from platforms.errors import ParameterError
-from tasks.naming import folder_name
-from tasks.pdf import PROGRAMS, PdfError, find_chromium, print_pdf
-from tasks.report_content import write_run_report
-from tasks.runs import PDF_FILE, read_run, run_folder
+from tasks.report.content import write_run_report
+from tasks.report.pdf import PROGRAMS, PdfError, find_chromium, print_pdf
+from tasks.runs.names import folder_name
+from tasks.runs.record import PDF_FILE, read_run, run_folder
 
 
 def report(arguments: argparse.Namespace) -> int:

@@ -15,26 +15,26 @@ from coolname import generate_slug
 from pydantic import ValidationError
 
 from cli.console import quiet_console
-from cli.endpoint_arguments import endpoint_choices
+from cli.options.endpoint import endpoint_choices
+from cli.options.run import data_choices, resource_choices
 from cli.preflight import check_before_run
-from cli.run_arguments import data_choices, resource_choices
 from cli.server.choosing import ui_and_password, ui_url, use_server
 from cli.table import print_table
 from platforms import Settings
 from platforms.errors import ParameterError
+from tasks.costs.ledger import PLAN, cost_sentence, stage_rows
 from tasks.dataset.typed_path import TypedPath, expanded, with_typed
-from tasks.hyperparameters import (
+from tasks.job_environment.weights import IMAGENET, NONE
+from tasks.parameters.ranges import (
     CategoricalRange,
     ContinuousRange,
     IntegerRange,
     SearchRange,
     Value,
 )
-from tasks.ledger import PLAN, cost_sentence, stage_rows
-from tasks.naming import folder_name
-from tasks.parameters import RUN_PARAMETERS, DataParameters, ModelParameters, Parameters
-from tasks.runs import read_run, run_folder
-from tasks.weights import IMAGENET, NONE
+from tasks.parameters.run import RUN_PARAMETERS, DataParameters, ModelParameters, Parameters
+from tasks.runs.names import folder_name
+from tasks.runs.record import read_run, run_folder
 
 
 def run(arguments: argparse.Namespace) -> int:

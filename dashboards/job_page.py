@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dashboards.frames import TrainingOutput, read_training_output
+from dashboards.files.frames import TrainingOutput, read_training_output
 from dashboards.report import Report, write_report
 
 

@@ -10,20 +10,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dashboards.frames import TrainingOutput
-from dashboards.health_sections import health_section, tensors_section
-from dashboards.judgement_sections import rules_section, verdict_section
-from dashboards.page import render_page
-from dashboards.performance_sections import profiler_section, time_section
-from dashboards.quality_sections import confusion_section, curves_section, mistakes_section
-from dashboards.sagemaker_sections import SageMakerRule, sagemaker_section
-from dashboards.sections import (
+from dashboards.files.frames import TrainingOutput
+from dashboards.files.trials import Trials
+from dashboards.page.page import render_page
+from dashboards.sections.health import health_section, tensors_section
+from dashboards.sections.judgement import rules_section, verdict_section
+from dashboards.sections.performance import profiler_section, time_section
+from dashboards.sections.quality import confusion_section, curves_section, mistakes_section
+from dashboards.sections.run import (
     configuration_section,
     data_section,
     overview_section,
     tuning_section,
 )
-from dashboards.trials import Trials
+from dashboards.sections.sagemaker import SageMakerRule, sagemaker_section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.policy import FLOW_POLICY
+from flows.hooks import FLOW_POLICY
 from tasks.cleaning import remove_endpoints
-from tasks.parameters import CleanUpParameters
-from tasks.stranded import remove_all_stranded
+from tasks.endpoints.unused import remove_all_stranded
+from tasks.parameters.run import CleanUpParameters
 
 
 @flow(name="clean-up", **FLOW_POLICY)

@@ -8,17 +8,17 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from flows.policy import FLOW_POLICY
+from flows.hooks import FLOW_POLICY
 from tasks.deployment import (
     Deployment,
     create_endpoint,
     publish_endpoint,
     smoke_test_endpoint,
 )
-from tasks.deployment_plan import plan_deployment
-from tasks.parameters import DeploymentParameters
+from tasks.parameters.run import DeploymentParameters
+from tasks.plan.deployment import plan_deployment
 from tasks.reports import download_output
-from tasks.stage import stage
+from tasks.runs.stages import stage
 from tasks.training import TrainedModel, describe_trained
 
 

@@ -8,12 +8,12 @@ from prefect import flow
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 
-from flows.policy import FlowPolicy
+from flows.hooks import FlowPolicy
 from platforms import Settings, connect
 from platforms.errors import WhippetError
 from tasks.cancelling.lost import end_if_lost
 from tasks.cleaning import COMPARISON_STEP, stop_run
-from tasks.closing import close_accounts
+from tasks.improve.plan import plan_improvement
 from tasks.improvement import (
     choose_change,
     conclude_improvement,
@@ -21,9 +21,9 @@ from tasks.improvement import (
     launch_comparison_job,
     publish_no_change,
 )
-from tasks.improvement_parameters import ImprovementParameters
-from tasks.improvement_plan import plan_improvement
-from tasks.naming import RunIdentity
+from tasks.parameters.improvement import ImprovementParameters
+from tasks.run_end import close_accounts
+from tasks.runs.names import RunIdentity
 
 
 def stop_comparison(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

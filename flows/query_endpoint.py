@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.policy import FLOW_POLICY
-from tasks.parameters import QueryParameters
+from flows.hooks import FLOW_POLICY
+from tasks.parameters.run import QueryParameters
 from tasks.querying import Prediction, query
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from tasks.cancelling.lost import end_cancelled_runs
-from tasks.parameters import RecoverParameters
+from tasks.parameters.run import RecoverParameters
 from tasks.recovery import mark_dead_runs, restart_crashed_runs
 
 

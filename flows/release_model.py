@@ -7,11 +7,11 @@ from typing import Any
 from prefect import flow
 
 from flows.deploy_model import deploy_trained
-from flows.policy import FLOW_POLICY
+from flows.hooks import FLOW_POLICY
 from flows.sync_data import sync_data
 from flows.train_model import train_instrumented
 from flows.tune_model import search_hyperparameters
-from tasks.parameters import (
+from tasks.parameters.run import (
     DataParameters,
     DeploymentParameters,
     ModelParameters,
@@ -19,11 +19,11 @@ from tasks.parameters import (
     TrainingParameters,
     TuningParameters,
 )
-from tasks.plan_stage import plan_stage
-from tasks.planning import RunChoices
+from tasks.plan.requests import RunChoices
+from tasks.planning import plan_stage
 from tasks.querying import query_test_image
 from tasks.reports import print_report, publish_run, render_report
-from tasks.stage import stage
+from tasks.runs.stages import stage
 from tasks.training import final_hyperparameters
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.policy import FLOW_POLICY
+from flows.hooks import FLOW_POLICY
 from tasks.data import TrainingInputs, check_dataset, stage_source, stage_weights, sync_dataset
-from tasks.parameters import DataParameters, ModelParameters
-from tasks.stage import stage
+from tasks.parameters.run import DataParameters, ModelParameters
+from tasks.runs.stages import stage
 
 
 @flow(name="sync-data", **FLOW_POLICY)

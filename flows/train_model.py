@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.policy import FLOW_POLICY
+from flows.hooks import FLOW_POLICY
 from flows.sync_data import sync_data
 from tasks.data import TrainingInputs
-from tasks.hyperparameters import Value
-from tasks.objective_lint import lint_finished_training
-from tasks.parameters import (
+from tasks.linting import lint_finished_training
+from tasks.parameters.ranges import Value
+from tasks.parameters.run import (
     DataParameters,
     ModelParameters,
     ResourceParameters,
     TrainingParameters,
 )
-from tasks.plan_stage import plan_stage
-from tasks.planning import RunChoices
+from tasks.plan.requests import RunChoices
+from tasks.planning import plan_stage
 from tasks.reports import download_output, print_report, publish_training, render_report
-from tasks.stage import current_run, stage
+from tasks.runs.stages import current_run, stage
 from tasks.training import (
     TrainedModel,
     final_hyperparameters,

@@ -6,8 +6,8 @@ from typing import Any
 
 from prefect import flow
 
-from flows.policy import FLOW_POLICY
-from tasks.stage import stage
+from flows.hooks import FLOW_POLICY
+from tasks.runs.stages import stage
 from tasks.transform.parameters import TransformParameters
 from tasks.transforming import (
     collect_answers,

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.policy import FLOW_POLICY
+from flows.hooks import FLOW_POLICY
 from flows.sync_data import sync_data
 from tasks.data import TrainingInputs
-from tasks.objective_lint import lint_finished_search, lint_objective
-from tasks.parameters import (
+from tasks.linting import lint_finished_search, lint_objective
+from tasks.parameters.run import (
     DataParameters,
     ModelParameters,
     ResourceParameters,
     TuningParameters,
 )
-from tasks.plan_stage import plan_stage
-from tasks.planning import RunChoices
-from tasks.stage import stage
+from tasks.plan.requests import RunChoices
+from tasks.planning import plan_stage
+from tasks.runs.stages import stage
 from tasks.tuning import BestTrial, best_hyperparameters, follow_tuning_job, launch_tuning_job
 
 

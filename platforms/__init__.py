@@ -170,7 +170,7 @@ def connect(settings: Settings | None = None) -> Platform:
     settings = settings or Settings()
     # Deferred: boto3 is slow to import, and a platform that is not chosen must cost nothing.
     if settings.platform == "aws":
-        from platforms.aws import connect_aws
+        from platforms.aws.clients import connect_aws
 
         return connect_aws(settings)
     from platforms.local.connection import connect_local
@@ -186,6 +186,6 @@ def serve(settings: Settings, port: int, announce: Callable[[str], None]) -> Non
     Raises:
         SettingsError: the port is taken.
     """
-    from platforms.local.api import serve_api
+    from platforms.local.api.server import serve_api
 
     serve_api(settings, port, announce)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 
 from platforms.errors import WhippetError
-from sm_entrypoints.sentences import clause
+from sm_entrypoints.contract.sentences import clause
 
 DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 # What AWS says; S3 puts quotation marks around the resource. Older messages name no resource.

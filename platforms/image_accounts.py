@@ -1,6 +1,6 @@
 """Who holds AWS's deep learning images in a region: for their URIs, and for whom to let pull them.
 
-Dated as ``platforms.aws_image_table``: of the SDK 3.27 (``image_uri_config``, 2026-10-21).
+Dated as ``platforms.aws.image_table``: of the SDK 3.27 (``image_uri_config``, 2026-10-21).
 """
 
 from __future__ import annotations

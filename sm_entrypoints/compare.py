@@ -26,33 +26,33 @@ if __name__ == "__main__":  # as a script only: sys.path starts with this file's
 
 import torch
 
-from sm_entrypoints.arguments import TrainingArguments
-from sm_entrypoints.channels import Splits, read_splits
-from sm_entrypoints.comparison_arguments import ComparisonArguments, parse_comparison
-from sm_entrypoints.comparison_decision import (
+from sm_entrypoints.comparison.arguments import ComparisonArguments, parse_comparison
+from sm_entrypoints.comparison.decision import (
     Decision,
     decide_on_duration,
     decide_on_quality,
     decide_on_speed,
 )
-from sm_entrypoints.comparison_lane import Lane
-from sm_entrypoints.comparison_quality import (
+from sm_entrypoints.comparison.intervals import Estimate
+from sm_entrypoints.comparison.lane import Lane
+from sm_entrypoints.comparison.quality import (
     Quality,
     TooSlow,
     Workbench,
     compare_quality,
     shortened,
 )
-from sm_entrypoints.comparison_speed import VARIANTS, Limits, Speed, compare_speed
-from sm_entrypoints.comparison_statistics import Estimate
+from sm_entrypoints.comparison.speed import VARIANTS, Limits, Speed, compare_speed
 from sm_entrypoints.contract import COMPARISON_FILE, format_metrics
-from sm_entrypoints.entry_point import run_entry_point
-from sm_entrypoints.environment import Environment
-from sm_entrypoints.errors import JobError
-from sm_entrypoints.feeds import same_data
-from sm_entrypoints.model import write_text
-from sm_entrypoints.preparation import Prepared, prepare
-from sm_entrypoints.processes import StopRequest
+from sm_entrypoints.contract.arguments import TrainingArguments
+from sm_entrypoints.contract.errors import JobError
+from sm_entrypoints.images.channels import Splits, read_splits
+from sm_entrypoints.job.entry_point import run_entry_point
+from sm_entrypoints.job.environment import Environment
+from sm_entrypoints.job.processes import StopRequest
+from sm_entrypoints.models.model import write_text
+from sm_entrypoints.training.feeds import same_data
+from sm_entrypoints.training.preparation import Prepared, prepare
 
 SCHEMA = 1
 # Debugger's automatic hook (sm_entrypoints/zero_code) leaves this program alone.

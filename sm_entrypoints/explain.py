@@ -41,20 +41,20 @@ from sm_entrypoints.contract import (
     TRAINING_SUMMARY_FILE,
     VALID_CHANNEL,
 )
-from sm_entrypoints.errors import JobError
-from sm_entrypoints.imported_events import read_steps, write_steps
-from sm_entrypoints.imported_index import StagedTrial, stage_trial
-from sm_entrypoints.imported_output import copy_output
-from sm_entrypoints.imported_parts import find_parts
-from sm_entrypoints.imported_reports import sagemaker_rules
-from sm_entrypoints.imported_system import copy_system
-from sm_entrypoints.imported_tensors import ImportedTensors, TensorImport
-from sm_entrypoints.rules.actions import Action, parse_actions
+from sm_entrypoints.contract.errors import JobError
+from sm_entrypoints.contract.rule_actions import Action, parse_actions
+from sm_entrypoints.imported.events import read_steps, write_steps
+from sm_entrypoints.imported.index import StagedTrial, stage_trial
+from sm_entrypoints.imported.output import copy_output
+from sm_entrypoints.imported.parts import find_parts
+from sm_entrypoints.imported.reports import sagemaker_rules
+from sm_entrypoints.imported.system import copy_system
+from sm_entrypoints.imported.tensors import ImportedTensors, TensorImport
+from sm_entrypoints.instrumentation.smdebug.saved_tensors import read_saved_tensors
 from sm_entrypoints.rules.evidence import ForeignRule
 from sm_entrypoints.rules.judgement import judge, plain
 from sm_entrypoints.rules.reading import read_evidence, read_object
 from sm_entrypoints.rules.requested import RequestedRule, judge_requested
-from sm_entrypoints.saved_tensors import read_saved_tensors
 
 _LIST_SECONDS = 20.0
 _SPLITS = {"TRAIN": TRAIN_CHANNEL, "EVAL": VALID_CHANNEL}

@@ -22,9 +22,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from sm_entrypoints.data import ImageError, TooManyPixels, evaluation_transform, open_image
-from sm_entrypoints.model import load_model
-from sm_entrypoints.sentences import ended
+from sm_entrypoints.contract.sentences import ended
+from sm_entrypoints.images.preparation import (
+    ImageError,
+    TooManyPixels,
+    evaluation_transform,
+    open_image,
+)
+from sm_entrypoints.models.model import load_model
 from sm_entrypoints.serving.accept import accepted, media_type
 from sm_entrypoints.serving.bodies import BodyError, picture_bytes, what_it_is
 

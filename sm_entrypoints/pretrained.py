@@ -32,14 +32,14 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from sm_entrypoints.errors import JobError
-from sm_entrypoints.model import build_model, head_name, save_tensors
-from sm_entrypoints.packaged_weights import packaged
-from sm_entrypoints.sentences import clause, ended
+from sm_entrypoints.contract.errors import JobError
+from sm_entrypoints.contract.sentences import clause, ended
+from sm_entrypoints.models.model import build_model, head_name, save_tensors
+from sm_entrypoints.models.packaged_weights import packaged
+from sm_entrypoints.models.weights import WeightsError, fit_weights, read_weights
 from sm_entrypoints.states.checkpoints import StateError, refused, state_in
 from sm_entrypoints.states.likeness import looks_like
 from sm_entrypoints.states.names import renamed
-from sm_entrypoints.weights import WeightsError, fit_weights, read_weights
 
 IMAGENET = "imagenet"
 IMAGENET_CLASSES = 1000

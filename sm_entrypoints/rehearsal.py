@@ -34,7 +34,7 @@ if __name__ == "__main__":
     sys.path.append(str(_HERE.parent))
 
 if TYPE_CHECKING:
-    from sm_entrypoints.handlers import Program
+    from sm_entrypoints.serving.handlers import Program
 
 _PACKAGE = "sm_entrypoints"
 _ANSWER_CHARACTERS = 200
@@ -91,8 +91,8 @@ def build(folder: Path, architecture: str, classes: Sequence[str], image_size: i
     """
     # Deferred, as all imports of this module that are not in the standard library: a program
     # that is rehearsed must find torch no more imported than it would be when it is served.
-    from sm_entrypoints.model import ModelCard, build_model, resize_size, save_model
-    from sm_entrypoints.outputs import copy_serving_code
+    from sm_entrypoints.models.model import ModelCard, build_model, resize_size, save_model
+    from sm_entrypoints.training.outputs import copy_serving_code
 
     card = ModelCard(
         architecture=architecture,
@@ -122,8 +122,8 @@ def rehearse(model_dir: Path, program: str, body: bytes, content_type: str, repo
 
 
 def _load(journal: Journal, model_dir: Path, program: str) -> Program:
-    from sm_entrypoints.handlers import ProgramError, load_program
     from sm_entrypoints.serving.context import Context
+    from sm_entrypoints.serving.handlers import ProgramError, load_program
 
     code = model_dir / "code"
     before = set(sys.modules)
@@ -199,7 +199,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         kind = arguments.content_type
         succeeded = rehearse(arguments.model_dir, arguments.program, image, kind, arguments.report)
         return 0 if succeeded else 1
-    from sm_entrypoints.model import ModelError
+    from sm_entrypoints.models.model import ModelError
 
     try:
         build(arguments.out, arguments.architecture, arguments.label, arguments.image_size)

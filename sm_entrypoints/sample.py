@@ -2,8 +2,9 @@
 
     python sm_entrypoints/sample.py FOLDER --interval-ms 500 --pid PID [--unless FOLDER]
 
-Writes the files of :mod:`sm_entrypoints.sampler` until stdin ends (whoever started it stopped it or
-died), or until the job begins to sample itself: then the folder of ``--unless`` appears.
+Writes the files of :mod:`sm_entrypoints.instrumentation.profiler.sampler` until stdin ends (whoever
+started it stopped it or died), or until the job begins to sample itself: then the folder of
+``--unless`` appears.
 """
 
 from __future__ import annotations
@@ -20,9 +21,13 @@ from pathlib import Path
 if __name__ == "__main__":  # as a script only: sys.path starts with this file's own folder
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from sm_entrypoints.counters import Counters
-from sm_entrypoints.gpus import Gpus, has_device_file
-from sm_entrypoints.sampler import DEFAULT_INTERVAL_MS, INTERVALS_MS, SystemSampler
+from sm_entrypoints.instrumentation.profiler.counters import Counters
+from sm_entrypoints.instrumentation.profiler.gpus import Gpus, has_device_file
+from sm_entrypoints.instrumentation.profiler.sampler import (
+    DEFAULT_INTERVAL_MS,
+    INTERVALS_MS,
+    SystemSampler,
+)
 
 _LOOK_SECONDS = 0.5
 # Of a busy machine; stop() of the supervisor waits longer.

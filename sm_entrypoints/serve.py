@@ -50,10 +50,10 @@ if __name__ == "__main__":
 
 import uvicorn
 
-from sm_entrypoints.handlers import load_program
-from sm_entrypoints.invocations import Limits, ModelService
-from sm_entrypoints.sentences import clause
+from sm_entrypoints.contract.sentences import clause
 from sm_entrypoints.serving.context import Context
+from sm_entrypoints.serving.handlers import load_program
+from sm_entrypoints.serving.invocations import Limits, ModelService
 
 if __name__ == "__main__":
     # From here on everything that the user brings is found before what we have.

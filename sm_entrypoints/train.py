@@ -2,8 +2,8 @@
 
     python sm_entrypoints/train.py --model resnet18 --epochs 3 --lr 0.001
 
-Hyperparameters: :class:`sm_entrypoints.arguments.TrainingArguments`. Folders: ``SM_*``
-(:class:`sm_entrypoints.environment.Environment`). Exit code 0 means that a model was delivered,
+Hyperparameters: :class:`sm_entrypoints.contract.arguments.TrainingArguments`. Folders: ``SM_*``
+(:class:`sm_entrypoints.job.environment.Environment`). Exit code 0 means that a model was delivered,
 also after SIGTERM: then the checkpoint, the model and the metrics of what was done are written,
 and the test evaluation is left out (SageMaker kills a job 120 seconds after SIGTERM). On failure
 the exit code is 1 and ``output/failure`` holds a sentence, with a traceback if it was no
@@ -29,31 +29,31 @@ import safetensors
 import torch
 import torchvision
 
-from sm_entrypoints.arguments import TrainingArguments, parse_arguments
-from sm_entrypoints.channels import Split, Splits, read_splits
-from sm_entrypoints.clock import Clock, process_age
-from sm_entrypoints.containment import Containment
 from sm_entrypoints.contract import TEST_CHANNEL, VALID_CHANNEL, format_metrics
-from sm_entrypoints.dataset import BatchOrder, ImageData, make_loader
-from sm_entrypoints.entry_point import run_entry_point
-from sm_entrypoints.environment import Environment
-from sm_entrypoints.evaluation import Evaluation, Scores
-from sm_entrypoints.feeds import Built, features_fit, images_on_device
-from sm_entrypoints.model import ModelCard, save_model
-from sm_entrypoints.network import multiplies_bfloat16
-from sm_entrypoints.outputs import (
+from sm_entrypoints.contract.arguments import TrainingArguments, parse_arguments
+from sm_entrypoints.contract.rule_actions import parse_actions
+from sm_entrypoints.images.batches import BatchOrder, ImageData, make_loader
+from sm_entrypoints.images.channels import Split, Splits, read_splits
+from sm_entrypoints.job.clock import Clock, process_age
+from sm_entrypoints.job.containment import Containment
+from sm_entrypoints.job.entry_point import run_entry_point
+from sm_entrypoints.job.environment import Environment
+from sm_entrypoints.job.process_use import ProcessUse
+from sm_entrypoints.job.processes import StopRequest, leaders_text
+from sm_entrypoints.models.model import ModelCard, save_model
+from sm_entrypoints.rules.judgement import announce_verdict
+from sm_entrypoints.training.evaluation import Evaluation, Scores
+from sm_entrypoints.training.feeds import Built, features_fit, images_on_device
+from sm_entrypoints.training.loop import fit
+from sm_entrypoints.training.network import multiplies_bfloat16
+from sm_entrypoints.training.outputs import (
     copy_serving_code,
     write_evaluation,
     write_metrics,
     write_summary,
 )
-from sm_entrypoints.preparation import Prepared, prepare
-from sm_entrypoints.process_use import ProcessUse
-from sm_entrypoints.processes import StopRequest, leaders_text
-from sm_entrypoints.rules.actions import parse_actions
-from sm_entrypoints.rules.judgement import announce_verdict
-from sm_entrypoints.trainer import fit
-from sm_entrypoints.training import NothingLearned, Outcome, Training, metrics_row
+from sm_entrypoints.training.preparation import Prepared, prepare
+from sm_entrypoints.training.state import NothingLearned, Outcome, Training, metrics_row
 
 # Debugger's automatic hook (sm_entrypoints/zero_code) leaves this program alone.
 BRINGS_ITS_OWN_HOOK = True

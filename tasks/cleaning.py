@@ -13,17 +13,17 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
 
 from platforms import Platform, connect
-from tasks.accounts import note_endpoint
-from tasks.adoption import ENDPOINT, is_not_found
+from tasks.costs.ledger_update import note_endpoint
 from tasks.deployment import remove_endpoint
-from tasks.listing import list_all
-from tasks.naming import RunIdentity
-from tasks.parameters import CleanUpParameters
-from tasks.policy import policy
-from tasks.requests import EXPIRES_TAG, RUN_TAG
-from tasks.runs import known_run, recorded_jobs
-from tasks.scaling import tags_of
-from tasks.stranded import own_config_and_models
+from tasks.endpoints.autoscaling import tags_of
+from tasks.endpoints.unused import own_config_and_models
+from tasks.parameters.run import CleanUpParameters
+from tasks.requests.bodies import EXPIRES_TAG, RUN_TAG
+from tasks.requests.create_or_adopt import ENDPOINT, is_not_found
+from tasks.requests.pages import list_all
+from tasks.runs.names import RunIdentity
+from tasks.runs.record import known_run, recorded_jobs
+from tasks.runs.task_policy import policy
 
 # The ends of the names of a run's jobs, as regexes. An attempt's number may follow.
 COMPARISON_STEP = "improve-[0-9a-f]{6}"

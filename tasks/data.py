@@ -14,15 +14,14 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel, ConfigDict
 
-from dashboards.tables import markdown_table
+from dashboards.artifacts.tables import markdown_table
 from platforms import Platform, connect
+from platforms.files import write_atomically, write_json
 from platforms.settings import PROJECT_ROOT
 from tasks.cancelling.watch import CancelWatch
-from tasks.data_check import DataCheck, check_data
-from tasks.data_findings import DataProblems, shown
-from tasks.data_memory import open_memory
-from tasks.data_sync import sync_data
-from tasks.data_sync_progress import Moved
+from tasks.dataset.checking.check import DataCheck, check_data
+from tasks.dataset.checking.findings import DataProblems, shown
+from tasks.dataset.checking.memory import open_memory
 from tasks.dataset.identity import SCHEME
 from tasks.dataset.sameness import require_same_pictures
 from tasks.dataset.source import (
@@ -32,15 +31,16 @@ from tasks.dataset.source import (
     is_remote,
     require_folder,
 )
-from tasks.files import write_atomically, write_json
-from tasks.naming import RunIdentity
-from tasks.parameters import DataParameters, ModelParameters
-from tasks.policy import policy
-from tasks.progress import Progress
-from tasks.runs import DATA_FILE, PROBLEMS_FILE, SKIPPED_FILE, read_run, record, run_folder
-from tasks.source import package_source, upload_source
-from tasks.storage import download
-from tasks.weights import prepare_weights, upload_weights
+from tasks.dataset.syncing.sync import sync_data
+from tasks.job_environment.source import package_source, upload_source
+from tasks.job_environment.weights import prepare_weights, upload_weights
+from tasks.parameters.run import DataParameters, ModelParameters
+from tasks.runs.names import RunIdentity
+from tasks.runs.progress import Progress
+from tasks.runs.record import DATA_FILE, PROBLEMS_FILE, SKIPPED_FILE, read_run, record, run_folder
+from tasks.runs.task_policy import policy
+from tasks.storage.sync_progress import Moved
+from tasks.storage.uris import download
 
 _LOG_SECONDS = 10.0
 

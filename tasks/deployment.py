@@ -15,23 +15,13 @@ from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform, connect
 from platforms.errors import EndpointFailed, NameTaken
-from tasks.accounts import note_endpoint
-from tasks.adoption import (
-    ENDPOINT,
-    ENDPOINT_CONFIG,
-    MODEL,
-    Resource,
-    create_or_adopt,
-    is_not_found,
-)
 from tasks.cancelling.watch import CancelWatch
+from tasks.costs.ledger_update import note_endpoint
 from tasks.dataset.sameness import require_same_data
-from tasks.naming import RunIdentity, Step, resource_name
-from tasks.parameters import DeploymentParameters
-from tasks.placement import placement_of
-from tasks.policy import policy, will_be_retried
+from tasks.endpoints.autoscaling import SCALED_TAG, scale_endpoint, stop_scaling, tags_of
+from tasks.parameters.run import DeploymentParameters
 from tasks.querying import label_of, predicted_images, query_command
-from tasks.requests import (
+from tasks.requests.bodies import (
     EXPIRES_TAG,
     ModelInputs,
     Request,
@@ -39,10 +29,20 @@ from tasks.requests import (
     endpoint_request,
     model_request,
 )
-from tasks.runs import record
-from tasks.scaling import SCALED_TAG, scale_endpoint, stop_scaling, tags_of
+from tasks.requests.create_or_adopt import (
+    ENDPOINT,
+    ENDPOINT_CONFIG,
+    MODEL,
+    Resource,
+    create_or_adopt,
+    is_not_found,
+)
+from tasks.requests.placement import placement_of
+from tasks.requests.waiting import Pace, wait_until
+from tasks.runs.names import RunIdentity, Step, resource_name
+from tasks.runs.record import record
+from tasks.runs.task_policy import policy, will_be_retried
 from tasks.training import TrainedModel, run_tags
-from tasks.waiting import Pace, wait_until
 
 _DEADLINE_SECONDS = 1800.0
 _IN_TRANSITION = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")

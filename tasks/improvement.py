@@ -12,24 +12,25 @@ from prefect.artifacts import create_markdown_artifact
 
 from platforms import Platform, Settings, connect
 from platforms.errors import JobFailed
+from platforms.files import read_json, write_json
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints import contract
-from tasks.accounts import settle
-from tasks.adoption import TRAINING_JOB, create_or_adopt
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
+from tasks.costs.comparison_cap import allowance, held_to
+from tasks.costs.ledger import note_jobs
+from tasks.costs.ledger_update import settle
 from tasks.dataset.sameness import require_same_data
-from tasks.files import read_json, write_json
-from tasks.improvement_cost import allowance, held_to
-from tasks.improvement_parameters import ImprovementParameters
-from tasks.improvement_plan import ImprovementPlan, comparison_request, plan_improvement
-from tasks.improvement_result import IMPROVEMENT_FILE, improvement, improvement_markdown
-from tasks.ledger import note_jobs
-from tasks.policy import DAY, policy
-from tasks.progress import Progress
+from tasks.improve.plan import ImprovementPlan, comparison_request, plan_improvement
+from tasks.improve.result import IMPROVEMENT_FILE, improvement, improvement_markdown
+from tasks.job_environment.source import package_source, upload_source
+from tasks.parameters.improvement import ImprovementParameters
 from tasks.reports import unpack_output
-from tasks.requests import Request, with_tags
-from tasks.runs import note_improvement, read_run, record, run_folder
-from tasks.source import package_source, upload_source
+from tasks.requests.bodies import Request, with_tags
+from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
+from tasks.requests.waiting import Pace, wait_until
+from tasks.runs.progress import Progress
+from tasks.runs.record import note_improvement, read_run, record, run_folder
+from tasks.runs.task_policy import DAY, policy
 from tasks.training import (
     GRACE_SECONDS,
     TERMINAL,
@@ -38,7 +39,6 @@ from tasks.training import (
     run_tags,
     trained_model,
 )
-from tasks.waiting import Pace, wait_until
 
 ARTIFACT_KEY = "improvement"
 

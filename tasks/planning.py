@@ -1,250 +1,80 @@
-"""Everything that a run would send, what it costs at most, and how a cap changes it.
-
-The requests come from the very functions that the run uses. What only the run will know has a
-placeholder: what the search finds, the hash of the weights, and before a run also its name.
-Nothing is sent or written here but reads of the run's own jobs.
-"""
+"""The task that plans a run before anything of it is created, and holds it to its cap."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
-from decimal import Decimal
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import Any
 
-from botocore.exceptions import ClientError, ParamValidationError
-from botocore.model import StringShape
-from pydantic import BaseModel, ConfigDict
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
 
-from platforms import Platform
-from platforms.errors import ParameterError
-from platforms.settings import PROJECT_ROOT
-from platforms.validation import service_model, validate
-from sm_entrypoints import contract
-from tasks.costs import wanted_instances
-from tasks.data import TrainingInputs, dataset_name
-from tasks.data_findings import DataProblems, shown
-from tasks.data_layout import read_layout
-from tasks.dataset.source import data_root, is_remote, list_source, require_folder
-from tasks.deployment import endpoint_requests
-from tasks.hyperparameters import Value
-from tasks.naming import RunIdentity, Step
-from tasks.parameters import (
-    DataParameters,
-    DeploymentParameters,
-    ModelParameters,
-    ResourceParameters,
-    TrainingParameters,
-    TuningParameters,
-)
-from tasks.prices import Use
-from tasks.requests import Request
-from tasks.source import ARCHIVE_NAME, package_source
-from tasks.training import TrainedModel, final_hyperparameters, training_requests
-from tasks.tuning import fixed_hyperparameters, search_requests
-from tasks.weights import NONE
+from platforms import Needs, connect
+from tasks.costs.cap import Limits
+from tasks.costs.ledger import PLAN
+from tasks.plan.existing_jobs import require_own_names, standing
+from tasks.plan.requests import RunChoices
+from tasks.plan.run import plan_run
+from tasks.plan.text import plan_markdown, usd
+from tasks.runs.names import RunIdentity, Step
+from tasks.runs.record import read_run, record
+from tasks.runs.task_policy import policy
 
-UNNAMED = RunIdentity(name="run", token="xxxxxx", flow_run_id="of-the-run")
-_WEIGHTS_HASH = "sha256-of-weights"
-_INSTANCE_SHAPES: dict[Use, str] = {
-    "training": "TrainingInstanceType",
-    "hosting": "ProductionVariantInstanceType",
-}
-_OPERATIONS: dict[Step, str] = {
-    "tune": "CreateHyperParameterTuningJob",
-    "train": "CreateTrainingJob",
-    "model": "CreateModel",
-    "config": "CreateEndpointConfig",
-    "endpoint": "CreateEndpoint",
-}
+_IMAGE_MEMBERS = ("TrainingImage", "Image")
 
 
-class RunChoices(BaseModel):
-    """The parameters of a run; a stage that it does not have is None."""
+@task(name="plan run", **policy(900))
+def plan_stage(run: RunIdentity, choices: RunChoices) -> Limits:
+    """Publish what the run will send and cost; return the limits that its jobs are held to.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    data: DataParameters
-    model: ModelParameters
-    resources: ResourceParameters
-    tuning: TuningParameters | None = None
-    training: TrainingParameters | None = None
-    deployment: DeploymentParameters | None = None
-
-
-class DataSize(BaseModel):
-    """How much a data set is."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    files: int
-    bytes: int
-
-
-def data_size(platform: Platform, data: DataParameters) -> DataSize:
-    """Return the number and the bytes of a data folder's images, unopened; or of a prefix's.
+    A resumed run is planned with what is left of its cap. Then the platform is looked at, with
+    these needs, and makes what it may make by itself: the first thing that is created.
 
     Raises:
-        DataError: there is no such folder, or no classes in it.
-        StoreFailed: the bucket cannot be listed.
+        BudgetError: the worst case passes ``max_usd`` whatever the limits.
+        ParameterError: a price is not known that a cap needs, or a request is not valid.
+        NameTaken: what the run would create exists already, and is another's.
+        SettingsError: the account, bucket, role, image or a quota is not what the run needs.
     """
-    if is_remote(data.path):
-        there = list_source(platform, data.path).values()
-        return DataSize(files=len(there), bytes=sum(listed.size for listed in there))
-    root = data_root(data.path)
-    require_folder(data.path, data.shown_path)
-    try:
-        layout = read_layout(root, data.reading())
-    except DataProblems as error:
-        raise error.named(shown(data.shown_path)) from error
-    files = [root / candidate.path for candidate in layout.candidates]
-    return DataSize(files=len(files), bytes=sum(file.stat().st_size for file in files))
-
-
-def planned_inputs(
-    platform: Platform, choices: RunChoices, record: Mapping[str, Any]
-) -> TrainingInputs:
-    """Return where the jobs would find data, code and weights, as the sync would say.
-
-    ``record`` is that of a run that goes on, empty for a new one.
-    """
-    root = f"s3://{platform.defaults.bucket}/{platform.settings.prefix}"
-    digest = package_source(PROJECT_ROOT).digest
-    name = dataset_name(choices.data, record)
-    weights = f"{root}/weights/{_WEIGHTS_HASH}/{contract.WEIGHTS_FILE}"
-    return TrainingInputs(
-        dataset=name,
-        data_uri=f"{root}/datasets/{name}",
-        data_fingerprint="",
-        classes=[],
-        train_images=0,
-        source_uri=f"{root}/code/{digest[:16]}/{ARCHIVE_NAME}",
-        source_digest=digest,
-        weights_uri=None if choices.model.weights == NONE else weights,
-        weights_source=choices.model.shown_weights,
+    platform = connect()
+    require_own_names(platform, run, _steps(choices))
+    stands = standing(platform, run)
+    plan = plan_run(platform, run, choices, read_run(platform.settings, run.name), stands)
+    known = plan.model_dump(
+        mode="json", include={"bills", "limits", "prices", "worst_usd", "expected_usd", "max_usd"}
     )
-
-
-def planned_requests(
-    platform: Platform,
-    run: RunIdentity,
-    inputs: TrainingInputs,
-    choices: RunChoices,
-    resources: Mapping[str, ResourceParameters],
-) -> dict[Step, Request]:
-    """Return every create request of a run in the order of sending, by step.
-
-    Args:
-        resources: those of the steps ``tune`` and ``train``; their limits may differ.
-    """
-    requests: dict[Step, Request] = {}
-    model, tuning, training = choices.model, choices.tuning, choices.training
-    if tuning:
-        search = search_requests(platform, run, inputs, model, tuning, resources["tune"])
-        requests["tune"] = search(1)
-    if training:
-        values = final_hyperparameters(model, inputs, training, _best(inputs, model, tuning))
-        of_training = training_requests(platform, run, inputs, values, training, resources["train"])
-        requests["train"] = of_training(1)
-    if choices.deployment:
-        requests |= _deployment(platform, run, requests["train"], choices.deployment)
-    return requests
-
-
-def _best(
-    inputs: TrainingInputs, model: ModelParameters, tuning: TuningParameters | None
-) -> dict[str, Value]:
-    if tuning is None:
-        return {}
-    found = {name: f"best trial's {name}" for name in tuning.search_ranges()}
-    return {**fixed_hyperparameters(model, inputs, tuning), **found}
-
-
-def _deployment(
-    platform: Platform, run: RunIdentity, train: Request, deployment: DeploymentParameters
-) -> dict[Step, Request]:
-    job = train["TrainingJobName"]
-    output = f"{train['OutputDataConfig']['S3OutputPath']}/{job}/output"
-    trained = TrainedModel(
-        job=job,
-        model_data_uri=f"{output}/model.tar.gz",
-        output_uri=f"{output}/output.tar.gz",
-        test_uri="",
-        metrics={},
-        billable_seconds=0,
+    record(platform.settings, run, {PLAN: {**known, "spent": stands.spent()}})
+    create_markdown_artifact(plan_markdown(plan), key="run-plan")
+    get_run_logger().info(
+        "costs at most %s%s", usd(plan.worst_usd), "" if plan.bills else " on AWS, nothing here"
     )
-    return endpoint_requests(platform, run, trained, deployment)
+    for note in platform.require_ready(needs(plan.quotas, plan.requests)):
+        get_run_logger().warning("%s", note)
+    platform.prepare()
+    return plan.limits
 
 
-def require_valid(requests: Mapping[Step, Request]) -> None:
-    """Check requests against SageMaker's own model.
-
-    Raises:
-        ParameterError: one would be refused; names the operation, and SageMaker's reason. An
-            instance type that there is not is answered by those that are like it.
-    """
-    for instance_type, use in wanted_instances(by_operation(requests)):
-        known = cast(StringShape, service_model("sagemaker").shape_for(_INSTANCE_SHAPES[use])).enum
-        if instance_type not in known:
-            like = difflib.get_close_matches(instance_type, known, n=3, cutoff=0.5)
-            raise ParameterError(
-                f"SageMaker has no instance type {instance_type!r} for {use}: did you mean "
-                f"{', '.join(like) or 'such as ml.m5.xlarge'}?"
-            )
-    for step, request in requests.items():
-        try:
-            validate(_OPERATIONS[step], request)
-        except (ClientError, ParamValidationError) as error:
-            raise ParameterError(
-                f"SageMaker would refuse {_OPERATIONS[step]} of this run: {error}"
-            ) from error
+def _steps(choices: RunChoices) -> list[Step]:
+    steps: list[Step] = ["tune"] if choices.tuning else []
+    steps += ["train"] if choices.training else []
+    return steps + (["model", "config", "endpoint"] if choices.deployment else [])
 
 
-def by_operation(requests: Mapping[Step, Request]) -> dict[str, Request]:
-    """Return requests by the name of their operation, in their order."""
-    return {_OPERATIONS[step]: request for step, request in requests.items()}
+def needs(quotas: dict[str, int], requests: list[dict[str, Any]]) -> Needs:
+    """Return what planned requests ask of an account."""
+    # AWS names its quotas by their instance type.
+    types = sorted({name.split(" ")[0] for name in quotas})
+    images = tuple(dict.fromkeys(_images(requests)))
+    return Needs(instance_types=tuple(types), images=images, quotas=quotas)
 
 
-def quotas(requests: Mapping[Step, Request]) -> dict[str, int]:
-    """Return the service quotas that the requests need, by the name that AWS gives them."""
-    needed: dict[str, int] = {}
-    for step in ("tune", "train"):
-        if step in requests:
-            name, count = _job_quota(requests[step])
-            needed[name] = max(count, needed.get(name, 0))  # one after the other
-    for variant in requests.get("config", {}).get("ProductionVariants", []):
-        if "InstanceType" in variant:
-            name = f"{variant['InstanceType']} for endpoint usage"
-            needed[name] = needed.get(name, 0) + int(variant["InitialInstanceCount"])
-    return needed
-
-
-def _job_quota(request: Request) -> tuple[str, int]:
-    definition = request.get("TrainingJobDefinition", request)
-    resources = definition["ResourceConfig"]
-    limits = request.get("HyperParameterTuningJobConfig", {}).get("ResourceLimits", {})
-    spot = "spot " if definition.get("EnableManagedSpotTraining") else ""
-    parallel = int(limits.get("MaxParallelTrainingJobs", 1))
-    return (
-        f"{resources['InstanceType']} for {spot}training job usage",
-        parallel * int(resources["InstanceCount"]),
-    )
-
-
-def permissions(requests: Mapping[Step, Request]) -> list[str]:
-    """Return the actions that the requests themselves need of who sends them."""
-    return [*(f"sagemaker:{operation}" for operation in by_operation(requests)), "iam:PassRole"]
-
-
-def total(amounts: list[Decimal | None]) -> Decimal | None:
-    """Return the sum of amounts, None when one of them is not known."""
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known, Decimal(0)) if len(known) == len(amounts) else None
-
-
-def as_json(requests: Mapping[Step, Request]) -> list[dict[str, Any]]:
-    """Return requests as documents with their operation."""
-    return [
-        {"operation": operation, "request": request}
-        for operation, request in by_operation(requests).items()
-    ]
+def _images(value: Any) -> Iterator[str]:
+    """Yield the images that requests name, of jobs first, as requests are in the order of a run."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _images(each)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if key in _IMAGE_MEMBERS and isinstance(each, str):
+                yield each
+            else:
+                yield from _images(each)

@@ -13,16 +13,16 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel, ConfigDict
 
-from dashboards.tables import markdown_table
+from dashboards.artifacts.tables import markdown_table
 from platforms import Platform, connect
 from platforms.errors import DataError, EndpointFailed
 from sm_entrypoints.images.files import kind_of
 from tasks.dataset.typed_path import expanded
-from tasks.invoking import async_output, invoke
-from tasks.naming import RunIdentity
-from tasks.policy import policy
-from tasks.runs import PREDICTIONS_FILE, record, run_folder
-from tasks.storage import read_object
+from tasks.endpoints.invoke import async_output, invoke
+from tasks.runs.names import RunIdentity
+from tasks.runs.record import PREDICTIONS_FILE, record, run_folder
+from tasks.runs.task_policy import policy
+from tasks.storage.uris import read_object
 from tasks.training import TrainedModel
 
 _MOST_IMAGE_BYTES = 6 * 1024 * 1024

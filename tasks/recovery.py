@@ -32,8 +32,8 @@ from prefect.states import AwaitingRetry, Crashed
 
 from tasks.cancelling.history import cancel_asked
 from tasks.cancelling.lost import SIGHT, TAG
-from tasks.parameters import RecoverParameters
-from tasks.policy import policy
+from tasks.parameters.run import RecoverParameters
+from tasks.runs.task_policy import policy
 
 _HEARTBEAT = "prefect.flow-run.heartbeat"
 

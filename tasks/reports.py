@@ -9,16 +9,12 @@ from typing import Any
 from prefect import get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
-from dashboards.frames import TrainingOutput
+from dashboards.files.frames import TrainingOutput
 from platforms import Platform, Settings, connect
 from platforms.archives import extract_archive
-from tasks.accounts import settle
-from tasks.files import write_atomically
-from tasks.naming import RunIdentity
-from tasks.pdf import PdfError, find_chromium, print_pdf
-from tasks.policy import policy
-from tasks.profiler_summary import profiler_markdown
-from tasks.report_content import (
+from platforms.files import write_atomically
+from tasks.costs.ledger_update import settle
+from tasks.report.content import (
     conclusion,
     headline,
     run_markdown,
@@ -26,7 +22,10 @@ from tasks.report_content import (
     training_output,
     write_run_report,
 )
-from tasks.runs import (
+from tasks.report.pdf import PdfError, find_chromium, print_pdf
+from tasks.report.profiler import profiler_markdown
+from tasks.runs.names import RunIdentity
+from tasks.runs.record import (
     METRICS_FILE,
     OUTPUT_FOLDER,
     PDF_FILE,
@@ -36,7 +35,8 @@ from tasks.runs import (
     record,
     run_folder,
 )
-from tasks.storage import download
+from tasks.runs.task_policy import policy
+from tasks.storage.uris import download
 from tasks.training import TrainedModel
 
 _JOB_FACTS = ("arguments", "versions", "device", "seconds", "best_epoch", "epochs_run")

@@ -11,23 +11,23 @@ from pydantic import BaseModel, ConfigDict
 from platforms import Platform, connect
 from platforms.errors import JobFailed
 from sm_entrypoints import contract
-from sm_entrypoints.sentences import ended
-from tasks.adoption import TRAINING_JOB, create_or_adopt
+from sm_entrypoints.contract.sentences import ended
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
+from tasks.costs.ledger import note_jobs, spent_jobs
 from tasks.data import TrainingInputs
 from tasks.dataset.sameness import require_same_data
-from tasks.hyperparameter_values import require_batches
-from tasks.hyperparameters import Value
-from tasks.ledger import note_jobs, spent_jobs
-from tasks.managed_debugger import DebuggerFallback
-from tasks.naming import RunIdentity, resource_name
-from tasks.parameters import ModelParameters, ResourceParameters, TrainingParameters
-from tasks.placement import placement_of
-from tasks.policy import DAY, policy
-from tasks.progress import Progress
-from tasks.requests import FLOW_RUN_TAG, RUN_TAG, JobInputs, Request, training_job_request
-from tasks.runs import record
-from tasks.waiting import Pace, wait_until
+from tasks.parameters.ranges import Value
+from tasks.parameters.run import ModelParameters, ResourceParameters, TrainingParameters
+from tasks.parameters.values import require_batches
+from tasks.requests.bodies import FLOW_RUN_TAG, RUN_TAG, JobInputs, Request, training_job_request
+from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
+from tasks.requests.debugger import DebuggerFallback
+from tasks.requests.placement import placement_of
+from tasks.requests.waiting import Pace, wait_until
+from tasks.runs.names import RunIdentity, resource_name
+from tasks.runs.progress import Progress
+from tasks.runs.record import record
+from tasks.runs.task_policy import DAY, policy
 
 TERMINAL = ("Completed", "Failed", "Stopped")
 # A job that waits for capacity or downloads an image has not started its own clock yet.

@@ -7,15 +7,15 @@ from typing import Any
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 
-from dashboards.tables import markdown_table
+from dashboards.artifacts.tables import markdown_table
 from platforms import connect
-from sm_entrypoints.sentences import counted
+from sm_entrypoints.contract.sentences import counted
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.dataset.typed_path import expanded
-from tasks.naming import RunIdentity, resource_name
-from tasks.plan_text import usd
-from tasks.policy import policy
-from tasks.runs import record
+from tasks.plan.text import usd
+from tasks.runs.names import RunIdentity, resource_name
+from tasks.runs.record import record
+from tasks.runs.task_policy import policy
 from tasks.training import TrainedModel
 from tasks.transform.answers import Answer, read_answers, require_writable, write_answers
 from tasks.transform.job import (

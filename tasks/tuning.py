@@ -11,27 +11,27 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from pydantic import BaseModel, ConfigDict
 
-from dashboards.tables import markdown_table
+from dashboards.artifacts.tables import markdown_table
 from platforms import Platform, connect
 from platforms.errors import JobFailed
+from platforms.files import write_atomically, write_json
 from sm_entrypoints import contract
-from sm_entrypoints.sentences import ended
-from tasks.adoption import TUNING_JOB, create_or_adopt
+from sm_entrypoints.contract.sentences import ended
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
+from tasks.costs.ledger import note_jobs, spent_jobs
 from tasks.data import TrainingInputs
 from tasks.dataset.sameness import require_same_data
-from tasks.files import write_atomically, write_json
-from tasks.hyperparameter_values import require_batches
-from tasks.hyperparameters import Value, at_edge, from_wire
-from tasks.ledger import note_jobs, spent_jobs
-from tasks.naming import RunIdentity, resource_name
-from tasks.parameters import ModelParameters, ResourceParameters, TuningParameters
-from tasks.policy import DAY, policy
-from tasks.progress import Progress
-from tasks.requests import Request, tuning_job_request
-from tasks.runs import TRIALS_FILE, TRIALS_JSON, record, run_folder
+from tasks.parameters.ranges import Value, at_edge, from_wire
+from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
+from tasks.parameters.values import require_batches
+from tasks.requests.bodies import Request, tuning_job_request
+from tasks.requests.create_or_adopt import TUNING_JOB, create_or_adopt
+from tasks.requests.waiting import Pace, wait_until
+from tasks.runs.names import RunIdentity, resource_name
+from tasks.runs.progress import Progress
+from tasks.runs.record import TRIALS_FILE, TRIALS_JSON, record, run_folder
+from tasks.runs.task_policy import DAY, policy
 from tasks.training import TERMINAL, base_hyperparameters, job_inputs
-from tasks.waiting import Pace, wait_until
 
 _PAGE = 100
 _GRACE_SECONDS = 3600.0

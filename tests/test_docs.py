@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.arguments import build_parser
+from cli.options.commands import build_parser
 
 DOCS = sorted((Path(__file__).resolve().parents[1] / "docs").glob("*.md"))
 

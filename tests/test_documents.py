@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.arguments import build_parser
+from cli.options.commands import build_parser
 from tests.test_architecture import ROOT, relative, tracked
 
 DOCUMENTS = [path for path in tracked() if path.suffix == ".md"]

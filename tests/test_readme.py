@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cli.arguments import build_parser
-from tasks.parameters import DataParameters, ModelParameters
-from tasks.runs import METRICS_FILE, PREDICTIONS_FILE, REPORT_FILE, RUN_FILE, TRIALS_FILE
+from cli.options.commands import build_parser
+from tasks.parameters.run import DataParameters, ModelParameters
+from tasks.runs.record import METRICS_FILE, PREDICTIONS_FILE, REPORT_FILE, RUN_FILE, TRIALS_FILE
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 import pytest
 from botocore.exceptions import ClientError
 
-from platforms.aws_account import credentials_error
+from platforms.aws.account import credentials_error
 from platforms.errors import WhippetError
-from sm_entrypoints.sentences import clause, counted, ended, joined
-from tasks.lint_findings import LintFinding, require_sound
+from sm_entrypoints.contract.sentences import clause, counted, ended, joined
+from tasks.lint.findings import LintFinding, require_sound
 from tasks.training import require_completed
 from tests.punctuation import doubled
 from tests.test_architecture import SOURCES, TREES, Function, relative

@@ -23,11 +23,11 @@ from cli.server.login import (
 from cli.server.record import Server, read_server
 from platforms import Settings
 from platforms.errors import SettingsError
-from platforms.local.process import ProcessId, alive, spawn_detached, terminate_group
+from platforms.files import locked
 from platforms.loopback import is_loopback
+from platforms.processes.process import ProcessId, alive, spawn_detached, terminate_group
 from platforms.settings import PROJECT_ROOT
-from sm_entrypoints.sentences import clause
-from tasks.files import locked
+from sm_entrypoints.contract.sentences import clause
 
 _DEFAULT_PORT = 4200
 _START_SECONDS = 120.0

@@ -8,7 +8,7 @@ from cli.server.choosing import STOP_SECONDS, is_own, ui_url, use_server
 from cli.server.login import shell_command, sign_in_command
 from cli.server.record import read_server, record_file
 from platforms import Settings, connect
-from platforms.local.process import terminate_group
+from platforms.processes.process import terminate_group
 
 
 def up(_: argparse.Namespace) -> int:

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from platforms import Settings
 from platforms.errors import SettingsError
+from platforms.files import write_atomically
 from platforms.loopback import spared_names
-from sm_entrypoints.sentences import clause
-from tasks.files import write_atomically
+from sm_entrypoints.contract.sentences import clause
 
 # What Prefect's clients read it from.
 VARIABLE = "PREFECT_API_AUTH_STRING"

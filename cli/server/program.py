@@ -14,7 +14,7 @@ from pathlib import Path
 from cli.server.login import VARIABLE, make_login, prefect_home, write_shell_file
 from cli.server.record import Server, write_server
 from platforms import Settings
-from platforms.local.process import identify
+from platforms.processes.process import identify
 
 _HOST = "127.0.0.1"
 # Less than `whippet down` waits for: a page that stays open must not turn an end into a kill.

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from platforms import Settings
-from platforms.local.process import ProcessId, alive
-from tasks.files import write_atomically
+from platforms.files import write_atomically
+from platforms.processes.process import ProcessId, alive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,14 +10,14 @@ from typing import Any
 from botocore import xform_name
 
 from platforms.local.context import LocalContext
-from platforms.local.endpoint import Endpoints
 from platforms.local.honoured.members import name_unhonoured
-from platforms.local.models import EndpointConfigs, Models
+from platforms.local.hosting.endpoints import Endpoints
+from platforms.local.hosting.models import EndpointConfigs, Models
 from platforms.local.search_index.operations import SearchIndex
 from platforms.local.tags import Tags
-from platforms.local.training import TrainingJobs
+from platforms.local.training.jobs import TrainingJobs
 from platforms.local.transform import TransformJobs
-from platforms.local.tuning import HyperParameterTuningJobs
+from platforms.local.tuning.jobs import HyperParameterTuningJobs
 from platforms.validation import service_model, validate
 
 Operation = Callable[..., dict[str, Any]]

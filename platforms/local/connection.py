@@ -9,10 +9,10 @@ from functools import partial
 from platforms import Defaults, Needs, Platform
 from platforms.local.client import LocalSageMaker
 from platforms.local.context import ACCOUNT, LocalContext, local_context, require_job_python
-from platforms.local.endpoint import local_url, settle_endpoint
-from platforms.local.endpoint_record import serverless_config
+from platforms.local.hosting.endpoints import local_url, settle_endpoint
+from platforms.local.hosting.record import serverless_config
+from platforms.local.hosting.runtime import LocalRuntime
 from platforms.local.job_logs.operations import LocalLogs
-from platforms.local.runtime import LocalRuntime
 from platforms.local.shutdown import shut_down
 from platforms.loopback import curl_options
 from platforms.settings import Settings

@@ -11,8 +11,8 @@ from pathlib import Path
 from platforms.errors import SettingsError
 from platforms.local.boundary.mechanism import Mechanism, choose
 from platforms.local.boundary.network import network_variables
-from platforms.local.buckets import Buckets
-from platforms.local.folder_buckets import FolderBuckets
+from platforms.local.buckets.buckets import Buckets
+from platforms.local.buckets.folders import FolderBuckets
 from platforms.local.records import Records
 from platforms.settings import PROJECT_ROOT, Settings
 
@@ -74,7 +74,7 @@ class LocalContext:
         if self.settings.s3_endpoint is None:
             return FolderBuckets(root=self.home / "s3")
         # Deferred: boto3 finds the credentials, and folders must not pay for its import.
-        from platforms.local.s3_buckets import s3_buckets
+        from platforms.local.buckets.s3 import s3_buckets
 
         return s3_buckets(self.settings.s3_endpoint, self.region)
 

@@ -27,7 +27,7 @@ from PIL import ExifTags, Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from sm_entrypoints.errors import JobError
+from sm_entrypoints.contract.errors import JobError
 from sm_entrypoints.images.png_chunks import pixels_only
 
 Source = bytes | bytearray | memoryview | Path

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sm_entrypoints.rules.cpu_steps import STEP_TIME_RULES
-from sm_entrypoints.rules.cpu_system import MACHINE_RULES
-from sm_entrypoints.rules.profiler_bottlenecks import BOTTLENECK_RULES
-from sm_entrypoints.rules.profiler_gpu import GPU_RULES
-from sm_entrypoints.rules.profiler_overview import OVERVIEW_RULES
-from sm_entrypoints.rules.profiler_steps import STEP_RULES
+from sm_entrypoints.rules.cpu.steps import STEP_TIME_RULES
+from sm_entrypoints.rules.cpu.system import MACHINE_RULES
+from sm_entrypoints.rules.profiler.bottlenecks import BOTTLENECK_RULES
+from sm_entrypoints.rules.profiler.gpu import GPU_RULES
+from sm_entrypoints.rules.profiler.overview import OVERVIEW_RULES
+from sm_entrypoints.rules.profiler.steps import STEP_RULES
 from sm_entrypoints.rules.rule import Rule
-from sm_entrypoints.rules.tensor_rules import TENSOR_RULES
+from sm_entrypoints.rules.tensor.rules import TENSOR_RULES
 
 # The eleven of SageMaker's profiler report, by the names of their files.
 PROFILER_RULES: tuple[Rule, ...] = (

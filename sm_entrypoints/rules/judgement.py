@@ -15,20 +15,20 @@ from typing import Any
 
 import numpy as np
 
-from sm_entrypoints.containment import Containment
 from sm_entrypoints.contract import (
     INSTRUMENTATION_FOLDER,
     RULE_REPORTS_FOLDER,
     RULES_FILE,
     VERDICT_FILE,
 )
-from sm_entrypoints.rules.actions import Action, action_of
+from sm_entrypoints.contract.rule_actions import Action, action_of
+from sm_entrypoints.job.containment import Containment
 from sm_entrypoints.rules.catalogue import RULES
 from sm_entrypoints.rules.evidence import Evidence, ForeignRule
 from sm_entrypoints.rules.reading import read_evidence
 from sm_entrypoints.rules.result import RuleResult, not_applicable
 from sm_entrypoints.rules.rule import Rule
-from sm_entrypoints.rules.verdict import Verdict, reach_verdict
+from sm_entrypoints.rules.verdict.verdict import Verdict, reach_verdict
 
 Parameters = Mapping[str, Mapping[str, Any]]
 

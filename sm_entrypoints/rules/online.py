@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sm_entrypoints.rules.actions import Action, action_of
+from sm_entrypoints.contract.rule_actions import Action, action_of
+from sm_entrypoints.contract.sentences import ended
 from sm_entrypoints.rules.evidence import TensorRecord
 from sm_entrypoints.rules.result import Mark
-from sm_entrypoints.rules.tensor_job import TensorJob
-from sm_entrypoints.rules.tensor_rules import TENSOR_RULES, WATCHES
-from sm_entrypoints.rules.tensor_watch import TensorWatch
-from sm_entrypoints.sentences import ended
+from sm_entrypoints.rules.tensor.job import TensorJob
+from sm_entrypoints.rules.tensor.rules import TENSOR_RULES, WATCHES
+from sm_entrypoints.rules.tensor.watch import TensorWatch
 
 
 class RuleWatch:

@@ -16,7 +16,7 @@ from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.judgement import Parameters, evaluate_rule
 from sm_entrypoints.rules.result import RuleResult
 from sm_entrypoints.rules.rule import Rule
-from sm_entrypoints.rules.tensor_rules import WATCHES
+from sm_entrypoints.rules.tensor.rules import WATCHES
 
 _BY_NAME = {rule.name: rule for rule in RULES}
 # SageMaker's own, which say how a rule is run, not what it finds.

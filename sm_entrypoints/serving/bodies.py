@@ -15,8 +15,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+from sm_entrypoints.contract.sentences import ended
 from sm_entrypoints.images.files import kind_of
-from sm_entrypoints.sentences import ended
 
 # More than any request that SageMaker lets through: only a bomb unpacks to it.
 MOST_BYTES = 64 * 1024 * 1024

@@ -10,9 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sm_entrypoints.payloads import TEXT_TYPES, PayloadError, read_array, write_answer
-from sm_entrypoints.sentences import ended
+from sm_entrypoints.contract.sentences import ended
 from sm_entrypoints.serving.accept import media_type
+from sm_entrypoints.serving.payloads import TEXT_TYPES, PayloadError, read_array, write_answer
 
 if TYPE_CHECKING:
     import torch

@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from sm_entrypoints.model import head_name
+from sm_entrypoints.models.model import head_name
 from sm_entrypoints.states.names import renamed
 
 # Less than that is family likeness.

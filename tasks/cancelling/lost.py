@@ -22,11 +22,10 @@ from platforms import Platform, connect
 from platforms.errors import WhippetError
 from tasks.cancelling.history import cancel_asked
 from tasks.cleaning import COMPARISON_STEP, stop_everything, stop_run
-from tasks.closing import close_accounts
-from tasks.naming import RunIdentity
-from tasks.parameters import RecoverParameters
-from tasks.policy import policy
-from tasks.runs import (
+from tasks.parameters.run import RecoverParameters
+from tasks.run_end import close_accounts
+from tasks.runs.names import RunIdentity
+from tasks.runs.record import (
     find_improvement,
     find_run,
     finish,
@@ -34,6 +33,7 @@ from tasks.runs import (
     known_run,
     read_run,
 )
+from tasks.runs.task_policy import policy
 
 # Of prefect.yaml's deployments.
 TAG = "whippet"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sm_entrypoints.contract import SPLITS
-from tasks.naming import slug
+from tasks.runs.names import slug
 
 # A name in the bucket has 40 characters at most: these, a dash, and the folder's own.
 _DIGITS = 6

@@ -9,9 +9,9 @@ from pydantic import Field, field_validator
 
 from platforms import Settings
 from sm_entrypoints import contract
-from tasks.dataset.reading import Reading
+from tasks.dataset.folders.reading import Reading
 from tasks.dataset.typed_path import TypedPath, as_typed
-from tasks.resource_parameters import Parameters
+from tasks.parameters.resources import Parameters
 
 
 class DataParameters(Parameters):

@@ -12,15 +12,15 @@ from typing import Any
 
 from platforms import Platform
 from platforms.errors import DataError
+from platforms.files import read_json
 from sm_entrypoints.contract import TRAINING_SUMMARY_FILE
-from sm_entrypoints.sentences import counted
-from tasks.data_files import DataFile
-from tasks.data_sync_manifest import Manifest, read_manifest
+from sm_entrypoints.contract.sentences import counted
+from tasks.dataset.checking.files import DataFile
 from tasks.dataset.identity import SCHEME, fingerprint_of_channels, fingerprint_over_paths
-from tasks.files import read_json
-from tasks.naming import RunIdentity
-from tasks.runs import DATA_FILE, OUTPUT_FOLDER, RUN_FILE, run_folder
-from tasks.storage import split_uri
+from tasks.dataset.syncing.manifest import Manifest, read_manifest
+from tasks.runs.names import RunIdentity
+from tasks.runs.record import DATA_FILE, OUTPUT_FOLDER, RUN_FILE, run_folder
+from tasks.storage.uris import split_uri
 
 _DIGITS = 12
 

@@ -16,18 +16,18 @@ from pathlib import Path
 from platforms import Platform
 from platforms.errors import DataError, SettingsError
 from platforms.settings import PROJECT_ROOT
+from sm_entrypoints.contract.sentences import clause, ended
 from sm_entrypoints.images.files import is_system_name, may_be_picture
-from sm_entrypoints.sentences import clause, ended
-from tasks.data_findings import shown
-from tasks.data_sync_manifest import MANIFEST
-from tasks.data_sync_pool import MOST_AT_A_TIME
-from tasks.data_sync_progress import Moved
+from tasks.dataset.checking.findings import shown
 from tasks.dataset.identity import name_of_folder, name_of_uri
+from tasks.dataset.syncing.manifest import MANIFEST
 from tasks.dataset.typed_path import expanded
-from tasks.object_download import wanted_object
-from tasks.object_listing import Listed, list_objects
-from tasks.reception import Reception
-from tasks.storage import split_uri
+from tasks.storage.download import wanted_object
+from tasks.storage.listing import Listed, list_objects
+from tasks.storage.receive import Reception
+from tasks.storage.sync_progress import Moved
+from tasks.storage.transfers import MOST_AT_A_TIME
+from tasks.storage.uris import split_uri
 
 _SCHEME = "s3://"
 _FOLDER = "sources"

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform
 from platforms.errors import DataError, ParameterError
-from tasks.files import write_atomically
-from tasks.storage import read_object
+from platforms.files import write_atomically
+from tasks.storage.uris import read_object
 from tasks.transform.pictures import Pictures
 
 _SUFFIXES = (".csv", ".jsonl")

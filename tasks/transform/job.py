@@ -12,14 +12,15 @@ from botocore.exceptions import ClientError
 
 from platforms import Platform, Settings
 from platforms.errors import DeadlinePassed, JobFailed
-from tasks.adoption import MODEL, TRAINING_JOB, create_or_adopt, is_not_found
-from tasks.naming import RunIdentity, resource_name, run_token
-from tasks.object_listing import list_objects
-from tasks.parameters import DeploymentParameters
-from tasks.placement import placement_of
-from tasks.requests import ModelInputs, Request, model_request
-from tasks.runs import read_run
-from tasks.storage import split_uri
+from tasks.parameters.run import DeploymentParameters
+from tasks.requests.bodies import ModelInputs, Request, model_request
+from tasks.requests.create_or_adopt import MODEL, TRAINING_JOB, create_or_adopt, is_not_found
+from tasks.requests.placement import placement_of
+from tasks.requests.waiting import Pace, wait_until
+from tasks.runs.names import RunIdentity, resource_name, run_token
+from tasks.runs.record import read_run
+from tasks.storage.listing import list_objects
+from tasks.storage.uris import split_uri
 from tasks.training import TERMINAL, TrainedModel, require_completed, run_tags, trained_model
 from tasks.transform.parameters import TransformParameters
 from tasks.transform.pictures import Pictures, upload
@@ -29,7 +30,6 @@ from tasks.transform.request import (
     output_uri,
     transform_job_request,
 )
-from tasks.waiting import Pace, wait_until
 
 # Time to fetch image and model on AWS, before the job's own work begins.
 _START_SECONDS = 900.0

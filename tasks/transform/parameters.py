@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tasks.parameters import Parameters
+from tasks.parameters.run import Parameters
 
 
 class TransformParameters(Parameters):

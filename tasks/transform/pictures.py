@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from platforms.errors import DataError
-from tasks.object_listing import list_objects
-from tasks.objects import put_checked
+from tasks.storage.listing import list_objects
+from tasks.storage.objects import put_checked
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"

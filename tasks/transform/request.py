@@ -6,13 +6,13 @@ from decimal import Decimal
 
 from platforms import Platform
 from platforms.errors import ParameterError
-from tasks.adoption import Resource
-from tasks.budget import BudgetError
-from tasks.costs import cents
-from tasks.naming import RunIdentity, resource_name
-from tasks.placement import placement_of
-from tasks.prices import current_prices
-from tasks.requests import Request, with_tags
+from tasks.costs.cap import BudgetError
+from tasks.costs.prices import current_prices
+from tasks.costs.worst_case import cents
+from tasks.requests.bodies import Request, with_tags
+from tasks.requests.create_or_adopt import Resource
+from tasks.requests.placement import placement_of
+from tasks.runs.names import RunIdentity, resource_name
 from tasks.training import run_tags
 from tasks.transform.parameters import TransformParameters
 from tasks.transform.pictures import MOST_MEGABYTES, Pictures

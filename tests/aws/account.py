@@ -11,8 +11,14 @@ from typing import Any
 import boto3
 import httpx
 
-from tasks.permissions import ROLE, USER
-from tasks.policies import Document, Scope, chosen, policy_document, trust_document
+from tasks.permissions.policy_documents import (
+    Document,
+    Scope,
+    chosen,
+    policy_document,
+    trust_document,
+)
+from tasks.permissions.table import ROLE, USER
 from tests.aws.enforcement import ACCOUNT, REGION
 from tests.platforms.local.served import client, moto_server
 

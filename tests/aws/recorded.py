@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 from starlette.responses import Response
 
-from platforms.local.api_answers import ANSWERED, failure, result
-from platforms.local.api_shapes import from_wire, to_wire
+from platforms.local.api.answers import ANSWERED, failure, result
+from platforms.local.api.shapes import from_wire, to_wire
 from platforms.validation import service_model
 from tests.aws.account import BUCKET, Account, role_policy
 from tests.fake_sagemaker import FakeSageMaker

@@ -14,10 +14,10 @@ import obstore
 from obstore.store import S3Store
 
 from benchmarks.s3_proxy import FAULTS, FaultyProxy, seeded_plan
-from tasks.data_check import DataCheck
-from tasks.data_files import DataFile
-from tasks.data_sync import sync_data
-from tasks.data_sync_download import fetch_data
+from tasks.dataset.checking.check import DataCheck
+from tasks.dataset.checking.files import DataFile
+from tasks.dataset.syncing.download import fetch_data
+from tasks.dataset.syncing.sync import sync_data
 from tests.platforms.local.served import REGION, client, moto_server
 
 BUCKET = "a-bucket"

@@ -26,8 +26,8 @@ import pytest
 from starlette.responses import Response
 
 from platforms import Settings
-from tasks.permissions import USER
-from tasks.policies import chosen
+from tasks.permissions.policy_documents import chosen
+from tasks.permissions.table import USER
 from tests.aws.account import BUCKET, Account, account, role_policy, user_policy
 from tests.aws.enforcement import REGION, Front, serving
 from tests.aws.recorded import RecordedSageMaker, Recording, keep, roles_without_an_action
@@ -94,8 +94,8 @@ class World:
         named(self.service.trained_before())
 
     def _choices(self) -> tuple[Any, Any, Any]:
-        from tasks.hyperparameters import ContinuousRange
-        from tasks.parameters import DataParameters, ModelParameters, TuningParameters
+        from tasks.parameters.ranges import ContinuousRange
+        from tasks.parameters.run import DataParameters, ModelParameters, TuningParameters
 
         search = {"lr": ContinuousRange(min=1e-3, max=1e-2)}
         return (
@@ -107,7 +107,7 @@ class World:
     def sync_again(self) -> None:
         """Bring a data set up to date that lost an image."""
         from flows.sync_data import sync_data
-        from tasks.parameters import DataParameters, ModelParameters
+        from tasks.parameters.run import DataParameters, ModelParameters
 
         fewer = self.root / "fewer"
         shutil.rmtree(fewer, ignore_errors=True)
@@ -119,7 +119,7 @@ class World:
 
     def logs(self) -> None:
         from platforms import connect
-        from tasks.job_logs import log_text
+        from tasks.requests.logs import log_text
 
         log_text(connect(), "some-job")
 
@@ -127,7 +127,7 @@ class World:
         """Stop the jobs of an interrupted run."""
         from platforms import connect
         from tasks.cleaning import stop_run
-        from tasks.naming import RunIdentity
+        from tasks.runs.names import RunIdentity
 
         run = RunIdentity(name="going on", token="abcdef", flow_run_id="x")
         assert self.service is not None

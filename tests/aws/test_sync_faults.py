@@ -1,6 +1,6 @@
 """The sync against an S3 server behind a proxy that breaks, cuts, stalls and falsifies: at length.
 
-The short version is tests/tasks/test_data_sync_s3.py.
+The short version is tests/tasks/dataset/syncing/test_sync_s3.py.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ from obstore.store import LocalStore
 
 from cli.main import main
 from platforms import Settings, connect
-from tasks.data_check import check_data
-from tasks.data_sync import sync_data
-from tasks.objects import StoreFailed
+from tasks.dataset.checking.check import check_data
+from tasks.dataset.syncing.sync import sync_data
+from tasks.storage.objects import StoreFailed
 from tests.cli.command import NO_SERVER, Answer, Command, command_of
 from tests.flows.pipeline import Whippet
 from tests.platforms.local.jobs import local_jobs

@@ -8,8 +8,8 @@ import pytest
 
 from cli.main import main
 from platforms import Settings
-from tasks.files import write_json
-from tasks.runs import OUTPUT_FOLDER, RUN_FILE, run_folder
+from platforms.files import write_json
+from tasks.runs.record import OUTPUT_FOLDER, RUN_FILE, run_folder
 from tests.dashboards.sample_output import write_output
 
 

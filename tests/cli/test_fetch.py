@@ -9,8 +9,8 @@ import pytest
 
 from cli.main import main
 from platforms import connect
-from tasks.data_check import check_data
-from tasks.data_sync import sync_data
+from tasks.dataset.checking.check import check_data
+from tasks.dataset.syncing.sync import sync_data
 from tests.tasks.pictures import write_data
 
 COUNTS = {split: {"a": 2, "b é": 2} for split in ("train", "valid", "test")}

@@ -15,11 +15,11 @@ from cli.inspection import confirmed, log_lines
 from cli.main import main
 from platforms import Settings
 from platforms.client_errors import client_error
-from platforms.local.endpoint import Endpoints
-from platforms.local.models import EndpointConfigs, Models
+from platforms.local.hosting.endpoints import Endpoints
+from platforms.local.hosting.models import EndpointConfigs, Models
 from platforms.local.tags import Tags
-from tasks.requests import EXPIRES_TAG, RUN_TAG
-from tasks.runs import open_run, record
+from tasks.requests.bodies import EXPIRES_TAG, RUN_TAG
+from tasks.runs.record import open_run, record
 from tests.platforms.local.jobs import Jobs, local_jobs
 from tests.platforms.local.serving import make_config, make_context, wait_for_endpoint
 

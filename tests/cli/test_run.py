@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from cli.arguments import build_parser
 from cli.main import main
+from cli.options.commands import build_parser
 from cli.run import from_options, print_summary
 from platforms import Settings
 from platforms.errors import ParameterError
 from sm_entrypoints import contract
-from tasks.hyperparameters import CategoricalRange, ContinuousRange, IntegerRange
-from tasks.parameters import (
+from tasks.parameters.ranges import CategoricalRange, ContinuousRange, IntegerRange
+from tasks.parameters.run import (
     RUN_PARAMETERS,
     DataParameters,
     DeploymentParameters,

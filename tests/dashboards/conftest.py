@@ -1,6 +1,6 @@
 import pytest
 
-from dashboards.frames import read_training_output
+from dashboards.files.frames import read_training_output
 from tests.dashboards.sample_output import write_output
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from dashboards.frames import read_training_output
+from dashboards.files.frames import read_training_output
+from dashboards.files.trials import read_trials
 from dashboards.report import Report
-from dashboards.trials import read_trials
 from sm_entrypoints import contract
 from tests.dashboards.sample_instrumentation import write_instrumentation
 

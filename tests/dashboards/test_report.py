@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from dashboards.frames import empty_training_output
+from dashboards.files.frames import empty_training_output
+from dashboards.files.trials import read_trials
 from dashboards.report import Report, render_report, write_report
-from dashboards.trials import read_trials
 from tests.dashboards.sample_output import CLASSES, sample_report, trial_summaries, write_output
 
 SECTIONS = (

@@ -13,8 +13,8 @@ import pytest
 from flows.deploy_model import deploy_model
 from platforms.archives import extract_archive, write_archive
 from platforms.errors import EndpointFailed, JobFailed
-from tasks.budget import BudgetError
-from tasks.parameters import DeploymentParameters
+from tasks.costs.cap import BudgetError
+from tasks.parameters.run import DeploymentParameters
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 

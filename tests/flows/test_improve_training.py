@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from platforms.settings import PROJECT_ROOT
-from tasks.naming import folder_name
-from tasks.source import package_source, upload_source
+from tasks.job_environment.source import package_source, upload_source
+from tasks.runs.names import folder_name
 from tests.conftest import AWKWARD
 from tests.flows.pipeline import Whippet, ended, tiny_data, wait_for
 from tests.platforms.local.jobs import Jobs, local_jobs

@@ -95,6 +95,7 @@ def test_what_is_copied_is_let_through_to_the_build():
     assert kept == [
         "!docker/requirements-*.txt",
         "!sm_entrypoints/*.py",
+        "!sm_entrypoints/contract/*.py",
         "!sm_entrypoints/serving/*.py",
     ]
     allowed = re.compile(r"docker/requirements-\w+\.txt|sm_entrypoints/(serving/)?\w+\.py")

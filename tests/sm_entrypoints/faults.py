@@ -26,21 +26,20 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sm_entrypoints.environment import Environment
-from sm_entrypoints.instrumentation import Instrumentation
-from sm_entrypoints.process_use import ProcessUse
-from sm_entrypoints.workers import Making
+from sm_entrypoints.instrumentation.profiler.workers import Making
+from sm_entrypoints.instrumentation.session import Instrumentation
+from sm_entrypoints.job.environment import Environment
+from sm_entrypoints.job.process_use import ProcessUse
 from tests.sm_entrypoints.planted import Tiny
 
 OURS = str(Path(__file__).resolve().parents[2] / "sm_entrypoints")
 # What measures; all else in sm_entrypoints is the training's own.
-MEASURING = (
-    *("activations", "counters", "debugger", "debugging", "gpus", "histograms"),
-    *("instrumentation", "non_finite", "operator_table", "operators", "parameters", "phases"),
-    *("plan", "process_use", "profiler", "quota", "records", "reduction_file", "reductions"),
-    *("sampler", "sampling", "saved_tensors", "tensor_statistics", "watching", "workers"),
+_MEASURING_FILES = (
+    *sorted(Path(OURS, "instrumentation").rglob("[!_]*.py")),
+    Path(OURS, "job/process_use.py"),
 )
-_FILES = {f"{OURS}/{name}.py": name for name in MEASURING}
+MEASURING = tuple(path.stem for path in _MEASURING_FILES)
+_FILES = {str(path): path.stem for path in _MEASURING_FILES}
 # What only returns another value, and clocks, which stand around every phase.
 _SAFE = re.compile(
     r"(abc|collections|enum|math|namedtuple_|time|sm_entrypoints|warnings|numpy\._core\._methods)\b"

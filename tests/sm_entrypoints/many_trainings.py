@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from sm_entrypoints.model import build_model
+from sm_entrypoints.models.model import build_model
 from sm_entrypoints.train import main as train
 from tests.sm_entrypoints.pictures import CLASSES, job_variables, make_channels
 

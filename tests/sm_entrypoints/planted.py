@@ -21,8 +21,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import _api
 
-from sm_entrypoints import sampling
 from sm_entrypoints.contract import INSTRUMENTATION_FOLDER, RULES_FILE, VERDICT_FILE
+from sm_entrypoints.instrumentation.tensors import stride as sampling
 from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.reading import read_evidence
 from sm_entrypoints.rules.result import RuleResult

@@ -13,20 +13,20 @@ from typing import Any
 import pytest
 import torch
 
-from sm_entrypoints.arguments import TrainingArguments
-from sm_entrypoints.channels import Splits, read_splits
 from sm_entrypoints.compare import main
-from sm_entrypoints.comparison_decision import decide_on_speed
-from sm_entrypoints.comparison_lane import Lane
-from sm_entrypoints.comparison_quality import shortened
-from sm_entrypoints.comparison_speed import Limits, compare_speed
+from sm_entrypoints.comparison.decision import decide_on_speed
+from sm_entrypoints.comparison.lane import Lane
+from sm_entrypoints.comparison.quality import shortened
+from sm_entrypoints.comparison.speed import Limits, compare_speed
 from sm_entrypoints.contract import COMPARISON_FILE, parse_metrics
-from sm_entrypoints.dataset import ImageData, Key, Samples
-from sm_entrypoints.environment import Environment
-from sm_entrypoints.errors import JobError
-from sm_entrypoints.preparation import prepare
-from sm_entrypoints.processes import StopRequest
-from sm_entrypoints.training import Feed, Training
+from sm_entrypoints.contract.arguments import TrainingArguments
+from sm_entrypoints.contract.errors import JobError
+from sm_entrypoints.images.batches import ImageData, Key, Samples
+from sm_entrypoints.images.channels import Splits, read_splits
+from sm_entrypoints.job.environment import Environment
+from sm_entrypoints.job.processes import StopRequest
+from sm_entrypoints.training.preparation import prepare
+from sm_entrypoints.training.state import Feed, Training
 from tests.sm_entrypoints.pictures import job_variables, make_channels
 
 FAST = TrainingArguments(
@@ -205,7 +205,7 @@ def test_a_stopped_comparison_says_so(tmp_path: Path, channels: dict[str, Path])
 
 
 def splits(train: int, valid: int) -> Splits:
-    from sm_entrypoints.channels import Split
+    from sm_entrypoints.images.channels import Split
 
     made = {}
     for name, count in (("train", train), ("valid", valid)):
@@ -250,7 +250,7 @@ def test_bad_hyperparameters_fail_before_any_work(
 
 def test_several_processes_are_refused(tmp_path: Path, channels: dict[str, Path]) -> None:
     from sm_entrypoints.compare import run
-    from sm_entrypoints.comparison_arguments import parse_comparison
+    from sm_entrypoints.comparison.arguments import parse_comparison
 
     environment = Environment(channels=channels, world_size=2)
     with pytest.raises(JobError, match="takes one process, but there are 2"):

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from sm_entrypoints import imported_index, imported_parts
 from sm_entrypoints.explain import explain, main
-from sm_entrypoints.imported_parts import ExplainError
-from sm_entrypoints.imported_sampling import evenly
+from sm_entrypoints.imported import index as imported_index
+from sm_entrypoints.imported import parts as imported_parts
+from sm_entrypoints.imported.parts import ExplainError
+from sm_entrypoints.imported.sampling import evenly
 from sm_entrypoints.rules.reading import read_evidence
 
 MINUTE = 1_591_160_640

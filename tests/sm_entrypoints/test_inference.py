@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sm_entrypoints.data import evaluation_transform
+from sm_entrypoints.images.preparation import evaluation_transform
 from sm_entrypoints.inference import (
     Classifier,
     Prediction,
@@ -22,7 +22,7 @@ from sm_entrypoints.inference import (
     output_fn,
     predict_fn,
 )
-from sm_entrypoints.model import ModelCard, build_model, save_model
+from sm_entrypoints.models.model import ModelCard, build_model, save_model
 
 CLASSES = ("blue", "green", "red")
 

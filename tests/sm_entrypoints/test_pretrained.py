@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sm_entrypoints.model import build_model
-from sm_entrypoints.packaged_weights import PACKAGES, packaged
+from sm_entrypoints.models.model import build_model
+from sm_entrypoints.models.packaged_weights import PACKAGES, packaged
+from sm_entrypoints.models.weights import WeightsError, read_weights
 from sm_entrypoints.pretrained import find_weights, main
-from sm_entrypoints.weights import WeightsError, read_weights
 from tests.sm_entrypoints.pictures import PROJECT
 
 State = dict[str, Tensor]

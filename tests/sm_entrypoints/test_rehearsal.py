@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from sm_entrypoints.model import load_model
+from sm_entrypoints.models.model import load_model
 from sm_entrypoints.rehearsal import main
 
 SCRIPT = Path(__file__).resolve().parents[2] / "sm_entrypoints" / "rehearsal.py"
@@ -67,7 +67,7 @@ def test_a_fresh_archive_is_what_training_delivers_and_answers(tmp_path: Path) -
     _, card = load_model(model)
     assert card.classes == LABELS
     assert (card.image_size, card.resize_size) == (64, 73)
-    assert (model / "code" / "sm_entrypoints" / "model.py").is_file()
+    assert (model / "code" / "sm_entrypoints" / "models" / "model.py").is_file()
 
     status, events = _handlers(tmp_path, model)
     assert status == 0, events

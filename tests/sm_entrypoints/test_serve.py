@@ -23,7 +23,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sm_entrypoints.model import ModelCard, build_model, save_model
+from sm_entrypoints.models.model import ModelCard, build_model, save_model
 from sm_entrypoints.serve import ServerSettings, SettingError
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from sm_entrypoints.contract import METRIC_NAMES, METRIC_PREFIX, parse_metrics
-from sm_entrypoints.model import build_model, load_model
+from sm_entrypoints.models.model import build_model, load_model
 from sm_entrypoints.train import main
 from tests.sm_entrypoints.pictures import (
     CLASSES,
@@ -102,7 +102,7 @@ def test_a_job_delivers_everything(
     assert card.metrics["test:accuracy"] == job.document("evaluation.json")["accuracy"]
     assert not any(parameter.isnan().any() for parameter in model.parameters())
     assert (job.root / "model/code/inference.py").is_file()
-    assert (job.root / "model/code/sm_entrypoints/model.py").is_file()
+    assert (job.root / "model/code/sm_entrypoints/models/model.py").is_file()
 
     evaluation = job.document("evaluation.json")
     assert sum(map(sum, evaluation["confusion"])) == evaluation["samples"] == 12

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from sm_entrypoints.saved_tensors import read_saved_tensors
+from sm_entrypoints.instrumentation.smdebug.saved_tensors import read_saved_tensors
 
 MODULES = Path(__file__).parents[2] / "sm_entrypoints" / "zero_code"
 DATA = """

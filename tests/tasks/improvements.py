@@ -7,9 +7,9 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from platforms import Settings
-from tasks.files import write_json
-from tasks.naming import RunIdentity
-from tasks.runs import open_run, record
+from platforms.files import write_json
+from tasks.runs.names import RunIdentity
+from tasks.runs.record import open_run, record
 
 VERDICT = {
     "sentence": "The loader holds this training back.",

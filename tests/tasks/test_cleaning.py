@@ -17,10 +17,9 @@ from tasks.cleaning import (
     stop_everything,
     stop_run,
 )
-from tasks.naming import RunIdentity, resource_name
-from tasks.parameters import CleanUpParameters, DeploymentParameters, TrainingParameters
-from tasks.parameters import TuningParameters as Tuning
-from tasks.requests import (
+from tasks.parameters.run import CleanUpParameters, DeploymentParameters, TrainingParameters
+from tasks.parameters.run import TuningParameters as Tuning
+from tasks.requests.bodies import (
     EXPIRES_TAG,
     RUN_TAG,
     ModelInputs,
@@ -30,9 +29,10 @@ from tasks.requests import (
     training_job_request,
     tuning_job_request,
 )
-from tasks.runs import open_run, record
+from tasks.runs.names import RunIdentity, resource_name
+from tasks.runs.record import open_run, record
 from tests.fake_sagemaker import FakeSageMaker, throttled
-from tests.tasks.test_requests import IMAGE, ROLE, inputs
+from tests.tasks.requests.test_bodies import IMAGE, ROLE, inputs
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 RUN = RunIdentity(name="demo", token="abc123", flow_run_id="id-1")

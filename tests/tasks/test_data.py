@@ -11,16 +11,16 @@ import obstore
 import pytest
 from prefect import flow, tags
 
-from flows.policy import FLOW_POLICY
+from flows.hooks import FLOW_POLICY
 from platforms import Settings, connect
 from platforms.errors import DataError
 from tasks.data import check_dataset, data_markdown, stage_source, stage_weights, sync_dataset
 from tasks.dataset.identity import name_of_folder
 from tasks.dataset.sameness import require_same_data
-from tasks.parameters import DataParameters, ModelParameters
-from tasks.runs import known_run, read_run
-from tasks.stage import RESUME_TAG, stage
-from tasks.storage import list_keys
+from tasks.parameters.run import DataParameters, ModelParameters
+from tasks.runs.record import known_run, read_run
+from tasks.runs.stages import RESUME_TAG, stage
+from tasks.storage.uris import list_keys
 from tests.tasks.artifacts import artifacts
 from tests.tasks.pictures import write_data, write_picture
 

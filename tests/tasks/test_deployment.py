@@ -10,10 +10,10 @@ import pytest
 from botocore.exceptions import ClientError
 from prefect import flow, task
 
-from flows.policy import FLOW_POLICY
+from flows.hooks import FLOW_POLICY
 from platforms import Settings, connect
 from platforms.errors import EndpointFailed, NameTaken
-from platforms.local.endpoint import Endpoints
+from platforms.local.hosting.endpoints import Endpoints
 from tasks.deployment import (
     Deployment,
     _removed_on_failure,
@@ -21,12 +21,12 @@ from tasks.deployment import (
     remove_endpoint,
     smoke_test_endpoint,
 )
-from tasks.invoking import invoke
-from tasks.naming import RunIdentity
-from tasks.parameters import DeploymentParameters
-from tasks.policy import policy
+from tasks.endpoints.invoke import invoke
+from tasks.parameters.run import DeploymentParameters
 from tasks.querying import predicted_images, query_test_image
-from tasks.runs import PREDICTIONS_FILE, open_run, read_run, run_folder
+from tasks.runs.names import RunIdentity
+from tasks.runs.record import PREDICTIONS_FILE, open_run, read_run, run_folder
+from tasks.runs.task_policy import policy
 from tasks.training import TrainedModel
 from tests.fake_sagemaker import throttled
 from tests.platforms.local.serving import (

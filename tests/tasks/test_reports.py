@@ -10,11 +10,10 @@ import obstore
 import pytest
 from prefect import flow
 
-from flows.policy import FLOW_POLICY
+from flows.hooks import FLOW_POLICY
 from platforms import Settings, connect
 from platforms.archives import write_archive
 from platforms.errors import DataError, WhippetError
-from tasks.progress import Progress
 from tasks.reports import (
     download_output,
     print_report,
@@ -23,8 +22,9 @@ from tasks.reports import (
     render_report,
     unpack_output,
 )
-from tasks.runs import OUTPUT_FOLDER, read_run, run_folder
-from tasks.stage import stage
+from tasks.runs.progress import Progress
+from tasks.runs.record import OUTPUT_FOLDER, read_run, run_folder
+from tasks.runs.stages import stage
 from tasks.training import TrainedModel
 from tests.dashboards.sample_output import write_output
 from tests.tasks.artifacts import artifacts

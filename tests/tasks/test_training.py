@@ -8,10 +8,10 @@ from platforms import Defaults, Settings
 from platforms.errors import JobFailed
 from sm_entrypoints import contract
 from tasks.data import TrainingInputs
-from tasks.hyperparameters import require_known
-from tasks.naming import RunIdentity
-from tasks.parameters import ModelParameters, ResourceParameters, TrainingParameters
-from tasks.requests import training_job_request
+from tasks.parameters.ranges import require_known
+from tasks.parameters.run import ModelParameters, ResourceParameters, TrainingParameters
+from tasks.requests.bodies import training_job_request
+from tasks.runs.names import RunIdentity
 from tasks.training import (
     base_hyperparameters,
     final_hyperparameters,

@@ -8,11 +8,11 @@ import httpx
 import pytest
 
 from sm_entrypoints import contract
-from tasks.hyperparameters import CategoricalRange, ContinuousRange, from_wire, require_known
-from tasks.parameters import ModelParameters, TuningParameters
-from tasks.requests import tuning_job_request
+from tasks.parameters.ranges import CategoricalRange, ContinuousRange, from_wire, require_known
+from tasks.parameters.run import ModelParameters, TuningParameters
+from tasks.requests.bodies import tuning_job_request
 from tasks.tuning import best_markdown, best_trial, fixed_hyperparameters, list_trials, trial_row
-from tests.tasks.test_requests import inputs
+from tests.tasks.requests.test_bodies import inputs
 from tests.tasks.test_training import training_inputs
 
 LOG = ContinuousRange(min=1e-4, max=1e-1, scaling="Logarithmic")
@@ -120,7 +120,7 @@ def test_the_trial_table_follows_the_job(prefect_server, whippet_home):
     from prefect.settings import PREFECT_API_URL
 
     from platforms import Settings
-    from tasks.runs import TRIALS_FILE, open_run, run_folder
+    from tasks.runs.record import TRIALS_FILE, open_run, run_folder
     from tasks.tuning import publish_trials
 
     settings = Settings()

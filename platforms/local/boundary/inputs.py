@@ -7,7 +7,7 @@ from pathlib import Path
 
 from platforms.local.boundary.mechanism import Mechanism
 from platforms.local.boundary.steps import Bind, Step, overlay
-from platforms.local.buckets import Buckets
+from platforms.local.buckets.buckets import Buckets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

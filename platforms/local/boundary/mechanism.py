@@ -18,7 +18,7 @@ from platforms.local.boundary.bubblewrap import options
 from platforms.local.boundary.orders import write_order
 from platforms.local.boundary.steps import Step, overlay
 from platforms.local.boundary.view import HOST_NAME, View
-from sm_entrypoints.sentences import clause
+from sm_entrypoints.contract.sentences import clause
 
 Name = Literal["namespaces", "bubblewrap", "none"]
 

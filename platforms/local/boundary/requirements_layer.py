@@ -23,8 +23,8 @@ from platforms.local.boundary.enclosure import Enclosure, Program
 from platforms.local.boundary.limits import JobLimits, LimitWatch
 from platforms.local.boundary.place import retargeted
 from platforms.local.boundary.steps import Bind
-from platforms.local.file_locks import held_if_free
 from platforms.local.requirements import needs_pip
+from platforms.locks import held_if_free
 
 _FILE = "requirements.txt"
 _POLL_SECONDS = 0.2

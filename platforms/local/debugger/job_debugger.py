@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from platforms.local.buckets import Buckets
+from platforms.local.buckets.buckets import Buckets
 from platforms.local.debugger.live_output import LiveOutput, LiveUpload
 from platforms.local.debugger.rule_evaluation import RuleEvaluation
 from platforms.local.debugger.rule_statuses import (
@@ -17,8 +17,8 @@ from platforms.local.debugger.rule_statuses import (
     with_statuses,
 )
 from platforms.local.debugger.system_sampling import SystemSampling, is_profiled
-from platforms.local.job_tree import JobTree
 from platforms.local.records import Record
+from platforms.local.training.tree import JobTree
 
 # A job waits so long for its rules: most notebooks look at them, and at the report, in the cell
 # after `fit`. What takes longer goes on when the job has its status, as in the service.

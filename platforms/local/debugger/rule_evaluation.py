@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from platforms.errors import WhippetError
-from platforms.local.buckets import Buckets
+from platforms.local.buckets.buckets import Buckets
 from platforms.local.context import allowed_environment
 from platforms.local.debugger.rule_configurations import (
     RuleConfiguration,
     rule_configurations,
 )
 from platforms.local.debugger.rule_statuses import RuleStatus
-from platforms.local.job_tree import JobTree
 from platforms.local.records import write_json
+from platforms.local.training.tree import JobTree
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract import (
     INSTRUMENTATION_FOLDER,
@@ -34,7 +34,7 @@ from sm_entrypoints.contract import (
     REPORT_ORIGIN,
     REQUESTED_RULES_FILE,
 )
-from sm_entrypoints.sentences import ended, joined
+from sm_entrypoints.contract.sentences import ended, joined
 
 RULE_OUTPUT = "rule-output"
 REPORT_PAGE = "profiler-report.html"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from platforms.local.context import allowed_environment
-from platforms.local.job_tree import HOST, JobTree
+from platforms.local.training.tree import HOST, JobTree
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract import SYSTEM_FOLDER
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from platforms.local import tuning_trials
 from platforms.local.records import Record
-from platforms.local.training_status import TERMINAL
-from platforms.local.tuning_trials import Summary
+from platforms.local.training.status import TERMINAL
+from platforms.local.tuning import trials as tuning_trials
+from platforms.local.tuning.trials import Summary
 
 
 def progress(record: Record, trials: Sequence[Summary], *, maximize: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from platforms.client_errors import client_error
 from platforms.local.honoured.naming import warn_of
 from platforms.local.job_logs.json_patterns import JsonPatternError, json_pattern
-from sm_entrypoints.sentences import ended
+from sm_entrypoints.contract.sentences import ended
 
 Matcher = Callable[[str], bool]
 

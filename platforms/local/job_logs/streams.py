@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from platforms.local.context import ACCOUNT, LocalContext
-from platforms.local.job_tree import HOST, JobTree
 from platforms.local.records import Kind, Missing
-from platforms.local.training_status import TERMINAL
+from platforms.local.training.status import TERMINAL
+from platforms.local.training.tree import HOST, JobTree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

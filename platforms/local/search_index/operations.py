@@ -13,13 +13,13 @@ from botocore.exceptions import ClientError
 
 from platforms.client_errors import client_error
 from platforms.local.context import LocalContext
-from platforms.local.endpoint import Endpoints
-from platforms.local.models import Models
+from platforms.local.hosting.endpoints import Endpoints
+from platforms.local.hosting.models import Models
 from platforms.local.records import Kind, Missing
 from platforms.local.search_index.expression import SearchError, search_test, values_of
-from platforms.local.training import TrainingJobs
-from platforms.local.tuning import HyperParameterTuningJobs
-from sm_entrypoints.sentences import ended
+from platforms.local.training.jobs import TrainingJobs
+from platforms.local.tuning.jobs import HyperParameterTuningJobs
+from sm_entrypoints.contract.sentences import ended
 
 Describe = Callable[..., dict[str, Any]]
 

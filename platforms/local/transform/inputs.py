@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from platforms.local.buckets import BadUri, BucketError, Buckets, split_uri
+from platforms.local.buckets.buckets import BadUri, BucketError, Buckets, split_uri
 from platforms.local.transform.request import TransformPlan
 
 _MAX_MANIFEST_BYTES = 64 * 1024 * 1024

@@ -7,7 +7,7 @@ from typing import Any
 from platforms.local.context import LocalContext
 from platforms.local.records import Kind, Record, now
 from platforms.local.supervision import Supervised
-from platforms.local.training_status import MAX_REASON, TERMINAL
+from platforms.local.training.status import MAX_REASON, TERMINAL
 
 KIND: Kind = "transform-jobs"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from platforms.client_errors import client_error
-from platforms.local.buckets import BadUri, split_uri
-from sm_entrypoints.sentences import ended
+from platforms.local.buckets.buckets import BadUri, split_uri
+from sm_entrypoints.contract.sentences import ended
 
 OPERATION = "CreateTransformJob"
 # The service's own limits and defaults.

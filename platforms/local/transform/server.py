@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from platforms.local.context import LocalContext
-from platforms.local.deployment import (
+from platforms.local.hosting.deployment import (
     FAILURE_REASON_CHARACTERS,
     Deployment,
     DeploymentFailed,

@@ -25,18 +25,18 @@ from botocore.exceptions import ClientError
 
 from platforms.errors import WhippetError
 from platforms.local.context import LocalContext, local_context
-from platforms.local.deployment import DeploymentFailed, DeploymentUnwanted
-from platforms.local.job_tree import JobTree
-from platforms.local.metrics import LogFollower
-from platforms.local.model_calls import call_model
-from platforms.local.process import identify
+from platforms.local.hosting.deployment import DeploymentFailed, DeploymentUnwanted
+from platforms.local.hosting.model_calls import call_model
 from platforms.local.records import Missing, Record
-from platforms.local.training_status import TERMINAL
+from platforms.local.training.metrics import LogFollower
+from platforms.local.training.status import TERMINAL
+from platforms.local.training.tree import JobTree
 from platforms.local.transform.inputs import InputObject, input_objects
 from platforms.local.transform.payloads import payloads, write_answers
 from platforms.local.transform.record import KIND, ended, started
 from platforms.local.transform.request import plan
 from platforms.local.transform.server import RunningServer, server_of
+from platforms.processes.process import identify
 from platforms.settings import Settings
 
 _POLL_SECONDS = 0.2

@@ -12,9 +12,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from platforms.local.api_answers import ANSWERED, Refused, problem_of, result
-from platforms.local.api_guard import read_body
-from platforms.local.api_shapes import from_wire, only_members, to_wire
+from platforms.local.api.answers import ANSWERED, Refused, problem_of, result
+from platforms.local.api.guard import read_body
+from platforms.local.api.shapes import from_wire, only_members, to_wire
 from platforms.local.wire import cbor, query
 from platforms.local.wire.services import Service, named
 

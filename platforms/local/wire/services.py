@@ -10,7 +10,7 @@ from typing import Any
 from botocore import xform_name
 from botocore.model import OperationModel
 
-from platforms.local.api_answers import Refused
+from platforms.local.api.answers import Refused
 from platforms.local.client import LocalSageMaker
 from platforms.local.cloudwatch.operations import OPERATIONS as METRIC_OPERATIONS
 from platforms.local.cloudwatch.operations import LocalCloudWatch

@@ -25,7 +25,7 @@ from cli.server.login import login_file, prefect_home, read_login, shell_file, w
 from cli.server.record import Server, read_server, write_server
 from platforms import Settings
 from platforms.errors import SettingsError
-from platforms.local.process import alive, identify
+from platforms.processes.process import alive, identify
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = (

@@ -14,7 +14,7 @@ import httpx
 import uvicorn
 from botocore.config import Config
 
-from platforms.local.api import HOST, api_server
+from platforms.local.api.server import HOST, api_server
 from platforms.local.context import LocalContext
 
 REGION = "eu-west-1"

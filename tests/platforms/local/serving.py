@@ -13,8 +13,8 @@ from io import BytesIO
 from pathlib import Path
 
 from platforms.local.context import LocalContext, local_context
-from platforms.local.endpoint import Endpoints
-from platforms.local.models import EndpointConfigs, Models
+from platforms.local.hosting.endpoints import Endpoints
+from platforms.local.hosting.models import EndpointConfigs, Models
 from platforms.settings import Settings
 
 BUCKET = "whippet-local"

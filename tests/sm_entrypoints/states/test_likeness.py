@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from sm_entrypoints.model import build_model
+from sm_entrypoints.models.model import build_model
 from sm_entrypoints.states.likeness import looks_like
 
 

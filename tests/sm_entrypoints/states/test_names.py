@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sm_entrypoints.model import build_model
+from sm_entrypoints.models.model import build_model
 from sm_entrypoints.states.names import renamed
 
 State = dict[str, Tensor]

@@ -11,14 +11,14 @@ from prefect import flow, get_client
 from prefect.client.schemas.objects import State, StateType
 from prefect.states import AwaitingRetry, Cancelled, Cancelling, Crashed, Failed, Running
 
-from flows.policy import FLOW_POLICY
+from flows.hooks import FLOW_POLICY
 from platforms import Settings, connect
 from tasks.cancelling.history import cancel_asked
 from tasks.cancelling.lost import end_cancelled, end_cancelled_runs
-from tasks.naming import RunIdentity
-from tasks.parameters import RecoverParameters
+from tasks.parameters.run import RecoverParameters
 from tasks.recovery import restart_crashed_runs
-from tasks.runs import (
+from tasks.runs.names import RunIdentity
+from tasks.runs.record import (
     find_improvement,
     finish,
     note_improvement,
@@ -26,7 +26,7 @@ from tasks.runs import (
     read_run,
     record,
 )
-from tasks.stage import stage
+from tasks.runs.stages import stage
 from tests.fake_sagemaker import FakeSageMaker
 
 pytestmark = pytest.mark.slow

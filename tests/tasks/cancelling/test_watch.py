@@ -13,7 +13,7 @@ from prefect.states import Cancelled, Cancelling, Crashed
 
 from tasks.cancelling import watch
 from tasks.cancelling.watch import CancelWatch, RunCancelled, end_if_cancelled
-from tasks.waiting import Clock, Pace, wait_until
+from tasks.requests.waiting import Clock, Pace, wait_until
 
 pytestmark = pytest.mark.slow
 POLLS = 30

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from sm_entrypoints.channels import read_splits
-from tasks.data_check import check_data
+from sm_entrypoints.images.channels import read_splits
+from tasks.dataset.checking.check import check_data
 from tasks.dataset.identity import (
     fingerprint_of_channels,
     name_of_folder,
     name_of_uri,
 )
-from tasks.parameters import DataParameters
+from tasks.parameters.run import DataParameters
 from tests.tasks.pictures import write_data
 
 NAME = r"[A-Za-z0-9](-*[A-Za-z0-9]){0,39}"

@@ -10,22 +10,22 @@ import pytest
 
 from platforms import Settings, connect
 from platforms.errors import DataError
+from platforms.files import write_json
 from tasks.data import TrainingInputs
-from tasks.data_check import check_data
-from tasks.data_sync import sync_data
+from tasks.dataset.checking.check import check_data
 from tasks.dataset.identity import fingerprint_of_channels, fingerprint_over_paths
 from tasks.dataset.sameness import require_same_data, require_same_pictures
-from tasks.files import write_json
+from tasks.dataset.syncing.sync import sync_data
+from tasks.improve.plan import ImprovementPlan
 from tasks.improvement import launch_comparison_job
-from tasks.improvement_plan import ImprovementPlan
-from tasks.naming import RunIdentity
-from tasks.parameters import (
+from tasks.parameters.run import (
     ModelParameters,
     ResourceParameters,
     TrainingParameters,
     TuningParameters,
 )
-from tasks.runs import run_folder
+from tasks.runs.names import RunIdentity
+from tasks.runs.record import run_folder
 from tasks.training import launch_training_job
 from tasks.tuning import launch_tuning_job
 from tests.tasks.pictures import write_data, write_picture

@@ -10,9 +10,9 @@ import pytest
 
 from platforms import Platform, connect
 from platforms.errors import DataError
-from tasks.data_check import check_data
-from tasks.data_sync import sync_data
+from tasks.dataset.checking.check import check_data
 from tasks.dataset.source import bring_source, list_source, require_folder, same_source
+from tasks.dataset.syncing.sync import sync_data
 from tests.tasks.pictures import JPEG, write_data
 
 FLAT = {"": {"cat": 4, "dog": 4}}

@@ -12,7 +12,7 @@ import pytest
 from platforms import Platform, Settings, connect
 from platforms.errors import JobFailed, ParameterError
 from platforms.local.context import local_context
-from tasks.budget import BudgetError
+from tasks.costs.cap import BudgetError
 from tasks.training import TrainedModel
 from tasks.transform.answers import Answer, read_answers, require_writable, write_answers
 from tasks.transform.job import Ended, follow, identity_of, launch, remove_model, send_pictures

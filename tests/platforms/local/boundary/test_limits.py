@@ -14,9 +14,9 @@ from platforms.errors import SettingsError
 from platforms.local.boundary.mechanism import choose
 from platforms.local.connection import connect_local
 from platforms.local.context import LocalContext
-from platforms.local.endpoint import Endpoints
+from platforms.local.hosting.endpoints import Endpoints
 from platforms.settings import Settings, memory_bytes
-from tests.platforms.local import tuning
+from tests.platforms.local import searches
 from tests.platforms.local.jobs import Jobs, local_settings
 from tests.platforms.local.serving import make_config, make_context, wait_for_endpoint
 
@@ -122,12 +122,12 @@ def test_a_model_server_that_eats_memory_is_ended(tmp_path: Path) -> None:
 
 
 def test_a_trial_is_limited_as_well(tmp_path: Path) -> None:
-    unlimited = tuning.make_context(tmp_path)
+    unlimited = searches.make_context(tmp_path)
     settings = unlimited.settings.model_copy(update={"job_memory": "4G", "job_processes": 8})
     context = LocalContext(settings=settings, records=unlimited.records)
-    name = tuning.create(context, tuning.tuning_request("t", jobs=1, parallel=1))
-    assert tuning.wait_for(context, name)["HyperParameterTuningJobStatus"] == "Completed"
-    (trial,) = tuning.trials(context, name)
+    name = searches.create(context, searches.tuning_request("t", jobs=1, parallel=1))
+    assert searches.wait_for(context, name)["HyperParameterTuningJobStatus"] == "Completed"
+    (trial,) = searches.trials(context, name)
     record = context.records.read("training-jobs", trial["TrainingJobName"])
     assert record["Local"]["Limits"] == {"job_memory": "4G", "job_processes": 8}
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from platforms.errors import SettingsError
-from platforms.local.endpoint import Endpoints
-from platforms.local.process import ProcessId, alive
-from platforms.local.runtime import LocalRuntime
+from platforms.local.hosting.endpoints import Endpoints
+from platforms.local.hosting.runtime import LocalRuntime
+from platforms.processes.process import ProcessId, alive
 from tests.platforms.local.serving import make_config, make_context, wait_for_endpoint
 
 

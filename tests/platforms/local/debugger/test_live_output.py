@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from platforms.local.buckets import Buckets
+from platforms.local.buckets.buckets import Buckets
+from platforms.local.buckets.folders import FolderBuckets
 from platforms.local.debugger.live_output import LiveOutput
 from platforms.local.debugger.system_sampling import own_samples, stage_samples
-from platforms.local.folder_buckets import FolderBuckets
-from platforms.local.job_tree import JobTree
+from platforms.local.training.tree import JobTree
 from tests.platforms.local.jobs import Jobs, local_jobs
 
 OUTPUT = "s3://whippet-local/jobs"

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from platforms.local.connection import connect_local
 from platforms.local.debugger.rule_statuses import RuleStatus, closed, first_statuses, with_statuses
-from platforms.local.process import ProcessId
+from platforms.processes.process import ProcessId
 from platforms.settings import Settings
 from platforms.validation import service_model
 from tests.platforms.local.jobs import Jobs, local_jobs, local_settings

@@ -1,0 +1,136 @@
+"""``whippet doctor``: check the set-up, and rehearse a model archive before it costs money."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+from PIL import Image
+
+from cli.doctor.archive import Source, check_layout, fetch
+from cli.doctor.checks import Check, failed, passed, print_checks, print_verdict
+from cli.doctor.handlers import Picture, check_handlers
+from cli.doctor.program import Bench, Patience
+from cli.doctor.server import check_server
+from cli.doctor.setup import check_job_environment, check_setup
+from platforms import Settings
+from platforms.errors import DataError, WhippetError
+from platforms.settings import PROJECT_ROOT
+from sm_entrypoints.contract import require_architecture
+
+_SAMPLES = PROJECT_ROOT / "samples" / "clipart" / "test"
+_CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
+_SIDE_PIXELS = 320
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Print every check; return 0 when all that are required passed.
+
+    Raises:
+        DataError: an option names what is not there; nothing was checked then.
+    """
+    settings = Settings()
+    source = _source(arguments)
+    image = _good_image(arguments.image)
+    done = print_checks("Set-up", check_setup(settings))
+    done += print_checks("Job environment", check_job_environment(settings))
+    if any(check.name == "job environment" and check.outcome == "failed" for check in done):
+        print("The model archive was not rehearsed: that needs the job environment.")
+    else:
+        with closing(rehearse(source, settings, image)) as checks:
+            done += print_checks("Model archive", checks)
+    print_verdict(done)
+    return 1 if any(check.outcome == "failed" for check in done) else 0
+
+
+def rehearse(
+    source: Source, settings: Settings, image: Path | None, patience: Patience | None = None
+) -> Generator[Check]:
+    """Yield the checks of an archive; those that a failure makes pointless are left out.
+
+    Works in a temporary folder and leaves neither files nor processes behind.
+    """
+    with _terminable(), tempfile.TemporaryDirectory(prefix="whippet-doctor-") as name:
+        bench = Bench(
+            folder=Path(name),
+            job_python=settings.job_python,
+            patience=patience or Patience(),
+        )
+        try:
+            yield passed("archive", fetch(source, settings, bench))
+        except WhippetError as error:
+            yield failed("archive", str(error), "nothing else can be checked without an archive")
+            return
+        picture = _picture(image, bench)
+        stages = (
+            partial(check_layout, bench),
+            partial(check_handlers, bench, picture),
+            partial(check_server, bench, picture),
+        )
+        yield from _until_one_fails(stages)
+
+
+def _until_one_fails(stages: Iterable[Callable[[], Iterator[Check]]]) -> Iterator[Check]:
+    """Yield the checks of each stage; a failure in one makes the next ones pointless."""
+    for stage in stages:
+        failures = 0
+        for check in stage():
+            failures += check.outcome == "failed"
+            yield check
+        if failures:
+            return
+
+
+def _source(arguments: argparse.Namespace) -> Source:
+    try:
+        architecture = require_architecture(arguments.model)
+    except ValueError as error:
+        raise DataError(f"--model: {error}") from None
+    source = Source(
+        file=Path(arguments.model_data) if arguments.model_data else None,
+        run=arguments.run,
+        code=Path(arguments.code) if arguments.code else None,
+        architecture=architecture,
+    )
+    source.check()
+    return source
+
+
+def _good_image(option: str | None) -> Path | None:
+    """Return the image to ask about: the user's, else a sample, else none."""
+    if option is None:
+        return next(iter(sorted(_SAMPLES.glob("*/*.jpg"))), None)
+    path = Path(option).absolute()
+    if not path.is_file():
+        raise DataError(f"--image {option!r}: there is no such file")
+    if path.suffix.lower() not in _CONTENT_TYPES:
+        raise DataError(f"--image {option!r} is not a JPEG or PNG by its name")
+    return path
+
+
+def _picture(image: Path | None, bench: Bench) -> Picture:
+    if image is None:
+        image = bench.folder / "good.jpg"
+        Image.linear_gradient("L").resize((_SIDE_PIXELS, _SIDE_PIXELS)).convert("RGB").save(image)
+    return Picture(path=image, content_type=_CONTENT_TYPES[image.suffix.lower()])
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end us as Ctrl-C does: with the server stopped and the folder removed."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,4 @@
+"""Charts and tables of Prefect artifacts: Markdown and SVG, for a page that runs no scripts.
+
+The interactive figures of the report are in :mod:`dashboards.figures`.
+"""

@@ -1,0 +1,182 @@
+"""How the record of an endpoint changes: pure functions from record to record.
+
+Beside SageMaker's fields a record has ``Local``:
+
+- ``Pending``: the deployment in the making (``Token``, ``Group`` of its supervisor, the
+  configuration and container to deploy, ``JobPython``), or None;
+- ``Server``: the deployment that answers (``Token``, ``Process``, ``Group``, ``Port``), or None; it
+  has no process and no port while a server that ended is started again; a serverless one also has
+  ``Deployment``, what to start, and no process while nobody asks;
+- ``Worker``: the process (``Group``) that works off an asynchronous endpoint's queue, if any;
+- ``Retired``: servers that were replaced and may not have ended yet.
+
+Every change but the first names the token that it is about, so that what a late process has to
+say about an older deployment changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from platforms.local.records import Record, now
+from platforms.processes.process import ProcessId
+
+_DEPLOYING = frozenset({"Creating", "Updating"})
+_ANSWERING = frozenset({"InService", "Updating"})
+_NOTHING_RUNS: dict[str, Any] = {"Group": None, "Process": None, "Port": None}
+
+
+def wants(record: Record, token: str) -> bool:
+    """Tell whether the endpoint still waits for this deployment."""
+    pending = record["Local"]["Pending"]
+    return (
+        record["EndpointStatus"] in _DEPLOYING and pending is not None and pending["Token"] == token
+    )
+
+
+def updating(record: Record, pending: dict[str, Any]) -> Record:
+    """Return the record with a deployment that is to follow the one that serves."""
+    kept = {key: value for key, value in record.items() if key != "FailureReason"}
+    return {
+        **kept,
+        "EndpointStatus": "Updating",
+        "LastModifiedTime": now(),
+        "Local": {**record["Local"], "Pending": pending},
+    }
+
+
+def in_service(record: Record, token: str, server: ProcessId | None, port: int) -> Record:
+    """Return the record with the pending deployment serving; as it was when not wanted.
+
+    Without a ``server`` it is serverless: one is started when somebody asks.
+    """
+    if not wants(record, token):
+        return record
+    local = record["Local"]
+    pending, before = local["Pending"], local["Server"]
+    if server is None:
+        serving = {"Token": token, **_NOTHING_RUNS, "Deployment": pending}
+    else:
+        serving = {
+            "Token": token,
+            "Group": pending["Group"],
+            "Process": server.to_record(),
+            "Port": port,
+        }
+    retired = [*local["Retired"], *([before] if before else [])]
+    changed = {
+        **record,
+        "EndpointStatus": "InService",
+        "EndpointConfigName": pending["EndpointConfigName"],
+        "ProductionVariants": [_summary(each, pending) for each in pending["ProductionVariants"]],
+        "LastModifiedTime": now(),
+        "Local": {**local, "Pending": None, "Server": serving, "Retired": retired},
+    }
+    changed.pop("FailureReason", None)
+    changed.pop("AsyncInferenceConfig", None)
+    if pending.get("AsyncInferenceConfig"):
+        changed["AsyncInferenceConfig"] = pending["AsyncInferenceConfig"]
+    return changed
+
+
+def serverless_config(record: Record) -> dict[str, Any] | None:
+    """Return the ServerlessConfig of the variant in service; None of an endpoint with instances."""
+    for variant in record.get("ProductionVariants", []):
+        found: dict[str, Any] | None = variant.get("CurrentServerlessConfig")
+        return found
+    return None
+
+
+def with_starter(record: Record, token: str, group: ProcessId) -> Record:
+    """Return the record with a process that starts the serverless deployment's server."""
+    return _with_server(record, token, {**_NOTHING_RUNS, "Group": group.to_record()})
+
+
+def answers_with(record: Record, token: str) -> bool:
+    """Tell whether the endpoint answers with this deployment, whether its server runs or not."""
+    server = record["Local"]["Server"]
+    return (
+        record["EndpointStatus"] in _ANSWERING and server is not None and server["Token"] == token
+    )
+
+
+def down(record: Record, token: str) -> Record:
+    """Return the record with no running server: it ended, and is started again."""
+    return _with_server(record, token, {"Process": None, "Port": None})
+
+
+def warm(record: Record, token: str, server: ProcessId, port: int) -> Record:
+    """Return the record with a running server of the deployment that answers."""
+    return _with_server(record, token, {"Process": server.to_record(), "Port": port})
+
+
+def cold(record: Record, token: str, group: ProcessId) -> Record:
+    """Return the record with no server any more; as it was when another was started since."""
+    server = record["Local"]["Server"]
+    if server is None or server["Group"] != group.to_record():
+        return record
+    return _with_server(record, token, _NOTHING_RUNS)
+
+
+def with_worker(record: Record, group: ProcessId) -> Record:
+    """Return the record with a process that works off the queue; as it was if none is wanted."""
+    if record["EndpointStatus"] not in _ANSWERING or "AsyncInferenceConfig" not in record:
+        return record
+    return {**record, "Local": {**record["Local"], "Worker": {"Group": group.to_record()}}}
+
+
+def _with_server(record: Record, token: str, change: dict[str, Any]) -> Record:
+    if not answers_with(record, token):
+        return record
+    server = record["Local"]["Server"]
+    return {**record, "Local": {**record["Local"], "Server": {**server, **change}}}
+
+
+def not_deployed(record: Record, token: str, reason: str) -> Record:
+    """Return the record after a deployment failed: the old server, if any, goes on serving."""
+    if not wants(record, token):
+        return record
+    return {
+        **record,
+        "EndpointStatus": "InService" if record["Local"]["Server"] else "Failed",
+        "FailureReason": reason,
+        "LastModifiedTime": now(),
+        "Local": {**record["Local"], "Pending": None},
+    }
+
+
+def server_lost(record: Record, token: str, reason: str) -> Record:
+    """Return the record after the serving process ended by itself."""
+    server = record["Local"]["Server"]
+    if record["EndpointStatus"] != "InService" or server is None or server["Token"] != token:
+        return record
+    return {
+        **record,
+        "EndpointStatus": "Failed",
+        "FailureReason": reason,
+        "LastModifiedTime": now(),
+    }
+
+
+def groups(record: Record) -> list[ProcessId]:
+    """Return every process group that may still belong to the endpoint."""
+    local = record["Local"]
+    owners = [local["Pending"], local["Server"], *local["Retired"], local.get("Worker")]
+    return [ProcessId.from_record(each["Group"]) for each in owners if each and each.get("Group")]
+
+
+def _summary(variant: dict[str, Any], pending: dict[str, Any]) -> dict[str, Any]:
+    serverless = variant.get("ServerlessConfig")
+    weight, count = variant.get("InitialVariantWeight", 1.0), 0 if serverless else 1
+    image = pending["Container"].get("Image")
+    deployed = {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": now()}
+    configs = ("CurrentServerlessConfig", "DesiredServerlessConfig") if serverless else ()
+    return {
+        **dict.fromkeys(configs, serverless),
+        "VariantName": variant["VariantName"],
+        "DeployedImages": [deployed] if image else [],
+        "CurrentWeight": weight,
+        "DesiredWeight": weight,
+        "CurrentInstanceCount": count,
+        "DesiredInstanceCount": count,
+    }

@@ -1,0 +1,162 @@
+"""Bring one deployment of an endpoint into service, and start its server again when it ended.
+
+Run as ``python -m platforms.local.hosting.supervisor HOME ENDPOINT TOKEN``. The model server is in
+this process's group, so whoever has to end a deployment signals the group, whether this process
+still runs or not. Killed while it deploys, it leaves a record that reads as a deployment whose
+supervisor died; killed later, it leaves the server, which answers and is not started again.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from platforms.errors import WhippetError
+from platforms.local.boundary.copies import remove_tree
+from platforms.local.context import LocalContext, local_context
+from platforms.local.hosting.deployment import (
+    DEFAULT_STARTUP_SECONDS,
+    FAILURE_REASON_CHARACTERS,
+    Deployment,
+    DeploymentFailed,
+    DeploymentUnwanted,
+)
+from platforms.local.hosting.record import in_service, not_deployed, wants
+from platforms.local.hosting.restarts import Restarts, end_server
+from platforms.local.records import Missing, Record
+from platforms.processes.process import ProcessId, identify, terminate_group
+from platforms.settings import Settings
+
+# What SageMaker allows a container between SIGTERM and SIGKILL.
+GRACE_SECONDS = 30.0
+
+
+def main(home: Path, endpoint: str, token: str) -> None:
+    """Deploy what the endpoint's record wants under ``token``; do nothing when it does not."""
+    context = local_context(Settings(home=home))
+    try:
+        record = _claim(context, endpoint, token)
+        if not wants(record, token):
+            return
+        pending = record["Local"]["Pending"]
+        deployment = deployment_of(context, endpoint, pending)
+        serverless = "ServerlessConfig" in pending["ProductionVariants"][0]
+        server = _deploy(deployment, serverless=serverless)
+        if server is not None:
+            Restarts(deployment=deployment, server=server).run()
+    except Missing:
+        return  # Deleted meanwhile; what runs was ended by whoever deleted it, or just now.
+
+
+def _claim(context: LocalContext, endpoint: str, token: str) -> Record:
+    ours = identify(os.getpid()).to_record()
+
+    def claim(record: Record) -> Record:
+        if not wants(record, token):
+            return record
+        local = record["Local"]
+        return {**record, "Local": {**local, "Pending": {**local["Pending"], "Group": ours}}}
+
+    return context.records.update("endpoints", endpoint, claim)
+
+
+def deployment_of(context: LocalContext, endpoint: str, pending: Mapping[str, Any]) -> Deployment:
+    """Return the deployment that ``Pending`` of an endpoint's record describes."""
+    variant = pending["ProductionVariants"][0]
+    settings = context.settings.model_copy(
+        update={
+            "job_python": Path(pending["JobPython"]),
+            "boundary": pending.get("Boundary", "none"),
+            "region": pending["Region"],
+            "s3_endpoint": pending.get("S3Endpoint"),
+            **pending.get("Limits", {}),
+        }
+    )
+    return Deployment(
+        context=LocalContext(settings=settings, records=context.records),
+        endpoint=endpoint,
+        token=pending["Token"],
+        variant=variant["VariantName"],
+        container=pending["Container"],
+        startup_seconds=variant.get(
+            "ContainerStartupHealthCheckTimeoutInSeconds", DEFAULT_STARTUP_SECONDS
+        ),
+    )
+
+
+def _deploy(deployment: Deployment, *, serverless: bool) -> subprocess.Popen[bytes] | None:
+    """Return the server that answers for the endpoint from now on; None when none does."""
+    server: subprocess.Popen[bytes] | None = None
+    try:
+        deployment.prepare()
+        server = deployment.start()
+        port = deployment.wait_until_healthy(server, lambda: _wanted(deployment))
+        if serverless:
+            # It has shown that it starts; the first who asks starts it again.
+            end_server(server)
+            _switch(deployment, None, port)
+        else:
+            _switch(deployment, identify(server.pid), port)
+            return server
+    except DeploymentUnwanted:
+        end_server(server)
+        remove_tree(deployment.folder)
+    except Missing:
+        end_server(server)
+    except (WhippetError, OSError) as error:
+        end_server(server)
+        _record_failure(deployment, error)
+    return None
+
+
+def _wanted(deployment: Deployment) -> bool:
+    return wants(
+        deployment.context.records.read("endpoints", deployment.endpoint), deployment.token
+    )
+
+
+def _switch(deployment: Deployment, server: ProcessId | None, port: int) -> None:
+    """Point the endpoint at the new server in one step, then end the old one."""
+    records, name, token = deployment.context.records, deployment.endpoint, deployment.token
+    record = records.update(
+        "endpoints",
+        name,
+        lambda record: in_service(record, token, server, port),
+    )
+    if not record["Local"]["Server"] or record["Local"]["Server"]["Token"] != token:
+        raise DeploymentUnwanted(f"endpoint {name!r} does not want {token}")
+    for retired in record["Local"]["Retired"]:
+        if retired["Group"]:
+            terminate_group(ProcessId.from_record(retired["Group"]), GRACE_SECONDS)
+        remove_tree(deployment.folder.with_name(retired["Token"]))
+
+    def forget(record: Record) -> Record:
+        return {**record, "Local": {**record["Local"], "Retired": []}}
+
+    if record["Local"]["Retired"]:
+        records.update("endpoints", name, forget)
+
+
+def _record_failure(deployment: Deployment, error: Exception) -> None:
+    reason = str(error)
+    if not isinstance(error, DeploymentFailed):
+        reason = f"The model of endpoint {deployment.endpoint!r} cannot be deployed: {error}"
+    deployment.discard_model()
+    deployment.context.records.update(
+        "endpoints",
+        deployment.endpoint,
+        lambda record: not_deployed(record, deployment.token, reason[:FAILURE_REASON_CHARACTERS]),
+    )
+
+
+def _arguments(argv: list[str]) -> dict[str, Any]:
+    home, endpoint, token = argv
+    return {"home": Path(home), "endpoint": endpoint, "token": token}
+
+
+if __name__ == "__main__":
+    main(**_arguments(sys.argv[1:]))

@@ -1,0 +1,129 @@
+"""The trials of a tuning job as its operations report them: summaries, counters, the best.
+
+Everything is computed from the records of the training jobs each time: a tuning job's record
+holds which trials there are and what they try, nothing about how they fare.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from platforms.local.context import LocalContext
+from platforms.local.records import Missing
+from platforms.local.training.jobs import TrainingJobs
+from platforms.local.training.status import KIND, TERMINAL
+from platforms.local.training.tree import JobTree
+from platforms.local.tuning.request import objective
+
+Summary = dict[str, Any]
+Request = Mapping[str, Any]
+
+_FIELDS = (
+    "TrainingJobName",
+    "TrainingJobArn",
+    "CreationTime",
+    "TrainingStartTime",
+    "TrainingEndTime",
+    "TrainingJobStatus",
+    "FailureReason",
+)
+_COUNTED = {
+    "Completed": "Completed",
+    "InProgress": "InProgress",
+    "Stopping": "InProgress",
+    "Stopped": "Stopped",
+    # Nothing that fails on one machine is the fault of the service, so nothing is retried.
+    "Failed": "NonRetryableError",
+}
+
+
+def exists(context: LocalContext, name: str) -> bool:
+    """Tell whether a trial's training job has been created."""
+    try:
+        context.records.read(KIND, name)
+    except Missing:
+        return False
+    return True
+
+
+def summaries(context: LocalContext, tuning_job: Request) -> list[Summary]:
+    """Return ``HyperParameterTrainingJobSummary`` of every trial there is, in order."""
+    return [
+        summary(context, tuning_job, trial)
+        for trial in tuning_job["Local"]["Trials"]
+        if exists(context, trial["Name"])
+    ]
+
+
+def summary(context: LocalContext, tuning_job: Request, trial: Request) -> Summary:
+    """Return the summary of one trial; a job found dead is recorded as failed.
+
+    Raises:
+        ClientError: the training job does not exist.
+    """
+    job = TrainingJobs(context).describe_training_job(TrainingJobName=trial["Name"])
+    found: Summary = {key: job[key] for key in _FIELDS if key in job}
+    found["TunedHyperParameters"] = trial["HyperParameters"]
+    definition = tuning_job["TrainingJobDefinition"]
+    if "DefinitionName" in definition:
+        found["TrainingJobDefinitionName"] = definition["DefinitionName"]
+    if job["TrainingJobStatus"] not in TERMINAL:
+        return {**found, "ObjectiveStatus": "Pending"}
+    goal = objective(tuning_job)
+    final = {each["MetricName"]: each["Value"] for each in job.get("FinalMetricDataList", [])}
+    if goal["MetricName"] not in final or job["TrainingJobStatus"] == "Failed":
+        return {**found, "ObjectiveStatus": "Failed"}
+    metric = {**goal, "Value": final[goal["MetricName"]]}
+    return {
+        **found,
+        "FinalHyperParameterTuningJobObjectiveMetric": metric,
+        "ObjectiveStatus": "Succeeded",
+    }
+
+
+def value_of(found: Summary) -> float | None:
+    """Return the final objective of a trial, or None when it has none."""
+    metric = found.get("FinalHyperParameterTuningJobObjectiveMetric")
+    return None if metric is None else float(metric["Value"])
+
+
+def status_counters(found: Iterable[Summary]) -> dict[str, int]:
+    """Return ``TrainingJobStatusCounters``."""
+    counters = dict.fromkeys(
+        ("Completed", "InProgress", "RetryableError", "NonRetryableError", "Stopped"), 0
+    )
+    for each in found:
+        counters[_COUNTED[each["TrainingJobStatus"]]] += 1
+    return counters
+
+
+def objective_counters(found: Iterable[Summary]) -> dict[str, int]:
+    """Return ``ObjectiveStatusCounters``."""
+    counters = dict.fromkeys(("Succeeded", "Pending", "Failed"), 0)
+    for each in found:
+        counters[each["ObjectiveStatus"]] += 1
+    return counters
+
+
+def best(found: Iterable[Summary], *, maximize: bool) -> Summary | None:
+    """Return the trial with the best final objective, the first one of equals, or None.
+
+    Trials that early stopping ended count as well: their model is what they reached by then.
+    """
+    judged = [each for each in found if value_of(each) is not None]
+    sign = -1.0 if maximize else 1.0
+    return min(judged, key=lambda each: sign * (value_of(each) or 0.0), default=None)
+
+
+def objective_values(context: LocalContext, tuning_job: Request, name: str) -> list[float]:
+    """Return all values of the objective that a trial has printed so far, in order."""
+    metric = objective(tuning_job)["MetricName"]
+    path = JobTree(folder=context.records.folder(KIND, name)).metrics
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    points = [json.loads(line) for line in lines if line.endswith("}")]
+    return [float(point["value"]) for point in points if point["name"] == metric]

@@ -1,0 +1,143 @@
+"""What a comparison is asked: a training's hyperparameters, one change, and limits."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NoReturn
+
+from sm_entrypoints.contract.arguments import (
+    HyperparameterError,
+    TrainingArguments,
+    parse_arguments,
+    parse_bool,
+)
+
+# ``duration``: of whole trainings, for changes that leave out epochs.
+Measure = Literal["speed", "quality", "duration"]
+
+# Below six pairs no interval of the median has 95 % confidence (2 / 2**6 = 3 %).
+LEAST_PAIRS = 6
+MOST_PAIRS = 200
+# A change of these is judged by time. The second group leaves every number as it is.
+SPEED = ("batch_size", "channels_last", "image_size", "precision")
+SAME_NUMBERS = ("cache_features", "num_workers", "threads")
+# A change of these is judged by the validation loss.
+QUALITY = (
+    *("augmentation", "backbone_lr", "epochs", "eps", "label_smoothing", "lr", "model"),
+    *("momentum", "optimizer", "patience", "schedule", "trainable", "warmup_epochs"),
+    *("weight_decay", "weights"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonArguments:
+    """Two trainings to compare: ``baseline`` as it was, ``changed`` with ``change`` applied.
+
+    ``pairs`` of blocks are measured at least, within about ``seconds``; what is paid once is
+    spread over ``job_epochs``.
+    """
+
+    baseline: TrainingArguments
+    changed: TrainingArguments
+    change: Mapping[str, Any]
+    measure: Measure
+    pairs: int
+    seconds: float
+    job_epochs: int
+
+    @property
+    def alters_numbers(self) -> bool:
+        """Whether the change may give another model, not only the same one sooner."""
+        return any(name not in SAME_NUMBERS for name in self.change)
+
+
+def parse_comparison(argv: Sequence[str]) -> ComparisonArguments:
+    """Read ``--name value``: those of train.py, and of the comparison itself.
+
+    These are ``change`` (a JSON object), ``measure`` (auto, speed or quality), ``pairs``,
+    ``seconds``, ``job_epochs``, and ``cached``: whether the training that is to be improved had
+    its features cached, which ``cache_features=auto`` does not tell.
+
+    Raises:
+        HyperparameterError: one is unknown, malformed or out of bounds, or the change is none.
+    """
+    given, rest = _parser().parse_known_args(list(argv))
+    # Watching both variants would be measured too.
+    baseline = replace(parse_arguments(rest), instrumentation="off")
+    values = _change(given.change)
+    typed = parse_arguments([f"--{name}={value}" for name, value in values.items()])
+    change = {name: getattr(typed, name) for name in values}
+    measure = _measure(given.measure, set(change))
+    if measure == "speed" and baseline.cache_features == "auto" and given.cached is not None:
+        baseline = replace(baseline, cache_features="true" if parse_bool(given.cached) else "false")
+    changed = replace(baseline, **change)
+    if changed == baseline:
+        raise HyperparameterError(f"change={values} is what the training already does: change more")
+    return ComparisonArguments(
+        baseline=baseline,
+        changed=changed,
+        change=change,
+        measure=measure,
+        pairs=int(_number("pairs", given.pairs, LEAST_PAIRS, MOST_PAIRS)),
+        seconds=_number("seconds", given.seconds, 1, 86_400),
+        job_epochs=int(_number("job_epochs", given.job_epochs or baseline.epochs, 1, 100_000)),
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise HyperparameterError(message)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--change", required=True)
+    parser.add_argument("--measure", default="auto")
+    parser.add_argument("--pairs", default=LEAST_PAIRS)
+    parser.add_argument("--seconds", default=120)
+    parser.add_argument("--job_epochs", "--job-epochs")
+    parser.add_argument("--cached", choices=("True", "False", "true", "false"))
+    return parser
+
+
+def _change(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+        if isinstance(found, str):  # quoted twice, so that SageMaker passes it on as it is
+            found = json.loads(found)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not found:
+        raise HyperparameterError(
+            f'change={text!r} must be a JSON object of hyperparameters: {{"num_workers": 2}}'
+        )
+    unfit = sorted(set(found) - {*SPEED, *SAME_NUMBERS, *QUALITY})
+    if unfit:
+        raise HyperparameterError(
+            f"a change of {', '.join(unfit)} cannot be compared: known are "
+            f"{', '.join(sorted((*SPEED, *SAME_NUMBERS, *QUALITY)))}"
+        )
+    return found
+
+
+def _measure(text: str, names: set[str]) -> Measure:
+    if text not in ("auto", "speed", "quality"):
+        raise HyperparameterError(f"measure={text!r} must be one of auto, speed, quality")
+    if text == "quality" or (text == "auto" and names <= {*QUALITY} - {"patience"}):
+        return "quality"
+    if names & {"epochs", "patience"}:
+        return "duration"
+    return "quality" if text == "auto" and names <= {*QUALITY} else "speed"
+
+
+def _number(name: str, text: Any, low: float, high: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise HyperparameterError(f"{name}={text!r} is not a number") from None
+    if not low <= value <= high:
+        raise HyperparameterError(f"{name}={text!r} must be >= {low:g} and <= {high:g}")
+    return value

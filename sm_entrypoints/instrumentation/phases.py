@@ -1,0 +1,129 @@
+"""Where the time of each step goes: one row of ``steps.csv`` a step, one clock read a phase edge.
+
+Times are wall times as the host sees them. On a GPU, kernels run behind the host's back, so their
+time shows in the phase that waits for them (usually ``optimizer`` or ``transfer``).
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from sm_entrypoints.contract import STEP_COLUMNS, STEP_PHASES
+from sm_entrypoints.instrumentation.line_writer import LineWriter
+
+TRAIN = "TRAIN"
+EVAL = "EVAL"
+MODES = (TRAIN, EVAL)
+
+
+class Phase:
+    """Time one phase of the current step; entering it again in the same step adds up."""
+
+    __slots__ = ("_began", "_index", "_recorder")
+
+    def __init__(self, recorder: StepRecorder, index: int) -> None:
+        self._recorder = recorder
+        self._index = index
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        if not self._recorder.started:
+            self._recorder.started = time.time()
+        self._began = time.perf_counter()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._recorder.seconds[self._index] += time.perf_counter() - self._began
+
+
+class StepRecorder:
+    """Count steps and their phases, and stream them to a CSV with ``contract.STEP_COLUMNS``.
+
+    Steps are numbered from 0 in each mode, as smdebug numbers them. Memory grows by 8 bytes a
+    training step (kept for the percentiles of the summary).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._writer = LineWriter(path, header=",".join(STEP_COLUMNS))
+        self._phases = {name: Phase(self, index) for index, name in enumerate(STEP_PHASES)}
+        self._train_seconds = array("d")
+        self._totals = {mode: [0.0] * len(STEP_PHASES) for mode in MODES}
+        self.counts = dict.fromkeys(MODES, 0)
+        self.mode = TRAIN
+        self.epoch = 0
+        self.started = 0.0
+        self.seconds = [0.0] * len(STEP_PHASES)
+
+    def begin_epoch(self, epoch: int, mode: str) -> None:
+        """Say which epoch and mode the following steps belong to; drops a step left unfinished.
+
+        Raises:
+            ValueError: ``mode`` is neither TRAIN nor EVAL.
+        """
+        if mode not in MODES:
+            raise ValueError(f"unknown mode {mode!r}; known are {list(MODES)}")
+        self.epoch, self.mode = epoch, mode
+        self._reset()
+
+    def phase(self, name: str) -> Phase:
+        """Return the timer of one of ``contract.STEP_PHASES``; KeyError for any other name."""
+        return self._phases[name]
+
+    def exclude(self, name: str, seconds: float) -> None:
+        """Take ``seconds`` of our own measuring out of a phase of the current step."""
+        index = STEP_PHASES.index(name)
+        self.seconds[index] = max(0.0, self.seconds[index] - seconds)
+
+    def end_step(self, samples: int) -> float:
+        """Write the current step's row and start the next step; return its seconds."""
+        total = sum(self.seconds)
+        for index, seconds in enumerate(self.seconds):
+            self._totals[self.mode][index] += seconds
+        if self.mode == TRAIN:
+            self._train_seconds.append(total)
+        phases = ",".join(f"{seconds:.6f}" for seconds in self.seconds)
+        started = self.started or time.time()
+        step = self.counts[self.mode]
+        self._writer.write(f"{step},{self.epoch},{self.mode},{started:.6f},{phases},{samples}")
+        self.counts[self.mode] += 1
+        self._reset()
+        return total
+
+    def close(self) -> None:
+        """Flush the file."""
+        self._writer.close()
+
+    def summary(self) -> dict[str, object]:
+        """Return the steps, phase seconds and training step percentiles of ``summary.json``."""
+        return {
+            "steps": dict(self.counts),
+            "phase_seconds": {
+                mode: dict(zip(STEP_PHASES, totals, strict=True))
+                for mode, totals in self._totals.items()
+            },
+            "step_seconds": self._percentiles(),
+        }
+
+    @property
+    def typical_seconds(self) -> float:
+        """The median of the training steps so far, 0 before the first; sorts them all."""
+        return float(np.median(self._train_seconds)) if self._train_seconds else 0.0
+
+    def _percentiles(self) -> dict[str, float | None]:
+        if not self._train_seconds:
+            return dict.fromkeys(("p50", "p95", "p99", "max"))
+        p50, p95, p99, highest = np.percentile(self._train_seconds, [50, 95, 99, 100])
+        return {"p50": float(p50), "p95": float(p95), "p99": float(p99), "max": float(highest)}
+
+    def _reset(self) -> None:
+        self.started = 0.0
+        self.seconds = [0.0] * len(STEP_PHASES)

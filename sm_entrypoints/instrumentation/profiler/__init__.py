@@ -1,0 +1,1 @@
+"""The machine under a training: system metrics, operators, workers, GPUs."""

@@ -1,0 +1,116 @@
+"""Hand over what flows through a network in one step: inputs, activations, outputs.
+
+Names follow smdebug (``layer1.0.relu_output_0``): module, kind, and the number of the call, since
+ResNet's blocks use one ReLU module twice.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from sm_entrypoints.job.containment import Containment
+from sm_entrypoints.training.network import Tail
+
+# Collection, name, the tensor, and the bounds within which an element is active.
+Record = Callable[[str, str, Tensor, tuple[float, float] | None], None]
+
+RELU_TYPES = (nn.ReLU, nn.ReLU6)
+RELU_ACTIVE = (0.0, math.inf)
+# Collections of inputs to functions that saturate, and the bounds of AWS's SaturatedActivation.
+SATURATING: Mapping[type[nn.Module], tuple[str, tuple[float, float]]] = {
+    nn.Tanh: ("tanh_input", (-9.4999, 9.4999)),
+    nn.Sigmoid: ("sigmoid_input", (-23.0, 16.99999)),
+}
+
+
+class Activations:
+    """Hooks on a model that pass tensors on while they are attached.
+
+    ``seconds`` is the time that was spent in them since it was last set to 0. What ``record``
+    raises stays in ``containment``.
+    """
+
+    def __init__(self, model: nn.Module, record: Record, containment: Containment) -> None:
+        self._model = model
+        self._record = record
+        self._containment = containment
+        self._handles: list[RemovableHandle] = []
+        self._calls: Counter[str] = Counter()
+        self.seconds = 0.0
+
+    def attach(self) -> None:
+        """Put the hooks on the model, for one forward pass."""
+        self.detach()
+        self._calls.clear()
+        # Rules about images do not look at features.
+        fed = "features" if isinstance(self._model, Tail) else "inputs"
+        self._before(self._model, fed, "input", None)
+        for name, module in self._model.named_modules():
+            if isinstance(module, RELU_TYPES):
+                # The input before the call: most ReLU modules overwrite it.
+                self._before(module, "relu_input", f"{name}_input", None)
+                self._after(module, "relu_output", f"{name}_output", RELU_ACTIVE)
+            elif type(module) in SATURATING:
+                collection, bounds = SATURATING[type(module)]
+                self._before(module, collection, f"{name}_input", bounds)
+        self._after(self._model, "outputs", "output", None)
+
+    def detach(self) -> None:
+        """Take the hooks off the model."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def _before(
+        self,
+        module: nn.Module,
+        collection: str,
+        name: str,
+        active: tuple[float, float] | None,
+    ) -> None:
+        def hook(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            self._containment.run(self._pass_on, collection, name, inputs, active)
+
+        self._handles.append(module.register_forward_pre_hook(hook))
+
+    def _after(
+        self,
+        module: nn.Module,
+        collection: str,
+        name: str,
+        active: tuple[float, float] | None,
+    ) -> None:
+        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            self._containment.run(self._pass_on, collection, name, output, active)
+
+        self._handles.append(module.register_forward_hook(hook))
+
+    def _pass_on(
+        self, collection: str, name: str, value: Any, active: tuple[float, float] | None
+    ) -> None:
+        began = time.perf_counter()
+        tensor = first_tensor(value)
+        if tensor is not None:
+            full = name if name in ("input", "output") else f"{name}_{self._calls[name]}"
+            self._record(collection, full, tensor, active)
+            self._calls[name] += 1
+        self.seconds += time.perf_counter() - began
+
+
+def first_tensor(value: Any) -> Tensor | None:
+    """Return the value, or the first tensor in it (GoogLeNet's logits come in a named tuple)."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        found = (first_tensor(member) for member in value)
+        return next((tensor for tensor in found if tensor is not None), None)
+    return None

@@ -1,0 +1,111 @@
+"""The processes of one job: torchrun's group, and the request to stop.
+
+One process is the usual case; then every function here returns at once.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Literal
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from sm_entrypoints.job.environment import Environment
+
+StopReason = Literal["sigterm", "rule"]
+# What SageMaker shows of a failure.
+_MOST_BYTES = 1024
+
+
+@contextmanager
+def process_group(environment: Environment) -> Iterator[None]:
+    """Join the group that torchrun's variables describe (gloo on CPUs, NCCL on GPUs)."""
+    if environment.world_size == 1:
+        yield
+        return
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    distributed.init_process_group(
+        backend, rank=environment.rank, world_size=environment.world_size
+    )
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def joined() -> bool:
+    """Whether there are other processes."""
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def wrap(network: nn.Module) -> nn.Module:
+    """Return the network whose backward pass averages gradients over the processes."""
+    return DistributedDataParallel(network) if joined() else network
+
+
+def total(sums: Tensor) -> Tensor:
+    """Return the sums over all processes, on the CPU."""
+    if not joined():
+        return sums.cpu()
+    shared = sums.to(_device(), copy=True)
+    distributed.all_reduce(shared)
+    return shared.cpu()
+
+
+def leaders_text(text: str) -> str:
+    """Return the leader's text, at most its first 1,024 bytes; wait until the leader has come."""
+    if not joined():
+        return text
+    written = text.encode()[:_MOST_BYTES].ljust(_MOST_BYTES, b"\0")
+    shared = torch.tensor(list(written), dtype=torch.uint8, device=_device())
+    distributed.broadcast(shared, 0)
+    return bytes(shared.tolist()).rstrip(b"\0").decode(errors="ignore")
+
+
+def _device() -> torch.device:
+    """Return where tensors must be for the group: NCCL moves only those of a GPU."""
+    return torch.device("cuda" if distributed.get_backend() == "nccl" else "cpu")
+
+
+def share_buffers(model: nn.Module) -> None:
+    """Give every process the leader's buffers: batch statistics differ between processes."""
+    if joined():
+        for buffer in model.buffers():
+            distributed.broadcast(buffer, 0)
+
+
+class StopRequest:
+    """SIGTERM, remembered: SageMaker sends it 120 seconds before it kills a job."""
+
+    def __init__(self) -> None:
+        self._received = False
+
+    def install(self) -> None:
+        """Catch SIGTERM from now on; main thread only."""
+        signal.signal(signal.SIGTERM, self._remember)
+
+    def _remember(self, _number: int, _frame: FrameType | None) -> None:
+        self._received = True
+
+    def agreed(self) -> bool:
+        """Whether any process was asked to stop; all processes get the same answer together."""
+        return self.reason(rule=False) is not None
+
+    def reason(self, *, rule: bool) -> StopReason | None:
+        """Return why to stop, if at all; all processes get the same answer together.
+
+        Args:
+            rule: whether a rule of this process asks for a stop; SIGTERM goes first.
+        """
+        sigterm = self._received
+        if joined():
+            asked = total(torch.tensor([float(sigterm), float(rule)]))
+            sigterm, rule = (count > 0 for count in asked.tolist())
+        if sigterm:
+            return "sigterm"
+        return "rule" if rule else None

@@ -1,0 +1,1 @@
+"""Rules about time: where the steps of a job spend it, and on which device."""

@@ -1,0 +1,1 @@
+"""Rules about tensors and losses: what goes wrong in learning itself."""

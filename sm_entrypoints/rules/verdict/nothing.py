@@ -1,0 +1,125 @@
+"""The verdict when no finding is worth a change: what speaks for it, and what was not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sm_entrypoints.contract import TRAIN_CHANNEL, VALID_CHANNEL
+from sm_entrypoints.contract.sentences import counted
+from sm_entrypoints.rules.verdict.case import Case
+from sm_entrypoints.rules.verdict.claims import CONDITIONS, FEWEST_STEPS, holds
+from sm_entrypoints.rules.verdict.finding import Claim, Finding, Gain, Group, duration, percent
+
+_LEAVE_IT = "Leave it as it is; a search over lr may still find a better model."
+_SEEN = {
+    Claim.COMPUTES: "the time goes into the network itself",
+    Claim.LEARNS: "it learns",
+    Claim.LOSS_FALLS: "its training loss falls",
+}
+
+
+def nothing_to_change(case: Case, found: Sequence[Finding]) -> Finding:
+    """Return the verdict of a job without a finding that matters; ``found`` are the small ones."""
+    judged = [result for result in case.results.values() if result.status != "NotApplicable"]
+    if not judged and not case.evidence.epochs and case.evidence.theirs:
+        said = "SageMaker's own rules found nothing; there was nothing for ours to look at."
+        return _unseen(
+            said, (f"{counted(len(case.evidence.theirs), 'rule is', 'rules are')} in its report",)
+        )
+    if not judged and not case.evidence.epochs:
+        return _unseen("Nothing can be said: the job left nothing to look at.", ())
+    lines = (
+        *_time_lines(case),
+        *_learning_lines(case),
+        f"{counted(len(judged), 'rule')} looked at it",
+    )
+    sure = Finding(
+        group=Group.NOTE,
+        severity="ok",
+        sentence=_sentence(case, found),
+        rule=None,
+        evidence=lines,
+        advice=_LEAVE_IT,
+        gain=_gain(case, found),
+        claims=frozenset({Claim.NOTHING_TO_CHANGE, *_claims(case), *_none_found(case, found)}),
+    )
+    enough = case.steps_seen >= FEWEST_STEPS or len(case.values(TRAIN_CHANNEL, "loss")) > 1
+    return sure if enough and holds(case, sure) else _unseen(_said_of_little(case), lines)
+
+
+def _unseen(sentence: str, lines: tuple[str, ...]) -> Finding:
+    return Finding(
+        group=Group.NOTE,
+        severity="note",
+        sentence=sentence,
+        rule=None,
+        evidence=lines,
+        advice="For more, train with instrumentation=on, or save the losses of every step.",
+    )
+
+
+def _said_of_little(case: Case) -> str:
+    """Say how little there was to judge by."""
+    if case.steps_seen:
+        steps = f"{case.steps_seen} training step{'s' * (case.steps_seen != 1)}"
+        what = f"{steps} were recorded" if case.steps_seen != 1 else f"{steps} was recorded"
+        if case.steps_seen < FEWEST_STEPS:
+            return f"Too little was seen to judge the training: only {what}."
+        return "Whether the training went well cannot be told from what was recorded."
+    if case.evidence.system:
+        return "The use of the machine shows no fault; how the training went was not recorded."
+    return "Nothing can be said about the training: no step of it was recorded."
+
+
+def _claims(case: Case) -> list[Claim]:
+    """Return what was seen and speaks for the job: no more than that."""
+    seen = [claim for claim in _SEEN if CONDITIONS[claim](case)]
+    return [claim for claim in seen if claim is not Claim.LOSS_FALLS or Claim.LEARNS not in seen]
+
+
+def _sentence(case: Case, found: Sequence[Finding]) -> str:
+    seen = ", and ".join(_SEEN[claim] for claim in _claims(case))
+    small = any(each.group != Group.NOTE for each in found) or case.triggered
+    begin = "Nothing worth a change" if small else "Nothing to change"
+    names = sorted({each.rule for each in found if each.rule in case.triggered and each.rule})
+    told = f" What {_listed(names)} found costs little or did no harm so far." if names else ""
+    return f"{begin}: {seen}.{told}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _none_found(case: Case, found: Sequence[Finding]) -> tuple[Claim, ...]:
+    return () if case.triggered or found else (Claim.NOTHING_FOUND,)
+
+
+def _gain(case: Case, found: Sequence[Finding]) -> Gain:
+    if _none_found(case, found):
+        return Gain(reasoning="no rule found time or quality to win")
+    return Gain(reasoning="what was found is listed below, and is not worth a change by itself")
+
+
+def _time_lines(case: Case) -> tuple[str, ...]:
+    if not case.train_seconds:
+        return ()
+    phases = case.phases["TRAIN"]
+    compute = (phases["forward"] + phases["backward"] + phases["optimizer"]) / case.train_seconds
+    line = f"{percent(compute)} of {duration(case.train_seconds)} in training steps is computing"
+    if case.demand is not None and case.on_cpu:
+        line += f", on {case.cores} cores that it keeps {percent(case.demand)} busy"
+    return (line,)
+
+
+def _learning_lines(case: Case) -> tuple[str, ...]:
+    losses, right = case.values(TRAIN_CHANNEL, "loss"), case.right(VALID_CHANNEL)
+    lines = []
+    if losses:
+        lines.append(f"training loss {losses[0]:.3f} in epoch 1, {losses[-1]:.3f} in the last")
+    guess = case.guess(VALID_CHANNEL)
+    if right is not None and guess is not None:
+        lines.append(
+            f"{percent(right[0])} of {right[1]} validation images are right, where guessing gives "
+            f"{percent(guess)}"
+        )
+    return tuple(lines)

@@ -1,0 +1,181 @@
+"""What a training reads: images, or the features of a frozen backbone, in memory where they fit.
+
+A feed belongs to a model: it knows the way from a batch to that model's device.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psutil
+import torch
+from torch import Tensor, nn
+
+from sm_entrypoints.contract.arguments import TrainingArguments
+from sm_entrypoints.contract.errors import JobError
+from sm_entrypoints.images.batches import BatchOrder, ImageData, TensorData, make_loader
+from sm_entrypoints.images.channels import Split, Splits
+from sm_entrypoints.job.environment import Environment
+from sm_entrypoints.models.model import ModelCard
+from sm_entrypoints.training.network import Compute, compute_features, feature_numbers
+from sm_entrypoints.training.state import Feed
+
+# Decoded images or features are kept in memory up to this, or a quarter of what is available.
+_MEMORY_LIMIT = 1 << 30
+_FEATURE_BATCH = 64
+# What decides which numbers a loader gives: the pixels, or the backbone's features.
+_MAKES_DATA = (
+    *("augmentation", "cache_features", "channels_last", "image_size", "instrumentation"),
+    *("model", "precision", "trainable", "weights"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """The model on its device, and what is known before any image was decoded."""
+
+    model: nn.Module
+    card: ModelCard
+    compute: Compute
+    frozen: bool
+    pretrained: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feeds:
+    """The feeds of training and validation; ``cached`` means that they hold features."""
+
+    train: Feed
+    valid: Feed
+    cached: bool
+
+
+def same_data(one: TrainingArguments, other: TrainingArguments) -> bool:
+    """Say whether two trainings on the same splits read the same images or features.
+
+    The seed may differ: it chooses the order, the random crops, and where weights start; with a
+    frozen random backbone other features, of the same kind, are then learned from.
+    """
+    return all(getattr(one, name) == getattr(other, name) for name in _MAKES_DATA)
+
+
+def make_feeds(
+    arguments: TrainingArguments,
+    environment: Environment,
+    splits: Splits,
+    built: Built,
+    watched: bool,
+) -> Feeds:
+    """Return the feeds of a training whose network is being ``watched``, or not.
+
+    Raises:
+        JobError: features are insisted on but cannot be kept, or an image is bad.
+    """
+    insisted = arguments.cache_features == "true"
+    # Auto: somebody who watches the network wants to see all of it run.
+    wanted = insisted or (arguments.cache_features == "auto" and not watched)
+    feeds = _feature_feeds(arguments, environment, splits, built) if wanted else None
+    if feeds is None and insisted:
+        raise JobError(_cannot_cache(built))
+    train, valid = feeds or _image_feeds(arguments, environment, splits, built)
+    return Feeds(train=train, valid=valid, cached=feeds is not None)
+
+
+def feeds_again(like: Feeds, built: Built, seed: int) -> Feeds:
+    """Return the feeds of ``like`` for a training with another model and another seed."""
+    train, valid = like.train.data, like.valid.data
+    if like.cached:
+        ready = _features_on_device(built.compute)
+    else:
+        ready = images_on_device(built.compute, built.card)
+    if isinstance(train, ImageData):
+        train = copy.copy(train)  # shares the decoded pixels
+        train.seed = seed
+    return Feeds(
+        train=Feed(data=train, prepare=ready),
+        valid=Feed(data=valid, prepare=ready),
+        cached=like.cached,
+    )
+
+
+def _cannot_cache(built: Built) -> str:
+    if not built.frozen:
+        return (
+            "cache_features=true needs a frozen backbone, but all of the model learns (there are "
+            "no pretrained weights, or trainable=all): set trainable=head"
+        )
+    return "cache_features=true, but the features do not fit into memory: use cache_features=auto"
+
+
+def memory_limit(processes: int) -> int:
+    """Return how many bytes of decoded images or features one process may keep."""
+    available = int(psutil.virtual_memory().available) // 4
+    return min(_MEMORY_LIMIT, available) // processes
+
+
+def features_fit(built: Built, images: int, processes: int) -> bool:
+    """Return whether the features of so many images fit into memory, now."""
+    numbers = feature_numbers(built.model, built.card, built.compute)
+    return 4 * numbers * images <= memory_limit(processes)
+
+
+def _image_feeds(
+    arguments: TrainingArguments, environment: Environment, splits: Splits, built: Built
+) -> tuple[Feed, Feed]:
+    train = ImageData(
+        splits.train, built.card, augmentation=arguments.augmentation, seed=arguments.seed
+    )
+    valid = ImageData(splits.valid, built.card)
+    if train.memory + valid.memory <= memory_limit(environment.world_size):
+        started, threads = time.perf_counter(), max(1, os.cpu_count() or 1)
+        train.preload(threads)
+        valid.preload(threads)
+        if environment.is_leader:
+            count = sum(len(data) for data in (train, valid) if data.preloaded)
+            spent = time.perf_counter() - started
+            print(f"decoded {count} images into memory in {spent:.1f} s", flush=True)
+    prepare_images = images_on_device(built.compute, built.card)
+    return Feed(data=train, prepare=prepare_images), Feed(data=valid, prepare=prepare_images)
+
+
+def images_on_device(compute: Compute, card: ModelCard) -> Callable[[Tensor], Tensor]:
+    """Return the way of a batch of uint8 images to the network's input."""
+    return lambda pixels: compute.images(pixels, card)
+
+
+def _feature_feeds(
+    arguments: TrainingArguments, environment: Environment, splits: Splits, built: Built
+) -> tuple[Feed, Feed] | None:
+    """Run the frozen backbone once over each image; None when that cannot be or does not fit."""
+    if not built.frozen or arguments.augmentation != "none":
+        return None
+    started, left, feeds = time.perf_counter(), memory_limit(environment.world_size), []
+    for split in (splits.train, splits.valid):
+        features = _features(arguments, split, built, left)
+        if features is None:
+            return None
+        left -= features.numel() * features.element_size()
+        labels = torch.tensor(split.labels, dtype=torch.int64)
+        feeds.append(
+            Feed(data=TensorData(features, labels), prepare=_features_on_device(built.compute))
+        )
+    if environment.is_leader:
+        count, spent = len(splits.train) + len(splits.valid), time.perf_counter() - started
+        print(f"computed the features of {count} images in {spent:.1f} s", flush=True)
+    return feeds[0], feeds[1]
+
+
+def _features(
+    arguments: TrainingArguments, split: Split, built: Built, limit: int
+) -> Tensor | None:
+    data = ImageData(split, built.card)
+    loader = make_loader(data, BatchOrder(len(data), _FEATURE_BATCH), arguments.num_workers)
+    return compute_features(built.model, built.card, loader, built.compute, limit=limit)
+
+
+def _features_on_device(compute: Compute) -> Callable[[Tensor], Tensor]:
+    return lambda features: compute.laid_out(features.to(compute.device, non_blocking=True))

@@ -1,0 +1,239 @@
+"""From hyperparameters and channels to a :class:`Training`: model, weights, feeds, optimiser."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from sm_entrypoints.contract import WEIGHTS_CHANNEL, WEIGHTS_FILE
+from sm_entrypoints.contract.arguments import TrainingArguments
+from sm_entrypoints.contract.rule_actions import parse_actions
+from sm_entrypoints.images.batches import BatchOrder
+from sm_entrypoints.images.channels import Splits
+from sm_entrypoints.instrumentation.session import Instrumentation
+from sm_entrypoints.job.containment import Containment
+from sm_entrypoints.job.environment import Environment
+from sm_entrypoints.job.processes import StopRequest, total
+from sm_entrypoints.models.model import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    ModelCard,
+    build_model,
+    resize_size,
+)
+from sm_entrypoints.models.weights import (
+    WeightsError,
+    fit_weights,
+    load_fit,
+    read_normalisation,
+    read_weights,
+)
+from sm_entrypoints.rules.online import RuleWatch
+from sm_entrypoints.rules.tensor.job import TensorJob
+from sm_entrypoints.training.checkpoint import Checkpoints, frozen_digest
+from sm_entrypoints.training.feeds import Built, Feeds, feeds_again, make_feeds
+from sm_entrypoints.training.network import (
+    Compute,
+    choose_compute,
+    freeze_backbone,
+    require_batch,
+    tail_of,
+)
+from sm_entrypoints.training.optimisation import make_optimizer
+from sm_entrypoints.training.state import Training, learning_tensors
+
+# The last maps of a larger image have several pixels in every torchvision classifier.
+_SMALL_IMAGE = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A training ready to run, and what the outputs say about it.
+
+    ``compute`` is that of the whole model; on cached features the training has a float32 one.
+    """
+
+    training: Training
+    card: ModelCard
+    compute: Compute
+    feeds: Feeds
+
+    @property
+    def cached_features(self) -> bool:
+        """Whether the training learns from features that were computed once."""
+        return self.feeds.cached
+
+
+def prepare(
+    arguments: TrainingArguments,
+    environment: Environment,
+    splits: Splits,
+    stop: StopRequest,
+    *,
+    like: Prepared | None = None,
+) -> Prepared:
+    """Build everything that :func:`sm_entrypoints.training.loop.fit` needs, in memory where it
+    fits.
+
+    With ``like`` its images or features are taken over instead of being made once more; the
+    arguments must be such that they would come out the same: ``feeds.same_data``.
+
+    Raises:
+        JobError: unknown model, missing or misfit weights, a bad image.
+    """
+    built = _build(arguments, environment, splits)
+    _require_batches(arguments, environment, splits, built)
+    loss_function = nn.CrossEntropyLoss(label_smoothing=arguments.label_smoothing)
+    rules = Containment("rules", on_failure=lambda: None)
+    watch = rules.run(_rule_watch, arguments, environment, splits, pretrained=built.pretrained)
+    # A frozen model whose features are cached runs its tail only: that is what is instrumented,
+    # this very object, since hooks are on it.
+    tail = tail_of(built.model) if built.frozen else built.model
+    instrumentation = Instrumentation.from_environment(
+        environment,
+        model=tail if arguments.cache_features == "true" else built.model,
+        loss_function=loss_function,
+        requested=arguments.instrumentation,
+        watch=watch,
+    )
+    if arguments.rules and environment.is_leader and not instrumentation.enabled:
+        print(f"rules={arguments.rules} has no effect without instrumentation", flush=True)
+    if like is None:
+        # Only the leader measures, but all processes have to run the same network.
+        measured = bool(total(torch.tensor(float(instrumentation.enabled))).item())
+        feeds = make_feeds(arguments, environment, splits, built, measured)
+    else:
+        feeds = feeds_again(like.feeds, built, arguments.seed)
+    training = Training(
+        arguments=arguments,
+        environment=environment,
+        model=built.model,
+        network=tail if feeds.cached else built.model,
+        frozen=built.frozen,
+        class_count=len(splits.classes),
+        # A head alone gains nothing from bfloat16, and would lose three digits of its scores.
+        compute=replace(built.compute, dtype=torch.float32) if feeds.cached else built.compute,
+        optimizer=make_optimizer(built.model, arguments, pretrained=built.pretrained),
+        loss_function=loss_function,
+        train=feeds.train,
+        valid=feeds.valid,
+        instrumentation=instrumentation,
+        checkpoints=_checkpoints(arguments, environment, built),
+        stop=stop,
+        watch=watch,
+    )
+    return Prepared(training=training, card=built.card, compute=built.compute, feeds=feeds)
+
+
+def _rule_watch(
+    arguments: TrainingArguments, environment: Environment, splits: Splits, *, pretrained: bool
+) -> RuleWatch:
+    job = TensorJob(
+        steps_per_epoch=len(_order(arguments, environment, splits)),
+        epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        classes=len(splits.classes),
+        pretrained=pretrained,
+    )
+    return RuleWatch(job, parse_actions(arguments.rules))
+
+
+def _require_batches(
+    arguments: TrainingArguments, environment: Environment, splits: Splits, built: Built
+) -> None:
+    if arguments.image_size < _SMALL_IMAGE:
+        sizes = [len(batch) for batch in _order(arguments, environment, splits)]
+        smallest = min(sizes, default=1)
+        require_batch(built.model, built.card, smallest=min(smallest, 2), frozen=built.frozen)
+
+
+def _order(arguments: TrainingArguments, environment: Environment, splits: Splits) -> BatchOrder:
+    shard = (environment.rank, environment.world_size)
+    return BatchOrder(len(splits.train), arguments.batch_size, seed=arguments.seed, shard=shard)
+
+
+def _build(arguments: TrainingArguments, environment: Environment, splits: Splits) -> Built:
+    torch.manual_seed(arguments.seed)
+    size = arguments.image_size
+    model = build_model(arguments.model, len(splits.classes), image_size=size)
+    weights = _weights_file(arguments, environment.channels)
+    fingerprints = {"data": splits.fingerprint()}
+    mean, std = IMAGENET_MEAN, IMAGENET_STD
+    fresh: tuple[str, ...] = ()
+    if weights:
+        source = f"{WEIGHTS_CHANNEL}/{weights.name}"
+        fit = fit_weights(read_weights(weights), model, architecture=arguments.model, source=source)
+        load_fit(model, fit)
+        fresh = fit.fresh
+        mean, std = read_normalisation(weights)
+        fingerprints["weights"] = _sha256(weights)
+        if environment.is_leader:
+            print(f"weights {source}: {'; '.join(fit.notes) or 'all tensors fit'}", flush=True)
+    frozen = arguments.trainable == "head" or (arguments.trainable == "auto" and bool(weights))
+    if frozen:
+        freeze_backbone(model, fresh=fresh)
+        if not weights and environment.is_leader:
+            print("trainable=head without weights: the backbone stays random", flush=True)
+    compute = choose_compute(arguments, local_rank=environment.local_rank)
+    layout = torch.channels_last if compute.channels_last else torch.contiguous_format
+    card = ModelCard(
+        architecture=arguments.model,
+        classes=splits.classes,
+        image_size=size,
+        resize_size=resize_size(size),
+        mean=mean,
+        std=std,
+        fingerprints=fingerprints,
+    )
+    return Built(
+        model=model.to(compute.device, memory_format=layout),  # type: ignore[call-overload]
+        card=card,
+        compute=compute,
+        frozen=frozen,
+        pretrained=bool(weights),
+    )
+
+
+def _weights_file(arguments: TrainingArguments, channels: Mapping[str, Path]) -> Path | None:
+    folder = channels.get(WEIGHTS_CHANNEL)
+    if arguments.weights == "none" or (folder is None and arguments.weights == "auto"):
+        return None
+    if folder is None:
+        raise WeightsError(
+            "weights=channel, but the job has no 'weights' channel: add one, or set weights=none"
+        )
+    file = folder / WEIGHTS_FILE
+    if not file.is_file():
+        found = sorted(path.name for path in folder.iterdir())[:3] if folder.is_dir() else []
+        raise WeightsError(
+            f"channel 'weights' must hold {WEIGHTS_FILE}, but it holds {found or 'nothing'}"
+        )
+    return file
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _checkpoints(
+    arguments: TrainingArguments, environment: Environment, built: Built
+) -> Checkpoints:
+    learns = learning_tensors(built.model, frozen=built.frozen)
+    identity = {
+        "model": arguments.model,
+        "classes": hashlib.sha256("\0".join(built.card.classes).encode()).hexdigest(),
+        "image_size": str(arguments.image_size),
+        "optimizer": arguments.optimizer,
+        "trainable": "head" if built.frozen else "all",
+        "frozen": frozen_digest(built.model, learns),
+    }
+    folder = environment.own_checkpoint_dir
+    if environment.checkpoint_dir.is_dir():
+        folder.mkdir(exist_ok=True)
+    return Checkpoints(folder, identity, keep=arguments.keep_checkpoints)

@@ -1,0 +1,109 @@
+"""Hold the comparison job of `whippet improve` to a cap: its own, or what is left of the run's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from platforms import Platform
+from platforms.errors import ParameterError
+from tasks.costs.cap import LEAST_SECONDS, BudgetError, require_prices_of_region
+from tasks.costs.ledger import LedgerEntry, ledger_of, prices_of
+from tasks.costs.prices import PriceList, current_prices
+from tasks.costs.worst_case import CLEAN_UP_HOURS, cents, jobs_usd
+from tasks.requests.bodies import Request
+
+
+class Allowance(BaseModel):
+    """What a comparison may cost; ``usd`` is None without any cap, ``prices`` are the run's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    usd: Decimal | None
+    prices: PriceList
+
+
+def allowance(
+    platform: Platform,
+    found: Mapping[str, Any],
+    job: Mapping[str, Any],
+    cap: Decimal | None,
+    besides: str,
+) -> Allowance:
+    """Return the cap of a comparison, by default what the run's own cap leaves.
+
+    Args:
+        found: the run's record, its ledger up to date.
+        job: the run's described training job; the comparison runs on an instance like it.
+        cap: the comparison's own cap.
+        besides: name of the comparison job itself, which may be in the ledger already.
+    """
+    instance = job["ResourceConfig"]["InstanceType"]
+    prices = prices_of(found, None, instance)
+    if "plan" not in found:
+        prices = current_prices(platform.pricing, [(instance, "training")])
+    whole = ((found.get("parameters") or {}).get("resources") or {}).get("max_usd")
+    if cap is None and whole is not None:
+        committed = [_committed(each) for each in ledger_of(found) if each.job != besides]
+        cap = Decimal(str(whole)) - sum(committed, Decimal(0))
+    if cap is not None and platform.bills:
+        require_prices_of_region(cap, prices)
+    return Allowance(usd=cap, prices=prices)
+
+
+def _committed(entry: LedgerEntry) -> Decimal:
+    """Return what an entry costs in the end: an endpoint lives until the clean-up after its time.
+
+    The same whenever it is asked, so that a comparison that exists is the one that is asked for.
+    """
+    if entry.usd is None:
+        raise ParameterError(
+            f"what {entry.job!r} of this run cost is not known ({entry.price}), so nothing says "
+            f"what its cap leaves for a comparison: give --max-usd"
+        )
+    if not (entry.billing and entry.since and entry.expires and entry.usd_per_hour is not None):
+        return entry.usd
+    lives = datetime.fromisoformat(entry.expires) - datetime.fromisoformat(entry.since)
+    hours = Decimal(str(lives / timedelta(hours=1))) + CLEAN_UP_HOURS
+    return max(entry.usd, entry.usd_per_hour * hours)
+
+
+def held_to(request: Request, allowed: Allowance) -> Request:
+    """Return a comparison's request whose worst case keeps the allowance: its time is cut.
+
+    Raises:
+        BudgetError: not even ten minutes of it do.
+        ParameterError: there is a cap, and the price is not known.
+    """
+    if allowed.usd is None:
+        return request
+    limit = int(request["StoppingCondition"]["MaxRuntimeInSeconds"])
+    least = min(limit, LEAST_SECONDS)
+    worst, shortest, second = (
+        jobs_usd(_lasting(request, seconds), allowed.prices)
+        for seconds in (limit, least, least + 1)
+    )
+    if worst is None or shortest is None or second is None:
+        raise ParameterError(
+            f"max_usd={allowed.usd} cannot be kept: what an hour of "
+            f"{request['ResourceConfig']['InstanceType']} costs is not known. Add it to "
+            f"tasks/costs/price_table.json"
+        )
+    if worst <= allowed.usd:
+        return request
+    if shortest > allowed.usd:
+        raise BudgetError(
+            f"a comparison costs up to {cents(shortest)} USD even when it is stopped after "
+            f"{least} s, and {cents(max(allowed.usd, Decimal(0)))} USD are left of the cap. The "
+            f"smallest cap of its own that works is --max-usd {cents(shortest)}"
+        )
+    more = int((allowed.usd - shortest) / (second - shortest))
+    return _lasting(request, min(limit, least + more))
+
+
+def _lasting(request: Request, seconds: int) -> Request:
+    return {**request, "StoppingCondition": {"MaxRuntimeInSeconds": seconds}}

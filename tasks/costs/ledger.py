@@ -1,0 +1,213 @@
+"""What the jobs and the endpoint of a run used: an entry each, in the run's record.
+
+A job's entry is written when it has ended, and follows from its own description: a run that died
+is made up for by the next one that looks. An endpoint's is brought up to date
+(tasks/costs/ledger_update.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from platforms import Platform, Settings
+from sm_entrypoints.contract.sentences import counted
+from tasks.costs.prices import PriceList, table_prices
+from tasks.costs.worst_case import cents, job_usd
+from tasks.requests.create_or_adopt import TRAINING_JOB
+from tasks.runs.names import RunIdentity
+from tasks.runs.record import read_run, record
+
+# The record's keys.
+LEDGER, PLAN = "ledger", "plan"
+LEDGER_COLUMNS = ["job", "status", "instances", "billed", "spot saved", "USD", "bills on"]
+ENDED = ("Completed", "Failed", "Stopped")
+
+
+class LedgerEntry(BaseModel):
+    """What one training job or endpoint used.
+
+    Attributes:
+        job: its name; a trial of the search is a job of its own.
+        stage: ``tune``, ``train``, ``improve`` (a comparison), or ``deploy`` for an endpoint.
+        billable_seconds: of each instance, as SageMaker counts them; an endpoint's so far.
+        spot_saving: share of the time that managed spot did not bill; 0 without.
+        usd: instances and volumes, None when the price is not known, or it bills by use.
+        price: where the price is from.
+        usd_per_hour: what an endpoint bills an hour; None for a job.
+        billing: an endpoint that was there when last looked at, and bills on.
+        since: when an endpoint was created (ISO 8601).
+        expires: the end of its time to live (ISO 8601).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    job: str
+    stage: str
+    status: str
+    instance_type: str
+    instance_count: int
+    billable_seconds: int
+    spot_saving: float
+    usd: Decimal | None
+    price: str
+    usd_per_hour: Decimal | None = None
+    billing: bool = False
+    since: str | None = None
+    expires: str | None = None
+
+
+def ledger_of(found: Mapping[str, Any]) -> list[LedgerEntry]:
+    """Return the entries of a run's record."""
+    return [LedgerEntry.model_validate(entry) for entry in found.get(LEDGER, {}).values()]
+
+
+def spent_jobs(settings: Settings, run: RunIdentity) -> list[str] | None:
+    """Return the jobs that had failed or were stopped when the run was planned.
+
+    Only their next attempts are in the plan. None for a run that was not planned.
+    """
+    names: list[str] | None = read_run(settings, run.name).get(PLAN, {}).get("spent")
+    return names
+
+
+def prices_of(found: Mapping[str, Any], region: str | None, *instance_types: str) -> PriceList:
+    """Return the prices that a run was planned with, else those of the table."""
+    planned = found.get(PLAN, {}).get("prices")
+    if planned is not None:
+        return PriceList.model_validate(planned)
+    return table_prices([(instance_type, "training") for instance_type in instance_types], region)
+
+
+def note_jobs(platform: Platform, run: RunIdentity, stage: str, jobs: Iterable[str]) -> None:
+    """Write what ended training jobs used into the run's ledger; each is described once.
+
+    Jobs that have not ended, or are not there, are passed over.
+    """
+    found = read_run(platform.settings, run.name)
+    known = found.get(LEDGER, {})
+    described = (TRAINING_JOB.describe(platform.sagemaker, job) for job in jobs if job not in known)
+    entries = [
+        entry(job, stage, prices_of(found, None, job["ResourceConfig"]["InstanceType"]))
+        for job in described
+        if job is not None and job["TrainingJobStatus"] in ENDED
+    ]
+    if entries:
+        lines = {each.job: each.model_dump(mode="json") for each in entries}
+        record(platform.settings, run, {LEDGER: lines})
+
+
+def entry(job: Mapping[str, Any], stage: str, prices: PriceList) -> LedgerEntry:
+    """Return the entry of a described training job that has ended."""
+    resources = job["ResourceConfig"]
+    billable = int(job.get("BillableTimeInSeconds", 0))
+    whole = int(job.get("TrainingTimeInSeconds", 0))
+    price = prices.per_hour(resources["InstanceType"], "training")
+    return LedgerEntry(
+        job=job["TrainingJobName"],
+        stage=stage,
+        status=job["TrainingJobStatus"],
+        instance_type=resources["InstanceType"],
+        instance_count=resources["InstanceCount"],
+        billable_seconds=billable,
+        # SageMaker's own formula for what managed spot saved.
+        spot_saving=round(max(0.0, 1 - billable / whole), 4) if whole else 0.0,
+        usd=job_usd(resources, billable, prices),
+        price=price.source if price else "not known",
+    )
+
+
+def spent_usd(entries: Iterable[LedgerEntry]) -> Decimal:
+    """Return what the jobs with a known price cost together."""
+    return sum((entry.usd for entry in entries if entry.usd is not None), Decimal(0))
+
+
+def endpoint_so_far_usd(found: Mapping[str, Any]) -> Decimal:
+    """Return what the endpoint that is there cost so far, with an hour more; 0 without one."""
+    going_on = [each for each in ledger_of(found) if each.billing and each.usd is not None]
+    amounts = [(each.usd or Decimal(0)) + (each.usd_per_hour or Decimal(0)) for each in going_on]
+    return max(amounts, default=Decimal(0))
+
+
+def cost_sentence(found: Mapping[str, Any]) -> str | None:
+    """Return what a run cost so far, or would have on AWS, in words; None before its first job."""
+    entries = ledger_of(found)
+    jobs = [each for each in entries if each.since is None]
+    parts = [_jobs_sentence(jobs)] if jobs else []
+    parts += [_endpoint_sentence(each) for each in entries if each.since is not None]
+    if not parts:
+        return None
+    sources = sorted({each.price for each in entries if each.usd is not None})
+    if not sources:  # no amount, so nothing to say whose it would be
+        return "; ".join(parts)
+    verb = "" if found.get(PLAN, {}).get("bills") else "nothing here; would have cost "
+    return f"{verb}{'; '.join(parts)} ({', '.join(sources)})"
+
+
+def _jobs_sentence(jobs: list[LedgerEntry]) -> str:
+    seconds = sum(each.billable_seconds * each.instance_count for each in jobs)
+    machines = ", ".join(sorted({each.instance_type for each in jobs}))
+    unknown = sum(each.usd is None for each in jobs)
+    if unknown == len(jobs):
+        return f"{seconds} s of {machines}, whose price is not known"
+    missing = f", and {counted(unknown, 'job')} whose price is not known" if unknown else ""
+    return f"about ${cents(spent_usd(jobs))} for {seconds} s of {machines}{missing}"
+
+
+def _endpoint_sentence(entry: LedgerEntry) -> str:
+    hours = f"{entry.billable_seconds / 3600:.2f} h"
+    if entry.usd is None:
+        return f"endpoint {entry.job}: {hours}, {entry.price}"
+    on = f" so far, and goes on at ${entry.usd_per_hour:.4f} an hour" if entry.billing else ""
+    return f"endpoint {entry.job}: ${entry.usd:.4f} for {hours}{on}"
+
+
+def ledger_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the ledger as rows of a table."""
+    return [
+        {
+            "job": each.job,
+            "status": each.status,
+            "instances": _instances(each),
+            "billed": f"{each.billable_seconds} s",
+            "spot saved": f"{each.spot_saving:.0%}",
+            "USD": "not known" if each.usd is None else f"{each.usd:.4f}",
+            "bills on": _bills_on(each),
+        }
+        for each in ledger_of(found)
+    ]
+
+
+def _instances(entry: LedgerEntry) -> str:
+    return f"{entry.instance_count} x {entry.instance_type}"
+
+
+def _bills_on(entry: LedgerEntry) -> str:
+    if not entry.billing:
+        return ""
+    if entry.usd_per_hour is None:
+        return entry.price
+    return f"{entry.usd_per_hour:.4f} USD an hour, until {(entry.expires or 'deleted')[:16]}"
+
+
+def stage_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return a short table of the ledger: a row a stage and kind of instance."""
+    groups: dict[tuple[str, str], list[LedgerEntry]] = {}
+    for each in ledger_of(found):
+        groups.setdefault((each.stage, _instances(each)), []).append(each)
+    return [
+        {
+            "stage": stage,
+            "jobs": str(len(entries)) if entries[0].since is None else entries[-1].job,
+            "instances": instances,
+            "billed": f"{sum(each.billable_seconds for each in entries)} s",
+            "USD": "not known"
+            if any(each.usd is None for each in entries)
+            else f"{spent_usd(entries):.4f}",
+            "bills on": _bills_on(entries[-1]),
+        }
+        for (stage, instances), entries in groups.items()
+    ]

@@ -1,0 +1,157 @@
+"""Bring a run's ledger up to date: every job that it started and ended, its endpoint as it is now.
+
+What exists at SageMaker is what counts, not what a process remembers: jobs are found by the prefix
+of their names, so trials, failed attempts and comparisons of `whippet improve` are all there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from platforms import Platform
+from tasks.costs.ledger import ENDED, LEDGER, PLAN, LedgerEntry, note_jobs
+from tasks.costs.prices import PriceList, current_prices
+from tasks.costs.worst_case import CLEAN_UP_HOURS, endpoint_hour_usd, wanted_instances
+from tasks.endpoints.autoscaling import SCALED_TAG, tags_of
+from tasks.requests.bodies import EXPIRES_TAG, Request
+from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG
+from tasks.requests.pages import list_all
+from tasks.runs.names import RunIdentity, resource_name
+from tasks.runs.record import read_run, record
+
+BY_USE = "by use"
+SERVERLESS = "serverless"
+_NOT_BILLED = ("Failed", "Deleting")
+_HOUR = Decimal(3600)
+
+
+def settle(platform: Platform, run: RunIdentity) -> None:
+    """Note the run's jobs that have ended since, and its endpoint."""
+    note_own_jobs(platform, run)
+    note_endpoint(platform, run)
+
+
+def note_own_jobs(platform: Platform, run: RunIdentity) -> None:
+    """Note every training job of the run that has ended: trials, attempts, comparisons."""
+    listed = list_all(
+        platform.sagemaker.list_training_jobs, "TrainingJobSummaries", NameContains=run.prefix
+    )
+    # A trial has the name of its search before its own number.
+    own = re.compile(re.escape(run.prefix) + r"-(tune|train|improve)(-[0-9a-z-]+)?", re.IGNORECASE)
+    stages: dict[str, list[str]] = {}
+    for summary in listed:
+        found = own.fullmatch(summary["TrainingJobName"])
+        if found is not None and summary["TrainingJobStatus"] in ENDED:
+            stages.setdefault(found[1].lower(), []).append(summary["TrainingJobName"])
+    for stage, names in stages.items():
+        note_jobs(platform, run, stage, names)
+
+
+def note_endpoint(platform: Platform, run: RunIdentity) -> None:
+    """Write what the run's endpoint used so far; what is gone since the last look is closed."""
+    now = datetime.now(UTC)
+    found = read_run(platform.settings, run.name)
+    described = ENDPOINT.describe(platform.sagemaker, resource_name(run, "endpoint"))
+    entries: dict[str, LedgerEntry] = {}
+    if described is not None and described["EndpointStatus"] not in _NOT_BILLED:
+        key = f"{described['EndpointName']} {described['CreationTime'].isoformat()}"
+        entries[key] = _endpoint_entry(platform, found, described, now)
+    for key, line in found.get(LEDGER, {}).items():
+        entry = LedgerEntry.model_validate(line)
+        if entry.billing and key not in entries:
+            entries[key] = _closed(entry, now)
+    if entries:
+        lines = {key: each.model_dump(mode="json") for key, each in entries.items()}
+        record(platform.settings, run, {LEDGER: lines})
+
+
+def variants_now(platform: Platform, endpoint: Mapping[str, Any]) -> list[Request]:
+    """Return the variants of a described endpoint that have instances, as many as it has now."""
+    config = ENDPOINT_CONFIG.describe(platform.sagemaker, endpoint["EndpointConfigName"])
+    counts = {
+        each["VariantName"]: each["CurrentInstanceCount"]
+        for each in endpoint.get("ProductionVariants", [])
+        if "CurrentInstanceCount" in each
+    }
+    return [
+        {
+            **each,
+            "InitialInstanceCount": counts.get(each["VariantName"], each["InitialInstanceCount"]),
+        }
+        for each in (config or {}).get("ProductionVariants", [])
+        if "InstanceType" in each
+    ]
+
+
+def _endpoint_entry(
+    platform: Platform, found: Mapping[str, Any], endpoint: Mapping[str, Any], now: datetime
+) -> LedgerEntry:
+    tags = tags_of(platform, endpoint["EndpointArn"])
+    variants = variants_now(platform, endpoint)
+    count = sum(int(each["InitialInstanceCount"]) for each in variants)
+    prices = _prices(platform, found, variants)
+    hour = endpoint_hour_usd({"ProductionVariants": variants}, prices) if variants else None
+    # What it had in between is not known: one that scales is counted at its largest.
+    most = int(tags.get(SCALED_TAG, count))
+    if hour is not None and most > count > 0:
+        hour = hour * most / count
+    seconds = max(0, int((now - endpoint["CreationTime"]).total_seconds()))
+    types = ", ".join(sorted({each["InstanceType"] for each in variants}))
+    return LedgerEntry(
+        job=endpoint["EndpointName"],
+        stage="deploy",
+        status=endpoint["EndpointStatus"],
+        instance_type=types or SERVERLESS,
+        instance_count=max(most, 1),
+        billable_seconds=seconds,
+        spot_saving=0.0,
+        usd=None if hour is None else hour * seconds / _HOUR,
+        price=_source(variants, prices),
+        usd_per_hour=hour,
+        billing=True,
+        since=endpoint["CreationTime"].isoformat(),
+        expires=tags.get(EXPIRES_TAG),
+    )
+
+
+def _prices(platform: Platform, found: Mapping[str, Any], variants: list[Request]) -> PriceList:
+    """Return the prices that the run was planned with, else what is asked for now."""
+    wanted = wanted_instances({"CreateEndpointConfig": {"ProductionVariants": variants}})
+    planned = found.get(PLAN, {}).get("prices")
+    if planned is not None:
+        prices = PriceList.model_validate(planned)
+        if all(prices.per_hour(*pair) is not None for pair in wanted):
+            return prices
+    return current_prices(platform.pricing, wanted)
+
+
+def _source(variants: list[Request], prices: PriceList) -> str:
+    if not variants:
+        return BY_USE
+    found = [prices.per_hour(each["InstanceType"], "hosting") for each in variants]
+    known = sorted({price.source for price in found if price is not None})
+    return ", ".join(known) if all(found) else "not known"
+
+
+def _closed(entry: LedgerEntry, now: datetime) -> LedgerEntry:
+    """Return the entry of an endpoint that is gone: until now at most, or until its clean-up."""
+    since = datetime.fromisoformat(str(entry.since))
+    seen = since + timedelta(seconds=entry.billable_seconds)
+    end = now
+    if entry.expires:
+        due = datetime.fromisoformat(entry.expires) + timedelta(hours=float(CLEAN_UP_HOURS))
+        end = min(now, max(seen, due))
+    seconds = max(entry.billable_seconds, int((end - since).total_seconds()))
+    hour = entry.usd_per_hour
+    return entry.model_copy(
+        update={
+            "status": "Deleted",
+            "billing": False,
+            "billable_seconds": seconds,
+            "usd": None if hour is None else hour * seconds / _HOUR,
+        }
+    )

@@ -1,0 +1,165 @@
+"""What still bills by the hour: endpoints, jobs in progress and warm pools that Whippet made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from botocore.exceptions import ClientError
+from pydantic import BaseModel, ConfigDict
+
+from platforms import Platform
+from tasks.cleaning import EndpointState, list_endpoints
+from tasks.costs.ledger_update import BY_USE, SERVERLESS, variants_now
+from tasks.costs.prices import PriceList, Use, current_prices
+from tasks.costs.worst_case import endpoint_hour_usd, job_usd, wanted_instances
+from tasks.requests.bodies import RUN_TAG
+from tasks.requests.create_or_adopt import ENDPOINT, TRAINING_JOB, is_not_found
+from tasks.requests.pages import list_all
+
+_HOUR = 3600
+
+
+class Billing(BaseModel):
+    """One thing that bills.
+
+    Attributes:
+        usd_per_hour: None when it bills by use (serverless), or its price is not known.
+        until: when it ends by itself or by the clean-up, in words.
+        price: where the price is from.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    name: str
+    run: str
+    instances: str
+    usd_per_hour: Decimal | None
+    until: str
+    price: str
+
+    @property
+    def row(self) -> dict[str, str]:
+        """Its row of a table."""
+        usd = "not known" if self.usd_per_hour is None else f"{self.usd_per_hour:.4f}"
+        return {
+            "bills": f"{self.kind} {self.name}",
+            "run": self.run,
+            "instances": self.instances,
+            "USD an hour": BY_USE if self.instances == SERVERLESS else usd,
+            "until (UTC)": self.until,
+        }
+
+
+def still_billing(platform: Platform) -> list[Billing]:
+    """Return all that bills by the hour now, or would on AWS; asks for prices once each."""
+    found = [endpoint_billing(platform, state) for state in list_endpoints(platform)]
+    return [each for each in found if each is not None] + list(_jobs(platform))
+
+
+def endpoint_billing(platform: Platform, state: EndpointState) -> Billing | None:
+    """Return what an endpoint bills, by the instances that it has now; None when it is gone."""
+    endpoint = ENDPOINT.describe(platform.sagemaker, state.name)
+    if endpoint is None:
+        return None
+    now = variants_now(platform, endpoint)
+    request = {"ProductionVariants": now}
+    wanted = wanted_instances({"CreateEndpointConfig": request})
+    prices = current_prices(platform.pricing, wanted)
+    return Billing(
+        kind="endpoint",
+        name=state.name,
+        run=state.run,
+        instances=_machines(now) if now else SERVERLESS,
+        usd_per_hour=endpoint_hour_usd(request, prices) if now else None,
+        until=_until(state),
+        price=", ".join(prices.sources()),
+    )
+
+
+def _until(state: EndpointState) -> str:
+    if state.expires is None:
+        return "it is deleted"
+    # Nothing at AWS removes it: that it is still there means that no clean-up ran.
+    late = " (passed: run `whippet clean-up`)" if state.expired(datetime.now(UTC)) else ""
+    return f"{state.expires:%Y-%m-%d %H:%M}{late}"
+
+
+def _machines(variants: list[dict[str, Any]]) -> str:
+    return ", ".join(
+        f"{each['InitialInstanceCount']} x {each['InstanceType']}" for each in variants
+    )
+
+
+def _jobs(platform: Platform) -> Iterator[Billing]:
+    listed = list_all(
+        platform.sagemaker.list_training_jobs, "TrainingJobSummaries", StatusEquals="InProgress"
+    )
+    for name, kind in [(each["TrainingJobName"], "training job") for each in listed] + [
+        (name, "warm pool") for name in _warm_pools(platform)
+    ]:
+        job = TRAINING_JOB.describe(platform.sagemaker, name)
+        run = job and _run_of(platform, job)
+        if job and run:
+            yield _job_billing(platform, job, run, kind)
+
+
+def _warm_pools(platform: Platform) -> list[str]:
+    if not platform.bills:  # only AWS keeps instances
+        return []
+    listed = list_all(
+        platform.sagemaker.list_training_jobs,
+        "TrainingJobSummaries",
+        WarmPoolStatusEquals="Available",
+    )
+    return [
+        each["TrainingJobName"]
+        for each in listed
+        if each.get("WarmPoolStatus", {}).get("Status") == "Available"
+    ]
+
+
+def _run_of(platform: Platform, job: Mapping[str, Any]) -> str | None:
+    # Trials have no tags of their own: their search has.
+    arn = job.get("TuningJobArn") or job["TrainingJobArn"]
+    try:
+        answer = platform.sagemaker.list_tags(ResourceArn=arn)
+    except ClientError as error:
+        if is_not_found(error):
+            return None
+        raise
+    return next((tag["Value"] for tag in answer["Tags"] if tag["Key"] == RUN_TAG), None)
+
+
+def _job_billing(platform: Platform, job: Mapping[str, Any], run: str, kind: str) -> Billing:
+    resources = job["ResourceConfig"]
+    wanted: list[tuple[str, Use]] = [(resources["InstanceType"], "training")]
+    prices: PriceList = current_prices(platform.pricing, wanted)
+    limit = job["StoppingCondition"].get("MaxRuntimeInSeconds", 0)
+    kept = resources.get("KeepAlivePeriodInSeconds", 0)
+    most = f"{kept} s after its last job" if kind == "warm pool" else f"{limit} s after its start"
+    return Billing(
+        kind=kind,
+        name=job["TrainingJobName"],
+        run=run,
+        instances=f"{resources['InstanceCount']} x {resources['InstanceType']}",
+        usd_per_hour=job_usd(resources, _HOUR, prices),
+        until=most,
+        price=", ".join(prices.sources()),
+    )
+
+
+def total_sentence(found: list[Billing], *, bills: bool) -> str:
+    """Return what all of it costs an hour, in words."""
+    known = [each.usd_per_hour for each in found if each.usd_per_hour is not None]
+    verb = "bills" if bills else "would bill on AWS"
+    missing = len(found) - len(known)
+    if not known:  # no amount: 0 USD would be one
+        return f"this {verb} by use, or at a price that is not known"
+    rest = f", and {missing} whose price is not known or by use" if missing else ""
+    source = ", ".join(sorted({each.price for each in found if each.usd_per_hour is not None}))
+    about = f" ({source})" if source else ""
+    return f"this {verb} {sum(known, Decimal(0)):.4f} USD an hour{rest}{about}"

@@ -1,0 +1,150 @@
+"""What a request can cost at most, read from the request itself. Pure; money is ``Decimal``.
+
+The worst case of a job is its limit, and what is billed around it, on all of its instances at the
+price on demand. Not counted, since nothing bounds them: logs, requests to S3, taxes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from decimal import ROUND_CEILING, Decimal
+from typing import Any
+
+from tasks.costs.prices import PriceList, Use
+from tasks.requests.bodies import Request
+
+CENT = Decimal("0.01")
+HOURS_A_MONTH = 730
+# At its limit a job gets SIGTERM, and 120 seconds to save its model (SageMaker's guide).
+STOP_SECONDS = 120
+# Image, data and model travel on instances that bill already, or still, but outside of
+# MaxRuntimeInSeconds: a job limited to 603 s billed 841 (aws/sagemaker-python-sdk#4451).
+AROUND_SECONDS = 300
+# The clean-up that ends a time to live runs every hour (prefect.yaml).
+CLEAN_UP_HOURS = Decimal(1)
+# An endpoint's volume that the request does not size; an assumption, on the safe side.
+_HOSTING_VOLUME_GB = 30
+_GB = Decimal(10**9)
+
+
+def wanted_instances(requests: Mapping[str, Request]) -> list[tuple[str, Use]]:
+    """Return the instances whose prices the requests (by operation) need."""
+    wanted: list[tuple[str, Use]] = []
+    for operation, request in requests.items():
+        if operation == "CreateEndpointConfig":
+            variants = request["ProductionVariants"]
+            wanted += [(v["InstanceType"], "hosting") for v in variants if "InstanceType" in v]
+        elif definition := job_definition(request):
+            wanted.append((definition["ResourceConfig"]["InstanceType"], "training"))
+    return wanted
+
+
+def job_definition(request: Request) -> Request | None:
+    """Return the part of a tuning or training request that sizes a job; None of all others."""
+    definition: Request = request.get("TrainingJobDefinition", request)
+    return definition if "ResourceConfig" in definition else None
+
+
+def most_jobs(request: Request) -> int:
+    """Return how many training jobs a tuning or training request starts at most."""
+    config = request.get("HyperParameterTuningJobConfig")
+    if config is None:
+        return 1
+    limit = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
+    if limit is not None:
+        return int(limit)
+    # A grid: every combination of its values, once.
+    ranges = config["ParameterRanges"].get("CategoricalParameterRanges", [])
+    return math.prod(len(each["Values"]) for each in ranges)
+
+
+def parallel_jobs(request: Request) -> int:
+    """Return how many training jobs a request runs at the same time."""
+    config = request.get("HyperParameterTuningJobConfig")
+    return 1 if config is None else int(config["ResourceLimits"]["MaxParallelTrainingJobs"])
+
+
+def most_seconds(request: Request) -> int:
+    """Return how long each job of a tuning or training request bills at most."""
+    definition = job_definition(request) or request
+    kept_warm = definition["ResourceConfig"].get("KeepAlivePeriodInSeconds", 0)
+    condition = definition["StoppingCondition"]
+    # Spot jobs that are interrupted start again, and nothing at AWS says that the limit holds for
+    # all attempts together; the longest wait does. Nor is any discount certain.
+    limit = condition.get("MaxWaitTimeInSeconds", condition["MaxRuntimeInSeconds"])
+    return int(limit) + STOP_SECONDS + AROUND_SECONDS + int(kept_warm)
+
+
+def wall_seconds(request: Request, seconds: float) -> int:
+    """Return how long a request takes whose jobs take ``seconds`` each, side by side."""
+    return math.ceil(math.ceil(most_jobs(request) / parallel_jobs(request)) * seconds)
+
+
+def job_usd(resources: Mapping[str, Any], seconds: float, prices: PriceList) -> Decimal | None:
+    """Return what ``seconds`` of a job cost on a ``ResourceConfig``: instances and volumes.
+
+    None when the price of the instance is not known.
+    """
+    price = prices.per_hour(resources["InstanceType"], "training")
+    if price is None:
+        return None
+    hour = price.usd + _volume_hour(resources["VolumeSizeInGB"], prices)
+    return Decimal(str(seconds)) / 3600 * hour * int(resources["InstanceCount"])
+
+
+def _volume_hour(gigabytes: int, prices: PriceList) -> Decimal:
+    return prices.volume_gb_month.usd * gigabytes / HOURS_A_MONTH
+
+
+def jobs_usd(request: Request, prices: PriceList, seconds: float | None = None) -> Decimal | None:
+    """Return what the jobs of a tuning or training request cost, at ``seconds`` each.
+
+    ``seconds`` is by default what they bill at most. None when a price is not known.
+    """
+    definition = job_definition(request) or request
+    each = most_seconds(request) if seconds is None else seconds
+    one = job_usd(definition["ResourceConfig"], each, prices)
+    return None if one is None else one * most_jobs(request)
+
+
+def endpoint_hour_usd(request: Request, prices: PriceList) -> Decimal | None:
+    """Return what an hour of an endpoint costs, from the request of its config.
+
+    None when a price is not known, as of a serverless variant, which bills by use.
+    """
+    total = Decimal(0)
+    for variant in request["ProductionVariants"]:
+        price = prices.per_hour(variant.get("InstanceType", ""), "hosting")
+        if price is None:
+            return None
+        volume = variant.get("VolumeSizeInGB", _HOSTING_VOLUME_GB)
+        hour = price.usd + _volume_hour(volume, prices)
+        total += hour * int(variant["InitialInstanceCount"])
+    return total
+
+
+def endpoint_usd(
+    request: Request, hours_to_live: float, prices: PriceList, most_instances: int | None = None
+) -> Decimal | None:
+    """Return what an endpoint costs until the clean-up that follows its time to live.
+
+    With ``most_instances`` it scales, and is counted at its largest all the time.
+    """
+    hour = endpoint_hour_usd(request, prices)
+    if hour is None:
+        return None
+    if most_instances is not None:
+        first = sum(int(each["InitialInstanceCount"]) for each in request["ProductionVariants"])
+        hour = hour * most_instances / first
+    return hour * (Decimal(str(hours_to_live)) + CLEAN_UP_HOURS)
+
+
+def objects_month_usd(size: int, prices: PriceList) -> Decimal:
+    """Return what ``size`` bytes cost a month in S3."""
+    return Decimal(size) / _GB * prices.objects_gb_month.usd
+
+
+def cents(usd: Decimal) -> Decimal:
+    """Return an amount in whole cents, never less than it is."""
+    return usd.quantize(CENT, rounding=ROUND_CEILING)

@@ -1,0 +1,63 @@
+"""Look at an image file once: what was found is remembered for as long as the file stays."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from base64 import b64decode, b64encode
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import PIL
+
+from tasks.dataset.checking.conversion import Converter
+from tasks.dataset.checking.images import ImageFacts, Look, inspect_image
+from tasks.dataset.syncing.stat_cache import StatCache, identity
+
+# Change it with what ``inspect_image`` finds; another Pillow may decode what this one refused.
+_INSPECTION = 2
+
+
+def open_memory(folder: Path, root: Path) -> StatCache:
+    """Return the memory of a data folder; ``folder`` holds those of all."""
+    name = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
+    return StatCache(folder / f"{name}.json", f"image {_INSPECTION}, Pillow {PIL.__version__}")
+
+
+def inspect_once(memory: StatCache, path: Path, converter: Converter | None = None) -> ImageFacts:
+    """Return what :func:`tasks.dataset.checking.images.inspect_image` finds, from memory if it is
+    there.
+
+    Files with a problem are looked at each time.
+    """
+    try:
+        known = memory.get(path)
+        if known is not None:
+            facts = _facts(known)
+            if facts.converted is None or (converter and Path(facts.converted).exists()):
+                return facts
+        before = identity(path)
+        found = inspect_image(path, converter)
+        if found.problem is None:
+            memory.put(path, before, _value(found))
+    except OSError:
+        return inspect_image(path, converter)
+    return found
+
+
+def _value(facts: ImageFacts) -> dict[str, Any]:
+    value = asdict(facts)
+    if facts.look:
+        value["look"] = [
+            b64encode(part).decode() for part in (facts.look.gradients, facts.look.colours)
+        ]
+    return value
+
+
+def _facts(value: dict[str, Any]) -> ImageFacts:
+    look = None
+    if value["look"]:
+        gradients, colours = (b64decode(part) for part in value["look"])
+        look = Look(gradients=gradients, colours=colours)
+    return ImageFacts(**{**value, "look": look})

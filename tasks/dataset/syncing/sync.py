@@ -1,0 +1,293 @@
+"""Bring a checked data set into the bucket, moving only what changed.
+
+Channels are key prefixes, so the objects below ``<prefix>/{train,valid,test}/`` must be the data
+set and nothing else. The manifest (:mod:`tasks.dataset.syncing.manifest`) says which objects are
+ours. It is written before the first change (what is about to change moves to ``pending``), now and
+then on the way, and at the end. A sync that is killed anywhere is resumed by the next one, which
+sends the rest: an object that is there already shows by its tag, where the store's tags are MD5s.
+
+Objects of files that left the data set would be trained on: without leave to delete them they are
+an error. An object that we did not put is never deleted or trained on, it is an error too. One data
+set has one writer at a time, and a job that is still reading a data set keeps nobody from changing
+it: give a changed data set another name to have both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from platforms.errors import DataError
+from sm_entrypoints.contract.sentences import counted, ended
+from tasks.dataset.checking.files import DataFile, DataFiles
+from tasks.dataset.checking.findings import shown, some
+from tasks.dataset.identity import origin_of
+from tasks.dataset.syncing.manifest import MANIFEST, Entry, Manifest, read_manifest, write_manifest
+from tasks.storage.listing import Listed, list_objects
+from tasks.storage.objects import (
+    StoreFailed,
+    answer_seconds,
+    delete_objects,
+    is_md5,
+    matches,
+    put_checked,
+)
+from tasks.storage.sync_progress import Meter, Moved
+from tasks.storage.transfers import MOST_AT_A_TIME, transfer, uploads_at_a_time
+
+# What a kill can cost where tags do not tell what objects hold.
+CHECKPOINT_SECONDS = 10.0
+_ANOTHER_NAME = "Give this data set another name: --data-name NAME (data.name)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncResult:
+    """What a sync did.
+
+    Attributes:
+        prefix: key prefix of the data set; its channels are ``<prefix>/<split>/``.
+        uploaded: objects written.
+        skipped: objects that were there already, with this content.
+        removed: objects deleted because their files left the data set.
+        bytes_uploaded: bytes written.
+        seconds: wall time.
+    """
+
+    prefix: str
+    uploaded: int
+    skipped: int
+    removed: int
+    bytes_uploaded: int
+    seconds: float
+
+
+def sync_data(
+    check: DataFiles,
+    store: Any,
+    prefix: str,
+    *,
+    delete: bool = False,
+    progress: Callable[[Moved], None] | None = None,
+    workers: int = MOST_AT_A_TIME,
+) -> SyncResult:
+    """Make the objects below ``prefix`` the data set of ``check``.
+
+    Unchanged data costs one read and one listing and moves nothing. Content counts, not times: a
+    changed file of the same size is found. Every file is hashed as it is sent and every object's
+    tag is compared; where tags are no MD5s, sizes in the bucket are compared at the end.
+
+    Args:
+        check: the data set; its files are read from ``check.root``.
+        store: obstore store of the bucket.
+        prefix: key prefix without a slash at its end.
+        delete: remove objects that an earlier sync put and whose files left the data set.
+        progress: called after each file, from the caller's thread.
+        workers: uploads at a time, at most.
+
+    Raises:
+        DataError: a file changed since the check, or the prefix holds another data set, objects
+            that are not ours, or objects to delete; in the latter three cases nothing was changed.
+        StoreFailed: the bucket cannot be read or written.
+    """
+    started = time.monotonic()
+    wanted = _wanted(check)
+    with ThreadPoolExecutor(1, thread_name_prefix="manifest") as pool:
+        reading = pool.submit(read_manifest, store, prefix)
+        there = list_objects(store, prefix, [MANIFEST, *wanted])
+    manifest = reading.result()
+    there.pop(MANIFEST, None)
+    _refuse_strangers(wanted, manifest, there, prefix)
+    _refuse_another(wanted, manifest, check.root, prefix)
+    stale = sorted(there.keys() - wanted.keys())
+    if stale and not delete:
+        raise _not_deleted(stale, prefix)
+    unchanged = {
+        key: manifest.files[key]
+        for key, file in wanted.items()
+        if key in there and _is_unchanged(file, manifest.files.get(key), there[key])
+    }
+    changed = [file for key, file in sorted(wanted.items()) if key not in unchanged]
+    sent: list[int] = []
+    if changed or stale or manifest.pending or manifest.files.keys() != wanted.keys():
+        sync = _Sync(check.root, store, prefix, there, unchanged)
+        sent = sync.upload(changed, stale, workers, progress)
+        delete_objects(store, [f"{prefix}/{key}" for key in stale])
+        sync.finish()
+    return SyncResult(
+        prefix=prefix,
+        uploaded=len(sent),
+        skipped=len(wanted) - len(sent),
+        removed=len(stale),
+        bytes_uploaded=sum(sent),
+        seconds=time.monotonic() - started,
+    )
+
+
+class _Sync:
+    """One run of changes to a prefix; ``done`` are the objects known to hold what they should."""
+
+    def __init__(
+        self, root: Path, store: Any, prefix: str, there: dict[str, Listed], done: dict[str, Entry]
+    ) -> None:
+        self._root = root
+        self._store = store
+        self._prefix = prefix
+        self._there = there
+        self._done = done
+
+    def upload(
+        self,
+        files: Sequence[DataFile],
+        stale: Sequence[str],
+        workers: int,
+        progress: Callable[[Moved], None] | None,
+    ) -> list[int]:
+        """Bring files to the bucket; return the sizes of those that were not there already."""
+        pending = {*stale, *(file.key for file in files)}
+        self._write_manifest(pending)
+        meter = Meter(len(files), sum(file.size for file in files), progress)
+        sent: list[int] = []
+        written = time.monotonic()
+        at_a_time = uploads_at_a_time(answer_seconds(self._store, f"{self._prefix}/{MANIFEST}"))
+        for file, (tag, is_new) in transfer(
+            files, self._send, lambda file: file.size, most=min(at_a_time, workers)
+        ):
+            self._done[file.key] = Entry(size=file.size, sha256=file.sha256, tag=tag)
+            pending.discard(file.key)
+            if is_new:
+                sent.append(file.size)
+            if time.monotonic() - written >= CHECKPOINT_SECONDS:
+                self._write_manifest(pending)
+                written = time.monotonic()
+            meter.add(file.size)
+        return sent
+
+    def finish(self) -> None:
+        """Compare with the bucket and write the manifest of a complete data set.
+
+        A tag that is an MD5 was compared already, with its listing or when its object was put.
+        """
+        if not all(is_md5(entry.tag) for entry in self._done.values()):
+            self._compare()
+        self._write_manifest(set())
+
+    def _compare(self) -> None:
+        there = list_objects(self._store, self._prefix, [MANIFEST, *self._done])
+        wrong = [key for key, entry in self._done.items() if not _holds(there.get(key), entry)]
+        if wrong:
+            raise StoreFailed(
+                f"{len(wrong)} objects below '{self._prefix}' are not there or hold something else "
+                f"than was written: {some(wrong)}. Is another sync running? Run again."
+            )
+        # A store may tag an object once it is written otherwise than in its answer.
+        self._done = {key: replace(entry, tag=there[key].tag) for key, entry in self._done.items()}
+
+    def _send(self, file: DataFile) -> tuple[str | None, bool]:
+        """Return the tag of the file's object, and whether it had to be written."""
+        data = self._read(file)
+        there = self._there.get(file.key)
+        if there and there.size == file.size and matches(there.tag, data):
+            return there.tag, False
+        return put_checked(self._store, f"{self._prefix}/{file.key}", data), True
+
+    def _read(self, file: DataFile) -> bytes:
+        try:
+            data = _content(file.content(self._root), file.size)
+        except OSError as error:
+            raise DataError(
+                f"'{shown(file.path)}' could be read when it was checked, but not now: "
+                f"{ended(error.strerror or error)} Run again."
+            ) from error
+        if hashlib.sha256(data).hexdigest() != file.sha256:
+            raise DataError(f"'{shown(file.path)}' changed since it was checked. Run again.")
+        return data
+
+    def _write_manifest(self, pending: set[str]) -> None:
+        manifest = Manifest(
+            files=self._done, pending=frozenset(pending), origin=origin_of(self._root)
+        )
+        write_manifest(self._store, self._prefix, manifest)
+
+
+def _content(path: Path, size: int) -> bytes:
+    """Return a file's bytes, more than ``size`` of which nobody needs.
+
+    In three calls of the system: Path.read_bytes has eight, and after each a thread waits its turn.
+    """
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(file, size + 1)
+    finally:
+        os.close(file)
+
+
+def _wanted(check: DataFiles) -> dict[str, DataFile]:
+    wanted = {file.key: file for file in check.files}
+    if len(wanted) != len(check.files):
+        twice = [file.path for file in check.files if wanted[file.key] is not file]
+        raise DataError(f"Two files would get one object key: rename {some(twice)}.")
+    return wanted
+
+
+def _is_unchanged(file: DataFile, entry: Entry | None, there: Listed) -> bool:
+    """Tell whether the object was put with this content, and is still the one that was put."""
+    if entry is None or (entry.size, entry.sha256) != (file.size, file.sha256):
+        return False
+    return there.size == file.size and (None in (entry.tag, there.tag) or entry.tag == there.tag)
+
+
+def _holds(there: Listed | None, entry: Entry) -> bool:
+    if there is None or there.size != entry.size:
+        return False
+    return not (is_md5(there.tag) and is_md5(entry.tag)) or there.tag == entry.tag
+
+
+def _not_deleted(stale: Sequence[str], prefix: str) -> DataError:
+    return DataError(
+        f"Below '{prefix}' are {len(stale)} objects of files that left the data set "
+        f"({some(stale)}), and jobs would train on them. Delete them with "
+        "--delete-removed (data.delete_removed), which ends what earlier runs can still compare "
+        "with, or give the data set another name: --data-name NAME (data.name)."
+    )
+
+
+def _refuse_strangers(
+    wanted: dict[str, DataFile], manifest: Manifest, there: dict[str, Listed], prefix: str
+) -> None:
+    """Stop before the first change when the prefix is not ours to change."""
+    ours = manifest.files.keys() | manifest.pending
+    strangers = sorted(there.keys() - ours)
+    if strangers:
+        raise DataError(
+            f"Below '{prefix}' are {len(strangers)} objects that no sync has put there "
+            f"({some(strangers)}). Delete them. Or: {_ANOTHER_NAME}."
+        )
+
+
+def _refuse_another(
+    wanted: dict[str, DataFile], manifest: Manifest, root: Path, prefix: str
+) -> None:
+    """Stop before another data set is replaced: two people may use one bucket and one path."""
+    contents = {file.sha256 for file in wanted.values()}
+    known = {entry.sha256 for entry in manifest.files.values()}
+    if not known:
+        return
+    if not (contents & known or wanted.keys() & manifest.files.keys()):
+        raise DataError(
+            f"Below '{prefix}' is another data set: "
+            f"{counted(len(manifest.files), 'file')}, none of them in "
+            f"this one. {_ANOTHER_NAME}, or delete those objects."
+        )
+    shared = len(contents & known)
+    is_foreign = bool(manifest.origin) and manifest.origin != origin_of(root)
+    if is_foreign and 2 * shared < min(len(contents), len(known)):
+        raise DataError(
+            f"Below '{prefix}' is the data set of {shown(manifest.origin)}: of its {len(known)} "
+            f"different pictures this folder has {shared}. {_ANOTHER_NAME}."
+        )

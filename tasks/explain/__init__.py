@@ -1,0 +1,1 @@
+"""Put a folder of smdebug or SageMaker's profiler through Whippet's rules."""

@@ -1,0 +1,224 @@
+"""Which change to measure on which run, and the request that measures it. No Prefect here."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from platforms import Settings
+from platforms.errors import ParameterError
+from platforms.files import read_json
+from sm_entrypoints import contract
+from sm_entrypoints.contract.sentences import clause
+from tasks.parameters.improvement import ImprovementParameters
+from tasks.parameters.ranges import Value, from_wire, require_known
+from tasks.requests.bodies import Request, with_tags
+from tasks.runs.names import RunIdentity, folder_name
+from tasks.runs.record import read_run, run_folder
+
+Measure = Literal["auto", "speed", "quality"]
+
+_OUTPUT_FOLDER = "training"
+_DIGITS = 6
+# What the comparison takes over from the training job as it is. Not its checkpoints, its
+# instrumentation, and what makes it cheaper but slower to start (spot, warm pools).
+_SAME_MEMBERS = (
+    "RoleArn",
+    "InputDataConfig",
+    "OutputDataConfig",
+    "Environment",
+    "VpcConfig",
+    "EnableNetworkIsolation",
+    "EnableInterContainerTrafficEncryption",
+)
+
+
+class ImprovementPlan(BaseModel):
+    """A run, the job that it trained its model with, and the change to measure.
+
+    ``change`` is empty when the verdict has nothing to change; ``sentence`` is the verdict's.
+    ``stage_seconds`` is where the job's time went, by stage; empty when it did not say.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    token: str
+    flow_run_id: str
+    training_job: str
+    change: dict[str, Value]
+    sentence: str
+    expected_gain: dict[str, Any]
+    measure: Measure
+    seconds: float
+    pairs: int
+    max_usd: Decimal | None = None
+    epochs_run: int | None
+    cached_features: bool | None
+    stage_seconds: dict[str, float] = {}
+
+    @property
+    def run(self) -> RunIdentity:
+        """The run's identity."""
+        return RunIdentity(name=self.name, token=self.token, flow_run_id=self.flow_run_id)
+
+    def job_name(self, source_uri: str, attempt: int = 1) -> str:
+        """Return the name of the comparison job: another one for another question or code."""
+        asked = [self.change, self.measure, self.seconds, self.pairs, source_uri]
+        digest = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+        suffix = "" if attempt == 1 else f"-{attempt}"
+        return f"{self.run.prefix}-improve-{digest}{suffix}"
+
+
+def plan_improvement(settings: Settings, parameters: ImprovementParameters) -> ImprovementPlan:
+    """Return what is to be measured on the run; writes nothing, asks no platform.
+
+    Raises:
+        ParameterError: there is no such run, it trained no model, or it has no verdict and no
+            change was given.
+    """
+    record = _record(settings, parameters.run)
+    folder = run_folder(settings, record["name"]) / _OUTPUT_FOLDER
+    job = record.get("jobs", {}).get("training")
+    if not job:
+        raise ParameterError(
+            f"run {record['name']!r} has no training job to improve: go on with it by "
+            f"`whippet run --resume {shlex.quote(record['name'])}`"
+        )
+    verdict = _document(folder / contract.INSTRUMENTATION_FOLDER, contract.VERDICT_FILE)
+    if verdict is None and parameters.change is None:
+        raise ParameterError(
+            f"run {record['name']!r} has no verdict: its training was not instrumented, or is not "
+            f"finished; say what to change with --change NAME=VALUE"
+        )
+    training = _document(folder, contract.TRAINING_SUMMARY_FILE) or {}
+    known = {name: record[name] for name in ("name", "token", "flow_run_id")}
+    return ImprovementPlan(
+        **known,
+        training_job=job,
+        **_question(verdict or {}, parameters),
+        seconds=parameters.seconds,
+        pairs=parameters.pairs,
+        max_usd=parameters.max_usd,
+        epochs_run=training.get("epochs_run") or None,
+        cached_features=training.get("cached_features"),
+        stage_seconds=_stage_seconds(training),
+    )
+
+
+def _stage_seconds(training: Mapping[str, Any]) -> dict[str, float]:
+    told = training.get("seconds")
+    parts = told.items() if isinstance(told, Mapping) else ()
+    return {name: value for name, value in parts if isinstance(value, int | float)}
+
+
+def _record(settings: Settings, name: str) -> dict[str, Any]:
+    try:
+        return read_run(settings, folder_name(name) if name != "latest" else name)
+    except FileNotFoundError as error:
+        raise ParameterError(f"there is no run {name!r} in {settings.runs}") from error
+
+
+def _document(folder: Any, name: str) -> dict[str, Any] | None:
+    path = folder / name
+    if not path.is_file():
+        return None
+    try:
+        found = read_json(path)
+    except ValueError as error:
+        raise ParameterError(
+            f"{path} cannot be read: {clause(error)}; run the training again"
+        ) from error
+    if not isinstance(found, dict):
+        raise ParameterError(f"{path} is no JSON object: run the training again")
+    return found
+
+
+def _question(verdict: Mapping[str, Any], parameters: ImprovementParameters) -> dict[str, Any]:
+    """Return the change, why, and what is to be measured."""
+    proposed = verdict.get("change") or {}
+    own = parameters.change is not None and parameters.change != proposed
+    change = parameters.change if parameters.change is not None else proposed
+    try:
+        require_known(change)
+    except ValueError as error:
+        raise ParameterError(f"the verdict's change {change}: {error}") from error
+    expected = {} if own else dict(verdict.get("expected_gain") or {})
+    measure = parameters.measure
+    if measure == "auto" and expected.get("kind") in ("speed", "quality"):
+        measure = expected["kind"]
+    return {
+        "change": change,
+        "sentence": str(verdict.get("sentence", "")),
+        "expected_gain": expected,
+        "measure": measure,
+    }
+
+
+def comparison_request(
+    plan: ImprovementPlan,
+    job: Mapping[str, Any],
+    source_uri: str,
+    tags: Mapping[str, str],
+    attempt: int = 1,
+) -> Request:
+    """Return the body of CreateTrainingJob that compares ``job`` with its changed self.
+
+    Args:
+        plan: the question.
+        job: the described training job of the run.
+        source_uri: the source archive with the entry points.
+        tags: tags of the new job.
+        attempt: 2 and later follow a failed one.
+    """
+    algorithm = job["AlgorithmSpecification"]
+    request: Request = {
+        "TrainingJobName": plan.job_name(source_uri, attempt),
+        "AlgorithmSpecification": {
+            "TrainingImage": algorithm["TrainingImage"],
+            "TrainingInputMode": algorithm["TrainingInputMode"],
+            "MetricDefinitions": contract.metric_definitions(contract.COMPARISON_METRICS),
+        },
+        "HyperParameters": _hyperparameters(plan, job, source_uri),
+        **{member: job[member] for member in _SAME_MEMBERS if job.get(member)},
+        # Both variants run in one process; what many instances would gain is not measured.
+        "ResourceConfig": {**_instance(job["ResourceConfig"]), "InstanceCount": 1},
+        "StoppingCondition": {
+            "MaxRuntimeInSeconds": job["StoppingCondition"]["MaxRuntimeInSeconds"]
+        },
+        "ProfilerConfig": {"DisableProfiler": True},
+    }
+    return with_tags(request, tags)
+
+
+def _instance(resources: Mapping[str, Any]) -> dict[str, Any]:
+    kept = ("InstanceType", "VolumeSizeInGB", "VolumeKmsKeyId")
+    return {member: resources[member] for member in kept if member in resources}
+
+
+def _hyperparameters(
+    plan: ImprovementPlan, job: Mapping[str, Any], source_uri: str
+) -> dict[str, str]:
+    given = job.get("HyperParameters", {})
+    own = {name: text for name, text in given.items() if name in from_wire(given)}
+    values = {
+        **own,
+        # JSON in JSON: the toolkit decodes once, and a dict would reach argv in Python's spelling.
+        "change": json.dumps(json.dumps(plan.change)),
+        "measure": plan.measure,
+        "seconds": json.dumps(plan.seconds),
+        "pairs": json.dumps(plan.pairs),
+        "sagemaker_program": contract.COMPARE_PROGRAM,
+        "sagemaker_submit_directory": source_uri,
+    }
+    if plan.epochs_run is not None:
+        values["job_epochs"] = json.dumps(plan.epochs_run)
+    if plan.cached_features is not None:
+        values["cached"] = json.dumps(plan.cached_features)
+    return values

@@ -1,0 +1,81 @@
+"""Package the entry points as the ``sourcedir.tar.gz`` that training and tuning jobs get.
+
+The archive holds ``sm_entrypoints/*.py`` and, at its root, ``requirements.txt``, which SageMaker
+installs into the container. Never a ``setup.py``: it would make the toolkit run the program as a
+module (aws/sagemaker-training-toolkit#54).
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platforms.errors import SettingsError
+from sm_entrypoints.contract import TRAIN_PROGRAM
+from tasks.storage.objects import put_once
+
+PACKAGE = Path(TRAIN_PROGRAM).parent.name
+ARCHIVE_NAME = "sourcedir.tar.gz"
+REQUIREMENTS = "requirements.txt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceArchive:
+    """A source archive.
+
+    Attributes:
+        data: the tar.gz.
+        digest: sha256 of the tar inside. It depends on names and contents of the sources alone,
+            while compressed bytes may differ between versions of zlib.
+    """
+
+    data: bytes
+    digest: str
+
+
+def package_source(project_root: Path) -> SourceArchive:
+    """Return the source archive of a project: the same for the same sources, anywhere.
+
+    Names are sorted, times are zero, modes and owners are fixed.
+
+    Raises:
+        SettingsError: the entry points are not below ``project_root``.
+    """
+    package = project_root / PACKAGE
+    program, requirements = project_root / TRAIN_PROGRAM, package / REQUIREMENTS
+    for needed in (program, requirements):
+        if not needed.is_file():
+            raise SettingsError(f"'{needed}' is missing: is '{project_root}' the whole project?")
+    files = {path.relative_to(project_root).as_posix(): path for path in package.rglob("*.py")}
+    files[REQUIREMENTS] = requirements
+    tar = _tar({name: path.read_bytes() for name, path in files.items()})
+    return SourceArchive(
+        data=gzip.compress(tar, compresslevel=6, mtime=0),
+        digest=hashlib.sha256(tar).hexdigest(),
+    )
+
+
+def upload_source(archive: SourceArchive, store: Any, bucket: str, prefix: str) -> str:
+    """Put the archive under its digest, unless it is there, and return its URI.
+
+    Raises:
+        StoreFailed: the bucket cannot be written.
+    """
+    key = f"{prefix}/code/{archive.digest[:16]}/{ARCHIVE_NAME}"
+    put_once(store, key, archive.data)
+    return f"s3://{bucket}/{key}"
+
+
+def _tar(contents: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in sorted(contents.items()):
+            member = tarfile.TarInfo(name)  # Its defaults: time 0, owner 0, mode 644.
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()

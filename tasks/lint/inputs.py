@@ -1,0 +1,84 @@
+"""Lint of what the network was fed: are the images normalised as its weights need it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from sm_entrypoints.contract.sentences import counted
+from tasks.lint.findings import LintFinding, worst_first
+
+# torchvision's pretrained classifiers: ``weights.transforms()`` of every one of them.
+_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+# Data sets differ from each other by less, other conventions (0.5, or none) by more.
+_TOLERANCE = 0.1
+# A normalised pixel is between -2.2 and 2.7.
+_LARGEST_NORMALISED = 10.0
+_COLLECTION = "inputs"
+
+
+def lint_inputs(reductions: pd.DataFrame, training: Mapping[str, Any]) -> list[LintFinding]:
+    """Return what is wrong with the input of a network, from what its job recorded.
+
+    Args:
+        reductions: ``TrainingOutput.reductions``; rows of the collection "inputs" are read.
+        training: ``TrainingOutput.training``; ``arguments.weights`` and ``model.mean`` and
+            ``model.std`` (per channel, of pixels of 0 to 1) are read where they are.
+    """
+    pretrained = training.get("arguments", {}).get("weights", "none") != "none"
+    inputs = reductions[reductions["collection"] == _COLLECTION]
+    found = [*_range(inputs, pretrained), *_constants(training.get("model", {}), pretrained)]
+    return worst_first(found)
+
+
+def _range(inputs: pd.DataFrame, pretrained: bool) -> Iterator[LintFinding]:
+    low, high = inputs["min"].min(), inputs["max"].max()
+    evidence = f"pixels from {low:.3g} to {high:.3g}, mean {inputs['mean'].mean():.3g}, "
+    evidence += f"std {inputs['std'].mean():.3g}, {counted(len(inputs), 'batch', 'batches')}"
+    if inputs.empty or pd.isna(low) or pd.isna(high):
+        return
+    if high > _LARGEST_NORMALISED:
+        yield _missing("are raw pixels of 0 to 255", evidence, pretrained)
+    elif low >= -1e-3 and 0.5 < high <= 1 + 1e-3:
+        yield _missing("are pixels of 0 to 1, not normalised", evidence, pretrained)
+    elif pretrained and abs(low + 1) < 0.02 and abs(high - 1) < 0.02:
+        yield _missing("are scaled to -1 to 1, as other weights need it", evidence, pretrained)
+
+
+def _missing(what: str, evidence: str, pretrained: bool) -> LintFinding:
+    why = "the pretrained weights saw other numbers" if pretrained else "training is slower so"
+    return LintFinding(
+        code="normalisation-missing",
+        severity="error" if pretrained else "warning",
+        message=f"The network's inputs {what}: {why}.",
+        evidence=evidence,
+        advice=_advice(),
+    )
+
+
+def _advice() -> str:
+    mean, std = (", ".join(map(str, _IMAGENET[name])) for name in ("mean", "std"))
+    return f"Normalise with mean ({mean}) and std ({std}), in training and in serving alike."
+
+
+def _constants(model: Mapping[str, Any], pretrained: bool) -> Iterator[LintFinding]:
+    given = {name: model.get(name) for name in _IMAGENET}
+    if not pretrained or all(_fits(given[name], _IMAGENET[name]) for name in _IMAGENET):
+        return
+    yield LintFinding(
+        code="normalisation-differs",
+        severity="warning",
+        message="Images are normalised with other numbers than torchvision's pretrained weights.",
+        evidence=f"mean {given['mean']}, std {given['std']}",
+        advice=f"{_advice()} Leave it when your own weights were trained with these.",
+    )
+
+
+def _fits(given: Sequence[float] | None, needed: Sequence[float]) -> bool:
+    if given is None:  # not recorded
+        return True
+    return len(given) == len(needed) and all(
+        abs(a - b) <= _TOLERANCE for a, b in zip(given, needed, strict=True)
+    )

@@ -1,0 +1,188 @@
+"""Lint of jobs that ran on the platform: their requests, logs, outputs and trials."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dashboards.files.frames import TrainingOutput, read_training_output
+from dashboards.files.trials import read_trials
+from platforms import Platform
+from platforms.errors import ParameterError, WhippetError
+from sm_entrypoints import contract
+from sm_entrypoints.contract.sentences import counted
+from tasks.lint.findings import LintFinding, worst_first
+from tasks.lint.history import lint_history
+from tasks.lint.inputs import lint_inputs
+from tasks.lint.log_metrics import series_of
+from tasks.lint.regexes import Objective
+from tasks.lint.request import lint_request, metric_definitions, tuning_objective
+from tasks.lint.search import lint_search
+from tasks.lint.values import Measured, lint_values
+from tasks.parameters.ranges import at_edge, from_wire, ranges_from_wire
+from tasks.reports import unpack_output
+from tasks.requests.create_or_adopt import TRAINING_JOB, TUNING_JOB
+from tasks.requests.logs import log_text
+from tasks.runs.record import OUTPUT_FOLDER
+from tasks.training import TERMINAL
+from tasks.tuning import list_trials
+
+_ENDED = ("Completed", "Failed", "Stopped")
+# What one trial shows may be the search's own doing: it tries a lr that is too high, too, and who
+# diverged prints no objective.
+_SEARCHED = {"not-finite", "worse-than-chance", "regex-matches-nothing"}
+# The key that SageMaker adds to every trial's hyperparameters.
+_OBJECTIVE_KEY = "_tuning_objective_metric"
+
+
+def lint_job(platform: Platform, name: str, classes: int | None = None) -> list[LintFinding]:
+    """Return what is wrong with a training job's metrics, or a tuning job's search, worst first.
+
+    Args:
+        platform: where the job ran.
+        name: of a training job that ended, or of a tuning job (its trials that ended count).
+        classes: how many classes the data has; default: what the job's output says.
+
+    Raises:
+        ParameterError: there is no such job, or the training job has not ended.
+    """
+    tuning = TUNING_JOB.describe(platform.sagemaker, name) if len(name) <= 32 else None
+    if tuning is not None:
+        return lint_tuning_job(platform, tuning, classes)
+    training = TRAINING_JOB.describe(platform.sagemaker, name)
+    if training is None:
+        raise ParameterError(f"there is no training or tuning job {name!r}: see `whippet jobs`")
+    if training["TrainingJobStatus"] not in TERMINAL:
+        raise ParameterError(
+            f"training job {name!r} is {training['TrainingJobStatus']}: lint it when it has ended"
+        )
+    return lint_training_job(platform, training, classes)
+
+
+def lint_training_job(
+    platform: Platform, job: Mapping[str, Any], classes: int | None = None
+) -> list[LintFinding]:
+    """Return what is wrong with a described training job: its log, its values, its inputs."""
+    definitions, output = metric_definitions(job), job_output(platform, job)
+    history = lint_history(
+        log_text(platform, job["TrainingJobName"]),
+        definitions,
+        objective=_objective(job, definitions),
+        classes=classes or (class_count(output) if output else None),
+    )
+    inputs = lint_inputs(output.reductions, output.training) if output else []
+    return worst_first([*history, *inputs])
+
+
+def lint_tuning_job(
+    platform: Platform, job: Mapping[str, Any], classes: int | None = None
+) -> list[LintFinding]:
+    """Return what is wrong with a described tuning job: its request, its trials, their logs."""
+    summaries = list_trials(platform, job["HyperParameterTuningJobName"])
+    best = job.get("BestTrainingJob") or {}
+    if classes is None and best:
+        output = job_output(platform, _described(platform, best["TrainingJobName"]))
+        classes = class_count(output) if output else None
+    objective = tuning_objective(job)
+    trials = read_trials(summaries, direction=(objective and objective.type) or "Minimize")
+    search = lint_search(trials, edges=_edges(job, best), classes=classes)
+    ended = [each for each in summaries if each["TrainingJobStatus"] in _ENDED]
+    histories = {
+        each["TrainingJobName"]: _lint_trial(platform, each["TrainingJobName"], classes)
+        for each in ended
+    }
+    return worst_first([*lint_request(job), *search, *merge_trials(histories)])
+
+
+def _described(platform: Platform, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = platform.sagemaker.describe_training_job(TrainingJobName=name)
+    return found
+
+
+def _lint_trial(platform: Platform, name: str, classes: int | None) -> list[LintFinding]:
+    job = _described(platform, name)
+    definitions = metric_definitions(job)
+    objective = _objective(job, definitions)
+    log = log_text(platform, name)
+    return lint_history(log, definitions, objective=objective, classes=classes)
+
+
+def merge_trials(histories: Mapping[str, Sequence[LintFinding]]) -> list[LintFinding]:
+    """Return each kind of finding once, with the trials that show it.
+
+    What a search brings about by itself, such as a trial that diverged, is a warning unless every
+    trial shows it.
+    """
+    by_code: dict[str, dict[str, LintFinding]] = {}
+    for name, findings in histories.items():
+        for finding in findings:
+            by_code.setdefault(finding.code, {}).setdefault(name, finding)
+    merged = []
+    for code, found in by_code.items():
+        first, names = next(iter(found.values())), list(found)
+        excused = code in _SEARCHED and len(found) < len(histories)
+        where = f"{len(found)} of {counted(len(histories), 'trial')}, first {names[0]}"
+        merged.append(
+            replace(
+                first,
+                severity="warning" if excused else first.severity,
+                evidence=f"{where}: {first.evidence}",
+            )
+        )
+    return merged
+
+
+def _objective(
+    job: Mapping[str, Any], definitions: Sequence[Mapping[str, str]]
+) -> Objective | None:
+    """Return the objective that a trial was given; ours for jobs with Whippet's metrics."""
+    names = [each["Name"] for each in definitions]
+    given = str(job.get("HyperParameters", {}).get(_OBJECTIVE_KEY, "")).strip('"')
+    ours = contract.OBJECTIVE_METRIC if contract.OBJECTIVE_METRIC in names else ""
+    return Objective(name=given or ours) if given or ours else None
+
+
+def _edges(job: Mapping[str, Any], best: Mapping[str, Any]) -> dict[str, str]:
+    ranges = ranges_from_wire(job["HyperParameterTuningJobConfig"].get("ParameterRanges", {}))
+    values = from_wire(best.get("TunedHyperParameters", {}))
+    found = {name: at_edge(values[name], ranges[name]) for name in ranges if name in values}
+    return {name: edge for name, edge in found.items() if edge}
+
+
+def job_output(platform: Platform, job: Mapping[str, Any]) -> TrainingOutput | None:
+    """Return what a job wrote as Whippet's train.py writes it; None when it did not."""
+    folder = job["OutputDataConfig"]["S3OutputPath"].rstrip("/")
+    uri = f"{folder}/{job['TrainingJobName']}/output/output.tar.gz"
+    with tempfile.TemporaryDirectory(prefix="whippet-lint-") as name:
+        try:
+            unpack_output(platform, uri, Path(name))
+            return read_training_output(Path(name) / OUTPUT_FOLDER)
+        except (WhippetError, ValueError):
+            # Somebody else's train.py writes what it likes, or nothing.
+            return None
+
+
+def class_count(output: TrainingOutput) -> int | None:
+    """Return how many classes the model of a job tells apart, if its output says so."""
+    classes = output.training.get("model", {}).get("classes") or (output.evaluation or {}).get(
+        "classes", []
+    )
+    return len(classes) or None
+
+
+def lint_output(output: TrainingOutput) -> list[LintFinding]:
+    """Return what is wrong with a training job, from what it wrote: no log, no platform needed."""
+    series = [
+        series_of(f"{split}:{column}", rows[column].dropna())
+        for split, rows in output.metrics.groupby("split", observed=True)
+        for column in ("loss", "accuracy", "top5_accuracy")
+    ]
+    measured = Measured(
+        series=[each for each in series if each.texts],
+        objective=contract.OBJECTIVE_METRIC,
+        classes=class_count(output),
+    )
+    return worst_first([*lint_values(measured), *lint_inputs(output.reductions, output.training)])

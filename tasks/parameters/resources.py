@@ -1,0 +1,75 @@
+"""What jobs run on, and the base of all parameter models. See tasks/parameters/run.py."""
+
+from __future__ import annotations
+
+import difflib
+from decimal import Decimal
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from platforms.instances import has_gpu
+
+
+class Parameters(BaseModel):
+    """Base of every parameter model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_typos(cls, value: Any) -> Any:
+        for name in value if isinstance(value, dict) else ():
+            near = difflib.get_close_matches(str(name), cls.model_fields, n=1)
+            if name not in cls.model_fields and near:
+                raise ValueError(f"there is no {name!r}: did you mean {near[0]!r}?")
+        return value
+
+
+class ResourceParameters(Parameters):
+    """What a job runs on, and its hard limits."""
+
+    instance_type: str = Field("ml.m5.xlarge", pattern=r"^ml\.", description="Instance of jobs.")
+    instance_count: int = Field(1, ge=1, le=16, description="Instances a job.")
+    volume_gb: int = Field(30, ge=1, le=16384, description="Storage of an instance, GB.")
+    max_runtime_seconds: int = Field(
+        7200, ge=60, le=432_000, description="A job is stopped after this, whatever happens."
+    )
+    spot: bool = Field(False, description="Spare capacity: cheaper, and may be interrupted.")
+    max_wait_seconds: int | None = Field(
+        None, ge=60, le=2_592_000, description="Spot: capacity and job together; default twice it."
+    )
+    keep_alive_seconds: int = Field(
+        0, ge=0, le=3600, description="Warm pool: instances wait this long for the next job."
+    )
+    max_usd: Decimal | None = Field(
+        None,
+        gt=0,
+        le=1_000_000,
+        decimal_places=2,
+        description="A hard cap: jobs get fewer and shorter to keep it, or the run is refused.",
+    )
+
+    @property
+    def longest_seconds(self) -> int:
+        """The longest that a job may take, waiting for spot capacity included."""
+        return self.max_wait_seconds or self.max_runtime_seconds * (2 if self.spot else 1)
+
+    @model_validator(mode="after")
+    def _the_service_takes_the_pair(self) -> Self:
+        if self.spot and self.keep_alive_seconds:
+            raise ValueError("spot instances cannot be kept warm: use spot or keep_alive_seconds")
+        if self.max_wait_seconds is not None and not self.spot:
+            raise ValueError("max_wait_seconds is for spot instances: use spot as well")
+        if (self.max_wait_seconds or self.max_runtime_seconds) < self.max_runtime_seconds:
+            raise ValueError(
+                f"max_wait_seconds={self.max_wait_seconds} is less than "
+                f"max_runtime_seconds={self.max_runtime_seconds}, which is part of it"
+            )
+        if self.instance_count > 1 and not has_gpu(self.instance_type):
+            # SDK 2.257.7, fw_utils.py: torch_distributed is for GPU and Trainium instances only.
+            raise ValueError(
+                f"instance_count={self.instance_count} of {self.instance_type}: AWS's images train "
+                "on several instances with GPUs only: use one, or such as ml.g5.xlarge"
+            )
+        return self

@@ -1,0 +1,286 @@
+"""What people fill in: the Prefect UI's form, the CLI's options, ``prefect.yaml``.
+
+One pydantic model a stage, frozen, with bounds; a misspelt name is an error, never ignored.
+They live below the flows because tasks read them too, and imports point one way.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from sm_entrypoints import contract
+from tasks.dataset.parameters import DataParameters as DataParameters
+from tasks.dataset.typed_path import TypedPath, as_typed
+from tasks.parameters.ranges import (
+    CategoricalRange,
+    Preset,
+    SearchRange,
+    Value,
+    preset_ranges,
+    require_known,
+    without_epochs,
+)
+from tasks.parameters.resources import Parameters as Parameters
+from tasks.parameters.resources import ResourceParameters as ResourceParameters
+from tasks.parameters.values import require_ranges, require_values
+
+EndpointKind = Literal["real_time", "serverless", "asynchronous"]
+
+
+class ModelParameters(Parameters):
+    """The network that is fine-tuned and where its weights come from."""
+
+    architecture: str = Field("resnet18", description="Any torchvision classifier by name.")
+    weights: str = Field(
+        "imagenet",
+        min_length=1,
+        description="imagenet, none, or a state_dict / safetensors file (path or s3 URI).",
+    )
+    weights_typed: TypedPath | None = Field(
+        None, description="How the path of weights was typed, and where: shown in its place."
+    )
+    trainable: Literal["auto", "head", "all"] = Field(
+        "auto",
+        description="head: frozen backbone; all: fine-tune every layer; auto: all if weights=none.",
+    )
+    image_size: int = Field(224, ge=32, le=1024, description="Side of the square input, pixels.")
+
+    @field_validator("architecture")
+    @classmethod
+    def _known_architecture(cls, value: str) -> str:
+        return contract.require_architecture(value)
+
+    @model_validator(mode="after")
+    def _random_backbone_must_train(self) -> Self:
+        if self.weights == "none" and self.trainable == "head":
+            raise ValueError(
+                "weights='none' with trainable='head' freezes a random backbone, which learns "
+                "next to nothing: use trainable='all', or weights"
+            )
+        return self
+
+    @property
+    def shown_weights(self) -> str:
+        """The weights as they were typed."""
+        return as_typed(self.weights, self.weights_typed)
+
+    @property
+    def trained_layers(self) -> Literal["head", "all"]:
+        """What trains: ``head`` when there are weights to keep, ``all`` otherwise."""
+        if self.trainable != "auto":
+            return self.trainable
+        return "all" if self.weights == "none" else "head"
+
+
+class TuningParameters(Parameters):
+    """The hyperparameter search; its objective is the validation loss, never the test split."""
+
+    max_jobs: int = Field(6, ge=1, le=750, description="Trials.")
+    max_parallel_jobs: int = Field(1, ge=1, le=100, description="Trials at the same time.")
+    max_epochs: int = Field(4, ge=1, le=500, description="Epochs of a trial.")
+    strategy: Literal["Bayesian", "Random", "Hyperband", "Grid"] = Field("Bayesian")
+    early_stopping: Literal["Off", "Auto"] = Field("Off", description="Stop hopeless trials.")
+    preset: Preset = Field("quick", description="Ranges that are searched, see docs/tuning.md.")
+    ranges: dict[str, SearchRange] | None = Field(
+        None, description="Own ranges by hyperparameter; replaces the preset."
+    )
+    fixed: dict[str, Value] = Field(
+        default_factory=dict, description="Hyperparameters that every trial gets as they are."
+    )
+    seed: int = Field(0, ge=0, le=2_147_483_647, description="RandomSeed of the search.")
+    warm_start_from: list[str] = Field(
+        default_factory=list, max_length=5, description="Finished tuning jobs to learn from."
+    )
+    lint: Literal["error", "warn", "off"] = Field(
+        "error", description="A search whose objective cannot be right is refused, or warned of."
+    )
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        names = [*(self.ranges or {}), *self.fixed]
+        require_known(names)
+        require_ranges(self.ranges or {})
+        require_values(self.fixed)
+        twice = sorted(set(self.ranges or {}) & set(self.fixed))
+        if twice:
+            raise ValueError(f"hyperparameters {twice} are both searched and fixed: keep one")
+        if self.ranges is not None and not self.ranges:
+            raise ValueError("ranges is empty: name at least one hyperparameter to search")
+        if not self.search_ranges():
+            raise ValueError(
+                f"nothing is left to search: every range is in `fixed`, or it is epochs and "
+                f"max_epochs={self.max_epochs} leaves one choice"
+            )
+        if self.strategy == "Grid":
+            self._require_grid()
+        if self.strategy == "Hyperband" and self.early_stopping == "Auto":
+            # SageMaker refuses the pair.
+            raise ValueError(
+                "strategy='Hyperband' stops trials by itself: use early_stopping='Off'"
+            )
+        return self
+
+    def _require_grid(self) -> None:
+        # SageMaker's Grid strategy takes categorical ranges only.
+        wrong = [n for n, r in self.search_ranges().items() if not isinstance(r, CategoricalRange)]
+        if wrong:
+            raise ValueError(
+                f"strategy='Grid' needs categorical ranges, but {', '.join(wrong)} has bounds: "
+                f"give `ranges` with type='categorical'"
+            )
+
+    def trials(self) -> int:
+        """Return how many trials the search has at most; a grid's size follows from its values."""
+        if self.strategy != "Grid":
+            return self.max_jobs
+        spans = self.search_ranges().values()
+        return math.prod(len(s.values) for s in spans if isinstance(s, CategoricalRange))
+
+    def search_ranges(self) -> dict[str, SearchRange]:
+        """Return the ranges to search, with ``epochs`` kept within ``max_epochs``."""
+        ranges = preset_ranges(self.preset) if self.ranges is None else self.ranges
+        kept = {name: span for name, span in ranges.items() if name not in self.fixed}
+        return without_epochs(kept, self.max_epochs)
+
+
+class TrainingParameters(Parameters):
+    """The instrumented training job on the best hyperparameters."""
+
+    epochs: int | None = Field(None, ge=1, le=500, description="Default: the best trial's.")
+    hyperparameters: dict[str, Value] = Field(
+        default_factory=dict, description="Override or add to the best hyperparameters."
+    )
+    debugger: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Save tensors with smdebug (DebugHookConfig); auto: unless AWS refuses it.",
+    )
+    save_interval: int = Field(
+        20, ge=1, le=100_000, description="Steps between saved tensors; losses every step."
+    )
+    profiling_interval_ms: Literal[100, 200, 500, 1000, 5000, 60000] = Field(
+        500, description="System metrics are sampled this often."
+    )
+
+    rules: dict[str, Literal["warn", "stop", "off"]] = Field(
+        default_factory=dict,
+        description="What a rule does when it triggers: warn (default), stop the training, or off.",
+    )
+
+    @field_validator("debugger", mode="before")
+    @classmethod
+    def _yes_and_no(cls, value: Any) -> Any:
+        # Runs of earlier versions recorded a truth value.
+        return {True: "auto", False: "off"}[value] if isinstance(value, bool) else value
+
+    @field_validator("hyperparameters")
+    @classmethod
+    def _names_are_known(cls, value: dict[str, Any]) -> dict[str, Any]:
+        require_known(value)
+        require_values(value)
+        return value
+
+    @field_validator("rules")
+    @classmethod
+    def _rules_can_do_that(
+        cls, value: dict[str, Literal["warn", "stop", "off"]]
+    ) -> dict[str, Literal["warn", "stop", "off"]]:
+        for rule, action in value.items():
+            contract.require_rule_action(rule, action)
+        return value
+
+    @model_validator(mode="after")
+    def _rules_are_said_once(self) -> Self:
+        if self.rules and "rules" in self.hyperparameters:
+            raise ValueError("`rules` is given twice, also among `hyperparameters`: keep one")
+        return self
+
+
+class DeploymentParameters(Parameters):
+    """The endpoint: what it runs on, how it is tested, how long it may live."""
+
+    kind: EndpointKind = Field(
+        "real_time",
+        description="real_time: instances that wait; serverless: billed by use; asynchronous: "
+        "instances, and a queue of objects in S3.",
+    )
+    instance_type: str = Field("ml.t2.medium", pattern=r"^ml\.", description="Hosting instance.")
+    instance_count: int = Field(1, ge=1, le=16)
+    max_instances: int | None = Field(
+        None, ge=2, le=100, description="real_time: scale from instance_count up to this many."
+    )
+    invocations_per_instance: int = Field(
+        200, ge=1, le=1_000_000, description="Invocations a minute that one instance should have."
+    )
+    memory_mb: Literal[1024, 2048, 3072, 4096, 5120, 6144] = Field(
+        3072, description="serverless: memory of a worker."
+    )
+    max_concurrency: int = Field(
+        5, ge=1, le=200, description="serverless: calls at a time; more are throttled."
+    )
+    smoke_images: int = Field(
+        6, ge=1, le=100, description="Labelled images it must answer before it counts as deployed."
+    )
+    hours_to_live: float = Field(
+        8.0, gt=0, le=8760, description="clean-up removes it after this many hours."
+    )
+    top_k: int = Field(5, ge=1, le=100, description="Labels in an answer.")
+
+    @model_validator(mode="after")
+    def _options_fit_the_kind(self) -> Self:
+        instances = ("instance_type", "instance_count")
+        takes: dict[EndpointKind, tuple[str, ...]] = {
+            "serverless": ("memory_mb", "max_concurrency"),
+            "asynchronous": instances,
+            "real_time": (*instances, "max_instances", "invocations_per_instance"),
+        }
+        options = {name for names in takes.values() for name in names}
+        # What was left at its default was not asked for.
+        changed = {n for n in options if getattr(self, n) != type(self).model_fields[n].default}
+        if wrong := sorted(changed - set(takes[self.kind])):
+            raise ValueError(
+                f"{', '.join(wrong)} mean nothing to an endpoint of kind {self.kind!r}: leave "
+                f"them out (it takes {', '.join(takes[self.kind])})"
+            )
+        if self.max_instances is not None and self.max_instances <= self.instance_count:
+            raise ValueError(
+                f"max_instances={self.max_instances} must be more than "
+                f"instance_count={self.instance_count}, from which scaling starts"
+            )
+        return self
+
+
+# What a whole run takes, by the name of the flow's parameter.
+RUN_PARAMETERS: dict[str, type[Parameters]] = {
+    "data": DataParameters,
+    "model": ModelParameters,
+    "tuning": TuningParameters,
+    "training": TrainingParameters,
+    "deployment": DeploymentParameters,
+    "resources": ResourceParameters,
+}
+
+
+class QueryParameters(Parameters):
+    """One question to an endpoint."""
+
+    endpoint: str = Field(min_length=1, max_length=63, description="Name of the endpoint.")
+    image: str = Field(description="A JPEG or PNG file.")
+
+
+class CleanUpParameters(Parameters):
+    """Which endpoints to remove, with their configs and models."""
+
+    endpoint: str | None = Field(None, description="Only this one.")
+    all: bool = Field(False, description="Also those whose time to live has not passed.")
+    dry_run: bool = Field(True, description="Only say what would be removed.")
+
+
+class RecoverParameters(Parameters):
+    """Which interrupted runs of deployments go on."""
+
+    silent_seconds: int = Field(90, ge=60, description="No sign of life for so long: it is dead.")
+    settled_seconds: int = Field(20, ge=0, description="Dead for so long, or it is left alone.")
+    most_starts: int = Field(5, ge=1, le=50, description="A run that began so often stays dead.")

@@ -1,0 +1,1 @@
+"""Which AWS actions each step needs, and the policies that allow nothing else."""

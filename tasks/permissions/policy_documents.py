@@ -1,0 +1,107 @@
+"""IAM policy documents from the table of permissions. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from platforms.image_accounts import ACCOUNTS
+from tasks.permissions.table import Feature, Permission
+
+Document = dict[str, Any]
+_VERSION = "2012-10-17"
+_SERVICE = "sagemaker.amazonaws.com"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Whose account a policy is for, and how far it reaches.
+
+    Attributes:
+        names: how the names of jobs, models and endpoints begin; all names by default.
+        key: the KMS key's id, for the feature ``kms``.
+    """
+
+    account: str
+    region: str
+    bucket: str
+    prefix: str
+    role: str
+    names: str = ""
+    key: str = "*"
+
+    @property
+    def partition(self) -> str:
+        """AWS's partition that the region is of."""
+        if self.region.startswith("cn-"):
+            return "aws-cn"
+        return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
+
+    def fill(self, pattern: str) -> str:
+        """Return the ARN pattern of this scope."""
+        return pattern.format(
+            partition=self.partition,
+            region=self.region,
+            account=self.account,
+            bucket=self.bucket,
+            prefix=self.prefix,
+            role=self.role,
+            names=f"{self.names}*",
+            key=self.key,
+            # In China and GovCloud the table knows none.
+            images=ACCOUNTS.get(self.region, "*"),
+        )
+
+
+def chosen(permissions: Iterable[Permission], features: Iterable[Feature]) -> list[Permission]:
+    """Return the permissions that are needed with these features."""
+    wanted = set(features)
+    return [each for each in permissions if each.feature is None or each.feature in wanted]
+
+
+def policy_document(permissions: Iterable[Permission], scope: Scope) -> Document:
+    """Return the policy that allows exactly these: a statement for each set of resources.
+
+    What a run goes on without has statements of its own, whose ``Sid`` says so: they may be left
+    out as a whole.
+    """
+    groups: dict[str, Document] = {}
+    for permission in permissions:
+        resources = sorted(scope.fill(pattern) for pattern in permission.resources)
+        condition = {key: dict(value) for key, value in permission.condition.items()}
+        optional = sum("Sid" in group for group in groups.values())
+        group = groups.setdefault(
+            json.dumps([resources, condition, permission.optional], sort_keys=True),
+            {
+                **({"Sid": f"Optional{optional + 1}"} if permission.optional else {}),
+                "Effect": "Allow",
+                "Action": [],
+                "Resource": resources,
+                **({"Condition": condition} if condition else {}),
+            },
+        )
+        if permission.action not in group["Action"]:
+            group["Action"].append(permission.action)
+    return {"Version": _VERSION, "Statement": list(groups.values())}
+
+
+def trust_document(scope: Scope) -> Document:
+    """Return who may take on the execution role: SageMaker, for this account alone."""
+    jobs = f"arn:{scope.partition}:sagemaker:{scope.region}:{scope.account}:*"
+    return {
+        "Version": _VERSION,
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": _SERVICE},
+                "Action": "sts:AssumeRole",
+                # Else SageMaker could be made to use it on behalf of another account.
+                "Condition": {
+                    "StringEquals": {"aws:SourceAccount": scope.account},
+                    "ArnLike": {"aws:SourceArn": jobs},
+                },
+            }
+        ],
+    }

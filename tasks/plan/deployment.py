@@ -1,0 +1,134 @@
+"""What a deployment by itself would send and cost, before anything of it is created.
+
+A whole run plans its deployment with all else (tasks/plan/run.py); this is for a model that was
+trained before.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from pydantic import BaseModel, ConfigDict
+
+from platforms import Platform, connect
+from platforms.errors import ParameterError
+from tasks.costs.cap import BudgetError, require_prices_of_region
+from tasks.costs.prices import PriceList, current_prices
+from tasks.costs.worst_case import (
+    HOURS_A_MONTH,
+    cents,
+    endpoint_hour_usd,
+    endpoint_usd,
+    wanted_instances,
+)
+from tasks.deployment import RESOURCES, endpoint_requests
+from tasks.parameters.run import DeploymentParameters
+from tasks.plan.existing_jobs import require_own_names
+from tasks.plan.requests import as_json, by_operation, quotas, require_valid
+from tasks.plan.text import request_lines, usd
+from tasks.planning import needs
+from tasks.runs.names import RunIdentity
+from tasks.runs.task_policy import policy
+from tasks.training import TrainedModel
+
+
+class DeploymentPlan(BaseModel):
+    """What is known of a deployment before it starts; amounts in USD, None when not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bills: bool
+    requests: list[dict[str, Any]]
+    hours_to_live: float
+    worst_usd: Decimal | None
+    hour_usd: Decimal | None
+    quotas: dict[str, int]
+    prices: PriceList
+
+
+def deployment_plan(
+    platform: Platform,
+    run: RunIdentity,
+    trained: TrainedModel,
+    deployment: DeploymentParameters,
+    max_usd: Decimal | None = None,
+) -> DeploymentPlan:
+    """Return the plan of a deployment.
+
+    Raises:
+        BudgetError: the endpoint costs more than ``max_usd`` within its time to live.
+        ParameterError: there is a cap, and a price that nobody knows; or SageMaker would refuse a
+            request.
+    """
+    requests = endpoint_requests(platform, run, trained, deployment)
+    require_valid(requests)
+    prices = current_prices(platform.pricing, wanted_instances(by_operation(requests)))
+    hours = deployment.hours_to_live
+    worst = endpoint_usd(requests["config"], hours, prices, deployment.max_instances)
+    if max_usd is not None:
+        if platform.bills:
+            require_prices_of_region(max_usd, prices)
+        _require_within(max_usd, worst, hours)
+    return DeploymentPlan(
+        bills=platform.bills,
+        requests=as_json(requests),
+        hours_to_live=hours,
+        worst_usd=worst,
+        hour_usd=endpoint_hour_usd(requests["config"], prices),
+        quotas=quotas(requests),
+        prices=prices,
+    )
+
+
+def _require_within(max_usd: Decimal, worst: Decimal | None, hours: float) -> None:
+    if worst is None:
+        raise ParameterError(
+            f"max_usd={max_usd} cannot be kept: what this endpoint costs is not known. Use an "
+            f"instance type of tasks/costs/price_table.json in real time, or leave out the cap"
+        )
+    if worst > max_usd:
+        raise BudgetError(
+            f"max_usd={max_usd} is too small: the endpoint costs up to {cents(worst)} USD in "
+            f"{hours:g} h and the hour to its clean-up. Lower hours_to_live, or the instances"
+        )
+
+
+def deployment_markdown(plan: DeploymentPlan) -> str:
+    """Return the plan as the markdown of its artifact."""
+    lines = ["# Plan of the deployment", "", "```text", *request_lines(plan.requests), ""]
+    lines.append(
+        f"at most {usd(plan.worst_usd)} for {plan.hours_to_live:g} h, and up to 1 h to its clean-up"
+        + ("" if plan.bills else " (what AWS would charge: here it costs nothing)")
+    )
+    if plan.hour_usd is not None:
+        month = usd(plan.hour_usd * HOURS_A_MONTH)
+        lines.append(f"until it is removed: ${plan.hour_usd:.3f} an hour, {month} a month")
+    lines.append(f"prices: {'; '.join(plan.prices.sources())}")
+    lines += [f"quota: {name}, at least {count}" for name, count in plan.quotas.items()]
+    return "\n".join([*lines, "```"])
+
+
+@task(name="plan deployment", **policy(900))
+def plan_deployment(
+    run: RunIdentity,
+    trained: TrainedModel,
+    deployment: DeploymentParameters,
+    max_usd: Decimal | None = None,
+) -> None:
+    """Publish what the deployment will send and cost, and look whether the account is ready.
+
+    Raises:
+        BudgetError, ParameterError: as :func:`deployment_plan`.
+        NameTaken: what would be created exists already, and is another's.
+        SettingsError: the account, role, image or a quota is not what the deployment needs.
+    """
+    platform = connect()
+    require_own_names(platform, run, RESOURCES)
+    plan = deployment_plan(platform, run, trained, deployment, max_usd)
+    create_markdown_artifact(deployment_markdown(plan), key="deployment-plan")
+    get_run_logger().info("the endpoint costs at most %s", usd(plan.worst_usd))
+    for note in platform.require_ready(needs(plan.quotas, plan.requests)):
+        get_run_logger().warning("%s", note)

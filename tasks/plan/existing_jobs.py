@@ -1,0 +1,127 @@
+"""What of a run exists already: a resumed run pays only for what is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from platforms import Platform
+from platforms.errors import NameTaken
+from tasks.cleaning import COMPARISON_STEP, names_in_progress
+from tasks.costs.ledger import ledger_of
+from tasks.costs.ledger_update import settle
+from tasks.costs.prices import PriceList
+from tasks.costs.worst_case import jobs_usd
+from tasks.deployment import RESOURCES
+from tasks.endpoints.autoscaling import tags_of
+from tasks.requests.bodies import RUN_TAG
+from tasks.requests.create_or_adopt import SPENT, TRAINING_JOB, TUNING_JOB, Resource
+from tasks.runs.names import RunIdentity, Step, resource_name
+from tasks.tuning import list_trials
+
+JobStep = Literal["tune", "train"]
+
+_JOBS: dict[JobStep, Resource] = {"tune": TUNING_JOB, "train": TRAINING_JOB}
+_MOST_ATTEMPTS = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A tuning or training job of the run, as SageMaker describes it, with its training jobs."""
+
+    step: JobStep
+    name: str
+    status: str
+    described: Mapping[str, Any]
+    training_jobs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The jobs of a run that exist; ``comparisons`` are those of `whippet improve` in progress."""
+
+    jobs: tuple[Job, ...] = ()
+    comparisons: tuple[Mapping[str, Any], ...] = ()
+
+    def spent(self) -> list[str]:
+        """Return the names of the jobs that another attempt follows."""
+        return [job.name for job in self.jobs if job.status in SPENT]
+
+    def created(self, step: JobStep) -> bool:
+        """Say whether the step's job is there to be adopted: it goes on, or is done."""
+        statuses = {job.status for job in self.jobs if job.step == step}
+        return bool(statuses & {"InProgress", "Completed"})
+
+    def usd(self, found: Mapping[str, Any], prices: PriceList) -> Decimal | None:
+        """Return what the run cost at most, by the record's ledger where jobs have ended.
+
+        A job that goes on counts with its own limits; an endpoint only when it is gone, since the
+        run will have one for its whole time to live. None when a price is not known.
+        """
+        going_on = [job for job in self.jobs if job.status in ("InProgress", "Stopping")]
+        counted = {name for job in going_on for name in job.training_jobs}
+        amounts = [jobs_usd(dict(job.described), prices) for job in going_on]
+        amounts += [jobs_usd(dict(job), prices) for job in self.comparisons]
+        ended = [each for each in ledger_of(found) if each.job not in counted and not each.billing]
+        amounts += [each.usd for each in ended]
+        known = [amount for amount in amounts if amount is not None]
+        return sum(known, Decimal(0)) if len(known) == len(amounts) else None
+
+
+def require_own_names(platform: Platform, run: RunIdentity, steps: Iterable[Step]) -> None:
+    """Look whether the names of what a run will create are free, or are the run's already.
+
+    Raises:
+        NameTaken: a resource of such a name is not tagged as the run's.
+    """
+    resources: dict[Step, Resource] = {"tune": TUNING_JOB, "train": TRAINING_JOB, **RESOURCES}
+    for step in steps:
+        resource, name = resources[step], resource_name(run, step)
+        found = resource.describe(platform.sagemaker, name)
+        if found is None:
+            continue
+        owner = tags_of(platform, found[resource.arn_member]).get(RUN_TAG)
+        if owner != run.name:
+            raise NameTaken(
+                f"{resource.noun} {name!r} exists and was made by another request (its {RUN_TAG} "
+                f"tag is {owner!r}, not {run.name!r}): use another run name, or delete it"
+            )
+
+
+def standing(platform: Platform, run: RunIdentity) -> Standing:
+    """Return what of the run exists, and bring its ledger up to date."""
+    settle(platform, run)
+    return Standing(
+        jobs=tuple(job for step in _JOBS for job in _attempts(platform, run, step)),
+        comparisons=tuple(
+            found
+            for name in names_in_progress(platform, run, [COMPARISON_STEP])
+            if (found := TRAINING_JOB.describe(platform.sagemaker, name)) is not None
+        ),
+    )
+
+
+def _attempts(platform: Platform, run: RunIdentity, step: JobStep) -> list[Job]:
+    resource, jobs = _JOBS[step], []
+    for attempt in range(1, _MOST_ATTEMPTS + 1):
+        name = resource_name(run, step, attempt)
+        found = resource.describe(platform.sagemaker, name)
+        if found is None:
+            break
+        trials = [trial["TrainingJobName"] for trial in _trials(platform, step, name)]
+        jobs.append(
+            Job(
+                step=step,
+                name=name,
+                status=found[str(resource.status_member)],
+                described=found,
+                training_jobs=tuple(trials) or (name,),
+            )
+        )
+    return jobs
+
+
+def _trials(platform: Platform, step: JobStep, name: str) -> list[dict[str, Any]]:
+    return list_trials(platform, name) if step == "tune" else []

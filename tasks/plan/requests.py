@@ -1,0 +1,250 @@
+"""Everything that a run would send, what it costs at most, and how a cap changes it.
+
+The requests come from the very functions that the run uses. What only the run will know has a
+placeholder: what the search finds, the hash of the weights, and before a run also its name.
+Nothing is sent or written here but reads of the run's own jobs.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, cast
+
+from botocore.exceptions import ClientError, ParamValidationError
+from botocore.model import StringShape
+from pydantic import BaseModel, ConfigDict
+
+from platforms import Platform
+from platforms.errors import ParameterError
+from platforms.settings import PROJECT_ROOT
+from platforms.validation import service_model, validate
+from sm_entrypoints import contract
+from tasks.costs.prices import Use
+from tasks.costs.worst_case import wanted_instances
+from tasks.data import TrainingInputs, dataset_name
+from tasks.dataset.checking.findings import DataProblems, shown
+from tasks.dataset.folders.layout import read_layout
+from tasks.dataset.source import data_root, is_remote, list_source, require_folder
+from tasks.deployment import endpoint_requests
+from tasks.job_environment.source import ARCHIVE_NAME, package_source
+from tasks.job_environment.weights import NONE
+from tasks.parameters.ranges import Value
+from tasks.parameters.run import (
+    DataParameters,
+    DeploymentParameters,
+    ModelParameters,
+    ResourceParameters,
+    TrainingParameters,
+    TuningParameters,
+)
+from tasks.requests.bodies import Request
+from tasks.runs.names import RunIdentity, Step
+from tasks.training import TrainedModel, final_hyperparameters, training_requests
+from tasks.tuning import fixed_hyperparameters, search_requests
+
+UNNAMED = RunIdentity(name="run", token="xxxxxx", flow_run_id="of-the-run")
+_WEIGHTS_HASH = "sha256-of-weights"
+_INSTANCE_SHAPES: dict[Use, str] = {
+    "training": "TrainingInstanceType",
+    "hosting": "ProductionVariantInstanceType",
+}
+_OPERATIONS: dict[Step, str] = {
+    "tune": "CreateHyperParameterTuningJob",
+    "train": "CreateTrainingJob",
+    "model": "CreateModel",
+    "config": "CreateEndpointConfig",
+    "endpoint": "CreateEndpoint",
+}
+
+
+class RunChoices(BaseModel):
+    """The parameters of a run; a stage that it does not have is None."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: DataParameters
+    model: ModelParameters
+    resources: ResourceParameters
+    tuning: TuningParameters | None = None
+    training: TrainingParameters | None = None
+    deployment: DeploymentParameters | None = None
+
+
+class DataSize(BaseModel):
+    """How much a data set is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    files: int
+    bytes: int
+
+
+def data_size(platform: Platform, data: DataParameters) -> DataSize:
+    """Return the number and the bytes of a data folder's images, unopened; or of a prefix's.
+
+    Raises:
+        DataError: there is no such folder, or no classes in it.
+        StoreFailed: the bucket cannot be listed.
+    """
+    if is_remote(data.path):
+        there = list_source(platform, data.path).values()
+        return DataSize(files=len(there), bytes=sum(listed.size for listed in there))
+    root = data_root(data.path)
+    require_folder(data.path, data.shown_path)
+    try:
+        layout = read_layout(root, data.reading())
+    except DataProblems as error:
+        raise error.named(shown(data.shown_path)) from error
+    files = [root / candidate.path for candidate in layout.candidates]
+    return DataSize(files=len(files), bytes=sum(file.stat().st_size for file in files))
+
+
+def planned_inputs(
+    platform: Platform, choices: RunChoices, record: Mapping[str, Any]
+) -> TrainingInputs:
+    """Return where the jobs would find data, code and weights, as the sync would say.
+
+    ``record`` is that of a run that goes on, empty for a new one.
+    """
+    root = f"s3://{platform.defaults.bucket}/{platform.settings.prefix}"
+    digest = package_source(PROJECT_ROOT).digest
+    name = dataset_name(choices.data, record)
+    weights = f"{root}/weights/{_WEIGHTS_HASH}/{contract.WEIGHTS_FILE}"
+    return TrainingInputs(
+        dataset=name,
+        data_uri=f"{root}/datasets/{name}",
+        data_fingerprint="",
+        classes=[],
+        train_images=0,
+        source_uri=f"{root}/code/{digest[:16]}/{ARCHIVE_NAME}",
+        source_digest=digest,
+        weights_uri=None if choices.model.weights == NONE else weights,
+        weights_source=choices.model.shown_weights,
+    )
+
+
+def planned_requests(
+    platform: Platform,
+    run: RunIdentity,
+    inputs: TrainingInputs,
+    choices: RunChoices,
+    resources: Mapping[str, ResourceParameters],
+) -> dict[Step, Request]:
+    """Return every create request of a run in the order of sending, by step.
+
+    Args:
+        resources: those of the steps ``tune`` and ``train``; their limits may differ.
+    """
+    requests: dict[Step, Request] = {}
+    model, tuning, training = choices.model, choices.tuning, choices.training
+    if tuning:
+        search = search_requests(platform, run, inputs, model, tuning, resources["tune"])
+        requests["tune"] = search(1)
+    if training:
+        values = final_hyperparameters(model, inputs, training, _best(inputs, model, tuning))
+        of_training = training_requests(platform, run, inputs, values, training, resources["train"])
+        requests["train"] = of_training(1)
+    if choices.deployment:
+        requests |= _deployment(platform, run, requests["train"], choices.deployment)
+    return requests
+
+
+def _best(
+    inputs: TrainingInputs, model: ModelParameters, tuning: TuningParameters | None
+) -> dict[str, Value]:
+    if tuning is None:
+        return {}
+    found = {name: f"best trial's {name}" for name in tuning.search_ranges()}
+    return {**fixed_hyperparameters(model, inputs, tuning), **found}
+
+
+def _deployment(
+    platform: Platform, run: RunIdentity, train: Request, deployment: DeploymentParameters
+) -> dict[Step, Request]:
+    job = train["TrainingJobName"]
+    output = f"{train['OutputDataConfig']['S3OutputPath']}/{job}/output"
+    trained = TrainedModel(
+        job=job,
+        model_data_uri=f"{output}/model.tar.gz",
+        output_uri=f"{output}/output.tar.gz",
+        test_uri="",
+        metrics={},
+        billable_seconds=0,
+    )
+    return endpoint_requests(platform, run, trained, deployment)
+
+
+def require_valid(requests: Mapping[Step, Request]) -> None:
+    """Check requests against SageMaker's own model.
+
+    Raises:
+        ParameterError: one would be refused; names the operation, and SageMaker's reason. An
+            instance type that there is not is answered by those that are like it.
+    """
+    for instance_type, use in wanted_instances(by_operation(requests)):
+        known = cast(StringShape, service_model("sagemaker").shape_for(_INSTANCE_SHAPES[use])).enum
+        if instance_type not in known:
+            like = difflib.get_close_matches(instance_type, known, n=3, cutoff=0.5)
+            raise ParameterError(
+                f"SageMaker has no instance type {instance_type!r} for {use}: did you mean "
+                f"{', '.join(like) or 'such as ml.m5.xlarge'}?"
+            )
+    for step, request in requests.items():
+        try:
+            validate(_OPERATIONS[step], request)
+        except (ClientError, ParamValidationError) as error:
+            raise ParameterError(
+                f"SageMaker would refuse {_OPERATIONS[step]} of this run: {error}"
+            ) from error
+
+
+def by_operation(requests: Mapping[Step, Request]) -> dict[str, Request]:
+    """Return requests by the name of their operation, in their order."""
+    return {_OPERATIONS[step]: request for step, request in requests.items()}
+
+
+def quotas(requests: Mapping[Step, Request]) -> dict[str, int]:
+    """Return the service quotas that the requests need, by the name that AWS gives them."""
+    needed: dict[str, int] = {}
+    for step in ("tune", "train"):
+        if step in requests:
+            name, count = _job_quota(requests[step])
+            needed[name] = max(count, needed.get(name, 0))  # one after the other
+    for variant in requests.get("config", {}).get("ProductionVariants", []):
+        if "InstanceType" in variant:
+            name = f"{variant['InstanceType']} for endpoint usage"
+            needed[name] = needed.get(name, 0) + int(variant["InitialInstanceCount"])
+    return needed
+
+
+def _job_quota(request: Request) -> tuple[str, int]:
+    definition = request.get("TrainingJobDefinition", request)
+    resources = definition["ResourceConfig"]
+    limits = request.get("HyperParameterTuningJobConfig", {}).get("ResourceLimits", {})
+    spot = "spot " if definition.get("EnableManagedSpotTraining") else ""
+    parallel = int(limits.get("MaxParallelTrainingJobs", 1))
+    return (
+        f"{resources['InstanceType']} for {spot}training job usage",
+        parallel * int(resources["InstanceCount"]),
+    )
+
+
+def permissions(requests: Mapping[Step, Request]) -> list[str]:
+    """Return the actions that the requests themselves need of who sends them."""
+    return [*(f"sagemaker:{operation}" for operation in by_operation(requests)), "iam:PassRole"]
+
+
+def total(amounts: list[Decimal | None]) -> Decimal | None:
+    """Return the sum of amounts, None when one of them is not known."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known, Decimal(0)) if len(known) == len(amounts) else None
+
+
+def as_json(requests: Mapping[Step, Request]) -> list[dict[str, Any]]:
+    """Return requests as documents with their operation."""
+    return [
+        {"operation": operation, "request": request}
+        for operation, request in by_operation(requests).items()
+    ]

@@ -1,0 +1,300 @@
+"""The plan of a run: its requests (tasks/plan/requests.py), costs, and limits under a cap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from platforms import Platform
+from platforms.errors import ParameterError
+from tasks.costs.cap import Budget, Limits, asked_limits, require_prices_of_region
+from tasks.costs.ledger import PLAN, endpoint_so_far_usd
+from tasks.costs.prices import PriceList, current_prices
+from tasks.costs.worst_case import (
+    HOURS_A_MONTH,
+    endpoint_hour_usd,
+    endpoint_usd,
+    job_definition,
+    jobs_usd,
+    most_jobs,
+    most_seconds,
+    objects_month_usd,
+    wall_seconds,
+    wanted_instances,
+)
+from tasks.data import TrainingInputs
+from tasks.plan.earlier_runs import Rehearsal, find_rehearsal
+from tasks.plan.existing_jobs import JobStep, Standing
+from tasks.plan.requests import (
+    DataSize,
+    RunChoices,
+    as_json,
+    by_operation,
+    data_size,
+    permissions,
+    planned_inputs,
+    planned_requests,
+    quotas,
+    require_valid,
+    total,
+)
+from tasks.requests.bodies import Request
+from tasks.runs.names import RunIdentity, Step
+
+_JOB_STEPS: tuple[JobStep, ...] = ("tune", "train")
+
+
+class CostLine(BaseModel):
+    """What one part of a run costs; an amount is None when it is not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    what: str
+    worst_usd: Decimal | None
+    expected_usd: Decimal | None
+
+
+class RunPlan(BaseModel):
+    """Everything that is known of a run before it starts; amounts in USD, times in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str
+    bills: bool
+    requests: list[dict[str, Any]]
+    data: DataSize
+    costs: list[CostLine]
+    worst_usd: Decimal | None
+    expected_usd: Decimal | None
+    worst_seconds: int
+    expected_seconds: int | None
+    rehearsal: Rehearsal | None
+    endpoint_hour_usd: Decimal | None
+    endpoint_month_usd: Decimal | None
+    objects_month_usd: Decimal
+    max_usd: Decimal | None
+    asked: Limits
+    limits: Limits
+    prices: PriceList
+    quotas: dict[str, int]
+    permissions: list[str]
+    adopted: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planner:
+    """Plans one run; ``record`` and ``standing`` are what a resumed run has already."""
+
+    platform: Platform
+    run: RunIdentity
+    choices: RunChoices
+    inputs: TrainingInputs
+    data: DataSize
+    record: Mapping[str, Any] = field(default_factory=dict)
+    standing: Standing = field(default_factory=Standing)
+
+    def plan(self) -> RunPlan:
+        """Return the plan.
+
+        Raises:
+            BudgetError: the worst case passes ``max_usd`` whatever the limits.
+            ParameterError: there is a cap, and a price that nobody knows; or SageMaker would
+                refuse a request.
+        """
+        asked = self._asked()
+        prices = self._prices(asked)
+        limits = self._limits(asked, prices)
+        requests = self.requests(limits)
+        require_valid(requests)
+        rehearsal = find_rehearsal(self.platform.settings, self.choices, self.run.name)
+        costs = list(self._costs(requests, prices, rehearsal))
+        hour = endpoint_hour_usd(requests["config"], prices) if "config" in requests else None
+        return RunPlan(
+            run=self.run.name,
+            bills=self.platform.bills,
+            requests=as_json(requests),
+            data=self.data,
+            costs=costs,
+            worst_usd=total([line.worst_usd for line in costs]),
+            expected_usd=total([line.expected_usd for line in costs]),
+            worst_seconds=self._seconds(requests, None) or 0,
+            expected_seconds=self._seconds(requests, rehearsal) if rehearsal else None,
+            rehearsal=rehearsal,
+            endpoint_hour_usd=hour,
+            endpoint_month_usd=None if hour is None else hour * HOURS_A_MONTH,
+            objects_month_usd=objects_month_usd(self.data.bytes, prices),
+            max_usd=self.choices.resources.max_usd,
+            asked=asked,
+            limits=limits,
+            prices=prices,
+            quotas=quotas(requests),
+            permissions=permissions(requests),
+            adopted=[job.name for job in self.standing.jobs if self.standing.created(job.step)],
+        )
+
+    def requests(self, limits: Limits) -> dict[Step, Request]:
+        """Return the requests of the run under some limits."""
+        choices = self.choices
+        tuning = limits.tuning(choices.tuning) if choices.tuning else None
+        resources = {
+            "tune": limits.trial_resources(choices.resources),
+            "train": limits.training_resources(choices.resources),
+        }
+        limited = choices.model_copy(update={"tuning": tuning})
+        return planned_requests(self.platform, self.run, self.inputs, limited, resources)
+
+    def _asked(self) -> Limits:
+        """Return the limits that are asked for; of a job that exists, those it was made with."""
+        asked = asked_limits(self.choices.tuning, self.choices.resources)
+        known = self.record.get(PLAN, {}).get("limits")
+        if known is None:
+            return asked
+        before, kept = Limits.model_validate(known), dict[str, int]()
+        if self.standing.created("tune"):
+            kept |= {"max_jobs": before.max_jobs, "trial_seconds": before.trial_seconds}
+        if self.standing.created("train"):
+            kept |= {"training_seconds": before.training_seconds}
+        return asked.model_copy(update=kept)
+
+    def _prices(self, asked: Limits) -> PriceList:
+        """Return the prices of the run: a resumed one keeps those that it began with."""
+        known = self.record.get(PLAN, {}).get("prices")
+        if known is not None:
+            return PriceList.model_validate(known)
+        wanted = wanted_instances(by_operation(self.requests(asked)))
+        return current_prices(self.platform.pricing, wanted)
+
+    def _limits(self, asked: Limits, prices: PriceList) -> Limits:
+        cap = self.choices.resources.max_usd
+        if cap is None:
+            return asked
+        if self.platform.bills:
+            require_prices_of_region(cap, prices)
+        fixed = total([self._endpoint(asked, prices), self.standing.usd(self.record, prices)])
+        if fixed is None or self._open_jobs(asked, prices) is None:
+            raise ParameterError(
+                f"max_usd={cap} cannot be kept, because a price is not known: "
+                f"{', '.join(self._unpriced(asked, prices))}. Add it to "
+                f"tasks/costs/price_table.json, use another instance, or leave out the cap"
+            )
+        tuning = self.choices.tuning
+        budget = Budget(
+            max_usd=cap,
+            fixed_usd=fixed + objects_month_usd(self.data.bytes, prices),
+            fixed_trials=tuning is None or tuning.strategy == "Grid",
+            worst=lambda limits: self._open_jobs(limits, prices) or Decimal(0),
+            tuning_fixed=self.standing.created("tune"),
+            training_fixed=self.standing.created("train"),
+        )
+        return budget.fit(asked)
+
+    def _open_jobs(self, limits: Limits, prices: PriceList) -> Decimal | None:
+        """Return what the jobs that are still to be created cost at most."""
+        requests = self.requests(limits)
+        steps = [s for s in _JOB_STEPS if s in requests and not self.standing.created(s)]
+        return total([jobs_usd(requests[step], prices) for step in steps])
+
+    def _endpoint(self, limits: Limits, prices: PriceList) -> Decimal | None:
+        deployment = self.choices.deployment
+        if deployment is None:
+            return Decimal(0)
+        config = self.requests(limits)["config"]
+        usd = endpoint_usd(config, deployment.hours_to_live, prices, deployment.max_instances)
+        return None if usd is None else max(usd, endpoint_so_far_usd(self.record))
+
+    def _unpriced(self, limits: Limits, prices: PriceList) -> list[str]:
+        wanted = wanted_instances(by_operation(self.requests(limits)))
+        missing = [f"{name} ({use})" for name, use in wanted if prices.per_hour(name, use) is None]
+        return sorted(set(missing)) or ["what bills by use, or a job of an earlier attempt"]
+
+    def _costs(
+        self, requests: Mapping[Step, Request], prices: PriceList, rehearsal: Rehearsal | None
+    ) -> Iterator[CostLine]:
+        if self.standing.jobs:
+            usd = self.standing.usd(self.record, prices)
+            yield CostLine(what="jobs of this run so far", worst_usd=usd, expected_usd=usd)
+        for step in _JOB_STEPS:
+            if step in requests and not self.standing.created(step):
+                yield _job_line(requests[step], prices, _measured(step, rehearsal))
+        deployment = self.choices.deployment
+        if deployment is not None:
+            config, hours = requests["config"], deployment.hours_to_live
+            what = f"endpoint for {hours:g} h, and up to 1 h to its clean-up"
+            yield CostLine(
+                what=what,
+                worst_usd=endpoint_usd(config, hours, prices, deployment.max_instances),
+                expected_usd=endpoint_usd(config, hours, prices),
+            )
+        month = objects_month_usd(self.data.bytes, prices)
+        what = f"data in S3, {self.data.bytes / 1e6:.1f} MB for a month"
+        yield CostLine(what=what, worst_usd=month, expected_usd=month)
+
+    def _seconds(self, requests: Mapping[Step, Request], rehearsal: Rehearsal | None) -> int | None:
+        """Return how long the jobs take one after the other, at most or as rehearsed."""
+        whole = 0
+        for step in _JOB_STEPS:
+            if step not in requests or self.standing.created(step):
+                continue
+            each = _measured(step, rehearsal) if rehearsal else most_seconds(requests[step])
+            if each is None:
+                return None
+            whole += wall_seconds(requests[step], each)
+        return whole
+
+
+def _measured(step: JobStep, rehearsal: Rehearsal | None) -> int | None:
+    if rehearsal is None:
+        return None
+    return rehearsal.trial_seconds if step == "tune" else rehearsal.training_seconds
+
+
+def _job_line(request: Request, prices: PriceList, measured: int | None) -> CostLine:
+    definition = job_definition(request) or request
+    resources = definition["ResourceConfig"]
+    jobs = most_jobs(request)
+    noun = "the training" if request is definition else f"{jobs} trial{'s' * (jobs > 1)}"
+    spot = ", undiscounted" if definition.get("EnableManagedSpotTraining") else ""
+    return CostLine(
+        what=f"{noun}, {resources['InstanceCount']} x {resources['InstanceType']}, "
+        f"up to {duration(most_seconds(request))}{' each' * (jobs > 1)}{spot}",
+        worst_usd=jobs_usd(request, prices),
+        expected_usd=None if measured is None else jobs_usd(request, prices, measured),
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words: ``2 h 2 min``, ``45 s``."""
+    whole = round(seconds)
+    hours, minutes = divmod(round(whole / 60), 60)
+    if whole < 120:
+        return f"{whole} s"
+    return " ".join(f"{value} {unit}" for value, unit in ((hours, "h"), (minutes, "min")) if value)
+
+
+def plan_run(
+    platform: Platform,
+    run: RunIdentity,
+    choices: RunChoices,
+    record: Mapping[str, Any] | None = None,
+    standing: Standing | None = None,
+) -> RunPlan:
+    """Return the plan of a run; reads the data folder's names and sizes.
+
+    Raises:
+        DataError: there is no such data folder.
+        BudgetError: the worst case passes ``max_usd`` whatever the limits.
+        ParameterError: a price is not known that a cap needs, or a request is not valid.
+    """
+    return Planner(
+        platform=platform,
+        run=run,
+        choices=choices,
+        inputs=planned_inputs(platform, choices, record or {}),
+        data=data_size(platform, choices.data),
+        record=record or {},
+        standing=standing or Standing(),
+    ).plan()

@@ -1,0 +1,187 @@
+"""A plan in words, for the terminal and for the artifact of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from sm_entrypoints.contract.sentences import counted
+from tasks.costs.worst_case import cents, job_definition, most_jobs, parallel_jobs
+from tasks.plan.run import RunPlan, duration
+from tasks.requests.bodies import Request
+
+_NAMES = (
+    "HyperParameterTuningJobName",
+    "TrainingJobName",
+    "ModelName",
+    "EndpointName",
+    "EndpointConfigName",
+)
+_UNKNOWN = "not known"
+
+
+def plan_text(plan: RunPlan) -> str:
+    """Return the plan as aligned lines."""
+    blocks = [_head(plan), _requests(plan), _costs(plan), _needs(plan), _afterwards(plan)]
+    return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def usd(amount: Decimal | None) -> str:
+    """Return an amount as people write it: cents, and what is less than one."""
+    if amount is None:
+        return _UNKNOWN
+    return "< $0.01" if 0 < amount < Decimal("0.01") else f"${cents(amount):,}"
+
+
+def _head(plan: RunPlan) -> list[str]:
+    sent = f"Plan of {plan.run!r}: nothing has been sent or created."
+    if not plan.bills:
+        sent += " It runs on this machine and costs nothing;"
+    lines = [sent]
+    if not plan.bills:
+        lines.append("the amounts are what Amazon SageMaker would charge for it.")
+    most = usd(plan.worst_usd)
+    cap = "--max-usd makes it a hard cap" if plan.max_usd is None else f"cap {usd(plan.max_usd)}"
+    if plan.worst_usd is None:
+        lines.append("What it costs at most is not known: a price is missing below.")
+    else:
+        lines.append(f"At most {most} in all ({cap}).{_goes_on(plan)}")
+    return lines
+
+
+def _goes_on(plan: RunPlan) -> str:
+    if plan.endpoint_hour_usd is None:
+        return ""
+    return (
+        f"\nAWS does not remove the endpoint: after its time to live it goes on at "
+        f"${plan.endpoint_hour_usd:.3f} an hour until `whippet clean-up` runs."
+    )
+
+
+def request_lines(requests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line for each request: its operation, its name, and what it asks for."""
+    rows = [
+        (each["operation"], _name(each["request"]), _facts(each["request"])) for each in requests
+    ]
+    yield from _aligned(rows)
+
+
+def _requests(plan: RunPlan) -> Iterator[str]:
+    yield f"Requests ({len(plan.requests)}, all valid in SageMaker's own model; whole: --json)"
+    yield from request_lines(plan.requests)
+    if plan.adopted:
+        yield f"  not sent, there already: {', '.join(plan.adopted)}"
+
+
+def _name(request: Mapping[str, Any]) -> str:
+    return next(str(request[name]) for name in _NAMES if name in request)
+
+
+def _facts(request: Request) -> str:
+    definition = job_definition(request)
+    if definition is not None:
+        return _job_facts(request, definition)
+    if "ProductionVariants" in request:
+        return ", ".join(
+            f"{v.get('InitialInstanceCount', 1)} x {v.get('InstanceType', 'serverless')}"
+            for v in request["ProductionVariants"]
+        )
+    return str(request.get("PrimaryContainer", {}).get("Image", ""))
+
+
+def _job_facts(request: Request, definition: Request) -> str:
+    resources = definition["ResourceConfig"]
+    limit = definition["StoppingCondition"]["MaxRuntimeInSeconds"]
+    jobs, parallel = most_jobs(request), parallel_jobs(request)
+    facts = [
+        *([f"{counted(jobs, 'job')}, {parallel} at a time"] if definition is not request else []),
+        f"{resources['InstanceCount']} x {resources['InstanceType']}",
+        f"{resources['VolumeSizeInGB']} GB",
+        f"stopped after {limit} s",
+        *(["managed spot"] if definition.get("EnableManagedSpotTraining") else []),
+    ]
+    return ", ".join(facts)
+
+
+def _costs(plan: RunPlan) -> Iterator[str]:
+    yield "Cost, USD"
+    rows = [("", "at most", "expected")]
+    rows += [(line.what, usd(line.worst_usd), usd(line.expected_usd)) for line in plan.costs]
+    rows.append(("all of it", usd(plan.worst_usd), usd(plan.expected_usd)))
+    expected = _UNKNOWN if plan.expected_seconds is None else duration(plan.expected_seconds)
+    rows.append(("time of the jobs", duration(plan.worst_seconds), expected))
+    yield from _aligned(rows, right=(1, 2))
+    if plan.max_usd is not None:
+        yield f"  cap {usd(plan.max_usd)}: {_effect(plan)}"
+    yield f"  expected: {_expectation(plan)}"
+    yield f"  prices: {'; '.join(plan.prices.sources())}"
+    yield "  a job that needs longer than its limit is stopped by SageMaker, and the run fails"
+    yield "  not counted: logs, requests to S3, models and reports in S3, taxes"
+
+
+def _effect(plan: RunPlan) -> str:
+    if plan.limits == plan.asked:
+        return "kept without changing anything"
+    changes = [
+        f"{name} {before} -> {after}"
+        for name, before, after in (
+            ("trials", plan.asked.max_jobs, plan.limits.max_jobs),
+            ("seconds of a trial", plan.asked.trial_seconds, plan.limits.trial_seconds),
+            ("seconds of the training", plan.asked.training_seconds, plan.limits.training_seconds),
+        )
+        if before != after
+    ]
+    return f"kept by {', '.join(changes)}"
+
+
+def _expectation(plan: RunPlan) -> str:
+    rehearsal = plan.rehearsal
+    if rehearsal is None:
+        return "not known; rehearse it here (`whippet run`, free of charge), then ask again"
+    trial = f"{rehearsal.trial_seconds} s a trial, " if rehearsal.trial_seconds else ""
+    return (
+        f"if the jobs take as long as those of run {rehearsal.run!r} did on {rehearsal.machine}: "
+        f"{trial}{rehearsal.training_seconds} s the training"
+    )
+
+
+def _needs(plan: RunPlan) -> Iterator[str]:
+    yield "Needed on AWS"
+    rows = [("quota", name, f"at least {count}") for name, count in plan.quotas.items()]
+    rows += [("permission", action, "") for action in plan.permissions]
+    rows.append(("", "(all of them, and why: whippet iam)", ""))
+    yield from _aligned(rows)
+
+
+def _afterwards(plan: RunPlan) -> Iterator[str]:
+    yield "Bills on until it is removed"
+    rows = [("data in S3", f"{usd(plan.objects_month_usd)} a month", "")]
+    if any(each["operation"] == "CreateEndpoint" for each in plan.requests):
+        rows.insert(0, ("endpoint", _endpoint_goes_on(plan), ""))
+    yield from _aligned(rows)
+
+
+def _endpoint_goes_on(plan: RunPlan) -> str:
+    if plan.endpoint_hour_usd is not None:
+        hour = f"${plan.endpoint_hour_usd:.3f} an hour, {usd(plan.endpoint_month_usd)} a month"
+        return f"{hour}, whether it is asked or not"
+    serverless = "ServerlessConfig" in str([each["request"] for each in plan.requests])
+    return "by use: nothing while it is not asked" if serverless else _UNKNOWN
+
+
+def _aligned(rows: Sequence[tuple[str, ...]], right: tuple[int, ...] = ()) -> Iterator[str]:
+    if not rows:
+        return
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = (
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield f"  {'  '.join(cells)}".rstrip()
+
+
+def plan_markdown(plan: RunPlan) -> str:
+    """Return the plan as the markdown of its artifact."""
+    return f"# Plan of the run\n\n```text\n{plan_text(plan)}\n```"

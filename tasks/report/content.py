@@ -1,0 +1,181 @@
+"""What the report and the artifacts say, from a run's folder and record. No Prefect here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dashboards.artifacts.charts import markdown_image, training_curves_svg
+from dashboards.artifacts.tables import markdown_table
+from dashboards.files.frames import TrainingOutput, empty_training_output, read_training_output
+from dashboards.files.trials import read_trials
+from dashboards.report import Report, write_report
+from platforms.files import read_json
+from sm_entrypoints.contract.sentences import counted
+from tasks.costs.ledger import LEDGER_COLUMNS, cost_sentence, ledger_rows
+from tasks.dataset.typed_path import with_typed
+from tasks.lint.search import EDGE_CODE
+from tasks.report.rerun import change_commands
+from tasks.runs.record import DATA_FILE, OUTPUT_FOLDER, REPORT_FILE, TRIALS_JSON
+
+_GROUPS = ("data", "model", "tuning", "training", "deployment", "resources")
+
+
+def training_output(folder: Path) -> TrainingOutput:
+    """Return the parsed output of the run's training job; empty when there is none yet."""
+    path = folder / OUTPUT_FOLDER
+    return read_training_output(path) if path.is_dir() else empty_training_output()
+
+
+def headline(output: TrainingOutput) -> dict[str, Any]:
+    """Return the test results that people ask for first; None where there is no evaluation."""
+    evaluation = output.evaluation or {}
+    return {name: evaluation.get(name) for name in ("loss", "accuracy", "top5_accuracy", "samples")}
+
+
+def conclusion(output: TrainingOutput) -> dict[str, Any] | None:
+    """Return the verdict's sentence and change for the run's record; None for an unjudged job."""
+    verdict = output.findings.verdict
+    if verdict is None:
+        return None
+    return {"sentence": verdict.sentence, "change": dict(verdict.change)}
+
+
+def collect_report(folder: Path, record: Mapping[str, Any]) -> Report:
+    """Return the report's content from what the run's folder and record hold so far."""
+    output = training_output(folder)
+    data = read_json(folder / DATA_FILE) if (folder / DATA_FILE).exists() else None
+    trials = read_json(folder / TRIALS_JSON) if (folder / TRIALS_JSON).exists() else None
+    best = record.get("best")
+    parameters = record.get("parameters", {})
+    return Report(
+        title="Training report",
+        run_name=record["name"],
+        generated_at=datetime.now(UTC),
+        overview=_overview(record, output),
+        warnings=_warnings(data, best, record.get("lint", {})),
+        data=data,
+        trials=None if trials is None else read_trials(trials),
+        best_hyperparameters=best and best["hyperparameters"],
+        training=output,
+        endpoint=record.get("endpoint"),
+        configuration={
+            name: with_typed(parameters[name])[0] for name in _GROUPS if parameters.get(name)
+        },
+        commands=_commands(record, output),
+    )
+
+
+def write_run_report(folder: Path, record: Mapping[str, Any]) -> Path:
+    """Write the run's report from what its folder and record hold so far; return its path."""
+    path = folder / REPORT_FILE
+    write_report(path, collect_report(folder, record))
+    return path
+
+
+def _commands(record: Mapping[str, Any], output: TrainingOutput) -> list[tuple[str, str]]:
+    verdict = output.findings.verdict
+    change = verdict.change if verdict is not None else {}
+    return change_commands(record["name"], record.get("parameters", {}), change)
+
+
+def _overview(record: Mapping[str, Any], output: TrainingOutput) -> list[tuple[str, object]]:
+    test = headline(output)
+    best = record.get("best") or {}
+    arguments = output.training.get("arguments", {})
+    seconds = sum(record.get("seconds", {}).values())
+    facts = [
+        ("Test accuracy", percent(test["accuracy"])),
+        ("Top-5 accuracy", percent(test["top5_accuracy"])),
+        ("Test loss", number(test["loss"])),
+        ("Model", arguments.get("model")),
+        ("Weights", record.get("weights", {}).get("source")),
+        ("Best trial", best.get("training_job")),
+        ("Training job", record.get("jobs", {}).get("training")),
+        ("Data", f"{record.get('data', {}).get('dataset')}"),
+        ("Time so far", f"{seconds:.0f} s"),
+        ("Cost so far", cost_sentence(record)),
+    ]
+    return [(name, value) for name, value in facts if value not in (None, "-", "None")]
+
+
+def _warnings(
+    data: Mapping[str, Any] | None,
+    best: Mapping[str, Any] | None,
+    lint: Mapping[str, list[dict[str, str]]],
+) -> list[str]:
+    found = [warning["message"] for warning in (data or {}).get("warnings", [])]
+    for name, edge in (best or {}).get("edges", {}).items():
+        found.append(f"The best {name} is at the {edge} edge of its range: widen the range.")
+    for finding in (each for findings in lint.values() for each in findings):
+        if finding["code"] != EDGE_CODE:  # said above
+            found.append(f"{finding['message']} {finding['advice']}")
+    return found
+
+
+def training_markdown(output: TrainingOutput) -> str:
+    """Return the training summary: test results, curves, how fast it went."""
+    test, training = headline(output), output.training
+    facts: list[dict[str, object]] = [
+        {"measure": "test accuracy", "value": percent(test["accuracy"])},
+        {"measure": "test top-5 accuracy", "value": percent(test["top5_accuracy"])},
+        {"measure": "test loss", "value": number(test["loss"])},
+        {"measure": "epochs run", "value": training.get("epochs_run")},
+        {"measure": "best epoch", "value": training.get("best_epoch")},
+        {"measure": "images a second", "value": number(training.get("images_per_second"))},
+    ]
+    return "\n".join(
+        [
+            "# Training summary",
+            "",
+            markdown_table(facts, ["measure", "value"]),
+            "",
+            markdown_image(training_curves_svg(output.metrics), "Loss and accuracy by epoch"),
+        ]
+    )
+
+
+def run_markdown(record: Mapping[str, Any]) -> str:
+    """Return the summary of a finished run."""
+    endpoint = record.get("endpoint", {})
+    seconds = [
+        {"stage": name, "seconds": f"{value:.1f}"} for name, value in record["seconds"].items()
+    ]
+    return "\n".join(
+        [
+            f"# Run {record['name']}",
+            "",
+            f"- {_tested(record.get('evaluation', {}))}",
+            *([f"- report: `{record['report']}`"] if record.get("report") else []),
+            *([_reached(endpoint)] if endpoint.get("endpoint") else []),
+            f"- cost so far: {cost_sentence(record) or '-'}",
+            "",
+            markdown_table(ledger_rows(record), LEDGER_COLUMNS),
+            "",
+            markdown_table(seconds, ["stage", "seconds"]),
+        ]
+    )
+
+
+def _tested(evaluation: Mapping[str, Any]) -> str:
+    if evaluation.get("accuracy") is None or not evaluation.get("samples"):
+        return "no test was made"
+    images = counted(evaluation["samples"], "image")
+    return f"test accuracy {percent(evaluation['accuracy'])} of {images}"
+
+
+def _reached(endpoint: Mapping[str, Any]) -> str:
+    until = f" until {endpoint['expires']}" if endpoint.get("expires") else ""
+    return f"- endpoint: `{endpoint['endpoint']}`{until}"
+
+
+def percent(value: float | None) -> str:
+    """Return a share as a percentage, or a dash."""
+    return "-" if value is None else f"{value:.1%}"
+
+
+def number(value: float | None) -> str:
+    """Return a number in four significant digits, or a dash."""
+    return "-" if value is None else f"{value:.4g}"

@@ -1,0 +1,284 @@
+"""SageMaker request bodies from parameters. Pure: the same input gives the same request.
+
+The bodies are AWS's own, field by field, so a run on this machine proves the very request that
+AWS would get. Shapes: botocore's service model of SageMaker.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from platforms.errors import ParameterError
+from sm_entrypoints import contract
+from tasks.parameters.ranges import SearchRange, Value, to_wire, wire_ranges
+from tasks.parameters.run import (
+    DeploymentParameters,
+    ResourceParameters,
+    TrainingParameters,
+    TuningParameters,
+)
+from tasks.requests.placement import Placement, job_placement, launcher, vpc_config
+
+Request = dict[str, Any]
+DIGEST_TAG = "whippet:request"
+RUN_TAG = "whippet:run"
+FLOW_RUN_TAG = "whippet:flow-run"
+EXPIRES_TAG = "whippet:expires"
+
+# The only production variant of an endpoint.
+VARIANT = "primary"
+
+_TENSORS_PATH = "/opt/ml/output/tensors"
+# All gradients of one step are 45 MB for ResNet18: with this quota, and those of our own records, a
+# job's debug data stay below 5 MB.
+_TENSORS_BYTES = 2_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobInputs:
+    """Where a job finds what it needs, and what it may use."""
+
+    image: str
+    role_arn: str
+    source_uri: str
+    data_uri: str
+    output_uri: str
+    weights_uri: str | None
+    resources: ResourceParameters
+    checkpoint_uri: str | None = None
+    placement: Placement = field(default_factory=Placement)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def request_digest(request: Request) -> str:
+    """Return the SHA-256 of a request's meaning: everything but its tags."""
+    body = {key: value for key, value in request.items() if key != "Tags"}
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), default=str)
+    return sha256(text.encode()).hexdigest()
+
+
+def with_tags(request: Request, tags: Mapping[str, str]) -> Request:
+    """Return the request tagged with ``tags`` and with its own digest, for adoption."""
+    every = {**tags, DIGEST_TAG: request_digest(request)}
+    return {**request, "Tags": [{"Key": key, "Value": every[key]} for key in sorted(every)]}
+
+
+def _channel(name: str, uri: str) -> Request:
+    source = {
+        "S3DataType": "S3Prefix",
+        "S3Uri": uri,
+        "S3DataDistributionType": "FullyReplicated",
+    }
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}, "InputMode": "File"}
+
+
+def _channels(inputs: JobInputs) -> list[Request]:
+    channels = [_channel(name, f"{inputs.data_uri}/{name}/") for name in contract.SPLITS]
+    if inputs.weights_uri:
+        channels.append(_channel(contract.WEIGHTS_CHANNEL, inputs.weights_uri))
+    return channels
+
+
+def _program(inputs: JobInputs) -> dict[str, str]:
+    # The framework images' own contract: both keys tell the toolkit what to run.
+    return {
+        "sagemaker_program": contract.TRAIN_PROGRAM,
+        "sagemaker_submit_directory": inputs.source_uri,
+        **launcher(inputs.resources),
+    }
+
+
+def _algorithm(inputs: JobInputs) -> Request:
+    return {
+        "TrainingImage": inputs.image,
+        "TrainingInputMode": "File",
+        "MetricDefinitions": contract.metric_definitions(),
+    }
+
+
+def training_job_request(
+    name: str,
+    hyperparameters: Mapping[str, Value],
+    inputs: JobInputs,
+    training: TrainingParameters,
+) -> Request:
+    """Return the body of CreateTrainingJob for the instrumented training job."""
+    request: Request = {
+        "TrainingJobName": name,
+        "AlgorithmSpecification": _algorithm(inputs),
+        "RoleArn": inputs.role_arn,
+        "HyperParameters": {**to_wire(hyperparameters), **_program(inputs)},
+        "InputDataConfig": _channels(inputs),
+        **job_placement(inputs.resources, inputs.placement, inputs.output_uri),
+        "ProfilerConfig": {
+            "S3OutputPath": inputs.output_uri,
+            "ProfilingIntervalInMilliseconds": training.profiling_interval_ms,
+        },
+    }
+    if inputs.checkpoint_uri:
+        request["CheckpointConfig"] = {"S3Uri": inputs.checkpoint_uri}
+    if training.debugger != "off":
+        request["DebugHookConfig"] = _debug_hook(inputs.output_uri, training.save_interval)
+    return with_tags(request, inputs.tags)
+
+
+def _debug_hook(output_uri: str, save_interval: int) -> Request:
+    every = str(save_interval)
+    quota = {"whippet.quota_bytes": str(_TENSORS_BYTES)}  # ours: smdebug passes over it
+    return {
+        "S3OutputPath": output_uri,
+        "LocalPath": _TENSORS_PATH,
+        "HookParameters": {"train.save_interval": every, "eval.save_interval": every, **quota},
+        "CollectionConfigurations": [
+            {"CollectionName": "losses", "CollectionParameters": {"save_interval": "1"}},
+            {"CollectionName": "gradients"},
+        ],
+    }
+
+
+def tuning_job_request(
+    name: str,
+    ranges: Mapping[str, SearchRange],
+    fixed: Mapping[str, Value],
+    inputs: JobInputs,
+    tuning: TuningParameters,
+) -> Request:
+    """Return the body of CreateHyperParameterTuningJob: minimise the validation loss."""
+    request: Request = {
+        "HyperParameterTuningJobName": name,
+        "HyperParameterTuningJobConfig": _search_config(ranges, tuning),
+        "TrainingJobDefinition": _trial_definition(fixed, inputs),
+    }
+    if tuning.warm_start_from:
+        parents = [{"HyperParameterTuningJobName": parent} for parent in tuning.warm_start_from]
+        request["WarmStartConfig"] = {
+            "ParentHyperParameterTuningJobs": parents,
+            "WarmStartType": "TransferLearning",
+        }
+    return with_tags(request, inputs.tags)
+
+
+def _search_config(ranges: Mapping[str, SearchRange], tuning: TuningParameters) -> Request:
+    config: Request = {
+        "Strategy": tuning.strategy,
+        "HyperParameterTuningJobObjective": {
+            "Type": "Minimize",
+            "MetricName": contract.OBJECTIVE_METRIC,
+        },
+        "ResourceLimits": {
+            "MaxNumberOfTrainingJobs": tuning.max_jobs,
+            "MaxParallelTrainingJobs": min(tuning.max_parallel_jobs, tuning.trials()),
+        },
+        "ParameterRanges": wire_ranges(ranges),
+        "TrainingJobEarlyStoppingType": tuning.early_stopping,
+        "RandomSeed": tuning.seed,
+    }
+    if tuning.strategy == "Grid":
+        # A grid's size follows from its values; SageMaker refuses a count beside it.
+        del config["ResourceLimits"]["MaxNumberOfTrainingJobs"]
+    if tuning.strategy == "Hyperband":
+        limits = {"MinResource": 1, "MaxResource": tuning.max_epochs}
+        config["StrategyConfig"] = {"HyperbandStrategyConfig": limits}
+    return config
+
+
+def _trial_definition(fixed: Mapping[str, Value], inputs: JobInputs) -> Request:
+    definition: Request = {
+        "StaticHyperParameters": {**to_wire(fixed), **_program(inputs)},
+        "AlgorithmSpecification": _algorithm(inputs),
+        "RoleArn": inputs.role_arn,
+        "InputDataConfig": _channels(inputs),
+        **job_placement(inputs.resources, inputs.placement, inputs.output_uri),
+    }
+    if inputs.checkpoint_uri:
+        definition["CheckpointConfig"] = {"S3Uri": inputs.checkpoint_uri}
+        # All trials have this one location: nothing in AWS's guide says that they do not share it.
+        definition["Environment"] = {contract.CHECKPOINTS_BY_JOB: "1"}
+    return definition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInputs:
+    """What a model is made of."""
+
+    image: str
+    role_arn: str
+    model_data_uri: str
+    placement: Placement = field(default_factory=Placement)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def model_request(name: str, inputs: ModelInputs, deployment: DeploymentParameters) -> Request:
+    """Return the body of CreateModel: the archive's own ``code/inference.py`` serves it.
+
+    Raises:
+        ParameterError: a serverless endpoint is to be in a VPC (SageMaker's guide, "Feature
+            exclusions" of serverless inference).
+    """
+    if deployment.kind == "serverless" and inputs.placement.subnets:
+        raise ParameterError(
+            f"model {name!r} cannot be served serverless in the VPC of WHIPPET_SUBNETS, which "
+            "SageMaker does not support: use --kind real-time, or unset WHIPPET_SUBNETS and "
+            "WHIPPET_SECURITY_GROUPS"
+        )
+    container = {
+        "Image": inputs.image,
+        "ModelDataUrl": inputs.model_data_uri,
+        "Environment": {
+            "SAGEMAKER_PROGRAM": contract.INFERENCE_PROGRAM,
+            "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+            "WHIPPET_TOP_K": str(deployment.top_k),
+        },
+    }
+    request = {
+        "ModelName": name,
+        "PrimaryContainer": container,
+        "ExecutionRoleArn": inputs.role_arn,
+        **vpc_config(inputs.placement),
+    }
+    return with_tags(request, inputs.tags)
+
+
+def endpoint_config_request(
+    name: str,
+    model: str,
+    deployment: DeploymentParameters,
+    tags: Mapping[str, str],
+    async_uri: str,
+    placement: Placement = Placement(),  # noqa: B008
+) -> Request:
+    """Return the body of CreateEndpointConfig: one variant, of the deployment's kind.
+
+    ``async_uri`` is the prefix below which an asynchronous endpoint writes its answers. Of the
+    placement only the keys count: the network is the model's.
+    """
+    variant: Request = {"VariantName": VARIANT, "ModelName": model}
+    request: Request = {"EndpointConfigName": name, "ProductionVariants": [variant]}
+    if deployment.kind == "serverless":
+        variant["ServerlessConfig"] = {
+            "MemorySizeInMB": deployment.memory_mb,
+            "MaxConcurrency": deployment.max_concurrency,
+        }
+        return with_tags(request, tags)
+    variant |= {
+        "InitialInstanceCount": deployment.instance_count,
+        "InstanceType": deployment.instance_type,
+        "InitialVariantWeight": 1.0,
+    }
+    if placement.volume_kms_key:
+        request["KmsKeyId"] = placement.volume_kms_key
+    if deployment.kind == "asynchronous":
+        output = {"S3OutputPath": f"{async_uri}/output", "S3FailurePath": f"{async_uri}/failure"}
+        if placement.output_kms_key:
+            output["KmsKeyId"] = placement.output_kms_key
+        request["AsyncInferenceConfig"] = {"OutputConfig": output}
+    return with_tags(request, tags)
+
+
+def endpoint_request(name: str, config: str, tags: Mapping[str, str]) -> Request:
+    """Return the body of CreateEndpoint."""
+    return with_tags({"EndpointName": name, "EndpointConfigName": config}, tags)

@@ -1,0 +1,162 @@
+"""Describe first, create second, adopt what is ours: no job is ever paid for twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from platforms import SageMaker
+from platforms.errors import NameTaken
+from tasks.requests.bodies import DIGEST_TAG, Request
+
+Relax = Callable[[Request, ClientError], Request | None]
+_MOST_ATTEMPTS = 9
+SPENT = ("Failed", "Stopped", "Stopping")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """How one kind of resource is created, found and named in SageMaker's API.
+
+    Attributes:
+        noun: what a person calls it.
+        operation: what follows ``create_`` and ``describe_`` in the names of operations.
+        has_status: false for what is only a record, such as a model.
+    """
+
+    noun: str
+    operation: str
+    has_status: bool = True
+
+    @property
+    def name_member(self) -> str:
+        """The member that names it: ``TrainingJobName``."""
+        return f"{self._prefix}Name"
+
+    @property
+    def arn_member(self) -> str:
+        """The member with its ARN: ``TrainingJobArn``."""
+        return f"{self._prefix}Arn"
+
+    @property
+    def status_member(self) -> str | None:
+        """The member with its status, ``TrainingJobStatus``; None when it has none."""
+        return f"{self._prefix}Status" if self.has_status else None
+
+    @property
+    def _prefix(self) -> str:
+        return "".join(word.capitalize() for word in self.operation.split("_"))
+
+    def describe(self, sagemaker: SageMaker, name: str) -> dict[str, Any] | None:
+        """Return the description, or None when there is no resource of that name."""
+        try:
+            found: dict[str, Any] = getattr(sagemaker, f"describe_{self.operation}")(
+                **{self.name_member: name}
+            )
+        except ClientError as error:
+            if is_not_found(error):
+                return None
+            raise
+        return found
+
+    def create(self, sagemaker: SageMaker, request: Request) -> None:
+        """Create the resource."""
+        getattr(sagemaker, f"create_{self.operation}")(**request)
+
+
+TRAINING_JOB = Resource(noun="training job", operation="training_job")
+TUNING_JOB = Resource(noun="tuning job", operation="hyper_parameter_tuning_job")
+MODEL = Resource(noun="model", operation="model", has_status=False)
+ENDPOINT_CONFIG = Resource(noun="endpoint config", operation="endpoint_config", has_status=False)
+ENDPOINT = Resource(noun="endpoint", operation="endpoint")
+
+
+def is_not_found(error: ClientError) -> bool:
+    """Say whether an error means that there is no such resource.
+
+    SageMaker answers ResourceNotFound for tuning jobs, and a ValidationException whose text says
+    "not found" or "Could not find" for the other kinds.
+    """
+    code = error.response.get("Error", {}).get("Code", "")
+    text = error.response.get("Error", {}).get("Message", "").lower()
+    return code == "ResourceNotFound" or (
+        code == "ValidationException" and ("not found" in text or "could not find" in text)
+    )
+
+
+def _already_there(error: ClientError) -> bool:
+    code = error.response.get("Error", {}).get("Code", "")
+    text = error.response.get("Error", {}).get("Message", "").lower()
+    return code == "ResourceInUse" or "already exist" in text
+
+
+def create_or_adopt(
+    sagemaker: SageMaker,
+    resource: Resource,
+    request: Callable[[int], Request],
+    relax: Relax = lambda _request, _error: None,
+    spent: Container[str] | None = None,
+) -> str:
+    """Return the name of the resource that ``request(attempt)`` asks for, created at most once.
+
+    A job of that name that ended Failed or Stopped is left as evidence, whatever it was asked
+    for (a failed job is often followed by a change of the code), and the next attempt's name is
+    used. Anything else of that name is adopted when its request digest is the same.
+    ``relax`` may give what to ask for instead when the service refuses a request.
+    With ``spent``, only the jobs named there are followed by another attempt: one that fails while
+    it is being adopted is not paid for twice, its name is returned for its end to be told.
+
+    Raises:
+        NameTaken: a resource of that name was made by another request, or every attempt failed.
+    """
+    for attempt in range(1, _MOST_ATTEMPTS + 1):
+        body = request(attempt)
+        name = str(body[resource.name_member])
+        found = resource.describe(sagemaker, name)
+        if found is None:
+            try:
+                _create(sagemaker, resource, body, relax)
+                return name
+            except ClientError as error:  # a racer, or our own answer that was lost
+                if not _already_there(error):
+                    raise
+                found = resource.describe(sagemaker, name)
+                if found is None:  # it went between the two calls
+                    raise
+        if found.get(resource.status_member or "") not in SPENT:
+            _require_same_request(sagemaker, resource, found, body)
+            return name
+        if spent is not None and name not in spent:
+            return name
+    raise NameTaken(
+        f"{resource.noun} {name!r}: {_MOST_ATTEMPTS} attempts failed before; start a new run"
+    )
+
+
+def _create(sagemaker: SageMaker, resource: Resource, body: Request, relax: Relax) -> None:
+    try:
+        resource.create(sagemaker, body)
+    except ClientError as error:
+        relaxed = None if _already_there(error) else relax(body, error)
+        if relaxed is None:
+            raise
+        resource.create(sagemaker, relaxed)
+
+
+def _require_same_request(
+    sagemaker: SageMaker, resource: Resource, found: dict[str, Any], body: Request
+) -> None:
+    wanted = _tag(body["Tags"])
+    answer = sagemaker.list_tags(ResourceArn=found[resource.arn_member])
+    if _tag(answer["Tags"]) != wanted:
+        raise NameTaken(
+            f"{resource.noun} {body[resource.name_member]!r} exists and was made by another "
+            f"request (its {DIGEST_TAG} tag differs): use another run name, or delete it"
+        )
+
+
+def _tag(tags: list[dict[str, str]]) -> str | None:
+    return next((tag["Value"] for tag in tags if tag["Key"] == DIGEST_TAG), None)

@@ -1,0 +1,53 @@
+"""SageMaker's own Debugger, which is closed to new customers since 2026-07-30: ask, or do without.
+
+What CreateTrainingJob answers to an account that may not use it is not documented; any refusal
+of the request that names Debugger or the profiler is taken for one. Whippet's instrumentation runs
+inside the job and needs neither.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from botocore.exceptions import ClientError
+
+from tasks.requests.bodies import Request
+
+MEMBERS = (
+    "DebugHookConfig",
+    "DebugRuleConfigurations",
+    "ProfilerConfig",
+    "ProfilerRuleConfigurations",
+)
+_NAMED = re.compile(r"debug|profil", re.IGNORECASE)
+_REFUSALS = ("ValidationException", "AccessDeniedException", "AccessDenied", "OptInRequired")
+
+
+def without_debugger(request: Request) -> Request:
+    """Return a training job's request without Debugger and profiler.
+
+    Its tags stay, the digest too: it answers the same wish, so a resumed run adopts the job.
+    """
+    return {key: value for key, value in request.items() if key not in MEMBERS}
+
+
+@dataclass(slots=True, kw_only=True)
+class DebuggerFallback:
+    """Give up Debugger and profiler when the service refuses them; ``reason`` says so then.
+
+    With ``insist``, a refusal stays an error.
+    """
+
+    insist: bool
+    reason: str | None = field(default=None, init=False)
+
+    def __call__(self, request: Request, error: ClientError) -> Request | None:
+        """Return what to ask for instead, or None when something else is wrong."""
+        found = error.response.get("Error", {})
+        message = str(found.get("Message", ""))
+        refused = found.get("Code") in _REFUSALS and _NAMED.search(message) is not None
+        if self.insist or not refused or not any(member in request for member in MEMBERS):
+            return None
+        self.reason = message
+        return without_debugger(request)

@@ -1,0 +1,85 @@
+"""Which run a flow belongs to, and how long each of its stages took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from prefect import get_client, runtime
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.flows import Flow
+from pydantic import BaseModel
+
+from platforms import Settings
+from tasks.cancelling.watch import end_if_cancelled
+from tasks.runs.names import RunIdentity
+from tasks.runs.record import find_run, finish, open_run, read_run, record
+
+RESUME_TAG = "whippet-resume"
+
+
+def current_run() -> RunIdentity:
+    """Return the identity of the flow run that this code runs in, or of its root.
+
+    Subflows share their root's identity, so all stages of a run write into one folder.
+    """
+    settings = Settings()
+    root = str(runtime.flow_run.root_flow_run_id)
+    found = find_run(settings, root)
+    if found is not None:
+        return found
+    with get_client(sync_client=True) as client:  # this may be a subflow: its root has the name
+        flow_run = client.read_flow_run(UUID(root))
+    parameters = {name: _plain(value) for name, value in flow_run.parameters.items()}
+    resume = RESUME_TAG in flow_run.tags
+    return open_run(settings, root, flow_run.name, parameters, resume=resume)
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+
+
+@contextmanager
+def stage(name: str) -> Iterator[RunIdentity]:
+    """Give the run's identity to a stage, and note its seconds, also when it fails.
+
+    The seconds of a resumed run come on top of what the stage took before. A run that was cancelled
+    begins no other stage.
+
+    Raises:
+        RunCancelled: somebody cancelled the run.
+    """
+    end_if_cancelled()
+    run, settings = current_run(), Settings()
+    before = read_run(settings, run.name).get("seconds", {}).get(name, 0.0)
+    started = time.monotonic()
+    try:
+        yield run
+    finally:
+        seconds = round(before + time.monotonic() - started, 2)
+        record(settings, run, {"seconds": {name: seconds}})
+
+
+def note_completed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Write into the run's record that it completed; a hook, silent for subflows."""
+    _note(flow_run, "completed", None)
+
+
+def note_failed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Write into the run's record that it failed, and why; a hook, silent for subflows."""
+    _note(flow_run, "failed", state.message)
+
+
+def note_crashed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Write into the run's record that its process died; its jobs go on, to be adopted."""
+    _note(flow_run, "crashed", state.message)
+
+
+def _note(flow_run: FlowRun, status: str, error: str | None) -> None:
+    settings = Settings()
+    run = find_run(settings, str(flow_run.id))
+    if run is not None:
+        finish(settings, run, status, error)

@@ -1,0 +1,1 @@
+"""Objects in buckets: list, download, receive, always verified and resumable."""

@@ -1,0 +1,90 @@
+"""Objects of the bucket by their S3 URI: read, download to a file, list."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import BaseError
+
+from platforms import Platform
+from platforms.errors import DataError
+from tasks.storage.objects import StoreFailed, store_said
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Return the bucket and the key of an S3 URI.
+
+    Raises:
+        DataError: not of the form ``s3://bucket/key``.
+    """
+    scheme, rest = uri[:5], uri[5:]
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3://" or not bucket or not key:
+        raise DataError(f"{uri!r} is not an S3 URI: use s3://bucket/key")
+    return bucket, key
+
+
+@contextmanager
+def _refusals_named(action: str, uri: str, where: str) -> Iterator[None]:
+    """Raise StoreFailed, which names the action, where S3 only says that it refuses."""
+    try:
+        yield
+    except BaseError as error:
+        # A folder may refuse as well, which is no matter of IAM.
+        if "status code: 403" not in str(error):
+            raise
+        raise StoreFailed(f"{uri}: {store_said(error, action, where)}") from error
+
+
+def read_object(platform: Platform, uri: str) -> bytes:
+    """Return the bytes of one object.
+
+    Raises:
+        DataError: there is no such object.
+        StoreFailed: it may not be read.
+    """
+    bucket, key = split_uri(uri)
+    try:
+        with _refusals_named("s3:GetObject", uri, f"{bucket}/{key}"):
+            return bytes(obstore.get(platform.store(bucket), key).bytes())
+    except FileNotFoundError as error:
+        raise DataError(f"{uri} does not exist") from error
+
+
+def download(platform: Platform, uri: str, path: Path) -> None:
+    """Write one object to ``path``: streamed, visible only when complete.
+
+    Raises:
+        DataError: there is no such object.
+        StoreFailed: it may not be read.
+    """
+    bucket, key = split_uri(uri)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        refusals = _refusals_named("s3:GetObject", uri, f"{bucket}/{key}")
+        with os.fdopen(handle, "wb") as file, refusals:
+            for chunk in obstore.get(platform.store(bucket), key).stream():
+                file.write(chunk)
+        Path(name).replace(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{uri} does not exist") from error
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def list_keys(platform: Platform, uri: str) -> list[str]:
+    """Return the URIs of all objects below a prefix, sorted.
+
+    Raises:
+        StoreFailed: the bucket may not be listed.
+    """
+    bucket, prefix = split_uri(uri)
+    with _refusals_named("s3:ListBucket", uri, bucket):
+        pages = obstore.list(platform.store(bucket), prefix=prefix)
+        return sorted(f"s3://{bucket}/{item['path']}" for page in pages for item in page)

@@ -1,0 +1,104 @@
+"""Endpoints over the real model server, in the job environment."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+from botocore.exceptions import ClientError
+
+from platforms.local.client import LocalSageMaker
+from platforms.local.context import local_context
+from platforms.local.hosting.endpoints import Endpoints, local_url
+from platforms.local.hosting.runtime import LocalRuntime
+from platforms.settings import PROJECT_ROOT, Settings
+from tests.platforms.local.serving import ROLE, put_archive, wait_for_endpoint
+
+JOB_PYTHON = PROJECT_ROOT / ".venv-job/bin/python"
+
+pytestmark = pytest.mark.skipif(
+    not JOB_PYTHON.exists(), reason="needs the job environment: run `make job-env`"
+)
+
+HANDLERS = b"""
+import json
+from pathlib import Path
+
+
+def model_fn(model_dir):
+    return json.loads(Path(model_dir, "model.json").read_text())["factor"]
+
+
+def input_fn(data, content_type):
+    return bytes(data)
+
+
+def predict_fn(data, model):
+    return {"bytes": len(data), "sum": sum(data) * model}
+
+
+def output_fn(prediction, accept):
+    return json.dumps(prediction), accept
+"""
+
+
+@pytest.fixture
+def context(tmp_path):
+    context = local_context(Settings(home=tmp_path / "a 'home'", job_python=JOB_PYTHON))
+    yield context
+    for name in context.records.names("endpoints"):
+        Endpoints(context).delete_endpoint(EndpointName=name)
+
+
+def deploy(context, name, files):
+    sagemaker = LocalSageMaker(context)
+    container = {
+        "Image": "image:1",
+        "ModelDataUrl": put_archive(context, f"{name}.tar.gz", files),
+        "Environment": {"SAGEMAKER_PROGRAM": "inference.py"},
+    }
+    sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=name,
+        ProductionVariants=[
+            {
+                "VariantName": "AllTraffic",
+                "ModelName": name,
+                "InitialInstanceCount": 1,
+                "InstanceType": "ml.m5.large",
+            }
+        ],
+    )
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    return wait_for_endpoint(context, name, seconds=120)
+
+
+def test_handlers_answer_bytes_and_curl(context, tmp_path):
+    described = deploy(
+        context, "real", {"model.json": b'{"factor": 2}', "code/inference.py": HANDLERS}
+    )
+    assert described["EndpointStatus"] == "InService", described
+    body = bytes(range(256))
+    answer = LocalRuntime(context).invoke_endpoint(
+        EndpointName="real", Body=body, ContentType="image/jpeg", Accept="application/json"
+    )
+    assert json.loads(answer["Body"].read()) == {"bytes": 256, "sum": 2 * sum(body)}
+    (tmp_path / "photo.jpg").write_bytes(body)
+    url = local_url(context, "real")
+    command = ["curl", "-sS", "--noproxy", "*", "--data-binary", f"@{tmp_path / 'photo.jpg'}"]
+    printed = subprocess.run(
+        [*command, "-H", "Content-Type: image/jpeg", url], capture_output=True, check=True
+    )
+    assert json.loads(printed.stdout)["bytes"] == 256
+
+
+def test_a_model_fn_that_raises_is_shown(context):
+    described = deploy(
+        context, "broken", {"model.json": b'{"scale": 2}', "code/inference.py": HANDLERS}
+    )
+    assert described["EndpointStatus"] == "Failed"
+    assert "KeyError: 'factor'" in described["FailureReason"]
+    assert "model_fn" in described["FailureReason"]
+    with pytest.raises(ClientError, match="not found"):
+        LocalRuntime(context).invoke_endpoint(EndpointName="broken", Body=b"")

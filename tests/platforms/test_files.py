@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from platforms.files import locked, point_to, read_json, write_atomically, write_json
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start(program: str, *arguments: object) -> subprocess.Popen[str]:
+    """Start a program that prints a line when it is ready; wait for that line."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+
+
+def test_content_is_replaced_and_nothing_else_left(awkward_path):
+    path = awkward_path / "sub" / "é.json"
+    write_atomically(path, b"one")
+    write_atomically(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failed_write_leaves_the_old_content_and_no_debris(awkward_path):
+    path = awkward_path / "file"
+    write_atomically(path, b"old")
+    with pytest.raises(TypeError):
+        write_atomically(path, "text is not bytes")  # type: ignore[arg-type]
+    assert path.read_bytes() == b"old"
+    assert list(awkward_path.iterdir()) == [path]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from platforms.files import write_atomically
+path, size = Path(sys.argv[1]), 300_000
+write_atomically(path, b"0" * size)
+print("ready", flush=True)
+number = 0
+while True:
+    number += 1
+    write_atomically(path, str(number % 10).encode() * size)
+"""
+
+
+def test_kill_9_at_any_moment_leaves_a_whole_file(awkward_path):
+    path = awkward_path / "record"
+    for delay in (0.0, 0.003, 0.007, 0.011, 0.019, 0.031, 0.05, 0.08):
+        writer = start(WRITER, path)
+        time.sleep(delay)
+        end(writer)
+        content = path.read_bytes()
+        assert len(content) == 300_000
+        assert content == content[:1] * 300_000
+
+
+def test_a_reader_never_sees_half_a_file(awkward_path):
+    path = awkward_path / "record"
+    writer = start(WRITER, path)
+    try:
+        stop = time.monotonic() + 60
+        seen = set()
+        while len(seen) < 10 and time.monotonic() < stop:
+            content = path.read_bytes()
+            assert content == content[:1] * 300_000
+            seen.add(content[:1])
+    finally:
+        end(writer)
+    assert len(seen) == 10
+
+
+def test_json_is_readable_and_takes_paths_and_dates(awkward_path):
+    path = awkward_path / "x.json"
+    write_json(path, {"path": Path("/a/é"), "n": [1, 2.5, None]})
+    assert read_json(path) == {"path": "/a/é", "n": [1, 2.5, None]}
+    assert "é" in path.read_text("utf-8")
+    assert path.read_text("utf-8").endswith("}\n")
+    json.loads(path.read_text("utf-8"))
+
+
+def test_a_link_moves_and_stays_relative(awkward_path):
+    link = awkward_path / "latest"
+    for name in ("first", "second"):
+        (awkward_path / name).mkdir()
+        point_to(link, awkward_path / name)
+        assert link.resolve() == (awkward_path / name).resolve()
+        assert str(link.readlink()) == name
+    assert sorted(p.name for p in awkward_path.iterdir()) == ["first", "latest", "second"]
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from platforms.files import locked
+with locked(Path(sys.argv[1])):
+    print("ready", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+def test_a_lock_excludes_other_processes(awkward_path):
+    lock = awkward_path / "sub" / ".lock"
+    holder = start(HOLDER, lock, 600)
+    inside = threading.Event()
+
+    def enter():
+        with locked(lock):
+            inside.set()
+
+    waiter = threading.Thread(target=enter)
+    waiter.start()
+    try:
+        assert not inside.wait(0.3)
+    finally:
+        end(holder)
+        waiter.join()
+    assert inside.is_set()
+
+
+def test_kill_9_frees_a_lock(awkward_path):
+    lock = awkward_path / ".lock"
+    holder = start(HOLDER, lock, 600)
+    end(holder)
+    with locked(lock):
+        assert lock.exists()

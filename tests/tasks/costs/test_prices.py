@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from platforms import Pricing
+from tasks.costs import prices
+from tasks.costs.prices import PriceList, current_prices, price_of, price_per_hour, table_prices
+
+WANTED = [("ml.g4dn.xlarge", "training"), ("ml.t2.medium", "hosting")]
+
+
+def product(usage: str, *usd: str) -> str:
+    dimensions = {
+        str(n): {"unit": "Hrs", "pricePerUnit": {"USD": price}} for n, price in enumerate(usd)
+    }
+    return json.dumps(
+        {
+            "product": {"productFamily": "ML Instance", "attributes": {"usagetype": usage}},
+            "terms": {"OnDemand": {"x": {"priceDimensions": dimensions}}},
+        }
+    )
+
+
+@pytest.fixture
+def price_list():
+    """A real client whose answers are ours, in the order of the sorted pairs that are asked."""
+    client = boto3.client(
+        "pricing", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    with Stubber(client) as stub:
+        yield stub, Pricing(client=client, region="eu-west-1")
+
+
+def asked(stub: Stubber, instance_type: str, *products: str) -> None:
+    filters = [
+        {"Type": "TERM_MATCH", "Field": "regionCode", "Value": "eu-west-1"},
+        {"Type": "TERM_MATCH", "Field": "instanceName", "Value": instance_type},
+    ]
+    request = {"ServiceCode": "AmazonSageMaker", "Filters": filters, "MaxResults": 100}
+    stub.add_response("get_products", {"PriceList": list(products)}, request)
+
+
+def test_the_price_list_of_the_region_wins_over_the_table(price_list):
+    stub, pricing = price_list
+    asked(
+        stub,
+        "ml.g4dn.xlarge",
+        product("EU-Train:ml.g4dn.xlarge", "0.8208000000", "0.0"),
+        product("EU-Host:ml.g4dn.xlarge", "0.9"),
+        product("EU-Notebk:ml.g4dn.xlarge", "0.7"),
+    )
+    asked(stub, "ml.t2.medium", product("Host:ml.t2.medium", "0.0600"))
+    found = current_prices(pricing, WANTED)
+    training = found.per_hour("ml.g4dn.xlarge", "training")
+    hosting = found.per_hour("ml.t2.medium", "hosting")
+    assert training is not None
+    assert hosting is not None
+    assert (training.usd, training.source) == (Decimal("0.8208"), "AWS's price list")
+    assert hosting.usd == Decimal("0.06")
+    assert found.per_hour("ml.g4dn.xlarge", "hosting") is None, "it was not asked for"
+    assert "us-east-1, not eu-west-1" in found.volume_gb_month.source
+    stub.assert_no_pending_responses()
+    assert PriceList.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_price_that_is_not_unique_is_not_believed(price_list):
+    stub, pricing = price_list
+    two = [product("EU-Train:ml.g4dn.xlarge", price) for price in ("0.8", "0.9")]
+    asked(stub, "ml.g4dn.xlarge", *two)
+    asked(stub, "ml.t2.medium")
+    assert current_prices(pricing, WANTED) == table_prices(WANTED, "eu-west-1")
+
+
+@pytest.mark.parametrize("answer", ["not json", "[]", '{"product": {}}'])
+def test_an_answer_of_another_shape_falls_back_to_the_table(price_list, answer):
+    stub, pricing = price_list
+    asked(stub, "ml.g4dn.xlarge", answer)
+    assert current_prices(pricing, WANTED) == table_prices(WANTED, "eu-west-1")
+
+
+def test_without_permission_the_table_says_what_it_is(price_list):
+    stub, pricing = price_list
+    stub.add_client_error("get_products", "AccessDeniedException", "no", 400)
+    found = current_prices(pricing, WANTED)
+    assert found.sources() == [
+        "table of 2026-11 for us-east-1, not eu-west-1, not confirmed at AWS"
+    ]
+
+
+def test_the_table_knows_what_it_knows():
+    found = current_prices(None, [*WANTED, ("ml.p99.huge", "training")])
+    assert found.region == "us-east-1"
+    assert found.sources() == ["table of 2026-11, not confirmed at AWS"]
+    assert found.per_hour("ml.p99.huge", "training") is None
+    price = found.per_hour("ml.g4dn.xlarge", "training")
+    assert price is not None
+    assert price.usd == Decimal("0.736")
+    assert price_per_hour("ml.p99.huge") is None
+    assert price_of(1, "ml.p99.huge") is None
+    assert price_of(1800, "ml.m5.xlarge", 2) == pytest.approx(0.23)
+
+
+def test_every_figure_of_the_table_is_a_positive_decimal():
+    table = prices._table()
+    figures = [*table["instance_hour"].values(), table["volume_gb_month"]]
+    assert all(isinstance(figure, str) and Decimal(figure) > 0 for figure in figures)
+    assert f"table of {table['dated']}" in prices.SOURCE

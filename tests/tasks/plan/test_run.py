@@ -1,0 +1,358 @@
+"""The worst case of the requests that are really built never passes the cap."""
+
+from __future__ import annotations
+
+import json
+import random
+from decimal import Decimal
+from types import SimpleNamespace
+
+import pytest
+
+from platforms import Settings
+from platforms.errors import DataError, ParameterError
+from platforms.instances import has_gpu
+from tasks.costs.cap import LEAST_SECONDS, BudgetError
+from tasks.costs.prices import table_prices
+from tasks.costs.worst_case import endpoint_usd
+from tasks.parameters.run import (
+    DataParameters,
+    DeploymentParameters,
+    ModelParameters,
+    ResourceParameters,
+    TrainingParameters,
+    TuningParameters,
+)
+from tasks.plan.requests import UNNAMED, RunChoices
+from tasks.plan.run import Planner, plan_run
+from tasks.plan.text import plan_text, usd
+from tests.fake_sagemaker import FakeSageMaker
+from tests.tasks.pictures import write_data
+
+INSTANCES = ("ml.m5.xlarge", "ml.g4dn.xlarge", "ml.p3.2xlarge", "ml.t2.medium")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("my photos é")
+    return write_data(root, {split: {"a": 2, "b": 2} for split in ("train", "valid", "test")})
+
+
+@pytest.fixture
+def platform(tmp_path):
+    return SimpleNamespace(
+        settings=Settings(home=tmp_path / "home"),
+        sagemaker=FakeSageMaker(),
+        defaults=SimpleNamespace(
+            bucket="bucket",
+            role_arn="arn:aws:iam::123456789012:role/whippet",
+            training_image="image:1",
+            inference_image="image:2",
+            training_image_for=lambda _: "image:1",
+            inference_image_for=lambda _: "image:2",
+        ),
+        pricing=None,
+        bills=False,
+    )
+
+
+def choices(data, **changes) -> RunChoices:
+    values = {
+        "data": DataParameters(path=str(data)),
+        "model": ModelParameters(),
+        "tuning": TuningParameters(),
+        "training": TrainingParameters(),
+        "deployment": DeploymentParameters(),
+        "resources": ResourceParameters(),
+    }
+    return RunChoices(**{**values, **changes})
+
+
+PER_HOUR = {"ml.m5.xlarge": "0.23", "ml.g4dn.xlarge": "0.736", "ml.p3.2xlarge": "3.825"}
+PER_HOUR |= {"ml.t2.medium": "0.056"}
+
+
+def worst_case(requests, hours_to_live) -> Decimal:
+    """Add up by hand what requests can cost: not by the code that is tested."""
+    usd = Decimal(0)
+    for each in requests:
+        body = each["request"]
+        if each["operation"] == "CreateEndpointConfig":
+            (variant,) = body["ProductionVariants"]
+            price = Decimal(PER_HOUR[variant["InstanceType"]]) * variant["InitialInstanceCount"]
+            usd += price * Decimal(str(hours_to_live))
+        job = body.get("TrainingJobDefinition", body)
+        if "ResourceConfig" in job:
+            resources = job["ResourceConfig"]
+            limits = job["StoppingCondition"]
+            seconds = limits.get("MaxWaitTimeInSeconds", limits["MaxRuntimeInSeconds"]) + 120 + 300
+            seconds += resources.get("KeepAlivePeriodInSeconds", 0)
+            hour = Decimal(PER_HOUR[resources["InstanceType"]])
+            hour += Decimal("0.14") * resources["VolumeSizeInGB"] / 730
+            limits = body.get("HyperParameterTuningJobConfig", {}).get("ResourceLimits", {})
+            jobs = limits.get("MaxNumberOfTrainingJobs", 1)
+            usd += hour * resources["InstanceCount"] * seconds / 3600 * jobs
+    return usd
+
+
+def some_choices(data, chance: random.Random) -> RunChoices:
+    instance_type, count = chance.choice(INSTANCES[:3]), chance.randint(1, 4)
+    longest, spot = chance.randint(60, 20_000), chance.random() < 0.3
+    return choices(
+        data,
+        tuning=TuningParameters(
+            max_jobs=chance.randint(1, 60), max_parallel_jobs=chance.randint(1, 8)
+        ),
+        deployment=DeploymentParameters(
+            instance_type=chance.choice(INSTANCES),
+            instance_count=chance.randint(1, 3),
+            hours_to_live=round(chance.uniform(0.1, 30), 2),
+        ),
+        resources=ResourceParameters(
+            instance_type=instance_type,
+            instance_count=count if has_gpu(instance_type) else 1,
+            volume_gb=chance.randint(1, 500),
+            max_runtime_seconds=longest,
+            spot=spot,
+            max_wait_seconds=longest * chance.randint(1, 5) if spot and longest > 5000 else None,
+            keep_alive_seconds=0 if spot else chance.choice([0, 0, 600, 3600]),
+            max_usd=Decimal(chance.randint(1, 20_000)) / 100,
+        ),
+    )
+
+
+def test_no_requests_that_are_built_can_pass_the_cap(data, platform):
+    chance, kept, refused, tight = random.Random(4), 0, 0, 0
+    for _ in range(40):
+        asked = some_choices(data, chance)
+        cap = asked.resources.max_usd
+        try:
+            plan = plan_run(platform, UNNAMED, asked)
+        except BudgetError as error:
+            refused += 1
+            smallest = Decimal(str(error).split("--max-usd ")[1].split(";")[0])
+            assert smallest > cap
+            enough = asked.resources.model_copy(update={"max_usd": smallest})
+            again = plan_run(platform, UNNAMED, asked.model_copy(update={"resources": enough}))
+            assert again.limits.max_jobs == 1, "the smallest cap is enough, and for no more"
+            continue
+        kept += 1
+        assert plan.worst_usd is not None
+        assert worst_case(plan.requests, asked.deployment.hours_to_live) <= plan.worst_usd <= cap
+        assert plan.limits.max_jobs <= asked.tuning.max_jobs
+        assert plan.limits.trial_seconds <= asked.resources.max_runtime_seconds
+        if plan.limits != plan.asked:
+            tight += 1
+            assert plan.limits.trial_seconds >= min(
+                LEAST_SECONDS, asked.resources.max_runtime_seconds
+            )
+    assert min(kept, refused, tight) >= 4, "the cases say something"
+
+
+def test_the_limits_are_the_largest_that_keep_the_cap(data, platform):
+    asked = choices(data, resources=ResourceParameters(max_usd=Decimal(3)))
+    found = plan_run(platform, UNNAMED, asked)
+    assert LEAST_SECONDS < found.limits.trial_seconds < 7200
+    assert found.limits.max_jobs == 6, "time goes first, then trials"
+    longer = found.limits.model_copy(
+        update={
+            key: found.limits.trial_seconds + 1 for key in ("trial_seconds", "training_seconds")
+        }
+    )
+    planner = Planner(
+        platform=platform,
+        run=UNNAMED,
+        choices=asked,
+        inputs=_inputs(platform, asked),
+        data=found.data,
+    )
+    bodies = [{"operation": "", "request": r} for r in planner.requests(longer).values()]
+    endpoint = next(line for line in found.costs if "endpoint" in line.what).worst_usd
+    assert worst_case(bodies, 0) + endpoint + found.objects_month_usd > 3
+
+
+def _inputs(platform, asked):
+    from tasks.plan.requests import planned_inputs
+
+    return planned_inputs(platform, asked, {})
+
+
+def test_a_grid_keeps_its_trials_or_is_refused(data, platform):
+    from tasks.parameters.ranges import CategoricalRange
+
+    grid = TuningParameters(
+        strategy="Grid", ranges={"batch_size": CategoricalRange(values=[8, 16, 32, 64])}
+    )
+    resources = ResourceParameters(max_usd=Decimal("0.70"))
+    with pytest.raises(BudgetError, match="4 trials of 600 s"):
+        plan_run(platform, UNNAMED, choices(data, tuning=grid, resources=resources))
+    enough = ResourceParameters(max_usd=Decimal("1.80"))
+    found = plan_run(platform, UNNAMED, choices(data, tuning=grid, resources=enough))
+    limits = found.requests[0]["request"]["HyperParameterTuningJobConfig"]["ResourceLimits"]
+    assert limits == {"MaxParallelTrainingJobs": 1}
+    assert 600 <= found.limits.trial_seconds < 7200
+
+
+def test_an_endpoint_that_scales_is_counted_at_its_largest(data, platform):
+    one = plan_run(platform, UNNAMED, choices(data))
+    scaled = DeploymentParameters(max_instances=4)
+    four = plan_run(platform, UNNAMED, choices(data, deployment=scaled))
+    (before,), (after,) = (
+        [line for line in plan.costs if "endpoint" in line.what] for plan in (one, four)
+    )
+    assert after.worst_usd == 4 * before.worst_usd
+    assert after.expected_usd == before.expected_usd
+
+
+def test_what_bills_by_use_has_no_price():
+    variant = {"ServerlessConfig": {"MemorySizeInMB": 3072, "MaxConcurrency": 5}}
+    prices = table_prices([("ml.t2.medium", "hosting")])
+    assert endpoint_usd({"ProductionVariants": [variant]}, 8, prices, None) is None
+
+
+def test_an_unknown_price_is_said_and_keeps_no_cap(data, platform):
+    unknown = ResourceParameters(instance_type="ml.c7i.large")
+    found = plan_run(platform, UNNAMED, choices(data, resources=unknown))
+    assert found.worst_usd is None
+    assert "not known" in plan_text(found)
+    capped = unknown.model_copy(update={"max_usd": Decimal(100)})
+    with pytest.raises(ParameterError, match=r"ml\.c7i\.large \(training\)"):
+        plan_run(platform, UNNAMED, choices(data, resources=capped))
+
+
+def test_bad_input_is_refused_before_anything_is_planned(data, platform, tmp_path):
+    with pytest.raises(DataError):
+        plan_run(platform, UNNAMED, choices(tmp_path / "nowhere"))
+    wrong = ResourceParameters(instance_type="ml.m5.xlrage")
+    with pytest.raises(ParameterError, match=r"'ml\.m5\.xlrage' for training.*ml\.m5\.xlarge"):
+        plan_run(platform, UNNAMED, choices(data, resources=wrong))
+
+
+def test_a_rehearsal_gives_what_to_expect(data, platform):
+    folder = platform.settings.runs / "before"
+    folder.mkdir(parents=True)
+    entry = {
+        "status": "Completed",
+        "instance_type": "ml.m5.xlarge",
+        "instance_count": 1,
+        "spot_saving": 0,
+        "usd": "0.01",
+        "price": "x",
+    }
+    ledger = {
+        "t1": {**entry, "job": "t1", "stage": "tune", "billable_seconds": 30},
+        "t2": {**entry, "job": "t2", "stage": "tune", "billable_seconds": 50},
+        "f": {**entry, "job": "f", "stage": "train", "billable_seconds": 90},
+    }
+    parameters = {"data": {"path": str(data)}, "tuning": {"max_epochs": 4}}
+    record = {"name": "before", "ledger": ledger, "parameters": parameters}
+    (folder / "run.json").write_text(json.dumps(record))
+    (platform.settings.runs / "odd").mkdir()
+    (platform.settings.runs / "odd" / "run.json").write_text("{not json")
+    twice = choices(data, tuning=TuningParameters(max_epochs=8, max_parallel_jobs=4))
+    found = plan_run(platform, UNNAMED, twice)
+    assert found.rehearsal is not None
+    assert (found.rehearsal.trial_seconds, found.rehearsal.training_seconds) == (80, 90)
+    assert found.expected_seconds == 2 * 80 + 90, "six trials, four at a time"
+    assert 0 < found.expected_usd < found.worst_usd
+    assert "this machine" in plan_text(found)
+    other = choices(data, model=ModelParameters(architecture="mobilenet_v2"))
+    assert plan_run(platform, UNNAMED, other).rehearsal is None
+
+
+def test_the_text_says_what_matters(data, platform):
+    found = plan_run(platform, UNNAMED, choices(data))
+    text = plan_text(found)
+    for words in (
+        "nothing has been sent or created",
+        f"At most {usd(found.worst_usd)} in all (--max-usd makes it a hard cap)",
+        "AWS does not remove the endpoint: after its time to live it goes on at $0.062 an hour",
+        "stopped by SageMaker, and the run fails",
+        "CreateHyperParameterTuningJob",
+        "run-xxxxxx-endpoint",
+        "ml.m5.xlarge for training job usage",
+        "ml.t2.medium for endpoint usage",
+        "iam:PassRole",
+        "not confirmed at AWS",
+        "a month",
+    ):
+        assert words in text
+    assert platform.sagemaker.calls == [], "a plan asks nothing of SageMaker"
+
+
+def test_a_serverless_endpoint_is_said_to_bill_by_use(data, platform):
+    serverless = choices(data, deployment=DeploymentParameters(kind="serverless"))
+    text = plan_text(plan_run(platform, UNNAMED, serverless))
+    assert "What it costs at most is not known" in text
+    assert "by use: nothing while it is not asked" in text
+
+
+def test_spot_is_counted_for_all_of_its_wait_which_shrinks_with_the_time(data, platform):
+    resources = ResourceParameters(
+        spot=True, max_runtime_seconds=3600, max_wait_seconds=10_800, max_usd=Decimal(3)
+    )
+    found = plan_run(platform, UNNAMED, choices(data, resources=resources))
+    assert worst_case(found.requests, 8) <= found.worst_usd <= 3
+    stops = found.requests[1]["request"]["StoppingCondition"]
+    assert 600 <= stops["MaxRuntimeInSeconds"] < 3600
+    assert stops["MaxWaitTimeInSeconds"] == 3 * stops["MaxRuntimeInSeconds"]
+
+
+@pytest.mark.parametrize(("region", "kept"), [("us-east-1", True), ("eu-central-1", False)])
+def test_a_cap_is_not_kept_by_another_regions_prices(data, platform, region, kept):
+    refusing = SimpleNamespace(get_products=lambda **_: {"PriceList": []})
+    platform.pricing = SimpleNamespace(client=refusing, region=region)
+    platform.bills = True
+    resources = ResourceParameters(max_usd=Decimal(50))
+    assert plan_run(platform, UNNAMED, choices(data)).worst_usd > 0, "without a cap it is told"
+    if kept:
+        assert plan_run(platform, UNNAMED, choices(data, resources=resources)).worst_usd <= 50
+        return
+    with pytest.raises(ParameterError, match=r"eu-central-1.*us-east-1 only.*GetProducts"):
+        plan_run(platform, UNNAMED, choices(data, resources=resources))
+
+
+def entry(job: str, usd: str, **more) -> dict:
+    known = {
+        "job": job,
+        "stage": "deploy",
+        "status": "Deleted",
+        "instance_type": "ml.t2.medium",
+        "instance_count": 1,
+        "billable_seconds": 60,
+        "spot_saving": 0,
+        "usd": usd,
+        "price": "table",
+        "usd_per_hour": "0.06",
+        "since": "2026-11-01T00:00:00+00:00",
+    }
+    return {**known, **more}
+
+
+@pytest.mark.parametrize(
+    ("ledger", "counted"),
+    [
+        ({"gone": entry("e", "2.5")}, Decimal("2.5")),
+        ({"compared": entry("c", "1.5", stage="improve", since=None)}, Decimal("1.5")),
+        ({"there": entry("e", "0.3", billing=True)}, Decimal(0)),
+    ],
+    ids=["an endpoint that was removed", "a comparison", "the endpoint that is there"],
+)
+def test_a_resumed_run_counts_what_it_used_besides_jobs_of_its_own(data, platform, ledger, counted):
+    resources = ResourceParameters(max_usd=Decimal(5))
+    asked = choices(data, resources=resources)
+    first = plan_run(platform, UNNAMED, asked)
+    again = plan_run(platform, UNNAMED, asked, {"ledger": ledger})
+    assert first.worst_usd <= 5
+    assert again.worst_usd + counted <= 5 or counted == 0
+    if counted:
+        assert again.limits.trial_seconds < first.limits.trial_seconds
+    else:
+        assert again.limits == first.limits, "its whole time to live is in the plan already"
+
+
+def test_an_endpoint_that_outlived_its_time_counts_for_as_long_as_it_lived(data, platform):
+    asked = choices(data, resources=ResourceParameters(max_usd=Decimal(5)))
+    late = {"there": entry("e", "4.90", billing=True)}
+    with pytest.raises(BudgetError, match=r"4\.97 USD are fixed"):
+        plan_run(platform, UNNAMED, asked, {"ledger": late})

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dashboards.files.frames import empty_training_output, read_training_output
+from dashboards.report import write_report
+from platforms.files import write_json
+from tasks.report.content import (
+    collect_report,
+    headline,
+    number,
+    percent,
+    run_markdown,
+    training_markdown,
+    training_output,
+)
+from tasks.runs.record import DATA_FILE, OUTPUT_FOLDER, TRIALS_JSON
+from tests.dashboards.sample_output import data_check, trial_summaries, write_output
+
+RECORD = {
+    "name": "l'été <1>",
+    "seconds": {"sync": 1.25, "tune": 60.0},
+    "jobs": {"training": "job-train"},
+    "weights": {"source": "none: random initial weights"},
+    "data": {"dataset": "clipart"},
+    "parameters": {"data": {"path": "samples"}, "deployment": None},
+}
+
+
+def test_a_run_that_has_nothing_yet_has_a_report(awkward_path):
+    report = collect_report(awkward_path, {"name": "new"})
+    assert report.data is report.trials is report.endpoint is report.best_hyperparameters is None
+    assert report.overview == [("Time so far", "0 s")]
+    write_report(awkward_path / "report.html", report)
+    assert "new" in (awkward_path / "report.html").read_text("utf-8")
+
+
+def test_a_report_holds_what_the_run_has(awkward_path):
+    write_output(awkward_path / OUTPUT_FOLDER, samples=40, steps=40, mistakes=2, seconds=5)
+    write_json(awkward_path / DATA_FILE, data_check())
+    write_json(awkward_path / TRIALS_JSON, trial_summaries(3, failed=()))
+    best = {
+        "training_job": "job-001",
+        "hyperparameters": {"lr": 0.01},
+        "tuned": ["lr"],
+        "edges": {"lr": "upper"},
+    }
+    report = collect_report(awkward_path, {**RECORD, "best": best, "endpoint": {"endpoint": "e"}})
+    overview = dict(report.overview)
+    assert overview["Best trial"] == "job-001"
+    assert overview["Training job"] == "job-train"
+    assert overview["Weights"] == "none: random initial weights"
+    assert overview["Data"] == "clipart"
+    assert overview["Time so far"] == "61 s"
+    evaluation = json.loads((awkward_path / OUTPUT_FOLDER / "evaluation.json").read_text("utf-8"))
+    assert overview["Test accuracy"] == f"{evaluation['accuracy']:.1%}"
+    assert report.warnings[-1] == (
+        "The best lr is at the upper edge of its range: widen the range."
+    )
+    assert len(report.warnings) == len(data_check()["warnings"]) + 1
+    assert report.configuration == {"data": {"path": "samples"}}
+    assert report.best_hyperparameters == {"lr": 0.01}
+
+    data = {"path": "/me/l'été", "path_typed": {"text": "./l'été/", "folder": "/me"}}
+    report = collect_report(awkward_path, {**RECORD, "parameters": {"data": data}})
+    assert report.configuration == {"data": {"path": "./l'été/"}}
+
+
+def test_what_the_lint_found_is_looked_at_first(awkward_path):
+    def finding(code):
+        return {"code": code, "message": f"Seen: {code}.", "advice": "Do this."}
+
+    record = {
+        **RECORD,
+        "best": {"training_job": "j", "hyperparameters": {}, "edges": {"lr": "upper"}},
+        "lint": {"search": [finding("optimum-at-edge")], "training": [finding("rounded")]},
+    }
+    edge, lint = collect_report(awkward_path, record).warnings
+    assert edge.startswith("The best lr is at the upper edge"), "said once"
+    assert lint == "Seen: rounded. Do this."
+
+
+@pytest.mark.parametrize(
+    "missing", ["evaluation.json", "metrics.jsonl", "predictions.csv", "training.json"]
+)
+def test_an_output_that_lacks_a_file_still_has_its_summaries(awkward_path, missing):
+    folder = write_output(awkward_path / OUTPUT_FOLDER, samples=40, steps=40, mistakes=2, seconds=5)
+    (folder / missing).unlink()
+    output = training_output(awkward_path)
+    assert "# Training summary" in training_markdown(output)
+    write_report(awkward_path / "report.html", collect_report(awkward_path, RECORD))
+    assert (headline(output)["accuracy"] is None) is (missing == "evaluation.json")
+
+
+def test_summaries_of_a_job_that_left_nothing():
+    output = empty_training_output()
+    assert headline(output) == dict.fromkeys(("loss", "accuracy", "top5_accuracy", "samples"))
+    assert "test accuracy" in training_markdown(output)
+
+
+def test_summaries_show_the_numbers(awkward_path):
+    folder = write_output(awkward_path / "output", samples=40, steps=40, mistakes=2, seconds=5)
+    output = read_training_output(folder)
+    text = training_markdown(output)
+    assert percent(headline(output)["accuracy"]) in text
+    assert "data:image/svg+xml" in text
+
+
+def test_the_summary_of_a_run():
+    full = {
+        **RECORD,
+        "evaluation": {"accuracy": 0.5, "samples": 40},
+        "report": "/r/report.html",
+        "endpoint": {"endpoint": "e-1", "expires": "2026-11-01T12:00:00+00:00"},
+    }
+    text = run_markdown(full)
+    for part in ("l'été <1>", "50.0% of 40 images", "/r/report.html", "`e-1`", "60.0"):
+        assert part in text
+    assert "no test was made" in run_markdown(RECORD), "a run without a test says so"
+
+
+def test_numbers():
+    assert [percent(None), percent(0), percent(0.98765)] == ["-", "0.0%", "98.8%"]
+    assert [number(None), number(0.000123456), number(1234.5)] == ["-", "0.0001235", "1234"]

@@ -1,0 +1,173 @@
+"""Command lines that apply a verdict's change: what they say is what the flow ran."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from cli.options.commands import build_parser
+from cli.run import from_options
+from tasks.dataset.checking.findings import shown
+from tasks.parameters.run import (
+    DataParameters,
+    ModelParameters,
+    ResourceParameters,
+    TrainingParameters,
+    TuningParameters,
+)
+from tasks.report.rerun import change_commands
+
+MODELS = {
+    "data": DataParameters,
+    "model": ModelParameters,
+    "tuning": TuningParameters,
+    "training": TrainingParameters,
+    "resources": ResourceParameters,
+}
+
+
+def recorded(**groups):
+    """The parameters of a release_model run as its record holds them."""
+    dumped = {
+        name: MODELS[name].model_validate(groups.get(name, {})).model_dump(mode="json")
+        for name in MODELS
+    }
+    return {**dumped, "deployment": None}
+
+
+def options_of(command):
+    words = shlex.split(command)
+    assert words[:2] == ["whippet", "run"]
+    return from_options(build_parser().parse_args(words[1:]))
+
+
+def test_nothing_to_change_needs_no_command():
+    assert change_commands("r", recorded(), {}) == []
+
+
+def test_the_change_is_measured_first_then_everything_runs_with_it():
+    (_, first), (_, second) = change_commands("l'été", recorded(), {"num_workers": 2})
+    assert shlex.split(first) == ["whippet", "improve", "l'été"]
+    assert second == "whippet run --set num_workers=2"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"splits": {"train": "fold 1", "test": "it's"}, "convert": True, "name": "pets"},
+        {"splits": {}, "skip_bad": True, "delete_removed": True},
+        {"path": "s3://bucket/l'été", "valid_share": 0.2, "test_share": 0.1},
+    ],
+)
+def test_what_was_said_of_the_data_is_said_again(data):
+    (*_, (_, command)) = change_commands("r", recorded(data=data), {"lr": 0.1})
+    assert options_of(command)["data"] == data
+
+
+@pytest.mark.parametrize("typed", ["l'été", "./l'été/", "-photos", "../here/l'été"])
+def test_paths_are_printed_as_they_were_typed(typed, awkward_path, monkeypatch):
+    here = awkward_path / "here"
+    for folder in ("l'été", "-photos"):
+        (here / folder).mkdir(parents=True)
+    (here / "my weights.pt").touch()
+    monkeypatch.chdir(here)
+    words = ["run", f"--data={typed}", "--weights", "my weights.pt"]
+    chosen = from_options(build_parser().parse_args(words))
+    parameters = recorded(data=chosen["data"], model=chosen["model"])
+    _, (label, command) = change_commands("r", parameters, {"lr": 0.1})
+    assert label == f"Run all of it again with the change, in the folder {shown(str(here))}"
+    assert typed in " ".join(shlex.split(command))
+    assert str(here) not in command
+    again = options_of(command)
+    assert (again["data"], again["model"]) == (chosen["data"], chosen["model"])
+
+
+def test_a_run_of_an_earlier_version_has_its_paths_in_full():
+    parameters = recorded(data={"path": "/a/b c"})
+    del parameters["data"]["path_typed"], parameters["model"]["weights_typed"]
+    _, (label, command) = change_commands("r", parameters, {"lr": 0.1})
+    assert label == "Run all of it again with the change"
+    assert command == "whippet run --data '/a/b c' --set lr=0.1"
+
+
+def test_a_path_that_was_changed_is_not_the_typed_one():
+    typed = {"text": "photos", "folder": "/home/me"}
+    parameters = recorded(data={"path": "/other", "path_typed": typed})
+    _, (label, command) = change_commands("r", parameters, {"lr": 0.1})
+    assert label == "Run all of it again with the change"
+    assert command == "whippet run --data /other --set lr=0.1"
+
+
+def test_the_command_stands_for_the_run_it_comes_from():
+    parameters = recorded(
+        data={"path": "my photos/l'été", "seed": 7},
+        model={"architecture": "mobilenet_v2", "weights": "none", "image_size": 160},
+        tuning={
+            "max_jobs": 3,
+            "seed": 7,
+            "ranges": {
+                "lr": {"type": "continuous", "min": 1e-4, "max": 0.01, "scaling": "Logarithmic"},
+                "batch_size": {"type": "categorical", "values": [16, 32]},
+                "weight_decay": {"type": "continuous", "min": 0.0, "max": 0.1},
+            },
+            "fixed": {"optimizer": "adamw"},
+        },
+        training={
+            "epochs": 5,
+            "hyperparameters": {"optimizer": "adamw"},
+            "debugger": "off",
+            "rules": {"Overfit": "stop"},
+        },
+        resources={"max_runtime_seconds": 600, "spot": True, "max_wait_seconds": 900},
+    )
+    _, (_, command) = change_commands("r", parameters, {"batch_size": 64, "cache_features": True})
+    chosen = options_of(command)
+    changed = {"optimizer": "adamw", "batch_size": 64, "cache_features": True}
+    for name, model in MODELS.items():
+        again = model.model_validate(chosen[name]).model_dump(mode="json")
+        expected = parameters[name]
+        if name == "tuning":  # what the change sets is no longer searched
+            ranges = {key: span for key, span in expected["ranges"].items() if key != "batch_size"}
+            expected = {**expected, "fixed": changed, "ranges": ranges}
+        if name == "training":
+            expected = {**expected, "hyperparameters": changed}
+        assert again == expected, name
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        recorded(training={"save_interval": 3}),
+        recorded(training={"profiling_interval_ms": 100}),
+        recorded(data={"seed": 1}, tuning={"seed": 2}),
+        {"data": {}, "model": {}, "training": {}, "resources": {}},
+    ],
+)
+def test_what_the_command_line_cannot_say_is_left_to_improve(parameters):
+    ((_, command),) = change_commands("r", parameters, {"lr": 0.1})
+    assert command == "whippet improve r"
+
+
+def test_a_change_brings_what_it_needs_in_every_trial():
+    ranges = {
+        "augmentation": {"type": "categorical", "values": ["none", "standard"]},
+        "lr": {"type": "continuous", "min": 1e-4, "max": 0.01},
+    }
+    parameters = recorded(tuning={"ranges": ranges})
+    _, (_, command) = change_commands("r", parameters, {"cache_features": "true"})
+    chosen = options_of(command)["tuning"]
+    assert chosen["fixed"] == {"cache_features": True, "augmentation": "none"}
+    assert list(chosen["ranges"]) == ["lr"]
+
+
+@pytest.mark.parametrize(
+    "tuning",
+    [
+        {"ranges": {"lr": {"type": "continuous", "min": 1e-4, "max": 0.01}}},
+        {"strategy": "Grid", "ranges": {"lr": {"type": "categorical", "values": [0.1, 0.01]}}},
+    ],
+)
+def test_a_search_of_what_the_change_sets_is_not_printed_as_another_search(tuning):
+    ((_, command),) = change_commands("r", recorded(tuning=tuning), {"lr": 0.1})
+    assert command == "whippet improve r"

@@ -1,0 +1,106 @@
+"""What a run does with the lint's findings: refuses before a search, tells after a job."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from prefect import flow
+
+from flows.hooks import FLOW_POLICY
+from platforms import Settings
+from platforms.errors import ParameterError
+from sm_entrypoints import contract
+from tasks.lint.findings import LintFinding
+from tasks.linting import (
+    judge_request,
+    lint_finished_training,
+    lint_objective,
+    publish_findings,
+)
+from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
+from tasks.report.content import collect_report
+from tasks.runs.record import OUTPUT_FOLDER, read_run, run_folder
+from tasks.runs.stages import stage
+from tests.dashboards.sample_output import write_output
+from tests.tasks.artifacts import artifacts
+from tests.tasks.lint.test_request import whippet_request
+from tests.tasks.test_training import training_inputs
+
+pytestmark = pytest.mark.slow
+
+FINDING = LintFinding(
+    code="rounded", severity="error", message="It is rounded.", evidence="1.0", advice="Do not."
+)
+
+
+@flow(**FLOW_POLICY)
+def before(tuning: TuningParameters):
+    with stage("tune") as run:
+        given = training_inputs(), ModelParameters(), tuning, ResourceParameters()
+        lint_objective(run, *given)
+    return run
+
+
+def test_our_own_search_passes_and_off_is_off(prefect_server, whippet_home):
+    before.with_options(flow_run_name="passes")(TuningParameters())
+    assert read_run(Settings(), "passes")["lint"] == {"request": []}
+    assert "Nothing found" in artifacts("objective-lint")[0]
+    before.with_options(flow_run_name="off")(TuningParameters(lint="off"))
+    assert "lint" not in read_run(Settings(), "off")
+
+
+@flow(**FLOW_POLICY)
+def judged(lint: str):
+    request = whippet_request()
+    request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["Type"] = (
+        "Maximize"
+    )
+    with stage("tune") as run:
+        judge_request(run, request, TuningParameters(lint=lint))
+
+
+def test_a_search_for_the_worst_is_refused_unless_warnings_are_enough(prefect_server, whippet_home):
+    with pytest.raises(
+        ParameterError, match=r"refused by the objective lint.*Minimize.*lint='warn'"
+    ):
+        judged.with_options(flow_run_name="refused")(lint="error")
+    judged.with_options(flow_run_name="warned")(lint="warn")
+    for name, status in (("refused", "failed"), ("warned", "completed")):
+        known = read_run(Settings(), name)
+        assert known["status"] == status
+        assert [each["code"] for each in known["lint"]["request"]] == ["objective-direction"]
+
+
+@flow(**FLOW_POLICY)
+def after(spoil: bool):
+    with stage("report") as run:
+        publish_findings(run, "search", [FINDING] if spoil else [])
+        folder = run_folder(Settings(), run.name) / OUTPUT_FOLDER
+        write_output(folder, samples=40, steps=40, mistakes=2)
+        if spoil:
+            path = folder / contract.METRICS_FILE
+            rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+            lines = [json.dumps({**row, "accuracy": 101.5}) + "\n" for row in rows]
+            path.write_text("".join(lines), encoding="utf-8")
+        lint_finished_training(run)
+    return SimpleNamespace(record=read_run(Settings(), run.name), folder=folder.parent)
+
+
+def test_a_clean_training_leaves_nothing_to_look_at(prefect_server, whippet_home):
+    found = after.with_options(flow_run_name="clean")(spoil=False)
+    assert found.record["lint"] == {"search": [], "training": []}
+    assert collect_report(found.folder, found.record).warnings == []
+
+
+def test_findings_of_every_stage_reach_record_artifact_and_report(prefect_server, whippet_home):
+    found = after.with_options(flow_run_name="é 1")(spoil=True)
+    lint = found.record["lint"]
+    assert [each["code"] for each in lint["search"]] == ["rounded"]
+    assert {each["code"] for each in lint["training"]} == {"accuracy-above-100"}
+    text = artifacts("objective-lint")[0]
+    assert text.index("It is rounded") < text.index("accuracy-above-100")
+    warnings = collect_report(found.folder, found.record).warnings
+    assert warnings[0] == "It is rounded. Do not."
+    assert any("above 100 %" in warning for warning in warnings)
