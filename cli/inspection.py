@@ -13,6 +13,7 @@ from cli.table import print_table
 from platforms import Platform, connect
 from platforms.client_errors import AccessDenied
 from platforms.errors import EndpointFailed, JobFailed, ParameterError
+from platforms.job_status import TERMINAL
 from tasks.cleaning import (
     EndpointState,
     delete_with_config_and_models,
@@ -25,7 +26,6 @@ from tasks.parameters.run import CleanUpParameters
 from tasks.requests.create_or_adopt import TRAINING_JOB, Resource
 from tasks.requests.logs import TRAINING_LOGS, TRANSFORM_LOGS, log_events
 from tasks.requests.pages import list_all
-from tasks.training import TERMINAL
 from tasks.transform.request import TRANSFORM_JOB
 
 _FOLLOW_SECONDS = 1.0

@@ -13,6 +13,7 @@ from prefect.artifacts import create_markdown_artifact
 from platforms import Platform, Settings, connect
 from platforms.errors import JobFailed
 from platforms.files import read_json, write_json
+from platforms.job_status import TERMINAL
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints import contract
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
@@ -31,14 +32,7 @@ from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.progress import Progress
 from tasks.runs.record import note_improvement, read_run, record, run_folder
 from tasks.runs.task_policy import DAY, policy
-from tasks.training import (
-    GRACE_SECONDS,
-    TERMINAL,
-    final_metrics,
-    require_completed,
-    run_tags,
-    trained_model,
-)
+from tasks.training import GRACE_SECONDS, final_metrics, require_completed, run_tags, trained_model
 
 ARTIFACT_KEY = "improvement"
 

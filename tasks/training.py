@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform, connect
 from platforms.errors import JobFailed
+from platforms.job_status import TERMINAL
 from sm_entrypoints import contract
 from sm_entrypoints.contract.sentences import ended
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
@@ -29,7 +30,6 @@ from tasks.runs.progress import Progress
 from tasks.runs.record import record
 from tasks.runs.task_policy import DAY, policy
 
-TERMINAL = ("Completed", "Failed", "Stopped")
 # A job that waits for capacity or downloads an image has not started its own clock yet.
 GRACE_SECONDS = 3600.0
 

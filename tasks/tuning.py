@@ -15,6 +15,7 @@ from dashboards.artifacts.tables import markdown_table
 from platforms import Platform, connect
 from platforms.errors import JobFailed
 from platforms.files import write_atomically, write_json
+from platforms.job_status import TERMINAL
 from sm_entrypoints import contract
 from sm_entrypoints.contract.sentences import ended
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
@@ -31,7 +32,7 @@ from tasks.runs.names import RunIdentity, resource_name
 from tasks.runs.progress import Progress
 from tasks.runs.record import TRIALS_FILE, TRIALS_JSON, record, run_folder
 from tasks.runs.task_policy import DAY, policy
-from tasks.training import TERMINAL, base_hyperparameters, job_inputs
+from tasks.training import base_hyperparameters, job_inputs
 
 _PAGE = 100
 _GRACE_SECONDS = 3600.0

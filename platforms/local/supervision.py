@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from platforms.job_status import TERMINAL
 from platforms.local.context import LocalContext, supervisor_environment
 from platforms.local.records import Kind, Record
-from platforms.local.training.status import TERMINAL
 from platforms.processes.process import ProcessId, alive, spawn_detached, terminate_session
 from platforms.settings import PROJECT_ROOT
 

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform, Settings
+from platforms.job_status import TERMINAL
 from sm_entrypoints.contract.sentences import counted
 from tasks.costs.prices import PriceList, table_prices
 from tasks.costs.worst_case import cents, job_usd
@@ -24,7 +25,6 @@ from tasks.runs.record import read_run, record
 # The record's keys.
 LEDGER, PLAN = "ledger", "plan"
 LEDGER_COLUMNS = ["job", "status", "instances", "billed", "spot saved", "USD", "bills on"]
-ENDED = ("Completed", "Failed", "Stopped")
 
 
 class LedgerEntry(BaseModel):
@@ -93,7 +93,7 @@ def note_jobs(platform: Platform, run: RunIdentity, stage: str, jobs: Iterable[s
     entries = [
         entry(job, stage, prices_of(found, None, job["ResourceConfig"]["InstanceType"]))
         for job in described
-        if job is not None and job["TrainingJobStatus"] in ENDED
+        if job is not None and job["TrainingJobStatus"] in TERMINAL
     ]
     if entries:
         lines = {each.job: each.model_dump(mode="json") for each in entries}

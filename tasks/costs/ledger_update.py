@@ -13,7 +13,8 @@ from decimal import Decimal
 from typing import Any
 
 from platforms import Platform
-from tasks.costs.ledger import ENDED, LEDGER, PLAN, LedgerEntry, note_jobs
+from platforms.job_status import TERMINAL
+from tasks.costs.ledger import LEDGER, PLAN, LedgerEntry, note_jobs
 from tasks.costs.prices import PriceList, current_prices
 from tasks.costs.worst_case import CLEAN_UP_HOURS, endpoint_hour_usd, wanted_instances
 from tasks.endpoints.autoscaling import SCALED_TAG, tags_of
@@ -45,7 +46,7 @@ def note_own_jobs(platform: Platform, run: RunIdentity) -> None:
     stages: dict[str, list[str]] = {}
     for summary in listed:
         found = own.fullmatch(summary["TrainingJobName"])
-        if found is not None and summary["TrainingJobStatus"] in ENDED:
+        if found is not None and summary["TrainingJobStatus"] in TERMINAL:
             stages.setdefault(found[1].lower(), []).append(summary["TrainingJobName"])
     for stage, names in stages.items():
         note_jobs(platform, run, stage, names)

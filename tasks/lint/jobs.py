@@ -12,6 +12,7 @@ from dashboards.files.frames import TrainingOutput, read_training_output
 from dashboards.files.trials import read_trials
 from platforms import Platform
 from platforms.errors import ParameterError, WhippetError
+from platforms.job_status import TERMINAL
 from sm_entrypoints import contract
 from sm_entrypoints.contract.sentences import counted
 from tasks.lint.findings import LintFinding, worst_first
@@ -27,10 +28,8 @@ from tasks.reports import unpack_output
 from tasks.requests.create_or_adopt import TRAINING_JOB, TUNING_JOB
 from tasks.requests.logs import log_text
 from tasks.runs.record import OUTPUT_FOLDER
-from tasks.training import TERMINAL
 from tasks.tuning import list_trials
 
-_ENDED = ("Completed", "Failed", "Stopped")
 # What one trial shows may be the search's own doing: it tries a lr that is too high, too, and who
 # diverged prints no objective.
 _SEARCHED = {"not-finite", "worse-than-chance", "regex-matches-nothing"}
@@ -89,7 +88,7 @@ def lint_tuning_job(
     objective = tuning_objective(job)
     trials = read_trials(summaries, direction=(objective and objective.type) or "Minimize")
     search = lint_search(trials, edges=_edges(job, best), classes=classes)
-    ended = [each for each in summaries if each["TrainingJobStatus"] in _ENDED]
+    ended = [each for each in summaries if each["TrainingJobStatus"] in TERMINAL]
     histories = {
         each["TrainingJobName"]: _lint_trial(platform, each["TrainingJobName"], classes)
         for each in ended

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from platforms import Platform, Settings
 from platforms.errors import DeadlinePassed, JobFailed
+from platforms.job_status import TERMINAL
 from tasks.parameters.run import DeploymentParameters
 from tasks.requests.bodies import ModelInputs, Request, model_request
 from tasks.requests.create_or_adopt import MODEL, TRAINING_JOB, create_or_adopt, is_not_found
@@ -21,7 +22,7 @@ from tasks.runs.names import RunIdentity, resource_name, run_token
 from tasks.runs.record import read_run
 from tasks.storage.listing import list_objects
 from tasks.storage.uris import split_uri
-from tasks.training import TERMINAL, TrainedModel, require_completed, run_tags, trained_model
+from tasks.training import TrainedModel, require_completed, run_tags, trained_model
 from tasks.transform.parameters import TransformParameters
 from tasks.transform.pictures import Pictures, upload
 from tasks.transform.request import (

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from platforms.job_status import TERMINAL
 from platforms.local.records import Record
-from platforms.local.training.status import TERMINAL
 from platforms.local.tuning import trials as tuning_trials
 from platforms.local.tuning.trials import Summary
 

@@ -11,9 +11,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from platforms.job_status import TERMINAL
 from platforms.local.context import ACCOUNT, LocalContext
 from platforms.local.records import Kind, Missing
-from platforms.local.training.status import TERMINAL
 from platforms.local.training.tree import HOST, JobTree
 
 

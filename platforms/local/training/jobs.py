@@ -17,6 +17,7 @@ from typing import Any
 
 from platforms.client_errors import client_error
 from platforms.errors import WhippetError
+from platforms.job_status import TERMINAL
 from platforms.local.boundary.hard_coded import hard_coded_notice
 from platforms.local.context import (
     LOGGER,
@@ -39,7 +40,7 @@ from platforms.local.records import Exists, Missing, Record, now, with_times
 from platforms.local.toolkit.entry_point import submit_directory
 from platforms.local.toolkit.image import version_notice
 from platforms.local.training.request import OPERATION, check_request, ignored_fields
-from platforms.local.training.status import KIND, TERMINAL, end, fail, move, with_supervisor
+from platforms.local.training.status import KIND, end, fail, move, with_supervisor
 from platforms.local.training.tree import JobTree
 from platforms.processes.process import (
     ProcessError,

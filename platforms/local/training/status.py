@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from platforms.job_status import TERMINAL
 from platforms.local.records import Kind, Record, now
 from platforms.processes.process import ProcessId
 
 KIND: Kind = "training-jobs"
-
-TERMINAL = frozenset({"Completed", "Failed", "Stopped"})
 
 # SageMaker truncates FailureReason at 1,024 characters.
 MAX_REASON = 1024

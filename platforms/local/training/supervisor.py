@@ -18,6 +18,7 @@ from pathlib import Path
 
 from platforms.archives import extract_archive
 from platforms.errors import WhippetError
+from platforms.job_status import TERMINAL
 from platforms.local.boundary.enclosure import Enclosure
 from platforms.local.boundary.hard_coded import hard_coded_notice
 from platforms.local.boundary.inputs import Inputs
@@ -42,7 +43,7 @@ from platforms.local.toolkit.image import version_notice
 from platforms.local.training.environment import job_environment
 from platforms.local.training.metrics import LogFollower
 from platforms.local.training.process import JobProcess
-from platforms.local.training.status import KIND, TERMINAL, end, fail, move, with_supervisor
+from platforms.local.training.status import KIND, end, fail, move, with_supervisor
 from platforms.local.training.tree import JobTree
 from platforms.local.training.uploads import Uploads
 from platforms.processes.process import identify

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from platforms.client_errors import client_error
+from platforms.job_status import TERMINAL
 from platforms.local.buckets.buckets import BadUri, BucketError
 from platforms.local.context import LOGGER, LocalContext, require_job_python
 from platforms.local.hosting.models import container_of, read_model
 from platforms.local.listing import listing
 from platforms.local.records import Exists, Missing, Record, now, with_times
-from platforms.local.training.status import TERMINAL
 from platforms.local.transform.inputs import input_objects
 from platforms.local.transform.record import KIND, ensure_supervisor, stopping
 from platforms.local.transform.request import (

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from platforms.job_status import TERMINAL
 from platforms.local.context import LocalContext
 from platforms.local.records import Kind, Record, now
 from platforms.local.supervision import Supervised
-from platforms.local.training.status import MAX_REASON, TERMINAL
+from platforms.local.training.status import MAX_REASON
 
 KIND: Kind = "transform-jobs"
 

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from platforms.client_errors import client_error
+from platforms.job_status import TERMINAL
 from platforms.local.context import LOGGER, LocalContext, require_job_python
 from platforms.local.describe.tuning_job import counters, progress
 from platforms.local.listing import listing
 from platforms.local.records import Exists, Missing, Record, now, with_times
 from platforms.local.toolkit.image import version_notice
 from platforms.local.training.request import check_request, ignored_fields
-from platforms.local.training.status import TERMINAL
 from platforms.local.tuning import request as tuning_request
 from platforms.local.tuning import trials as tuning_trials
 from platforms.local.tuning.search import Search

@@ -10,10 +10,11 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from platforms.job_status import TERMINAL
 from platforms.local.context import LocalContext
 from platforms.local.records import Missing
 from platforms.local.training.jobs import TrainingJobs
-from platforms.local.training.status import KIND, TERMINAL
+from platforms.local.training.status import KIND
 from platforms.local.training.tree import JobTree
 from platforms.local.tuning.request import objective
 

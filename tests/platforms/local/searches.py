@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from platforms.archives import write_archive
+from platforms.job_status import TERMINAL
 from platforms.local.context import LocalContext, local_context
 from platforms.local.tuning.jobs import HyperParameterTuningJobs
 from platforms.settings import Settings
@@ -15,7 +16,6 @@ from platforms.settings import Settings
 BUCKET = "s3://whippet-local"
 ROLE = "arn:aws:iam::000000000000:role/whippet-local"
 METRIC = {"Name": "valid:loss", "Regex": '"valid:loss": ([0-9.nan]+)'}
-TERMINAL = {"Completed", "Failed", "Stopped"}
 
 # Prints its objective and does as its hyperparameters say.
 _PROGRAM = """

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from platforms.errors import SettingsError
+from platforms.job_status import TERMINAL
 from platforms.local.context import local_context
 from platforms.local.training.jobs import TrainingJobs
 from platforms.local.tuning.jobs import HyperParameterTuningJobs
@@ -18,7 +19,6 @@ from platforms.settings import Settings
 from platforms.validation import validate
 from tests.platforms.local.searches import (
     METRIC,
-    TERMINAL,
     continuous,
     create,
     describe,
