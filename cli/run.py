@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import os
 import shlex
@@ -22,6 +21,7 @@ from cli.server.choosing import ui_and_password, ui_url, use_server
 from cli.table import print_table
 from platforms import Settings
 from platforms.errors import ParameterError
+from sm_entrypoints.contract.sentences import did_you_mean, nearest
 from tasks.costs.ledger import PLAN, cost_sentence, stage_rows
 from tasks.dataset.typed_path import TypedPath, expanded, with_typed
 from tasks.job_environment.weights import IMAGENET, NONE
@@ -103,8 +103,7 @@ def _known_run(settings: Settings, name: str) -> dict[str, Any]:
         return read_run(settings, folder_name(name))
     except FileNotFoundError as error:
         runs = [path.name for path in settings.runs.glob("[!.]*")]
-        near = difflib.get_close_matches(name, runs, n=1)
-        hint = f": did you mean {near[0]!r}?" if near else ""
+        hint = f": {meant}" if (meant := did_you_mean(nearest(name, runs))) else ""
         raise ParameterError(f"there is no run {name!r} in {settings.runs}{hint}") from error
 
 

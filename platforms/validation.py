@@ -7,7 +7,6 @@ that each of the two would raise.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -20,6 +19,7 @@ from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureSh
 from botocore.validate import ParamValidator
 
 from platforms.client_errors import client_error
+from sm_entrypoints.contract.sentences import nearest
 
 _MANY_CHOICES = 20
 _LONG_VALUE = 200
@@ -127,7 +127,7 @@ def _choices(value: str, allowed: list[str]) -> str:
     """List an enum; of a long one (there are 260 instance types) what the user may have meant."""
     if len(allowed) <= _MANY_CHOICES:
         return ", ".join(allowed)
-    near = difflib.get_close_matches(value, allowed, n=5, cutoff=0.5) or allowed[:5]
+    near = nearest(value, allowed, most=5, cutoff=0.5) or allowed[:5]
     return f"{', '.join(near)}, ... ({len(allowed)} in all)"
 
 

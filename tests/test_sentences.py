@@ -13,7 +13,14 @@ from botocore.exceptions import ClientError
 
 from platforms.aws.account import credentials_error
 from platforms.errors import WhippetError
-from sm_entrypoints.contract.sentences import clause, counted, ended, joined
+from sm_entrypoints.contract.sentences import (
+    clause,
+    counted,
+    did_you_mean,
+    ended,
+    joined,
+    nearest,
+)
 from tasks.lint.findings import LintFinding, require_sound
 from tasks.training import require_completed
 from tests.punctuation import doubled
@@ -97,6 +104,25 @@ def _told(said: str) -> Iterator[str]:
 def test_counted_things_agree_with_their_number() -> None:
     assert [counted(number, "image") for number in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
     assert counted(1200, "class", "classes") == "1,200 classes"
+
+
+def test_what_may_have_been_meant_is_found_in_any_case() -> None:
+    known = ["DeadRelu", "ExplodingTensor", "VanishingGradient"]
+    assert nearest("deadrelu", known) == ["DeadRelu"]
+    assert nearest("explodin", known, cutoff=0.8) == []
+    assert nearest("explodin", known, cutoff=0.5) == ["ExplodingTensor"]
+    assert nearest("resnet81", ["resnet18", "resnet101", "vgg11"], most=2) == [
+        "resnet18",
+        "resnet101",
+    ]
+    assert did_you_mean(["lr"]) == "did you mean 'lr'?"
+    assert did_you_mean(["a", "b"], str) == "did you mean a or b?"
+    assert did_you_mean([]) == ""
+
+
+def test_one_module_knows_what_is_near() -> None:
+    users = [relative(path) for path in SOURCES if "get_close_matches" in path.read_text("utf-8")]
+    assert users == ["sm_entrypoints/contract/sentences.py"]
 
 
 def test_no_part_of_a_message_is_left_on_a_line_of_its_own() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from functools import partial
 from typing import Any
@@ -21,6 +20,7 @@ from platforms.errors import SettingsError
 from platforms.s3_stores import S3Stores, endpoint_of
 from platforms.settings import Settings
 from platforms.validation import validate
+from sm_entrypoints.contract.sentences import did_you_mean, nearest
 
 # Describe calls are limited per account and region; a tuning job and its trials share them.
 _POLL_SECONDS = 5.0
@@ -129,8 +129,7 @@ def _require_region(session: boto3.Session) -> None:
         for each in session.get_available_regions("sagemaker", partition)
     ]
     if region not in known:
-        near = difflib.get_close_matches(region, known, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"such as {known[0]}"
+        hint = did_you_mean(nearest(region, known, most=3), str) or f"such as {known[0]}"
         raise SettingsError(
             f"WHIPPET_REGION={region!r} is no region of SageMaker that boto3 {boto3.__version__} "
             f"knows: {hint}"

@@ -5,7 +5,6 @@ SageMaker passes every hyperparameter as ``--name value``, a flag without a valu
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields
@@ -14,6 +13,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from sm_entrypoints.contract.errors import JobError
 from sm_entrypoints.contract.rule_actions import parse_actions
+from sm_entrypoints.contract.sentences import did_you_mean, nearest
 
 Weights = Literal["auto", "channel", "none"]
 Trainable = Literal["auto", "head", "all"]
@@ -155,8 +155,8 @@ def _pairs(argv: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _unknown(key: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(key.replace("-", "_"), known, n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    meant = did_you_mean(nearest(key.replace("-", "_"), known))
+    hint = f" ({meant})" if meant else ""
     return f"unknown hyperparameter {key!r}{hint}; known are {', '.join(known)}"
 
 

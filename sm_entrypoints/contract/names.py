@@ -6,11 +6,12 @@ Standard library only, because it is imported by the orchestrator (no torch) and
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+
+from sm_entrypoints.contract.sentences import did_you_mean, nearest
 
 TRAIN_CHANNEL = "train"
 VALID_CHANNEL = "valid"
@@ -218,9 +219,8 @@ def require_architecture(name: str) -> str:
     """
     if name in ARCHITECTURES:
         return name
-    near = difflib.get_close_matches(name, ARCHITECTURES, n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(ARCHITECTURES)}"
-    raise ValueError(f"unknown model {name!r}: {hint}")
+    hint = did_you_mean(nearest(name, ARCHITECTURES, most=3), str)
+    raise ValueError(f"unknown model {name!r}: {hint or 'known are ' + ', '.join(ARCHITECTURES)}")
 
 
 def require_rule_action(rule: str, action: str) -> None:
@@ -230,10 +230,8 @@ def require_rule_action(rule: str, action: str) -> None:
         ValueError: it does not, or it cannot; the message names the nearest rule, or why.
     """
     if rule not in RULES:
-        by_lower = {name.lower(): name for name in RULES}
-        near = difflib.get_close_matches(rule.lower(), by_lower, n=1)
-        hint = f"did you mean {by_lower[near[0]]!r}? " if near else ""
-        raise ValueError(f"unknown rule {rule!r}: {hint}Known are {', '.join(RULES)}")
+        known = f"{did_you_mean(nearest(rule, RULES))} Known are {', '.join(RULES)}".lstrip()
+        raise ValueError(f"unknown rule {rule!r}: {known}")
     if action not in RULE_ACTIONS:
         raise ValueError(f"rule {rule}: action {action!r} is not one of {', '.join(RULE_ACTIONS)}")
     if action == "stop" and rule not in ONLINE_RULES:

@@ -7,6 +7,9 @@ Standard library only: both sides of the project speak.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Callable, Iterable
+
 _LOOSE = " \t\r\n.,;"
 # Nothing follows these: they end a sentence, or the text is one that was cut.
 _ENDS = ("…", "...", "?", "!", ":")
@@ -46,3 +49,19 @@ def counted(count: int, one: str, many: str = "") -> str:
     ``many`` is the plural where ``one`` with an s is none.
     """
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
+def nearest(name: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> list[str]:
+    """Return the known names that ``name`` may have meant, the likeliest first, in any case.
+
+    ``cutoff`` is how alike they must be, from 0 to 1 for the same.
+    """
+    by_fold = {each.casefold(): each for each in known}
+    near = difflib.get_close_matches(name.casefold(), by_fold, n=most, cutoff=cutoff)
+    return [by_fold[each] for each in near]
+
+
+def did_you_mean(names: Iterable[str], quoted: Callable[[str], str] = repr) -> str:
+    """Return the question whether one of these was meant; nothing where there are none."""
+    meant = " or ".join(map(quoted, names))
+    return f"did you mean {meant}?" if meant else ""

@@ -7,7 +7,6 @@ serving reads it; both use these functions.
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 
 from sm_entrypoints.contract import MODEL_CARD_FILE, MODEL_WEIGHTS_FILE
 from sm_entrypoints.contract.errors import JobError
+from sm_entrypoints.contract.sentences import did_you_mean, nearest
 
 SCHEMA_VERSION = 1
 # torchvision's weights were trained with these; its own presets name them as defaults.
@@ -104,9 +104,10 @@ def build_model(architecture: str, class_count: int, *, image_size: int = 224) -
     """
     known = torchvision.models.list_models(module=torchvision.models)
     if architecture not in known:
-        close = difflib.get_close_matches(architecture, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(known)}"
-        raise ModelError(f"unknown model {architecture!r}: {hint}")
+        hint = did_you_mean(nearest(architecture, known, most=3, cutoff=0.5), str)
+        raise ModelError(
+            f"unknown model {architecture!r}: {hint or 'known are ' + ', '.join(known)}"
+        )
     if class_count < 2:
         raise ModelError(f"a classifier needs at least two classes, but got {class_count}")
     options = _options(architecture, image_size)

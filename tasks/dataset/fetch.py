@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from obstore.exceptions import BaseError
 
 from platforms import Platform
 from platforms.errors import DataError
-from sm_entrypoints.contract.sentences import clause
+from sm_entrypoints.contract.sentences import clause, did_you_mean, nearest
 from tasks.dataset.syncing.download import fetch_data
 from tasks.dataset.syncing.manifest import MANIFEST
 from tasks.storage.download import fetch_objects
@@ -71,8 +70,7 @@ def find_source(platform: Platform, source: str) -> tuple[str, str]:
         job = platform.sagemaker.describe_training_job(TrainingJobName=source)
     except ClientError as error:
         said = clause(error.response["Error"]["Message"])
-        near = _like(platform, source)
-        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        hint = did_you_mean(_like(platform, source)).replace("did", " Did", 1)
         raise DataError(
             f"{source!r} is neither a data set in s3://{bucket}/{platform.settings.prefix}/"
             f"datasets/ nor a training job ({said}): `whippet jobs` lists jobs, and "
@@ -91,4 +89,4 @@ def _like(platform: Platform, name: str) -> list[str]:
         return []
     names = [prefix.rstrip("/").rpartition("/")[2] for prefix in found]
     begun = [each for each in names if each.rpartition("-")[0] == name]
-    return begun or difflib.get_close_matches(name, names, n=2)
+    return begun or nearest(name, names, most=2)

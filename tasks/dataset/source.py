@@ -7,7 +7,6 @@ the prefix: only what changed is fetched again, and what left it goes.
 
 from __future__ import annotations
 
-import difflib
 import shutil
 import stat
 from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ from pathlib import Path
 from platforms import Platform
 from platforms.errors import DataError, SettingsError
 from platforms.settings import PROJECT_ROOT
-from sm_entrypoints.contract.sentences import clause, ended
+from sm_entrypoints.contract.sentences import clause, ended, nearest
 from sm_entrypoints.images.files import is_system_name, may_be_picture
 from tasks.dataset.checking.findings import shown
 from tasks.dataset.identity import name_of_folder, name_of_uri
@@ -84,11 +83,9 @@ def _nearest(path: str) -> str | None:
         names = [each.name for each in expanded(str(missing.parent)).iterdir() if each.is_dir()]
     except OSError:
         return None
-    by_fold = {name.casefold(): name for name in names if not name.startswith(".")}
-    near = difflib.get_close_matches(missing.name.casefold(), by_fold, n=1, cutoff=0.7)
-    if not near:
-        return None
-    return str(missing.with_name(by_fold[near[0]]) / typed.relative_to(missing))
+    shown = (name for name in names if not name.startswith("."))
+    near = nearest(missing.name, shown, cutoff=0.7)
+    return str(missing.with_name(near[0]) / typed.relative_to(missing)) if near else None
 
 
 def default_name(path: str) -> str:

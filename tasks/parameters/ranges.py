@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sm_entrypoints import contract
+from sm_entrypoints.contract.sentences import did_you_mean, nearest
 
 Value = bool | int | float | str
 Scaling = Literal["Auto", "Linear", "Logarithmic", "ReverseLogarithmic"]
@@ -151,10 +151,9 @@ def require_known(names: Iterable[str]) -> None:
     for name in names:
         if name in contract.HYPERPARAMETERS:
             continue
-        near = difflib.get_close_matches(name, contract.HYPERPARAMETERS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        known = ", ".join(contract.HYPERPARAMETERS)
-        raise ValueError(f"unknown hyperparameter {name!r}: {hint}Known are {known}")
+        hint = did_you_mean(nearest(name, contract.HYPERPARAMETERS))
+        known = f"{hint} Known are {', '.join(contract.HYPERPARAMETERS)}".lstrip()
+        raise ValueError(f"unknown hyperparameter {name!r}: {known}")
 
 
 def from_wire(values: Mapping[str, str]) -> dict[str, Value]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from decimal import Decimal
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from platforms.instances import has_gpu
+from sm_entrypoints.contract.sentences import did_you_mean, nearest
 
 
 class Parameters(BaseModel):
@@ -20,9 +20,9 @@ class Parameters(BaseModel):
     @classmethod
     def _no_typos(cls, value: Any) -> Any:
         for name in value if isinstance(value, dict) else ():
-            near = difflib.get_close_matches(str(name), cls.model_fields, n=1)
-            if name not in cls.model_fields and near:
-                raise ValueError(f"there is no {name!r}: did you mean {near[0]!r}?")
+            meant = did_you_mean(nearest(str(name), cls.model_fields))
+            if name not in cls.model_fields and meant:
+                raise ValueError(f"there is no {name!r}: {meant}")
         return value
 
 

@@ -7,7 +7,6 @@ Nothing is sent or written here but reads of the run's own jobs.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, cast
@@ -21,6 +20,7 @@ from platforms.errors import ParameterError
 from platforms.settings import PROJECT_ROOT
 from platforms.validation import service_model, validate
 from sm_entrypoints import contract
+from sm_entrypoints.contract.sentences import nearest
 from tasks.costs.prices import Use
 from tasks.costs.worst_case import wanted_instances
 from tasks.data import TrainingInputs, dataset_name
@@ -186,7 +186,7 @@ def require_valid(requests: Mapping[Step, Request]) -> None:
     for instance_type, use in wanted_instances(by_operation(requests)):
         known = cast(StringShape, service_model("sagemaker").shape_for(_INSTANCE_SHAPES[use])).enum
         if instance_type not in known:
-            like = difflib.get_close_matches(instance_type, known, n=3, cutoff=0.5)
+            like = nearest(instance_type, known, most=3, cutoff=0.5)
             raise ParameterError(
                 f"SageMaker has no instance type {instance_type!r} for {use}: did you mean "
                 f"{', '.join(like) or 'such as ml.m5.xlarge'}?"

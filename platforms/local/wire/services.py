@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,7 @@ from platforms.local.identity.operations import (
 from platforms.local.job_logs.operations import OPERATIONS as LOG_OPERATIONS
 from platforms.local.job_logs.operations import LocalLogs
 from platforms.validation import service_model
+from sm_entrypoints.contract.sentences import nearest
 
 Operation = Callable[..., dict[str, Any]]
 
@@ -60,7 +60,7 @@ class Service:
     def _unknown(self, operation: str) -> str:
         names = {xform_name(name): name for name in service_model(self.name).operation_names}
         known = sorted(names[name] for name in self.operations)
-        near = difflib.get_close_matches(operation, known, n=1, cutoff=0.7)
+        near = nearest(operation, known, cutoff=0.7)
         hint = f" The nearest is {near[0]}." if near else ""
         return (
             f"The local platform has no operation {operation!r} of {self.name}.{hint} "
