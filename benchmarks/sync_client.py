@@ -18,8 +18,8 @@ from typing import Any
 from obstore.store import S3Store
 
 from tasks.dataset.checking.files import DataFile
+from tasks.dataset.checking.stat_cache import StatCache, identity
 from tasks.dataset.syncing.download import fetch_data
-from tasks.dataset.syncing.stat_cache import StatCache, identity
 from tasks.dataset.syncing.sync import sync_data
 
 BUCKET, ACCESS_KEY, SECRET_KEY, REGION = "bench", "BENCHMARKS0123456789", "s" * 40, "us-east-1"

@@ -8,7 +8,7 @@ import sys
 from platforms import connect
 from sm_entrypoints.contract.sentences import counted
 from tasks.dataset.fetch import fetch as fetch_source
-from tasks.dataset.typed_path import expanded
+from tasks.parameters.typed_path import expanded
 from tasks.storage.sync_progress import Moved
 
 

@@ -13,9 +13,9 @@ from botocore.exceptions import ClientError
 from cli.transform import predict_folder, require_no_transform_options
 from platforms import Platform, Settings, connect
 from platforms.errors import DataError, EndpointFailed
-from tasks.dataset.typed_path import expanded
 from tasks.endpoints.about import about_endpoint, require_answering
 from tasks.endpoints.pictures import pictures
+from tasks.parameters.typed_path import expanded
 from tasks.querying import Prediction, ask, read_image
 from tasks.runs.record import read_run
 

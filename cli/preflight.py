@@ -10,10 +10,10 @@ from pathlib import Path
 
 from cli.doctor.setup import check_disk, check_home
 from platforms import Needs, Settings, connect
-from platforms.errors import SettingsError
+from platforms.errors import SettingsError, shown
 from sm_entrypoints.contract.sentences import clause
 from tasks.dataset.checking.check import check_folders
-from tasks.dataset.checking.findings import DataProblems, shown
+from tasks.dataset.findings import DataProblems
 from tasks.dataset.source import data_root, is_remote, list_source, require_folder
 from tasks.job_environment.weights import IMAGENET, NONE, require_job_python, weights_file
 from tasks.parameters.run import DataParameters, ModelParameters

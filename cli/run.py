@@ -23,7 +23,6 @@ from platforms import Settings
 from platforms.errors import ParameterError
 from sm_entrypoints.contract.sentences import did_you_mean, nearest
 from tasks.costs.ledger import PLAN, cost_sentence, stage_rows
-from tasks.dataset.typed_path import TypedPath, expanded, with_typed
 from tasks.job_environment.weights import IMAGENET, NONE
 from tasks.parameters.ranges import (
     CategoricalRange,
@@ -33,6 +32,7 @@ from tasks.parameters.ranges import (
     Value,
 )
 from tasks.parameters.run import RUN_PARAMETERS, DataParameters, ModelParameters, Parameters
+from tasks.parameters.typed_path import TypedPath, expanded, with_typed
 from tasks.runs.names import folder_name
 from tasks.runs.record import read_run, run_folder
 

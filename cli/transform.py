@@ -9,7 +9,7 @@ from typing import Any
 from platforms import connect
 from platforms.errors import ParameterError
 from sm_entrypoints.contract.sentences import counted
-from tasks.dataset.typed_path import expanded
+from tasks.parameters.typed_path import expanded
 from tasks.plan.text import usd
 from tasks.transform.answers import read_answers, require_writable, write_answers
 from tasks.transform.job import (

@@ -9,17 +9,13 @@ from prefect import flow
 from pydantic import Field
 
 from flows.hooks import FLOW_POLICY
-from tasks.deployment import (
-    Deployment,
-    create_endpoint,
-    publish_endpoint,
-    smoke_test_endpoint,
-)
+from tasks.deployment import Deployment, create_endpoint, publish_endpoint, smoke_test_endpoint
 from tasks.parameters.run import DeploymentParameters
 from tasks.plan.deployment import plan_deployment
 from tasks.reports import download_output
+from tasks.requests.training import TrainedModel
 from tasks.runs.stages import stage
-from tasks.training import TrainedModel, describe_trained
+from tasks.training import describe_trained
 
 
 @flow(name="deploy-trained", **FLOW_POLICY)

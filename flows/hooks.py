@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 
 from platforms import Settings, connect
-from tasks.cancelling.lost import end_if_lost
+from tasks.cancelled_runs import end_if_lost
 from tasks.cleaning import stop_everything
 from tasks.run_end import close_accounts
 from tasks.runs.record import find_run, finish

@@ -11,7 +11,7 @@ from prefect.flows import Flow
 from flows.hooks import FlowPolicy
 from platforms import Settings, connect
 from platforms.errors import WhippetError
-from tasks.cancelling.lost import end_if_lost
+from tasks.cancelled_runs import end_if_lost
 from tasks.cleaning import COMPARISON_STEP, stop_run
 from tasks.improve.plan import plan_improvement
 from tasks.improvement import (

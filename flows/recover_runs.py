@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from tasks.cancelling.lost import end_cancelled_runs
+from tasks.cancelled_runs import end_cancelled_runs
 from tasks.parameters.run import RecoverParameters
 from tasks.recovery import mark_dead_runs, restart_crashed_runs
 

@@ -23,8 +23,8 @@ from tasks.plan.requests import RunChoices
 from tasks.planning import plan_stage
 from tasks.querying import query_test_image
 from tasks.reports import print_report, publish_run, render_report
+from tasks.requests.training import final_hyperparameters
 from tasks.runs.stages import stage
-from tasks.training import final_hyperparameters
 
 
 @flow(name="release-model", **FLOW_POLICY)

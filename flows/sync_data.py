@@ -5,8 +5,9 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.hooks import FLOW_POLICY
-from tasks.data import TrainingInputs, check_dataset, stage_source, stage_weights, sync_dataset
+from tasks.data import check_dataset, stage_source, stage_weights, sync_dataset
 from tasks.parameters.run import DataParameters, ModelParameters
+from tasks.requests.inputs import TrainingInputs
 from tasks.runs.stages import stage
 
 

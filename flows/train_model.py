@@ -6,7 +6,6 @@ from prefect import flow
 
 from flows.hooks import FLOW_POLICY
 from flows.sync_data import sync_data
-from tasks.data import TrainingInputs
 from tasks.linting import lint_finished_training
 from tasks.parameters.ranges import Value
 from tasks.parameters.run import (
@@ -18,13 +17,10 @@ from tasks.parameters.run import (
 from tasks.plan.requests import RunChoices
 from tasks.planning import plan_stage
 from tasks.reports import download_output, print_report, publish_training, render_report
+from tasks.requests.inputs import TrainingInputs
+from tasks.requests.training import TrainedModel, final_hyperparameters
 from tasks.runs.stages import current_run, stage
-from tasks.training import (
-    TrainedModel,
-    final_hyperparameters,
-    follow_training_job,
-    launch_training_job,
-)
+from tasks.training import follow_training_job, launch_training_job
 
 
 @flow(name="train-instrumented", **FLOW_POLICY)

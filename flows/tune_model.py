@@ -6,7 +6,6 @@ from prefect import flow
 
 from flows.hooks import FLOW_POLICY
 from flows.sync_data import sync_data
-from tasks.data import TrainingInputs
 from tasks.linting import lint_finished_search, lint_objective
 from tasks.parameters.run import (
     DataParameters,
@@ -16,8 +15,10 @@ from tasks.parameters.run import (
 )
 from tasks.plan.requests import RunChoices
 from tasks.planning import plan_stage
+from tasks.requests.inputs import TrainingInputs
+from tasks.requests.tuning import BestTrial
 from tasks.runs.stages import stage
-from tasks.tuning import BestTrial, best_hyperparameters, follow_tuning_job, launch_tuning_job
+from tasks.tuning import best_hyperparameters, follow_tuning_job, launch_tuning_job
 
 
 @flow(name="search-hyperparameters", **FLOW_POLICY)

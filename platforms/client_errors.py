@@ -1,4 +1,4 @@
-"""SageMaker's errors as boto3 raises them, built without a service behind them.
+"""SageMaker's errors as boto3 raises them: built without a service behind them, and told apart.
 
 The codes are the four that SageMaker's training, tuning and hosting operations use. Which code
 goes with which fault follows the service, not its documentation: describing an unknown training
@@ -12,7 +12,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as ServiceConnectionError
 
 from platforms.errors import WhippetError
 from sm_entrypoints.contract.sentences import clause
@@ -101,3 +102,32 @@ def client_error(operation: str, code: Code, message: str) -> ClientError:
         "message": message,
     }
     return ClientError(response, operation)
+
+
+# botocore's own list of throttling and transient codes, as far as these services use them.
+_TRANSIENT_CODES = {
+    "InternalFailure",
+    "InternalServerError",
+    "ModelNotReadyException",
+    "PriorRequestNotComplete",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "ServiceUnavailable",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
+BROKEN_CONNECTION = (ServiceConnectionError, HTTPClientError, ConnectionError, TimeoutError)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Say whether trying again may help: throttling, 5xx, a broken connection."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return error.response.get("Error", {}).get("Code") in _TRANSIENT_CODES or status >= 500
+    return isinstance(error, BROKEN_CONNECTION)

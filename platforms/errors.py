@@ -6,6 +6,8 @@ what goes wrong around them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class WhippetError(Exception):
     """Root of every error whose message is meant for the user and says what to do next."""
@@ -41,3 +43,15 @@ class DeadlinePassed(WhippetError):
 
 class RunStopped(WhippetError):
     """Raised when somebody cancelled the run; its jobs are stopped."""
+
+
+def shown(path: str) -> str:
+    """Return a path that any terminal, log and UTF-8 file can hold: odd characters escaped."""
+    return path if path.isprintable() else repr(path)[1:-1]
+
+
+def some(names: Sequence[str], limit: int = 5) -> str:
+    """Return names in quotes with commas, cut to ``limit`` with a count of the rest."""
+    quoted = ", ".join(f"'{shown(name)}'" for name in names[:limit])
+    rest = len(names) - limit
+    return f"{quoted} and {rest} more" if rest > 0 else quoted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,16 @@ from pydantic import BaseModel, ConfigDict
 
 from dashboards.artifacts.tables import markdown_table
 from platforms import Platform, connect
+from platforms.errors import shown
 from platforms.files import write_atomically, write_json
 from platforms.settings import PROJECT_ROOT
 from tasks.cancelling.watch import CancelWatch
 from tasks.dataset.checking.check import DataCheck, check_data
-from tasks.dataset.checking.findings import DataProblems, shown
 from tasks.dataset.checking.memory import open_memory
+from tasks.dataset.findings import DataProblems
 from tasks.dataset.identity import SCHEME
 from tasks.dataset.sameness import require_same_pictures
-from tasks.dataset.source import (
-    bring_source,
-    data_root,
-    default_name,
-    is_remote,
-    require_folder,
-)
+from tasks.dataset.source import bring_source, data_root, dataset_name, is_remote, require_folder
 from tasks.dataset.syncing.sync import sync_data
 from tasks.job_environment.source import package_source, upload_source
 from tasks.job_environment.weights import prepare_weights, upload_weights
@@ -45,22 +40,6 @@ from tasks.storage.uris import download
 _LOG_SECONDS = 10.0
 
 
-class TrainingInputs(BaseModel):
-    """Where jobs find data, code and weights, and what identifies them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    dataset: str
-    data_uri: str
-    data_fingerprint: str
-    classes: list[str]
-    train_images: int
-    source_uri: str
-    source_digest: str
-    weights_uri: str | None
-    weights_source: str
-
-
 class SyncedData(BaseModel):
     """A data set in the bucket."""
 
@@ -71,15 +50,6 @@ class SyncedData(BaseModel):
     fingerprint: str
     classes: list[str]
     train_images: int
-
-
-def dataset_name(parameters: DataParameters, record: Mapping[str, Any]) -> str:
-    """Return the name of the data set in the bucket; a run that goes on keeps its own.
-
-    ``record`` is the run's: earlier versions named data sets otherwise.
-    """
-    known = (record.get("data") or {}).get("dataset")
-    return str(parameters.name or known or default_name(parameters.path))
 
 
 @task(name="check data", **policy(3600))

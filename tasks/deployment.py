@@ -38,11 +38,11 @@ from tasks.requests.create_or_adopt import (
     is_not_found,
 )
 from tasks.requests.placement import placement_of
+from tasks.requests.training import TrainedModel, run_tags
 from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity, Step, resource_name
 from tasks.runs.record import record
 from tasks.runs.task_policy import policy, will_be_retried
-from tasks.training import TrainedModel, run_tags
 
 _DEADLINE_SECONDS = 1800.0
 _IN_TRANSITION = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")

@@ -25,14 +25,20 @@ from tasks.improve.plan import ImprovementPlan, comparison_request, plan_improve
 from tasks.improve.result import IMPROVEMENT_FILE, improvement, improvement_markdown
 from tasks.job_environment.source import package_source, upload_source
 from tasks.parameters.improvement import ImprovementParameters
-from tasks.reports import unpack_output
 from tasks.requests.bodies import Request, with_tags
 from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
+from tasks.requests.training import (
+    GRACE_SECONDS,
+    final_metrics,
+    require_completed,
+    run_tags,
+    trained_model,
+)
 from tasks.requests.waiting import Pace, wait_until
+from tasks.runs.output import unpack_output
 from tasks.runs.progress import Progress
 from tasks.runs.record import note_improvement, read_run, record, run_folder
 from tasks.runs.task_policy import DAY, policy
-from tasks.training import GRACE_SECONDS, final_metrics, require_completed, run_tags, trained_model
 
 ARTIFACT_KEY = "improvement"
 

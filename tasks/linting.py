@@ -14,18 +14,18 @@ from prefect.artifacts import create_markdown_artifact
 
 from dashboards.files.trials import read_trials
 from platforms import Settings, connect
-from tasks.data import TrainingInputs
-from tasks.lint.findings import LintFinding, lint_markdown, require_sound
+from tasks.lint.findings import EDGE_CODE, LintFinding, lint_markdown, require_sound
 from tasks.lint.jobs import lint_output
 from tasks.lint.request import contract_sample, lint_request
-from tasks.lint.search import EDGE_CODE, lint_search
+from tasks.lint.search import lint_search
 from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
-from tasks.report.content import training_output
 from tasks.requests.bodies import Request
+from tasks.requests.inputs import TrainingInputs
+from tasks.requests.tuning import BestTrial, list_trials, search_requests
 from tasks.runs.names import RunIdentity
+from tasks.runs.output import training_output
 from tasks.runs.record import read_run, record, run_folder
 from tasks.runs.task_policy import policy
-from tasks.tuning import BestTrial, list_trials, search_requests
 
 
 @task(name="lint objective", **policy(300))

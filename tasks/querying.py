@@ -17,13 +17,13 @@ from dashboards.artifacts.tables import markdown_table
 from platforms import Platform, connect
 from platforms.errors import DataError, EndpointFailed
 from sm_entrypoints.images.files import kind_of
-from tasks.dataset.typed_path import expanded
 from tasks.endpoints.invoke import async_output, invoke
+from tasks.parameters.typed_path import expanded
+from tasks.requests.training import TrainedModel
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import PREDICTIONS_FILE, record, run_folder
 from tasks.runs.task_policy import policy
 from tasks.storage.uris import read_object
-from tasks.training import TrainedModel
 
 _MOST_IMAGE_BYTES = 6 * 1024 * 1024
 _TYPES: dict[str | None, str] = {"JPEG": "image/jpeg", "PNG": "image/png"}

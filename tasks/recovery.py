@@ -30,8 +30,8 @@ from prefect.events.filters import (
 )
 from prefect.states import AwaitingRetry, Crashed
 
+from tasks.cancelled_runs import SIGHT, TAG
 from tasks.cancelling.history import cancel_asked
-from tasks.cancelling.lost import SIGHT, TAG
 from tasks.parameters.run import RecoverParameters
 from tasks.runs.task_policy import policy
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from dashboards.files.frames import TrainingOutput
-from platforms import Platform, Settings, connect
-from platforms.archives import extract_archive
+from platforms import Settings, connect
 from platforms.files import write_atomically
 from tasks.costs.ledger_update import settle
 from tasks.report.content import (
@@ -19,15 +16,15 @@ from tasks.report.content import (
     headline,
     run_markdown,
     training_markdown,
-    training_output,
     write_run_report,
 )
 from tasks.report.pdf import PdfError, find_chromium, print_pdf
 from tasks.report.profiler import profiler_markdown
+from tasks.requests.training import TrainedModel
 from tasks.runs.names import RunIdentity
+from tasks.runs.output import training_output, unpack_output
 from tasks.runs.record import (
     METRICS_FILE,
-    OUTPUT_FOLDER,
     PDF_FILE,
     PREDICTIONS_FILE,
     REPORT_FILE,
@@ -36,8 +33,6 @@ from tasks.runs.record import (
     run_folder,
 )
 from tasks.runs.task_policy import policy
-from tasks.storage.uris import download
-from tasks.training import TrainedModel
 
 _JOB_FACTS = ("arguments", "versions", "device", "seconds", "best_epoch", "epochs_run")
 
@@ -56,17 +51,6 @@ def download_output(run: RunIdentity, trained: TrainedModel) -> None:
     write_atomically(folder / PREDICTIONS_FILE, predictions.to_csv(index=False).encode())
     found = {"evaluation": headline(output), "verdict": conclusion(output)}
     record(platform.settings, run, {**found, "job": job_facts(output)})
-
-
-def unpack_output(platform: Platform, uri: str, folder: Path) -> None:
-    """Download and unpack an output.tar.gz; an older output is replaced by a complete one only."""
-    archive, fresh = folder / "output.tar.gz", folder / f".{OUTPUT_FOLDER}.new"
-    download(platform, uri, archive)
-    shutil.rmtree(fresh, ignore_errors=True)
-    extract_archive(archive, fresh)
-    shutil.rmtree(folder / OUTPUT_FOLDER, ignore_errors=True)
-    fresh.rename(folder / OUTPUT_FOLDER)
-    archive.unlink()
 
 
 def job_facts(output: TrainingOutput) -> dict[str, Any]:

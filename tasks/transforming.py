@@ -11,12 +11,12 @@ from dashboards.artifacts.tables import markdown_table
 from platforms import connect
 from sm_entrypoints.contract.sentences import counted
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
-from tasks.dataset.typed_path import expanded
+from tasks.parameters.typed_path import expanded
 from tasks.plan.text import usd
+from tasks.requests.training import TrainedModel
 from tasks.runs.names import RunIdentity, resource_name
 from tasks.runs.record import record
 from tasks.runs.task_policy import policy
-from tasks.training import TrainedModel
 from tasks.transform.answers import Answer, read_answers, require_writable, write_answers
 from tasks.transform.job import (
     Ended,

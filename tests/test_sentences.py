@@ -22,7 +22,7 @@ from sm_entrypoints.contract.sentences import (
     nearest,
 )
 from tasks.lint.findings import LintFinding, require_sound
-from tasks.training import require_completed
+from tasks.requests.training import require_completed
 from tests.punctuation import doubled
 from tests.test_architecture import SOURCES, TREES, Function, relative
 

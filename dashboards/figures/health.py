@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards.figures.marks import NOWHERE, Placed, add_marks, place_by_step
-from dashboards.figures.series import Floats, bucket_means, bucket_starts, compact, downsample
+from dashboards.figures.series import bucket_means, bucket_starts, compact, downsample
 from dashboards.figures.theme import (
     BLUE,
     FULL_NAME,
@@ -23,6 +23,7 @@ from dashboards.figures.theme import (
     plain,
 )
 from dashboards.files.findings import Mark
+from dashboards.files.reading import Floats
 
 NO_REDUCTIONS = "The job recorded no reductions of this kind."
 # Bound the page: a cell weighs about two bytes of it.

@@ -10,9 +10,10 @@ import plotly.graph_objects as go
 
 from dashboards.figures.health import without_prefix
 from dashboards.figures.panels import Panel, arrange
-from dashboards.figures.series import Floats, compact
+from dashboards.figures.series import compact
 from dashboards.figures.theme import FULL_NAME, base_layout, message_figure, plain
 from dashboards.files.histograms import Histogram
+from dashboards.files.reading import Floats
 
 NO_HISTOGRAMS = "The job recorded no histograms of this kind."
 MAX_LAYERS = 8

@@ -9,8 +9,9 @@ import optuna
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboards.figures.series import Floats, is_logarithmic
+from dashboards.figures.series import is_logarithmic
 from dashboards.figures.theme import BLUE, message_figure, new_figure, plain
+from dashboards.files.reading import Floats
 from dashboards.files.trials import Direction, Trials
 
 MIN_TRIALS_FOR_IMPORTANCE = 4

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboards.figures.series import Floats
 from dashboards.figures.theme import RED, plain
 from dashboards.files.findings import Mark
+from dashboards.files.reading import Floats
 
 # A rule that triggers at every step would bury the curve that it is about.
 MAX_MARKS_A_RULE = 3

@@ -7,9 +7,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-MAX_POINTS = 2_000
+from dashboards.files.reading import Floats
 
-Floats = npt.NDArray[np.float64]
+MAX_POINTS = 2_000
 
 
 def downsample(x: Floats, y: Floats, max_points: int = MAX_POINTS) -> tuple[Floats, Floats]:

@@ -9,9 +9,10 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboards.figures.series import Floats, compact, downsample
+from dashboards.figures.series import compact, downsample
 from dashboards.figures.steps import NO_STEPS
 from dashboards.figures.theme import GREEN, GREY, PURPLE, RED, SKY, message_figure, new_figure
+from dashboards.files.reading import Floats
 from sm_entrypoints.contract import STEP_PHASES
 
 # The profiler report's StepOutlier rule: longer than the mean by three standard deviations.

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards.figures.panels import Panel, arrange
-from dashboards.figures.series import Floats, compact, downsample
+from dashboards.figures.series import compact, downsample
 from dashboards.figures.theme import (
     BLUE,
     GREEN,
@@ -23,6 +23,7 @@ from dashboards.figures.theme import (
     message_figure,
     plain,
 )
+from dashboards.files.reading import Floats
 
 NO_SYSTEM = "The job recorded no system metrics."
 MAX_CORE_LINES = 16

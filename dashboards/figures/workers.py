@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboards.figures.series import Floats
 from dashboards.figures.theme import message_figure, name_axis, new_figure
+from dashboards.files.reading import Floats
 from sm_entrypoints.contract import OPERATOR_COLUMNS
 
 NO_WORKERS = "The job did not record who made its batches."

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dashboards.figures.series import Floats
-from dashboards.files.reading import json_rows
+from dashboards.files.reading import Floats, json_rows
 
 
 class Histogram(NamedTuple):

@@ -244,3 +244,6 @@ def _text(content: bytes, path: Path) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not UTF-8 text: {error}") from error
+
+
+Floats = npt.NDArray[np.float64]

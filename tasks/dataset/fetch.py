@@ -13,10 +13,9 @@ from platforms import Platform
 from platforms.errors import DataError
 from sm_entrypoints.contract.sentences import clause, did_you_mean, nearest
 from tasks.dataset.syncing.download import fetch_data
-from tasks.dataset.syncing.manifest import MANIFEST
 from tasks.storage.download import fetch_objects
 from tasks.storage.objects import read_if_there
-from tasks.storage.receive import FetchResult
+from tasks.storage.receive import MANIFEST, FetchResult
 from tasks.storage.sync_progress import Moved
 from tasks.storage.uris import split_uri
 

@@ -11,19 +11,19 @@ import shutil
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from platforms import Platform
-from platforms.errors import DataError, SettingsError
+from platforms.errors import DataError, SettingsError, shown
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract.sentences import clause, ended, nearest
 from sm_entrypoints.images.files import is_system_name, may_be_picture
-from tasks.dataset.checking.findings import shown
 from tasks.dataset.identity import name_of_folder, name_of_uri
-from tasks.dataset.syncing.manifest import MANIFEST
-from tasks.dataset.typed_path import expanded
+from tasks.parameters.run import DataParameters
+from tasks.parameters.typed_path import expanded
 from tasks.storage.download import wanted_object
 from tasks.storage.listing import Listed, list_objects
-from tasks.storage.receive import Reception
+from tasks.storage.receive import MANIFEST, Reception
 from tasks.storage.sync_progress import Moved
 from tasks.storage.transfers import MOST_AT_A_TIME
 from tasks.storage.uris import split_uri
@@ -167,3 +167,12 @@ def _remove_others(folder: Path, there: Mapping[str, Listed]) -> None:
                 path.rmdir()
         elif path.relative_to(folder).as_posix() not in there:
             path.unlink()
+
+
+def dataset_name(parameters: DataParameters, record: Mapping[str, Any]) -> str:
+    """Return the name of the data set in the bucket; a run that goes on keeps its own.
+
+    ``record`` is the run's: earlier versions named data sets otherwise.
+    """
+    known = (record.get("data") or {}).get("dataset")
+    return str(parameters.name or known or default_name(parameters.path))

@@ -18,12 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from platforms.errors import DataError, SettingsError, WhippetError
+from platforms.errors import DataError, SettingsError, WhippetError, shown
 from platforms.files import write_json
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract import WEIGHTS_FILE
-from tasks.dataset.checking.findings import shown
-from tasks.dataset.typed_path import expanded
+from tasks.parameters.typed_path import expanded
 from tasks.storage.objects import put_once
 
 IMAGENET = "imagenet"

@@ -78,3 +78,7 @@ def lint_markdown(sections: dict[str, list[dict[str, Any]]]) -> str:
         parts += [f"## {stage.capitalize()}", ""]
         parts.append(markdown_table(findings, columns) if findings else "Nothing found.\n")
     return "\n".join(parts)
+
+
+# The best trial says this of itself, wherever it is shown.
+EDGE_CODE = "optimum-at-edge"

@@ -24,11 +24,11 @@ from tasks.lint.request import lint_request, metric_definitions, tuning_objectiv
 from tasks.lint.search import lint_search
 from tasks.lint.values import Measured, lint_values
 from tasks.parameters.ranges import at_edge, from_wire, ranges_from_wire
-from tasks.reports import unpack_output
 from tasks.requests.create_or_adopt import TRAINING_JOB, TUNING_JOB
 from tasks.requests.logs import log_text
+from tasks.requests.tuning import list_trials
+from tasks.runs.output import unpack_output
 from tasks.runs.record import OUTPUT_FOLDER
-from tasks.tuning import list_trials
 
 # What one trial shows may be the search's own doing: it tries a lr that is too high, too, and who
 # diverged prints no objective.

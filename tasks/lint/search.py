@@ -14,11 +14,9 @@ import pandas as pd
 
 from dashboards.files.trials import Trials
 from sm_entrypoints.contract.sentences import counted
-from tasks.lint.findings import LintFinding, worst_first
+from tasks.lint.findings import EDGE_CODE, LintFinding, worst_first
 from tasks.lint.metric_names import kind_of
 
-# The best trial says this of itself, wherever it is shown.
-EDGE_CODE = "optimum-at-edge"
 _BATCH_SIZES = ("batch_size", "batch-size", "train_batch_size", "per_device_train_batch_size", "bs")
 _LEARNING_RATES = ("lr", "learning_rate", "learning-rate", "max_lr")
 # Mean losses of 1,000 classes are below this, ln(1000), once anything at all was learned.

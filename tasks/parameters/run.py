@@ -12,8 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from sm_entrypoints import contract
-from tasks.dataset.parameters import DataParameters as DataParameters
-from tasks.dataset.typed_path import TypedPath, as_typed
+from tasks.parameters.data import DataParameters as DataParameters
 from tasks.parameters.ranges import (
     CategoricalRange,
     Preset,
@@ -25,6 +24,7 @@ from tasks.parameters.ranges import (
 )
 from tasks.parameters.resources import Parameters as Parameters
 from tasks.parameters.resources import ResourceParameters as ResourceParameters
+from tasks.parameters.typed_path import TypedPath, as_typed
 from tasks.parameters.values import require_ranges, require_values
 
 EndpointKind = Literal["real_time", "serverless", "asynchronous"]

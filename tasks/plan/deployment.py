@@ -30,9 +30,9 @@ from tasks.plan.existing_jobs import require_own_names
 from tasks.plan.requests import as_json, by_operation, quotas, require_valid
 from tasks.plan.text import request_lines, usd
 from tasks.planning import needs
+from tasks.requests.training import TrainedModel
 from tasks.runs.names import RunIdentity
 from tasks.runs.task_policy import policy
-from tasks.training import TrainedModel
 
 
 class DeploymentPlan(BaseModel):

@@ -18,8 +18,8 @@ from tasks.deployment import RESOURCES
 from tasks.endpoints.autoscaling import tags_of
 from tasks.requests.bodies import RUN_TAG
 from tasks.requests.create_or_adopt import SPENT, TRAINING_JOB, TUNING_JOB, Resource
+from tasks.requests.tuning import list_trials
 from tasks.runs.names import RunIdentity, Step, resource_name
-from tasks.tuning import list_trials
 
 JobStep = Literal["tune", "train"]
 

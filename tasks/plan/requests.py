@@ -16,17 +16,16 @@ from botocore.model import StringShape
 from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform
-from platforms.errors import ParameterError
+from platforms.errors import ParameterError, shown
 from platforms.settings import PROJECT_ROOT
 from platforms.validation import service_model, validate
 from sm_entrypoints import contract
 from sm_entrypoints.contract.sentences import nearest
 from tasks.costs.prices import Use
 from tasks.costs.worst_case import wanted_instances
-from tasks.data import TrainingInputs, dataset_name
-from tasks.dataset.checking.findings import DataProblems, shown
-from tasks.dataset.folders.layout import read_layout
-from tasks.dataset.source import data_root, is_remote, list_source, require_folder
+from tasks.dataset.checking.layout import read_layout
+from tasks.dataset.findings import DataProblems
+from tasks.dataset.source import data_root, dataset_name, is_remote, list_source, require_folder
 from tasks.deployment import endpoint_requests
 from tasks.job_environment.source import ARCHIVE_NAME, package_source
 from tasks.job_environment.weights import NONE
@@ -40,9 +39,10 @@ from tasks.parameters.run import (
     TuningParameters,
 )
 from tasks.requests.bodies import Request
+from tasks.requests.inputs import TrainingInputs
+from tasks.requests.training import TrainedModel, final_hyperparameters, training_requests
+from tasks.requests.tuning import fixed_hyperparameters, search_requests
 from tasks.runs.names import RunIdentity, Step
-from tasks.training import TrainedModel, final_hyperparameters, training_requests
-from tasks.tuning import fixed_hyperparameters, search_requests
 
 UNNAMED = RunIdentity(name="run", token="xxxxxx", flow_run_id="of-the-run")
 _WEIGHTS_HASH = "sha256-of-weights"

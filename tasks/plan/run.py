@@ -26,7 +26,6 @@ from tasks.costs.worst_case import (
     wall_seconds,
     wanted_instances,
 )
-from tasks.data import TrainingInputs
 from tasks.plan.earlier_runs import Rehearsal, find_rehearsal
 from tasks.plan.existing_jobs import JobStep, Standing
 from tasks.plan.requests import (
@@ -43,6 +42,7 @@ from tasks.plan.requests import (
     total,
 )
 from tasks.requests.bodies import Request
+from tasks.requests.inputs import TrainingInputs
 from tasks.runs.names import RunIdentity, Step
 
 _JOB_STEPS: tuple[JobStep, ...] = ("tune", "train")

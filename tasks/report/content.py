@@ -9,24 +9,19 @@ from typing import Any
 
 from dashboards.artifacts.charts import markdown_image, training_curves_svg
 from dashboards.artifacts.tables import markdown_table
-from dashboards.files.frames import TrainingOutput, empty_training_output, read_training_output
+from dashboards.files.frames import TrainingOutput
 from dashboards.files.trials import read_trials
 from dashboards.report import Report, write_report
 from platforms.files import read_json
 from sm_entrypoints.contract.sentences import counted
 from tasks.costs.ledger import LEDGER_COLUMNS, cost_sentence, ledger_rows
-from tasks.dataset.typed_path import with_typed
-from tasks.lint.search import EDGE_CODE
+from tasks.lint.findings import EDGE_CODE
+from tasks.parameters.typed_path import with_typed
 from tasks.report.rerun import change_commands
-from tasks.runs.record import DATA_FILE, OUTPUT_FOLDER, REPORT_FILE, TRIALS_JSON
+from tasks.runs.output import training_output
+from tasks.runs.record import DATA_FILE, REPORT_FILE, TRIALS_JSON
 
 _GROUPS = ("data", "model", "tuning", "training", "deployment", "resources")
-
-
-def training_output(folder: Path) -> TrainingOutput:
-    """Return the parsed output of the run's training job; empty when there is none yet."""
-    path = folder / OUTPUT_FOLDER
-    return read_training_output(path) if path.is_dir() else empty_training_output()
 
 
 def headline(output: TrainingOutput) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tasks.dataset.checking.findings import shown
-from tasks.dataset.typed_path import with_typed
+from platforms.errors import shown
 from tasks.parameters.run import RUN_PARAMETERS
+from tasks.parameters.typed_path import with_typed
 
 # Where `whippet run` has an option for a parameter of the flow.
 _OPTIONS = {

@@ -8,30 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as ServiceConnectionError
+from botocore.exceptions import ClientError
 
+from platforms.client_errors import BROKEN_CONNECTION, is_transient
 from platforms.errors import DeadlinePassed
 
-# botocore's own list of throttling and transient codes, as far as these services use them.
-_TRANSIENT_CODES = {
-    "InternalFailure",
-    "InternalServerError",
-    "ModelNotReadyException",
-    "PriorRequestNotComplete",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "RequestTimeout",
-    "RequestTimeoutException",
-    "ServiceUnavailable",
-    "SlowDown",
-    "ThrottledException",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
-}
-_BROKEN_CONNECTION = (ServiceConnectionError, HTTPClientError, ConnectionError, TimeoutError)
 # All of these are shares of the pace.
 # Nothing that is waited for ends at once: the first gap is longer by up to this, which saves
 # questions, and lets waits that started together ask at different moments for ever after.
@@ -43,14 +24,6 @@ _REPEAT = 0.1
 # Repetitions are asked in advance, up to this many questions' time, and paid back by longer gaps.
 _MOST_ADVANCE = 3.0
 _LONGEST_GAP = 1.15
-
-
-def is_transient(error: BaseException) -> bool:
-    """Say whether trying again may help: throttling, 5xx, a broken connection."""
-    if isinstance(error, ClientError):
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return error.response.get("Error", {}).get("Code") in _TRANSIENT_CODES or status >= 500
-    return isinstance(error, _BROKEN_CONNECTION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +123,7 @@ def wait_until(
             watch(description)
             if finished(description):
                 return description
-        except (ClientError, *_BROKEN_CONNECTION) as error:
+        except (ClientError, *BROKEN_CONNECTION) as error:
             if not is_transient(error):
                 raise
             trouble, troubled = error, True
@@ -167,6 +140,6 @@ def wait_until(
 def _give_a_chance(interrupt: Callable[[], None]) -> None:
     try:
         interrupt()
-    except (ClientError, *_BROKEN_CONNECTION) as error:
+    except (ClientError, *BROKEN_CONNECTION) as error:
         if not is_transient(error):
             raise

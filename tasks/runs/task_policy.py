@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.task_engine import TaskRunTimeoutError
 from prefect.tasks import exponential_backoff
 
-from tasks.requests.waiting import is_transient
+from platforms.client_errors import is_transient
 
 DAY = 86_400.0
 _RETRIES = 4

@@ -23,9 +23,7 @@ from typing import Any
 import obstore
 from obstore.exceptions import BaseError
 
-from platforms.errors import DataError
-from tasks.dataset.checking.findings import some
-from tasks.dataset.syncing.manifest import MANIFEST
+from platforms.errors import DataError, some
 from tasks.storage.objects import ATTEMPTS, FINAL, StoreFailed, pauses
 from tasks.storage.sync_progress import Meter, Moved
 from tasks.storage.transfers import transfer
@@ -217,3 +215,6 @@ def _refuse_escapes(keys: list[str]) -> None:
     ]
     if bad:
         raise DataError(f"{len(bad)} keys are no file names: {some(bad)}")
+
+
+MANIFEST = "manifest.json"

@@ -17,20 +17,15 @@ from tasks.parameters.run import DeploymentParameters
 from tasks.requests.bodies import ModelInputs, Request, model_request
 from tasks.requests.create_or_adopt import MODEL, TRAINING_JOB, create_or_adopt, is_not_found
 from tasks.requests.placement import placement_of
+from tasks.requests.training import TrainedModel, require_completed, run_tags, trained_model
 from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity, resource_name, run_token
 from tasks.runs.record import read_run
 from tasks.storage.listing import list_objects
 from tasks.storage.uris import split_uri
-from tasks.training import TrainedModel, require_completed, run_tags, trained_model
 from tasks.transform.parameters import TransformParameters
 from tasks.transform.pictures import Pictures, upload
-from tasks.transform.request import (
-    TRANSFORM_JOB,
-    folder_uri,
-    output_uri,
-    transform_job_request,
-)
+from tasks.transform.request import TRANSFORM_JOB, folder_uri, output_uri, transform_job_request
 
 # Time to fetch image and model on AWS, before the job's own work begins.
 _START_SECONDS = 900.0

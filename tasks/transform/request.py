@@ -12,8 +12,8 @@ from tasks.costs.worst_case import cents
 from tasks.requests.bodies import Request, with_tags
 from tasks.requests.create_or_adopt import Resource
 from tasks.requests.placement import placement_of
+from tasks.requests.training import run_tags
 from tasks.runs.names import RunIdentity, resource_name
-from tasks.training import run_tags
 from tasks.transform.parameters import TransformParameters
 from tasks.transform.pictures import MOST_MEGABYTES, Pictures
 

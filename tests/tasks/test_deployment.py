@@ -24,17 +24,12 @@ from tasks.deployment import (
 from tasks.endpoints.invoke import invoke
 from tasks.parameters.run import DeploymentParameters
 from tasks.querying import predicted_images, query_test_image
+from tasks.requests.training import TrainedModel
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import PREDICTIONS_FILE, open_run, read_run, run_folder
 from tasks.runs.task_policy import policy
-from tasks.training import TrainedModel
 from tests.fake_sagemaker import throttled
-from tests.platforms.local.serving import (
-    make_config,
-    make_context,
-    put_archive,
-    wait_for_endpoint,
-)
+from tests.platforms.local.serving import make_config, make_context, put_archive, wait_for_endpoint
 
 pytestmark = pytest.mark.slow
 

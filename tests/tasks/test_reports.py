@@ -20,12 +20,12 @@ from tasks.reports import (
     publish_run,
     publish_training,
     render_report,
-    unpack_output,
 )
+from tasks.requests.training import TrainedModel
+from tasks.runs.output import unpack_output
 from tasks.runs.progress import Progress
 from tasks.runs.record import OUTPUT_FOLDER, read_run, run_folder
 from tasks.runs.stages import stage
-from tasks.training import TrainedModel
 from tests.dashboards.sample_output import write_output
 from tests.tasks.artifacts import artifacts
 

@@ -7,18 +7,18 @@ import pytest
 from platforms import Defaults, Settings
 from platforms.errors import JobFailed
 from sm_entrypoints import contract
-from tasks.data import TrainingInputs
 from tasks.parameters.ranges import require_known
 from tasks.parameters.run import ModelParameters, ResourceParameters, TrainingParameters
 from tasks.requests.bodies import training_job_request
-from tasks.runs.names import RunIdentity
-from tasks.training import (
+from tasks.requests.inputs import TrainingInputs
+from tasks.requests.training import (
     base_hyperparameters,
     final_hyperparameters,
     job_inputs,
     require_completed,
     trained_model,
 )
+from tasks.runs.names import RunIdentity
 
 RUN = RunIdentity(name="demo", token="abc123", flow_run_id="id-1")
 PLATFORM = SimpleNamespace(

@@ -11,7 +11,13 @@ from sm_entrypoints import contract
 from tasks.parameters.ranges import CategoricalRange, ContinuousRange, from_wire, require_known
 from tasks.parameters.run import ModelParameters, TuningParameters
 from tasks.requests.bodies import tuning_job_request
-from tasks.tuning import best_markdown, best_trial, fixed_hyperparameters, list_trials, trial_row
+from tasks.requests.tuning import (
+    best_markdown,
+    best_trial,
+    fixed_hyperparameters,
+    list_trials,
+    trial_row,
+)
 from tests.tasks.requests.test_bodies import inputs
 from tests.tasks.test_training import training_inputs
 

@@ -13,20 +13,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from platforms.errors import shown
 from sm_entrypoints.contract import TEST_CHANNEL, TRAIN_CHANNEL, VALID_CHANNEL
 from sm_entrypoints.contract.sentences import counted
 from tasks.dataset.checking.duplicates import similar_groups
 from tasks.dataset.checking.files import DataFile
-from tasks.dataset.checking.findings import DataWarning, data_error, shown, warning
 from tasks.dataset.checking.images import ImageFacts, Look
 from tasks.dataset.checking.inspection import Progress, inspect_files
+from tasks.dataset.checking.layout import read_layout
 from tasks.dataset.checking.oddities import data_warnings, images_per_class
 from tasks.dataset.checking.scan import Candidate, Layout
 from tasks.dataset.checking.split import check_shares, split_class
-from tasks.dataset.folders.layout import read_layout
+from tasks.dataset.checking.stat_cache import StatCache
+from tasks.dataset.findings import DataWarning, data_error, warning
 from tasks.dataset.folders.reading import Reading
 from tasks.dataset.identity import fingerprint_of, name_of_folder
-from tasks.dataset.syncing.stat_cache import StatCache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ def check_data(
     and seed alone, near-duplicates kept in one split; a warning says so.
 
     Args:
-        root: folder in one of the layouts of :mod:`tasks.dataset.folders.layout`.
+        root: folder in one of the layouts of :mod:`tasks.dataset.checking.layout`.
         reading: how to read it.
         progress: called with (files read, files in all) from the caller's thread.
         remembered: what earlier checks found (:func:`tasks.dataset.checking.memory.open_memory`):

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from platforms.errors import shown
 from tasks.dataset.checking.conversion import Converter
-from tasks.dataset.checking.findings import shown
 from tasks.dataset.checking.images import ImageFacts, inspect_image
 from tasks.dataset.checking.memory import inspect_once
 from tasks.dataset.checking.scan import Candidate, Layout
+from tasks.dataset.checking.stat_cache import StatCache
 from tasks.dataset.folders.reading import Reading
-from tasks.dataset.syncing.stat_cache import StatCache
 
 Progress = Callable[[int, int], None]
 _PROGRESS_EVERY = 50

@@ -13,7 +13,7 @@ import PIL
 
 from tasks.dataset.checking.conversion import Converter
 from tasks.dataset.checking.images import ImageFacts, Look, inspect_image
-from tasks.dataset.syncing.stat_cache import StatCache, identity
+from tasks.dataset.checking.stat_cache import StatCache, identity
 
 # Change it with what ``inspect_image`` finds; another Pillow may decode what this one refused.
 _INSPECTION = 2

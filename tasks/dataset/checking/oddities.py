@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
+from platforms.errors import some
 from sm_entrypoints.contract import SPLITS, TRAIN_CHANNEL
 from sm_entrypoints.contract.sentences import counted
 from tasks.dataset.checking.files import DataFile
-from tasks.dataset.checking.findings import DataWarning, some, warning
+from tasks.dataset.findings import DataWarning, warning
 
 MAX_IMBALANCE = 10
 MIN_TRAIN_IMAGES = 10

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from platforms.errors import shown, some
 from sm_entrypoints.contract import TRAIN_CHANNEL
 from sm_entrypoints.contract.sentences import clause, counted
 from sm_entrypoints.images.files import (
@@ -21,7 +22,7 @@ from sm_entrypoints.images.files import (
     may_be_picture,
 )
 from tasks.dataset.checking.conversion import advice_on, can_convert, readable
-from tasks.dataset.checking.findings import DataWarning, shown, some, warning
+from tasks.dataset.findings import DataWarning, warning
 from tasks.dataset.folders.structure import Structure
 from tasks.dataset.folders.tree import is_folder
 

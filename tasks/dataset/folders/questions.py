@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from platforms.errors import DataError
+from platforms.errors import DataError, some
 from sm_entrypoints.contract import TEST_CHANNEL, TRAIN_CHANNEL, VALID_CHANNEL
-from tasks.dataset.checking.findings import data_error, some
+from tasks.dataset.findings import data_error
 from tasks.dataset.folders.split_names import split_name
 
 _EVERY_CLASS = "--no-splits if every folder is a class"

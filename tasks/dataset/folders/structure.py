@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from platforms.errors import shown, some
 from sm_entrypoints.contract import SPLITS, TRAIN_CHANNEL
-from tasks.dataset.checking.findings import DataWarning, data_error, shown, some, warning
+from tasks.dataset.findings import DataWarning, data_error, warning
 from tasks.dataset.folders.questions import ask, no_class_folders, no_classes, no_train
 from tasks.dataset.folders.split_choice import SplitChoice
 from tasks.dataset.folders.split_names import is_unlabelled_name, says_nothing, split_name

@@ -16,8 +16,8 @@ from platforms.errors import DataError
 from sm_entrypoints.contract.sentences import clause
 from tasks.dataset.identity import fingerprint_of
 from tasks.storage.objects import put_checked, read_if_there
+from tasks.storage.receive import MANIFEST
 
-MANIFEST = "manifest.json"
 VERSION = 1
 
 

@@ -23,12 +23,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from platforms.errors import DataError
+from platforms.errors import DataError, shown, some
 from sm_entrypoints.contract.sentences import counted, ended
 from tasks.dataset.checking.files import DataFile, DataFiles
-from tasks.dataset.checking.findings import shown, some
 from tasks.dataset.identity import origin_of
-from tasks.dataset.syncing.manifest import MANIFEST, Entry, Manifest, read_manifest, write_manifest
+from tasks.dataset.syncing.manifest import Entry, Manifest, read_manifest, write_manifest
 from tasks.storage.listing import Listed, list_objects
 from tasks.storage.objects import (
     StoreFailed,
@@ -38,6 +37,7 @@ from tasks.storage.objects import (
     matches,
     put_checked,
 )
+from tasks.storage.receive import MANIFEST
 from tasks.storage.sync_progress import Meter, Moved
 from tasks.storage.transfers import MOST_AT_A_TIME, transfer, uploads_at_a_time
 

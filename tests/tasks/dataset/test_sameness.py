@@ -11,7 +11,6 @@ import pytest
 from platforms import Settings, connect
 from platforms.errors import DataError
 from platforms.files import write_json
-from tasks.data import TrainingInputs
 from tasks.dataset.checking.check import check_data
 from tasks.dataset.identity import fingerprint_of_channels, fingerprint_over_paths
 from tasks.dataset.sameness import require_same_data, require_same_pictures
@@ -24,6 +23,7 @@ from tasks.parameters.run import (
     TrainingParameters,
     TuningParameters,
 )
+from tasks.requests.inputs import TrainingInputs
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import run_folder
 from tasks.training import launch_training_job

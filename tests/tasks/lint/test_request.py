@@ -11,7 +11,7 @@ from tasks.lint.regexes import Objective, lint_metrics, read_metrics
 from tasks.lint.request import contract_sample, lint_request, tuning_objective
 from tasks.parameters.run import ModelParameters, TrainingParameters, TuningParameters
 from tasks.requests.bodies import training_job_request, tuning_job_request
-from tasks.tuning import fixed_hyperparameters
+from tasks.requests.tuning import fixed_hyperparameters
 from tests.tasks.requests.test_bodies import inputs
 from tests.tasks.test_training import training_inputs
 

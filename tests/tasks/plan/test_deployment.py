@@ -14,7 +14,7 @@ from tasks.costs.cap import BudgetError
 from tasks.parameters.run import DeploymentParameters
 from tasks.plan.deployment import deployment_markdown, deployment_plan
 from tasks.plan.requests import UNNAMED
-from tasks.training import TrainedModel
+from tasks.requests.training import TrainedModel
 
 TRAINED = TrainedModel(
     job="job",

@@ -14,8 +14,8 @@ from tasks.report.content import (
     percent,
     run_markdown,
     training_markdown,
-    training_output,
 )
+from tasks.runs.output import training_output
 from tasks.runs.record import DATA_FILE, OUTPUT_FOLDER, TRIALS_JSON
 from tests.dashboards.sample_output import data_check, trial_summaries, write_output
 

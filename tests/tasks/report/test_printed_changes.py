@@ -20,7 +20,6 @@ from cli.run import from_options
 from platforms.settings import PROJECT_ROOT, Settings
 from platforms.validation import validate
 from sm_entrypoints.rules.documentation import rules_markdown
-from tasks.data import TrainingInputs
 from tasks.parameters.run import (
     DataParameters,
     DeploymentParameters,
@@ -32,7 +31,8 @@ from tasks.parameters.run import (
 from tasks.parameters.values import BOUNDS, WORDS, require_values
 from tasks.report.rerun import change_commands
 from tasks.requests.bodies import JobInputs, training_job_request
-from tasks.training import final_hyperparameters
+from tasks.requests.inputs import TrainingInputs
+from tasks.requests.training import final_hyperparameters
 
 VERDICT = sorted((PROJECT_ROOT / "sm_entrypoints/rules/verdict").glob("*.py"))
 # The change that each place in the verdict makes, by the hyperparameters that it sets there.

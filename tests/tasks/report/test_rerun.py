@@ -8,7 +8,7 @@ import pytest
 
 from cli.options.commands import build_parser
 from cli.run import from_options
-from tasks.dataset.checking.findings import shown
+from platforms.errors import shown
 from tasks.parameters.run import (
     DataParameters,
     ModelParameters,

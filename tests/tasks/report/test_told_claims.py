@@ -34,9 +34,9 @@ from tasks.lint.search import lint_search
 from tasks.lint.values import Measured, lint_values
 from tasks.report.content import run_markdown, training_markdown
 from tasks.report.profiler import profiler_markdown
+from tasks.requests.tuning import BestTrial, best_markdown
 from tasks.transform.answers import Answer
 from tasks.transforming import transform_markdown
-from tasks.tuning import BestTrial, best_markdown
 from tests.punctuation import doubled
 
 # Nobody writes these, whatever the evidence is.

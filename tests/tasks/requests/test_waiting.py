@@ -12,9 +12,9 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from platforms.client_errors import client_error
+from platforms.client_errors import client_error, is_transient
 from platforms.errors import DeadlinePassed, JobFailed
-from tasks.requests.waiting import Clock, Pace, is_transient, wait_until
+from tasks.requests.waiting import Clock, Pace, wait_until
 from tests.fake_sagemaker import throttled
 
 

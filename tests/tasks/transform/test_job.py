@@ -13,16 +13,12 @@ from platforms import Platform, Settings, connect
 from platforms.errors import JobFailed, ParameterError
 from platforms.local.context import local_context
 from tasks.costs.cap import BudgetError
-from tasks.training import TrainedModel
+from tasks.requests.training import TrainedModel
 from tasks.transform.answers import Answer, read_answers, require_writable, write_answers
 from tasks.transform.job import Ended, follow, identity_of, launch, remove_model, send_pictures
 from tasks.transform.parameters import TransformParameters
 from tasks.transform.pictures import JPEG, Pictures, find_pictures
-from tasks.transform.request import (
-    output_uri,
-    require_within_budget,
-    transform_job_request,
-)
+from tasks.transform.request import output_uri, require_within_budget, transform_job_request
 from tests.platforms.local.serving import make_context, put_archive
 
 

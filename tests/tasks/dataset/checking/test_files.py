@@ -14,7 +14,7 @@ from platforms.errors import DataError
 from sm_entrypoints.images.channels import read_splits
 from sm_entrypoints.images.files import is_system_name, kind_of
 from tasks.dataset.checking.check import check_data
-from tasks.dataset.checking.findings import MAX_PROBLEMS, DataProblems
+from tasks.dataset.findings import MAX_PROBLEMS, DataProblems
 from tasks.dataset.folders.reading import Reading
 from tasks.dataset.syncing.sync import sync_data
 from tests.tasks.pictures import JPEG, picture, write_data, write_picture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from platforms.errors import DataError
-from tasks.dataset.folders.layout import read_layout
+from tasks.dataset.checking.layout import read_layout
 from tasks.dataset.folders.reading import Reading
 from tests.tasks.pictures import JPEG
 

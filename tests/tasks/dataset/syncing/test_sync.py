@@ -18,9 +18,10 @@ from obstore.store import LocalStore, MemoryStore
 from platforms.errors import DataError
 from platforms.settings import PROJECT_ROOT
 from tasks.dataset.checking.check import check_data
-from tasks.dataset.syncing.manifest import MANIFEST, read_manifest
+from tasks.dataset.syncing.manifest import read_manifest
 from tasks.dataset.syncing.sync import sync_data
 from tasks.storage.objects import StoreFailed
+from tasks.storage.receive import MANIFEST
 from tasks.storage.sync_progress import Moved
 from tests.tasks.pictures import picture, write_data, write_picture
 

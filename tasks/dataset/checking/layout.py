@@ -10,10 +10,10 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from platforms.errors import DataError
+from platforms.errors import DataError, shown
 from sm_entrypoints.contract.sentences import ended
-from tasks.dataset.checking.findings import data_error, shown
 from tasks.dataset.checking.scan import Layout, Scan
+from tasks.dataset.findings import data_error
 from tasks.dataset.folders.reading import Reading
 from tasks.dataset.folders.structure import read_structure
 

@@ -13,19 +13,12 @@ from prefect.states import AwaitingRetry, Cancelled, Cancelling, Crashed, Failed
 
 from flows.hooks import FLOW_POLICY
 from platforms import Settings, connect
+from tasks.cancelled_runs import end_cancelled, end_cancelled_runs
 from tasks.cancelling.history import cancel_asked
-from tasks.cancelling.lost import end_cancelled, end_cancelled_runs
 from tasks.parameters.run import RecoverParameters
 from tasks.recovery import restart_crashed_runs
 from tasks.runs.names import RunIdentity
-from tasks.runs.record import (
-    find_improvement,
-    finish,
-    note_improvement,
-    open_run,
-    read_run,
-    record,
-)
+from tasks.runs.record import find_improvement, finish, note_improvement, open_run, read_run, record
 from tasks.runs.stages import stage
 from tests.fake_sagemaker import FakeSageMaker
 

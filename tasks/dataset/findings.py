@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from platforms.errors import DataError
+from platforms.errors import DataError, shown
 from platforms.files import write_atomically
 
 # Enough to see the pattern; the rest is counted.
@@ -37,11 +37,6 @@ class DataWarning:
 def warning(code: str, message: str, paths: Sequence[str] = ()) -> DataWarning:
     """Return a warning whose paths are made printable and cut to ``MAX_PATHS``."""
     return DataWarning(code=code, message=message, paths=tuple(map(shown, paths[:MAX_PATHS])))
-
-
-def shown(path: str) -> str:
-    """Return a path that any terminal, log and UTF-8 file can hold: odd characters escaped."""
-    return path if path.isprintable() else repr(path)[1:-1]
 
 
 class DataProblems(DataError):
@@ -77,10 +72,3 @@ class DataProblems(DataError):
 def data_error(root: Path, problems: Sequence[str]) -> DataProblems:
     """Return one error that lists all problems of a data folder, the first 20 in words."""
     return DataProblems(shown(str(root)), problems)
-
-
-def some(names: Sequence[str], limit: int = 5) -> str:
-    """Return names in quotes with commas, cut to ``limit`` with a count of the rest."""
-    quoted = ", ".join(f"'{shown(name)}'" for name in names[:limit])
-    rest = len(names) - limit
-    return f"{quoted} and {rest} more" if rest > 0 else quoted

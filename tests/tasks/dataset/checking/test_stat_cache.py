@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.dataset.syncing.stat_cache import StatCache, identity
+from tasks.dataset.checking.stat_cache import StatCache, identity
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from pydantic import Field, field_validator
 from platforms import Settings
 from sm_entrypoints import contract
 from tasks.dataset.folders.reading import Reading
-from tasks.dataset.typed_path import TypedPath, as_typed
 from tasks.parameters.resources import Parameters
+from tasks.parameters.typed_path import TypedPath, as_typed
 
 
 class DataParameters(Parameters):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from platforms.errors import DataError
-from tasks.dataset.folders.layout import read_layout
+from tasks.dataset.checking.layout import read_layout
 from tests.tasks.pictures import write_data, write_picture
 
 

@@ -1,0 +1,21 @@
+"""Where jobs find their data, code and weights."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class TrainingInputs(BaseModel):
+    """Where jobs find data, code and weights, and what identifies them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    data_uri: str
+    data_fingerprint: str
+    classes: list[str]
+    train_images: int
+    source_uri: str
+    source_digest: str
+    weights_uri: str | None
+    weights_source: str

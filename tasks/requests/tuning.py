@@ -1,0 +1,146 @@
+"""The request of the tuning job; its trials, and the best of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from dashboards.artifacts.tables import markdown_table
+from platforms import Platform
+from sm_entrypoints import contract
+from tasks.parameters.ranges import Value, at_edge, from_wire
+from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
+from tasks.parameters.values import require_batches
+from tasks.requests.bodies import Request, tuning_job_request
+from tasks.requests.inputs import TrainingInputs
+from tasks.requests.training import base_hyperparameters, job_inputs
+from tasks.runs.names import RunIdentity, resource_name
+
+_PAGE = 100
+
+
+class BestTrial(BaseModel):
+    """The best trial of a tuning job, its hyperparameters typed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tuning_job: str
+    training_job: str
+    objective: float
+    hyperparameters: dict[str, Value]
+    tuned: list[str]
+    edges: dict[str, str]
+
+
+def search_requests(
+    platform: Platform,
+    run: RunIdentity,
+    inputs: TrainingInputs,
+    model: ModelParameters,
+    tuning: TuningParameters,
+    resources: ResourceParameters,
+) -> Callable[[int], Request]:
+    """Return what gives the request of the run's search by attempt, from 1."""
+    ranges = tuning.search_ranges()
+    fixed = fixed_hyperparameters(model, inputs, tuning)
+    # Only spot capacity is taken away from a trial: others would write what nobody reads.
+    checkpoints = f"trials/{run.prefix}" if resources.spot else None
+    job = job_inputs(platform, run, inputs, resources, checkpoints=checkpoints)
+    return lambda attempt: tuning_job_request(
+        resource_name(run, "tune", attempt), ranges, fixed, job, tuning
+    )
+
+
+def fixed_hyperparameters(
+    model: ModelParameters, inputs: TrainingInputs, tuning: TuningParameters
+) -> dict[str, Value]:
+    """Return what every trial gets as it is: nothing that is searched, SageMaker refuses both.
+
+    Raises:
+        ParameterError: the network cannot learn from a batch that may be drawn.
+    """
+    fixed: dict[str, Value] = {
+        **base_hyperparameters(model, inputs),
+        "seed": tuning.seed,
+        "epochs": tuning.max_epochs,
+        **tuning.fixed,
+    }
+    searched = tuning.search_ranges()
+    require_batches(fixed, searched)
+    return {name: value for name, value in fixed.items() if name not in searched}
+
+
+def list_trials(platform: Platform, name: str) -> list[dict[str, Any]]:
+    """Return the training job summaries of a tuning job, oldest first."""
+    trials: list[dict[str, Any]] = []
+    more: dict[str, Any] = {}
+    while True:
+        page = platform.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=name,
+            MaxResults=_PAGE,
+            SortBy="CreationTime",
+            SortOrder="Ascending",
+            **more,
+        )
+        trials += page["TrainingJobSummaries"]
+        if not page.get("NextToken"):
+            return trials
+        more = {"NextToken": page["NextToken"]}
+
+
+def trial_row(trial: dict[str, Any]) -> dict[str, Any]:
+    """Return one trial as a row: name, status, objective, seconds, tuned hyperparameters."""
+    objective = trial.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
+    start, end = trial.get("TrainingStartTime"), trial.get("TrainingEndTime")
+    return {
+        "trial": trial["TrainingJobName"],
+        "status": trial["TrainingJobStatus"],
+        contract.OBJECTIVE_METRIC: objective,
+        "seconds": round((end - start).total_seconds(), 1) if start and end else None,
+        **from_wire(trial.get("TunedHyperParameters", {})),
+    }
+
+
+def best_trial(
+    tuning_job: str, summary: dict[str, Any], trial: dict[str, Any], tuning: TuningParameters
+) -> BestTrial:
+    """Return the best trial from its summary and its description, values typed."""
+    ranges = tuning.search_ranges()
+    values = from_wire(trial["HyperParameters"])
+    edges = {name: at_edge(values[name], ranges[name]) for name in ranges if name in values}
+    return BestTrial(
+        tuning_job=tuning_job,
+        training_job=summary["TrainingJobName"],
+        objective=summary["FinalHyperParameterTuningJobObjectiveMetric"]["Value"],
+        hyperparameters=values,
+        tuned=sorted(set(ranges) & set(values)),
+        edges={name: edge for name, edge in edges.items() if edge},
+    )
+
+
+def best_markdown(best: BestTrial) -> str:
+    """Return the best hyperparameters as the markdown of their artifact."""
+    rows = [
+        {
+            "hyperparameter": name,
+            "value": value,
+            "": "searched" if name in best.tuned else "fixed",
+            "note": f"at the {best.edges[name]} edge: widen the range"
+            if name in best.edges
+            else "",
+        }
+        for name, value in sorted(
+            best.hyperparameters.items(), key=lambda item: item[0] not in best.tuned
+        )
+    ]
+    return "\n".join(
+        [
+            "# Best hyperparameters",
+            f"From training job `{best.training_job}` of tuning job `{best.tuning_job}`, "
+            f"{contract.OBJECTIVE_METRIC} = {best.objective:.4f}.",
+            "",
+            markdown_table(rows, ["hyperparameter", "value", "", "note"]),
+        ]
+    )
