@@ -11,11 +11,12 @@ from pathlib import Path
 from cli.doctor.setup import check_disk, check_home
 from platforms import Needs, Settings, connect
 from platforms.errors import SettingsError, shown
+from platforms.job_environment import require_job_python
 from sm_entrypoints.contract.sentences import clause
 from tasks.dataset.checking.check import check_folders
 from tasks.dataset.findings import DataProblems
 from tasks.dataset.source import data_root, is_remote, list_source, require_folder
-from tasks.job_environment.weights import IMAGENET, NONE, require_job_python, weights_file
+from tasks.job_environment.weights import IMAGENET, NONE, weights_file
 from tasks.parameters.run import DataParameters, ModelParameters
 
 # Room for the records, a small model's archives and its checkpoints; less can only fail later.

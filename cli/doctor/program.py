@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from platforms.local.context import allowed_environment
-from platforms.processes.process import identify, terminate_group
-from platforms.settings import PROJECT_ROOT
+from platforms.job_environment import ENTRY_POINTS
+from platforms.processes.alone import Surroundings, alone
+from platforms.processes.environment import allowed_environment
 
-ENTRY_POINTS = PROJECT_ROOT / "sm_entrypoints"
 _GRACE_SECONDS = 10.0
 _TAIL_BYTES = 8192
 
@@ -57,26 +56,19 @@ class Bench:
         """
         elsewhere = self.folder / "elsewhere"
         elsewhere.mkdir(exist_ok=True)
-        with (self.folder / log).open("wb") as output:
-            process = subprocess.Popen(
-                [str(self.job_python), str(ENTRY_POINTS / program), *argv],
-                env={
-                    **allowed_environment(os.environ),
-                    "PYTHONUNBUFFERED": "1",
-                    **(variables or {}),
-                },
-                cwd=elsewhere,
-                stdin=subprocess.DEVNULL,
+        environment = {**allowed_environment(os.environ), "PYTHONUNBUFFERED": "1"}
+        surroundings = Surroundings(environment={**environment, **(variables or {})}, cwd=elsewhere)
+        command = [str(self.job_python), str(ENTRY_POINTS / program), *argv]
+        with (
+            (self.folder / log).open("wb") as output,
+            alone(
+                *(command, surroundings),
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        identity = identify(process.pid)
-        try:
+                grace_seconds=_GRACE_SECONDS,
+            ) as process,
+        ):
             yield process
-        finally:
-            terminate_group(identity, _GRACE_SECONDS)
-            process.wait()
 
     def run(self, program: str, *argv: str, log: str, seconds: float) -> int | None:
         """Run an entry point to its end; return its exit status, None when it took too long."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
@@ -13,7 +12,6 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from importlib.metadata import distributions, packages_distributions
 from pathlib import Path
-from typing import Any
 
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,8 +25,9 @@ from cli.server.login import VARIABLE, read_login
 from cli.server.record import read_server
 from platforms import Settings, connect
 from platforms.errors import WhippetError
+from platforms.job_environment import installed_distributions
 from platforms.local.boundary.mechanism import choose
-from platforms.local.context import allowed_environment
+from platforms.processes.alone import Surroundings, run_alone
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract.sentences import clause
 
@@ -38,10 +37,6 @@ _SHOWN = ("torch", "torchvision", "smdebug", "safetensors")
 # AWS's own images have not shipped it since PyTorch 2.1: training goes on without it.
 _OPTIONAL = frozenset({"smdebug", "protobuf", "pandas", "requests", "setuptools"})
 _IMPORT = "import pkgutil, sys; [pkgutil.resolve_name(name) for name in sys.argv[1:]]"
-_INSTALLED = (
-    "import json, importlib.metadata as m; "
-    "print(json.dumps({d.metadata['Name']: d.version for d in m.distributions()}))"
-)
 
 
 def check_setup(settings: Settings) -> Iterator[Check]:
@@ -202,9 +197,10 @@ def check_job_environment(settings: Settings) -> Iterator[Check]:
     if not settings.job_python.is_file():
         yield failed(name, f"there is no {settings.job_python}", advice)
         return
-    installed = _installed(settings.job_python)
-    if isinstance(installed, str):
-        yield failed(name, f"{settings.job_python} does not run: {installed}", advice)
+    try:
+        installed = installed_distributions(settings.job_python)
+    except WhippetError as error:
+        yield failed(name, f"{settings.job_python} does not run: {error}", advice)
         return
     image = PROJECT_ROOT / "platforms" / "local"
     problems = _problems(
@@ -245,44 +241,17 @@ def _requirements(file: Path) -> list[Requirement]:
     return [Requirement(line) for line in lines if line]
 
 
-def _installed(job_python: Path) -> dict[str, str] | str:
-    """Return the job environment's distributions by canonical name, or why there is no answer."""
-    try:
-        answer = subprocess.run(
-            [str(job_python), "-I", "-c", _INSTALLED],
-            env=allowed_environment(os.environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=True,
-            timeout=_PROBE_SECONDS,
-            start_new_session=True,
-        )
-        versions: dict[str, Any] = json.loads(answer.stdout)
-    except subprocess.CalledProcessError as error:
-        return error.stderr.decode(errors="replace").strip()[-500:] or str(error)
-    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
-        return str(error)
-    return {canonicalize_name(name): str(version) for name, version in versions.items() if name}
-
-
 def _import_problem(names: list[str]) -> list[str]:
     """Import dotted names in a new process, as a worker would; return the end of a failure."""
+    surroundings = Surroundings(environment=os.environ, cwd=PROJECT_ROOT)
+    command = [sys.executable, "-c", _IMPORT, *names]
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", _IMPORT, *names],
-            cwd=PROJECT_ROOT,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=_PROBE_SECONDS,
-            start_new_session=True,
-        )
+        finished = run_alone(command, surroundings, seconds=_PROBE_SECONDS)
     except subprocess.TimeoutExpired:
         return [f"importing {', '.join(names)} took more than {_PROBE_SECONDS:g} seconds"]
-    if done.returncode == 0:
+    if finished.status == 0:
         return []
-    lines = done.stderr.decode(errors="replace").strip().splitlines()
-    return lines[-4:] or [f"exit status {done.returncode}"]
+    return finished.stderr.strip().splitlines()[-4:] or [f"exit status {finished.status}"]
 
 
 def _existing(path: Path) -> Path:

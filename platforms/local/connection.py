@@ -7,8 +7,9 @@ import shlex
 from functools import partial
 
 from platforms import Defaults, Needs, Platform
+from platforms.job_environment import require_job_python
 from platforms.local.client import LocalSageMaker
-from platforms.local.context import ACCOUNT, LocalContext, local_context, require_job_python
+from platforms.local.context import ACCOUNT, LocalContext, local_context
 from platforms.local.hosting.endpoints import local_url, settle_endpoint
 from platforms.local.hosting.record import serverless_config
 from platforms.local.hosting.runtime import LocalRuntime
@@ -53,7 +54,7 @@ def connect_local(settings: Settings) -> Platform:
 
 def _require_ready(context: LocalContext, needs: Needs = _ANYTHING) -> list[str]:
     # One machine stands for every instance type: only the interpreter of jobs can be missing.
-    require_job_python(context)
+    require_job_python(context.settings.job_python)
     return []
 
 

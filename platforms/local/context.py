@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from platforms.errors import SettingsError
 from platforms.local.boundary.mechanism import Mechanism, choose
 from platforms.local.boundary.network import network_variables
 from platforms.local.buckets.buckets import Buckets
 from platforms.local.buckets.folders import FolderBuckets
 from platforms.local.records import Records
+from platforms.processes.environment import allowed_environment
 from platforms.settings import PROJECT_ROOT, Settings
 
 ACCOUNT = "000000000000"
@@ -21,21 +20,6 @@ REGION = "local"
 
 # One logger for everything the local platform wants a person to know.
 LOGGER = logging.getLogger("platforms.local")
-
-# All that a child of ours may see of our environment; never credentials, never PREFECT_*.
-ALLOWED_VARIABLES = (
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "TMPDIR",
-    "OMP_NUM_THREADS",
-    "OMP_WAIT_POLICY",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "CUDA_VISIBLE_DEVICES",
-)
 
 # What boto3 finds credentials and region by: for supervisors that use a server of S3, no one else.
 S3_VARIABLES = (
@@ -99,30 +83,6 @@ class LocalContext:
 def local_context(settings: Settings) -> LocalContext:
     """Return the context of ``settings``; writes nothing."""
     return LocalContext(settings=settings, records=Records(settings.home))
-
-
-def require_job_python(context: LocalContext) -> None:
-    """Check that jobs and endpoints have an interpreter to run under.
-
-    Raises:
-        SettingsError: there is none; says how to make it.
-    """
-    python = context.settings.job_python
-    if not os.access(python, os.X_OK) or python.is_dir():
-        raise SettingsError(
-            f"job environment missing: WHIPPET_JOB_PYTHON={str(python)!r} is not an "
-            "interpreter; run `make job-env`"
-        )
-
-
-def allowed_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the part of our environment that a child may see.
-
-    OpenMP threads wait asleep unless the user says otherwise: by default they spin, and a second
-    job, a model server or Prefect on the same cores then slows all of them several times.
-    """
-    seen = {key: environment[key] for key in ALLOWED_VARIABLES if key in environment}
-    return {"OMP_WAIT_POLICY": "PASSIVE", **seen}
 
 
 def supervisor_environment(

@@ -6,21 +6,14 @@ is to be done; see :mod:`platforms.local.boundary.requirements_layer` for the re
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from platforms.settings import PROJECT_ROOT
+from platforms.job_environment import ENTRY_POINTS, installed_distributions
 
-_PROBE = (
-    "import json, importlib.metadata as m; "
-    "print(json.dumps({d.metadata['Name']: d.version for d in m.distributions()}))"
-)
-_PROBE_SECONDS = 60.0
-_OURS = PROJECT_ROOT / "sm_entrypoints" / "requirements.txt"
+_OURS = ENTRY_POINTS / "requirements.txt"
 # Options that name more requirements than the file itself.
 _LEADING_ELSEWHERE = ("-r", "--requirement", "-e", "--editable")
 
@@ -54,7 +47,7 @@ def unsatisfied(code: Path, job_python: str) -> list[str]:
     wanted = [line for line in lines if line and not line.startswith("-")]
     if not wanted:
         return []
-    installed = _installed(job_python)
+    installed = installed_distributions(job_python)
     return [problem for line in wanted if (problem := _problem(line, installed))]
 
 
@@ -71,16 +64,3 @@ def _problem(line: str, installed: dict[str, str]) -> str | None:
     if not requirement.specifier.contains(version, prereleases=True):
         return f"{line} (it has {version})"
     return None
-
-
-def _installed(job_python: str) -> dict[str, str]:
-    """Return the distributions of the job environment: canonical name → version."""
-    answer = subprocess.run(
-        [job_python, "-I", "-c", _PROBE],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=True,
-        timeout=_PROBE_SECONDS,
-    )
-    versions = json.loads(answer.stdout.splitlines()[-1])
-    return {canonicalize_name(name): version for name, version in versions.items() if name}

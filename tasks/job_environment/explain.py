@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from platforms.errors import DataError
-from platforms.settings import PROJECT_ROOT
-from tasks.job_environment.weights import require_job_python
+from platforms.job_environment import ENTRY_POINTS, program_surroundings, require_job_python
+from platforms.processes.alone import alone
+from platforms.processes.process import end_group
 
-PROGRAM = PROJECT_ROOT / "sm_entrypoints" / "explain.py"
+PROGRAM = ENTRY_POINTS / "explain.py"
 # It limits itself to a few minutes; this is for a disk or a file that hangs.
 TIMEOUT_SECONDS = 1800.0
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 def run_program(
@@ -50,11 +46,19 @@ def run_program(
     command = [str(job_python), str(PROGRAM), "--output", str(output.resolve()), *options]
     with tempfile.TemporaryFile() as stdout:
         last = ""
-        with _running([*command, "--", *paths], stdout.fileno()) as process:
-            for line in filter(None, map(str.strip, process.stderr or ())):
-                if last:
-                    progress(last)
-                last = line
+        surroundings = program_surroundings("LD_LIBRARY_PATH")
+        with alone([*command, "--", *paths], surroundings, stdout=stdout) as process:
+            timer = threading.Timer(TIMEOUT_SECONDS, end_group, [process.pid])
+            timer.daemon = True
+            timer.start()
+            try:
+                for line in _lines(process.stderr):
+                    if last:
+                        progress(last)
+                    last = line
+                process.wait()
+            finally:
+                timer.cancel()
         if process.returncode != 0:  # its last line is the error, and said as one
             raise DataError(last or f"{PROGRAM.name} ended with exit code {process.returncode}")
         if last:
@@ -65,34 +69,6 @@ def run_program(
     return answer
 
 
-@contextmanager
-def _running(command: Sequence[str], stdout: int) -> Iterator[subprocess.Popen[str]]:
-    """Run a program in a session of its own; no child of it outlives the block."""
-    kept = {name: value for name, value in os.environ.items() if name in _ENVIRONMENT}
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        env={**kept, "PYTHONPATH": str(PROJECT_ROOT)},
-        start_new_session=True,
-    )
-    timer = threading.Timer(TIMEOUT_SECONDS, _kill, [process])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield process
-        process.wait()
-    finally:
-        timer.cancel()
-        _kill(process)
-        process.wait()
-        if process.stderr is not None:
-            process.stderr.close()
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
+def _lines(stream: IO[bytes] | None) -> Iterator[str]:
+    lines = (line.decode("utf-8", errors="replace").strip() for line in stream or ())
+    return filter(None, lines)

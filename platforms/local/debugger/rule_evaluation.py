@@ -7,19 +7,17 @@ the orchestrator's dashboards render the page. Neither of them trusts what the j
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from platforms.errors import WhippetError
+from platforms.job_environment import ENTRY_POINTS, program_surroundings
 from platforms.local.buckets.buckets import Buckets
-from platforms.local.context import allowed_environment
 from platforms.local.debugger.rule_configurations import (
     RuleConfiguration,
     rule_configurations,
@@ -27,6 +25,7 @@ from platforms.local.debugger.rule_configurations import (
 from platforms.local.debugger.rule_statuses import RuleStatus
 from platforms.local.records import write_json
 from platforms.local.training.tree import JobTree
+from platforms.processes.alone import run_alone
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract import (
     INSTRUMENTATION_FOLDER,
@@ -41,7 +40,7 @@ REPORT_PAGE = "profiler-report.html"
 REPORT_NOTEBOOK = "profiler-report.ipynb"
 _PROFILER_OUTPUT = "profiler-output"
 _REPORTS = "profiler-reports"
-_JUDGE = PROJECT_ROOT / "sm_entrypoints" / "explain.py"
+_JUDGE = ENTRY_POINTS / "explain.py"
 _PAGE_MODULE = "dashboards.job_page"
 # Both limit themselves to far less; this is for a disk or a file that hangs.
 _JUDGE_SECONDS, _PAGE_SECONDS = 900.0, 300.0
@@ -195,28 +194,15 @@ def _run(command: Sequence[str], *, seconds: float) -> str:
     Raises:
         EvaluationError: it failed or took too long; with its last line.
     """
-    environment = {**allowed_environment(os.environ), "PYTHONPATH": str(PROJECT_ROOT)}
-    process = subprocess.Popen(
-        command,
-        cwd=PROJECT_ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        process_group=0,
-    )
+    ours = program_surroundings()
+    surroundings = replace(ours, cwd=PROJECT_ROOT, own_session=False)
     try:
-        printed, complaints = process.communicate(timeout=seconds)
+        finished = run_alone(command, surroundings, seconds=seconds)
     except subprocess.TimeoutExpired as error:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
         raise EvaluationError(f"the evaluation took more than {seconds:.0f} seconds") from error
-    if process.returncode != 0:
-        last = (complaints.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
-        raise EvaluationError(f"the evaluation failed: {last}")
-    return printed
+    if finished.status != 0:
+        raise EvaluationError(f"the evaluation failed: {finished.problem}")
+    return finished.stdout
 
 
 def _facts(record: Mapping[str, Any]) -> dict[str, Any]:

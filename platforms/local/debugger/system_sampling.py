@@ -9,15 +9,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from platforms.local.context import allowed_environment
+from platforms.job_environment import ENTRY_POINTS
 from platforms.local.training.tree import HOST, JobTree
-from platforms.settings import PROJECT_ROOT
+from platforms.processes.environment import allowed_environment
 from sm_entrypoints.contract import SYSTEM_FOLDER
 
 # What the service takes for ProfilingIntervalInMilliseconds.
 INTERVALS_MS = (100, 200, 500, 1000, 5000, 60000)
 _DEFAULT_INTERVAL_MS = 500
-_PROGRAM = PROJECT_ROOT / "sm_entrypoints" / "sample.py"
+_PROGRAM = ENTRY_POINTS / "sample.py"
 # A short job ends before Python has started on a busy machine.
 _STOP_SECONDS = 20.0
 _MOST_CHARACTERS = 300

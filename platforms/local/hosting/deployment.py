@@ -24,14 +24,15 @@ import httpx
 
 from platforms.archives import extract_archive
 from platforms.errors import WhippetError
+from platforms.job_environment import ENTRY_POINTS
 from platforms.local.boundary.copies import remove_tree
 from platforms.local.boundary.enclosure import Enclosure, Program
 from platforms.local.boundary.limits import JobLimits, enforce_in_background
 from platforms.local.boundary.steps import Bind
-from platforms.local.context import LocalContext, allowed_environment
-from platforms.settings import PROJECT_ROOT
+from platforms.local.context import LocalContext
+from platforms.processes.environment import allowed_environment
 
-SERVER = PROJECT_ROOT / "sm_entrypoints" / "serve.py"
+SERVER = ENTRY_POINTS / "serve.py"
 # SageMaker gives a container 8 minutes to pass its first health check.
 DEFAULT_STARTUP_SECONDS = 480
 FAILURE_REASON_CHARACTERS = 1024

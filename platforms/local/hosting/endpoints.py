@@ -19,10 +19,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from platforms.client_errors import client_error
+from platforms.job_environment import require_job_python
 from platforms.local.context import (
     LOGGER,
     LocalContext,
-    require_job_python,
     supervisor_environment,
 )
 from platforms.local.hosting.deployment import FAILURE_REASON_CHARACTERS, Deployment
@@ -161,7 +161,7 @@ class Endpoints:
         config = read_endpoint_config(self._context, operation, request["EndpointConfigName"])
         variants = config["ProductionVariants"]
         model = read_model(self._context, operation, variants[0]["ModelName"])
-        require_job_python(self._context)
+        require_job_python(self._context.settings.job_python)
         ignored = sorted(set(request) - _HONOURED)
         if ignored:
             LOGGER.warning(

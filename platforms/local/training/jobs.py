@@ -17,12 +17,12 @@ from typing import Any
 
 from platforms.client_errors import client_error
 from platforms.errors import WhippetError
+from platforms.job_environment import require_job_python
 from platforms.job_status import TERMINAL
 from platforms.local.boundary.hard_coded import hard_coded_notice
 from platforms.local.context import (
     LOGGER,
     LocalContext,
-    require_job_python,
     supervisor_environment,
 )
 from platforms.local.debugger.live_output import LiveOutput
@@ -82,7 +82,7 @@ class TrainingJobs:
         Raises: as :meth:`create_training_job`.
         """
         check_request(self._context, request)
-        require_job_python(self._context)
+        require_job_python(self._context.settings.job_python)
         name = request["TrainingJobName"]
         record = self._new_record(request, tuning_job_arn)
         try:

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from platforms.client_errors import client_error
+from platforms.job_environment import require_job_python
 from platforms.job_status import TERMINAL
 from platforms.local.buckets.buckets import BadUri, BucketError
-from platforms.local.context import LOGGER, LocalContext, require_job_python
+from platforms.local.context import LOGGER, LocalContext
 from platforms.local.hosting.models import container_of, read_model
 from platforms.local.listing import listing
 from platforms.local.records import Exists, Missing, Record, now, with_times
@@ -57,7 +58,7 @@ class TransformJobs:
         check_request(request)
         model = read_model(self._context, OPERATION, request["ModelName"])
         self._require_input(request)
-        require_job_python(self._context)
+        require_job_python(self._context.settings.job_python)
         record = self._new_record(request, container_of(model))
         try:
             self._context.records.create(KIND, name, record)

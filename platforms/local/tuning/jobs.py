@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from platforms.client_errors import client_error
+from platforms.job_environment import require_job_python
 from platforms.job_status import TERMINAL
-from platforms.local.context import LOGGER, LocalContext, require_job_python
+from platforms.local.context import LOGGER, LocalContext
 from platforms.local.describe.tuning_job import counters, progress
 from platforms.local.listing import listing
 from platforms.local.records import Exists, Missing, Record, now, with_times
@@ -51,7 +52,7 @@ class HyperParameterTuningJobs:
         problems = list(tuning_request.problems(request))
         if problems:
             raise client_error(_CREATE, "ValidationException", " ".join(problems))
-        require_job_python(self._context)
+        require_job_python(self._context.settings.job_python)
         record = self._new_record(request)
         ignored = self._check_first_trial(record)
         try:

@@ -1,0 +1,100 @@
+"""Run a program that can neither outstay its time nor leave a process behind."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from platforms.processes.process import identify, terminate_group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """How a program ended, and what it printed.
+
+    Attributes:
+        program: its name, for messages.
+        status: its exit status; the negative number of the signal that ended it.
+    """
+
+    program: str
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def problem(self) -> str:
+        """The last line that it complained with, or else how it ended."""
+        lines = self.stderr.strip().splitlines()
+        return lines[-1].strip() if lines else f"{self.program} ended with exit code {self.status}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Where a program runs.
+
+    Attributes:
+        environment: all of its environment.
+        cwd: its working folder; None for ours.
+        own_session: False for a child of a supervisor, which must end with the supervisor's
+            session even when that was killed; it leads a process group of its own all the same.
+    """
+
+    environment: Mapping[str, str]
+    cwd: Path | None = None
+    own_session: bool = True
+
+
+@contextmanager
+def alone(
+    command: Sequence[str],
+    surroundings: Surroundings,
+    *,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.PIPE,
+    grace_seconds: float = 0.0,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a program that reads nothing; none of its process group outlives the block.
+
+    What still runs then has ``grace_seconds`` to end by itself, and is killed.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    process = subprocess.Popen(
+        command,
+        env=surroundings.environment,
+        cwd=surroundings.cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=surroundings.own_session,
+        process_group=None if surroundings.own_session else 0,
+    )
+    identity = identify(process.pid)
+    with process:
+        try:
+            yield process
+        finally:
+            terminate_group(identity, grace_seconds)
+
+
+def run_alone(command: Sequence[str], surroundings: Surroundings, *, seconds: float) -> Finished:
+    """Run a program to its end, whatever its exit status; see :func:`alone`.
+
+    Raises:
+        OSError: it cannot be started.
+        subprocess.TimeoutExpired: it took more than ``seconds``, and was killed.
+    """
+    with alone(command, surroundings) as process:
+        stdout, stderr = process.communicate(timeout=seconds)
+    return Finished(
+        program=Path(command[0]).name,
+        status=process.returncode,
+        stdout=stdout.decode("utf-8", errors="replace"),
+        stderr=stderr.decode("utf-8", errors="replace"),
+    )

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from platforms.processes.alone import Surroundings, alone, run_alone
+
+HERE = Surroundings(environment={"PATH": "/usr/bin:/bin"})
+# Starts a child that outlives it, and says which one it is.
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen(["sleep", "300"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+print(child.pid, flush=True)
+time.sleep(float(sys.argv[1]))
+"""
+
+
+def python(program: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", program, *arguments]
+
+
+def is_gone(pid: int) -> bool:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_what_a_program_printed_and_how_it_ended():
+    finished = run_alone(
+        python("import sys; print('é'); sys.exit('one\\ntwo \\n')"), HERE, seconds=60
+    )
+    assert (finished.status, finished.stdout, finished.problem) == (1, "é\n", "two")
+    silent = run_alone(["sh", "-c", "exit 3"], HERE, seconds=60)
+    assert (silent.status, silent.problem) == (3, "sh ended with exit code 3")
+
+
+def test_it_sees_its_own_environment_and_folder_and_reads_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    surroundings = Surroundings(environment={"ONLY": "this"}, cwd=tmp_path)
+    program = "import os, sys; print(sorted(os.environ), os.getcwd(), repr(sys.stdin.read()))"
+    seen = run_alone(python(program), surroundings, seconds=60).stdout
+    assert "'ONLY'" in seen
+    assert "AWS" not in seen
+    assert seen.endswith(f"{tmp_path} ''\n")
+
+
+@pytest.mark.parametrize("own_session", [True, False])
+def test_a_child_of_a_program_that_ended_is_killed(own_session):
+    surroundings = Surroundings(environment=HERE.environment, own_session=own_session)
+    finished = run_alone(python(PARENT, "0"), surroundings, seconds=60)
+    assert finished.status == 0
+    assert is_gone(int(finished.stdout))
+
+
+def test_the_session_is_the_supervisors_where_it_has_to_be():
+    program = "import os; print(os.getsid(0), os.getpgid(0) == os.getpid())"
+    own = run_alone(python(program), HERE, seconds=60).stdout
+    ours = Surroundings(environment=HERE.environment, own_session=False)
+    shared = run_alone(python(program), ours, seconds=60).stdout
+    # The same session in one case only, and a process group of its own in both.
+    assert own.endswith(" True\n")
+    assert shared.endswith(" True\n")
+    parent = python("import os; print(os.getsid(0))")
+    assert shared.split()[0] == subprocess.check_output(parent, text=True).strip()
+    assert own.split()[0] != shared.split()[0]
+
+
+def test_one_that_takes_too_long_is_killed_with_its_children(tmp_path: Path):
+    with pytest.raises(subprocess.TimeoutExpired) as error:
+        run_alone(python(PARENT, "300"), HERE, seconds=3)
+    assert is_gone(int(error.value.stdout or b"0"))
+
+
+def test_one_that_is_left_running_ends_with_the_block_and_may_say_goodbye(tmp_path: Path):
+    said = tmp_path / "said"
+    program = (
+        "import signal, sys, time\n"
+        "def end(*_):\n"
+        f"    sys.exit(open({str(said)!r}, 'w').write('bye'))\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "print('ready', flush=True)\ntime.sleep(300)\n"
+    )
+    with alone(python(program), HERE, grace_seconds=30) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+    assert said.read_text() == "bye"
+    assert process.returncode == 3  # the characters that it wrote
+
+
+def test_one_that_cannot_be_started(tmp_path: Path):
+    with pytest.raises(FileNotFoundError):
+        run_alone([str(tmp_path / "absent")], HERE, seconds=60)
