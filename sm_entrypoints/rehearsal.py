@@ -126,6 +126,8 @@ def _load(journal: Journal, model_dir: Path, program: str) -> Program:
     from sm_entrypoints.serving.handlers import ProgramError, load_program
 
     code = model_dir / "code"
+    # Out of the way: what is loaded already would stand in, unseen, for what the archive lacks.
+    own = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_own(name)}
     before = set(sys.modules)
     context = Context(system_properties={"model_dir": str(model_dir)})
     problem: ProgramError | None = None
@@ -135,6 +137,7 @@ def _load(journal: Journal, model_dir: Path, program: str) -> Program:
         except ProgramError as error:  # The import went well: it is what was found that does not.
             problem = error
         missing = _outsiders(code, before)
+        sys.modules.update({name: own[name] for name in own.keys() - sys.modules.keys()})
         if missing:
             raise ProgramError(
                 f"{program} imports {', '.join(missing)}, which {code.name}/ of the archive does "
@@ -149,17 +152,25 @@ def _load(journal: Journal, model_dir: Path, program: str) -> Program:
     return type(loaded)(functions=traced, context=loaded.context)
 
 
+def _is_own(module: str) -> bool:
+    return module.split(".")[0] == _PACKAGE
+
+
 def _outsiders(code: Path, before: set[str]) -> list[str]:
-    """Return modules of our package that the program took from this checkout, not the archive."""
-    new = {name: module for name, module in sys.modules.items() if name not in before}
-    return sorted(
+    """Return modules of our package that the program took from this checkout, not the archive.
+
+    A package stands for the modules that it imports itself.
+    """
+    outside = {
         name
-        for name, module in new.items()
-        if name.startswith(f"{_PACKAGE}.")
+        for name, module in sys.modules.items()
+        if name not in before
+        and name.startswith(f"{_PACKAGE}.")
         and not Path(getattr(module, "__file__", None) or code)
         .resolve()
         .is_relative_to(code.resolve())
-    )
+    }
+    return sorted(name for name in outside if name.rpartition(".")[0] not in outside)
 
 
 def _is_from(function: Callable[..., Any], code: Path) -> bool:

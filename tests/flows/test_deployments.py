@@ -32,7 +32,7 @@ def worker(released, tmp_path_factory) -> Iterator[Whippet]:
 def test_every_flow_is_deployed(worker):
     found = httpx.post(f"{worker.api_url}/deployments/filter", json={}).raise_for_status().json()
     entrypoints = {d["entrypoint"] for d in found if d["name"] == "default"}
-    files = {path.stem for path in (ROOT / "flows").glob("*.py")} - {"__init__", "policy"}
+    files = {path.stem for path in (ROOT / "flows").glob("*.py")} - {"__init__", "hooks"}
     assert entrypoints == {f"flows.{name}.{name}" for name in files}
     assert {d["work_pool_name"] for d in found} == {POOL}
     active = {d["entrypoint"]: [s["active"] for s in d["schedules"]] for d in found}
