@@ -17,9 +17,10 @@ from flows.release_model import release_model
 from platforms import Settings, connect
 from platforms.errors import RunStopped
 from tasks.cancelling.watch import RunCancelled
-from tasks.cleaning import COMPARISON_STEP, stop_everything, stop_run
+from tasks.costs.stop_billing import stop_everything
 from tasks.parameters.improvement import ImprovementParameters
 from tasks.parameters.run import Parameters
+from tasks.requests.stop import COMPARISON_STEP, stop_run
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import RUN_FILE, finish, read_run, run_folder
 from tasks.runs.stages import RESUME_TAG

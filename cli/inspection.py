@@ -14,13 +14,9 @@ from platforms import Platform, connect
 from platforms.client_errors import AccessDenied
 from platforms.errors import EndpointFailed, JobFailed, ParameterError
 from platforms.job_status import TERMINAL
-from tasks.cleaning import (
-    EndpointState,
-    delete_with_config_and_models,
-    endpoints_to_remove,
-    list_endpoints,
-)
 from tasks.costs.still_billing import Billing, endpoint_billing
+from tasks.costs.stop_billing import delete_with_config_and_models
+from tasks.endpoints.inventory import EndpointState, endpoints_to_remove, list_endpoints
 from tasks.endpoints.unused import list_stranded, remove_stranded, stranded_to_remove
 from tasks.parameters.run import CleanUpParameters
 from tasks.requests.create_or_adopt import TRAINING_JOB, Resource

@@ -15,8 +15,8 @@ from platforms import Platform, Settings, connect
 from platforms.errors import DataError, EndpointFailed
 from tasks.endpoints.about import about_endpoint, require_answering
 from tasks.endpoints.pictures import pictures
+from tasks.endpoints.predictions import Prediction, ask, read_image
 from tasks.parameters.typed_path import expanded
-from tasks.querying import Prediction, ask, read_image
 from tasks.runs.record import read_run
 
 # A model server that ended is started again within seconds.

@@ -5,8 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.hooks import FLOW_POLICY
-from tasks.cleaning import remove_endpoints
-from tasks.endpoints.unused import remove_all_stranded
+from tasks.cleaning import remove_all_stranded, remove_endpoints
 from tasks.parameters.run import CleanUpParameters
 
 

@@ -9,7 +9,7 @@ from prefect.flows import Flow
 
 from platforms import Settings, connect
 from tasks.cancelled_runs import end_if_lost
-from tasks.cleaning import stop_everything
+from tasks.costs.stop_billing import stop_everything
 from tasks.run_end import close_accounts
 from tasks.runs.record import find_run, finish
 from tasks.runs.stages import note_completed, note_crashed, note_failed

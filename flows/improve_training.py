@@ -12,7 +12,6 @@ from flows.hooks import FlowPolicy
 from platforms import Settings, connect
 from platforms.errors import WhippetError
 from tasks.cancelled_runs import end_if_lost
-from tasks.cleaning import COMPARISON_STEP, stop_run
 from tasks.improve.plan import plan_improvement
 from tasks.improvement import (
     choose_change,
@@ -22,6 +21,7 @@ from tasks.improvement import (
     publish_no_change,
 )
 from tasks.parameters.improvement import ImprovementParameters
+from tasks.requests.stop import COMPARISON_STEP, stop_run
 from tasks.run_end import close_accounts
 from tasks.runs.names import RunIdentity
 

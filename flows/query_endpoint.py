@@ -5,8 +5,9 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.hooks import FLOW_POLICY
+from tasks.endpoints.predictions import Prediction
 from tasks.parameters.run import QueryParameters
-from tasks.querying import Prediction, query
+from tasks.querying import query
 
 
 @flow(name="query-endpoint", **FLOW_POLICY)

@@ -21,8 +21,9 @@ from prefect.states import Cancelled
 from platforms import Platform, connect
 from platforms.errors import WhippetError
 from tasks.cancelling.history import cancel_asked
-from tasks.cleaning import COMPARISON_STEP, stop_everything, stop_run
+from tasks.costs.stop_billing import stop_everything
 from tasks.parameters.run import RecoverParameters
+from tasks.requests.stop import COMPARISON_STEP, stop_run
 from tasks.run_end import close_accounts
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import (

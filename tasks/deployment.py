@@ -4,63 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
-from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform, connect
 from platforms.errors import EndpointFailed, NameTaken
 from tasks.cancelling.watch import CancelWatch
 from tasks.costs.ledger_update import note_endpoint
 from tasks.dataset.sameness import require_same_data
-from tasks.endpoints.autoscaling import SCALED_TAG, scale_endpoint, stop_scaling, tags_of
+from tasks.endpoints.autoscaling import scale_endpoint
+from tasks.endpoints.predictions import label_of, predicted_images, query_command
+from tasks.endpoints.remove import remove_endpoint
+from tasks.endpoints.requests import RESOURCES, Deployment, endpoint_requests
 from tasks.parameters.run import DeploymentParameters
-from tasks.querying import label_of, predicted_images, query_command
 from tasks.requests.bodies import (
-    EXPIRES_TAG,
-    ModelInputs,
     Request,
-    endpoint_config_request,
-    endpoint_request,
-    model_request,
 )
 from tasks.requests.create_or_adopt import (
     ENDPOINT,
-    ENDPOINT_CONFIG,
-    MODEL,
-    Resource,
     create_or_adopt,
-    is_not_found,
 )
-from tasks.requests.placement import placement_of
-from tasks.requests.training import TrainedModel, run_tags
+from tasks.requests.tags import EXPIRES_TAG, tags_of
+from tasks.requests.training import TrainedModel
 from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity, Step, resource_name
 from tasks.runs.record import record
 from tasks.runs.task_policy import policy, will_be_retried
 
 _DEADLINE_SECONDS = 1800.0
-_IN_TRANSITION = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 # A right preprocessing repeats the job's own answers; bf16 kernels may flip a close call.
 _LEAST_AGREEMENT = 0.75
-
-
-class Deployment(BaseModel):
-    """An endpoint in service that passed its smoke test."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    endpoint: str
-    endpoint_config: str
-    model: str
-    expires: str
-    smoke_images: int
-    smoke_agreement: float
 
 
 @task(name="create endpoint", **policy(3600))
@@ -95,47 +71,6 @@ def create_endpoint(
 def _same(request: Request, _attempt: int) -> Request:
     """Return the request whatever the attempt: what failed was removed, its name is free."""
     return request
-
-
-RESOURCES: dict[Step, Resource] = {
-    "model": MODEL,
-    "config": ENDPOINT_CONFIG,
-    "endpoint": ENDPOINT,
-}
-
-
-def endpoint_requests(
-    platform: Platform,
-    run: RunIdentity,
-    trained: TrainedModel,
-    deployment: DeploymentParameters,
-) -> dict[Step, Request]:
-    """Return the requests of model, endpoint config and endpoint; its time to live begins now."""
-    names = {step: resource_name(run, step) for step in RESOURCES}
-    expires = datetime.now(UTC) + timedelta(hours=deployment.hours_to_live)
-    tags = {
-        **run_tags(run, platform.settings.tags),
-        EXPIRES_TAG: expires.isoformat(timespec="seconds"),
-    }
-    bucket, prefix = platform.defaults.bucket, platform.settings.prefix
-    async_uri = f"s3://{bucket}/{prefix}/async/{names['endpoint']}"
-    if deployment.max_instances is not None:
-        tags = {**tags, SCALED_TAG: str(deployment.max_instances)}
-    placement = placement_of(platform.settings)
-    model = ModelInputs(
-        image=platform.defaults.inference_image_for(deployment.instance_type),
-        role_arn=platform.defaults.role_arn,
-        model_data_uri=trained.model_data_uri,
-        placement=placement,
-        tags=tags,
-    )
-    return {
-        "model": model_request(names["model"], model, deployment),
-        "config": endpoint_config_request(
-            names["config"], names["model"], deployment, tags, async_uri, placement
-        ),
-        "endpoint": endpoint_request(names["endpoint"], names["config"], tags),
-    }
 
 
 @contextmanager
@@ -179,44 +114,6 @@ def _wait_in_service(platform: Platform, name: str) -> dict[str, Any]:
             f"{found.get('FailureReason', 'no reason given')}"
         )
     return found
-
-
-def remove_endpoint(
-    platform: Platform, endpoint: str, config: str | None, models: list[str]
-) -> None:
-    """Delete an endpoint with its config and models; what is not there is no error.
-
-    An endpoint in transition cannot be deleted: it is waited for, since it bills.
-    """
-    _settle(platform, endpoint)
-    stop_scaling(platform, endpoint)
-    steps = [
-        (platform.sagemaker.delete_endpoint, {"EndpointName": endpoint}),
-        *(
-            [(platform.sagemaker.delete_endpoint_config, {"EndpointConfigName": config})]
-            if config
-            else []
-        ),
-        *((platform.sagemaker.delete_model, {"ModelName": model}) for model in models),
-    ]
-    for delete, name in steps:
-        try:
-            delete(**name)
-        except ClientError as error:
-            if not is_not_found(error):
-                raise
-
-
-def _settle(platform: Platform, endpoint: str) -> None:
-    def status() -> dict[str, Any]:
-        return ENDPOINT.describe(platform.sagemaker, endpoint) or {"EndpointStatus": "Deleted"}
-
-    wait_until(
-        status,
-        lambda found: found["EndpointStatus"] not in _IN_TRANSITION,
-        what=f"endpoint {endpoint!r}, which is to be deleted,",
-        pace=Pace(slowest=platform.defaults.poll_seconds, deadline=_DEADLINE_SECONDS),
-    )
 
 
 @task(name="smoke-test endpoint", **policy(1800))

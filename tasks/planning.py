@@ -1,25 +1,27 @@
-"""The task that plans a run before anything of it is created, and holds it to its cap."""
+"""Tasks that plan a run, or a deployment alone, before anything is created."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from decimal import Decimal
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 
-from platforms import Needs, connect
+from platforms import connect
 from tasks.costs.cap import Limits
 from tasks.costs.ledger import PLAN
+from tasks.endpoints.requests import RESOURCES
+from tasks.parameters.run import DeploymentParameters
+from tasks.plan.deployment import deployment_markdown, deployment_plan
 from tasks.plan.existing_jobs import require_own_names, standing
+from tasks.plan.needs import needs
 from tasks.plan.requests import RunChoices
 from tasks.plan.run import plan_run
 from tasks.plan.text import plan_markdown, usd
+from tasks.requests.training import TrainedModel
 from tasks.runs.names import RunIdentity, Step
 from tasks.runs.record import read_run, record
 from tasks.runs.task_policy import policy
-
-_IMAGE_MEMBERS = ("TrainingImage", "Image")
 
 
 @task(name="plan run", **policy(900))
@@ -59,22 +61,24 @@ def _steps(choices: RunChoices) -> list[Step]:
     return steps + (["model", "config", "endpoint"] if choices.deployment else [])
 
 
-def needs(quotas: dict[str, int], requests: list[dict[str, Any]]) -> Needs:
-    """Return what planned requests ask of an account."""
-    # AWS names its quotas by their instance type.
-    types = sorted({name.split(" ")[0] for name in quotas})
-    images = tuple(dict.fromkeys(_images(requests)))
-    return Needs(instance_types=tuple(types), images=images, quotas=quotas)
+@task(name="plan deployment", **policy(900))
+def plan_deployment(
+    run: RunIdentity,
+    trained: TrainedModel,
+    deployment: DeploymentParameters,
+    max_usd: Decimal | None = None,
+) -> None:
+    """Publish what the deployment will send and cost, and look whether the account is ready.
 
-
-def _images(value: Any) -> Iterator[str]:
-    """Yield the images that requests name, of jobs first, as requests are in the order of a run."""
-    if isinstance(value, list):
-        for each in value:
-            yield from _images(each)
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            if key in _IMAGE_MEMBERS and isinstance(each, str):
-                yield each
-            else:
-                yield from _images(each)
+    Raises:
+        BudgetError, ParameterError: as :func:`deployment_plan`.
+        NameTaken: what would be created exists already, and is another's.
+        SettingsError: the account, role, image or a quota is not what the deployment needs.
+    """
+    platform = connect()
+    require_own_names(platform, run, RESOURCES)
+    plan = deployment_plan(platform, run, trained, deployment, max_usd)
+    create_markdown_artifact(deployment_markdown(plan), key="deployment-plan")
+    get_run_logger().info("the endpoint costs at most %s", usd(plan.worst_usd))
+    for note in platform.require_ready(needs(plan.quotas, plan.requests)):
+        get_run_logger().warning("%s", note)

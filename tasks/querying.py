@@ -2,118 +2,28 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import shlex
-from pathlib import Path
 from typing import Any
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
-from pydantic import BaseModel, ConfigDict
 
 from dashboards.artifacts.tables import markdown_table
-from platforms import Platform, connect
-from platforms.errors import DataError, EndpointFailed
-from sm_entrypoints.images.files import kind_of
-from tasks.endpoints.invoke import async_output, invoke
+from platforms import connect
+from tasks.endpoints.predictions import (
+    Prediction,
+    ask,
+    content_type_of,
+    predicted_images,
+    query_command,
+    read_image,
+    suffix_of,
+)
 from tasks.parameters.typed_path import expanded
 from tasks.requests.training import TrainedModel
 from tasks.runs.names import RunIdentity
-from tasks.runs.record import PREDICTIONS_FILE, record, run_folder
+from tasks.runs.record import record, run_folder
 from tasks.runs.task_policy import policy
 from tasks.storage.uris import read_object
-
-_MOST_IMAGE_BYTES = 6 * 1024 * 1024
-_TYPES: dict[str | None, str] = {"JPEG": "image/jpeg", "PNG": "image/png"}
-_CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
-
-
-class Prediction(BaseModel):
-    """An endpoint's answer to one image, most probable label first."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    label: str
-    probability: float
-
-
-def predicted_images(platform: Platform, run: RunIdentity, count: int) -> list[tuple[str, str]]:
-    """Return up to ``count`` test images, spread over the classes: path and predicted label."""
-    text = (run_folder(platform.settings, run.name) / PREDICTIONS_FILE).read_text("utf-8")
-    rows = list(csv.DictReader(io.StringIO(text)))
-    step = max(1, len(rows) // count)
-    return [(row["path"], row["predicted"]) for row in rows[::step][:count]]
-
-
-def label_of(platform: Platform, endpoint: str, trained: TrainedModel, path: str) -> str:
-    """Return the endpoint's label of one test image, by its path in the test channel."""
-    image = read_object(platform, f"{trained.test_uri}/{path}")
-    return ask(platform, endpoint, image, _content_type(image))[0].label
-
-
-def _content_type(image: bytes) -> str:
-    """Return the type of one of our test images: their names need not say it."""
-    return "image/png" if kind_of(image[:64]) == "PNG" else "image/jpeg"
-
-
-def ask(platform: Platform, endpoint: str, image: bytes, content_type: str) -> list[Prediction]:
-    """Return the endpoint's predictions for one image.
-
-    Raises:
-        EndpointFailed: the model refused the image, failed, or gave no predictions; says what it
-            said.
-    """
-    return _predictions(endpoint, invoke(platform, endpoint, image, content_type))
-
-
-def query_command(platform: Platform, endpoint: str, image: str) -> str:
-    """Return a shell command that asks the endpoint about an image file."""
-    if async_output(platform, endpoint) is None:
-        return platform.invoke_command(endpoint, image)
-    return f"whippet predict --endpoint {shlex.quote(endpoint)} {shlex.quote(image)}"
-
-
-def _predictions(endpoint: str, body: bytes) -> list[Prediction]:
-    try:
-        predictions = [Prediction(**found) for found in json.loads(body)["predictions"]]
-    except (ValueError, KeyError, TypeError):  # a model with handlers of its own
-        predictions = []
-    if not predictions:
-        raise EndpointFailed(
-            f"endpoint {endpoint!r} did not answer with predictions but {body[:200]!r}: is its "
-            f"model one of Whippet's? `curl` shows all of it"
-        )
-    return predictions
-
-
-def read_image(path: Path, typed: str | None = None) -> tuple[bytes, str]:
-    """Return an image file's bytes and content type; ``typed`` is how the file is named.
-
-    Raises:
-        DataError: no such file, empty, larger than 6 MB, or JPEG or PNG neither by its first bytes
-            nor by its name.
-        OSError: it cannot be read.
-    """
-    name = typed or str(path)
-    if not path.is_file():
-        raise DataError(f"image {name!r} does not exist")
-    data = path.read_bytes()
-    if not data:
-        raise DataError(f"image {name!r} has 0 bytes")
-    if len(data) > _MOST_IMAGE_BYTES:
-        raise DataError(
-            f"image {name!r} has {len(data) / 1e6:.1f} MB, and an endpoint takes "
-            f"{_MOST_IMAGE_BYTES:,} bytes at most: save it smaller, or label it by "
-            "`whippet predict FOLDER --out FILE`"
-        )
-    content_type = _TYPES.get(kind_of(data[:64])) or _CONTENT_TYPES.get(path.suffix.lower())
-    if content_type is None:
-        kind = kind_of(data[:64])
-        said = f" but {kind}" if kind else ""
-        raise DataError(f"image {name!r} is not a JPEG or PNG{said}: convert it")
-    return data, content_type
 
 
 @task(name="query endpoint", **policy(300))
@@ -136,12 +46,9 @@ def query_test_image(run: RunIdentity, trained: TrainedModel, endpoint: str) -> 
     platform = connect()
     path, _ = predicted_images(platform, run, 1)[0]
     image = read_object(platform, f"{trained.test_uri}/{path}")
-    content_type = _content_type(image)
+    content_type = content_type_of(image)
     predictions = ask(platform, endpoint, image, content_type)
-    suffix = Path(path).suffix
-    if suffix.lower() not in _CONTENT_TYPES:  # curl is told by the file's name
-        suffix = next(end for end, known in _CONTENT_TYPES.items() if known == content_type)
-    saved = run_folder(platform.settings, run.name) / f"query{suffix}"
+    saved = run_folder(platform.settings, run.name) / f"query{suffix_of(path, content_type)}"
     saved.write_bytes(image)
     answer = {
         "image": path,

@@ -17,10 +17,10 @@ from platforms.job_status import TERMINAL
 from tasks.costs.ledger import LEDGER, PLAN, LedgerEntry, note_jobs
 from tasks.costs.prices import PriceList, current_prices
 from tasks.costs.worst_case import CLEAN_UP_HOURS, endpoint_hour_usd, wanted_instances
-from tasks.endpoints.autoscaling import SCALED_TAG, tags_of
-from tasks.requests.bodies import EXPIRES_TAG, Request
+from tasks.requests.bodies import Request
 from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG
 from tasks.requests.pages import list_all
+from tasks.requests.tags import EXPIRES_TAG, SCALED_TAG, tags_of
 from tasks.runs.names import RunIdentity, resource_name
 from tasks.runs.record import read_run, record
 

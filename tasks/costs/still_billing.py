@@ -11,13 +11,13 @@ from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform
-from tasks.cleaning import EndpointState, list_endpoints
 from tasks.costs.ledger_update import BY_USE, SERVERLESS, variants_now
 from tasks.costs.prices import PriceList, Use, current_prices
 from tasks.costs.worst_case import endpoint_hour_usd, job_usd, wanted_instances
-from tasks.requests.bodies import RUN_TAG
+from tasks.endpoints.inventory import EndpointState, list_endpoints
 from tasks.requests.create_or_adopt import ENDPOINT, TRAINING_JOB, is_not_found
 from tasks.requests.pages import list_all
+from tasks.requests.tags import RUN_TAG
 
 _HOUR = 3600
 

@@ -8,9 +8,8 @@ from typing import Any
 from platforms import Platform
 from platforms.client_errors import AccessDenied
 from platforms.errors import EndpointFailed
-from tasks.endpoints.autoscaling import tags_of
-from tasks.requests.bodies import RUN_TAG
 from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, MODEL
+from tasks.requests.tags import RUN_TAG, tags_of
 
 _ANSWERING = ("InService", "Updating", "RollingBack", "SystemUpdating")
 _PROGRAM = "inference.py"

@@ -5,17 +5,14 @@ The service is AWS's Application Auto Scaling: SageMaker's guide, "Automatic sca
 
 from __future__ import annotations
 
-from typing import Any
-
 from botocore.exceptions import ClientError
 
 from platforms import Platform
 from tasks.parameters.run import DeploymentParameters
 from tasks.requests.bodies import VARIANT, Request
 from tasks.requests.create_or_adopt import ENDPOINT
+from tasks.requests.tags import SCALED_TAG, tags_of
 
-# On the endpoint: what is scaled must be released before it is deleted.
-SCALED_TAG = "whippet:max-instances"
 _DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 _METRIC = "SageMakerVariantInvocationsPerInstance"
 _POLICY = "whippet-invocations"
@@ -88,9 +85,3 @@ def stop_scaling(platform: Platform, endpoint: str) -> None:
         # Never registered: its creation was interrupted before.
         if _NOT_REGISTERED not in error.response["Error"].get("Message", ""):
             raise
-
-
-def tags_of(platform: Platform, arn: str) -> dict[str, Any]:
-    """Return the tags of a resource."""
-    answer = platform.sagemaker.list_tags(ResourceArn=arn)
-    return {tag["Key"]: tag["Value"] for tag in answer["Tags"]}

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from botocore.exceptions import ClientError
-from prefect import get_run_logger, task
 
-from platforms import Platform, connect
-from tasks.endpoints.autoscaling import tags_of
+from platforms import Platform
 from tasks.parameters.run import CleanUpParameters
-from tasks.requests.bodies import EXPIRES_TAG, RUN_TAG
 from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, MODEL, is_not_found
 from tasks.requests.pages import list_all
-from tasks.runs.task_policy import policy
+from tasks.requests.tags import EXPIRES_TAG, RUN_TAG, tags_of
 
 Kind = Literal["EndpointConfig", "Model"]
 
@@ -91,21 +88,6 @@ def stranded_to_remove(
     if parameters.endpoint is not None:
         return []
     return [each for each in found if parameters.all or each.expired(now)]
-
-
-@task(name="remove what is stranded", **policy(1800))
-def remove_all_stranded(parameters: CleanUpParameters) -> list[str]:
-    """Remove the stranded configs and models that are meant, or only say which; return names."""
-    platform = connect()
-    chosen = stranded_to_remove(list_stranded(platform), parameters, datetime.now(UTC))
-    logger = get_run_logger()
-    for each in chosen:
-        if parameters.dry_run:
-            logger.info("would remove %s %s, which nothing uses", each.kind, each.name)
-        else:
-            remove_stranded(platform, each)
-            logger.info("removed %s %s, which nothing used", each.kind, each.name)
-    return [each.name for each in chosen]
 
 
 def remove_stranded(platform: Platform, found: Stranded) -> None:

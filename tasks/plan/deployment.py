@@ -9,11 +9,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel, ConfigDict
 
-from platforms import Platform, connect
+from platforms import Platform
 from platforms.errors import ParameterError
 from tasks.costs.cap import BudgetError, require_prices_of_region
 from tasks.costs.prices import PriceList, current_prices
@@ -24,15 +22,12 @@ from tasks.costs.worst_case import (
     endpoint_usd,
     wanted_instances,
 )
-from tasks.deployment import RESOURCES, endpoint_requests
+from tasks.endpoints.requests import endpoint_requests
 from tasks.parameters.run import DeploymentParameters
-from tasks.plan.existing_jobs import require_own_names
 from tasks.plan.requests import as_json, by_operation, quotas, require_valid
 from tasks.plan.text import request_lines, usd
-from tasks.planning import needs
 from tasks.requests.training import TrainedModel
 from tasks.runs.names import RunIdentity
-from tasks.runs.task_policy import policy
 
 
 class DeploymentPlan(BaseModel):
@@ -109,26 +104,3 @@ def deployment_markdown(plan: DeploymentPlan) -> str:
     lines.append(f"prices: {'; '.join(plan.prices.sources())}")
     lines += [f"quota: {name}, at least {count}" for name, count in plan.quotas.items()]
     return "\n".join([*lines, "```"])
-
-
-@task(name="plan deployment", **policy(900))
-def plan_deployment(
-    run: RunIdentity,
-    trained: TrainedModel,
-    deployment: DeploymentParameters,
-    max_usd: Decimal | None = None,
-) -> None:
-    """Publish what the deployment will send and cost, and look whether the account is ready.
-
-    Raises:
-        BudgetError, ParameterError: as :func:`deployment_plan`.
-        NameTaken: what would be created exists already, and is another's.
-        SettingsError: the account, role, image or a quota is not what the deployment needs.
-    """
-    platform = connect()
-    require_own_names(platform, run, RESOURCES)
-    plan = deployment_plan(platform, run, trained, deployment, max_usd)
-    create_markdown_artifact(deployment_markdown(plan), key="deployment-plan")
-    get_run_logger().info("the endpoint costs at most %s", usd(plan.worst_usd))
-    for note in platform.require_ready(needs(plan.quotas, plan.requests)):
-        get_run_logger().warning("%s", note)

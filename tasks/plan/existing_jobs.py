@@ -9,15 +9,14 @@ from typing import Any, Literal
 
 from platforms import Platform
 from platforms.errors import NameTaken
-from tasks.cleaning import COMPARISON_STEP, names_in_progress
 from tasks.costs.ledger import ledger_of
 from tasks.costs.ledger_update import settle
 from tasks.costs.prices import PriceList
 from tasks.costs.worst_case import jobs_usd
-from tasks.deployment import RESOURCES
-from tasks.endpoints.autoscaling import tags_of
-from tasks.requests.bodies import RUN_TAG
+from tasks.endpoints.requests import RESOURCES
 from tasks.requests.create_or_adopt import SPENT, TRAINING_JOB, TUNING_JOB, Resource
+from tasks.requests.stop import COMPARISON_STEP, names_in_progress
+from tasks.requests.tags import RUN_TAG, tags_of
 from tasks.requests.tuning import list_trials
 from tasks.runs.names import RunIdentity, Step, resource_name
 

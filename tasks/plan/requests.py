@@ -26,7 +26,7 @@ from tasks.costs.worst_case import wanted_instances
 from tasks.dataset.checking.layout import read_layout
 from tasks.dataset.findings import DataProblems
 from tasks.dataset.source import data_root, dataset_name, is_remote, list_source, require_folder
-from tasks.deployment import endpoint_requests
+from tasks.endpoints.requests import endpoint_requests
 from tasks.job_environment.source import ARCHIVE_NAME, package_source
 from tasks.job_environment.weights import NONE
 from tasks.parameters.ranges import Value

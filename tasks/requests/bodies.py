@@ -22,12 +22,9 @@ from tasks.parameters.run import (
     TuningParameters,
 )
 from tasks.requests.placement import Placement, job_placement, launcher, vpc_config
+from tasks.requests.tags import DIGEST_TAG
 
 Request = dict[str, Any]
-DIGEST_TAG = "whippet:request"
-RUN_TAG = "whippet:run"
-FLOW_RUN_TAG = "whippet:flow-run"
-EXPIRES_TAG = "whippet:expires"
 
 # The only production variant of an endpoint.
 VARIANT = "primary"

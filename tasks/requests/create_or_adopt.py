@@ -10,7 +10,8 @@ from botocore.exceptions import ClientError
 
 from platforms import SageMaker
 from platforms.errors import NameTaken
-from tasks.requests.bodies import DIGEST_TAG, Request
+from tasks.requests.bodies import Request
+from tasks.requests.tags import DIGEST_TAG
 
 Relax = Callable[[Request, ClientError], Request | None]
 _MOST_ATTEMPTS = 9

@@ -14,9 +14,10 @@ from sm_entrypoints.contract.sentences import ended
 from tasks.parameters.ranges import Value
 from tasks.parameters.run import ModelParameters, ResourceParameters, TrainingParameters
 from tasks.parameters.values import require_batches
-from tasks.requests.bodies import FLOW_RUN_TAG, RUN_TAG, JobInputs, Request, training_job_request
+from tasks.requests.bodies import JobInputs, Request, training_job_request
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.placement import placement_of
+from tasks.requests.tags import FLOW_RUN_TAG, RUN_TAG
 from tasks.runs.names import RunIdentity, resource_name
 
 # A job that waits for capacity or downloads an image has not started its own clock yet.

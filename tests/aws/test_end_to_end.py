@@ -16,7 +16,7 @@ import pytest
 
 from platforms import Platform, Settings, connect
 from platforms.validation import service_model
-from tasks.requests.bodies import DIGEST_TAG, EXPIRES_TAG, FLOW_RUN_TAG
+from tasks.requests.tags import DIGEST_TAG, EXPIRES_TAG, FLOW_RUN_TAG
 from tasks.runs.names import RunIdentity
 from tests.aws.roles import create_role
 from tests.conftest import AWKWARD

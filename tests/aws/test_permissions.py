@@ -126,7 +126,7 @@ class World:
     def stop(self) -> None:
         """Stop the jobs of an interrupted run."""
         from platforms import connect
-        from tasks.cleaning import stop_run
+        from tasks.requests.stop import stop_run
         from tasks.runs.names import RunIdentity
 
         run = RunIdentity(name="going on", token="abcdef", flow_run_id="x")

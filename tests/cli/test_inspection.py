@@ -18,7 +18,7 @@ from platforms.client_errors import client_error
 from platforms.local.hosting.endpoints import Endpoints
 from platforms.local.hosting.models import EndpointConfigs, Models
 from platforms.local.tags import Tags
-from tasks.requests.bodies import EXPIRES_TAG, RUN_TAG
+from tasks.requests.tags import EXPIRES_TAG, RUN_TAG
 from tasks.runs.record import open_run, record
 from tests.platforms.local.jobs import Jobs, local_jobs
 from tests.platforms.local.serving import make_config, make_context, wait_for_endpoint

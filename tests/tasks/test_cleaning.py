@@ -10,18 +10,11 @@ from botocore.exceptions import ClientError
 
 from platforms import Platform, Settings
 from platforms.client_errors import client_error
-from tasks.cleaning import (
-    delete_with_config_and_models,
-    endpoints_to_remove,
-    list_endpoints,
-    stop_everything,
-    stop_run,
-)
+from tasks.costs.stop_billing import delete_with_config_and_models, stop_everything
+from tasks.endpoints.inventory import endpoints_to_remove, list_endpoints
 from tasks.parameters.run import CleanUpParameters, DeploymentParameters, TrainingParameters
 from tasks.parameters.run import TuningParameters as Tuning
 from tasks.requests.bodies import (
-    EXPIRES_TAG,
-    RUN_TAG,
     ModelInputs,
     endpoint_config_request,
     endpoint_request,
@@ -29,6 +22,8 @@ from tasks.requests.bodies import (
     training_job_request,
     tuning_job_request,
 )
+from tasks.requests.stop import stop_run
+from tasks.requests.tags import EXPIRES_TAG, RUN_TAG
 from tasks.runs.names import RunIdentity, resource_name
 from tasks.runs.record import open_run, record
 from tests.fake_sagemaker import FakeSageMaker, throttled

@@ -14,16 +14,13 @@ from flows.hooks import FLOW_POLICY
 from platforms import Settings, connect
 from platforms.errors import EndpointFailed, NameTaken
 from platforms.local.hosting.endpoints import Endpoints
-from tasks.deployment import (
-    Deployment,
-    _removed_on_failure,
-    create_endpoint,
-    remove_endpoint,
-    smoke_test_endpoint,
-)
+from tasks.deployment import _removed_on_failure, create_endpoint, smoke_test_endpoint
 from tasks.endpoints.invoke import invoke
+from tasks.endpoints.predictions import predicted_images
+from tasks.endpoints.remove import remove_endpoint
+from tasks.endpoints.requests import Deployment
 from tasks.parameters.run import DeploymentParameters
-from tasks.querying import predicted_images, query_test_image
+from tasks.querying import query_test_image
 from tasks.requests.training import TrainedModel
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import PREDICTIONS_FILE, open_run, read_run, run_folder

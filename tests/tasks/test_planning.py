@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.planning import needs
+from tasks.plan.needs import needs
 
 
 def test_the_images_and_instances_of_the_requests_are_looked_at() -> None:

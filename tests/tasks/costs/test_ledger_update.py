@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from platforms import Settings
-from tasks.cleaning import delete_with_config_and_models
 from tasks.costs.ledger import cost_sentence, ledger_of, ledger_rows, stage_rows
 from tasks.costs.ledger_update import settle
-from tasks.requests.bodies import EXPIRES_TAG, RUN_TAG
+from tasks.costs.stop_billing import delete_with_config_and_models
+from tasks.requests.tags import EXPIRES_TAG, RUN_TAG
 from tasks.runs.names import resource_name
 from tasks.runs.record import open_run, read_run
 from tests.fake_sagemaker import FakeSageMaker

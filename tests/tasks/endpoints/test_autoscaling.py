@@ -13,13 +13,13 @@ from moto import mock_aws
 from platforms import Settings, connect
 from platforms.validation import validate
 from tasks.endpoints.autoscaling import (
-    SCALED_TAG,
     scalable_target_request,
     scale_endpoint,
     scaling_policy_request,
     stop_scaling,
 )
 from tasks.parameters.run import DeploymentParameters
+from tasks.requests.tags import SCALED_TAG
 
 SCALED = DeploymentParameters(instance_count=2, max_instances=5, invocations_per_instance=70)
 REGION = {"region_name": "eu-west-1"}

@@ -12,7 +12,7 @@ from platforms.validation import validate
 from sm_entrypoints import contract
 from tasks.improve.plan import comparison_request, plan_improvement
 from tasks.parameters.improvement import ImprovementParameters
-from tasks.requests.bodies import DIGEST_TAG
+from tasks.requests.tags import DIGEST_TAG
 from tests.tasks.improvements import VERDICT, write_run
 
 SOURCE = "s3://b/new.tar.gz"

@@ -16,8 +16,6 @@ from tasks.parameters.run import (
     TuningParameters,
 )
 from tasks.requests.bodies import (
-    DIGEST_TAG,
-    RUN_TAG,
     JobInputs,
     ModelInputs,
     endpoint_config_request,
@@ -28,6 +26,7 @@ from tasks.requests.bodies import (
     tuning_job_request,
     with_tags,
 )
+from tasks.requests.tags import DIGEST_TAG, RUN_TAG
 
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.6.0-cpu-py312"
 ROLE = "arn:aws:iam::123456789012:role/whippet"

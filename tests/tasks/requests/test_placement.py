@@ -21,7 +21,6 @@ from tasks.parameters.run import (
     TuningParameters,
 )
 from tasks.requests.bodies import (
-    DIGEST_TAG,
     JobInputs,
     ModelInputs,
     endpoint_config_request,
@@ -32,6 +31,7 @@ from tasks.requests.bodies import (
 from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
 from tasks.requests.debugger import MEMBERS, DebuggerFallback
 from tasks.requests.placement import Placement, placement_of
+from tasks.requests.tags import DIGEST_TAG
 from tests.fake_sagemaker import FakeSageMaker
 
 ROLE = "arn:aws:iam::123456789012:role/whippet"

@@ -1,0 +1,41 @@
+"""End what bills: a run's jobs and its endpoint, whose ledger is closed with it."""
+
+from __future__ import annotations
+
+from platforms import Platform
+from tasks.costs.ledger_update import note_endpoint
+from tasks.endpoints.remove import remove_endpoint
+from tasks.endpoints.unused import own_config_and_models
+from tasks.requests.create_or_adopt import ENDPOINT
+from tasks.requests.stop import stop_run
+from tasks.requests.tags import RUN_TAG, tags_of
+from tasks.runs.names import RunIdentity
+from tasks.runs.record import known_run, recorded_jobs
+
+
+def delete_with_config_and_models(platform: Platform, endpoint: str) -> None:
+    """Delete an endpoint, and its config and that one's models as far as they are Whippet's.
+
+    What somebody else made (an endpoint may have been updated to it) stays, and so does what
+    another endpoint or config uses. The run's ledger is closed, where its record is here.
+    """
+    found = ENDPOINT.describe(platform.sagemaker, endpoint)
+    if found is None:
+        return
+    run = tags_of(platform, found["EndpointArn"]).get(RUN_TAG)
+    config, models = own_config_and_models(platform, endpoint, found["EndpointConfigName"])
+    remove_endpoint(platform, endpoint, config, models)
+    identity = known_run(platform.settings, run) if run else None
+    if identity is not None:
+        note_endpoint(platform, identity)
+
+
+def stop_everything(platform: Platform, run: RunIdentity) -> list[str]:
+    """Stop a run's jobs, and remove its endpoint; return their names: nothing of it bills on."""
+    stopped = stop_run(platform, run)
+    endpoint = recorded_jobs(platform.settings, run).get("endpoint")
+    # Only then: who never deploys need not be allowed to ask for endpoints.
+    if endpoint and ENDPOINT.describe(platform.sagemaker, endpoint) is not None:
+        delete_with_config_and_models(platform, endpoint)
+        stopped.append(endpoint)
+    return stopped
