@@ -13,8 +13,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("cli", "flows", "tasks", "platforms", "dashboards", "sm_entrypoints")
+from tests.sources import (
+    PACKAGES,
+    ROOT,
+    SOURCES,
+    TREES,
+    Function,
+    functions,
+    imports,
+    package,
+    relative,
+    tracked,
+)
+
 # What both sides share: the standard library only.
 SHARED = {"sm_entrypoints.contract"}
 # Who may import whom, besides itself: one direction only.
@@ -61,33 +72,6 @@ MANY_PARAMETERS: dict[str, str] = {}
 LONG_FUNCTIONS: dict[str, str] = {}
 MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 300, 50, 6
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def tracked() -> list[Path]:
-    """Return the files that git would commit, without those that are ignored."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-    )
-    if listed.returncode != 0:  # an unpacked archive of the sources
-        found = [path for path in ROOT.rglob("*") if "/." not in str(path.relative_to(ROOT))]
-        return [path for path in found if path.is_file() and "__pycache__" not in path.parts]
-    names = [name for name in listed.stdout.decode().split("\0") if name]
-    return [ROOT / name for name in names if (ROOT / name).is_file()]
-
-
-def relative(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-SOURCES = sorted(
-    path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if path.stat().st_size
-)
-TREES = {path: ast.parse(path.read_text("utf-8")) for path in SOURCES}
-
 
 def every_module(check: Callable[[Path], None]) -> Callable[[], None]:
     """Make one test of a check of each module, which names all that offend.
@@ -106,36 +90,6 @@ def every_module(check: Callable[[Path], None]) -> Callable[[], None]:
 
     test.__name__ = check.__name__
     return test
-
-
-def package(path: Path) -> str:
-    return path.relative_to(ROOT).parts[0]
-
-
-def imports(path: Path) -> Iterator[str]:
-    """Yield the dotted names of everything that a module imports, deferred imports too."""
-    for node in ast.walk(TREES[path]):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{relative(path)}: relative import"
-            for alias in node.names:
-                yield f"{node.module}.{alias.name}"
-
-
-def functions(path: Path) -> Iterator[tuple[str, Function]]:
-    """Yield every function of a module with its qualified name."""
-
-    def inside(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, Function):
-                yield f"{prefix}{child.name}", child
-            if isinstance(child, Function | ast.ClassDef):
-                yield from inside(child, f"{prefix}{child.name}.")
-            else:
-                yield from inside(child, prefix)
-
-    yield from inside(TREES[path], f"{relative(path)}:")
 
 
 def test_the_tree_is_found():
@@ -159,6 +113,23 @@ def test_packages_stay_out_where_they_do_not_belong(path):
     found = {name.split(".")[0] for name in imports(path)} & FORBIDDEN[package(path)]
     assert not found, f"{relative(path)} imports {found}"
     assert not [name for name in imports(path) if name.startswith("tests")]
+
+
+def test_tests_import_worlds_that_are_there_and_no_other_tests():
+    # Read as text: a script that a test starts is a string in it.
+    pattern = re.compile(r"^ *(?:from|import) (tests(?:\.\w+)*)(?: import (\w+))?", re.M)
+    imported = {
+        (relative(path), name.replace(".", "/"), member)
+        for path in (ROOT / "tests").rglob("*.py")
+        for name, member in pattern.findall(path.read_text("utf-8"))
+    }
+    assert len(imported) > 100
+    assert not [each for each in imported if "/test_" in each[1] or each[2].startswith("test_")]
+    assert not [
+        each
+        for each in imported
+        if not (ROOT / f"{each[1]}.py").is_file() and not (ROOT / each[1] / "__init__.py").is_file()
+    ]
 
 
 def test_the_platform_is_chosen_by_connect_alone():

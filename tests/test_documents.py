@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli.options.commands import build_parser
-from tests.test_architecture import ROOT, relative, tracked
+from tests.sources import ROOT, relative, tracked
 
 DOCUMENTS = [path for path in tracked() if path.suffix == ".md"]
 # A link or picture of Markdown that leads to a file, not to the web or within the page.

@@ -24,7 +24,7 @@ from sm_entrypoints.contract.sentences import (
 from tasks.lint.findings import LintFinding, require_sound
 from tasks.requests.training import require_completed
 from tests.punctuation import doubled
-from tests.test_architecture import SOURCES, TREES, Function, relative
+from tests.sources import SOURCES, TREES, Function, relative
 
 # What is said, by somebody who may have ended it: errors are told from how they are bound.
 _SAYS = re.compile(

@@ -23,6 +23,7 @@ from tests.conftest import AWKWARD
 from tests.flows.pipeline import TINY, Whippet, tiny_data, wait_for
 from tests.platforms.local.served import client, moto_server
 from tests.sdk.world import BUCKET, REGION, ROLE, api_process, environment
+from tests.worlds.job_environment import job_python
 
 pytestmark = [pytest.mark.slow, pytest.mark.job, pytest.mark.timeout(1800)]
 
@@ -123,8 +124,7 @@ def release_killed_once(whippet: Whippet, data: Path) -> None:
 
 @pytest.fixture(scope="module")
 def aws(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Released]:
-    if not Settings().job_python.exists():
-        pytest.skip("the job environment is missing: run `make job-env`")
+    job_python()
     root = tmp_path_factory.mktemp("aws") / AWKWARD
     home = root / "the service"
     home.mkdir(parents=True)

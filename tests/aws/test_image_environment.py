@@ -11,11 +11,10 @@ import pytest
 from PIL import Image
 
 from tests.image.recipe import ROOT, Container, stops_at_sigterm
+from tests.worlds.job_environment import JOB_PYTHON, needs_job_environment
 
-JOB_PYTHON = ROOT / ".venv-job/bin/python"
 
-
-@pytest.mark.skipif(not JOB_PYTHON.exists(), reason="needs the job environment: `make job-env`")
+@needs_job_environment
 @pytest.mark.timeout(1800)
 def test_the_listed_packages_alone_serve_a_model(tmp_path):
     python = tmp_path / "python/bin/python"

@@ -25,7 +25,6 @@ import httpx
 import pytest
 from starlette.responses import Response
 
-from platforms import Settings
 from tasks.permissions.policy_documents import chosen
 from tasks.permissions.table import USER
 from tests.aws.account import BUCKET, Account, account, role_policy, user_policy
@@ -33,6 +32,7 @@ from tests.aws.enforcement import REGION, Front, serving
 from tests.aws.recorded import RecordedSageMaker, Recording, keep, roles_without_an_action
 from tests.flows.pipeline import tiny_data
 from tests.sdk.world import api_process
+from tests.worlds.job_environment import job_python
 
 pytestmark = [pytest.mark.slow, pytest.mark.job, pytest.mark.timeout(2400)]
 
@@ -189,8 +189,7 @@ def _for_moto(policy: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def world(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The world after one real, complete run whose calls and outputs are kept."""
-    if not Settings().job_python.exists():
-        pytest.skip("the job environment is missing: run `make job-env`")
+    job_python()
     root = tmp_path_factory.mktemp("permissions")
     api_home = root / "service"
     api_home.mkdir()

@@ -14,8 +14,8 @@ from cli.main import main
 from cli.options.commands import build_parser
 from platforms.errors import ParameterError
 from tests.platforms.local.jobs import local_jobs
-from tests.tasks.lint.test_history import NOTEBOOK_ACCURACY, NOTEBOOK_LOSS
-from tests.tasks.lint.test_request import whippet_request
+from tests.worlds.logs import NOTEBOOK_ACCURACY, NOTEBOOK_LOSS
+from tests.worlds.requests import whippet_request
 
 ROOT = Path(__file__).resolve().parents[2]
 TEST_LOSS = "test:loss=Testing Loss: ([0-9.]+)"

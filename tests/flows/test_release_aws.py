@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from platforms import Settings
 from tests.aws.roles import create_role
 from tests.conftest import AWKWARD
 from tests.flows.pipeline import CLASSES, TINY, Ended, Whippet, tiny_data
 from tests.platforms.local.served import client, moto_server
 from tests.sdk.world import BUCKET, REGION, ROLE, api_process, environment
 from tests.shown import SHOWN
+from tests.worlds.job_environment import job_python
 
 pytestmark = [pytest.mark.slow, pytest.mark.job, pytest.mark.timeout(1800)]
 
@@ -38,8 +38,7 @@ class AwsRun:
 
 @pytest.fixture(scope="module")
 def released_on_aws(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsRun]:
-    if not Settings().job_python.exists():
-        pytest.skip("the job environment is missing: run `make job-env`")
+    job_python()
     root = tmp_path_factory.mktemp("aws") / AWKWARD
     api_home = root / "the service"
     api_home.mkdir(parents=True)

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from tests.image.recipe import ROOT, Container, of, stages, stops_at_sigterm
+from tests.worlds.job_environment import JOB_PYTHON, needs_job_environment
 
-JOB_PYTHON = ROOT / ".venv-job/bin/python"
 PINNED = re.compile(r"[A-Za-z0-9_.-]+==[A-Za-z0-9.]+")
 
 HANDLERS = """
@@ -123,7 +123,7 @@ def test_every_module_of_the_server_is_copied():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not JOB_PYTHON.exists(), reason="needs the job environment: `make job-env`")
+@needs_job_environment
 def test_the_entry_point_serves_what_was_copied(tmp_path):
     container = Container(root=tmp_path / "an image's root", python=JOB_PYTHON)
     container.build()

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from platforms import Settings
 from tests.conftest import AWKWARD
 from tests.platforms.local.served import client, moto_server
 from tests.sdk.world import BUCKET, REGION, ROOT, api_process, environment
 from tests.shown import show as show
+from tests.worlds.job_environment import job_python
 
 HERE = Path(__file__).parent
 USER_CODE = HERE / "user_code"
@@ -71,8 +71,7 @@ def home_name() -> str:
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory, home_name: str) -> Iterator[Api]:
     """`whippet api --s3-endpoint …` over an empty home."""
-    if not Settings().job_python.exists():
-        pytest.skip("the job environment is missing: run `make job-env`")
+    job_python()
     home = tmp_path_factory.mktemp("api") / home_name
     home.mkdir()
     with moto_server() as moto, api_process(home, moto) as variables:

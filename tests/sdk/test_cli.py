@@ -9,7 +9,7 @@ import pytest
 
 from tests.platforms.local.served import client
 from tests.sdk.conftest import Api, Inputs, program
-from tests.sdk.test_clients import _train, _upload_code
+from tests.sdk.jobs import train, upload_code
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 
@@ -17,9 +17,9 @@ GROUP = ("--log-group-name", "/aws/sagemaker/TrainingJobs")
 
 
 def test_the_cli_reads_logs_metrics_and_finds_jobs(api: Api, inputs: Inputs) -> None:
-    submitted = _upload_code(api)
+    submitted = upload_code(api)
     for name in ("cli-one", "cli-two"):
-        _train(api, name, submitted, inputs.data)
+        train(api, name, submitted, inputs.data)
     waiter = client("sagemaker", api.url).get_waiter("training_job_completed_or_stopped")
     for name in ("cli-one", "cli-two"):
         waiter.wait(TrainingJobName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 120})

@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from platforms.archives import write_archive
-from tests.platforms.local.served import client
 from tests.sdk.conftest import USER_CODE, Api, Inputs, program
+from tests.sdk.jobs import train, upload_code
 from tests.sdk.world import BUCKET, ROLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
@@ -46,8 +45,8 @@ def test_sdk_v2_trains_tunes_and_deploys(api: Api, inputs: Inputs, show: Show) -
 
 def test_the_cli_lists_and_describes(api: Api, inputs: Inputs, show: Show) -> None:
     aws = program(".venv-sdk2", "aws")
-    submitted = _upload_code(api)
-    _train(api, "by-the-cli", submitted, inputs.data)
+    submitted = upload_code(api)
+    train(api, "by-the-cli", submitted, inputs.data)
     answer = api.run([aws, "sagemaker", "list-training-jobs", "--output", "json"])
     show("aws sagemaker list-training-jobs", answer)
     listed = json.loads(answer)
@@ -64,7 +63,7 @@ def test_the_cli_lists_and_describes(api: Api, inputs: Inputs, show: Show) -> No
 
 
 def test_sdk_v3_creates_gets_lists_and_invokes(api: Api, inputs: Inputs, show: Show) -> None:
-    submitted = _upload_code(api)
+    submitted = upload_code(api)
     found = api.client(
         ".venv-sdk3",
         "resources_v3.py",
@@ -75,30 +74,3 @@ def test_sdk_v3_creates_gets_lists_and_invokes(api: Api, inputs: Inputs, show: S
     assert found["prediction"] == ANSWER
     assert found["endpoints"] == ["by-v3"]
     show("SDK v3: sagemaker.core.resources", json.dumps(found, indent=1))
-
-
-def _upload_code(api: Api) -> str:
-    archive = api.home / "sourcedir.tar.gz"
-    write_archive(USER_CODE, archive)
-    client("s3", api.s3).upload_file(str(archive), BUCKET, "code/sourcedir.tar.gz")
-    return f"s3://{BUCKET}/code/sourcedir.tar.gz"
-
-
-def _train(api: Api, name: str, submitted: str, data: str) -> None:
-    source = {"S3DataType": "S3Prefix", "S3Uri": data}
-    client("sagemaker", api.url).create_training_job(
-        TrainingJobName=name,
-        RoleArn=ROLE,
-        AlgorithmSpecification={"TrainingImage": "x", "TrainingInputMode": "File"},
-        HyperParameters={
-            "sagemaker_program": '"train.py"',
-            "sagemaker_submit_directory": json.dumps(submitted),
-            "sagemaker_container_log_level": "20",
-            "sagemaker_job_name": json.dumps(name),
-            "sagemaker_region": '"eu-west-1"',
-        },
-        InputDataConfig=[{"ChannelName": "train", "DataSource": {"S3DataSource": source}}],
-        OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/out"},
-        ResourceConfig={"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 5},
-        StoppingCondition={"MaxRuntimeInSeconds": 300},
-    )

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.sdk.conftest import Api, Inputs
-from tests.sdk.test_notebooks import NOTEBOOKS
-from tests.sdk.world import BUCKET, ROLE
+from tests.sdk.world import BUCKET, NOTEBOOKS, ROLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 

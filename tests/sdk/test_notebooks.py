@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.sdk.conftest import Api, Inputs
-from tests.sdk.world import BUCKET, ROLE
+from tests.sdk.world import BUCKET, NOTEBOOKS, ROLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
-
-NOTEBOOKS = Path(__file__).parent / "notebooks"
 
 
 def test_dog_breeds(

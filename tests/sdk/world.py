@@ -13,6 +13,8 @@ from pathlib import Path
 from platforms import Settings, connect
 
 ROOT = Path(__file__).resolve().parents[2]
+# SDK v2 as public notebooks call it.
+NOTEBOOKS = Path(__file__).parent / "notebooks"
 REGION = "eu-west-1"
 BUCKET = "a-users-bucket"
 ROLE = "arn:aws:iam::123456789012:role/service-role/someone"

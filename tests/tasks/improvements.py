@@ -8,6 +8,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 from platforms import Settings
 from platforms.files import write_json
+from tasks.improve.plan import ImprovementPlan, plan_improvement
+from tasks.parameters.improvement import ImprovementParameters
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import open_run, record
 
@@ -67,3 +69,8 @@ def comparison(decision: str = "kept") -> dict[str, Any]:
         "quality": None,
         "seconds": 30.0,
     }
+
+
+def planned(home: Path, run: str = "latest", **asked: Any) -> ImprovementPlan:
+    """Return the plan of an improvement that was asked for."""
+    return plan_improvement(Settings(home=home), ImprovementParameters(run=run, **asked))

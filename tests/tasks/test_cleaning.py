@@ -1,64 +1,29 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
 
-from platforms import Platform, Settings
+from platforms import Settings
 from platforms.client_errors import client_error
 from tasks.costs.stop_billing import delete_with_config_and_models, stop_everything
 from tasks.endpoints.inventory import endpoints_to_remove, list_endpoints
-from tasks.parameters.run import CleanUpParameters, DeploymentParameters, TrainingParameters
+from tasks.parameters.run import CleanUpParameters, TrainingParameters
 from tasks.parameters.run import TuningParameters as Tuning
 from tasks.requests.bodies import (
-    ModelInputs,
-    endpoint_config_request,
-    endpoint_request,
-    model_request,
     training_job_request,
     tuning_job_request,
 )
 from tasks.requests.stop import stop_run
-from tasks.requests.tags import EXPIRES_TAG, RUN_TAG
 from tasks.runs.names import RunIdentity, resource_name
 from tasks.runs.record import open_run, record
 from tests.fake_sagemaker import FakeSageMaker, throttled
-from tests.tasks.requests.test_bodies import IMAGE, ROLE, inputs
+from tests.worlds.platforms import deploy, fake_platform
+from tests.worlds.requests import ROLE, inputs
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 RUN = RunIdentity(name="demo", token="abc123", flow_run_id="id-1")
-
-
-def platform(sagemaker: FakeSageMaker) -> Platform:
-    nothing = SimpleNamespace()
-    return Platform(
-        settings=SimpleNamespace(runs=Path("no runs here")),
-        sagemaker=sagemaker,
-        runtime=nothing,
-        logs=nothing,
-        store=nothing,
-        defaults=SimpleNamespace(poll_seconds=0.01),
-        invoke_command=lambda endpoint, image: "",
-        shut_down=list,
-    )
-
-
-def deploy(
-    sagemaker: FakeSageMaker, name: str, expires: datetime | None, run: str = "demo"
-) -> None:
-    tags = {RUN_TAG: run} | ({EXPIRES_TAG: expires.isoformat()} if expires else {})
-    model = ModelInputs(image=IMAGE, role_arn=ROLE, model_data_uri="s3://b/m.tar.gz", tags=tags)
-    settings = DeploymentParameters()
-    sagemaker.create_model(**model_request(f"{name}-model", model, settings))
-    config = endpoint_config_request(
-        f"{name}-config", f"{name}-model", settings, tags, "s3://b/async"
-    )
-    sagemaker.create_endpoint_config(**config)
-    sagemaker.create_endpoint(**endpoint_request(name, f"{name}-config", tags))
 
 
 @pytest.fixture
@@ -83,14 +48,14 @@ def sagemaker() -> FakeSageMaker:
     ],
 )
 def test_what_is_removed(sagemaker, parameters, expected):
-    states = list_endpoints(platform(sagemaker))
+    states = list_endpoints(fake_platform(sagemaker))
     assert {state.name for state in states} == {"old", "new", "forever"}
     chosen = endpoints_to_remove(states, CleanUpParameters(**parameters), NOW)
     assert [state.name for state in chosen] == expected
 
 
 def test_time_to_live_ends_at_its_second(sagemaker):
-    (old,) = [state for state in list_endpoints(platform(sagemaker)) if state.name == "old"]
+    (old,) = [state for state in list_endpoints(fake_platform(sagemaker)) if state.name == "old"]
     assert old.expires == NOW - timedelta(hours=1)
     assert old.expired(NOW - timedelta(hours=1))
     assert not old.expired(NOW - timedelta(hours=1, seconds=1))
@@ -100,23 +65,26 @@ def test_every_page_is_read():
     fake = FakeSageMaker(page_size=2)
     for number in range(7):
         deploy(fake, f"e{number}", None)
-    assert len(list_endpoints(platform(fake))) == 7
+    assert len(list_endpoints(fake_platform(fake))) == 7
 
 
 def test_an_endpoint_deleted_while_it_is_listed_is_left_out(sagemaker):
     gone = client_error("ListTags", "ValidationException", "Could not find endpoint")
     sagemaker.faults["list_tags"].append(gone)
-    assert {state.name for state in list_endpoints(platform(sagemaker))} == {"new", "forever"}
+    assert {state.name for state in list_endpoints(fake_platform(sagemaker))} == {
+        "new",
+        "forever",
+    }
 
 
 def test_throttling_does_not_hide_an_endpoint_that_bills(sagemaker):
     sagemaker.faults["list_tags"].append(throttled())
     with pytest.raises(ClientError, match="Rate exceeded"):
-        list_endpoints(platform(sagemaker))
+        list_endpoints(fake_platform(sagemaker))
 
 
 def test_endpoint_config_and_model_go_together(sagemaker):
-    delete_with_config_and_models(platform(sagemaker), "old")
+    delete_with_config_and_models(fake_platform(sagemaker), "old")
     assert "old" not in sagemaker.names("endpoint")
     assert sagemaker.names("endpoint_config") == ["new-config", "forever-config"]
     assert sagemaker.names("model") == ["new-model", "forever-model"]
@@ -135,7 +103,7 @@ def test_what_others_made_or_use_stays(sagemaker):
     sagemaker.resources["endpoint", "old"]["EndpointConfigName"] = "their-config"
     sagemaker.create_endpoint(EndpointName="their-own", EndpointConfigName="forever-config")
     for name in ("old", "new", "forever"):
-        delete_with_config_and_models(platform(sagemaker), name)
+        delete_with_config_and_models(fake_platform(sagemaker), name)
     assert sagemaker.names("endpoint") == ["foreign", "their-own"]
     assert sagemaker.names("endpoint_config") == ["old-config", "forever-config", "their-config"]
     assert sagemaker.names("model") == ["old-model", "new-model", "forever-model", "their-model"]
@@ -143,8 +111,8 @@ def test_what_others_made_or_use_stays(sagemaker):
 
 def test_deleting_twice_and_without_config_is_no_error(sagemaker):
     sagemaker.delete_endpoint_config(EndpointConfigName="old-config")
-    delete_with_config_and_models(platform(sagemaker), "old")
-    delete_with_config_and_models(platform(sagemaker), "old")
+    delete_with_config_and_models(fake_platform(sagemaker), "old")
+    delete_with_config_and_models(fake_platform(sagemaker), "old")
     assert "old" not in sagemaker.names("endpoint")
 
 
@@ -152,8 +120,8 @@ def test_deleting_twice_and_without_config_is_no_error(sagemaker):
 def test_throttling_leaves_the_endpoint_to_be_found_again(sagemaker, operation):
     sagemaker.faults[operation].append(throttled())
     with pytest.raises(ClientError, match="Rate exceeded"):
-        delete_with_config_and_models(platform(sagemaker), "old")
-    delete_with_config_and_models(platform(sagemaker), "old")
+        delete_with_config_and_models(fake_platform(sagemaker), "old")
+    delete_with_config_and_models(fake_platform(sagemaker), "old")
     assert "old-model" not in sagemaker.names("model")
 
 
@@ -178,7 +146,10 @@ def test_only_the_runs_own_jobs_in_progress_are_stopped():
     train(fake, "other-demo-abc123-train")
     train(fake, "demo-abc124-train")
     train(fake, "demo-abc123-train-of-somebody")
-    assert stop_run(platform(fake), RUN) == ["demo-abc123-tune-2", "demo-abc123-train"]
+    assert stop_run(fake_platform(fake), RUN) == [
+        "demo-abc123-tune-2",
+        "demo-abc123-train",
+    ]
     statuses = {
         name: job["TrainingJobStatus"]
         for (kind, name), job in fake.resources.items()
@@ -187,7 +158,7 @@ def test_only_the_runs_own_jobs_in_progress_are_stopped():
     assert [name for name, status in statuses.items() if status == "Stopping"] == [
         "demo-abc123-train"
     ]
-    assert stop_run(platform(fake), RUN) == []
+    assert stop_run(fake_platform(fake), RUN) == []
 
 
 def test_a_job_that_ends_meanwhile_does_not_keep_the_others_running():
@@ -196,7 +167,7 @@ def test_a_job_that_ends_meanwhile_does_not_keep_the_others_running():
     train(fake, resource_name(RUN, "train"))
     late = client_error("Stop", "ValidationException", "the job is in status Completed")
     fake.faults["stop_hyper_parameter_tuning_job"].append(late)
-    assert stop_run(platform(fake), RUN) == ["demo-abc123-train"]
+    assert stop_run(fake_platform(fake), RUN) == ["demo-abc123-train"]
 
 
 def test_an_error_that_is_not_about_the_status_goes_on():
@@ -204,7 +175,7 @@ def test_an_error_that_is_not_about_the_status_goes_on():
     train(fake, resource_name(RUN, "train"))
     fake.faults["stop_training_job"].append(throttled())
     with pytest.raises(ClientError, match="Rate exceeded"):
-        stop_run(platform(fake), RUN)
+        stop_run(fake_platform(fake), RUN)
 
 
 def test_a_cancelled_run_leaves_no_endpoint_either(whippet_home):
@@ -215,7 +186,7 @@ def test_a_cancelled_run_leaves_no_endpoint_either(whippet_home):
     endpoint = resource_name(run, "endpoint")
     deploy(fake, endpoint, None)
     deploy(fake, "another", None)
-    found = replace(platform(fake), settings=settings)
+    found = fake_platform(fake, home=settings.home)
     # Who never deployed is not asked for endpoints: that may not even be allowed.
     assert stop_everything(found, run) == [resource_name(run, "train")]
     assert "describe_endpoint" not in [operation for operation, _ in fake.calls]

@@ -25,8 +25,7 @@ from tasks.runs.record import OUTPUT_FOLDER, read_run, run_folder
 from tasks.runs.stages import stage
 from tests.dashboards.sample_output import write_output
 from tests.tasks.artifacts import artifacts
-from tests.tasks.lint.test_request import whippet_request
-from tests.tasks.test_training import training_inputs
+from tests.worlds.requests import training_inputs, whippet_request
 
 pytestmark = pytest.mark.slow
 

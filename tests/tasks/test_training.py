@@ -10,7 +10,6 @@ from sm_entrypoints import contract
 from tasks.parameters.ranges import require_known
 from tasks.parameters.run import ModelParameters, ResourceParameters, TrainingParameters
 from tasks.requests.bodies import training_job_request
-from tasks.requests.inputs import TrainingInputs
 from tasks.requests.training import (
     base_hyperparameters,
     final_hyperparameters,
@@ -19,6 +18,7 @@ from tasks.requests.training import (
     trained_model,
 )
 from tasks.runs.names import RunIdentity
+from tests.worlds.requests import training_inputs
 
 RUN = RunIdentity(name="demo", token="abc123", flow_run_id="id-1")
 PLATFORM = SimpleNamespace(
@@ -31,20 +31,6 @@ PLATFORM = SimpleNamespace(
         poll_seconds=1.0,
     ),
 )
-
-
-def training_inputs(weights_uri: str | None = "s3://bucket/w.safetensors") -> TrainingInputs:
-    return TrainingInputs(
-        dataset="clipart",
-        data_uri="s3://bucket/whippet/datasets/clipart",
-        data_fingerprint="f" * 64,
-        classes=["a", "b"],
-        train_images=100,
-        source_uri="s3://bucket/code/sourcedir.tar.gz",
-        source_digest="d" * 64,
-        weights_uri=weights_uri,
-        weights_source="torchvision",
-    )
 
 
 @pytest.mark.parametrize("weights_uri", [None, "s3://bucket/w.safetensors"])

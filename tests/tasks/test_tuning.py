@@ -18,8 +18,8 @@ from tasks.requests.tuning import (
     list_trials,
     trial_row,
 )
-from tests.tasks.requests.test_bodies import inputs
-from tests.tasks.test_training import training_inputs
+from tests.worlds.platforms import fake_platform
+from tests.worlds.requests import inputs, training_inputs
 
 LOG = ContinuousRange(min=1e-4, max=1e-1, scaling="Logarithmic")
 SUMMARY = {
@@ -116,7 +116,7 @@ def test_every_page_of_trials_is_read():
         return {"TrainingJobSummaries": summaries} | ({"NextToken": token} if token else {})
 
     client = SimpleNamespace(list_training_jobs_for_hyper_parameter_tuning_job=answer)
-    found = list_trials(SimpleNamespace(sagemaker=client), "demo-tune")
+    found = list_trials(fake_platform(client), "demo-tune")
     assert [trial["TrainingJobName"] for trial in found] == ["a", "b", "c"]
 
 
@@ -140,7 +140,7 @@ def test_the_trial_table_follows_the_job(prefect_server, whippet_home):
 
     @flow
     def publish():
-        publish_trials(SimpleNamespace(sagemaker=client, settings=settings), run, "demo-tune")
+        publish_trials(fake_platform(client, home=settings.home), run, "demo-tune")
 
     publish()
     with (run_folder(settings, run.name) / TRIALS_FILE).open(encoding="utf-8") as file:

@@ -26,11 +26,8 @@ from cli.doctor.server import started
 from cli.main import main
 from platforms.archives import write_archive
 from platforms.settings import PROJECT_ROOT, Settings
+from tests.worlds.job_environment import JOB_PYTHON, needs_job_environment
 
-JOB_PYTHON = PROJECT_ROOT / ".venv-job" / "bin" / "python"
-needs_job_environment = pytest.mark.skipif(
-    not JOB_PYTHON.exists(), reason="the job environment is not there: run `make job-env`"
-)
 GOOD = """
 import json
 class BadRequest(Exception):

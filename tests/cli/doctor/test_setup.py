@@ -23,6 +23,7 @@ from cli.doctor.setup import (
 from cli.main import main
 from platforms.local.boundary.mechanism import choose
 from platforms.settings import PROJECT_ROOT, Settings
+from tests.worlds.job_environment import job_python
 
 
 def test_python() -> None:
@@ -125,9 +126,7 @@ def test_a_job_environment_that_is_not_there_or_does_not_run(tmp_path: Path) -> 
 
 @pytest.mark.job
 def test_this_checkouts_job_environment(tmp_path: Path) -> None:
-    python = PROJECT_ROOT / ".venv-job" / "bin" / "python"
-    if not python.exists():
-        pytest.skip("the job environment is not there: run `make job-env`")
+    python = job_python()
     checks = list(check_job_environment(Settings(home=tmp_path, job_python=python)))
     assert checks[0].outcome == "passed"
     assert "torch 2." in checks[0].found

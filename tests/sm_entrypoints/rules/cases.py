@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from sm_entrypoints.rules.catalogue import RULES
 from sm_entrypoints.rules.evidence import Evidence, Series
 from sm_entrypoints.rules.result import Mark, RuleResult
 
 START = 1_700_000_000.0
+BY_NAME = {rule.name: rule for rule in RULES}
 _PHASES = ("data_wait", "transfer", "forward", "backward", "optimizer")
 HEALTHY_STEP = (0.001, 0.001, 0.03, 0.06, 0.002)
 
@@ -144,3 +146,10 @@ def issue(rule: str, *marks: Mark, **details: Any) -> RuleResult:
 def results(*found: RuleResult) -> Mapping[str, RuleResult]:
     """Return results by rule, as the verdict takes them."""
     return {result.rule: result for result in found}
+
+
+def judged(rule: str, facts: Evidence, **parameters: Any) -> RuleResult:
+    """Return what a rule of the catalogue finds; ``parameters`` replace its own."""
+    found = BY_NAME[rule].evaluate(facts, {**BY_NAME[rule].parameters, **parameters})
+    assert found.rule == rule
+    return found

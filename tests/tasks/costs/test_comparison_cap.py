@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from tasks.costs.cap import BudgetError
 from tasks.costs.comparison_cap import Allowance, allowance, held_to
 from tasks.costs.prices import table_prices
 from tasks.costs.worst_case import jobs_usd
+from tests.worlds.platforms import fake_platform
 
 PRICES = table_prices([("ml.m5.xlarge", "training")])
 RESOURCES = {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30}
@@ -26,10 +26,6 @@ def request(seconds: int = 7200) -> dict[str, Any]:
         "ResourceConfig": RESOURCES,
         "StoppingCondition": {"MaxRuntimeInSeconds": seconds},
     }
-
-
-def platform(*, bills: bool = True) -> Any:
-    return SimpleNamespace(pricing=None, bills=bills)
 
 
 def entry(job: str, usd: str | None, **more: Any) -> dict[str, Any]:
@@ -68,7 +64,7 @@ def test_the_time_is_the_most_that_keeps_the_cap(cents):
 
 
 def test_without_any_cap_nothing_changes():
-    found = allowance(platform(), record(None), JOB, None, "c")
+    found = allowance(fake_platform(bills=True), record(None), JOB, None, "c")
     assert found.usd is None
     assert held_to(request(), found) == request()
 
@@ -84,20 +80,20 @@ def test_the_runs_own_cap_counts_what_was_used_and_the_endpoint_until_its_end():
         expires=(SINCE + timedelta(hours=8)).isoformat(),
     )
     found = record("5", a=entry("a", "1.25"), e=endpoint, c=entry("c", "9"))
-    left = allowance(platform(), found, JOB, None, besides="c").usd
+    left = allowance(fake_platform(bills=True), found, JOB, None, besides="c").usd
     assert left == 5 - Decimal("1.25") - 9 * Decimal("0.25"), "not the comparison itself"
-    assert allowance(platform(), found, JOB, Decimal(2), besides="c").usd == 2
+    assert allowance(fake_platform(bills=True), found, JOB, Decimal(2), besides="c").usd == 2
 
 
 def test_what_is_not_known_keeps_no_cap():
     with pytest.raises(ParameterError, match=r"'a'.*not known.*--max-usd"):
-        allowance(platform(), record("5", a=entry("a", None)), JOB, None, "c")
+        allowance(fake_platform(bills=True), record("5", a=entry("a", None)), JOB, None, "c")
     odd = {**request(), "ResourceConfig": {**RESOURCES, "InstanceType": "ml.odd.large"}}
     with pytest.raises(ParameterError, match=r"ml\.odd\.large costs is not known"):
         held_to(odd, Allowance(usd=Decimal(5), prices=PRICES))
 
 
 def test_a_used_up_cap_says_what_would_do():
-    found = allowance(platform(), record("1", a=entry("a", "1.5")), JOB, None, "c")
+    found = allowance(fake_platform(bills=True), record("1", a=entry("a", "1.5")), JOB, None, "c")
     with pytest.raises(BudgetError, match=r"0\.00 USD are left .* --max-usd 0\.0"):
         held_to(request(), found)

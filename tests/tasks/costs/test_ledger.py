@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from platforms import Settings
 from tasks.costs.ledger import cost_sentence, ledger_of, ledger_rows, note_jobs, spent_usd
 from tasks.costs.prices import table_prices
 from tasks.costs.worst_case import jobs_usd
 from tasks.parameters.run import ResourceParameters
 from tasks.plan.existing_jobs import Job, Standing
-from tasks.runs.record import open_run, read_run, record
+from tasks.runs.record import read_run, record
+from tests.worlds.platforms import platform_with_run
 
 JOB = {
     "TrainingJobName": "j",
@@ -30,8 +30,6 @@ USD = Decimal("0.23") + Decimal("0.014")
 
 @pytest.fixture
 def world(tmp_path):
-    settings = Settings(home=tmp_path)
-    run = open_run(settings, "id-1", "démo", {}, resume=False)
     described = {"j": JOB, "going on": {**JOB, "TrainingJobStatus": "InProgress"}}
     asked: list[str] = []
 
@@ -40,7 +38,7 @@ def world(tmp_path):
         return described[TrainingJobName]
 
     client = SimpleNamespace(describe_training_job=describe_training_job)
-    return SimpleNamespace(settings=settings, sagemaker=client, run=run, asked=asked)
+    return platform_with_run(tmp_path, client, asked=asked)
 
 
 def test_a_job_is_noted_once_with_what_it_used(world):

@@ -4,36 +4,25 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from platforms import Settings
 from tasks.costs.ledger import cost_sentence, ledger_of, ledger_rows, stage_rows
 from tasks.costs.ledger_update import settle
 from tasks.costs.stop_billing import delete_with_config_and_models
 from tasks.requests.tags import EXPIRES_TAG, RUN_TAG
 from tasks.runs.names import resource_name
-from tasks.runs.record import open_run, read_run
+from tasks.runs.record import read_run
 from tests.fake_sagemaker import FakeSageMaker
+from tests.worlds.platforms import platform_with_run
 
 HOUR = Decimal("0.056") + 30 * Decimal("0.14") / 730  # ml.t2.medium, and a volume of 30 GB
 
 
 @pytest.fixture
 def world(tmp_path) -> Any:
-    settings = Settings(home=tmp_path)
-    run = open_run(settings, "id-1", "démo", {}, resume=False)
-    return SimpleNamespace(
-        settings=settings,
-        sagemaker=FakeSageMaker(page_size=2),
-        pricing=None,
-        scaling=None,
-        bills=True,
-        run=run,
-        defaults=SimpleNamespace(poll_seconds=0.01),
-    )
+    return platform_with_run(tmp_path, FakeSageMaker(page_size=2), bills=True)
 
 
 def job(world: Any, name: str, status: str = "Completed", seconds: int = 3600) -> None:

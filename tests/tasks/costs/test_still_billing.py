@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any
 
 from tasks.costs.still_billing import still_billing, total_sentence
-from tests.fake_sagemaker import FakeSageMaker
+from tests.worlds.platforms import fake_platform
 
 TAGS = [{"Key": "whippet:run", "Value": "r"}]
 ENDPOINT = [*TAGS, {"Key": "whippet:expires", "Value": "2026-01-01T08:30:00+00:00"}]
-
-
-def world() -> Any:
-    return SimpleNamespace(sagemaker=FakeSageMaker(), pricing=None, bills=True)
 
 
 def endpoint(platform: Any, name: str, variant: dict[str, Any]) -> None:
@@ -25,7 +20,7 @@ def endpoint(platform: Any, name: str, variant: dict[str, Any]) -> None:
 
 
 def test_an_endpoint_bills_for_the_instances_that_it_has_now():
-    platform = world()
+    platform = fake_platform(bills=True)
     endpoint(platform, "e", {"InstanceType": "ml.m5.xlarge", "InitialInstanceCount": 1})
     [one] = still_billing(platform)
     assert (one.kind, one.run, one.instances) == ("endpoint", "r", "1 x ml.m5.xlarge")
@@ -39,7 +34,7 @@ def test_an_endpoint_bills_for_the_instances_that_it_has_now():
 
 
 def test_a_serverless_endpoint_bills_by_use():
-    platform = world()
+    platform = fake_platform(bills=True)
     serverless = {"ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 2}}
     endpoint(platform, "s", serverless)
     [found] = still_billing(platform)
@@ -64,7 +59,7 @@ def job(platform: Any, name: str, tags: list[dict[str, str]], **more: Any) -> No
 
 
 def test_jobs_and_trials_in_progress_bill_but_not_those_of_others():
-    platform = world()
+    platform = fake_platform(bills=True)
     job(platform, "train", TAGS)
     job(platform, "theirs", [])
     job(platform, "done", TAGS, TrainingJobStatus="Completed")

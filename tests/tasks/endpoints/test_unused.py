@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tasks.endpoints.unused import list_stranded, remove_stranded, stranded_to_remove
 from tasks.parameters.run import CleanUpParameters
 from tests.fake_sagemaker import FakeSageMaker
+from tests.worlds.platforms import fake_platform
 
 OURS = [
     {"Key": "whippet:run", "Value": "r"},
@@ -38,7 +38,7 @@ def platform() -> Any:
     sagemaker.create_model(ModelName="configless", ExecutionRoleArn=ROLE, Tags=OURS)
     # An endpoint of somebody else's holds what it uses, too.
     sagemaker.create_endpoint(EndpointName="theirs", EndpointConfigName="used", Tags=[])
-    return SimpleNamespace(sagemaker=sagemaker)
+    return fake_platform(sagemaker)
 
 
 def test_only_what_is_ours_and_unused_is_stranded(platform):
@@ -54,7 +54,7 @@ def test_only_what_is_ours_and_unused_is_stranded(platform):
 def test_nothing_else_is_looked_at_without_anything_of_ours():
     sagemaker = FakeSageMaker()
     sagemaker.create_model(ModelName="theirs", ExecutionRoleArn=ROLE, Tags=[])
-    assert list_stranded(SimpleNamespace(sagemaker=sagemaker)) == []
+    assert list_stranded(fake_platform(sagemaker)) == []
     assert "describe_endpoint" not in {name for name, _ in sagemaker.calls}
 
 

@@ -10,16 +10,12 @@ from platforms.errors import ParameterError
 from platforms.local.toolkit.hyperparameters import arguments
 from platforms.validation import validate
 from sm_entrypoints import contract
-from tasks.improve.plan import comparison_request, plan_improvement
+from tasks.improve.plan import comparison_request
 from tasks.parameters.improvement import ImprovementParameters
 from tasks.requests.tags import DIGEST_TAG
-from tests.tasks.improvements import VERDICT, write_run
+from tests.tasks.improvements import VERDICT, planned, write_run
 
 SOURCE = "s3://b/new.tar.gz"
-
-
-def planned(home, run="latest", **asked):
-    return plan_improvement(Settings(home=home), ImprovementParameters(run=run, **asked))
 
 
 def test_the_verdicts_change_is_measured_as_the_verdict_means_it(awkward_path):

@@ -4,8 +4,7 @@ import pytest
 
 from tasks.costs.prices import price_of, price_per_hour
 from tasks.improve.result import facts, improvement, improvement_markdown, rows, set_options
-from tests.tasks.improve.test_plan import planned
-from tests.tasks.improvements import comparison, write_run
+from tests.tasks.improvements import comparison, planned, write_run
 
 JOB = {"TrainingJobName": "x-improve-1", "ResourceConfig": {"InstanceType": "ml.g4dn.xlarge"}}
 

@@ -17,10 +17,10 @@ import psutil
 import pytest
 from obstore.store import MemoryStore
 
-from platforms import Settings
 from platforms.errors import DataError, SettingsError
 from tasks.job_environment import weights as module
 from tasks.job_environment.weights import PreparedWeights, prepare_weights, upload_weights
+from tests.worlds.job_environment import job_python
 
 MODEL = "squeezenet1_1"
 NO_PYTHON = Path("/no/such/python")
@@ -36,12 +36,9 @@ def no_fetch(uri: str, path: Path) -> None:
     raise AssertionError(f"fetched {uri} to {path}")
 
 
-@pytest.fixture(scope="module")
-def job_python() -> Path:
-    python = Settings().job_python
-    if not python.is_file():
-        pytest.skip("the job environment is not made: make job-env")
-    return python
+@pytest.fixture(scope="module", name="job_python")
+def _job_python() -> Path:
+    return job_python()
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,8 @@ from tasks.lint.history import lint_history
 from tasks.lint.log_metrics import Series, log_lines, series_of
 from tasks.lint.regexes import Objective
 from tasks.lint.values import Measured, lint_values
+from tests.worlds.logs import NOTEBOOK_ACCURACY, NOTEBOOK_LOSS, our_log
 
-NOTEBOOK_ACCURACY = "Testing Accuracy: 412/836 = 100%"
-NOTEBOOK_LOSS = "Testing Loss: 14.0000, acc 0.0000"
 DIVIDED_TWICE = "Test set: Average loss: 0.0123, Accuracy: 412/836 (49%)"
 
 
@@ -29,16 +28,6 @@ def of_values(*series, **given) -> list[str]:
 
 def printed(name, *texts) -> Series:
     return Series(name=name, texts=texts)
-
-
-def our_log(losses, accuracy=0.75) -> str:
-    lines = ["starting, 117 images"]
-    for epoch, loss in enumerate(losses, 1):
-        values = {"epoch": epoch, "train:loss": loss * 0.91, "train:accuracy": accuracy}
-        values |= {"valid:loss": loss, "valid:accuracy": accuracy, "epoch:seconds": 1.5}
-        lines.append(contract.format_metrics(values))
-    best = {"epoch": 1, "valid:loss": min(losses), "test:loss": loss, "test:accuracy": accuracy}
-    return "\n".join([*lines, contract.format_metrics(best)])
 
 
 def test_our_own_log_is_clean():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 
 import obstore
 import pytest
@@ -19,8 +18,9 @@ from tasks.lint.jobs import class_count, job_output, lint_job, lint_output, merg
 from tasks.parameters.run import TuningParameters
 from tasks.requests.bodies import tuning_job_request
 from tests.dashboards.sample_output import write_output
-from tests.tasks.lint.test_history import our_log
-from tests.tasks.requests.test_bodies import inputs
+from tests.worlds.logs import our_log
+from tests.worlds.platforms import fake_platform
+from tests.worlds.requests import inputs
 
 OUTPUT = "s3://whippet-local/jobs"
 OBJECTIVE_KEY = "_tuning_objective_metric"
@@ -80,7 +80,7 @@ def platform(whippet_home):
 
     def build(account):
         store = connect().store
-        return SimpleNamespace(sagemaker=account, logs=account, store=store)
+        return fake_platform(account, logs=account, store=store)
 
     return build
 

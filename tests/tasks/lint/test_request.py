@@ -9,11 +9,9 @@ from sm_entrypoints import contract
 from tasks.lint.findings import errors, lint_markdown, require_sound
 from tasks.lint.regexes import Objective, lint_metrics, read_metrics
 from tasks.lint.request import contract_sample, lint_request, tuning_objective
-from tasks.parameters.run import ModelParameters, TrainingParameters, TuningParameters
-from tasks.requests.bodies import training_job_request, tuning_job_request
-from tasks.requests.tuning import fixed_hyperparameters
-from tests.tasks.requests.test_bodies import inputs
-from tests.tasks.test_training import training_inputs
+from tasks.parameters.run import TrainingParameters
+from tasks.requests.bodies import training_job_request
+from tests.worlds.requests import inputs, whippet_request
 
 VALID_LOSS = {"Name": "valid:loss", "Regex": "Valid loss: ([-+0-9.eE]+)"}
 LINES = ["Train loss: 0.91, acc 0.50", "Valid loss: 0.83, acc 0.55", "Test loss: 0.99, acc 0.49"]
@@ -29,12 +27,6 @@ def request(definitions, name="valid:loss", kind="Minimize"):
 
 def codes(definitions, lines=(), **objective) -> list[str]:
     return [each.code for each in lint_request(request(definitions, **objective), lines)]
-
-
-def whippet_request():
-    tuning = TuningParameters()
-    fixed = fixed_hyperparameters(ModelParameters(), training_inputs(), tuning)
-    return tuning_job_request("demo-tune", tuning.search_ranges(), fixed, inputs(), tuning)
 
 
 def test_our_own_requests_are_clean():

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from platforms import Settings
 from platforms.errors import ParameterError
 from tasks.costs.cap import BudgetError
 from tasks.parameters.run import DeploymentParameters
 from tasks.plan.deployment import deployment_markdown, deployment_plan
 from tasks.plan.requests import UNNAMED
 from tasks.requests.training import TrainedModel
+from tests.worlds.platforms import fake_platform
 
 TRAINED = TrainedModel(
     job="job",
@@ -28,16 +27,7 @@ TRAINED = TrainedModel(
 
 @pytest.fixture
 def platform(tmp_path) -> Any:
-    return SimpleNamespace(
-        settings=Settings(home=tmp_path / "home"),
-        defaults=SimpleNamespace(
-            bucket="bucket",
-            role_arn="arn:aws:iam::123456789012:role/whippet",
-            inference_image_for=lambda _: "image:2",
-        ),
-        pricing=None,
-        bills=True,
-    )
+    return fake_platform(home=tmp_path / "home", bills=True)
 
 
 def plan(platform, max_usd=None, **deployment):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,8 +17,8 @@ from tasks.requests.tags import RUN_TAG
 from tasks.runs.names import RunIdentity, Step, resource_name
 from tasks.runs.record import open_run, read_run
 from tests.fake_sagemaker import FakeSageMaker
-from tests.tasks.requests.test_bodies import inputs
-from tests.tasks.test_cleaning import deploy, platform
+from tests.worlds.platforms import deploy, fake_platform
+from tests.worlds.requests import inputs
 
 RUN = RunIdentity(name="demo", token="abc123", flow_run_id="id-1")
 STEPS: tuple[Step, ...] = ("tune", "train", "model", "config", "endpoint")
@@ -34,10 +33,9 @@ def train(sagemaker: FakeSageMaker, tags: dict[str, str]) -> None:
 
 def test_what_stands_is_counted_with_comparisons_and_names_what_failed(tmp_path):
     sagemaker = FakeSageMaker()
-    world = platform(sagemaker)
     settings = Settings(home=tmp_path)
     run = open_run(settings, "id-1", "demo", {}, resume=False)
-    world = replace(world, settings=settings)
+    world = fake_platform(sagemaker, home=tmp_path)
     for name in ("train", "train-2", "improve-0a1b2c"):
         body = training_job_request(f"{run.prefix}-{name}", {}, inputs(), TrainingParameters())
         sagemaker.create_training_job(**body)
@@ -57,14 +55,14 @@ def test_what_stands_is_counted_with_comparisons_and_names_what_failed(tmp_path)
 
 def test_free_names_are_only_looked_at():
     sagemaker = FakeSageMaker()
-    require_own_names(platform(sagemaker), RUN, STEPS)
+    require_own_names(fake_platform(sagemaker), RUN, STEPS)
     assert [name.partition("_")[0] for name, _ in sagemaker.calls] == ["describe"] * 5
 
 
 def test_what_the_run_made_before_is_its_own():
     sagemaker = FakeSageMaker()
     train(sagemaker, {RUN_TAG: "demo"})
-    require_own_names(platform(sagemaker), RUN, STEPS)
+    require_own_names(fake_platform(sagemaker), RUN, STEPS)
 
 
 @pytest.mark.parametrize("tags", [{RUN_TAG: "other"}, {"team": "x"}], ids=["other", "nobody"])
@@ -72,9 +70,9 @@ def test_what_another_made_is_named(tags):
     sagemaker = FakeSageMaker()
     train(sagemaker, tags)
     with pytest.raises(NameTaken, match=r"training job 'demo-abc123-train' exists .* another run"):
-        require_own_names(platform(sagemaker), RUN, STEPS)
+        require_own_names(fake_platform(sagemaker), RUN, STEPS)
     # A search alone does not need the name.
-    require_own_names(platform(sagemaker), RUN, ["tune"])
+    require_own_names(fake_platform(sagemaker), RUN, ["tune"])
 
 
 def test_an_endpoint_of_another_is_seen_before_the_search():
@@ -82,4 +80,4 @@ def test_an_endpoint_of_another_is_seen_before_the_search():
     name = resource_name(RUN, "endpoint")
     deploy(sagemaker, name, None, run="other")
     with pytest.raises(NameTaken, match=r"endpoint 'demo-abc123-endpoint'.*'other', not 'demo'"):
-        require_own_names(platform(sagemaker), RUN, STEPS)
+        require_own_names(fake_platform(sagemaker), RUN, STEPS)

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from platforms import Settings
 from platforms.errors import DataError, ParameterError
 from platforms.instances import has_gpu
 from tasks.costs.cap import LEAST_SECONDS, BudgetError
@@ -26,8 +25,8 @@ from tasks.parameters.run import (
 from tasks.plan.requests import UNNAMED, RunChoices
 from tasks.plan.run import Planner, plan_run
 from tasks.plan.text import plan_text, usd
-from tests.fake_sagemaker import FakeSageMaker
 from tests.tasks.pictures import write_data
+from tests.worlds.platforms import fake_platform
 
 INSTANCES = ("ml.m5.xlarge", "ml.g4dn.xlarge", "ml.p3.2xlarge", "ml.t2.medium")
 
@@ -40,20 +39,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def platform(tmp_path):
-    return SimpleNamespace(
-        settings=Settings(home=tmp_path / "home"),
-        sagemaker=FakeSageMaker(),
-        defaults=SimpleNamespace(
-            bucket="bucket",
-            role_arn="arn:aws:iam::123456789012:role/whippet",
-            training_image="image:1",
-            inference_image="image:2",
-            training_image_for=lambda _: "image:1",
-            inference_image_for=lambda _: "image:2",
-        ),
-        pricing=None,
-        bills=False,
-    )
+    return fake_platform(home=tmp_path / "home")
 
 
 def choices(data, **changes) -> RunChoices:

@@ -10,45 +10,23 @@ from platforms.validation import service_model, validate
 from sm_entrypoints import contract
 from tasks.parameters.ranges import CategoricalRange
 from tasks.parameters.run import (
-    DeploymentParameters,
     ResourceParameters,
     TrainingParameters,
     TuningParameters,
 )
 from tasks.requests.bodies import (
-    JobInputs,
-    ModelInputs,
-    endpoint_config_request,
-    endpoint_request,
-    model_request,
     request_digest,
     training_job_request,
     tuning_job_request,
     with_tags,
 )
-from tasks.requests.tags import DIGEST_TAG, RUN_TAG
+from tasks.requests.tags import DIGEST_TAG
+from tests.worlds.requests import TAGS, deployment_requests, inputs
 
-IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.6.0-cpu-py312"
-ROLE = "arn:aws:iam::123456789012:role/whippet"
-TAGS = {RUN_TAG: "Été à Zürich", "whippet:flow-run": "3f2a"}
 GRID = {
     "batch_size": CategoricalRange(values=[16, 32]),
     "optimizer": CategoricalRange(values=["adam", "sgd"]),
 }
-
-
-def inputs(**changes) -> JobInputs:
-    values = {
-        "image": IMAGE,
-        "role_arn": ROLE,
-        "source_uri": "s3://bucket/whippet/code/0123456789abcdef/sourcedir.tar.gz",
-        "data_uri": "s3://bucket/whippet/datasets/clipart",
-        "output_uri": "s3://bucket/whippet/jobs",
-        "weights_uri": "s3://bucket/whippet/weights/0123456789abcdef/weights.safetensors",
-        "resources": ResourceParameters(),
-        "tags": TAGS,
-    }
-    return JobInputs(**{**values, **changes})
 
 
 def training(values=None, job=None, **changes):
@@ -63,21 +41,6 @@ def tuning(**changes):
     return tuning_job_request(
         "demo-tune", parameters.search_ranges(), {"epochs": 4}, inputs(), parameters
     )
-
-
-def deployment_requests():
-    deployment = DeploymentParameters(top_k=3)
-    model = ModelInputs(
-        image=IMAGE, role_arn=ROLE, model_data_uri="s3://bucket/x/model.tar.gz", tags=TAGS
-    )
-    return [
-        ("CreateModel", model_request("demo-model", model, deployment)),
-        (
-            "CreateEndpointConfig",
-            endpoint_config_request("demo-config", "demo-model", deployment, TAGS, "s3://b/async"),
-        ),
-        ("CreateEndpoint", endpoint_request("demo-endpoint", "demo-config", TAGS)),
-    ]
 
 
 def every_request():

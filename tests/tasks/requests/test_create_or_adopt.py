@@ -16,7 +16,7 @@ from tasks.requests.create_or_adopt import (
     is_not_found,
 )
 from tests.fake_sagemaker import FakeSageMaker, Lost, throttled
-from tests.tasks.requests.test_bodies import deployment_requests, inputs
+from tests.worlds.requests import deployment_requests, inputs
 
 
 def name(attempt: int) -> str:

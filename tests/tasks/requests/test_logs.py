@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 from tasks.requests.logs import log_events, log_text
+from tests.worlds.platforms import fake_platform
 
 
 class Pages:
@@ -23,12 +22,12 @@ class Pages:
 
 def test_every_page_of_a_log_is_read():
     logs = Pages()
-    assert log_text(SimpleNamespace(logs=logs), "job") == "a\nb\né"
+    assert log_text(fake_platform(logs=logs), "job") == "a\nb\né"
     # The slash: a job whose name begins like this one is another job.
     assert {each["logStreamNamePrefix"] for each in logs.asked} == {"job/"}
 
 
 def test_events_from_a_moment_on():
     logs = Pages()
-    assert next(log_events(SimpleNamespace(logs=logs), "job", start=7))["message"] == "a"
+    assert next(log_events(fake_platform(logs=logs), "job", start=7))["message"] == "a"
     assert logs.asked[0]["startTime"] == 7

@@ -15,9 +15,9 @@ from botocore.exceptions import ClientError
 from platforms.local.connection import connect_local
 from platforms.local.debugger.rule_statuses import RuleStatus, closed, first_statuses, with_statuses
 from platforms.processes.process import ProcessId
-from platforms.settings import Settings
 from platforms.validation import service_model
 from tests.platforms.local.jobs import Jobs, local_jobs, local_settings
+from tests.worlds.job_environment import job_python
 
 OUTPUT = "s3://whippet-local/jobs"
 HOOK = {
@@ -66,9 +66,7 @@ def statuses(job: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 @pytest.mark.job
 def test_a_strangers_script_is_judged_by_the_rules_of_its_request(tmp_path: Path) -> None:
-    python = Settings().job_python
-    if not python.exists():
-        pytest.skip("the job environment is missing: run `make job-env`")
+    python = job_python()
     home = tmp_path / 'it\'s "home" é'
     jobs = Jobs(platform=connect_local(local_settings(home, job_python=python)))
     job = jobs.run(

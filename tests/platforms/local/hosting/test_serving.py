@@ -12,14 +12,11 @@ from platforms.local.client import LocalSageMaker
 from platforms.local.context import local_context
 from platforms.local.hosting.endpoints import Endpoints, local_url
 from platforms.local.hosting.runtime import LocalRuntime
-from platforms.settings import PROJECT_ROOT, Settings
+from platforms.settings import Settings
 from tests.platforms.local.serving import ROLE, put_archive, wait_for_endpoint
+from tests.worlds.job_environment import JOB_PYTHON, needs_job_environment
 
-JOB_PYTHON = PROJECT_ROOT / ".venv-job/bin/python"
-
-pytestmark = pytest.mark.skipif(
-    not JOB_PYTHON.exists(), reason="needs the job environment: run `make job-env`"
-)
+pytestmark = needs_job_environment
 
 HANDLERS = b"""
 import json

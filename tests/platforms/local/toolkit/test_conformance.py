@@ -13,9 +13,8 @@ from platforms.local.toolkit.entry_point import command
 from platforms.local.toolkit.hyperparameters import arguments
 from platforms.local.toolkit.variables import FRAMEWORK_MODULE, toolkit_variables
 from platforms.local.training.tree import JobTree, input_data_config, resource_config
-from platforms.settings import PROJECT_ROOT
+from tests.worlds.job_environment import JOB_PYTHON
 
-JOB_PYTHON = PROJECT_ROOT / ".venv-job/bin/python"
 REGION = "eu-west-3"
 # Run in the job environment: what the toolkit makes of the tree at SAGEMAKER_BASE_DIR.
 ORACLE = """

@@ -8,8 +8,7 @@ import pytest
 
 from sm_entrypoints.rules.cpu.steps import StepCost, step_cost
 from sm_entrypoints.rules.cpu.system import PROCESS_MEMORY, cpu_demand, robust_slope
-from tests.sm_entrypoints.rules.cases import evidence, job, series, steps, use
-from tests.sm_entrypoints.rules.profiler.test_rules import judged
+from tests.sm_entrypoints.rules.cases import evidence, job, judged, series, steps, use
 
 
 def test_waiting_for_data_is_a_share_of_steady_steps() -> None:

@@ -10,16 +10,7 @@ from sm_entrypoints.rules.catalogue import PROFILER_RULES, RULES
 from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.profiler.gpu import distance
 from sm_entrypoints.rules.profiler.timeline import mean_of, scaled_patience, steps_of
-from sm_entrypoints.rules.result import RuleResult
-from tests.sm_entrypoints.rules.cases import START, evidence, job, series, steps
-
-BY_NAME = {rule.name: rule for rule in RULES}
-
-
-def judged(rule: str, facts: Evidence, **parameters: Any) -> RuleResult:
-    found = BY_NAME[rule].evaluate(facts, {**BY_NAME[rule].parameters, **parameters})
-    assert found.rule == rule
-    return found
+from tests.sm_entrypoints.rules.cases import BY_NAME, START, evidence, job, judged, series, steps
 
 
 def gpu_job(**values: Any) -> Evidence:

@@ -1,0 +1,70 @@
+"""The files of the repository, and the product's modules: read and parsed once a process."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("cli", "flows", "tasks", "platforms", "dashboards", "sm_entrypoints")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def tracked() -> list[Path]:
+    """Return the files that git would commit, without those that are ignored."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    if listed.returncode != 0:  # an unpacked archive of the sources
+        found = [path for path in ROOT.rglob("*") if "/." not in str(path.relative_to(ROOT))]
+        return [path for path in found if path.is_file() and "__pycache__" not in path.parts]
+    names = [name for name in listed.stdout.decode().split("\0") if name]
+    return [ROOT / name for name in names if (ROOT / name).is_file()]
+
+
+def relative(path: Path) -> str:
+    """Return a file's path from the root of the repository, with slashes."""
+    return path.relative_to(ROOT).as_posix()
+
+
+SOURCES = sorted(
+    path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if path.stat().st_size
+)
+TREES = {path: ast.parse(path.read_text("utf-8")) for path in SOURCES}
+
+
+def package(path: Path) -> str:
+    """Return the top-level package of a module."""
+    return path.relative_to(ROOT).parts[0]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the dotted names of everything that a module imports, deferred imports too."""
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{relative(path)}: relative import"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+
+
+def functions(path: Path) -> Iterator[tuple[str, Function]]:
+    """Yield every function of a module with its qualified name."""
+
+    def inside(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, Function):
+                yield f"{prefix}{child.name}", child
+            if isinstance(child, Function | ast.ClassDef):
+                yield from inside(child, f"{prefix}{child.name}.")
+            else:
+                yield from inside(child, prefix)
+
+    yield from inside(TREES[path], f"{relative(path)}:")
