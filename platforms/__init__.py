@@ -1,4 +1,4 @@
-"""Where jobs run: one seam, SageMaker's own client API. See :func:`connect`."""
+"""Where jobs run: the seam is SageMaker's own client API. See :func:`connect`."""
 
 from __future__ import annotations
 

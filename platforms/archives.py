@@ -1,8 +1,9 @@
-"""Tar archives of jobs: written byte for byte the same each time, read with suspicion.
+"""Tar archives of jobs: reproducible to write, safe to read.
 
-Python's own extraction filters were bypassed twice in 2025 (CVE-2025-4517, CVE-2025-4330), so
-reading does not use them: only regular files and folders, only relative names without ``..``, only
-into a new folder, with limits on the count, the size and the compression ratio.
+Equal input gives the same bytes. Python's own extraction filters were bypassed twice in 2025
+(CVE-2025-4517, CVE-2025-4330), so they are not used for reading: only regular files and folders are
+extracted, only under relative names without ``..``, only into a new folder, with limits on the
+count, the size and the compression ratio.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""SageMaker's errors as boto3 raises them: built without a service behind them, and told apart.
+"""SageMaker's errors as boto3 raises them: made without a service, and recognised.
 
-The codes are the four that SageMaker's training, tuning and hosting operations use. Which code
-goes with which fault follows the service, not its documentation: describing an unknown training
-job answers ``ValidationException`` "Requested resource not found." (aws/aws-sdk#165).
+The codes are the four that SageMaker's training, tuning and hosting operations use. Which code goes
+with which fault follows the service, not its documentation: describing an unknown training job
+answers ``ValidationException`` "Requested resource not found." (aws/aws-sdk#165).
 """
 
 from __future__ import annotations

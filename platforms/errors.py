@@ -1,7 +1,7 @@
-"""Errors that a person reads: one sentence each, no traceback needed.
+"""Errors for people: one sentence each, without a traceback.
 
-SageMaker's own errors stay ``botocore.exceptions.ClientError`` on every platform; these are for
-what goes wrong around them.
+SageMaker's own errors stay ``botocore.exceptions.ClientError`` on every platform; the classes here
+are for everything else that goes wrong.
 """
 
 from __future__ import annotations

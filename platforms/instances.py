@@ -1,4 +1,4 @@
-"""What the name of an instance type says about it."""
+"""What an instance type's name says about the instance."""
 
 from __future__ import annotations
 

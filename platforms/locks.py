@@ -1,4 +1,4 @@
-"""Locks between processes that the kernel lets go of when their holder ends, however it ends."""
+"""Locks between processes; the kernel releases them when their holder ends for any reason."""
 
 from __future__ import annotations
 

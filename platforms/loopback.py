@@ -1,4 +1,4 @@
-"""This machine's own addresses: how requests name them, and that no proxy is asked for them."""
+"""This machine's own addresses: how requests name them, and how to keep proxies away from them."""
 
 from __future__ import annotations
 

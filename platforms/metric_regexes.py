@@ -1,7 +1,7 @@
-"""Regexes of ``MetricDefinitions``: compiled once, and every match bounded in time.
+"""Regexes of ``MetricDefinitions``: compiled once, with a time limit for every match.
 
-A user's regex may backtrack without end (``(a+)+$``). Who follows a running job must get around to
-its time limit all the same, so a line that takes too long counts as one without a match.
+A user's regex may backtrack without end (``(a+)+$``). Whoever follows a running job must still be
+able to enforce the job's time limit, so a line that takes too long counts as one without a match.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stores of S3 buckets: obstore's client with boto3's credentials, profiles and SSO included."""
+"""Stores of S3 buckets: obstore's client with boto3's credentials, including profiles and SSO."""
 
 from __future__ import annotations
 

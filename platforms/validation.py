@@ -1,7 +1,7 @@
-"""Check a request against botocore's own model of the service, before anything is sent or done.
+"""Check a request against botocore's own model of the service before it is sent or carried out.
 
 botocore checks required members, types and minima; SageMaker also checks maxima, enums and
-patterns, but only when the request arrives. Here both happen, on every platform, with the errors
+patterns, but only when the request arrives. Here both checks run on every platform, with the errors
 that each of the two would raise.
 """
 

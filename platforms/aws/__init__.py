@@ -1,4 +1,4 @@
-"""SageMaker on AWS: boto3's clients, the account, readiness, and the URIs of images.
+"""SageMaker on AWS: boto3's clients, the account, readiness checks, and image URIs.
 
-Only :func:`platforms.connect` chooses it. Nothing outside ``platforms`` imports from here.
+Only :func:`platforms.connect` selects it. Nothing outside ``platforms`` imports from here.
 """

@@ -1,4 +1,4 @@
-"""Who we are on AWS, and the bucket: looked at before anything is created, made on demand."""
+"""The AWS account and its bucket: checked before anything is created; created on demand."""
 
 from __future__ import annotations
 

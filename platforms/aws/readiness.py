@@ -1,6 +1,6 @@
-"""Look at an AWS account before anything is created: reads only, all at once, a few seconds.
+"""Check an AWS account before anything is created: read-only, in parallel, within seconds.
 
-What is wrong for sure raises; what may not be looked at becomes a note: the caller may well be
+Definite problems raise an error. A check without permission becomes a note: the caller may well be
 allowed to run jobs, but not to read roles or quotas.
 """
 

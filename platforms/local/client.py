@@ -1,4 +1,4 @@
-"""``LocalSageMaker``: the operations of ``boto3.client("sagemaker")`` that this machine can do."""
+"""``LocalSageMaker``: the operations of ``boto3.client("sagemaker")`` that work on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The local platform, wired: SageMaker's API over folders and processes of this machine."""
+"""Wire up the local platform: SageMaker's API over folders and processes of this machine."""
 
 from __future__ import annotations
 

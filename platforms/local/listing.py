@@ -1,7 +1,7 @@
-"""Pages of summaries as SageMaker's ``list_*`` operations return them: filter, sort, cut.
+"""Pages of summaries as SageMaker's ``list_*`` operations return them: filtered, sorted, cut.
 
-A page's token says after which item the next one starts, so items that come or go between two
-pages never make another item appear twice or be left out.
+A page's token names the item after which the next page starts. Items that appear or disappear
+between two pages therefore never duplicate or hide another item.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Records of local resources: one folder and one JSON file each, shared by all processes.
 
-A record is ``<root>/<kind>/<name>/record.json``. Guarantees, which hold when a process is killed
-at any instruction: a record is complete or not there at all; of two creators of one name exactly
-one wins; updates of one record never overlap; a deleted name can be created again at once.
+A record is ``<root>/<kind>/<name>/record.json``. Guarantees, which hold when a process is killed at
+any instruction: a record is complete or does not exist; of two creators of one name exactly one
+wins; updates of one record never overlap; a deleted name can be created again at once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Compare ``requirements.txt`` of a source archive with the job environment.
+"""Compare a source archive's ``requirements.txt`` with the job environment.
 
-SageMaker installs that file into every container. Where the job environment has all of it, nothing
-is to be done; see :mod:`platforms.local.boundary.requirements_layer` for the rest.
+SageMaker installs that file into every container. If the job environment already has all of it,
+there is nothing to do; for the rest see :mod:`platforms.local.boundary.requirements_layer`.
 """
 
 from __future__ import annotations

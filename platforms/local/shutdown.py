@@ -1,4 +1,4 @@
-"""Stop everything that the local platform runs: what ``make down`` asks for."""
+"""Stop everything that the local platform runs, for ``make down``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job whose supervisor died is taken up again by whoever looks at it next."""
+"""Restart the supervisor of a job whose supervisor died, whenever somebody looks at the job."""
 
 from __future__ import annotations
 

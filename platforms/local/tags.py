@@ -1,4 +1,4 @@
-"""Tags of every local resource, addressed by ARN; kept in the resource's own record."""
+"""Tags of all local resources, addressed by ARN and kept in the resource's own record."""
 
 from __future__ import annotations
 

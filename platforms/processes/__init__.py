@@ -1,4 +1,4 @@
-"""Detached processes that outlive their starter: how they are launched, told apart and ended.
+"""Detached processes that outlive their starter: launch, recognise and end them.
 
-What a process is for is not known here.
+This package does not know what a process is for.
 """

@@ -1,8 +1,8 @@
 """Start one process and leave: the middle one of a double fork. Run by path, standard library only.
 
 Reads ``{"argv", "env", "cwd", "log"}`` as JSON from stdin; prints ``{"pid"}`` or ``{"error"}``.
-Because this process ends at once, what it starts belongs to init: it is no child of the
-caller, survives it, and leaves it no zombie.
+Because this process ends at once, init adopts the process it starts, which is therefore no child of
+the caller, survives it, and leaves it no zombie.
 """
 
 from __future__ import annotations

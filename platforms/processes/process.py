@@ -1,4 +1,4 @@
-"""Detached processes: start one that outlives us, ask whether it lives, end it with its group."""
+"""Detached processes: start one that outlives us, check whether it lives, end it with its group."""
 
 from __future__ import annotations
 

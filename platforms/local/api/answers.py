@@ -1,4 +1,4 @@
-"""HTTP answers of the local SageMaker: results and errors as AWS's JSON protocols have them."""
+"""HTTP answers of the local SageMaker: results and errors in AWS's JSON protocols."""
 
 from __future__ import annotations
 

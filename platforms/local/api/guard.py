@@ -1,8 +1,8 @@
-"""Who may talk to the local API, and how much: this machine only, no browser, bounded bodies.
+"""Access control of the local API: this machine only, no web pages, bodies of limited size.
 
-Signatures are not verified: whoever can reach the port on 127.0.0.1 may run jobs here, as whoever
-can start a process here may. A web page must not: its browser sends an ``Origin`` header, and one
-whose name was made to point to 127.0.0.1 (DNS rebinding) sends that name as the ``Host``.
+Signatures are not verified: anyone who can reach the port on 127.0.0.1 can run jobs here, just like
+anyone who can start a process here. Web pages must not: a browser sends an ``Origin`` header, and a
+page whose name was pointed at 127.0.0.1 (DNS rebinding) sends that name as the ``Host``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The local SageMaker over HTTP: what ``whippet api`` serves on 127.0.0.1.
 
-One port speaks the protocols of SageMaker, CloudWatch and its logs (:mod:`platforms.local.wire`)
-and the REST of ``sagemaker-runtime``, so boto3, the AWS CLI and the SageMaker SDKs drive it by
-endpoint URLs alone. Requests and answers go through botocore's own model of the service.
+One port speaks the protocols of SageMaker, CloudWatch and CloudWatch Logs
+(:mod:`platforms.local.wire`) and the REST API of ``sagemaker-runtime``, so boto3, the AWS CLI and
+the SageMaker SDKs need only endpoint URLs. Requests and answers go through botocore's own model of
+the service.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""JSON of SageMaker's protocol to boto3's values and back, by botocore's model of the operation.
+"""Convert JSON of SageMaker's protocol to boto3's values and back, by botocore's model.
 
-Protocol "AWS JSON 1.1": times are seconds since 1970, bytes are base64, everything else is itself.
+Protocol "AWS JSON 1.1": times are seconds since 1970, bytes are base64, everything else is
+unchanged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Steps as options of bubblewrap (``bwrap``), for machines that allow it namespaces, and not us."""
+"""Steps as options of bubblewrap (``bwrap``), for machines that allow only it namespaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Private copies of a bucket's files, for machines that cannot show them copy-on-write."""
+"""Private copies of a bucket's files, for machines without copy-on-write mounts."""
 
 from __future__ import annotations
 

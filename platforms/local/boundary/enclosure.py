@@ -1,4 +1,4 @@
-"""One process of the local platform with all that surrounds it: its boundary and its Python."""
+"""One process of the local platform together with its boundary and its Python."""
 
 from __future__ import annotations
 

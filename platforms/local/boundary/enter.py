@@ -1,7 +1,7 @@
 """Run one command inside a boundary of Linux namespaces: ``python -I -S enter.py ORDER``.
 
-Run by path. Everything is in modules beside this one, which Python keeps compiled; what they import
-costs each job a millisecond or more, so they import next to nothing. See ``inside.py``.
+Run by path. The code is in modules beside this one, because Python caches compiled modules only.
+Every import costs each job a millisecond or more, so they import very little. See ``inside.py``.
 """
 
 from __future__ import annotations

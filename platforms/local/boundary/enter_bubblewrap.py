@@ -1,8 +1,8 @@
-"""Run bubblewrap, and pass on the signals that it does not. Run by path, standard library only.
+"""Run bubblewrap, and forward the signals that it does not. Run by path, standard library only.
 
-``python -I -S enter_bubblewrap.py PROBLEM BWRAP [OPTION...]``. bubblewrap dies at SIGTERM, and with
-it the command, which is to hear of it instead. Ends with the command's exit code; when there was
-none, what is known is in the file PROBLEM, and the exit code is 125.
+``python -I -S enter_bubblewrap.py PROBLEM BWRAP [OPTION...]``. bubblewrap dies at SIGTERM and takes
+the command with it, although the command should get the signal. This program ends with the
+command's exit code. If there is none, the file PROBLEM has what is known, and the exit code is 125.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Find ``/opt/ml`` in the source of a job: paths that, without a boundary, are the machine's."""
+"""Find ``/opt/ml`` in a job's source: without a boundary, such paths are the machine's own."""
 
 from __future__ import annotations
 

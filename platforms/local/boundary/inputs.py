@@ -1,4 +1,4 @@
-"""Channels of a job that it may write to, as on AWS, without anything reaching the bucket."""
+"""Channels that a job can write to, as on AWS, without any effect on the bucket."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
 """Run one command inside a boundary of Linux namespaces; standard library only.
 
-The order comes from a file that :mod:`platforms.local.boundary.orders` made; the command gets our
+The order comes from a file made by :mod:`platforms.local.boundary.orders`; the command gets our
 environment. Three processes:
 
 - this one, outside: passes SIGTERM on, and ends with the command's exit code;
 - process 1 of the new PID namespace: makes the view, reaps orphans, passes SIGTERM on;
 - the command. When it ends, process 1 ends, and the kernel kills whatever else is left.
 
-What goes wrong before the command runs is written to the file ``problem``; the exit code is then
-125. Killing this process kills everything inside. Every import here costs each job a millisecond or
+Problems before the command runs are written to the file ``problem``; the exit code is then 125.
+Killing this process kills everything inside. Every import here costs each job a millisecond or
 more: hence ``_signal`` and not ``signal``, and no JSON.
 """
 

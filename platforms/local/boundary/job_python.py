@@ -1,4 +1,4 @@
-"""What the interpreter of jobs consists of, and where it finds its packages."""
+"""The parts of the jobs' interpreter, and where it finds its packages."""
 
 from __future__ import annotations
 

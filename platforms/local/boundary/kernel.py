@@ -1,4 +1,4 @@
-"""What ``enter.py`` asks of the Linux kernel, by way of the C library; standard library only."""
+"""What ``enter.py`` asks of the Linux kernel through the C library; standard library only."""
 
 from __future__ import annotations
 

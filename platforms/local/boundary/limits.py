@@ -1,7 +1,7 @@
-"""What the processes of one job, or of one model server, may take together, and who sees to it.
+"""Limits on what the processes of one job or model server take together, and their enforcement.
 
-A watch by the parent, five times a second: it works without cgroups, for every user, and on macOS.
-What takes more is ended as a container is whose memory is used up: by SIGKILL, exit code 137.
+The parent checks five times a second, so this works without cgroups, for every user, and on macOS.
+A job that takes more is ended like a container that is out of memory: by SIGKILL, exit code 137.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which boundary this machine can make: found out by making one."""
+"""Find out which boundary this machine can make, by making one."""
 
 from __future__ import annotations
 

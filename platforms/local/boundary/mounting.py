@@ -1,4 +1,4 @@
-"""Carries out the steps of a view in a new mount namespace; standard library only.
+"""Carry out the steps of a view in a new mount namespace; standard library only.
 
 See :mod:`platforms.local.boundary.steps` for what each step means.
 """

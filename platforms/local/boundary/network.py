@@ -1,4 +1,4 @@
-"""How a job reaches package indexes and the rest of the network: as the user does."""
+"""Give a job the user's own way to package indexes and the rest of the network."""
 
 from __future__ import annotations
 

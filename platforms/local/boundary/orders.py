@@ -1,7 +1,7 @@
 """The file that tells ``enter.py`` what to run, and in which view.
 
-Not JSON: its reader starts before every job, and importing a reader of JSON takes it longer than
-everything else that it does.
+It is not JSON: its reader starts before every job, and importing a JSON reader would take longer
+than everything else the reader does.
 """
 
 from __future__ import annotations

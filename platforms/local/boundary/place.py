@@ -1,8 +1,9 @@
-"""The place that a job's ``pip`` installs to: the job's own, whatever the job environment is.
+"""The place that a job's ``pip`` installs to, private to the job.
 
-Copy-on-write where we may: a view of the job environment in which everything can be installed,
-upgraded and uninstalled, and nothing of it reaches the environment. Elsewhere a virtual environment
-of the job's own on top of it: what is installed there comes first; what is below stays.
+Where possible it is copy-on-write: a view of the job environment in which anything can be
+installed, upgraded and uninstalled without reaching the environment itself. Elsewhere it is a
+virtual environment of the job's own on top of the job environment: what is installed there comes
+first, and what is below stays.
 """
 
 from __future__ import annotations

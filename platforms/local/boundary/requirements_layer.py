@@ -1,7 +1,7 @@
-"""What a source's requirements.txt installs: once for all jobs that ask for it, kept by digest.
+"""What a source's requirements.txt installs, kept by digest for all jobs that ask for it.
 
-SageMaker's toolkit runs ``pip install -r requirements.txt`` in every container. Here the first job
-does; what pip wrote lies below ``WHIPPET_HOME`` and is shown read-only to every job after it.
+SageMaker's toolkit runs ``pip install -r requirements.txt`` in every container. Here only the first
+job does; what pip wrote is kept below ``WHIPPET_HOME`` and shown read-only to every later job.
 """
 
 from __future__ import annotations

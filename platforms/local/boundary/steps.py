@@ -1,6 +1,7 @@
-"""What is put where inside a boundary: one step a mount point, carried out in order.
+"""What is placed where inside a boundary: one step per mount point, carried out in order.
 
-``enter.py`` carries them out, or :mod:`platforms.local.boundary.bubblewrap` makes options of them.
+Either ``enter.py`` carries out the steps, or :mod:`platforms.local.boundary.bubblewrap` turns them
+into options.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a process inside a boundary sees of the machine: everything needed, nothing to change.
+"""What a process inside a boundary sees of the machine: everything it needs, nothing it can change.
 
-The machine is read-only. ``/tmp``, ``/var/tmp``, ``/dev/shm``, the home and ``/opt/ml`` are the
-job's own. The user's home, ``WHIPPET_HOME`` and the files of credentials are hidden; what the job
-environment needs of them is shown again.
+The machine is read-only. ``/tmp``, ``/var/tmp``, ``/dev/shm``, the home and ``/opt/ml`` are private
+to the job. The user's home, ``WHIPPET_HOME`` and credential files are hidden, except for what the
+job environment needs of them.
 """
 
 from __future__ import annotations

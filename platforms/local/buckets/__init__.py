@@ -1,4 +1,4 @@
-"""Buckets of the local platform: folders of this machine, or a server that speaks S3.
+"""Buckets of the local platform: folders of this machine, or an S3 server.
 
-How a data set is synchronised with a bucket is in :mod:`tasks.dataset.syncing`.
+Synchronising a data set with a bucket is in :mod:`tasks.dataset.syncing`.
 """

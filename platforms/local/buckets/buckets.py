@@ -1,4 +1,4 @@
-"""What the local platform does with buckets, wherever they are: folders, or a server of S3.
+"""What the local platform does with buckets, whether they are folders or on an S3 server.
 
 :class:`platforms.local.buckets.folders.FolderBuckets` is the usual one;
 :class:`platforms.local.buckets.s3.S3Buckets` is used when ``WHIPPET_S3_ENDPOINT`` names a server.

@@ -1,7 +1,7 @@
-"""Buckets of an S3 server for local jobs: inputs are downloaded, outputs are uploaded.
+"""Buckets on an S3 server for local jobs: inputs are downloaded, outputs are uploaded.
 
-Used when somebody else's client (an SDK over ``whippet api``) keeps its data in S3. Credentials are
-boto3's own, from the environment or its files; they are in no record, and no job sees them.
+Used when another client (an SDK over ``whippet api``) keeps its data in S3. Credentials are boto3's
+own, from the environment or its files; they are in no record, and no job sees them.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """CloudWatch metrics of the local platform, read from what training jobs logged.
 
 :class:`~platforms.local.cloudwatch.operations.LocalCloudWatch` answers ``GetMetricStatistics``,
-``GetMetricData`` and ``ListMetrics``, which notebooks and the SDKs draw learning curves from.
+``GetMetricData`` and ``ListMetrics``, from which notebooks and the SDKs draw learning curves.
 """

@@ -1,4 +1,4 @@
-"""Statistics of samples a period at a time, as CloudWatch cuts and counts them. Pure."""
+"""Statistics of samples per period, cut and counted as in CloudWatch. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values that training jobs logged, as CloudWatch has them: by namespace, name, dimension."""
+"""The values that training jobs logged, in CloudWatch's terms: namespace, name, dimension."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All that Debugger and profiler do around one job, in the order in which its supervisor asks."""
+"""Everything that Debugger and profiler do around one job, in the order its supervisor calls it."""
 
 from __future__ import annotations
 

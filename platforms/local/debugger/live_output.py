@@ -1,7 +1,7 @@
-"""Bring what smdebug and the profiler write to the bucket while the job runs, and its end.
+"""Upload what smdebug and the profiler write while the job runs, and when it has ended.
 
 Readers watch a bucket while it fills (``smdebug.trials.create_trial``, ``TrainingJob``): an index
-file names event files, so it comes after them, and ``training_job_end.ts`` comes last of all.
+file names event files, so it is uploaded after them, and ``training_job_end.ts`` comes last of all.
 """
 
 from __future__ import annotations

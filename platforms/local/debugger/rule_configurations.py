@@ -1,4 +1,4 @@
-"""The rules that a CreateTrainingJob request names, and which of them this platform knows."""
+"""The rules named in a CreateTrainingJob request, and which of them this platform knows."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Judge an ended job by the rules that its request names: statuses, and the ``rule-output`` folder.
+"""Judge an ended job by its request's rules: statuses and the ``rule-output`` folder.
 
-Two programs do the work: the job environment's reads tensors and samples and evaluates the rules,
-the orchestrator's dashboards render the page. Neither of them trusts what the job left.
+Two programs do the work: the job environment reads tensors and samples and evaluates the rules, and
+the orchestrator's dashboards render the page. Neither trusts the job's files.
 """
 
 from __future__ import annotations

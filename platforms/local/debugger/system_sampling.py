@@ -1,4 +1,4 @@
-"""Sample the machine while a job runs: a small process beside it, as SageMaker's host agent."""
+"""Sample the machine from a small process beside a job, like SageMaker's host agent."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Put smdebug's hook beside a job whose script may not ask for it (``sm_entrypoints/zero_code``).
+"""Add smdebug's hook to a job whose script may not ask for it (``sm_entrypoints/zero_code``).
 
-Only where the request asks for tensors or for framework profiling: no other job sees any of it.
+Only if the request asks for tensors or for framework profiling: other jobs are not affected.
 """
 
 from __future__ import annotations

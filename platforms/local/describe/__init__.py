@@ -1,1 +1,1 @@
-"""What Describe answers beside the request's own members: what the service fills in and counts."""
+"""What a Describe answer adds to the request's own members: fields that the service fills in."""

@@ -1,7 +1,7 @@
-"""A training job as DescribeTrainingJob answers it, from its record.
+"""The answer of DescribeTrainingJob, made from a job's record.
 
-Which members the service fills in was read off real answers of it; one that it may or may not
-answer, as far as they tell, is left out here.
+Which members the service fills in was learnt from its real answers. Members that those answers have
+only sometimes are left out here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the service counts for a tuning job while it runs and when it has ended."""
+"""The counts of a tuning job, while it runs and after it has ended."""
 
 from __future__ import annotations
 

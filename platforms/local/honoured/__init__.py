@@ -1,1 +1,1 @@
-"""Which members of a request change something on this platform; all others are named."""
+"""Which members of a request have an effect on this platform; all others are named in a warning."""

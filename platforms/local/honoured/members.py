@@ -1,6 +1,6 @@
-"""Members of each operation that change something here; what else a request has is named.
+"""For each operation, the members that have an effect here; all others are named in a warning.
 
-A member that a newer botocore adds is in no list, so it is named until somebody honours it.
+A member that a newer botocore adds is in no list, so it is named until somebody implements it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Members of a request that change nothing here: named in a warning, never passed over."""
+"""Name in a warning the members of a request that have no effect here."""
 
 from __future__ import annotations
 

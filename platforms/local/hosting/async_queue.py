@@ -1,7 +1,7 @@
-"""The queue of an asynchronous endpoint: a folder of requests, worked off by one process.
+"""The queue of an asynchronous endpoint: a folder of requests, processed by one worker.
 
-A request is a file of its own, written at once and removed when its answer, or what went wrong, is
-in the bucket. So a worker that was killed costs a second try, never a request.
+Each request is one file, written atomically and removed when its answer or its failure is in the
+bucket. A killed worker therefore costs a second attempt, but never a request.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Work off the queue of an asynchronous endpoint, then end.
+"""Process the queue of an asynchronous endpoint, then end.
 
-Run as ``python -m platforms.local.hosting.async_worker HOME ENDPOINT``. One at a time takes
-requests; a second one ends at once. Killed at any time, it leaves the requests that it had not
-answered.
+Run as ``python -m platforms.local.hosting.async_worker HOME ENDPOINT``. Only one worker takes
+requests at a time; a second one ends at once. Killed at any time, it leaves the unanswered requests
+in the queue.
 """
 
 from __future__ import annotations

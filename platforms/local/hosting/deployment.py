@@ -1,6 +1,6 @@
 """One deployment of a model behind an endpoint: its folder, its model server, its health.
 
-An endpoint that is updated has two deployments for a while. A deployment owns the folder
+An endpoint that is being updated has two deployments for a while. A deployment owns the folder
 ``<endpoint>/deployments/<token>``; its server binds a port of its own choice on 127.0.0.1. The
 contract with the server (``sm_entrypoints/serve.py``) is a handful of environment variables:
 ``SM_MODEL_DIR``, ``SAGEMAKER_PROGRAM``, ``SAGEMAKER_BIND_TO_HOST``, ``SAGEMAKER_BIND_TO_PORT`` (0:

@@ -1,11 +1,11 @@
 """Endpoints of the local platform: each one a detached model server on 127.0.0.1.
 
 ``create_endpoint`` and ``update_endpoint`` return at once; a detached supervisor deploys
-(:mod:`platforms.local.hosting.supervisor`) and starts a server that ended by itself again. What
-differs from AWS, on purpose:
+(:mod:`platforms.local.hosting.supervisor`) and restarts a server that ended by itself. Deliberate
+differences from AWS:
 
-- An endpoint whose server cannot be started again, or whose supervisor is gone too, reads as
-  ``Failed`` with the end of its log as the reason. Delete it, or create it again.
+- An endpoint whose server cannot be restarted, or whose supervisor is gone too, reads as ``Failed``
+  with the end of its log as the reason. Delete it, or create it again.
 - ``delete_endpoint`` works in every status, and the endpoint is gone when it returns.
 """
 

@@ -1,6 +1,6 @@
-"""What SageMaker says when a model, an endpoint configuration or an endpoint is there or is not.
+"""SageMaker's errors for missing or existing models, endpoint configurations and endpoints.
 
-The messages are SageMaker's own, as people report them.
+The messages are SageMaker's own, as users report them.
 """
 
 from __future__ import annotations

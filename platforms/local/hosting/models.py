@@ -1,7 +1,7 @@
-"""Models and endpoint configurations of the local platform: records, nothing runs here.
+"""Models and endpoint configurations of the local platform: records only; nothing runs here.
 
-As in SageMaker, a model or a configuration that is in use may be deleted: an endpoint keeps what
-it was deployed with.
+As in SageMaker, a model or a configuration may be deleted while it is in use: an endpoint keeps
+what it was deployed with.
 """
 
 from __future__ import annotations

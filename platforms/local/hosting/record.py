@@ -1,17 +1,17 @@
 """How the record of an endpoint changes: pure functions from record to record.
 
-Beside SageMaker's fields a record has ``Local``:
+In addition to SageMaker's fields a record has ``Local``:
 
 - ``Pending``: the deployment in the making (``Token``, ``Group`` of its supervisor, the
   configuration and container to deploy, ``JobPython``), or None;
-- ``Server``: the deployment that answers (``Token``, ``Process``, ``Group``, ``Port``), or None; it
-  has no process and no port while a server that ended is started again; a serverless one also has
-  ``Deployment``, what to start, and no process while nobody asks;
+- ``Server``: the deployment that answers (``Token``, ``Process``, ``Group``, ``Port``), or None. It
+  has no process and no port while a server that ended is being restarted; a serverless one also has
+  ``Deployment``, what to start, and no process while it is idle;
 - ``Worker``: the process (``Group``) that works off an asynchronous endpoint's queue, if any;
-- ``Retired``: servers that were replaced and may not have ended yet.
+- ``Retired``: replaced servers that may not have ended yet.
 
-Every change but the first names the token that it is about, so that what a late process has to
-say about an older deployment changes nothing.
+Every change but the first names the token it applies to, so a late message about an older
+deployment changes nothing.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Start a model server again when it ended by itself, as SageMaker does with a container.
+"""Restart a model server that ended by itself, as SageMaker does with a container.
 
-The endpoint stays ``InService`` meanwhile, and whoever invokes it is told ``ServiceUnavailable``.
-What happened stands in the endpoint's log. A server that loads its model and ends later is started
-again for ever, at most every half minute; one that fails to load it several times in a row is given
-up, and the endpoint reads as ``Failed``.
+Meanwhile the endpoint stays ``InService``, and callers get ``ServiceUnavailable``. The endpoint's
+log says what happened. A server that loads its model and ends later is restarted without limit, at
+most every half minute. After several failures in a row to load the model, the endpoint becomes
+``Failed``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Calls of serverless endpoints: who asks first starts the server, and only so many may ask.
+"""Calls of serverless endpoints: the first call starts the server; concurrency is limited.
 
-A call holds one of ``MaxConcurrency`` locks in the deployment's folder, and shares the lock
-``use`` with the other calls. :mod:`platforms.local.hosting.serverless_supervisor` ends the server
-when it gets that lock for itself and nobody asked for a while. All of it is let go of by the kernel
+A call holds one of ``MaxConcurrency`` locks in the deployment's folder, and shares the lock ``use``
+with the other calls. :mod:`platforms.local.hosting.serverless_supervisor` ends the server when it
+gets that lock exclusively and there has been no call for a while. The kernel releases all locks
 when a caller dies.
 """
 

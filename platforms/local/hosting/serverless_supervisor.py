@@ -1,8 +1,8 @@
-"""Run a serverless endpoint's server while it is asked, and end it when nobody does any more.
+"""Run a serverless endpoint's server while there are calls, and end it once it is idle.
 
 Run as ``python -m platforms.local.hosting.serverless_supervisor HOME ENDPOINT TOKEN IDLE_SECONDS``.
-The server is in this process's group. Killed at any time, it leaves a server that answers until the
-endpoint is deleted, or none: the next call starts another.
+The server is in this process's group. Killed at any time, it leaves either a server that answers
+until the endpoint is deleted, or none: then the next call starts another.
 """
 
 from __future__ import annotations

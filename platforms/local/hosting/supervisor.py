@@ -1,9 +1,9 @@
-"""Bring one deployment of an endpoint into service, and start its server again when it ended.
+"""Bring one deployment of an endpoint into service, and restart its server when it ends.
 
 Run as ``python -m platforms.local.hosting.supervisor HOME ENDPOINT TOKEN``. The model server is in
-this process's group, so whoever has to end a deployment signals the group, whether this process
-still runs or not. Killed while it deploys, it leaves a record that reads as a deployment whose
-supervisor died; killed later, it leaves the server, which answers and is not started again.
+this process's group, so a deployment is ended by signalling the group, whether or not this process
+still runs. Killed while it deploys, it leaves a record that reads as a deployment whose supervisor
+died; killed later, it leaves the server, which answers but is not restarted.
 """
 
 from __future__ import annotations

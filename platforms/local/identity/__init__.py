@@ -1,4 +1,4 @@
-"""Who calls, and what their role may do, as the SDKs ask STS and IAM before they train.
+"""The caller's identity and its role's rights, which the SDKs ask STS and IAM for before training.
 
 Nothing here checks permissions: there is one caller, every role exists, and everything is allowed.
 """

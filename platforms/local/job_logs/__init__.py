@@ -1,5 +1,5 @@
 """CloudWatch Logs of the local platform, read from the logs of jobs.
 
-:class:`~platforms.local.job_logs.operations.LocalLogs` has the operations that the SDKs and the
-AWS CLI (``aws logs tail``) follow logs with: a log group for each kind, one stream a job.
+:class:`~platforms.local.job_logs.operations.LocalLogs` has the operations with which the SDKs and
+the AWS CLI (``aws logs tail``) follow logs: one log group per kind of job, one stream per job.
 """

@@ -1,4 +1,4 @@
-"""The log groups of training and of transform jobs, each there once there is such a job."""
+"""The log groups of training and transform jobs; each exists once there is such a job."""
 
 from __future__ import annotations
 

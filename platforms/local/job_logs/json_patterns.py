@@ -1,4 +1,4 @@
-"""Filter patterns of JSON: ``{ $.epoch > 3 && $.name = "valid*" }``."""
+"""Filter patterns for JSON: ``{ $.epoch > 3 && $.name = "valid*" }``."""
 
 from __future__ import annotations
 

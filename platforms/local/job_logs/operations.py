@@ -1,4 +1,4 @@
-"""``LocalLogs``: the operations of ``boto3.client("logs")`` that reading jobs' logs needs."""
+"""``LocalLogs``: the operations of ``boto3.client("logs")`` needed to read the logs of jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CloudWatch's filter patterns: terms, phrases, ``?either``, ``-not`` and patterns of JSON."""
+"""CloudWatch's filter patterns: terms, phrases, ``?either``, ``-not`` and JSON patterns."""
 
 from __future__ import annotations
 

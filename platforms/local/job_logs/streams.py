@@ -1,4 +1,4 @@
-"""One log stream a job: its lines as events, whose times and ids never change."""
+"""One log stream per job: its lines as events, whose times and ids never change."""
 
 from __future__ import annotations
 

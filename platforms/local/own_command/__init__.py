@@ -1,5 +1,5 @@
-"""Training jobs that bring their own command (``ContainerEntrypoint``) in place of the toolkit's.
+"""Training jobs with a command of their own (``ContainerEntrypoint``) instead of the toolkit.
 
-SDK v2's and v3's ``ModelTrainer`` are such: their jobs start a shell script of a channel that they
-uploaded, ``sm_drivers``, which sets up the environment and runs the user's code.
+``ModelTrainer`` of SDK v2 and v3 makes such jobs: they start a shell script from an uploaded
+channel, ``sm_drivers``, which sets up the environment and runs the user's code.
 """

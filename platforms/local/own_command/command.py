@@ -1,4 +1,4 @@
-"""The command of a request that brings its own, as the job's interpreter can start it."""
+"""The command of a request with its own entry point, in a form the job's interpreter can start."""
 
 from __future__ import annotations
 

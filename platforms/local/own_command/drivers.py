@@ -1,4 +1,4 @@
-"""Where there is no ``/opt/ml``: the SDKs' driver scripts, pointed to where the job's tree is."""
+"""Redirect the SDKs' driver scripts to the job's folder where there is no ``/opt/ml``."""
 
 from __future__ import annotations
 

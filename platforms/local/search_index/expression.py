@@ -1,7 +1,8 @@
-"""Search expressions over what SageMaker describes: filters, nested filters, sub-expressions. Pure.
+"""Search expressions over described resources: filters, nested filters, sub-expressions. Pure.
 
-A property is a path of member names (``ResourceConfig.InstanceType``). Where it passes a list it
-has the values of all items; ``Tags.team`` and ``Metrics.loss`` are by key and by metric's name.
+A property is a path of member names (``ResourceConfig.InstanceType``). If the path passes a list,
+the property has the values of all items; ``Tags.team`` and ``Metrics.loss`` look up a key and a
+metric's name.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The entry point of a job: a Python script, a package with setup.py, or a command such as a shell
-script, told apart as the toolkit tells them apart.
+"""A job's entry point: a Python script, a package with setup.py, or another command.
+
+Such a command is usually a shell script. The kinds are distinguished as the toolkit does it.
 """
 
 from __future__ import annotations

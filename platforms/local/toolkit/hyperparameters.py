@@ -1,4 +1,4 @@
-"""Hyperparameters as the toolkit reads them, and the command line that it makes of them."""
+"""Hyperparameters as the toolkit reads them, and the command line it makes of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which versions a training image stands for, and which ones the job environment has instead."""
+"""The versions a training image stands for, and those of the job environment."""
 
 from __future__ import annotations
 

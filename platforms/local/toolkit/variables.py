@@ -1,4 +1,4 @@
-"""The ``SM_*`` variables of a job, and the others that the toolkit sets; nothing that it lacks."""
+"""The ``SM_*`` variables of a job and the others that the toolkit sets, and no more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All environment variables of a training job: the service's, the toolkit's, and few of our own."""
+"""All environment variables of a training job: the service's, the toolkit's, and a few of ours."""
 
 from __future__ import annotations
 

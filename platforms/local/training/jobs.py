@@ -1,9 +1,10 @@
 """Training jobs of the local platform: create, describe, list, stop.
 
-Each runs under a detached supervisor (:mod:`platforms.local.training.supervisor`), so any process
-can create, describe or stop any job. Faults answer as SageMaker does, which is not always as its
-documentation says: describing or stopping a job that does not exist is a ``ValidationException``
-"Requested resource not found." (aws/aws-sdk#165), and so is stopping one that has ended.
+Each job runs under a detached supervisor (:mod:`platforms.local.training.supervisor`), so any
+process can create, describe or stop any job. Errors match SageMaker's behaviour, which sometimes
+differs from its documentation: describing or stopping a job that does not exist is a
+``ValidationException`` "Requested resource not found." (aws/aws-sdk#165), and so is stopping one
+that has ended.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Follow a job's log while it grows: metrics by ``MetricDefinitions``, and when lines came."""
+"""Follow a job's log as it grows: metrics by ``MetricDefinitions``, and the times of lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process of one training job: started, stopped as SageMaker stops it, explained."""
+"""The process of one training job: start it, stop it as SageMaker does, explain its end."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""What the local platform accepts in a CreateTrainingJob request, and what it does not honour.
+"""What the local platform accepts in a CreateTrainingJob request, and what has no effect.
 
-The request has passed SageMaker's own model already. Here is what only the service can tell
-(does the data exist?) and what has no counterpart without containers and instances.
+The request has already passed SageMaker's own model. The checks here are those that only the
+service can do (does the data exist?) and those for members without a counterpart when there are no
+containers or instances.
 """
 
 from __future__ import annotations

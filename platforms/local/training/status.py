@@ -1,4 +1,4 @@
-"""Statuses of a training job: which follow which, with the words that SageMaker puts to them."""
+"""Statuses of a training job: their order, and SageMaker's message for each."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The process that runs one training job.
 
 ``python -m platforms.local.training.supervisor HOME NAME``, started detached by
-:mod:`platforms.local.training.jobs`; leads the session that the job runs in, so that whoever finds
-it dead can end everything that it started. Whatever happens, it leaves a final status, unless it is
-killed: then the next describe does.
+:mod:`platforms.local.training.jobs`. It leads the session that the job runs in, so anyone who finds
+it dead can end everything it started. It always leaves a final status, unless it is killed: then
+the next describe does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ``/opt/ml`` tree of one training job, moved into the job's folder, and its config files."""
+"""The ``/opt/ml`` tree of one training job, inside the job's folder, with its config files."""
 
 from __future__ import annotations
 

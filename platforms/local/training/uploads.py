@@ -1,6 +1,6 @@
-"""Bring a job's files to its buckets: archives and checkpoints.
+"""Upload a job's files to its buckets: archives and checkpoints.
 
-What Debugger and profiler write: :mod:`platforms.local.debugger.live_output`.
+The files of Debugger and profiler are in :mod:`platforms.local.debugger.live_output`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Batch transform jobs: every object below an S3 prefix through a model, an ``.out`` for each.
+"""Batch transform jobs: send every object below an S3 prefix to a model, one ``.out`` for each.
 
-For: ``CreateTransformJob`` and its siblings on this machine, with a model server of the job's own.
-Not for: endpoints (:mod:`platforms.local.hosting.endpoints`), though the model server is the same
+For: ``CreateTransformJob`` and its siblings on this machine, with a model server for each job. Not
+for: endpoints (:mod:`platforms.local.hosting.endpoints`), although the model server is the same
 program.
 """
 

@@ -1,4 +1,4 @@
-"""Which objects a transform job reads, and what the output of each is called."""
+"""Which objects a transform job reads, and the name of each output."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Transform jobs of the local platform: create, describe, list, stop.
 
-Each runs under a detached supervisor (:mod:`platforms.local.transform.supervisor`) with a model
-server of its own. One whose supervisor died is taken up again by whoever describes or stops it:
-what was written stays, and the rest is done.
+Each runs under a detached supervisor (:mod:`platforms.local.transform.supervisor`) with its own
+model server. If the supervisor died, whoever describes or stops the job next restarts it: outputs
+already written stay, and the rest is done.
 """
 
 from __future__ import annotations

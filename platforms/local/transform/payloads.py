@@ -1,4 +1,4 @@
-"""An object as the bodies of requests, and their answers as one output."""
+"""Turn an object into the bodies of requests, and their answers into one output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statuses of a transform job's record, and the supervisor that it has while it is not final."""
+"""Statuses of a transform job's record, and its supervisor until the status is final."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a transform job's request may ask for here, and what it means when it says nothing."""
+"""What a transform job's request may ask for here, and the defaults of its members."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
 """The process of one transform job: ``python -m platforms.local.transform.supervisor HOME NAME``.
 
-Objects go through the model in the order of their keys, ``MaxConcurrentTransforms`` at a time. One
-that fails leaves no output and does not keep the others from theirs; the job is ``Failed`` in the
-end, as the service has it. What became of an object is written down once its output is in the
-bucket, so a supervisor that takes over from a killed one does no object twice but those that were
-under way.
+Objects are sent to the model in the order of their keys, ``MaxConcurrentTransforms`` at a time. An
+object that fails has no output and does not stop the others; the job ends ``Failed``, as in the
+service. An object's result is recorded once its output is in the bucket, so a supervisor that takes
+over from a killed one repeats only the objects that were in progress.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Hyperparameter tuning jobs of the local platform: create, describe, list, stop.
 
-A tuning job coordinates; the work is in real training jobs that its detached supervisor
-(:mod:`platforms.local.tuning.supervisor`) creates. So a supervisor that died loses nothing:
-describing or stopping a tuning job that should be running and has no living supervisor, or listing
-its trials, starts another one, which continues where the records say. Messages are
-SageMaker's own, as people report them.
+A tuning job only coordinates; the work is in real training jobs that its detached supervisor
+(:mod:`platforms.local.tuning.supervisor`) creates. A supervisor that died therefore loses nothing:
+describing or stopping a tuning job that should be running but has no living supervisor, or listing
+its trials, starts another one, which continues from the records. Messages are SageMaker's own, as
+users report them.
 """
 
 from __future__ import annotations

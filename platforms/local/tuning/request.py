@@ -1,8 +1,8 @@
 """What a tuning request means: its search, its objective, and the request of each trial. Pure.
 
-What SageMaker would refuse is refused here before anything is written, in its own words where
-they are known. What it would accept and this platform cannot do is refused, too, when it would
-change the result (several algorithms, ``AutoParameters``), and named as ignored otherwise.
+What SageMaker would refuse is refused here before anything is written, with its own wording where
+known. What it would accept but this platform cannot do is also refused if it would change the
+result (several algorithms, ``AutoParameters``); otherwise a warning says that it is ignored.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What to try next in a tuning job, and which running trial to stop: Optuna's decisions.
 
-A :class:`Search` lives in memory only. Everything that it knows is told to it by the tuning
-supervisor from records on disk (values tried, intermediate and final objective values), and every
-draw depends on nothing but the seed, the number of the trial and what was told before. So a
-supervisor that was killed rebuilds the same search by telling it the same trials again.
+A :class:`Search` lives only in memory. The tuning supervisor feeds it from records on disk (values
+tried, intermediate and final objective values), and every draw depends only on the seed, the
+trial's number and what was fed before. A restarted supervisor therefore rebuilds the same search by
+feeding it the same trials again.
 
 How SageMaker's strategies map:
 
@@ -14,8 +14,8 @@ How SageMaker's strategies map:
   ``MaxResource``; one unit is one value of the objective metric (an epoch).
 - ``TrainingJobEarlyStoppingType=Auto``: ``MedianPruner``. AWS stops a job whose current value is
   worse than the median of the running averages of earlier jobs; here a trial stops when its best
-  value so far is worse than the median of earlier trials at the same epoch, which forgives one
-  bad epoch. The first three trials always run to their end.
+  value so far is worse than the median of earlier trials at the same epoch, so one bad epoch does
+  no harm. The first three trials always run to their end.
 """
 
 from __future__ import annotations

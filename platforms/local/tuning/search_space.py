@@ -1,17 +1,17 @@
 """The search space of a tuning job: SageMaker's ``ParameterRanges`` as Optuna distributions.
 
-Pure: a request's ranges in, distributions and hyperparameter strings out. What Optuna draws is
-kept in its own scale (``internal``); :meth:`SearchSpace.encode` turns a draw into the strings that
-a training job receives and :meth:`SearchSpace.decode` turns such strings back, so that finished
-trials can be told to a new study.
+Pure: a request's ranges in, distributions and hyperparameter strings out. Optuna's draws are kept
+in its own scale (``internal``); :meth:`SearchSpace.encode` turns a draw into the strings that a
+training job receives, and :meth:`SearchSpace.decode` turns such strings back, so that finished
+trials can be fed to a new study.
 
 Scaling (facts: botocore's model of ``ScalingType``):
 
 - ``Linear``: uniform over the range.
 - ``Logarithmic``: uniform in ``log(x)``; the range must be greater than 0.
-- ``ReverseLogarithmic``: uniform in ``log(1 - x)``, so values close to 1 are looked at closely;
-  continuous only, the range must lie in ``0 <= x < 1``. Optuna has no such distribution: we let it
-  draw ``1 - x`` on a log scale and mirror the result.
+- ``ReverseLogarithmic``: uniform in ``log(1 - x)``, so values close to 1 are sampled densely;
+  continuous only, the range must lie in ``0 <= x < 1``. Optuna has no such distribution, so it
+  draws ``1 - x`` on a log scale and the result is mirrored.
 - ``Auto``: AWS does not say how it chooses. Here: ``Logarithmic`` when the range is positive and
   spans a factor of 100 or more, else ``Linear``.
 """

@@ -1,4 +1,4 @@
-"""Status of a tuning job's record, and the supervisor that it has while it is not final."""
+"""Status of a tuning job's record, and its supervisor until the status is final."""
 
 from __future__ import annotations
 

@@ -1,15 +1,16 @@
 """The process that runs one tuning job: ``python -m platforms.local.tuning.supervisor HOME NAME``.
 
-It launches trials through the same path as ``create_training_job``, watches them and asks
-:class:`platforms.local.tuning.search.Search` what to try next and what to stop. All that matters is
-on disk before it is done: a trial is in the record, with its name and values, before its training
-job is created. So it may be killed at any instruction; the next one adopts every trial.
+It launches trials the same way as ``create_training_job``, watches them and asks
+:class:`platforms.local.tuning.search.Search` what to try next and what to stop. Everything that
+matters is on disk before it is done: a trial is in the record, with its name and values, before its
+training job is created. The supervisor may therefore be killed at any instruction; the next one
+adopts every trial.
 
-Documented choices where AWS does not say: a tuning job whose ``MaxRuntimeInSeconds`` passed stops
-its running trials and ends as ``Stopped``; one that reached ``TargetObjectiveMetricValue``, or did
-not improve for ``MaxNumberOfTrainingJobsNotImproving`` trials, stops them and ends as
-``Completed``. A failed trial counts as one of ``MaxNumberOfTrainingJobs``. A search gives up when
-its first five trials have no value: they failed, or never printed their objective as a number.
+Choices where AWS does not document its own: a tuning job whose ``MaxRuntimeInSeconds`` has passed
+stops its running trials and ends as ``Stopped``; one that reached ``TargetObjectiveMetricValue``,
+or has not improved for ``MaxNumberOfTrainingJobsNotImproving`` trials, stops them and ends as
+``Completed``. A failed trial counts towards ``MaxNumberOfTrainingJobs``. A search gives up when its
+first five trials have no value, because they failed or never printed their objective as a number.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The trials of a tuning job as its operations report them: summaries, counters, the best.
 
-Everything is computed from the records of the training jobs each time: a tuning job's record
-holds which trials there are and what they try, nothing about how they fare.
+Everything is computed from the training jobs' records each time: a tuning job's record lists its
+trials and their values, but not their progress.
 """
 
 from __future__ import annotations

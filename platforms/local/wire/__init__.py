@@ -1,5 +1,5 @@
-"""How AWS's clients and the local API write requests and answers, one module a protocol.
+"""How AWS's clients and the local API encode requests and answers, one module per protocol.
 
-SageMaker and CloudWatch Logs speak JSON; CloudWatch also Smithy's RPC v2 in CBOR (newest SDKs) and
-the query protocol in XML (older ones), which STS and IAM speak, too.
+SageMaker and CloudWatch Logs speak JSON. CloudWatch also speaks Smithy's RPC v2 in CBOR (newest
+SDKs) and the query protocol in XML (older ones); STS and IAM speak the query protocol too.
 """

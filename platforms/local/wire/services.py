@@ -1,4 +1,4 @@
-"""The services that the local API answers, and how a request names one of their operations."""
+"""The services of the local API, and how a request names one of their operations."""
 
 from __future__ import annotations
 
