@@ -1,4 +1,4 @@
-"""Where things run and lie: read from ``WHIPPET_*`` environment variables, never at import."""
+"""Where things run and are stored: read from ``WHIPPET_*`` variables, never at import."""
 
 from __future__ import annotations
 

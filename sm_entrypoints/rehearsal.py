@@ -1,16 +1,16 @@
-"""What ``whippet doctor`` runs in the job environment: make a model archive, call its handlers.
+"""What ``whippet doctor`` runs in the job environment: build a model archive, call its handlers.
 
 Run by path, each time in a new process:
 
     python sm_entrypoints/rehearsal.py build --architecture NAME --label A --label B --out DIR
     python sm_entrypoints/rehearsal.py handlers --model-dir DIR --image FILE --report FILE
 
-``build`` writes what ``train.py`` delivers, by the same functions, with untrained weights.
-``handlers`` imports the archive's program as ``serve.py`` does and answers one request with it. Its
-report has one JSON object a line, written as it happens, so that a process which dies or hangs
-still tells where: ``{"stage", "event": "begin|end|error", "seconds", "message", "traceback"}``; a
-handler's end also has ``returned``, the type of its value.
-Stages are ``import``, ``signatures`` and the handlers' names. Exit status: 0, or 1 after an error.
+``build`` writes the same archive as ``train.py``, by the same functions, with untrained weights.
+``handlers`` imports the archive's program like ``serve.py`` and answers one request with it. Its
+report has one JSON object per line, written as it happens, so a process that dies or hangs still
+shows where: ``{"stage", "event": "begin|end|error", "seconds", "message", "traceback"}``; a
+handler's end also has ``returned``, the type of its value. Stages are ``import``, ``signatures``
+and the handlers' names. Exit status: 0, or 1 after an error.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Sample the machine beside a job that does not do so itself, as SageMaker's host agent does.
+"""Sample the machine beside a job that does not do so itself, like SageMaker's host agent.
 
     python sm_entrypoints/sample.py FOLDER --interval-ms 500 --pid PID [--unless FOLDER]
 
-Writes the files of :mod:`sm_entrypoints.instrumentation.profiler.sampler` until stdin ends (whoever
-started it stopped it or died), or until the job begins to sample itself: then the folder of
+Writes the files of :mod:`sm_entrypoints.instrumentation.profiler.sampler` until stdin ends (because
+its starter stopped it or died), or until the job begins its own sampling: then the folder of
 ``--unless`` appears.
 """
 

@@ -19,9 +19,9 @@ SAGEMAKER_MODEL_SERVER_TIMEOUT       seconds until a request gets 504 (default 6
                                      SAGEMAKER_TS_RESPONSE_TIMEOUT, which wins
 
 It listens at once; /ping answers 503 until model_fn returned, then 200. Exit status: 0 after
-SIGTERM or Ctrl-C (running requests are answered first), 1 when the model cannot be served.
-Request bodies reach the handlers as bytes, JSON and CSV as str; a missing Content-Type as None.
-A program may leave handlers out: sm_entrypoints/serving/defaults.py does what AWS's image does.
+SIGTERM or Ctrl-C (running requests are answered first), 1 when the model cannot be served. Request
+bodies reach the handlers as bytes, but JSON and CSV as str; a missing Content-Type is None. A
+program may leave out handlers: sm_entrypoints/serving/defaults.py acts like AWS's image.
 """
 
 from __future__ import annotations

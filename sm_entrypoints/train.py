@@ -4,10 +4,9 @@
 
 Hyperparameters: :class:`sm_entrypoints.contract.arguments.TrainingArguments`. Folders: ``SM_*``
 (:class:`sm_entrypoints.job.environment.Environment`). Exit code 0 means that a model was delivered,
-also after SIGTERM: then the checkpoint, the model and the metrics of what was done are written,
-and the test evaluation is left out (SageMaker kills a job 120 seconds after SIGTERM). On failure
-the exit code is 1 and ``output/failure`` holds a sentence, with a traceback if it was no
-mistake of the caller.
+even after SIGTERM: then the checkpoint, the model and the metrics so far are written, and the test
+evaluation is left out (SageMaker kills a job 120 seconds after SIGTERM). On failure the exit code
+is 1 and ``output/failure`` holds a sentence, with a traceback unless the caller is at fault.
 """
 
 from __future__ import annotations

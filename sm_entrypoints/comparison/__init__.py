@@ -1,4 +1,4 @@
-"""An A/B comparison of two configurations within one job: speed, quality, and what to decide.
+"""An A/B comparison of two configurations within one job: speed, quality and decision.
 
 The program that runs it is ``sm_entrypoints/compare.py``.
 """

@@ -1,4 +1,4 @@
-"""What a comparison is asked: a training's hyperparameters, one change, and limits."""
+"""The input of a comparison: a training's hyperparameters, one change, and limits."""
 
 from __future__ import annotations
 

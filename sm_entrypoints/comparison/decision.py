@@ -1,4 +1,4 @@
-"""Keep a change or not: only what is better beyond the noise is kept."""
+"""Decide whether to keep a change: only if it is better by more than the noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals for a few noisy measurements, assuming no more about them than holds."""
+"""Confidence intervals for a few noisy measurements, with no unjustified assumptions."""
 
 from __future__ import annotations
 

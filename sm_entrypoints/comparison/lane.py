@@ -1,9 +1,9 @@
-"""One variant of a comparison, run block by block beside the other one in the same process.
+"""One variant of a comparison, run in blocks beside the other one in the same process.
 
-What a block measures must be the variant's own steady work. So the loader gets exactly the batches
-of one block at a time: its worker processes live on between blocks, but make nothing while the
-other variant is measured. Each block starts with steps that are not timed (the pipeline fills up
-again) and ends with batches that are fetched but not used (workers are as busy in the last timed
+A block must measure only the variant's own steady work. The loader therefore gets exactly the
+batches of one block at a time: its worker processes stay alive between blocks, but are idle while
+the other variant is measured. Each block starts with steps that are not timed (the pipeline fills
+up again) and ends with batches that are fetched but not used (workers are as busy in the last timed
 step as in the first).
 """
 

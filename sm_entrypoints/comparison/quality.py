@@ -1,8 +1,8 @@
-"""Two variants of a training compared by what they learn: short trainings from the same seeds.
+"""Compare what two variants of a training learn: short trainings from the same seeds.
 
-Each seed is trained with both variants, one after the other, A first and B first in turn. The same
-seed means the same order of images and, where the networks are alike, the same first weights; so
-the difference within a seed is what is looked at.
+Each seed is trained with both variants, with A first and B first in turn. The same seed means the
+same order of images and, where the networks are alike, the same initial weights, so the difference
+within a seed is the result.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Two variants of a training timed against each other in interleaved blocks: ABBAABBA…
+"""Time two variants of a training against each other in interleaved blocks: ABBAABBA…
 
-Neighbours make a pair, and the ratios of the pairs are what is looked at: a drift of the machine
-touches both of a pair, and A goes first as often as B. Neighbours of the same variant (the AA and
-BB between) are the control: their ratio is 1 but for the noise.
+Neighbours make a pair, and the result comes from the pairs' ratios: a drift of the machine affects
+both members of a pair, and A goes first as often as B. Neighbours of the same variant (the AA and
+BB between) are the control: apart from noise, their ratio is 1.
 """
 
 from __future__ import annotations

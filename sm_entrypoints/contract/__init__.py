@@ -1,7 +1,7 @@
-"""What a job and whoever starts it agree on: names, files, hyperparameters, errors.
+"""What a job and its starter agree on: names, files, hyperparameters, errors.
 
-It needs the standard library only: both environments import it. The names are here; arguments,
-errors and the actions of rules are in the modules.
+Both environments import it, so it needs only the standard library. The names are here; arguments,
+errors and the actions of rules are in its modules.
 """
 
 from sm_entrypoints.contract.names import (

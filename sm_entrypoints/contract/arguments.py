@@ -1,6 +1,6 @@
-"""The hyperparameters of training: names, types, bounds and the only place of their defaults.
+"""The hyperparameters of training: names, types, bounds and, only here, their defaults.
 
-SageMaker passes every hyperparameter as ``--name value``, a flag without a value does not exist.
+SageMaker passes every hyperparameter as ``--name value``; flags without a value do not exist.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The root of every error of a job that a person must read: one sentence, no traceback."""
+"""The root of all job errors for people: one sentence, no traceback."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Names that jobs, tasks and dashboards share: channels, metrics and files.
 
-Standard library only, because it is imported by the orchestrator (no torch) and by the job
-(no Prefect, no boto3). Whoever prints a metric and whoever parses it use the same two functions.
+Standard library only, because both the orchestrator (no torch) and the job (no Prefect, no boto3)
+import it. The code that prints a metric and the code that parses it use the same two functions.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Sentences made of other sentences: one end mark between two of them, and none doubled.
+"""Build sentences from other sentences, with exactly one end mark between two of them.
 
-Errors, reasons and advice come with a full stop or without one, ours and those of others. Whoever
-puts one into a sentence of its own says so here, instead of writing a full stop behind it.
-Standard library only: both sides of the project speak.
+Errors, reasons and advice, ours and other people's, may or may not end in a full stop. Code that
+embeds one in a sentence uses these functions instead of adding a full stop itself. Standard library
+only, because both sides of the project need it.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Pictures: which files are some."""
+"""Pictures: which files are pictures, and how they are decoded and prepared."""

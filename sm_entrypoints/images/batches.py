@@ -1,7 +1,7 @@
 """Batches of images: decoded, augmented, in order or shuffled.
 
-Everything random here (order, crops, flips) is a function of the seed, the epoch and the image,
-never of a global state: an epoch can be repeated, resumed in its middle or shared by workers.
+Everything random here (order, crops, flips) depends on the seed, the epoch and the image, never on
+a global state, so an epoch can be repeated, resumed in the middle or shared by workers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which labelled images the channels of a job hold, and whether they can be trained on."""
+"""The labelled images in a job's channels, and whether they are fit for training."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""Decode a picture within a bound of memory: one way for the check, the training, the endpoint.
+"""Decode a picture within a memory limit: one way for check, training and endpoint.
 
-A picture of up to 25 megapixels is decoded as it is. A larger one, as phones of 48 to 200
-megapixels make them, is decoded at reduced size, to at most 25 megapixels: a JPEG by its decoder,
-at a half, a quarter or an eighth, which needs no more memory than a small one; other formats by
-averaging blocks of pixels after decoding. What would take too much memory even so is refused from
-its header. Large pictures are decoded one at a time in a process.
+A picture of up to 25 megapixels is decoded at full size. A larger one, as phones of 48 to 200
+megapixels make them, is decoded to at most 25 megapixels: the JPEG decoder scales to a half, a
+quarter or an eighth, which needs no more memory than a small picture; other formats are averaged in
+blocks of pixels after decoding. A picture that would take too much memory even so is refused from
+its header. Large pictures are decoded one at a time per process.
 
-What stands beside the pixels never matters: a PNG whose text is too long or damaged is decoded
-without it, and damaged EXIF data count as none. Pillow and the standard library only, because the
-orchestrator has no torch.
+Metadata never matters: a PNG with text that is too long or damaged is decoded without it, and
+damaged EXIF data are ignored. Pillow and the standard library only, because the orchestrator has no
+torch.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which files are pictures, and which belong to a system: one answer for both sides.
 
-The orchestrator asks before it uploads a folder, the job when it lists its channels: what the one
-brings, the other counts. Standard library only, because the orchestrator has no torch.
+The orchestrator asks before it uploads a folder, and the job when it lists its channels, so both
+count the same files. Standard library only, because the orchestrator has no torch.
 """
 
 from __future__ import annotations

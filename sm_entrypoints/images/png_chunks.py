@@ -1,4 +1,4 @@
-"""The pixels of a PNG without what stands beside them: text, times, profiles, whatever is damaged.
+"""The pixels of a PNG without its metadata: text, times, profiles, and anything damaged.
 
 The format: W3C, "Portable Network Graphics (PNG) Specification", chunks of length, type, data, CRC.
 """

@@ -1,7 +1,7 @@
-"""From image bytes to the tensors of a model: one preparation for training and for serving.
+"""From image bytes to a model's tensors: one preparation for training and serving.
 
-Everything that is decoded here may come from a stranger: pixels are counted before they are
-decoded, and whatever a decoder raises becomes an :class:`ImageError`.
+Anything decoded here may come from a stranger: pixels are counted before they are decoded, and
+whatever a decoder raises becomes an :class:`ImageError`.
 """
 
 from __future__ import annotations

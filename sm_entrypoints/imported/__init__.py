@@ -1,4 +1,4 @@
-"""Read what smdebug and SageMaker's profiler wrote, for ``whippet explain``: folders of strangers.
+"""Read files of smdebug and SageMaker's profiler, for ``whippet explain``; none are trusted.
 
-What Whippet's own instrumentation writes is read by :mod:`sm_entrypoints.rules.reading`.
+Files of Whippet's own instrumentation are read by :mod:`sm_entrypoints.rules.reading`.
 """

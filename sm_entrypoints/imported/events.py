@@ -1,10 +1,11 @@
 """Turn the profiler's framework events (``pevents``) into the rows of ``steps.csv``.
 
-A file holds trace events: an array, one event a line, cut off where a training was killed. A phase
-has a process id in each file, named by an ``M`` event; a step's event spans its forward and
+A file holds trace events: an array with one event per line, cut off where a training was killed. A
+phase has a process id in each file, named by an ``M`` event; a step's event spans its forward and
 backward pass (smdebug/pytorch/hook.py and core/tfevent/timeline_file_writer.py of smdebug 1.0.34).
-What happens between two steps (the update, the loader, logging) is not told apart there, so it is
-in no phase, unless the loader's own events say how long was waited for data.
+The files do not distinguish what happens between two steps (the update, the loader, logging), so
+that time belongs to no phase, unless the loader's own events tell how long the step waited for
+data.
 """
 
 from __future__ import annotations

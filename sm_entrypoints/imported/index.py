@@ -1,8 +1,8 @@
-"""Make the index of a folder that smdebug wrote safe and small: a staged copy to read from.
+"""Make the index of an smdebug folder safe and small: a staged copy to read from.
 
-smdebug believes what an index says (a path of an event file may lead anywhere), waits for files
-that a killed training never wrote, and loads the places of all tensors of all steps at once. The
-staged folder has sound entries only, says that the training has ended, and names as many steps as
+smdebug trusts an index completely (a path of an event file may lead anywhere), waits for files that
+a killed training never wrote, and loads the locations of all tensors of all steps at once. The
+staged folder has only sound entries, says that the training has ended, and names as many steps as
 can be read in time. Layout: smdebug/core/locations.py and index_reader.py of smdebug 1.0.34.
 """
 

@@ -1,7 +1,8 @@
-"""Tell what a tensor that smdebug saved is, by its collection or else by its name.
+"""Determine what a saved tensor is, by its smdebug collection or else by its name.
 
 Names are those of smdebug's PyTorch hook: ``gradient/Net_fc.weight``, ``Net_fc.weight``,
-``layer1.0.relu_output_0`` (module, kind, number of the call). Users name collections as they like.
+``layer1.0.relu_output_0`` (module, kind, number of the call). Users choose the names of collections
+freely.
 """
 
 from __future__ import annotations

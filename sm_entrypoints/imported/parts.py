@@ -1,4 +1,4 @@
-"""Find what smdebug, SageMaker's profiler or train.py left below some folder.
+"""Find the files of smdebug, SageMaker's profiler or train.py below a folder.
 
 Nothing in such a folder is trusted: links are not followed, and the walk is bounded.
 """

@@ -1,4 +1,4 @@
-"""Read SageMaker's own ProfilerReport: what each of its rules found, a JSON file a rule."""
+"""Read SageMaker's own ProfilerReport: the findings of its rules, one JSON file per rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choose evenly from more than can be read."""
+"""Choose evenly from more items than can be read."""
 
 from __future__ import annotations
 

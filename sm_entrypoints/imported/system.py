@@ -1,6 +1,6 @@
 """Copy the system metrics of SageMaker's profiler, as far as they are sound.
 
-The layout stays: a folder an hour, a file a minute and node, a JSON object a line.
+The layout is kept: one folder per hour, one file per minute and node, one JSON object per line.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Turn tensors that smdebug saved into the statistics that rules and reports read.
+"""Turn tensors saved by smdebug into the statistics that rules and reports read.
 
-Values are read by smdebug's own ``create_trial``, one tensor at a time, from a staged folder (see
-``imported_index``). Raw tensors and those that smdebug reduced while it saved are both taken.
+smdebug's own ``create_trial`` reads the values, one tensor at a time, from a staged folder (see
+:mod:`sm_entrypoints.imported.index`). Both raw tensors and those reduced when saved are read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Append records to a file as they happen: bounded memory, little lost when the job is killed."""
+"""Append records to a file as they happen: bounded memory, small losses if killed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Where the time of each step goes: one row of ``steps.csv`` a step, one clock read a phase edge.
+"""Where the time of each step goes: one row of ``steps.csv`` per step.
 
-Times are wall times as the host sees them. On a GPU, kernels run behind the host's back, so their
-time shows in the phase that waits for them (usually ``optimizer`` or ``transfer``).
+It reads the clock once per phase edge. Times are wall times as the host sees them. On a GPU,
+kernels run asynchronously, so their time shows in the phase that waits for them (usually
+``optimizer`` or ``transfer``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bytes that records of one kind may take on disk, and lines that keep to them."""
+"""A disk quota per kind of record, and line files that respect it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What a training script asks for: step phases, system use, losses, statistics, smdebug tensors.
+"""The instrumentation that a training script calls: phases, machine, losses, tensors, smdebug.
 
 The job's configuration decides, as in the SageMaker container: ``profilerconfig.json`` and
-``debughookconfig.json``. Nothing here raises into the training: what fails is switched off, with
-one printed line. Only the leader (rank 0) measures.
+``debughookconfig.json``. Nothing here raises into the training: a part that fails is switched off,
+with one printed line. Only the leader (rank 0) measures.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The seam between what is recorded and the rules that look at it while the training runs."""
+"""The seam between the records and the rules that watch them while the training runs."""
 
 from __future__ import annotations
 

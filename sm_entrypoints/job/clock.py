@@ -1,4 +1,4 @@
-"""Where the seconds of a job go, from the start of its process on."""
+"""Where a job's seconds go, counted from the start of its process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The edge between instrumentation and training: a failure in the first stays there."""
+"""The boundary between instrumentation and training: failures of the former stay there."""
 
 from __future__ import annotations
 

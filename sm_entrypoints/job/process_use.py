@@ -1,8 +1,9 @@
-"""How much CPU a process had, and how long it waited for a free core, while it trained.
+"""How much CPU a process used, and how long it waited for a free core, while it trained.
 
-The system sampler sees all programs of the machine. Whether *this* one could have used more is
-another question: its own CPU seconds, and the seconds in which its threads were ready to run but
-had no core (Linux: ``/proc/<pid>/task/<thread>/schedstat``, Documentation/scheduler/sched-stats).
+The system sampler sees all programs of the machine. It does not tell whether *this* process could
+have used more. That needs its own CPU seconds, and the seconds in which its threads were ready to
+run but had no core (Linux: ``/proc/<pid>/task/<thread>/schedstat``,
+Documentation/scheduler/sched-stats).
 """
 
 from __future__ import annotations

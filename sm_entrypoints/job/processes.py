@@ -1,6 +1,6 @@
 """The processes of one job: torchrun's group, and the request to stop.
 
-One process is the usual case; then every function here returns at once.
+Usually there is one process; then every function here returns at once.
 """
 
 from __future__ import annotations

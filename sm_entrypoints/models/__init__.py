@@ -1,4 +1,4 @@
-"""Networks of torchvision with a head of ours, their weights, and the file ``model.json``.
+"""Networks of torchvision with a new head, their weights, and the file ``model.json``.
 
 How they learn is in :mod:`sm_entrypoints.training.state`.
 """

@@ -1,8 +1,8 @@
 """A classifier and its card: build by name, find its head, save and load without pickle.
 
 An archive is two files: ``model.safetensors`` (tensors) and ``model.json`` (the card: what the
-tensors are, which classes they tell apart, how an image must be prepared). Training writes it,
-serving reads it; both use these functions.
+tensors are, which classes they distinguish, how to prepare an image). Training writes it and
+serving reads it, both with these functions.
 """
 
 from __future__ import annotations

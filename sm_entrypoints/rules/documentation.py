@@ -1,4 +1,4 @@
-"""The page docs/rules.md, from the catalogue: what each rule looks for, when it fires, what to do.
+"""Generate docs/rules.md from the catalogue: what each rule looks for, when it fires, what to do.
 
 python -m sm_entrypoints.rules.documentation > docs/rules.md
 """

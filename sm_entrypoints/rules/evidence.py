@@ -1,4 +1,4 @@
-"""Everything that rules look at, as plain values and NumPy arrays; of any job, also imported."""
+"""Everything that rules look at, as plain values and NumPy arrays, for any job, even imported."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Judge a finished job from its files: every rule, the report's files, and the verdict.
 
-The same code judges a job at its own end and a folder that was imported later.
+The same code judges a job when it ends and a folder that was imported later.
 """
 
 from __future__ import annotations

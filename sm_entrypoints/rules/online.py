@@ -1,4 +1,4 @@
-"""Tensor rules while the job trains: say once what triggers, and ask for a stop where wanted."""
+"""Tensor rules while the job trains: report each trigger once, and request a stop if asked to."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Read what a training job left in its output folder as :class:`Evidence`.
 
-Whatever is missing, half written (a killed job) or of an older version reads as not recorded:
-rules then say that they do not apply. Formats: docs of ``sm_entrypoints.contract``.
+Files that are missing, half written (a killed job) or of an older version read as not recorded:
+rules then say that they do not apply. Formats: :mod:`sm_entrypoints.contract`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Judge a job by the rules that its request names, each with the parameters of the request.
+"""Judge a job by the rules that its request names, with the request's parameters.
 
-A CreateTrainingJob request may ask for one rule several times, under names of the user's. What was
-found is written for whoever answers DescribeTrainingJob: :data:`contract.REQUESTED_RULES_FILE`.
+A CreateTrainingJob request may ask for one rule several times, under names of the user's choice.
+The findings are written for DescribeTrainingJob: :data:`contract.REQUESTED_RULES_FILE`.
 """
 
 from __future__ import annotations

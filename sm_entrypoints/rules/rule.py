@@ -1,4 +1,4 @@
-"""What a rule is: text that people read, thresholds, and a function of the evidence."""
+"""What a rule is: text for people, thresholds, and a function of the evidence."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the model server does as SageMaker's inference toolkit does: contexts, Accept, defaults."""
+"""What the model server does like SageMaker's inference toolkit: contexts, Accept, defaults."""

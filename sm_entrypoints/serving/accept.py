@@ -1,7 +1,7 @@
-"""What a client accepts, the most welcome first: ``Accept`` headers with their q-values.
+"""The content types a client accepts, best first: ``Accept`` headers with their q-values.
 
-Where SageMaker's toolkit finds a type, this finds the same: it takes the first type that it writes
-and knows neither q-values nor other parameters, nor wildcards within a list.
+Where SageMaker's toolkit finds a type, this finds the same: the toolkit takes the first type that
+it can write, and does not know q-values, other parameters, or wildcards within a list.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The picture in a request's body, whatever it is wrapped in, or what the body is instead.
+"""Find the picture in a request's body, whatever its wrapping, or say what the body is instead.
 
-Clients send pictures as they are, and also as base64, as data URIs, in JSON, in forms and in gzip.
-Each wrapping is recognised by the bytes, taken off within a bound, and one picture must be left.
+Clients send pictures raw, as base64, as data URIs, in JSON, in forms and in gzip. Each wrapping is
+recognised by its bytes and removed within a size limit; one picture must remain.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The ``context`` of a handler, by the names of SageMaker's toolkit and its model servers.
+"""The ``context`` of a handler, with the names of SageMaker's toolkit and its model servers.
 
-A handler reads the request's headers from it, and may set headers and the status of the answer.
-As under the toolkit, the content type of an answer is what the handler returns, or else the
-Accept header: ``set_response_content_type`` changes nothing.
+A handler reads the request's headers from it, and may set headers and the status of the answer. As
+with the toolkit, the content type of an answer is what the handler returns, or else the Accept
+header: ``set_response_content_type`` has no effect.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The handlers of programs that leave some out: those of SageMaker's PyTorch image.
+"""The handlers that a program may leave out: those of SageMaker's PyTorch image.
 
 Facts: ``default_pytorch_inference_handler`` of ``sagemaker-pytorch-inference`` 2.0.25. Where that
 answers, these answer with the same bytes. Torch is imported when a default is first called:
-programs of other frameworks bring handlers of their own and may have none.
+programs of other frameworks bring their own handlers and may have no torch.
 """
 
 from __future__ import annotations

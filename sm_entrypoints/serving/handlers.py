@@ -1,8 +1,8 @@
 """Find and call the handlers of a model's program, as SageMaker's inference toolkit does.
 
 The program may define ``model_fn``, and either ``transform_fn`` or any of ``input_fn``,
-``predict_fn`` and ``output_fn``; those left out, and all of them where there is no program, are
-those of :mod:`sm_entrypoints.serving.defaults`. ``pre_model_fn`` is called before ``model_fn``,
+``predict_fn`` and ``output_fn``. Missing ones, and all of them if there is no program, come from
+:mod:`sm_entrypoints.serving.defaults`. ``pre_model_fn`` is called before ``model_fn``,
 ``model_warmup_fn`` after it. Each may take a trailing ``context``. Facts:
 ``sagemaker_inference.transformer`` 1.10.1. Unlike there, mistakes in a signature are found when the
 server starts, not at the first request.

@@ -1,8 +1,8 @@
 """The HTTP side of the model server: read a request within limits, call the model, answer.
 
-Errors are JSON, ``{"error": "a sentence"}``, whatever the path and the method. An exception of a
-handler with an integer ``status_code`` from 400 to 599 (as SageMaker's toolkit has them) answers
-with that status, any other with 500; its traceback goes to the log.
+Errors are JSON, ``{"error": "a sentence"}``, for any path and method. If a handler raises an
+exception with an integer ``status_code`` from 400 to 599 (as in SageMaker's toolkit), the answer
+has that status, and otherwise 500; the traceback goes to the log.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Bodies of requests and answers for handlers that a user's module leaves out: JSON, CSV, NPY.
 
 Where the decoder and the encoder of SageMaker's toolkit (``sagemaker_inference`` 1.10.1) succeed,
-these give the same, with one exception: NPY without pickled objects. The toolkit allows those, and
-so lets whoever can call an endpoint run code in it. Where the toolkit answers 500, these say whose
-mistake it is.
+these give the same result, with one exception: NPY without pickled objects. The toolkit allows
+those, and so lets anyone who can call an endpoint run code in it. Where the toolkit answers 500,
+these say whether the request or the model is at fault.
 """
 
 from __future__ import annotations

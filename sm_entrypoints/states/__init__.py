@@ -1,1 +1,1 @@
-"""State dictionaries that people bring: out of their wrappers, under torchvision's names, named."""
+"""State dictionaries from users: unwrapped, under torchvision's names, and identified."""

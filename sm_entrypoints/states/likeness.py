@@ -1,4 +1,4 @@
-"""Which architecture tensors look like: a help for who named another one."""
+"""Which architecture a set of tensors resembles, to help someone who named another one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Names of tensors: what a wrapper put before torchvision's names is found out and taken away.
+"""Names of tensors: find and remove what a wrapper put before torchvision's names.
 
-``module.`` (DataParallel), ``_orig_mod.`` (torch.compile), ``model.`` or ``backbone.`` of a class
-of one's own, and the numbers of ``nn.Sequential(*list(model.children())[:-1])``.
+``module.`` (DataParallel), ``_orig_mod.`` (torch.compile), ``model.`` or ``backbone.`` of a user's
+own class, and the numbers of ``nn.Sequential(*list(model.children())[:-1])``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Checkpoints: everything that a job needs to go on as if it had never stopped, without pickle.
+"""Checkpoints: everything a job needs to continue as if it had never stopped, without pickle.
 
-A checkpoint is one safetensors file, tensors and (in its header) the state as JSON, replaced
-atomically: after a kill at any moment the newest complete file is found. Tensors that cannot
-change (a frozen backbone) are not stored; a digest proves that they are the same.
+A checkpoint is one safetensors file with the tensors and (in its header) the state as JSON. It is
+replaced atomically: after a kill at any moment the newest complete file is found. Tensors that
+cannot change (a frozen backbone) are not stored; a digest proves that they are the same.
 """
 
 from __future__ import annotations

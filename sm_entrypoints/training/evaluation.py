@@ -1,7 +1,7 @@
 """How good a model is: exact means over samples, and every prediction behind them.
 
-Sums are float64 over single samples in the order of the split, so that a result depends neither
-on the batch size nor on the number of processes (beyond the last bits of the network itself).
+Sums are float64 over single samples in the order of the split, so a result depends neither on the
+batch size nor on the number of processes (beyond the last bits of the network itself).
 """
 
 from __future__ import annotations

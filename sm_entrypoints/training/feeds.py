@@ -1,6 +1,6 @@
-"""What a training reads: images, or the features of a frozen backbone, in memory where they fit.
+"""What a training reads: images, or features of a frozen backbone, kept in memory if they fit.
 
-A feed belongs to a model: it knows the way from a batch to that model's device.
+A feed belongs to a model: it knows how to move a batch to that model's device.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The training loop: epochs, validation, checkpoints, early stopping.
 
 Everything random in an epoch starts from the seed and the epoch's number, so a resumed training
-gives the numbers of an uninterrupted one.
+gives the same numbers as an uninterrupted one.
 """
 
 from __future__ import annotations

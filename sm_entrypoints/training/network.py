@@ -1,8 +1,8 @@
 """The part of a classifier that learns: frozen or not, and how its numbers are computed.
 
-A frozen backbone is in evaluation mode (its batch normalisation keeps its statistics) and gives
-the same features for the same image in every epoch. The *tail* is what follows: the head and the
-dropout before it. So training the tail on features that were computed once is the same training.
+A frozen backbone is in evaluation mode (its batch normalisation keeps its statistics) and gives the
+same features for the same image in every epoch. The *tail* is what follows: the head and the
+dropout before it. Training the tail on features computed once is therefore the same training.
 """
 
 from __future__ import annotations

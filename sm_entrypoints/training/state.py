@@ -1,4 +1,4 @@
-"""What one training works with and what comes out of it. The loop itself is in ``trainer``."""
+"""What one training works with, and its results. The loop itself is in ``loop``."""
 
 from __future__ import annotations
 

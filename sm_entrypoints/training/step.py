@@ -1,4 +1,4 @@
-"""One step of learning, one validation: the same for the training loop and who measures it."""
+"""One training step and one validation pass, shared by the training loop and the A/B comparison."""
 
 from __future__ import annotations
 

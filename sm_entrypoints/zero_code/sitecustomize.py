@@ -1,7 +1,7 @@
-"""Run by Python before a job's script: watch for torch and smdebug, then make way.
+"""Run by Python before a job's script: watch for imports of torch and smdebug, do nothing else.
 
-Standard library only, and nothing costly: a script without torch must not notice. A module of the
-same name that this one hides is run as well.
+Standard library only, and cheap: a script without torch must not notice. If this module hides
+another of the same name, that one is run as well.
 """
 
 import importlib.machinery

@@ -1,7 +1,7 @@
-"""Register a script's model and losses with smdebug's hook, by the script's wish or without it.
+"""Register a script's model and losses with smdebug's hook, whether or not the script asks.
 
-smdebug puts hooks into every module, where they are pickled, copied and compiled along with the
-model. PyTorch's global hooks do the same from outside: the model stays as the script made it.
+smdebug puts hooks into every module, where they are pickled, copied and compiled with the model.
+PyTorch's global hooks do the same from outside, so the model stays as the script made it.
 """
 
 from __future__ import annotations

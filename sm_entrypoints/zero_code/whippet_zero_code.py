@@ -1,6 +1,6 @@
 """Act when a script imports torch or smdebug; until then, only wait. Standard library only.
 
-Nothing here may break a script: what goes wrong is said in one line, and the script goes on.
+Nothing here may break a script: a problem is reported in one line, and the script continues.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Read the kernel's counters: cores, memory, disks, network, GPUs and the job's own processes.
+"""Read the kernel's counters: cores, memory, disks, network, GPUs, the job's own processes.
 
-Types, names and dimensions are those of files that SageMaker's profiler wrote in December 2024:
+Types, names and dimensions are those in files that SageMaker's profiler wrote in December 2024:
 ``cpu`` (CPUUtilization and I/OWaitPercentage per core), ``memory``, ``i/o``, ``network`` (dimension
-Platform = the host's interfaces), ``gpu``. Ours alone is ``ProcessMemoryBytes``.
+Platform = the host's interfaces), ``gpu``. Only ``ProcessMemoryBytes`` is ours.
 """
 
 from __future__ import annotations

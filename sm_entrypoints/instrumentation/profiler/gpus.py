@@ -2,8 +2,8 @@
 
 The driver brings NVML; ``nvidia-ml-py`` (the module ``pynvml``) binds it. The numbers are those of
 SageMaker's profiler: GPUUtilization is the share of time in which a kernel ran, and
-GPUMemoryUtilization the share of the memory that is taken, by whomever. (NVML's
-``utilization.memory``, and ``torch.cuda.memory_usage``, are how busy the memory's *bus* is.)
+GPUMemoryUtilization the share of the memory in use by any process. (NVML's ``utilization.memory``,
+and ``torch.cuda.memory_usage``, tell how busy the memory's *bus* is.)
 """
 
 from __future__ import annotations

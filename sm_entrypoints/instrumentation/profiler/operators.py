@@ -1,8 +1,8 @@
-"""A short window of ``torch.profiler``: which operators the time goes into, and a trace of it.
+"""A short window of ``torch.profiler``: the time per operator, and a trace.
 
 Profiling all steps slows a training down and fills the disk; a few typical steps tell as much. The
-window lies in the second epoch (in the middle of the only one), between the steps whose tensors
-are looked at, and is one to three steps long: as many as keep the whole within ``SHARE`` of the
+window lies in the second epoch (in the middle of the only one), between the steps whose tensors are
+sampled, and is one to three steps long: as many as keep the total cost within ``SHARE`` of the
 training. A training too short for that still gets one step.
 """
 

@@ -1,4 +1,4 @@
-"""The parts of the profiler beside step phases: workers, operators, the machine itself."""
+"""The parts of the profiler other than step phases: workers, operators, the machine."""
 
 from __future__ import annotations
 

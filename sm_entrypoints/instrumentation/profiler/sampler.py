@@ -1,7 +1,7 @@
 """Sample the machine while a job trains, in the layout of SageMaker's own profiler.
 
-One JSON object a line, in ``<folder>/<YYYYMMDDHH>/<unix seconds of the minute>.<node>.json`` (UTC),
-so that ``smdebug.profiler`` and our dashboards read local and AWS files alike.
+One JSON object per line, in ``<folder>/<YYYYMMDDHH>/<unix seconds of the minute>.<node>.json``
+(UTC), so that ``smdebug.profiler`` and our dashboards read local and AWS files alike.
 """
 
 from __future__ import annotations

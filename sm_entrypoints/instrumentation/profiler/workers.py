@@ -1,7 +1,8 @@
-"""Which process made each batch, when, and how long it took: one row of ``workers.csv`` a batch.
+"""Which process made each batch, when, and how long it took.
 
-The making process measures (:class:`Making` travels with the batch), the training process writes,
-so that a row costs a clock read in the first and a formatted line in the second.
+One row of ``workers.csv`` per batch. The process that makes a batch measures (:class:`Making`
+travels with the batch) and the training process writes, so a row costs a clock read in the former
+and a formatted line in the latter.
 """
 
 from __future__ import annotations

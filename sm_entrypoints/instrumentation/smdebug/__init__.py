@@ -1,1 +1,1 @@
-"""smdebug's hook, as a request's debugger configuration asks for it, kept from doing harm."""
+"""smdebug's hook, as a request's debugger configuration asks for it, without risk to the job."""

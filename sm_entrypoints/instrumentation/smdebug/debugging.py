@@ -1,4 +1,4 @@
-"""smdebug's hook in a job: there or not, contained, and read back when the training has ended."""
+"""smdebug's hook in a job: optional, contained, and read back when the training has ended."""
 
 from __future__ import annotations
 

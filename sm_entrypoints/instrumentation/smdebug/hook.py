@@ -1,8 +1,8 @@
 """SageMaker Debugger's own hook (smdebug), when the job's ``debughookconfig.json`` asks for one.
 
-smdebug 1.0.34 is the last release, from 2023; images after PyTorch 2.1 do not hold it. It is
-imported here only, and late, because importing it reads the environment, sets up logging to
-stdout, and fails in several ways with newer libraries.
+smdebug 1.0.34 is the last release, from 2023; images after PyTorch 2.1 do not include it. Only this
+module imports it, and as late as possible, because importing it reads the environment, sets up
+logging to stdout, and fails in several ways with newer libraries.
 """
 
 from __future__ import annotations

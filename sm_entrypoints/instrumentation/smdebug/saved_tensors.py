@@ -1,7 +1,7 @@
-"""Read tensors that smdebug saved back through its own ``create_trial``, and list them.
+"""List the tensors that smdebug saved, read back through its own ``create_trial``.
 
-Only names, steps, shapes and types are listed; of each tensor one value is loaded, as a proof that
-it can be. smdebug is imported late: see ``debugger``.
+Only names, steps, shapes and types are listed; one value of each tensor is loaded, as proof that it
+can be read. smdebug is imported late: see :mod:`sm_entrypoints.instrumentation.smdebug.hook`.
 """
 
 from __future__ import annotations

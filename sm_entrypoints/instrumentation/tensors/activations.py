@@ -1,4 +1,4 @@
-"""Hand over what flows through a network in one step: inputs, activations, outputs.
+"""Pass on what flows through a network in one step: inputs, activations, outputs.
 
 Names follow smdebug (``layer1.0.relu_output_0``): module, kind, and the number of the call, since
 ResNet's blocks use one ReLU module twice.

@@ -1,7 +1,7 @@
-"""Histograms of the few tensors that tell most: first and last convolution, head, logits.
+"""Histograms of the most telling tensors: first and last convolution, head, logits.
 
-They are taken at some of the sampled steps only: the first ones, then at distances that grow with
-the step, so that a run of any length has a few dozen.
+Only some of the sampled steps have them: the first ones, and then steps at growing distances, so
+that a run of any length has a few dozen.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Find out, at the very step, which tensors of a network are not finite, and which came first."""
+"""Find at once which of a network's tensors are not finite, and which came first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Describe what is trained: gradients before an update, weights and their change after it."""
+"""Describe trained parameters: gradients before an update, weights and their change after it."""
 
 from __future__ import annotations
 

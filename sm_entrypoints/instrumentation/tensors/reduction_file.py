@@ -1,4 +1,4 @@
-"""The lines of ``reductions.jsonl``: written within a quota, and shown to whoever watches."""
+"""The lines of ``reductions.jsonl``: written within a quota, and passed to observers."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Losses of every step, and statistics of a model's tensors at some of them.
+"""Losses of every step, and statistics of a model's tensors at some steps.
 
-What is sampled, in training steps only: the network's input and output; inputs and outputs of ReLU
-modules, inputs of Tanh and Sigmoid; gradients, weights and update ratios of what is trained. When:
-see ``sampling``. Besides, a step whose result is not finite becomes a sampled one while its
-tensors are still there. Names are smdebug's (``gradient/ResNet_fc.weight``,
-``layer1.0.relu_output_0``).
+Sampled in training steps only: the network's input and output; inputs and outputs of ReLU modules,
+inputs of Tanh and Sigmoid; gradients, weights and update ratios of trained parameters.
+:mod:`sm_entrypoints.instrumentation.tensors.stride` chooses the steps. In addition, a step whose
+result is not finite becomes a sampled one while its tensors still exist. Names are smdebug's
+(``gradient/ResNet_fc.weight``, ``layer1.0.relu_output_0``).
 """
 
 from __future__ import annotations

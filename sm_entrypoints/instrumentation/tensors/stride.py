@@ -1,4 +1,4 @@
-"""Which training steps are sampled: often enough to see, seldom enough not to be felt."""
+"""Which training steps are sampled: often enough to be useful, rarely enough to be cheap."""
 
 from __future__ import annotations
 

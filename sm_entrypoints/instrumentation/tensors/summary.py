@@ -1,8 +1,8 @@
 """Describe a tensor by eleven numbers, cheaply, whatever its type, shape or layout.
 
-One pass over the whole tensor gives the extremes, which also tell whether everything is finite.
-The rest comes from a regular sample of ``SAMPLE_LIMIT`` elements, in NumPy: at that size its calls
-take a third of the time of torch's. A mean is then off by about 1/90 of the standard deviation.
+One pass over the whole tensor gives the extremes, which also tell whether everything is finite. The
+rest comes from a regular sample of ``SAMPLE_LIMIT`` elements, in NumPy, whose calls take a third of
+the time of torch's at that size. The mean is then off by about 1/90 of the standard deviation.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Rules about the CPU: too little of it, too much of it, at which steps."""
+"""Rules about the CPU: too little use, too much, and at which steps."""

@@ -1,6 +1,6 @@
 """Rules that AWS lacks, from the times of steps: waiting for data, and batches that are too small.
 
-They need no GPU: everything is measured from the steps of the training itself.
+They need no GPU: everything is measured from the training's own steps.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rules that AWS lacks, about the machine and the process: idle cores, threads, memory, disk."""
+"""Rules that AWS lacks, about machine and process: idle cores, threads, memory, disk."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""AWS's rules on the GPUs themselves: little used, memory that grows, uneven work.
+"""AWS's rules on the GPUs themselves: low use, growing memory, uneven load.
 
 Formulas and defaults: the rules' Apache-2.0 sources in awslabs/sagemaker-debugger, tag v1.0.0,
-where they differ from AWS's guide. What differs here: patience and window are scaled to the job's
-length (:func:`profiler_timeline.scaled_patience`), and samples count from the first step on.
+where they differ from AWS's guide. Differences here: patience and window are scaled to the job's
+length (:func:`sm_entrypoints.rules.profiler.timeline.scaled_patience`), and samples count from the
+first step on.
 """
 
 from __future__ import annotations

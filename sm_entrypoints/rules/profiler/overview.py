@@ -1,4 +1,4 @@
-"""The two rules of AWS that never trigger: they only sum up. Names of the parts are AWS's."""
+"""The two rules of AWS that never trigger: they only summarise. Their parts have AWS's names."""
 
 from __future__ import annotations
 

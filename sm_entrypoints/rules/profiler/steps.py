@@ -1,6 +1,6 @@
 """The profiler rules of AWS that look at steps, start-up and loader processes.
 
-Formulas and defaults: awslabs/sagemaker-debugger, tag v1.0.0. What differs here is said at each.
+Formulas and defaults: awslabs/sagemaker-debugger, tag v1.0.0. Each rule states its differences.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What profiler rules share: the steps of a mode, the samples taken while it trained."""
+"""What profiler rules share: the steps of a mode, and the samples taken during training."""
 
 from __future__ import annotations
 

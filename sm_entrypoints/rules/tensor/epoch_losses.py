@@ -1,4 +1,4 @@
-"""Mean losses of whole epochs, training beside validation, from the losses of single steps."""
+"""Mean losses of whole epochs, training and validation, from the losses of single steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tensor rules must know of a job beforehand: thresholds are scaled to it."""
+"""What tensor rules must know of a job beforehand, to scale their thresholds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules about the loss: it does not fall, falls for the training images only, falls no more."""
+"""Rules about the loss: it does not fall, falls only for training images, or stops falling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules about learning as such: gradients that vanish, updates out of proportion to the weights."""
+"""Rules about learning itself: vanishing gradients, updates out of proportion to the weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules about values: not finite, all zero, not changing, too large or too small a spread."""
+"""Rules about values: not finite, all zero, unchanging, too large or too small a spread."""
 
 from __future__ import annotations
 

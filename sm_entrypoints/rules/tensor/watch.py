@@ -1,7 +1,7 @@
-"""What all tensor rules share: they read one record after another, online as offline.
+"""What all tensor rules share: they read records one by one, online and offline.
 
-A rule is a :class:`TensorWatch`. While a job trains, ``rules.online`` feeds it with records as
-they are made; afterwards :func:`offline` feeds the same class with those of the files.
+A rule is a :class:`TensorWatch`. While a job trains, ``rules.online`` feeds it records as they are
+made; afterwards :func:`offline` feeds the same class the records in the files.
 """
 
 from __future__ import annotations

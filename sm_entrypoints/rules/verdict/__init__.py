@@ -1,1 +1,1 @@
-"""The verdict of a job: all findings weighed, one change to make, and only claims that hold."""
+"""The verdict of a job: all findings weighed, one change to make, and only true claims."""

@@ -1,4 +1,4 @@
-"""The numbers of a job that findings ask for."""
+"""The numbers of a job that findings need."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What must be true of a job before a sentence may claim it: one condition a claim.
+"""What must be true of a job before a sentence may claim it: one condition per claim.
 
-Sentences are written in many places, and each sees a part of the evidence. So that none of them
-says what another part refutes, every finding names its claims, and is dropped where one fails.
+Many modules write sentences, and each sees a part of the evidence. To keep any of them from saying
+what another part refutes, every finding names its claims, and is dropped if one of them fails.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What competes to be the verdict: a finding, what it claims, and what its change should bring."""
+"""A candidate for the verdict: a finding, its claims, and the expected gain of its change."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Whether a share of right answers is more than guessing gives: with how many pictures it was told.
+"""Whether a share of right answers is more than guessing gives, for a number of pictures.
 
-Who always names the most frequent class guesses best. Two pictures prove nothing, whichever way
-they came out; then the answer is that it cannot be told.
+The best guess is always the most frequent class. A few pictures prove nothing either way; then the
+answer is that it is unknown.
 """
 
 from __future__ import annotations

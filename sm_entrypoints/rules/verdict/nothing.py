@@ -1,4 +1,4 @@
-"""The verdict when no finding is worth a change: what speaks for it, and what was not seen."""
+"""The verdict when no finding justifies a change: the evidence for it, and what was not seen."""
 
 from __future__ import annotations
 

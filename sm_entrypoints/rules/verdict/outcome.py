@@ -1,4 +1,4 @@
-"""Findings about how a training came out, and about what rules saw that no other finding tells."""
+"""Findings about a training's outcome, and about triggered rules that no other finding covers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Findings about time on the CPU and in the loop: what a change would save, by Amdahl's law.
+"""Findings about time on the CPU and in the loop: a change's savings, by Amdahl's law.
 
-Every estimate says how it was made; ``whippet improve`` measures what is true of it.
+Every estimate says how it was made; ``whippet improve`` measures the real effect.
 """
 
 from __future__ import annotations

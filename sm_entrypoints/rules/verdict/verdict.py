@@ -1,8 +1,8 @@
-"""The verdict: one sentence on what holds a training back, the evidence, the one change to make.
+"""The verdict: what holds a training back, the evidence, and the one change to make.
 
-A rule that stopped the job is its verdict. Else findings compete: broken numbers come before a
-network that does not learn, that before data that does not fit, that before wasted time (the most
-seconds first), that before a better model. What would save next to nothing is not worth a change.
+If a rule stopped the job, that rule is the verdict. Otherwise findings compete: broken numbers come
+before a network that does not learn, then data that does not fit, then wasted time (most seconds
+first), then a better model. A change that would save next to nothing is not proposed.
 """
 
 from __future__ import annotations
