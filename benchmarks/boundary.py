@@ -1,4 +1,4 @@
-"""What the boundary costs a job: a process that does nothing, with and without, in turns."""
+"""What the boundary costs a job: start an idle process with and without it, in turn."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A line of this machine that everything takes a while to pass, there and back each. Linux only.
+"""A local TCP relay that adds a fixed delay in each direction. Linux only.
 
-It reads nothing and understands nothing: what arrives is spliced into a pipe and from there, when
-its time has come, to the other side, so no byte passes through this process. (A line that copied
-took more processor time than the clients that were to be compared.)
+It reads and interprets nothing: incoming data is spliced into a pipe and, after the delay, on to
+the other side, so no byte passes through this process. (A relay that copied took more processor
+time than the clients under test.)
 """
 
 from __future__ import annotations

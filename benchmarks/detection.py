@@ -1,8 +1,8 @@
-"""How soon a finished job is seen, and how often AWS is asked: ``make bench-detection``.
+"""How soon a finished job is seen, and how many calls that takes: ``make bench-detection``.
 
 The wait of the flows (tasks/requests/waiting.py) over a virtual clock: no job, no account, no real
-time. Goal: p95 at most 5 s at 0.2 Describe calls a second or fewer. Asking takes as long as AWS
-takes; some answers are throttled, as those of an account that is busy are.
+time. Goal: p95 at most 5 s at 0.2 Describe calls a second or fewer. A call takes as long as AWS
+takes; some answers are throttled, as in a busy account.
 """
 
 from __future__ import annotations

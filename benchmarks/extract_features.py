@@ -2,7 +2,7 @@
 
     python extract_features.py DATA MODEL WEIGHTS.safetensors IMAGE_SIZE OUT.npz
 
-Plain torchvision, none of our own code: it is the peer that Whippet is compared with.
+Plain torchvision, none of our own code: this is what Whippet is compared with.
 """
 
 from __future__ import annotations

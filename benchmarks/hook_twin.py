@@ -1,4 +1,4 @@
-"""A network that takes steps for the hook's benchmark, with something that looks at them or not."""
+"""A network that takes steps for the hook's benchmark, with or without an observer."""
 
 from __future__ import annotations
 

@@ -2,10 +2,10 @@
 
     make bench-instrumentation
 
-Runs the hook's and the profiler's benchmark in the job environment and the report's in this one,
-trains once with the default settings to count what that leaves, and prints all figures with their
-goals (docs/benchmarks.md). Six minutes on two idle cores; other work on the machine is noise.
-The exit code tells whether every goal was met.
+Runs the benchmarks of the hook and the profiler in the job environment and that of the report in
+this one, trains once with the default settings to measure the size of its output, and prints all
+figures with their goals (docs/benchmarks.md). It takes six minutes on two idle cores; other work on
+the machine adds noise. The exit code says whether every goal was met.
 """
 
 from __future__ import annotations

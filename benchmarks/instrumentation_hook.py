@@ -1,21 +1,21 @@
-"""What does looking at tensors cost a training, with our hook and with smdebug's?
+"""What does observing tensors cost a training, with our hook and with smdebug's?
 
     .venv-job/bin/python -m benchmarks.instrumentation_hook [--json FILE] [--cycles 24]
 
-Steps of one network (ResNet18, all of it trained, 16 images of 64 pixels, SGD with momentum) on
-two threads, in cycles. The same tensors are looked at: gradients, weights, inputs of ReLUs (ours
-also outputs, update ratios, histograms). smdebug saves them raw, which is its default, and as
-reductions, which is what ours compares with.
+Steps of one network (ResNet18, fully trained, 16 images of 64 pixels, SGD with momentum) on two
+threads, in cycles. The same tensors are observed: gradients, weights, inputs of ReLUs (ours also
+outputs, update ratios, histograms). smdebug saves them raw, which is its default, and as
+reductions, which compare with ours.
 
-The same network takes its steps in turn with our hook and without: two networks that do the same
-may differ by several per cent here. A sampled step is timed together with
-the one after it, which finds the caches changed. smdebug's hook cannot be taken off, so its steps
-are compared with those of its own network in which it saves nothing: what it costs in between is
-not counted. The control compares every other step without a hook with the rest of them: noise.
+The same network takes steps with and without our hook in turn, because two identical networks may
+differ by several per cent here. A sampled step is timed together with the one after it, which finds
+the caches changed. smdebug's hook cannot be removed, so its saving steps are compared with its own
+network's other steps: its cost in between is not counted. The control compares every other step
+without a hook with the remaining ones: noise.
 
-What a kind takes is the median, so that a pause of the machine is nobody's cost. The overhead at a
-stride is put together of the medians at their shares, with a 95 % bootstrap interval over cycles.
-What ours takes between samples is far below that noise: for its own stride it is timed alone.
+A kind's time is the median, so a pause of the machine does not count. The overhead at a stride
+combines the medians by their shares, with a 95 % bootstrap interval over cycles. Our cost between
+samples is far below that noise: for our own stride it is timed alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Times of steps that take turns, and what one kind of step costs beyond another.
+"""Times of steps taken in turn, and what one kind of step costs more than another.
 
-Steps of all kinds follow each other in cycles, so whatever drifts (clock rate, other work on the
-machine) hits all alike. A kind's time is its median; the interval is a bootstrap over the cycles.
+Steps of all kinds follow each other in cycles, so any drift (clock rate, other work on the machine)
+affects all kinds alike. A kind's time is its median; the interval is a bootstrap over the cycles.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A server of asyncio in a thread of its own, on a free port, in front of another port."""
+"""An asyncio server in a thread of its own, on a free port, in front of another port."""
 
 from __future__ import annotations
 

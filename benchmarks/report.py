@@ -2,12 +2,12 @@
 
     .venv/bin/python -m benchmarks.report [--sizes 100000 1000000] [--repeat 3]
 
-For each size n a folder is made with n system samples (JSON lines, a file a minute), n steps in
-steps.csv (five phase spans each), a loss for as many steps as 5 MB of statistics hold (the hook's
-quota), and everything else that a job leaves. Then a fresh Python process imports the dashboards,
-reads the folder and writes the report, again and again. Printed are medians: seconds of the whole
-process (wall and CPU, interpreter and imports included), of its parts, its peak memory and the
-size of the page without its pictures.
+For each size n it creates a folder with n system samples (JSON lines, one file per minute), n steps
+in steps.csv (five phase spans each), losses for as many steps as 5 MB of statistics hold (the
+hook's quota), and everything else that a job leaves. Then a fresh Python process imports the
+dashboards, reads the folder and writes the report, repeatedly. It prints medians: seconds of the
+whole process (wall and CPU, including interpreter and imports) and of its parts, its peak memory,
+and the size of the page without its pictures.
 """
 
 from __future__ import annotations

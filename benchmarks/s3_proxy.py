@@ -1,6 +1,6 @@
-"""What lies between us and a store: a proxy that counts, breaks and falsifies.
+"""A proxy between us and a store that counts, breaks and falsifies.
 
-``FaultyProxy`` reads HTTP/1.1: it counts requests and bytes, and does with a request what ``plan``
+``FaultyProxy`` reads HTTP/1.1: it counts requests and bytes, and treats each request as ``plan``
 says. It listens on a free port of this machine, in a thread of its own.
 """
 

@@ -1,9 +1,9 @@
-"""A process that does nothing but sample the machine, and says what that cost. One JSON line.
+"""A process that only samples the machine, and reports what that cost. One JSON line.
 
     python -m benchmarks.sampler_child {ours|psutil} INTERVAL_MS SECONDS FOLDER
 
-``psutil`` is the loop that one writes first: the same metrics by psutil's own percentages, the
-memory of all children, a file opened for each sample.
+``psutil`` is the obvious loop: the same metrics by psutil's own percentages, the memory of all
+children, a file opened for each sample.
 """
 
 from __future__ import annotations

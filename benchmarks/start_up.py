@@ -1,9 +1,9 @@
-"""How long does ``whippet --help`` take, beside ``prefect --version`` of the same environment?
+"""How long does ``whippet --help`` take, compared with ``prefect --version``?
 
     .venv/bin/python -m benchmarks.start_up
 
-Runs the two in turn, so that whatever else the machine does hits both alike; prints medians in
-milliseconds, and the median of the pairs' ratios with its quartiles.
+Runs the two in turn in the same environment, so other work on the machine affects both alike;
+prints medians in milliseconds, and the median of the pairs' ratios with its quartiles.
 """
 
 from __future__ import annotations

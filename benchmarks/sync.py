@@ -1,16 +1,16 @@
-"""Our sync beside s5cmd, ``aws s3 sync`` and threaded boto3, against ``rclone serve s3``.
+"""Compare our sync with s5cmd, ``aws s3 sync`` and threaded boto3, on ``rclone serve s3``.
 
     .venv/bin/python -m benchmarks.sync [--files N] [--milliseconds MS ...] [--minutes M]
         [--slow-rounds N] [--folder FOLDER]
 
-One table for each latency. Every transfer is a process of its own, timed from start to end, with
-the most memory it had, its processor time and the server's. The first rounds have all four clients,
-boto3 with a quarter of the files, which is why ratios are of the time for a file. Then ours and
-s5cmd go on in turns while there is time. Ratios are within a round. Uploads go to an empty prefix
-and downloads to an empty folder; "unchanged" repeats an upload.
+It prints one table per latency. Every transfer is a separate process, timed from start to end, with
+its peak memory, its processor time and the server's. The first rounds have all four clients, boto3
+with a quarter of the files, so ratios compare the time per file. Then ours and s5cmd continue in
+turn while there is time. Ratios are within a round. Uploads go to an empty prefix and downloads to
+an empty folder; "unchanged" repeats an upload.
 
-All files are in memory where there is room: on a disk, what takes most time is its journal (ext4
-takes up to twice the processor time after files were deleted), and the server's disk is this one.
+All files are in memory if there is room: on a disk, its journal takes most of the time (ext4 takes
+up to twice the processor time after files were deleted), and the server uses the same disk.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Threaded boto3 as people write it, for :mod:`benchmarks.sync`: 16 threads, one client.
+"""Threaded boto3 as people usually write it, for :mod:`benchmarks.sync`: 16 threads, one client.
 
     python benchmarks/sync_boto3.py (up|down) FOLDER ENDPOINT BUCKET PREFIX
 

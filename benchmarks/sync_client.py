@@ -1,8 +1,8 @@
-"""Our side of :mod:`benchmarks.sync`, one process a transfer, as the others are.
+"""Our side of :mod:`benchmarks.sync`: one process per transfer, like the others.
 
     python -m benchmarks.sync_client (up|down) FOLDER PORT PREFIX [CACHE]
 
-Up includes what the data check does before it on files that are no images: find and hash them.
+Up includes the data check's work on files that are not images: find and hash them.
 """
 
 from __future__ import annotations

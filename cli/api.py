@@ -1,4 +1,4 @@
-"""Serve the local SageMaker over HTTP, and say how clients find it."""
+"""Serve the local SageMaker over HTTP, and print how clients find it."""
 
 from __future__ import annotations
 

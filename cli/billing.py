@@ -1,4 +1,4 @@
-"""The end of every run: what still bills by the hour."""
+"""The end of every run: what is still billing by the hour."""
 
 from __future__ import annotations
 

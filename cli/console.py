@@ -1,4 +1,4 @@
-"""What a person at the terminal sees of a run: our own lines, not Prefect's bookkeeping.
+"""What a run shows at the terminal: our own lines, not Prefect's bookkeeping.
 
 The Prefect UI keeps every line; only the console is filtered.
 """

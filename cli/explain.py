@@ -1,4 +1,4 @@
-"""``whippet explain``: the verdict and the report of a training that ran earlier, anywhere."""
+"""``whippet explain``: the verdict and the report of any earlier training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``whippet fetch``: bring a data set, or what a job wrote, from the bucket to a folder."""
+"""``whippet fetch``: download a data set or a job's output from the bucket to a folder."""
 
 from __future__ import annotations
 

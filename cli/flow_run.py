@@ -1,4 +1,4 @@
-"""Run flows in this process, against the server that Prefect points at."""
+"""Run flows in this process, against the server that Prefect is configured for."""
 
 from __future__ import annotations
 

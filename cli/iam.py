@@ -1,4 +1,4 @@
-"""``whippet iam``: the least that the user and the execution role must be allowed on AWS."""
+"""``whippet iam``: the smallest permissions that the user and the execution role need on AWS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``whippet improve``: measure what a run's verdict proposes."""
+"""``whippet improve``: measure the change that a run's verdict proposes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look at jobs, logs and endpoints; remove endpoints."""
+"""Show jobs, logs and endpoints; remove endpoints."""
 
 from __future__ import annotations
 

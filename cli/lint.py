@@ -1,6 +1,6 @@
 """``whippet lint``: is the number that a search optimises what it claims to be?
 
-Of a job on the platform, of a request before it is sent, or of somebody else's log.
+It checks a job on the platform, a request before it is sent, or the log of any other script.
 """
 
 from __future__ import annotations

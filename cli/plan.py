@@ -1,4 +1,4 @@
-"""``whippet plan``: what a run would send, cost and need, before anything of it exists."""
+"""``whippet plan``: what a run would send, cost and need, before anything is created."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What must be right before a run starts anything, checked in a second.
+"""Quick checks before a run starts anything.
 
-Only what is quick to see: the images themselves are checked by the run's first task.
+Only what can be checked within a second; the run's first task checks the images themselves.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``whippet report``: write a run's report again from what its folder holds, and show it."""
+"""``whippet report``: render a run's report again from the files in its folder, and show it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``whippet predict DIR --out FILE``: label a folder of pictures by a batch transform job."""
+"""``whippet predict DIR --out FILE``: label a folder of pictures in a batch transform job."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """Render the page of one judged training job: ``python -m dashboards.job_page FOLDER ABOUT PAGE``.
 
-A program of its own, because the platform that keeps a job's ``rule-output`` imports no dashboards.
-FOLDER has the layout of a job's output, with rules and verdict; ABOUT is a JSON file of ``parts``
-and ``notes`` (what the evaluation found and left out) and ``job``: its name, status, times and the
-rules that its request names. Exit code 1, with one line on stderr, when a file is malformed.
+It is a separate program, because the platform that keeps a job's ``rule-output`` does not import
+dashboards. FOLDER has the layout of a job's output, with rules and verdict; ABOUT is a JSON file
+with ``parts`` and ``notes`` (what the evaluation found and left out) and ``job``: its name, status,
+times and the rules that its request names. If a file is malformed, the exit code is 1, with one
+line on stderr.
 """
 
 from __future__ import annotations

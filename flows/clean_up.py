@@ -1,4 +1,4 @@
-"""Remove what has expired: endpoints with their configs and models, and those left without one."""
+"""Remove expired endpoints with their configs and models, and unused configs and models."""
 
 from __future__ import annotations
 

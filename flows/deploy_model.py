@@ -1,4 +1,4 @@
-"""Put a trained model behind an HTTP endpoint that was tested before it counts."""
+"""Put a trained model behind an HTTP endpoint, and test the endpoint before it counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every flow states: no retries, and what happens when it is cancelled or ends."""
+"""What every flow has in common: no retries, and hooks for its cancellation and its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measure what a run's verdict proposes, and keep it only when it is better."""
+"""Measure the change that a run's verdict proposes, and keep it only if it is better."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Let runs go on whose process died: they adopt the jobs that they had launched."""
+"""Resume runs whose process died: they adopt the jobs they had launched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bring a folder of labelled images, the entry points and the weights to the bucket."""
+"""Upload a folder of labelled images, the entry points and the weights to the bucket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cancels that nobody saw to: the worker died, and the run with it or not."""
+"""Complete cancels that were left unfinished because the worker died, with or without the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks that remove endpoints, and the configs and models that no endpoint uses."""
+"""Find and remove endpoints, and stop jobs: everything that would keep billing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks that bring data, weights and code to where jobs find them."""
+"""Tasks that put data, weights and code where jobs find them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The objective lint of a run: before its search starts, after the search, after its training.
+"""The objective lint of a run: before its search, after its search, after its training.
 
-Before a search an error refuses the run, because a search on a wrong number is money lost. After a
-job nothing is refused: what was found stands in the log, in the artifact ``objective-lint``, in
-the run's record and in its report.
+Before a search an error refuses the run, because a search on a wrong number is wasted money. After
+a job nothing is refused: findings appear in the log, in the artifact ``objective-lint``, in the
+run's record and in its report.
 """
 
 from __future__ import annotations

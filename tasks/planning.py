@@ -1,4 +1,4 @@
-"""Tasks that plan a run, or a deployment alone, before anything is created."""
+"""The task that plans a run before anything is created, and keeps it within its cap."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Find runs whose process died, and send them back to their worker.
 
-A run that goes on keeps its flow run id, so it has the identity and the folder that it had, and
-adopts the jobs that are there (docs/architecture.md). Only runs of deployments can go on: those
-have a worker; and of them, only those that nobody cancelled. Prefect Cloud marks dead runs by
-itself; a server of one's own does not.
+A resumed run keeps its flow run id, so it has the same identity and folder as before, and adopts
+the existing jobs (docs/architecture.md). Only runs of deployments can be resumed, since those have
+a worker, and only if nobody cancelled them. Prefect Cloud marks dead runs by itself; a self-hosted
+server does not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tasks that bring home what a job wrote, and turn it into the run's files and its report."""
+"""Tasks that fetch a job's output and turn it into the run's files and its report."""
 
 from __future__ import annotations
 

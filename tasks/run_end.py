@@ -1,7 +1,7 @@
-"""The end of every run: what it cost, and what still bills an hour; the one place for all flows.
+"""The end of every run: what it cost, and what is still billing; one place for all flows.
 
-Called by the hooks of the flows, so a run that failed or was cancelled ends with it, too. It has no
-say in how a run ended: what cannot be found out is a warning.
+The flows' hooks call it, so failed and cancelled runs end with it too. It never changes a run's
+outcome: anything it cannot find out is a warning.
 """
 
 from __future__ import annotations

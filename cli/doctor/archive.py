@@ -1,4 +1,4 @@
-"""Bring a model archive to the bench: the user's, a run's or a fresh one; check what is in it."""
+"""Prepare a model archive for the tests: the user's, a run's or a new one; check its contents."""
 
 from __future__ import annotations
 

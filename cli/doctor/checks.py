@@ -1,4 +1,4 @@
-"""What ``whippet doctor`` found: one check a line, each with what to do about it."""
+"""The results of ``whippet doctor``: one check per line, each with what to do about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Call an archive's handlers with one good image, each in turn, in a process of their own."""
+"""Call an archive's handlers with one good image, one after the other, in a separate process."""
 
 from __future__ import annotations
 

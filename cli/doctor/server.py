@@ -1,4 +1,4 @@
-"""Serve an archive with the real model server, and send it what clients send, good and bad."""
+"""Serve an archive with the real model server, and send it good and bad requests."""
 
 from __future__ import annotations
 

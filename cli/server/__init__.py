@@ -1,6 +1,6 @@
-"""The Prefect server of this project: behind a password, for this user and this machine alone.
+"""The project's Prefect server: behind a password, only for this user and this machine.
 
-Whoever may talk to a Prefect server may run commands as the user of its workers. So the server that
-Whippet starts listens on 127.0.0.1, takes requests of its own pages and of programs only, and asks
-for a password that its owner alone can read.
+Anyone who can talk to a Prefect server can run commands as the user of its workers. The server that
+Whippet starts therefore listens on 127.0.0.1, accepts requests only from its own pages and from
+programs, and asks for a password that only its owner can read.
 """

@@ -1,4 +1,4 @@
-"""Which Prefect server a command uses: the one that was asked for, else our own."""
+"""Which Prefect server a command uses: the configured one, or else our own."""
 
 from __future__ import annotations
 

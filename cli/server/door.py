@@ -1,7 +1,7 @@
 """Which requests reach Prefect's server at all: those of programs, and of its own pages.
 
-Prefect itself looks at neither the ``Host`` header (DNS rebinding) nor at where a web page's
-request or websocket comes from; its CORS only keeps a page from reading what was done for it.
+Prefect itself checks neither the ``Host`` header (DNS rebinding) nor the origin of a web page's
+request or websocket; its CORS only keeps a page from reading the answer.
 """
 
 from __future__ import annotations

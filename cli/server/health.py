@@ -1,4 +1,4 @@
-"""What answers at an address: a Prefect server, of which version, and whether it lets us in."""
+"""What answers at an address: is it a Prefect server, which version, does it let us in?"""
 
 from __future__ import annotations
 

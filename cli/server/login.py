@@ -1,6 +1,6 @@
-"""The server's login: made once, kept where its owner alone can read it, never printed.
+"""The server's login: created once, kept where only its owner can read it, never printed.
 
-It stays the same when the server is started again, so that workers go on. To change it, delete its
+It stays the same when the server restarts, so that workers keep working. To change it, delete its
 file while the server is down.
 """
 

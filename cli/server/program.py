@@ -1,7 +1,7 @@
 """The process of the Prefect server: ``python -m cli.server.program HOME PORT``.
 
-It takes the port, or another one when that is taken, writes down which, and serves Prefect behind
-its login, with CSRF tokens, to its own pages and to programs on this machine.
+It takes the port, or another one if that is in use, records which, and serves Prefect behind its
+login, with CSRF tokens, to its own pages and to programs on this machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which server runs: what it wrote about itself when it began to listen."""
+"""Which server runs: what it recorded about itself when it began to listen."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Small static SVG charts for Prefect artifacts, whose Markdown shows only images.
+"""Small static SVG charts for Prefect artifacts, whose Markdown can show only images.
 
-The same input gives the same bytes. matplotlib's object interface only: no pyplot, no global
-figures, safe in a worker's threads but for the settings that are put back.
+The same input gives the same bytes. Only matplotlib's object interface is used: no pyplot, no
+global figures, safe in a worker's threads except for the settings, which are restored.
 """
 
 from __future__ import annotations

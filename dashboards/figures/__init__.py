@@ -1,4 +1,4 @@
-"""Plotly figures of the report: what each one shows, and the figure made of it.
+"""Plotly figures of the report: what each one shows, and the figure itself.
 
 Nothing here reads files (:mod:`dashboards.files`) or writes a page (:mod:`dashboards.page.page`).
 """

@@ -1,4 +1,4 @@
-"""Figures of one training job's course: loss and accuracy over epochs, with the rules' marks."""
+"""Figures of one training job over epochs: loss and accuracy, with the rules' marks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of the data check: how many images each class has, and how large they are."""
+"""Figures of the data check: the number of images of each class, and their sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of a training job's tensors: did gradients vanish, did values explode, do units die?"""
+"""Figures of a training job's tensors: vanishing gradients, exploding values, dead units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of how tensors' values spread over the steps: one small heat map a layer."""
+"""Figures of the spread of tensors' values over the steps: one small heat map per layer."""
 
 from __future__ import annotations
 

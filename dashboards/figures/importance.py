@@ -1,4 +1,4 @@
-"""Which hyperparameter mattered: importances of a tuning job's trials."""
+"""Which hyperparameters mattered: their importance in a tuning job's trials."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Several small axes in one figure: where they stand, as plain layout.
+"""Several small axes in one figure, laid out directly.
 
-``plotly.subplots`` builds the same in ten times the time, which a page of figures feels.
+``plotly.subplots`` builds the same in ten times the time, which is noticeable on a page of figures.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Long series made short enough to draw, without losing their extremes."""
+"""Shorten long series enough to draw them, without losing their extremes."""
 
 from __future__ import annotations
 

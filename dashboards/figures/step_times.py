@@ -1,4 +1,4 @@
-"""Figures of how long a training job's steps took, and which of them stood out."""
+"""Figures of the durations of a training job's steps, and which of them stood out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of what the machine did during a training job: CPU, GPU, memory, disk and network."""
+"""Figures of the machine during a training job: CPU, GPU, memory, disk and network."""
 
 from __future__ import annotations
 

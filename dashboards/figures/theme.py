@@ -1,7 +1,7 @@
 """Colours, templates and the empty figure: how every plotly figure of a report looks.
 
-Not for layout of the page itself (``page.css``) and not for the static charts (``charts``),
-which only share the colours.
+Not for the layout of the page itself (``page.css``) or for the static charts (``charts``), which
+share only the colours.
 """
 
 from __future__ import annotations

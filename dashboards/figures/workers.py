@@ -1,4 +1,4 @@
-"""Figures of the loader's workers and rows of the operators that torch.profiler saw."""
+"""Figures of the loader's workers, and rows of the operators that torch.profiler saw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
 """Read the files that jobs leave behind, strictly, into tables and frozen dataclasses.
 
-What is malformed is an error that names the file and the line. Nothing is drawn here.
+Malformed content is an error that names the file and the line. Nothing is drawn here.
 """

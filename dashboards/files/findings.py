@@ -1,7 +1,7 @@
 """What the rules found and concluded: ``rules.json`` and ``verdict.json`` as values.
 
-Older and newer jobs may lack members or have more: what is missing reads as nothing. A member of
-the wrong kind raises ``ValueError`` naming the file, because half a table would read as a whole.
+Older and newer jobs may lack members or have more: missing ones read as empty. A member of the
+wrong type raises ``ValueError`` naming the file, because half a table would look like a whole one.
 """
 
 from __future__ import annotations

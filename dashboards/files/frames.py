@@ -1,9 +1,9 @@
 """The files of a training job's output folder as typed frames and values.
 
-The only module of this package that knows where a job's files lie. A file that is missing gives an
-empty frame (a failed job keeps what it has, an older one wrote less); a file that is malformed
-raises ``ValueError`` naming the file and the line, because a report must not show half a table as
-if it were whole.
+This is the only module of the package that knows where a job's files lie. A missing file gives an
+empty frame (a failed job keeps what it has, an older one wrote less). A malformed file raises
+``ValueError`` naming the file and the line, because a report must not show half a table as a whole
+one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A job's text files as columns: JSON lines, CSV and JSON objects; strict, and fast when long.
+"""A job's text files as columns: JSON lines, CSV and JSON objects; strict, fast on long files.
 
-What is malformed raises ``ValueError`` naming the file and, where there is one, the line. Half a
-line at the end of a JSON lines file is dropped: a job that was killed leaves one.
+Malformed content raises ``ValueError`` naming the file and, if there is one, the line. An
+incomplete last line of a JSON lines file is dropped: a killed job leaves one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The training jobs of a tuning job as a frame: what was tried, what came of it.
+"""The training jobs of a tuning job as a frame: what was tried, and the results.
 
-A trial is one training job of a tuning job. Input is what
-``list_training_jobs_for_hyper_parameter_tuning_job`` answers, from AWS or from this machine.
+A trial is one training job of a tuning job. The input is the answer of
+``list_training_jobs_for_hyper_parameter_tuning_job``, from AWS or from this machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pieces of HTML: every text that comes from outside goes through :func:`text`.
+"""Pieces of HTML: all outside text goes through :func:`text`.
 
 Class names, file names and log lines are not ours: a folder may be called ``<script>``.
 """

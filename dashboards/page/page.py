@@ -1,9 +1,9 @@
 """The HTML page around sections: style, navigation, and plotly.js packed inside.
 
-One file that opens from disk without a network. plotly.js (4.8 MB) travels as zlib in base 85,
-1.84 MB, and the browser's ``DecompressionStream`` unpacks it. The page's content policy allows
-exactly the page's own script and plotly.js, both by hash, and no connection at all: even a text
-that slipped through the escaping could neither run nor call home.
+One file that opens from disk without a network. plotly.js (4.8 MB) is embedded as zlib in base 85,
+1.84 MB, and unpacked by the browser's ``DecompressionStream``. The page's content policy allows
+only the page's own script and plotly.js, both by hash, and no connections at all: even text that
+slipped through the escaping could neither run nor call home.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The sections of a run's report on whether the tensors stayed healthy, and what was saved."""
+"""The report's sections on the health of tensors, and on what was saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sections of a run's report on what holds the training back: the verdict and the rules."""
+"""The report's sections on what holds the training back: the verdict and the rules."""
 
 from __future__ import annotations
 

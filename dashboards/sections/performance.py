@@ -1,6 +1,6 @@
-"""The sections of a run's report on where the time went: stages, steps, machine, loader, operators.
+"""The report's sections on where the time went: stages, steps, machine, loader, operators.
 
-Whether the tensors stayed healthy stands in ``health_sections``.
+The health of tensors is in :mod:`dashboards.sections.health`.
 """
 
 from __future__ import annotations

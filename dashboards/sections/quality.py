@@ -1,4 +1,4 @@
-"""The sections of a run's report on how good the model is: curves, confusion, mistakes."""
+"""The report's sections on how good the model is: curves, confusion, mistakes."""
 
 from __future__ import annotations
 

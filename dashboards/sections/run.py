@@ -1,7 +1,7 @@
-"""The sections of a run's report that tell what was done.
+"""The report's sections on what was done: overview, data, tuning and configuration.
 
-Overview, data, tuning and configuration; how good the model is stands in ``quality_sections``,
-where the time went in ``performance_sections``. Each function takes only what it shows.
+How good the model is belongs to :mod:`dashboards.sections.quality`, where the time went to
+:mod:`dashboards.sections.performance`. Each function takes only what it shows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The section of a report that sets SageMaker's own profiler report beside our rules."""
+"""The report's section that compares SageMaker's own profiler report with our rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cancel is never lost: the run sees to it itself, and what is left behind is ended later.
+"""A cancel is never lost: the run completes it itself, or it is completed later.
 
-Prefect leaves it to the worker to end a cancelled run. When the worker has died, nobody does.
+Prefect leaves it to the worker to end a cancelled run. If the worker has died, nobody does.
 """

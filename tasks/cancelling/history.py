@@ -1,4 +1,4 @@
-"""Whether somebody asked that a flow run be cancelled, by all the states that it had."""
+"""Whether somebody asked to cancel a flow run, judged by all its past states."""
 
 from __future__ import annotations
 

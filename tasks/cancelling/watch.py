@@ -1,4 +1,4 @@
-"""A run looks after its own cancel: it stops its jobs and ends, whether a worker lives or not."""
+"""A run handles its own cancel: it stops its jobs and ends, with or without a worker."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The cap on what a run can cost: limits of its jobs under which the worst case keeps it. Pure.
+"""The cap on a run's cost: limits for its jobs that keep the worst case below the cap. Pure.
 
-The endpoint's time to live is paid for first, since nothing shortens it. What is left is shared
-by the jobs, trials and training alike: first each gets less time, down to ten minutes, then the
-search gets fewer trials, down to one. A cap that even this passes is refused.
+The endpoint's time to live comes first, since nothing shortens it. The jobs, both trials and
+training, share the rest: first each gets less time, down to ten minutes, then the search gets fewer
+trials, down to one. A cap that is too low even for this is refused.
 """
 
 from __future__ import annotations

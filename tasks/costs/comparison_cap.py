@@ -1,4 +1,4 @@
-"""Hold the comparison job of `whippet improve` to a cap: its own, or what is left of the run's."""
+"""Hold the comparison job of `whippet improve` to a cap: its own, or the rest of the run's."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""What the jobs and the endpoint of a run used: an entry each, in the run's record.
+"""What the jobs and the endpoint of a run used: one entry each, in the run's record.
 
-A job's entry is written when it has ended, and follows from its own description: a run that died
-is made up for by the next one that looks. An endpoint's is brought up to date
-(tasks/costs/ledger_update.py).
+A job's entry is written when the job has ended, from the job's own description; if a run dies, the
+next update fills the gap. An endpoint's entry is updated (tasks/costs/ledger_update.py).
 """
 
 from __future__ import annotations

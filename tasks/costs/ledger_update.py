@@ -1,7 +1,7 @@
-"""Bring a run's ledger up to date: every job that it started and ended, its endpoint as it is now.
+"""Update a run's ledger: every finished job that it started, and its endpoint as it is now.
 
-What exists at SageMaker is what counts, not what a process remembers: jobs are found by the prefix
-of their names, so trials, failed attempts and comparisons of `whippet improve` are all there.
+What exists at SageMaker counts, not what a process remembers: jobs are found by the prefix of their
+names, so trials, failed attempts and comparisons of `whippet improve` are all included.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What AWS charges: asked of its price list, else read from a dated table beside this module.
+"""What AWS charges: from its price list, or else from a dated table beside this module.
 
-AWS's price page renders its tables in the browser, so the table's figures come from several
-independent public tables of 2024 to 2026 and were not confirmed at AWS: ``price_table.json``,
-to be edited. Every price carries where it is from.
+AWS's price page renders its tables in the browser, so the figures in ``price_table.json`` come from
+several independent public tables of 2024 to 2026, and AWS has not confirmed them; edit the file as
+needed. Every price names its source.
 """
 
 from __future__ import annotations

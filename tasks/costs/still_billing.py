@@ -1,4 +1,4 @@
-"""What still bills by the hour: endpoints, jobs in progress and warm pools that Whippet made."""
+"""What is still billing by the hour: Whippet's endpoints, jobs in progress and warm pools."""
 
 from __future__ import annotations
 

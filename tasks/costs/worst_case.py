@@ -1,7 +1,7 @@
 """What a request can cost at most, read from the request itself. Pure; money is ``Decimal``.
 
-The worst case of a job is its limit, and what is billed around it, on all of its instances at the
-price on demand. Not counted, since nothing bounds them: logs, requests to S3, taxes.
+The worst case of a job is its time limit plus the billed time around it, on all of its instances at
+the on-demand price. Logs, requests to S3 and taxes are not counted, since they have no limit.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The data set: how a folder of pictures is read, named and kept apart from others."""
+"""The data set: how a folder of pictures is read, named and distinguished from others."""

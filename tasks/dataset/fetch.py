@@ -1,4 +1,4 @@
-"""Find what is to be fetched: a data set or a training job by its name, or an S3 prefix."""
+"""Find what to fetch: a data set or a training job by its name, or an S3 prefix."""
 
 from __future__ import annotations
 

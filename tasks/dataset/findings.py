@@ -1,4 +1,4 @@
-"""What a data check says: warnings that travel with the data set, errors that stop the run."""
+"""What a data check reports: warnings that go with the data set, errors that stop the run."""
 
 from __future__ import annotations
 

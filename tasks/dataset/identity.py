@@ -1,4 +1,4 @@
-"""Which data set it is: its name in the bucket, and what tells its pictures from others."""
+"""Which data set it is: its name in the bucket, and what distinguishes its pictures."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Whether a run that goes on still has the pictures that it began with.
+"""Whether a resumed run still has the pictures it began with.
 
-Its trials, its model and its verdict know those alone. Others under the same name would be trained
-on, compared with and served without a word.
+Its trials, its model and its verdict refer only to those. Others under the same name would silently
+be trained on, compared with and served.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Where a data set's pictures come from: a folder here, or a prefix of a bucket.
 
-Pictures in a bucket are brought to a folder of ours first: what cannot be decoded, what is there
-twice and what has no class is found before it is paid for, as with any folder. The folder mirrors
-the prefix: only what changed is fetched again, and what left it goes.
+Pictures in a bucket are first copied to a folder of ours, so undecodable pictures, duplicates and
+pictures without a class are found before they cost anything, as with any folder. The folder mirrors
+the prefix: only changes are fetched again, and objects deleted there are deleted here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Say what an endpoint is: its kind, its model, its run, and what it can be asked."""
+"""Describe an endpoint: its kind, its model, its run, and what it can be asked."""
 
 from __future__ import annotations
 

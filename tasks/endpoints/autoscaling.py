@@ -1,4 +1,4 @@
-"""Let a real-time endpoint have more instances when it is asked more: target tracking.
+"""Give a real-time endpoint more instances as its load grows: target tracking.
 
 The service is AWS's Application Auto Scaling: SageMaker's guide, "Automatic scaling of models".
 """

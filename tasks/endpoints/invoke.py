@@ -1,4 +1,4 @@
-"""Send bytes to an endpoint in the way of its kind: at once, or by way of objects in S3."""
+"""Send bytes to an endpoint in the way of its kind: directly, or through objects in S3."""
 
 from __future__ import annotations
 

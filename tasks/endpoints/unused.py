@@ -1,6 +1,6 @@
-"""Endpoint configs and models that no endpoint uses: what runs that died in between left.
+"""Endpoint configs and models that no endpoint uses, left by runs that died in between.
 
-They cost nothing, but hold names, and a model's archive cannot be told from one that is served.
+They cost nothing, but hold names, and a model's archive looks the same as one that is being served.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Put a folder of smdebug or SageMaker's profiler through Whippet's rules."""
+"""Apply Whippet's rules to a folder written by smdebug or SageMaker's profiler."""

@@ -1,6 +1,7 @@
-"""Explain a training from what it left behind: a verdict, its rules, and a report.
+"""Explain a training from the files it left: a verdict, the rules, and a report.
 
-Of a folder that smdebug and SageMaker's profiler wrote earlier, of a job's S3 prefix, or of a run.
+The source is a folder written earlier by smdebug and SageMaker's profiler, a job's S3 prefix, or a
+run.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Turn a verdict into a comparison: what is changed, what it may cost, what came of it."""
+"""Turn a verdict into a comparison: what changes, what it may cost, and the result."""

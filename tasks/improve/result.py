@@ -1,4 +1,4 @@
-"""What a comparison means: the decision, the seconds and dollars, in a document and in words."""
+"""What a comparison means: the decision, the seconds and dollars, as a document and in words."""
 
 from __future__ import annotations
 

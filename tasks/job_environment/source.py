@@ -1,8 +1,8 @@
 """Package the entry points as the ``sourcedir.tar.gz`` that training and tuning jobs get.
 
-The archive holds ``sm_entrypoints/*.py`` and, at its root, ``requirements.txt``, which SageMaker
-installs into the container. Never a ``setup.py``: it would make the toolkit run the program as a
-module (aws/sagemaker-training-toolkit#54).
+The archive holds ``sm_entrypoints`` with its sub-packages and, at its root, ``requirements.txt``,
+which SageMaker installs into the container. It never holds a ``setup.py``, which would make the
+toolkit run the program as a module (aws/sagemaker-training-toolkit#54).
 """
 
 from __future__ import annotations

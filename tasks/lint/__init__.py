@@ -1,1 +1,1 @@
-"""Find what would ruin a search before it is paid for: metrics, ranges, inputs, logs."""
+"""Find what would ruin a search before it costs anything: metrics, ranges, inputs, logs."""

@@ -1,4 +1,4 @@
-"""What the objective lint says: findings, how bad they are, and how they are shown."""
+"""The results of the objective lint: findings, their severity, and how they are shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lint of a job's log after it ran: what the regexes read, and what the lines say themselves."""
+"""Lint a job's log after it ran: what the regexes read, and what the lines say themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lint of what the network was fed: are the images normalised as its weights need it?"""
+"""Lint the network's inputs: are the images normalised as its weights need it?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lint of jobs that ran on the platform: their requests, logs, outputs and trials."""
+"""Lint jobs that ran on the platform: their requests, logs, outputs and trials."""
 
 from __future__ import annotations
 

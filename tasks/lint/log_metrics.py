@@ -1,7 +1,7 @@
 """Numbers that metric definitions read from a log, as SageMaker reads them: regex by line.
 
 SageMaker searches every line with each definition's regex and takes the first group as the value;
-of a training job's objective the last value counts.
+for a training job's objective the last value counts.
 """
 
 from __future__ import annotations

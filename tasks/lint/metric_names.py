@@ -1,7 +1,7 @@
-"""What the name of a metric says: the split that it was measured on, and what it measures.
+"""What a metric's name says: the split it was measured on, and what it measures.
 
-Scripts name their metrics as they like (``valid:loss``, ``average test loss``, ``val_acc1``,
-``eval/top5``), so this reads words, not fixed names. Nothing is concluded where words disagree.
+Scripts name their metrics freely (``valid:loss``, ``average test loss``, ``val_acc1``,
+``eval/top5``), so this reads words, not fixed names. If the words disagree, it concludes nothing.
 """
 
 from __future__ import annotations

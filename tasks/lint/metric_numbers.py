@@ -1,8 +1,8 @@
-"""Lint of what a metric's regex makes of a number: all of it, a part of it, or too much time.
+"""Lint how a metric's regex reads a number: all of it, a part of it, or too slowly.
 
-The service reads what the first group matches and nothing else: ``loss=([0-9.]+)`` reads 3.2 from
-``loss=3.2e-02``, and a search then looks for the worst loss. No value tells; the characters
-beside the group do.
+The service reads only what the first group matches: ``loss=([0-9.]+)`` reads 3.2 from
+``loss=3.2e-02``, and a search then looks for the worst loss. The value alone does not reveal this;
+the characters beside the group do.
 """
 
 from __future__ import annotations

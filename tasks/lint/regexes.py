@@ -1,4 +1,4 @@
-"""Lint of metric definitions: does the objective read the number that it is meant to read?"""
+"""Lint metric definitions: does the objective read the number that it is meant to read?"""
 
 from __future__ import annotations
 

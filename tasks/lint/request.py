@@ -1,4 +1,4 @@
-"""Lint of a SageMaker request before a search starts, while it costs nothing."""
+"""Lint a SageMaker request before a search starts, while it costs nothing."""
 
 from __future__ import annotations
 

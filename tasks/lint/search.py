@@ -1,7 +1,7 @@
-"""Lint of a search after it ran: do its trials' objectives tell hyperparameters apart?
+"""Lint a search after it ran: do its trials' objectives tell hyperparameters apart?
 
-Input is what SageMaker lists about the trials. A false alarm sends somebody after a bug that is
-not there, so the tests of proportions ask for more evidence than they would need to.
+The input is what SageMaker lists about the trials. A false alarm makes people search for a bug that
+does not exist, so the tests of proportions demand more evidence than strictly necessary.
 """
 
 from __future__ import annotations

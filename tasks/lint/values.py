@@ -1,4 +1,4 @@
-"""Lint of the values of metrics: could a right measurement have given these numbers?"""
+"""Lint the values of metrics: could a correct measurement have given these numbers?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What jobs run on, and the base of all parameter models. See tasks/parameters/run.py."""
+"""What jobs run on, and the base class of all parameter models. See tasks/parameters/run.py."""
 
 from __future__ import annotations
 

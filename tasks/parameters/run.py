@@ -1,7 +1,7 @@
 """What people fill in: the Prefect UI's form, the CLI's options, ``prefect.yaml``.
 
-One pydantic model a stage, frozen, with bounds; a misspelt name is an error, never ignored.
-They live below the flows because tasks read them too, and imports point one way.
+One pydantic model per stage, frozen, with bounds; a misspelt name is an error, never ignored. The
+models live below the flows because tasks read them too, and imports point one way.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A path as somebody typed it: what people are shown, beside the resolved one that work is done by.
+"""A path as typed by the user, for display, beside the resolved path, for work.
 
-A run may go on in another folder, or in a worker's, so its parameters hold paths that mean the
-same everywhere. People know the ones that they typed.
+A run may continue in another folder, or in a worker's, so its parameters hold paths that mean the
+same everywhere. People recognise the paths they typed.
 """
 
 from __future__ import annotations

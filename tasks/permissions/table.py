@@ -1,9 +1,9 @@
-"""What Whippet may have to do in an AWS account, action by action: the source of ``whippet iam``.
+"""What Whippet may have to do in an AWS account, action by action, for ``whippet iam``.
 
-Which resource an action takes is from AWS's Service Authorization Reference; what the execution
-role needs, from SageMaker's guide ("How to use SageMaker execution roles"). An action stands here
-because something of Whippet, or SageMaker on its behalf, calls it: ``make test-aws`` takes each
-away and looks what breaks.
+The resources of an action are from AWS's Service Authorization Reference; the execution role's
+needs are from SageMaker's guide ("How to use SageMaker execution roles"). Every action here is
+called by Whippet, or by SageMaker on its behalf: ``make test-aws`` withdraws each one and checks
+what breaks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a deployment by itself would send and cost, before anything of it is created.
+"""What a single deployment would send and cost, before anything is created.
 
-A whole run plans its deployment with all else (tasks/plan/run.py); this is for a model that was
-trained before.
+A whole run plans its deployment together with everything else (tasks/plan/run.py); this is for a
+model trained earlier.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What of a run exists already: a resumed run pays only for what is left to do."""
+"""Which jobs of a run exist already: a resumed run pays only for the rest."""
 
 from __future__ import annotations
 

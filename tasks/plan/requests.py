@@ -1,8 +1,8 @@
 """Everything that a run would send, what it costs at most, and how a cap changes it.
 
-The requests come from the very functions that the run uses. What only the run will know has a
-placeholder: what the search finds, the hash of the weights, and before a run also its name.
-Nothing is sent or written here but reads of the run's own jobs.
+The same functions as in the run build the requests. Placeholders stand for what only the run can
+know: the search's result, the hash of the weights, and before a run also its name. Nothing is sent
+or written; only the run's own jobs are read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A page as PDF by a headless Chromium, when there is one on this machine."""
+"""Print a page to PDF with a headless Chromium, if this machine has one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
 """Requests to SageMaker: their bodies, creating or adopting by name, waiting, listing.
 
-Works alike on every platform.
+They work alike on every platform.
 """

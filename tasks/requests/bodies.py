@@ -1,7 +1,7 @@
 """SageMaker request bodies from parameters. Pure: the same input gives the same request.
 
-The bodies are AWS's own, field by field, so a run on this machine proves the very request that
-AWS would get. Shapes: botocore's service model of SageMaker.
+The bodies are AWS's own, field by field, so a run on this machine tests the same request that AWS
+would get. Shapes: botocore's service model of SageMaker.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""SageMaker's own Debugger, which is closed to new customers since 2026-07-30: ask, or do without.
+"""SageMaker's own Debugger, closed to new customers since 2026-07-30: try it, or do without.
 
-What CreateTrainingJob answers to an account that may not use it is not documented; any refusal
-of the request that names Debugger or the profiler is taken for one. Whippet's instrumentation runs
-inside the job and needs neither.
+What CreateTrainingJob answers to an account that may not use it is not documented, so any refusal
+of the request that names Debugger or the profiler is treated as that answer. Whippet's
+instrumentation runs inside the job and needs neither.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The log of a job, from CloudWatch or from this machine: a log group for each kind of job."""
+"""The log of a job, from CloudWatch or from this machine: one log group per kind of job."""
 
 from __future__ import annotations
 

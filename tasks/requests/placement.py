@@ -1,4 +1,4 @@
-"""Where jobs run, in whose network, under which keys, and for how long: parts of requests.
+"""Parts of requests: where jobs run, in which network, under which keys, and for how long.
 
 What an account demands of every job (network, keys) is a setting; what a run chooses (instances,
 spot, warm pool) is a parameter.

@@ -1,4 +1,4 @@
-"""One wait for everything that takes long: jittered, bound by a deadline, deaf to hiccups."""
+"""One wait for everything that takes long, with jitter and a deadline; ignores transient errors."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Deterministic names: the same run and step always give the same name.
 
-SageMaker's create calls take no idempotency token, so the name is the token: a retry, a resumed
-run and a racer all compute the same one and find each other's job.
+SageMaker's create calls take no idempotency token, so the name is the token: a retry, a resumed run
+and a concurrent process all compute the same name and find each other's job.
 """
 
 from __future__ import annotations

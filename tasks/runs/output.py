@@ -1,4 +1,4 @@
-"""The output of a job in the folder of its run."""
+"""The output of a job, in the folder of its run."""
 
 from __future__ import annotations
 

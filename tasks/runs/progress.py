@@ -1,4 +1,4 @@
-"""A progress bar in the Prefect UI: one artifact, updated only when it moved enough to see."""
+"""A progress bar in the Prefect UI: one artifact, updated only on a visible change."""
 
 from __future__ import annotations
 

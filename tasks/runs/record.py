@@ -1,7 +1,7 @@
 """The record of a run: ``$WHIPPET_HOME/runs/<flow run name>/run.json`` and its neighbours.
 
-Every stage adds what it knows as soon as it knows it, so that a run that died tells how far it
-came. A run is found by its root flow run id, so that subflows and retries share one folder.
+Every stage adds what it knows as soon as it knows it, so a run that died shows how far it got. A
+run is found by its root flow run id, so subflows and retries share one folder.
 """
 
 from __future__ import annotations

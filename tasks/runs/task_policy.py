@@ -1,7 +1,7 @@
-"""What every task states: retries only for faults that pass, no cache, a timeout.
+"""What every task has: retries only for transient errors, no cache, a timeout.
 
-Tasks are not cached: names are deterministic and steps adopt what is there, so running a task
-again is cheap and safe, while a cached answer could outlive the thing that it describes.
+Tasks are not cached: names are deterministic and steps adopt what exists, so running a task again
+is cheap and safe, while a cached answer could outlive the thing it describes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Bring the objects below a prefix to a folder: what a job wrote, and other things without hashes.
+"""Download the objects below a prefix to a folder: job outputs and others without hashes.
 
-Nobody said what a file should hold, so it is compared with what the listing says: its size, and its
-tag where that is an MD5. Where a tag looks like one and is none (encryption by KMS), the same bytes
-must arrive twice. How a file arrives: :mod:`tasks.storage.receive`.
+There is no record of a file's contents, so it is compared with the listing: its size, and its tag
+if that is an MD5. If a tag looks like an MD5 but is not one (encryption by KMS), the same bytes
+must arrive twice. How a file is received: :mod:`tasks.storage.receive`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""List the objects below a prefix, several pages at a time where it is known what to expect.
+"""List the objects below a prefix, several pages at a time if the keys are predictable.
 
-S3 shows at most 1,000 objects in an answer, in the order of their keys, and each answer says where
-the next one begins: 8,000 objects are nine round trips, one after the other. Who expects certain
-keys can ask for what lies between some of them at the same time. Whatever is there is found,
-expected or not: the stretches touch, and each is read to its end.
+S3 returns at most 1,000 objects per answer, in the order of their keys, and each answer says where
+the next one begins: 8,000 objects are nine round trips, one after the other. A caller that expects
+certain keys can request the ranges between some of them in parallel. Everything is found, expected
+or not: the ranges are contiguous, and each is read to its end.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""Put objects into a bucket and get them back: atomically, verified, and not more than needed.
+"""Put objects into a bucket and get them back: atomic, verified, without superfluous transfers.
 
-``store`` is an obstore store of one bucket everywhere here. obstore itself retries what a request
-can meet (throttling, 5xx, broken connections). What passes it by is retried here: answers that
-break off, and bytes that changed on the way, which the object's tag (ETag) tells. A tag that
-looks like an MD5 need not be one (encryption by KMS), so a tag that disagrees is a question, and
-reading the object again is the answer. An error that leaves this module is final:
-:class:`StoreFailed`.
+``store`` is always an obstore store of one bucket. obstore itself retries transient request errors
+(throttling, 5xx, broken connections). This module retries what obstore misses: answers that break
+off, and bytes that changed on the way, as shown by the object's tag (ETag). A tag that looks like
+an MD5 may not be one (encryption by KMS), so if a tag disagrees, the object is read again to
+decide. An error that leaves this module is final: :class:`StoreFailed`.
 """
 
 from __future__ import annotations

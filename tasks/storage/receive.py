@@ -1,11 +1,11 @@
-"""Receive single objects into a folder: verified before they have a name, resumed when cut off.
+"""Receive objects into a folder: verified before they get their name, resumed when cut off.
 
-A small object is verified in memory, written beside its place under a hidden name, and renamed.
-(Beside it, because a folder that all share is one lock for all: on ext4, 48 writers of 8,000 files
-took twice the processor time in one.) Of a large one, what was received is kept in a folder of its
-own: after a broken connection, or a kill, only the rest is asked for. Nothing is flushed to the
-disk file by file (that would take longer than the transfer): after a power failure the next run
-finds and replaces what was lost.
+A small object is verified in memory, written beside its final place under a hidden name, and
+renamed. (Beside it, because one common folder is one lock for all writers: on ext4, 48 writers of
+8,000 files took twice the processor time.) What was received of a large object is kept in a folder
+of its own: after a broken connection, or a kill, only the rest is requested. Files are not flushed
+to the disk one by one, which would take longer than the transfer: after a power failure the next
+run finds and replaces what was lost.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far a sync is: files, bytes, rate, and the time that is left."""
+"""The progress of a sync: files, bytes, rate, and remaining time."""
 
 from __future__ import annotations
 

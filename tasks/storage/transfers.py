@@ -1,8 +1,8 @@
-"""Do many transfers at a time, within a number of bytes.
+"""Run many transfers at a time, within a limit on bytes in flight.
 
-How many pay depends on the way to the store, which one question tells. A store in another region
-rewards dozens; one on this machine shares its processors with us, and took 12 uploads at a time
-15 % faster than 48.
+The best number of transfers depends on the distance to the store, which one request measures. A
+store in another region rewards dozens. One on this machine shares its processors with us, and took
+12 concurrent uploads 15 % faster than 48.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The answers of a batch transform job as one file: a row a picture."""
+"""The answers of a batch transform job as one file: one row per picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One batch transform of a folder of pictures, step by step: launch, follow, clear away."""
+"""One batch transform of a folder of pictures, step by step: launch, follow, clean up."""
 
 from __future__ import annotations
 

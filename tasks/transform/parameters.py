@@ -1,4 +1,4 @@
-"""What a batch transform of pictures may be asked for."""
+"""The parameters of a batch transform of pictures."""
 
 from __future__ import annotations
 

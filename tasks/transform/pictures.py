@@ -1,4 +1,4 @@
-"""The pictures of a folder, and their way into the bucket."""
+"""The pictures of a folder, and their upload to the bucket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The request of a batch transform job, and what it can cost. Pure."""
+"""The request of a batch transform job, and its worst-case cost. Pure."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Look at every picture before it costs anything: damaged, odd, duplicate, in which split."""
+"""Check every picture before it costs anything: damaged, odd, duplicate, in which split."""

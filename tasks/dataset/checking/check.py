@@ -1,7 +1,7 @@
-"""Check a data set before anything is uploaded, and say what a run will train on.
+"""Check a data set before anything is uploaded, and determine what a run will train on.
 
-Errors stop the run and are told all at once; warnings travel with the data set into the artifact
-and the report. User files are only read: a split that we make is a mapping, nothing is moved.
+Errors stop the run and are all reported at once; warnings go with the data set into the artifact
+and the report. User files are only read: a split that we make is a mapping; nothing is moved.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Pictures of other kinds as PNG or JPEG, on request: beside the user's folder, never in it.
+"""Convert pictures of other kinds to PNG or JPEG on request, outside the user's folder.
 
-The same bytes give the same file, kept under their digest: a second run converts nothing and moves
-nothing. Pixels stay what a viewer shows: upright, 16 bits as 16 bits, transparency as it is. What
-was lossy already (WebP of a camera, AVIF) becomes JPEG of quality 95, all else PNG.
+The same bytes give the same file, kept under their digest: a second run converts and uploads
+nothing. Pixels stay as a viewer shows them: upright, with 16 bits and transparency kept. Lossy
+pictures (WebP of a camera, AVIF) become JPEG of quality 95, all others PNG.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Read one image file as a trainer would: is it whole, how large, and what does it look like.
+"""Read one image file as a trainer would: is it complete, how large, what does it look like?
 
 Nothing here knows of splits or classes. The look of an image is two small arrays (see
 :class:`Look`) that :mod:`tasks.dataset.checking.duplicates` compares.

@@ -1,4 +1,4 @@
-"""Look into every file of a data set, several at a time; leave out what cannot be used."""
+"""Examine every file of a data set, several at a time; leave out unusable ones."""
 
 from __future__ import annotations
 

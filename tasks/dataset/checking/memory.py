@@ -1,4 +1,4 @@
-"""Look at an image file once: what was found is remembered for as long as the file stays."""
+"""Examine each image file only once: results are remembered while the file stays the same."""
 
 from __future__ import annotations
 

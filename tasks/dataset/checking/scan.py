@@ -1,4 +1,4 @@
-"""Walk the class folders of a data folder and gather what lies in them, without opening files."""
+"""Walk the class folders of a data folder and list their files, without opening them."""
 
 from __future__ import annotations
 

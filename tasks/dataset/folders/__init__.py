@@ -1,4 +1,4 @@
 """What the folders of a data folder mean: classes, splits, wrappers, or a question to ask.
 
-The pictures themselves are looked at in :mod:`tasks.dataset.checking`.
+The pictures themselves are examined in :mod:`tasks.dataset.checking`.
 """

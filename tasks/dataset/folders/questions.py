@@ -1,4 +1,4 @@
-"""What is asked and refused about the folders of a data folder, each with what to type."""
+"""Questions and refusals about the folders of a data folder, each with what to type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a folder of pictures is to be read: what a person can say about it."""
+"""How to read a folder of pictures: what a person can specify."""
 
 from __future__ import annotations
 

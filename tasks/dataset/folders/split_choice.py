@@ -1,4 +1,4 @@
-"""Which of the folders beside each other are splits: by their names, and by what is in them."""
+"""Which of several sibling folders are splits, judged by their names and contents."""
 
 from __future__ import annotations
 

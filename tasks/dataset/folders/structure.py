@@ -1,7 +1,7 @@
 """What the folders of a data folder mean: classes, splits, wrappers around them, or neither.
 
-Told by names and by where pictures lie, not by what is in them. What cannot be told is asked: a
-data set whose splits were taken for classes trains without an error, to a model of nothing.
+The decision uses names and the places of pictures, not their contents. In doubt Whippet asks: if
+splits were taken for classes, the training would succeed, and the model would be worthless.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A folder and what is below it, each folder listed once: where are folders, where are pictures."""
+"""A folder and everything below it, each folder listed once: where are folders and pictures?"""
 
 from __future__ import annotations
 

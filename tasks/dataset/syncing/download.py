@@ -1,6 +1,6 @@
-"""Bring a synced data set from the bucket to a folder: every file verified by its manifest.
+"""Download a synced data set from the bucket to a folder: every file verified by its manifest.
 
-How a file arrives: :mod:`tasks.storage.receive`.
+How a file is received: :mod:`tasks.storage.receive`.
 """
 
 from __future__ import annotations

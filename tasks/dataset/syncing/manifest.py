@@ -1,9 +1,8 @@
-"""The manifest of a data set in a bucket: which objects are ours, and what they hold.
+"""The manifest of a data set in a bucket: which objects are ours, and their contents.
 
-``<prefix>/manifest.json`` is ``{"version": 1, "files": {key: {"size", "sha256", "tag"}},
-"pending": [key, ...], "origin": text}``, keys without the prefix. ``pending`` are objects about to
-change. ``tag`` is the object's ETag as it was put, or null: an object with another tag was
-overwritten.
+``<prefix>/manifest.json`` is ``{"version": 1, "files": {key: {"size", "sha256", "tag"}}, "pending":
+[key, ...], "origin": text}``, keys without the prefix. ``pending`` are objects about to change.
+``tag`` is the object's ETag when it was put, or null: an object with another tag was overwritten.
 """
 
 from __future__ import annotations

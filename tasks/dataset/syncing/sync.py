@@ -1,15 +1,16 @@
-"""Bring a checked data set into the bucket, moving only what changed.
+"""Upload a checked data set to the bucket, transferring only what changed.
 
 Channels are key prefixes, so the objects below ``<prefix>/{train,valid,test}/`` must be the data
 set and nothing else. The manifest (:mod:`tasks.dataset.syncing.manifest`) says which objects are
-ours. It is written before the first change (what is about to change moves to ``pending``), now and
-then on the way, and at the end. A sync that is killed anywhere is resumed by the next one, which
-sends the rest: an object that is there already shows by its tag, where the store's tags are MD5s.
+ours. It is written before the first change (objects about to change move to ``pending``), at
+intervals during the sync, and at the end. If a sync is killed anywhere, the next one resumes it and
+sends the rest: an object that is already there is recognised by its tag, if the store's tags are
+MD5s.
 
-Objects of files that left the data set would be trained on: without leave to delete them they are
-an error. An object that we did not put is never deleted or trained on, it is an error too. One data
-set has one writer at a time, and a job that is still reading a data set keeps nobody from changing
-it: give a changed data set another name to have both.
+Objects of files that left the data set would be trained on: without permission to delete them they
+are an error. An object that we did not put is never deleted or trained on; it is an error too. One
+data set has one writer at a time, but a job that is reading a data set does not stop anyone from
+changing it: to have both, give the changed data set another name.
 """
 
 from __future__ import annotations
