@@ -12,8 +12,8 @@ from sm_entrypoints.contract.arguments import (
     HyperparameterError,
     TrainingArguments,
     parse_arguments,
-    parse_bool,
 )
+from sm_entrypoints.contract.hyperparameters import HYPERPARAMETERS
 
 # ``duration``: of whole trainings, for changes that leave out epochs.
 Measure = Literal["speed", "quality", "duration"]
@@ -21,15 +21,8 @@ Measure = Literal["speed", "quality", "duration"]
 # Below six pairs no interval of the median has 95 % confidence (2 / 2**6 = 3 %).
 LEAST_PAIRS = 6
 MOST_PAIRS = 200
-# A change of these is judged by time. The second group leaves every number as it is.
-SPEED = ("batch_size", "channels_last", "image_size", "precision")
-SAME_NUMBERS = ("cache_features", "num_workers", "threads")
-# A change of these is judged by the validation loss.
-QUALITY = (
-    *("augmentation", "backbone_lr", "epochs", "eps", "label_smoothing", "lr", "model"),
-    *("momentum", "optimizer", "patience", "schedule", "trainable", "warmup_epochs"),
-    *("weight_decay", "weights"),
-)
+_COMPARED = {name for name, row in HYPERPARAMETERS.items() if row.judged_by}
+_QUALITY = {name for name, row in HYPERPARAMETERS.items() if row.judged_by == "loss"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +44,7 @@ class ComparisonArguments:
     @property
     def alters_numbers(self) -> bool:
         """Whether the change may give another model, not only the same one sooner."""
-        return any(name not in SAME_NUMBERS for name in self.change)
+        return not all(HYPERPARAMETERS[name].same_numbers for name in self.change)
 
 
 def parse_comparison(argv: Sequence[str]) -> ComparisonArguments:
@@ -72,7 +65,7 @@ def parse_comparison(argv: Sequence[str]) -> ComparisonArguments:
     change = {name: getattr(typed, name) for name in values}
     measure = _measure(given.measure, set(change))
     if measure == "speed" and baseline.cache_features == "auto" and given.cached is not None:
-        baseline = replace(baseline, cache_features="true" if parse_bool(given.cached) else "false")
+        baseline = replace(baseline, cache_features=given.cached.lower())
     changed = replace(baseline, **change)
     if changed == baseline:
         raise HyperparameterError(f"change={values} is what the training already does: change more")
@@ -114,11 +107,11 @@ def _change(text: str) -> dict[str, Any]:
         raise HyperparameterError(
             f'change={text!r} must be a JSON object of hyperparameters: {{"num_workers": 2}}'
         )
-    unfit = sorted(set(found) - {*SPEED, *SAME_NUMBERS, *QUALITY})
+    unfit = sorted(set(found) - _COMPARED)
     if unfit:
         raise HyperparameterError(
             f"a change of {', '.join(unfit)} cannot be compared: known are "
-            f"{', '.join(sorted((*SPEED, *SAME_NUMBERS, *QUALITY)))}"
+            f"{', '.join(sorted(_COMPARED))}"
         )
     return found
 
@@ -126,11 +119,11 @@ def _change(text: str) -> dict[str, Any]:
 def _measure(text: str, names: set[str]) -> Measure:
     if text not in ("auto", "speed", "quality"):
         raise HyperparameterError(f"measure={text!r} must be one of auto, speed, quality")
-    if text == "quality" or (text == "auto" and names <= {*QUALITY} - {"patience"}):
+    if text == "quality" or (text == "auto" and names <= _QUALITY - {"patience"}):
         return "quality"
     if names & {"epochs", "patience"}:
         return "duration"
-    return "quality" if text == "auto" and names <= {*QUALITY} else "speed"
+    return "quality" if text == "auto" and names <= _QUALITY else "speed"
 
 
 def _number(name: str, text: Any, low: float, high: float) -> float:

@@ -4,6 +4,7 @@ Both environments import it, so it needs only the standard library. The names ar
 errors and the actions of rules are in its modules.
 """
 
+from sm_entrypoints.contract.hyperparameters import HYPERPARAMETERS
 from sm_entrypoints.contract.names import (
     ARCHITECTURES,
     CHECKPOINTS_BY_JOB,
@@ -16,7 +17,6 @@ from sm_entrypoints.contract.names import (
     FINAL_METRICS,
     FINAL_RULES,
     HISTOGRAMS_FILE,
-    HYPERPARAMETERS,
     INFERENCE_PROGRAM,
     INSTRUMENTATION_FOLDER,
     INSTRUMENTATION_SUMMARY_FILE,

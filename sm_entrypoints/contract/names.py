@@ -56,36 +56,6 @@ SYSTEM_FOLDER = "profiler-output/system/incremental"
 RULE_REPORTS_FOLDER = "profiler-output/profiler-reports"
 DEBUG_FOLDER = "debug-output"
 
-# The hyperparameters of train.py (a test compares them with its arguments).
-HYPERPARAMETERS = (
-    "augmentation",
-    "backbone_lr",
-    "batch_size",
-    "cache_features",
-    "channels_last",
-    "epochs",
-    "eps",
-    "image_size",
-    "instrumentation",
-    "keep_checkpoints",
-    "label_smoothing",
-    "lr",
-    "model",
-    "momentum",
-    "num_workers",
-    "optimizer",
-    "patience",
-    "precision",
-    "rules",
-    "schedule",
-    "seed",
-    "threads",
-    "trainable",
-    "warmup_epochs",
-    "weight_decay",
-    "weights",
-)
-
 # Rules that look at tensors while the job trains: they can stop it.
 ONLINE_RULES = (
     "AllZero",

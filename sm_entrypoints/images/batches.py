@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from sm_entrypoints.contract.arguments import Augmentation
+from sm_entrypoints.contract.hyperparameters import Augmentation
 from sm_entrypoints.images.channels import DataSetError, Split
 from sm_entrypoints.images.preparation import (
     TRAINING_FORMATS,

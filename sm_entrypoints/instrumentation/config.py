@@ -7,8 +7,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
+from sm_entrypoints.contract.hyperparameters import Instrumented
 from sm_entrypoints.instrumentation.profiler.sampler import DEFAULT_INTERVAL_MS
 
 # HookParameters of ours in DebugHookConfig; smdebug passes over them. Its own ``save_interval`` is
@@ -16,7 +17,6 @@ from sm_entrypoints.instrumentation.profiler.sampler import DEFAULT_INTERVAL_MS
 # quota of ours a request for tensors is taken at its word.
 STRIDE_PARAMETER = "whippet.save_interval"
 QUOTA_PARAMETER = "whippet.quota_bytes"
-REQUESTS = ("auto", "on", "off")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +47,10 @@ class InstrumentationPlan:
             ValueError: ``requested`` is not auto, on or off, or a file is not a JSON object.
             OSError: a file is there but cannot be read.
         """
-        if requested not in REQUESTS:
-            raise ValueError(f"instrumentation={requested!r} is not one of {list(REQUESTS)}")
+        if requested not in get_args(Instrumented):
+            raise ValueError(
+                f"instrumentation={requested!r} is not one of {list(get_args(Instrumented))}"
+            )
         if requested == "off":
             return cls(enabled=False)
         hook = Path(variables.get("SMDEBUG_CONFIG_FILE_PATH", config_dir / "debughookconfig.json"))

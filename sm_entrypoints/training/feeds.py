@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.contract.errors import JobError
+from sm_entrypoints.contract.hyperparameters import HYPERPARAMETERS
 from sm_entrypoints.images.batches import BatchOrder, ImageData, TensorData, make_loader
 from sm_entrypoints.images.channels import Split, Splits
 from sm_entrypoints.job.environment import Environment
@@ -27,11 +28,6 @@ from sm_entrypoints.training.state import Feed
 # Decoded images or features are kept in memory up to this, or a quarter of what is available.
 _MEMORY_LIMIT = 1 << 30
 _FEATURE_BATCH = 64
-# What decides which numbers a loader gives: the pixels, or the backbone's features.
-_MAKES_DATA = (
-    *("augmentation", "cache_features", "channels_last", "image_size", "instrumentation"),
-    *("model", "precision", "trainable", "weights"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +56,8 @@ def same_data(one: TrainingArguments, other: TrainingArguments) -> bool:
     The seed may differ: it chooses the order, the random crops, and where weights start; with a
     frozen random backbone other features, of the same kind, are then learned from.
     """
-    return all(getattr(one, name) == getattr(other, name) for name in _MAKES_DATA)
+    data = [row.name for row in HYPERPARAMETERS.values() if row.makes_data]
+    return all(getattr(one, name) == getattr(other, name) for name in data)
 
 
 def make_feeds(

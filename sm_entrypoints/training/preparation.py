@@ -12,6 +12,7 @@ from torch import nn
 
 from sm_entrypoints.contract import WEIGHTS_CHANNEL, WEIGHTS_FILE
 from sm_entrypoints.contract.arguments import TrainingArguments
+from sm_entrypoints.contract.hyperparameters import HYPERPARAMETERS
 from sm_entrypoints.contract.rule_actions import parse_actions
 from sm_entrypoints.images.batches import BatchOrder
 from sm_entrypoints.images.channels import Splits
@@ -225,11 +226,10 @@ def _checkpoints(
     arguments: TrainingArguments, environment: Environment, built: Built
 ) -> Checkpoints:
     learns = learning_tensors(built.model, frozen=built.frozen)
+    identifying = [row.name for row in HYPERPARAMETERS.values() if row.identifies]
     identity = {
-        "model": arguments.model,
+        **{name: str(getattr(arguments, name)) for name in identifying},
         "classes": hashlib.sha256("\0".join(built.card.classes).encode()).hexdigest(),
-        "image_size": str(arguments.image_size),
-        "optimizer": arguments.optimizer,
         "trainable": "head" if built.frozen else "all",
         "frozen": frozen_digest(built.model, learns),
     }

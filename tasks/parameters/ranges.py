@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from sm_entrypoints import contract
-from sm_entrypoints.contract.sentences import did_you_mean, nearest
+from sm_entrypoints.contract.hyperparameters import hyperparameter
 
 Value = bool | int | float | str
 Scaling = Literal["Auto", "Linear", "Logarithmic", "ReverseLogarithmic"]
@@ -149,11 +148,7 @@ def without_epochs(ranges: Mapping[str, SearchRange], most: int) -> dict[str, Se
 def require_known(names: Iterable[str]) -> None:
     """Raise ValueError, with the nearest known name, for a hyperparameter train.py has not."""
     for name in names:
-        if name in contract.HYPERPARAMETERS:
-            continue
-        hint = did_you_mean(nearest(name, contract.HYPERPARAMETERS))
-        known = f"{hint} Known are {', '.join(contract.HYPERPARAMETERS)}".lstrip()
-        raise ValueError(f"unknown hyperparameter {name!r}: {known}")
+        hyperparameter(name)
 
 
 def from_wire(values: Mapping[str, str]) -> dict[str, Value]:

@@ -338,7 +338,7 @@ def test_weights_of_another_model_are_named(tmp_path: Path, channels: dict[str, 
     [
         ({"learning_rate": 1}, "unknown hyperparameter 'learning_rate'"),
         ({"weights": "channel"}, "no 'weights' channel"),
-        ({"lr": "1e9"}, "lr=1000000000.0 must be > 0"),
+        ({"lr": "1e9"}, "lr='1e9': must be a number > 0"),
         ({"cache_features": "true"}, "cache_features=true needs a frozen backbone"),
         ({"batch_size": 1, "image_size": 32}, "cannot learn from a batch of one image"),
         ({"model": "alexnet", "image_size": 32}, "alexnet does not take image_size=32: "),

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from sm_entrypoints.contract import STEP_PHASES, TEST_CHANNEL, TRAIN_CHANNEL, VALID_CHANNEL
+from sm_entrypoints.contract.hyperparameters import HYPERPARAMETERS, Bounds
 from sm_entrypoints.rules.cpu.system import cpu_demand, on_cpu
 from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.profiler.timeline import CPU, mean_of, series_of, steps_of
@@ -15,9 +16,8 @@ from sm_entrypoints.rules.result import RuleResult
 from sm_entrypoints.rules.verdict.finding import Change, Gain
 from sm_entrypoints.rules.verdict.guessing import best_guess, better_than_guessing, guessing_loss
 
-# Bounds of train.py (``sm_entrypoints.contract.arguments``); a test compares them.
-_LEAST = {"lr": 1e-12, "batch_size": 1, "epochs": 1, "num_workers": 0, "threads": 1}
-_MOST = {"lr": 100.0, "batch_size": 65_536, "epochs": 100_000, "num_workers": 128, "threads": 1024}
+# The least that a change sets: less is not allowed (lr=0), or lets the job choose.
+_LEAST = {"lr": 1e-12, "num_workers": 0, "threads": 1}
 # Seconds that are not worth a promise.
 _LEAST_SAVED = 0.01
 
@@ -248,7 +248,7 @@ class Case:
         if not self.ours:
             return None
         kept = {
-            name: min(max(value, _LEAST[name]), _MOST[name]) if name in _MOST else value
+            name: value if isinstance(value, str) else _within_bounds(name, value)
             for name, value in change.items()
         }
         moves = kept.get("augmentation", "none") != "none" or kept.get("trainable") == "all"
@@ -257,6 +257,13 @@ class Case:
         # What stands at its bound cannot be changed any further.
         new = any(self.arguments.get(name) != value for name, value in kept.items())
         return kept if new else None
+
+
+def _within_bounds(name: str, value: float) -> float:
+    bounds = HYPERPARAMETERS[name].domain
+    if not isinstance(bounds, Bounds):
+        return value
+    return min(max(value, _LEAST.get(name, bounds.low)), bounds.high)
 
 
 def _number(value: object) -> float:

@@ -1,41 +1,13 @@
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import get_args, get_type_hints
-
 import pytest
 from pydantic import ValidationError
 
 from platforms.errors import ParameterError
-from sm_entrypoints.contract.arguments import TrainingArguments
 from tasks.parameters.improvement import ImprovementParameters
 from tasks.parameters.ranges import CategoricalRange, ContinuousRange, IntegerRange, preset_ranges
 from tasks.parameters.run import TrainingParameters, TuningParameters
-from tasks.parameters.values import (
-    BOUNDS,
-    WORDS,
-    Bounds,
-    require_batches,
-    require_ranges,
-    require_values,
-)
-
-HINTS = get_type_hints(TrainingArguments)
-
-
-def test_words_are_those_of_the_job():
-    theirs = {name: get_args(hint) for name, hint in HINTS.items()}
-    named = {name: words for name, words in theirs.items() if words and type(None) not in words}
-    assert named == WORDS
-
-
-def test_bounds_are_those_of_the_job():
-    theirs = {
-        each.name: Bounds(**each.metadata, whole=HINTS[each.name] is int)
-        for each in fields(TrainingArguments)
-        if each.metadata
-    }
-    assert theirs == BOUNDS
+from tasks.parameters.values import require_batches, require_ranges, require_values
 
 
 @pytest.mark.parametrize("name", ["quick", "lr-batch-epochs", "lr-batch-eps-decay"])

@@ -19,6 +19,7 @@ from cli.options.commands import build_parser
 from cli.run import from_options
 from platforms.settings import PROJECT_ROOT, Settings
 from platforms.validation import validate
+from sm_entrypoints.contract import HYPERPARAMETERS
 from sm_entrypoints.rules.documentation import rules_markdown
 from tasks.parameters.run import (
     DataParameters,
@@ -28,7 +29,7 @@ from tasks.parameters.run import (
     TrainingParameters,
     TuningParameters,
 )
-from tasks.parameters.values import BOUNDS, WORDS, require_values
+from tasks.parameters.values import require_values
 from tasks.report.rerun import change_commands
 from tasks.requests.bodies import JobInputs, training_job_request
 from tasks.requests.inputs import TrainingInputs
@@ -119,7 +120,7 @@ def _texts() -> str:
 
 
 def test_every_setting_that_is_named_in_words_is_in_the_table():
-    known = "|".join({*WORDS, *BOUNDS})
+    known = "|".join(row.name for row in HYPERPARAMETERS.values() if row.domain)
     named = set(re.findall(rf"\b({known})=([\w.]+\w|\d)", _texts()))
     table = {(name, str(value)) for change in _changes() for name, value in change.items()}
     assert sorted(named - table - _NO_ADVICE) == []

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import pytest
 
-from sm_entrypoints.contract.arguments import TrainingArguments, parse_arguments
+from sm_entrypoints.contract.arguments import parse_arguments
 from sm_entrypoints.rules.cpu.steps import STEP_TIME_RULES
 from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.judgement import judge_evidence
@@ -384,7 +383,10 @@ def test_a_job_of_others_gets_advice_without_our_hyperparameters() -> None:
 
 
 def test_changes_keep_to_the_bounds_of_train_py() -> None:
-    bounds = {field.name: field.metadata for field in fields(TrainingArguments) if field.metadata}
-    for name, most in verdict_case._MOST.items():
-        assert most == bounds[name]["high"], name
-        assert verdict_case._LEAST[name] >= bounds[name]["low"], name
+    case = verdict_case.Case(evidence(job={"arguments": {"lr": 1.0}}), {})
+    assert case.set(lr=1000.0, batch_size=10**6) == {"lr": 100, "batch_size": 65_536}
+    assert case.set(num_workers=-1, threads=0) == {"num_workers": 0, "threads": 1}
+    assert case.set(lr=0.0, epochs=0, weight_decay=11.0) == {
+        **{"lr": 1e-12, "epochs": 1, "weight_decay": 10}
+    }
+    assert case.set(precision="auto") == {"precision": "auto"}
