@@ -16,8 +16,8 @@ from platforms.errors import EndpointFailed, JobFailed, ParameterError
 from platforms.job_status import TERMINAL
 from tasks.costs.still_billing import Billing, endpoint_billing
 from tasks.costs.stop_billing import delete_with_config_and_models
-from tasks.endpoints.inventory import EndpointState, endpoints_to_remove, list_endpoints
-from tasks.endpoints.unused import list_stranded, remove_stranded, stranded_to_remove
+from tasks.endpoints.inventory import OwnedResource, list_endpoints, meant_by
+from tasks.endpoints.unused import list_unused
 from tasks.parameters.run import CleanUpParameters
 from tasks.requests.create_or_adopt import TRAINING_JOB, Resource
 from tasks.requests.logs import TRAINING_LOGS, TRANSFORM_LOGS, log_events
@@ -120,7 +120,7 @@ def endpoints(_: argparse.Namespace) -> int:
     return 0
 
 
-def _endpoint_row(state: EndpointState, billing: Billing | None = None) -> dict[str, str]:
+def _endpoint_row(state: OwnedResource, billing: Billing | None = None) -> dict[str, str]:
     expires = f"{state.expires:%Y-%m-%d %H:%M}" if state.expires else "never"
     late = " (passed)" if state.expired(datetime.now(UTC)) else ""
     row = {
@@ -138,12 +138,12 @@ def clean_up(arguments: argparse.Namespace) -> int:
     platform = connect()
     parameters = CleanUpParameters(endpoint=arguments.endpoint, all=arguments.all, dry_run=False)
     now = datetime.now(UTC)
-    chosen = endpoints_to_remove(list_endpoints(platform), parameters, now)
+    chosen = meant_by(parameters, list_endpoints(platform), now)
     if arguments.endpoint and not chosen:
         raise EndpointFailed(
             f"Whippet made no endpoint {arguments.endpoint!r}: see `whippet endpoints`"
         )
-    left = stranded_to_remove(list_stranded(platform), parameters, now)
+    left = meant_by(parameters, list_unused(platform), now)
     empty = "no endpoint to remove" if left else "nothing to remove"
     print_table([_endpoint_row(state) for state in chosen], empty=empty)
     if left:
@@ -155,7 +155,7 @@ def clean_up(arguments: argparse.Namespace) -> int:
         delete_with_config_and_models(platform, state.name)
         print(f"removed {state.name}")
     for each in left:
-        remove_stranded(platform, each)
+        each.resource.delete(platform.sagemaker, each.name)
         print(f"removed {each.kind} {each.name}")
     return 0
 

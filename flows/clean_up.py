@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.hooks import FLOW_POLICY
-from tasks.cleaning import remove_all_stranded, remove_endpoints
+from tasks.cleaning import remove_endpoints, remove_unused
 from tasks.parameters.run import CleanUpParameters
 
 
@@ -17,5 +17,5 @@ def clean_up(request: CleanUpParameters | None = None) -> list[str]:
     """
     chosen = request or CleanUpParameters()
     removed = remove_endpoints(chosen)
-    remove_all_stranded(chosen)
+    remove_unused(chosen)
     return removed

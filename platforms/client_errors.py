@@ -131,3 +131,16 @@ def is_transient(error: BaseException) -> bool:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return error.response.get("Error", {}).get("Code") in _TRANSIENT_CODES or status >= 500
     return isinstance(error, BROKEN_CONNECTION)
+
+
+def is_not_found(error: ClientError) -> bool:
+    """Say whether an error means that there is no such resource.
+
+    SageMaker answers ResourceNotFound for tuning jobs, and a ValidationException whose text says
+    "not found" or "Could not find" for the other kinds.
+    """
+    code = error.response.get("Error", {}).get("Code", "")
+    text = error.response.get("Error", {}).get("Message", "").lower()
+    return code == "ResourceNotFound" or (
+        code == "ValidationException" and ("not found" in text or "could not find" in text)
+    )

@@ -9,12 +9,8 @@ from prefect.artifacts import create_table_artifact
 
 from platforms import connect
 from tasks.costs.stop_billing import delete_with_config_and_models
-from tasks.endpoints.inventory import endpoints_to_remove, list_endpoints
-from tasks.endpoints.unused import (
-    list_stranded,
-    remove_stranded,
-    stranded_to_remove,
-)
+from tasks.endpoints.inventory import list_endpoints, meant_by
+from tasks.endpoints.unused import list_unused
 from tasks.parameters.run import CleanUpParameters
 from tasks.runs.task_policy import policy
 
@@ -23,7 +19,7 @@ from tasks.runs.task_policy import policy
 def remove_endpoints(parameters: CleanUpParameters) -> list[str]:
     """Remove the endpoints that ``parameters`` mean, or only say which; return their names."""
     platform = connect()
-    chosen = endpoints_to_remove(list_endpoints(platform), parameters, datetime.now(UTC))
+    chosen = meant_by(parameters, list_endpoints(platform), datetime.now(UTC))
     logger = get_run_logger()
     for state in chosen:
         if parameters.dry_run:
@@ -37,16 +33,16 @@ def remove_endpoints(parameters: CleanUpParameters) -> list[str]:
     return [state.name for state in chosen]
 
 
-@task(name="remove what is stranded", **policy(1800))
-def remove_all_stranded(parameters: CleanUpParameters) -> list[str]:
-    """Remove the stranded configs and models that are meant, or only say which; return names."""
+@task(name="remove unused configs and models", **policy(1800))
+def remove_unused(parameters: CleanUpParameters) -> list[str]:
+    """Remove the unused configs and models that are meant, or only say which; return names."""
     platform = connect()
-    chosen = stranded_to_remove(list_stranded(platform), parameters, datetime.now(UTC))
+    chosen = meant_by(parameters, list_unused(platform), datetime.now(UTC))
     logger = get_run_logger()
     for each in chosen:
         if parameters.dry_run:
             logger.info("would remove %s %s, which nothing uses", each.kind, each.name)
         else:
-            remove_stranded(platform, each)
+            each.resource.delete(platform.sagemaker, each.name)
             logger.info("removed %s %s, which nothing used", each.kind, each.name)
     return [each.name for each in chosen]

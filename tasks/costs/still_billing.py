@@ -7,17 +7,16 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform
 from tasks.costs.ledger_update import BY_USE, SERVERLESS, variants_now
 from tasks.costs.prices import PriceList, Use, current_prices
 from tasks.costs.worst_case import endpoint_hour_usd, job_usd, wanted_instances
-from tasks.endpoints.inventory import EndpointState, list_endpoints
-from tasks.requests.create_or_adopt import ENDPOINT, TRAINING_JOB, is_not_found
+from tasks.endpoints.inventory import OwnedResource, list_endpoints
+from tasks.requests.create_or_adopt import ENDPOINT, TRAINING_JOB
 from tasks.requests.pages import list_all
-from tasks.requests.tags import RUN_TAG
+from tasks.requests.tags import run_of
 
 _HOUR = 3600
 
@@ -60,7 +59,7 @@ def still_billing(platform: Platform) -> list[Billing]:
     return [each for each in found if each is not None] + list(_jobs(platform))
 
 
-def endpoint_billing(platform: Platform, state: EndpointState) -> Billing | None:
+def endpoint_billing(platform: Platform, state: OwnedResource) -> Billing | None:
     """Return what an endpoint bills, by the instances that it has now; None when it is gone."""
     endpoint = ENDPOINT.describe(platform.sagemaker, state.name)
     if endpoint is None:
@@ -80,7 +79,7 @@ def endpoint_billing(platform: Platform, state: EndpointState) -> Billing | None
     )
 
 
-def _until(state: EndpointState) -> str:
+def _until(state: OwnedResource) -> str:
     if state.expires is None:
         return "it is deleted"
     # Nothing at AWS removes it: that it is still there means that no clean-up ran.
@@ -102,8 +101,11 @@ def _jobs(platform: Platform) -> Iterator[Billing]:
         (name, "warm pool") for name in _warm_pools(platform)
     ]:
         job = TRAINING_JOB.describe(platform.sagemaker, name)
-        run = job and _run_of(platform, job)
-        if job and run:
+        if job is None:
+            continue
+        # Trials have no tags of their own: their search has.
+        run = run_of(platform, job.get("TuningJobArn") or job["TrainingJobArn"])
+        if run is not None:
             yield _job_billing(platform, job, run, kind)
 
 
@@ -120,18 +122,6 @@ def _warm_pools(platform: Platform) -> list[str]:
         for each in listed
         if each.get("WarmPoolStatus", {}).get("Status") == "Available"
     ]
-
-
-def _run_of(platform: Platform, job: Mapping[str, Any]) -> str | None:
-    # Trials have no tags of their own: their search has.
-    arn = job.get("TuningJobArn") or job["TrainingJobArn"]
-    try:
-        answer = platform.sagemaker.list_tags(ResourceArn=arn)
-    except ClientError as error:
-        if is_not_found(error):
-            return None
-        raise
-    return next((tag["Value"] for tag in answer["Tags"] if tag["Key"] == RUN_TAG), None)
 
 
 def _job_billing(platform: Platform, job: Mapping[str, Any], run: str, kind: str) -> Billing:

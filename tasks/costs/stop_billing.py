@@ -8,7 +8,7 @@ from tasks.endpoints.remove import remove_endpoint
 from tasks.endpoints.unused import own_config_and_models
 from tasks.requests.create_or_adopt import ENDPOINT
 from tasks.requests.stop import stop_run
-from tasks.requests.tags import RUN_TAG, tags_of
+from tasks.requests.tags import run_of
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import known_run, recorded_jobs
 
@@ -22,7 +22,7 @@ def delete_with_config_and_models(platform: Platform, endpoint: str) -> None:
     found = ENDPOINT.describe(platform.sagemaker, endpoint)
     if found is None:
         return
-    run = tags_of(platform, found["EndpointArn"]).get(RUN_TAG)
+    run = run_of(platform, found["EndpointArn"])
     config, models = own_config_and_models(platform, endpoint, found["EndpointConfigName"])
     remove_endpoint(platform, endpoint, config, models)
     identity = known_run(platform.settings, run) if run else None

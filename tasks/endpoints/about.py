@@ -9,7 +9,7 @@ from platforms import Platform
 from platforms.client_errors import AccessDenied
 from platforms.errors import EndpointFailed
 from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, MODEL
-from tasks.requests.tags import RUN_TAG, tags_of
+from tasks.requests.tags import run_of
 
 _ANSWERING = ("InService", "Updating", "RollingBack", "SystemUpdating")
 _PROGRAM = "inference.py"
@@ -50,7 +50,7 @@ def _about(platform: Platform, found: Mapping[str, Any]) -> str:
     config = ENDPOINT_CONFIG.describe(platform.sagemaker, found["EndpointConfigName"]) or {}
     variant: Mapping[str, Any] = next(iter(config.get("ProductionVariants", [])), {})
     model = MODEL.describe(platform.sagemaker, variant.get("ModelName", "")) if variant else None
-    run = tags_of(platform, found["EndpointArn"]).get(RUN_TAG)
+    run = run_of(platform, found["EndpointArn"])
     lines = [
         f"endpoint {name!r} is {_kind(config, variant)}, {found['EndpointStatus']}",
         f"  model   {variant.get('ModelName', 'its configuration is gone')}{_archive(model)}",

@@ -1,71 +1,78 @@
-"""The endpoints that Whippet made."""
+"""What Whippet made for endpoints and is still there: the one listing of all who ask."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from botocore.exceptions import ClientError
 
 from platforms import Platform
 from tasks.parameters.run import CleanUpParameters
-from tasks.requests.create_or_adopt import is_not_found
+from tasks.requests.create_or_adopt import ENDPOINT, Resource
 from tasks.requests.pages import list_all
-from tasks.requests.tags import EXPIRES_TAG, RUN_TAG
+from tasks.requests.tags import EXPIRES_TAG, RUN_TAG, tags_if_there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointState:
-    """An endpoint that Whippet made, as it is now."""
+class OwnedResource:
+    """An endpoint, an endpoint config or a model that Whippet made, as it is now.
 
+    Attributes:
+        status: of an endpoint; empty for what is only a record.
+        expires: the end of its time to live, if it has one.
+    """
+
+    resource: Resource
     name: str
     status: str
     run: str
     created: datetime
     expires: datetime | None
 
+    @property
+    def kind(self) -> str:
+        """What SageMaker calls it: ``EndpointConfig``."""
+        return self.resource.type_name
+
     def expired(self, now: datetime) -> bool:
-        """Say whether its time to live has passed."""
+        """Say whether its time to live has passed: no run is about to use it."""
         return self.expires is not None and self.expires <= now
 
 
-def list_endpoints(platform: Platform) -> list[EndpointState]:
-    """Return the endpoints that carry Whippet's tags, newest first."""
+def list_owned(platform: Platform, resource: Resource) -> Iterator[OwnedResource]:
+    """Yield the resources of a type that carry Whippet's tags, newest first."""
     summaries = list_all(
-        platform.sagemaker.list_endpoints,
-        "Endpoints",
+        getattr(platform.sagemaker, f"list_{resource.operation}s"),
+        f"{resource.type_name}s",
         SortBy="CreationTime",
         SortOrder="Descending",
     )
-    states = [_endpoint_state(platform, summary) for summary in summaries]
-    return [state for state in states if state is not None]
+    for summary in summaries:
+        tags = tags_if_there(platform, summary[resource.arn_member])
+        if RUN_TAG not in tags:
+            continue
+        expires = tags.get(EXPIRES_TAG)
+        yield OwnedResource(
+            resource=resource,
+            name=summary[resource.name_member],
+            status=summary.get(resource.status_member or "", ""),
+            run=tags[RUN_TAG],
+            created=summary["CreationTime"],
+            expires=datetime.fromisoformat(expires) if expires else None,
+        )
 
 
-def _endpoint_state(platform: Platform, summary: dict[str, Any]) -> EndpointState | None:
-    try:
-        answer = platform.sagemaker.list_tags(ResourceArn=summary["EndpointArn"])
-    except ClientError as error:
-        if is_not_found(error):  # deleted since it was listed
-            return None
-        raise
-    tags = {tag["Key"]: tag["Value"] for tag in answer["Tags"]}
-    if RUN_TAG not in tags:
-        return None
-    expires = tags.get(EXPIRES_TAG)
-    return EndpointState(
-        name=summary["EndpointName"],
-        status=summary["EndpointStatus"],
-        run=tags[RUN_TAG],
-        created=summary["CreationTime"],
-        expires=datetime.fromisoformat(expires) if expires else None,
-    )
+def list_endpoints(platform: Platform) -> list[OwnedResource]:
+    """Return the endpoints that carry Whippet's tags, newest first."""
+    return list(list_owned(platform, ENDPOINT))
 
 
-def endpoints_to_remove(
-    states: list[EndpointState], parameters: CleanUpParameters, now: datetime
-) -> list[EndpointState]:
-    """Return the endpoints that ``parameters`` mean."""
+def meant_by(
+    parameters: CleanUpParameters, owned: Iterable[OwnedResource], now: datetime
+) -> list[OwnedResource]:
+    """Return what a clean-up is to remove: one endpoint by its name, what has expired, or all."""
     if parameters.endpoint is not None:
-        return [state for state in states if state.name == parameters.endpoint]
-    return [state for state in states if parameters.all or state.expired(now)]
+        return [
+            each for each in owned if (each.resource, each.name) == (ENDPOINT, parameters.endpoint)
+        ]
+    return [each for each in owned if parameters.all or each.expired(now)]

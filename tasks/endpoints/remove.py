@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from platforms import Platform
 from tasks.endpoints.autoscaling import stop_scaling
-from tasks.requests.create_or_adopt import ENDPOINT, is_not_found
+from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, MODEL
 from tasks.requests.waiting import Pace, wait_until
 
 _DEADLINE_SECONDS = 1800.0
@@ -24,21 +22,11 @@ def remove_endpoint(
     """
     _settle(platform, endpoint)
     stop_scaling(platform, endpoint)
-    steps = [
-        (platform.sagemaker.delete_endpoint, {"EndpointName": endpoint}),
-        *(
-            [(platform.sagemaker.delete_endpoint_config, {"EndpointConfigName": config})]
-            if config
-            else []
-        ),
-        *((platform.sagemaker.delete_model, {"ModelName": model}) for model in models),
-    ]
-    for delete, name in steps:
-        try:
-            delete(**name)
-        except ClientError as error:
-            if not is_not_found(error):
-                raise
+    ENDPOINT.delete(platform.sagemaker, endpoint)
+    if config is not None:
+        ENDPOINT_CONFIG.delete(platform.sagemaker, config)
+    for model in models:
+        MODEL.delete(platform.sagemaker, model)
 
 
 def _settle(platform: Platform, endpoint: str) -> None:

@@ -5,51 +5,26 @@ They cost nothing, but hold names, and a model's archive looks the same as one t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal
-
-from botocore.exceptions import ClientError
-
 from platforms import Platform
-from tasks.parameters.run import CleanUpParameters
-from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, MODEL, is_not_found
+from tasks.endpoints.inventory import OwnedResource, list_owned
+from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, MODEL
 from tasks.requests.pages import list_all
-from tasks.requests.tags import EXPIRES_TAG, RUN_TAG, tags_of
-
-Kind = Literal["EndpointConfig", "Model"]
+from tasks.requests.tags import run_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stranded:
-    """A config or a model of Whippet's that nothing uses."""
-
-    kind: Kind
-    name: str
-    run: str
-    created: datetime
-    expires: datetime | None
-
-    def expired(self, now: datetime) -> bool:
-        """Say whether its time to live has passed: no run is about to use it."""
-        return self.expires is not None and self.expires <= now
-
-
-def list_stranded(platform: Platform) -> list[Stranded]:
+def list_unused(platform: Platform) -> list[OwnedResource]:
     """Return the configs that no endpoint uses, then the models that only such configs use.
 
     What others made of ours counts as use: an endpoint of somebody else's on our config, too.
     """
-    sagemaker = platform.sagemaker
-    configs = list(_ours(platform, "EndpointConfig", sagemaker.list_endpoint_configs))
-    models = list(_ours(platform, "Model", sagemaker.list_models))
+    configs = list(list_owned(platform, ENDPOINT_CONFIG))
+    models = list(list_owned(platform, MODEL))
     if not configs and not models:
         return []
     in_use = _configs_in_use(platform)
-    stranded = [config for config in configs if config.name not in in_use]
-    served = _models_in_use(platform, {config.name for config in stranded})
-    return stranded + [model for model in models if model.name not in served]
+    unused = [config for config in configs if config.name not in in_use]
+    served = _models_in_use(platform, {config.name for config in unused})
+    return unused + [model for model in models if model.name not in served]
 
 
 def own_config_and_models(
@@ -61,9 +36,9 @@ def own_config_and_models(
     to it), or that another endpoint uses. A model stays that another config uses.
     """
     described = ENDPOINT_CONFIG.describe(platform.sagemaker, config)
-    if described is None:  # nothing says any more which models it had: they are stranded
+    if described is None:  # nothing says any more which models it had: they are unused now
         return None, []
-    if not _is_ours(platform, described["EndpointConfigArn"]):
+    if not run_of(platform, described["EndpointConfigArn"]):
         return None, []
     if config in _configs_in_use(platform, besides=endpoint):
         return None, []
@@ -72,55 +47,7 @@ def own_config_and_models(
         str(each["ModelName"]) for each in described["ProductionVariants"] if "ModelName" in each
     }
     models = [(name, MODEL.describe(platform.sagemaker, name)) for name in sorted(own - served)]
-    return config, [
-        name for name, model in models if model and _is_ours(platform, model["ModelArn"])
-    ]
-
-
-def _is_ours(platform: Platform, arn: str) -> bool:
-    return RUN_TAG in tags_of(platform, arn)
-
-
-def stranded_to_remove(
-    found: list[Stranded], parameters: CleanUpParameters, now: datetime
-) -> list[Stranded]:
-    """Return those that ``parameters`` mean: what has expired, or all; none beside one endpoint."""
-    if parameters.endpoint is not None:
-        return []
-    return [each for each in found if parameters.all or each.expired(now)]
-
-
-def remove_stranded(platform: Platform, found: Stranded) -> None:
-    """Delete a config or a model; what is not there is no error."""
-    delete = {
-        "EndpointConfig": platform.sagemaker.delete_endpoint_config,
-        "Model": platform.sagemaker.delete_model,
-    }[found.kind]
-    try:
-        delete(**{f"{found.kind}Name": found.name})
-    except ClientError as error:
-        if not is_not_found(error):
-            raise
-
-
-def _ours(platform: Platform, kind: Kind, operation: Callable[..., Any]) -> Iterator[Stranded]:
-    for summary in list_all(operation, f"{kind}s"):
-        try:
-            answer = platform.sagemaker.list_tags(ResourceArn=summary[f"{kind}Arn"])
-        except ClientError as error:
-            if is_not_found(error):  # deleted since it was listed
-                continue
-            raise
-        tags = {tag["Key"]: tag["Value"] for tag in answer["Tags"]}
-        if RUN_TAG in tags:
-            expires = tags.get(EXPIRES_TAG)
-            yield Stranded(
-                kind=kind,
-                name=summary[f"{kind}Name"],
-                run=tags[RUN_TAG],
-                created=summary["CreationTime"],
-                expires=datetime.fromisoformat(expires) if expires else None,
-            )
+    return config, [name for name, model in models if model and run_of(platform, model["ModelArn"])]
 
 
 def _configs_in_use(platform: Platform, besides: str | None = None) -> set[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from platforms import SageMaker
+from platforms.client_errors import is_not_found
 from platforms.errors import NameTaken
 from tasks.requests.bodies import Request
 from tasks.requests.tags import DIGEST_TAG
@@ -24,7 +25,7 @@ class Resource:
 
     Attributes:
         noun: what a person calls it.
-        operation: what follows ``create_`` and ``describe_`` in the names of operations.
+        operation: what follows ``create_``, ``describe_`` … in the names of operations.
         has_status: false for what is only a record, such as a model.
     """
 
@@ -35,20 +36,21 @@ class Resource:
     @property
     def name_member(self) -> str:
         """The member that names it: ``TrainingJobName``."""
-        return f"{self._prefix}Name"
+        return f"{self.type_name}Name"
 
     @property
     def arn_member(self) -> str:
         """The member with its ARN: ``TrainingJobArn``."""
-        return f"{self._prefix}Arn"
+        return f"{self.type_name}Arn"
 
     @property
     def status_member(self) -> str | None:
         """The member with its status, ``TrainingJobStatus``; None when it has none."""
-        return f"{self._prefix}Status" if self.has_status else None
+        return f"{self.type_name}Status" if self.has_status else None
 
     @property
-    def _prefix(self) -> str:
+    def type_name(self) -> str:
+        """What SageMaker calls it: ``TrainingJob``."""
         return "".join(word.capitalize() for word in self.operation.split("_"))
 
     def describe(self, sagemaker: SageMaker, name: str) -> dict[str, Any] | None:
@@ -67,25 +69,20 @@ class Resource:
         """Create the resource."""
         getattr(sagemaker, f"create_{self.operation}")(**request)
 
+    def delete(self, sagemaker: SageMaker, name: str) -> None:
+        """Delete the resource; what is not there is no error."""
+        try:
+            getattr(sagemaker, f"delete_{self.operation}")(**{self.name_member: name})
+        except ClientError as error:
+            if not is_not_found(error):
+                raise
+
 
 TRAINING_JOB = Resource(noun="training job", operation="training_job")
 TUNING_JOB = Resource(noun="tuning job", operation="hyper_parameter_tuning_job")
 MODEL = Resource(noun="model", operation="model", has_status=False)
 ENDPOINT_CONFIG = Resource(noun="endpoint config", operation="endpoint_config", has_status=False)
 ENDPOINT = Resource(noun="endpoint", operation="endpoint")
-
-
-def is_not_found(error: ClientError) -> bool:
-    """Say whether an error means that there is no such resource.
-
-    SageMaker answers ResourceNotFound for tuning jobs, and a ValidationException whose text says
-    "not found" or "Could not find" for the other kinds.
-    """
-    code = error.response.get("Error", {}).get("Code", "")
-    text = error.response.get("Error", {}).get("Message", "").lower()
-    return code == "ResourceNotFound" or (
-        code == "ValidationException" and ("not found" in text or "could not find" in text)
-    )
 
 
 def _already_there(error: ClientError) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from botocore.exceptions import ClientError
+
 from platforms import Platform
+from platforms.client_errors import is_not_found
 
 DIGEST_TAG = "whippet:request"
 RUN_TAG = "whippet:run"
@@ -16,3 +19,18 @@ def tags_of(platform: Platform, arn: str) -> dict[str, str]:
     """Return the tags of a resource."""
     answer = platform.sagemaker.list_tags(ResourceArn=arn)
     return {tag["Key"]: tag["Value"] for tag in answer["Tags"]}
+
+
+def tags_if_there(platform: Platform, arn: str) -> dict[str, str]:
+    """Return the tags of a resource that may be gone since it was listed; then it has none."""
+    try:
+        return tags_of(platform, arn)
+    except ClientError as error:
+        if is_not_found(error):
+            return {}
+        raise
+
+
+def run_of(platform: Platform, arn: str) -> str | None:
+    """Return the run that made a resource; None when somebody else did, or it is gone."""
+    return tags_if_there(platform, arn).get(RUN_TAG)

@@ -15,7 +15,7 @@ from platforms.errors import DeadlinePassed, JobFailed
 from platforms.job_status import TERMINAL
 from tasks.parameters.run import DeploymentParameters
 from tasks.requests.bodies import ModelInputs, Request, model_request
-from tasks.requests.create_or_adopt import MODEL, TRAINING_JOB, create_or_adopt, is_not_found
+from tasks.requests.create_or_adopt import MODEL, TRAINING_JOB, create_or_adopt
 from tasks.requests.placement import placement_of
 from tasks.requests.training import TrainedModel, require_completed, run_tags, trained_model
 from tasks.requests.waiting import Pace, wait_until
@@ -171,11 +171,7 @@ def stop(platform: Platform, job: str) -> None:
 
 def remove_model(platform: Platform, run: RunIdentity) -> None:
     """Remove the model that the job was made with; one that is gone does not matter."""
-    try:
-        platform.sagemaker.delete_model(ModelName=resource_name(run, "model"))
-    except ClientError as error:
-        if not is_not_found(error):
-            raise
+    MODEL.delete(platform.sagemaker, resource_name(run, "model"))
 
 
 def require_answers(ended: Ended, answered: int) -> None:

@@ -64,7 +64,7 @@ class RecordedSageMaker:
             {"Key": "whippet:expires", "Value": "2020-01-01T00:00:00+00:00"},
         ]
         variant = {"VariantName": "a", "InitialInstanceCount": 1, "InstanceType": "ml.t2.medium"}
-        for name in ("old", "stranded"):
+        for name in ("old", "unused"):
             role = {"ExecutionRoleArn": "arn:aws:iam::123456789012:role/whippet-execution"}
             self.fake.create_model(ModelName=name, Tags=tags, **role)
             self.fake.create_endpoint_config(

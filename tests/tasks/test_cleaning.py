@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from platforms import Settings
 from platforms.client_errors import client_error
 from tasks.costs.stop_billing import delete_with_config_and_models, stop_everything
-from tasks.endpoints.inventory import endpoints_to_remove, list_endpoints
+from tasks.endpoints.inventory import list_endpoints, meant_by
 from tasks.parameters.run import CleanUpParameters, TrainingParameters
 from tasks.parameters.run import TuningParameters as Tuning
 from tasks.requests.bodies import (
@@ -50,7 +50,7 @@ def sagemaker() -> FakeSageMaker:
 def test_what_is_removed(sagemaker, parameters, expected):
     states = list_endpoints(fake_platform(sagemaker))
     assert {state.name for state in states} == {"old", "new", "forever"}
-    chosen = endpoints_to_remove(states, CleanUpParameters(**parameters), NOW)
+    chosen = meant_by(CleanUpParameters(**parameters), states, NOW)
     assert [state.name for state in chosen] == expected
 
 

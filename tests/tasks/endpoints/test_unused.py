@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tasks.endpoints.unused import list_stranded, remove_stranded, stranded_to_remove
+from tasks.endpoints.inventory import meant_by
+from tasks.endpoints.unused import list_unused
 from tasks.parameters.run import CleanUpParameters
 from tests.fake_sagemaker import FakeSageMaker
 from tests.worlds.platforms import fake_platform
@@ -41,8 +42,8 @@ def platform() -> Any:
     return fake_platform(sagemaker)
 
 
-def test_only_what_is_ours_and_unused_is_stranded(platform):
-    found = list_stranded(platform)
+def test_only_what_is_ours_and_unused_is_listed(platform):
+    found = list_unused(platform)
     assert [(each.kind, each.name) for each in found] == [
         ("EndpointConfig", "left"),
         ("EndpointConfig", "modelless"),
@@ -54,21 +55,21 @@ def test_only_what_is_ours_and_unused_is_stranded(platform):
 def test_nothing_else_is_looked_at_without_anything_of_ours():
     sagemaker = FakeSageMaker()
     sagemaker.create_model(ModelName="theirs", ExecutionRoleArn=ROLE, Tags=[])
-    assert list_stranded(fake_platform(sagemaker)) == []
+    assert list_unused(fake_platform(sagemaker)) == []
     assert "describe_endpoint" not in {name for name, _ in sagemaker.calls}
 
 
 def test_what_has_not_expired_may_be_about_to_be_used(platform):
-    found = list_stranded(platform)
+    found = list_unused(platform)
     before, after = (datetime(year, 6, 1, tzinfo=UTC) for year in (2025, 2026))
-    assert stranded_to_remove(found, CleanUpParameters(), before) == []
-    assert stranded_to_remove(found, CleanUpParameters(), after) == found
-    assert stranded_to_remove(found, CleanUpParameters(all=True), before) == found
-    assert stranded_to_remove(found, CleanUpParameters(endpoint="x", all=True), after) == []
+    assert meant_by(CleanUpParameters(), found, before) == []
+    assert meant_by(CleanUpParameters(), found, after) == found
+    assert meant_by(CleanUpParameters(all=True), found, before) == found
+    assert meant_by(CleanUpParameters(endpoint="x", all=True), found, after) == []
 
 
 def test_removing_twice_is_no_error(platform):
-    for each in [*list_stranded(platform), *list_stranded(platform)]:
-        remove_stranded(platform, each)
+    for each in [*list_unused(platform), *list_unused(platform)]:
+        each.resource.delete(platform.sagemaker, each.name)
     assert sorted(platform.sagemaker.names("model")) == ["foreign", "used"]
     assert sorted(platform.sagemaker.names("endpoint_config")) == ["foreign", "used"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from platforms.client_errors import client_error
+from platforms.client_errors import client_error, is_not_found
 from platforms.errors import NameTaken
 from tasks.parameters.run import TrainingParameters, TuningParameters
 from tasks.requests.bodies import endpoint_request, training_job_request, tuning_job_request
@@ -13,7 +13,6 @@ from tasks.requests.create_or_adopt import (
     TRAINING_JOB,
     TUNING_JOB,
     create_or_adopt,
-    is_not_found,
 )
 from tests.fake_sagemaker import FakeSageMaker, Lost, throttled
 from tests.worlds.requests import deployment_requests, inputs
