@@ -9,28 +9,20 @@ from typing import Any
 
 from cli.console import quiet_console
 from cli.preflight import require_room
-from cli.run import assignment
 from cli.server.choosing import ui_and_password, use_server
 from cli.table import print_table
 from platforms import Settings, connect
 from tasks.improve.plan import ImprovementPlan, plan_improvement
+from tasks.parameters.command_line import parameters_of
 from tasks.parameters.improvement import ImprovementParameters
+from tasks.parameters.options import IMPROVE_OPTIONS
 
 
 def improve(arguments: argparse.Namespace) -> int:
     """Run ``improve_training`` in this process; print what it found. Ctrl-C stops its job."""
     settings = Settings()
-    given = {
-        "run": arguments.run,
-        "change": dict(assignment(text, "--change") for text in arguments.change) or None,
-        "measure": arguments.measure,
-        "seconds": arguments.seconds,
-        "pairs": arguments.pairs,
-        "max_usd": arguments.max_usd,
-    }
-    parameters = ImprovementParameters.model_validate(
-        {name: value for name, value in given.items() if value is not None}
-    )
+    chosen = parameters_of(IMPROVE_OPTIONS, vars(arguments))["improvement"]
+    parameters = ImprovementParameters.model_validate({**chosen, "run": arguments.run})
     # A mistake must not cost a server, let alone a job.
     plan = plan_improvement(settings, parameters)
     if not plan.change:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shlex
 import sys
@@ -11,11 +10,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from coolname import generate_slug
-from pydantic import ValidationError
 
 from cli.console import quiet_console
-from cli.options.endpoint import endpoint_choices
-from cli.options.run import data_choices, resource_choices
 from cli.preflight import check_before_run
 from cli.server.choosing import ui_and_password, ui_url, use_server
 from cli.table import print_table
@@ -23,16 +19,10 @@ from platforms import Settings
 from platforms.errors import ParameterError
 from sm_entrypoints.contract.sentences import did_you_mean, nearest
 from tasks.costs.ledger import PLAN, cost_sentence, stage_rows
-from tasks.job_environment.weights import IMAGENET, NONE
-from tasks.parameters.ranges import (
-    CategoricalRange,
-    ContinuousRange,
-    IntegerRange,
-    SearchRange,
-    Value,
-)
+from tasks.parameters.command_line import parameters_of
+from tasks.parameters.options import RUN_OPTIONS
 from tasks.parameters.run import RUN_PARAMETERS, DataParameters, ModelParameters, Parameters
-from tasks.parameters.typed_path import TypedPath, expanded, with_typed
+from tasks.parameters.typed_path import with_typed
 from tasks.runs.names import folder_name
 from tasks.runs.record import read_run, run_folder
 
@@ -109,120 +99,7 @@ def _known_run(settings: Settings, name: str) -> dict[str, Any]:
 
 def from_options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Return the flow's parameters that the command line's options stand for."""
-    fixed = dict(assignment(text) for text in arguments.set)
-    ranges = dict(_range(text) for text in arguments.range)
-    seed = arguments.seed
-    groups = {
-        "data": {
-            **_from_anywhere("path", arguments.data),
-            "seed": seed,
-            **data_choices(arguments),
-        },
-        "model": {
-            "architecture": arguments.model,
-            **_from_anywhere("weights", arguments.weights, IMAGENET, NONE),
-            "trainable": arguments.trainable,
-            "image_size": arguments.image_size,
-        },
-        "tuning": {
-            "max_jobs": arguments.max_jobs,
-            "max_parallel_jobs": arguments.max_parallel_jobs,
-            "max_epochs": arguments.max_epochs,
-            "strategy": arguments.strategy,
-            "early_stopping": arguments.early_stopping,
-            "preset": arguments.preset,
-            "ranges": {name: span.model_dump() for name, span in ranges.items()} or None,
-            "fixed": fixed or None,
-            "seed": seed,
-        },
-        "training": {
-            "epochs": arguments.epochs,
-            "hyperparameters": fixed or None,
-            "debugger": arguments.debugger,
-            "rules": dict(_rule_action(text) for text in arguments.rule) or None,
-        },
-        "deployment": endpoint_choices(arguments),
-        "resources": resource_choices(arguments),
-    }
-    return {
-        name: {key: value for key, value in group.items() if value is not None}
-        for name, group in groups.items()
-    }
-
-
-def _from_anywhere(name: str, path: str | None, *words: str) -> dict[str, Any]:
-    """Return the parameter of a path, and how it was typed.
-
-    A path that is there becomes an absolute one: a run may be resumed from another folder.
-    """
-    if not path or path in words or not expanded(path).exists():
-        return {name: path}
-    typed = TypedPath.here(path)
-    if typed.resolved == path:
-        return {name: path}
-    return {name: typed.resolved, f"{name}_typed": typed.model_dump()}
-
-
-def assignment(text: str, option: str = "--set") -> tuple[str, Value]:
-    """Return the name and the typed value of ``NAME=VALUE``.
-
-    Raises:
-        ParameterError: it is not of that form; names the ``option``.
-    """
-    name, equals, value = text.partition("=")
-    if not equals or not name or not value:
-        raise ParameterError(
-            f"{option} {text!r}: write NAME=VALUE, such as {option} optimizer=adamw"
-        )
-    return name, _number(value)
-
-
-def _rule_action(text: str) -> tuple[str, str]:
-    name, equals, action = text.partition("=")
-    if not equals or not name or not action:
-        raise ParameterError(
-            f"--rule {text!r}: write NAME=ACTION, such as --rule ExplodingTensor=stop"
-        )
-    return name, action
-
-
-def _number(text: str) -> Value:
-    for read in (json.loads, float):  # JSON first: 1 is whole, true is a truth value
-        try:
-            value = read(text)
-        except ValueError:
-            continue
-        if isinstance(value, bool | int | float):
-            return value
-    return text
-
-
-def _range(text: str) -> tuple[str, SearchRange]:
-    name, equals, span = text.partition("=")
-    low, *rest = span.split(":")
-    if equals and name and rest and len(rest) <= 2:
-        return name, _bounds(text, _number(low), _number(rest[0]), rest[1:])
-    values = span.split(",")
-    if equals and name and all(values) and not rest:
-        return name, CategoricalRange(values=[_number(value) for value in values])
-    raise ParameterError(
-        f"--range {text!r}: write NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=A,B,C, "
-        f"such as --range lr=1e-4:1e-2:log --range batch_size=16,32"
-    )
-
-
-def _bounds(text: str, low: Value, high: Value, scaling: list[str]) -> SearchRange:
-    if isinstance(low, str | bool) or isinstance(high, str | bool):
-        raise ParameterError(f"--range {text!r}: the bounds must be numbers")
-    if scaling not in ([], ["log"], ["linear"]):
-        raise ParameterError(f"--range {text!r}: the scale is log or linear")
-    kind = IntegerRange if isinstance(low, int) and isinstance(high, int) else ContinuousRange
-    name = {"log": "Logarithmic", "linear": "Linear"}.get("".join(scaling), "Auto")
-    try:
-        return kind.model_validate({"min": low, "max": high, "scaling": name})
-    except ValidationError as error:
-        reasons = "; ".join(problem["msg"] for problem in error.errors())
-        raise ParameterError(f"--range {text!r}: {reasons}") from error
+    return parameters_of(RUN_OPTIONS, vars(arguments))
 
 
 def print_summary(settings: Settings, record: dict[str, Any], api_url: str) -> None:

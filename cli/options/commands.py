@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from cli.options.run import add_run_options
+from cli.options.run import add_options, add_run_options
+from tasks.parameters.options import IMPROVE_OPTIONS
 
 _EPILOG = "Settings are WHIPPET_* environment variables: see README.md. Docs: docs/."
 _AddOptions = Callable[[argparse.ArgumentParser], None]
@@ -20,12 +21,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for function, add_options, text in _COMMANDS:
+    for function, add_own, text in _COMMANDS:
         module, _, attribute = function.rpartition(".")
         name, description = attribute.replace("_", "-"), text[0].upper() + text[1:] + "."
         command = commands.add_parser(name, help=text, description=description)
         command.set_defaults(module=module, function=attribute)
-        add_options(command)
+        add_own(command)
     return parser
 
 
@@ -45,21 +46,7 @@ def _add_improve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run", nargs="?", default="latest", help="name of the run (default: latest)"
     )
-    parser.add_argument(
-        "--change",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="measure this instead of the verdict's change; repeatable",
-    )
-    parser.add_argument("--measure", choices=("auto", "speed", "quality"), help="what decides")
-    parser.add_argument("--seconds", type=float, help="time for the comparison (default 120)")
-    parser.add_argument("--pairs", type=int, help="least pairs of blocks for speed (default 6)")
-    parser.add_argument(
-        "--max-usd",
-        metavar="USD",
-        help="hard cap of the comparison (default: what the run's leaves)",
-    )
+    add_options(parser, IMPROVE_OPTIONS)
 
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from dashboards.artifacts.charts import comparison_svg, markdown_image
 from dashboards.artifacts.tables import markdown_table, markdown_text
 from tasks.costs.prices import SOURCE, price_of, price_per_hour
 from tasks.improve.plan import ImprovementPlan
+from tasks.parameters.notation import assigned
 
 IMPROVEMENT_FILE = "improvement.json"
 NOTHING = "nothing to change"
@@ -96,10 +96,7 @@ def _whole_job(plan: ImprovementPlan, comparison: Mapping[str, Any]) -> dict[str
 
 def set_options(change: Mapping[str, Any]) -> list[str]:
     """Return the options that give the next ``whippet run`` the change."""
-    options: list[str] = []
-    for name, value in change.items():
-        options += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
-    return options
+    return [word for item in change.items() for word in ("--set", assigned(*item))]
 
 
 def rows(found: Mapping[str, Any]) -> list[dict[str, str]]:

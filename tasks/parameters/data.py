@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from platforms import Settings
 from sm_entrypoints import contract
 from tasks.dataset.folders.reading import Reading
+from tasks.parameters.options import described
 from tasks.parameters.resources import Parameters
 from tasks.parameters.typed_path import TypedPath, as_typed
 
@@ -18,31 +19,28 @@ class DataParameters(Parameters):
     """The labelled images: ``train/ valid/ test/ <class>/`` or flat ``<class>/`` folders."""
 
     path: str = Field(
-        "samples/clipart", min_length=1, description="Folder of images; relative to the project."
+        "samples/clipart",
+        min_length=1,
+        description=f"{described('data.path')} A relative path is the project's.",
     )
     path_typed: TypedPath | None = Field(
         None, description="How path was typed, and where: shown in its place."
     )
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,39}$")] | None = Field(
         None,
-        description="Name of the data set in the bucket; default: the folder's, and six digits of "
-        "where it lies.",
+        description=described("data.name"),
     )
     splits: dict[Literal["train", "valid", "test"], str] | None = Field(
         None,
         description="Folder of each split, relative to path; {}: every folder is a class; "
         "default: told by their names.",
     )
-    convert: bool = Field(
-        False, description="Read WebP, BMP, GIF, TIFF and AVIF too, converted to PNG or JPEG."
-    )
-    skip_bad: bool = Field(
-        False, description="Leave out files that cannot be read, and list them, instead of failing."
-    )
-    delete_removed: bool = Field(False, description="Delete objects of images that left.")
+    convert: bool = Field(False, description=described("data.convert"))
+    skip_bad: bool = Field(False, description=described("data.skip_bad"))
+    delete_removed: bool = Field(False, description=described("data.delete_removed"))
     seed: int = Field(0, ge=0, description="Seed of the split, when the folder has none.")
-    valid_share: float = Field(0.15, gt=0, lt=0.5, description="Share split off for validation.")
-    test_share: float = Field(0.15, gt=0, lt=0.5, description="Share split off for the test.")
+    valid_share: float = Field(0.15, gt=0, lt=0.5, description=described("data.valid_share"))
+    test_share: float = Field(0.15, gt=0, lt=0.5, description=described("data.test_share"))
 
     @field_validator("splits")
     @classmethod

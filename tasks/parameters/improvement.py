@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from tasks.parameters.options import described
 from tasks.parameters.ranges import Value, require_known
 from tasks.parameters.run import Parameters
 from tasks.parameters.values import require_values
@@ -16,24 +17,20 @@ class ImprovementParameters(Parameters):
     """Which run to improve, how, and how long to measure."""
 
     run: str = Field("latest", min_length=1, description="Name of the run; latest is one.")
-    change: dict[str, Value] | None = Field(
-        None, description="Hyperparameters to change; default: what the run's verdict proposes."
-    )
+    change: dict[str, Value] | None = Field(None, description=described("improvement.change"))
     measure: Literal["auto", "speed", "quality"] = Field(
         "auto",
-        description="What decides: seconds or validation loss; auto: what the change is for.",
+        description=described("improvement.measure"),
     )
-    seconds: float = Field(
-        120, ge=5, le=14_400, description="Time for the comparison, without its start."
-    )
+    seconds: float = Field(120, ge=5, le=14_400, description=described("improvement.seconds"))
     max_usd: Decimal | None = Field(
         None,
         gt=0,
         le=1_000_000,
         decimal_places=2,
-        description="Hard cap of the comparison; default: what the run's own cap leaves.",
+        description=described("improvement.max_usd"),
     )
-    pairs: int = Field(6, ge=6, le=200, description="Least pairs of blocks, for speed.")
+    pairs: int = Field(6, ge=6, le=200, description=described("improvement.pairs"))
 
     @field_validator("change")
     @classmethod

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from platforms.instances import has_gpu
 from sm_entrypoints.contract.sentences import did_you_mean, nearest
+from tasks.parameters.options import described
 
 
 class Parameters(BaseModel):
@@ -29,25 +30,27 @@ class Parameters(BaseModel):
 class ResourceParameters(Parameters):
     """What a job runs on, and its hard limits."""
 
-    instance_type: str = Field("ml.m5.xlarge", pattern=r"^ml\.", description="Instance of jobs.")
-    instance_count: int = Field(1, ge=1, le=16, description="Instances a job.")
-    volume_gb: int = Field(30, ge=1, le=16384, description="Storage of an instance, GB.")
-    max_runtime_seconds: int = Field(
-        7200, ge=60, le=432_000, description="A job is stopped after this, whatever happens."
+    instance_type: str = Field(
+        "ml.m5.xlarge", pattern=r"^ml\.", description=described("resources.instance_type")
     )
-    spot: bool = Field(False, description="Spare capacity: cheaper, and may be interrupted.")
+    instance_count: int = Field(1, ge=1, le=16, description=described("resources.instance_count"))
+    volume_gb: int = Field(30, ge=1, le=16384, description=described("resources.volume_gb"))
+    max_runtime_seconds: int = Field(
+        7200, ge=60, le=432_000, description=described("resources.max_runtime_seconds")
+    )
+    spot: bool = Field(False, description=described("resources.spot"))
     max_wait_seconds: int | None = Field(
-        None, ge=60, le=2_592_000, description="Spot: capacity and job together; default twice it."
+        None, ge=60, le=2_592_000, description=described("resources.max_wait_seconds")
     )
     keep_alive_seconds: int = Field(
-        0, ge=0, le=3600, description="Warm pool: instances wait this long for the next job."
+        0, ge=0, le=3600, description=described("resources.keep_alive_seconds")
     )
     max_usd: Decimal | None = Field(
         None,
         gt=0,
         le=1_000_000,
         decimal_places=2,
-        description="A hard cap: jobs get fewer and shorter to keep it, or the run is refused.",
+        description=described("resources.max_usd"),
     )
 
     @property

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from sm_entrypoints import contract
 from tasks.parameters.data import DataParameters as DataParameters
+from tasks.parameters.options import described
 from tasks.parameters.ranges import (
     CategoricalRange,
     Preset,
@@ -33,20 +34,20 @@ EndpointKind = Literal["real_time", "serverless", "asynchronous"]
 class ModelParameters(Parameters):
     """The network that is fine-tuned and where its weights come from."""
 
-    architecture: str = Field("resnet18", description="Any torchvision classifier by name.")
+    architecture: str = Field("resnet18", description=described("model.architecture"))
     weights: str = Field(
         "imagenet",
         min_length=1,
-        description="imagenet, none, or a state_dict / safetensors file (path or s3 URI).",
+        description=described("model.weights"),
     )
     weights_typed: TypedPath | None = Field(
         None, description="How the path of weights was typed, and where: shown in its place."
     )
     trainable: Literal["auto", "head", "all"] = Field(
         "auto",
-        description="head: frozen backbone; all: fine-tune every layer; auto: all if weights=none.",
+        description=described("model.trainable"),
     )
-    image_size: int = Field(224, ge=32, le=1024, description="Side of the square input, pixels.")
+    image_size: int = Field(224, ge=32, le=1024, description=described("model.image_size"))
 
     @field_validator("architecture")
     @classmethod
@@ -78,12 +79,18 @@ class ModelParameters(Parameters):
 class TuningParameters(Parameters):
     """The hyperparameter search; its objective is the validation loss, never the test split."""
 
-    max_jobs: int = Field(6, ge=1, le=750, description="Trials.")
-    max_parallel_jobs: int = Field(1, ge=1, le=100, description="Trials at the same time.")
-    max_epochs: int = Field(4, ge=1, le=500, description="Epochs of a trial.")
-    strategy: Literal["Bayesian", "Random", "Hyperband", "Grid"] = Field("Bayesian")
-    early_stopping: Literal["Off", "Auto"] = Field("Off", description="Stop hopeless trials.")
-    preset: Preset = Field("quick", description="Ranges that are searched, see docs/tuning.md.")
+    max_jobs: int = Field(6, ge=1, le=750, description=described("tuning.max_jobs"))
+    max_parallel_jobs: int = Field(
+        1, ge=1, le=100, description=described("tuning.max_parallel_jobs")
+    )
+    max_epochs: int = Field(4, ge=1, le=500, description=described("tuning.max_epochs"))
+    strategy: Literal["Bayesian", "Random", "Hyperband", "Grid"] = Field(
+        "Bayesian", description=described("tuning.strategy")
+    )
+    early_stopping: Literal["Off", "Auto"] = Field(
+        "Off", description=described("tuning.early_stopping")
+    )
+    preset: Preset = Field("quick", description=described("tuning.preset"))
     ranges: dict[str, SearchRange] | None = Field(
         None, description="Own ranges by hyperparameter; replaces the preset."
     )
@@ -149,13 +156,13 @@ class TuningParameters(Parameters):
 class TrainingParameters(Parameters):
     """The instrumented training job on the best hyperparameters."""
 
-    epochs: int | None = Field(None, ge=1, le=500, description="Default: the best trial's.")
+    epochs: int | None = Field(None, ge=1, le=500, description=described("training.epochs"))
     hyperparameters: dict[str, Value] = Field(
         default_factory=dict, description="Override or add to the best hyperparameters."
     )
     debugger: Literal["auto", "on", "off"] = Field(
         "auto",
-        description="Save tensors with smdebug (DebugHookConfig); auto: unless AWS refuses it.",
+        description=described("training.debugger"),
     )
     save_interval: int = Field(
         20, ge=1, le=100_000, description="Steps between saved tensors; losses every step."
@@ -166,7 +173,7 @@ class TrainingParameters(Parameters):
 
     rules: dict[str, Literal["warn", "stop", "off"]] = Field(
         default_factory=dict,
-        description="What a rule does when it triggers: warn (default), stop the training, or off.",
+        description=described("training.rules"),
     )
 
     @field_validator("debugger", mode="before")
@@ -203,28 +210,30 @@ class DeploymentParameters(Parameters):
 
     kind: EndpointKind = Field(
         "real_time",
-        description="real_time: instances that wait; serverless: billed by use; asynchronous: "
-        "instances, and a queue of objects in S3.",
+        description=f"{described('deployment.kind')} real_time: instances that wait; serverless: "
+        "billed by use; asynchronous: instances, and a queue of objects in S3.",
     )
-    instance_type: str = Field("ml.t2.medium", pattern=r"^ml\.", description="Hosting instance.")
+    instance_type: str = Field(
+        "ml.t2.medium", pattern=r"^ml\.", description=described("deployment.instance_type")
+    )
     instance_count: int = Field(1, ge=1, le=16)
     max_instances: int | None = Field(
-        None, ge=2, le=100, description="real_time: scale from instance_count up to this many."
+        None, ge=2, le=100, description=described("deployment.max_instances")
     )
     invocations_per_instance: int = Field(
         200, ge=1, le=1_000_000, description="Invocations a minute that one instance should have."
     )
     memory_mb: Literal[1024, 2048, 3072, 4096, 5120, 6144] = Field(
-        3072, description="serverless: memory of a worker."
+        3072, description=described("deployment.memory_mb")
     )
     max_concurrency: int = Field(
-        5, ge=1, le=200, description="serverless: calls at a time; more are throttled."
+        5, ge=1, le=200, description=described("deployment.max_concurrency")
     )
     smoke_images: int = Field(
         6, ge=1, le=100, description="Labelled images it must answer before it counts as deployed."
     )
     hours_to_live: float = Field(
-        8.0, gt=0, le=8760, description="clean-up removes it after this many hours."
+        8.0, gt=0, le=8760, description=described("deployment.hours_to_live")
     )
     top_k: int = Field(5, ge=1, le=100, description="Labels in an answer.")
 

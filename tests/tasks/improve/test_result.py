@@ -4,6 +4,7 @@ import pytest
 
 from tasks.costs.prices import price_of, price_per_hour
 from tasks.improve.result import facts, improvement, improvement_markdown, rows, set_options
+from tasks.parameters.notation import assignment
 from tests.tasks.improvements import comparison, planned, write_run
 
 JOB = {"TrainingJobName": "x-improve-1", "ResourceConfig": {"InstanceType": "ml.g4dn.xlarge"}}
@@ -125,8 +126,6 @@ def test_prices_are_per_hour_and_billed_by_the_second():
 
 
 def test_options_are_what_run_reads():
-    from cli.run import assignment
-
     change = {"num_workers": 2, "lr": 1e-05, "cache_features": "true", "model": "resnet18"}
     options = set_options(change)
     assert options[::2] == ["--set"] * 4

@@ -141,12 +141,35 @@ def test_the_command_stands_for_the_run_it_comes_from():
         recorded(training={"save_interval": 3}),
         recorded(training={"profiling_interval_ms": 100}),
         recorded(data={"seed": 1}, tuning={"seed": 2}),
+        recorded(data={"seed": 1}),  # --seed would be the search's, too
         {"data": {}, "model": {}, "training": {}, "resources": {}},
     ],
 )
 def test_what_the_command_line_cannot_say_is_left_to_improve(parameters):
     ((_, command),) = change_commands("r", parameters, {"lr": 0.1})
     assert command == "whippet improve r"
+
+
+@pytest.mark.parametrize(
+    "deployment",
+    [
+        {"kind": "serverless", "memory_mb": 2048, "max_concurrency": 9},
+        {"kind": "asynchronous", "instance_type": "ml.m5.large"},
+        {"max_instances": 3, "hours_to_live": 0.5},
+    ],
+)
+def test_the_endpoint_is_the_same_one(deployment):
+    parameters = {**recorded(), "deployment": deployment}
+    (*_, (_, command)) = change_commands("r", parameters, {"lr": 0.1})
+    assert options_of(command)["deployment"] == deployment
+
+
+@pytest.mark.parametrize(("old", "words"), [(True, ""), (False, " --debugger off")])
+def test_the_debugger_of_an_earlier_versions_record(old, words):
+    parameters = recorded()
+    parameters["training"]["debugger"] = old
+    (*_, (_, command)) = change_commands("r", parameters, {"lr": 0.1})
+    assert command == f"whippet run --set lr=0.1{words}"
 
 
 def test_a_change_brings_what_it_needs_in_every_trial():

@@ -1,0 +1,101 @@
+"""From the options of a command to the parameters that they stand for, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from platforms.errors import ParameterError
+from tasks.parameters.notation import (
+    assigned,
+    assignment,
+    ranged,
+    rule_action,
+    search_range,
+    split_folder,
+)
+from tasks.parameters.option import Option
+from tasks.parameters.typed_path import TypedPath, expanded
+
+_READ: dict[str, Callable[[str], tuple[str, Any]]] = {
+    "split": split_folder,
+    "range": search_range,
+    "rule": rule_action,
+}
+_WRITE: dict[str, Callable[[str, Any], str]] = {"range": ranged, "assignment": assigned}
+
+
+def parameters_of(
+    options: Sequence[Option], arguments: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Return by group the parameters that parsed arguments stand for: those that were given.
+
+    Raises:
+        ParameterError: one cannot be read; says how it is written.
+    """
+    groups: dict[str, dict[str, Any]] = {}
+    for option in options:
+        given = arguments[option.name]
+        for parameter in option.parameters.split():
+            group, _, name = parameter.partition(".")
+            values = groups.setdefault(group, {})
+            if given is not None:
+                values |= _named(name, _read(option, given), option)
+    return groups
+
+
+def words_of(
+    options: Sequence[Option], groups: Mapping[str, Mapping[str, Any]]
+) -> list[str] | None:
+    """Return the words that stand for parameters which differ from their defaults, by group.
+
+    None where they cannot be said: one has no option, or those of one option differ.
+    """
+    left = {f"{group}.{name}": each for group in groups for name, each in groups[group].items()}
+    words: list[str] = []
+    for option in options:
+        values = [left.pop(parameter, None) for parameter in option.parameters.split()]
+        if any(value != values[0] for value in values):
+            return None
+        if values[0] is not None:
+            words += _words(option, values[0])
+    return None if left else words
+
+
+def _read(option: Option, given: Any) -> Any:
+    if not option.is_repeatable:
+        return option.words.get(given, given)
+    if None in given:  # the alias
+        if any(given):
+            raise ParameterError("--no-splits says that there are none: leave out --split")
+        return {}
+    if option.notation == "assignment":
+        return dict(assignment(text, option.flag) for text in given)
+    return dict(map(_READ[option.notation], given))
+
+
+def _named(name: str, value: Any, option: Option) -> dict[str, Any]:
+    """Return a parameter; of a path that is there, the absolute one, and how it was typed.
+
+    A run may be resumed from another folder.
+    """
+    is_path = option.notation == "path" and value and value not in option.words
+    if not is_path or not expanded(value).exists():
+        return {name: value}
+    typed = TypedPath.here(value)
+    if typed.resolved == value:
+        return {name: value}
+    return {name: typed.resolved, f"{name}_typed": typed.model_dump()}
+
+
+def _words(option: Option, value: Any) -> list[str]:
+    if option.notation == "switch":
+        return [option.flag] if value else []
+    if option.is_repeatable:
+        if not value and option.alias:
+            return [option.alias.flag]
+        write = _WRITE.get(option.notation, "{}={}".format)
+        return [word for item in value.items() for word in (option.flag, write(*item))]
+    text = {value: word for word, value in option.words.items()}.get(value, str(value))
+    # What begins like an option is read as one, unless it is glued to its own.
+    return [f"{option.flag}={text}"] if text.startswith("-") else [option.flag, text]
