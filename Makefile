@@ -90,7 +90,7 @@ lint: .venv/.tools .venv-job/.tools
 .PHONY: check
 check: lint  ## the fast subset (a minute): format, lint, types, tests without jobs or servers
 	@$(ORCHESTRATOR) -m pytest -q $(PARALLEL) -m "not slow and not job" \
-		tests/tasks --ignore tests/tasks/job_environment/test_weights.py tests/cli/test_run.py tests/test_architecture.py tests/test_documents.py
+		tests/tasks --ignore tests/tasks/job_environment/test_weights.py tests/cli/test_run.py tests/test_architecture.py tests/documents
 
 .PHONY: test
 test: lint  ## everything that CI runs, set-up included

@@ -405,49 +405,6 @@ def test_deployments_give_parameters_that_the_flow_takes():
                 found.validate_parameters(given)
 
 
-def _makefile_targets() -> set[str]:
-    text = (ROOT / "Makefile").read_text("utf-8")
-    return set(re.findall(r"^([a-z][a-z-]*):", text, re.MULTILINE))
-
-
-def _documents() -> list[Path]:
-    return [path for path in tracked() if path.suffix == ".md"]
-
-
-def test_make_targets_that_documents_name_exist():
-    named = {
-        target: relative(path)
-        for path in _documents()
-        for target in re.findall(r"(?:`|^)make ([a-z][a-z-]*)", path.read_text("utf-8"), re.M)
-    }
-    assert named, "no document names a make target"
-    assert not {t: where for t, where in named.items() if t not in _makefile_targets()}
-
-
-def test_phony_targets_are_declared():
-    text = (ROOT / "Makefile").read_text("utf-8")
-    phony = {name for line in re.findall(r"^\.PHONY: (.*)$", text, re.M) for name in line.split()}
-    assert phony == _makefile_targets()
-
-
-def test_commands_that_documents_name_exist():
-    from cli.options.commands import build_parser
-
-    known = set(re.findall(r"[{,]([a-z-]+)", _choices(build_parser())))
-    named = {
-        command: relative(path)
-        for path in _documents()
-        for command in re.findall(r"(?:`|bin/)whippet ([a-z][a-z-]+)", path.read_text("utf-8"))
-    }
-    assert named
-    assert not {c: where for c, where in named.items() if c not in known}
-
-
-def _choices(parser) -> str:
-    actions = [action for action in parser._actions if action.choices]
-    return "{" + ",".join(name for action in actions for name in action.choices) + "}"
-
-
 def test_every_command_has_help_and_exists():
     from cli.options.commands import build_parser
 
@@ -460,11 +417,3 @@ def test_every_command_has_help_and_exists():
         for action in command._actions:
             if action.choices is None:
                 assert action.help, f"{name} {action.option_strings or action.dest}"
-
-
-def test_settings_that_the_readme_names_exist():
-    from platforms import Settings
-
-    text = (ROOT / "README.md").read_text("utf-8")
-    named = set(re.findall(r"\bWHIPPET_([A-Z0-9_]+)", text))
-    assert named == {field.upper() for field in Settings.model_fields}
