@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from platforms.errors import WhippetError
+from platforms.files import replacing
 
 MAX_MEMBERS = 10_000
 MAX_BYTES = 2 * 1024**3
@@ -43,18 +44,14 @@ def write_archive(folder: Path, target: Path) -> None:
     The same files give the same bytes: names sorted, no times, owners or modes but the
     executable bit. Symbolic links and special files are left out.
     """
-    temporary = target.with_name(f"{target.name}#{os.getpid()}{secrets.randbelow(10**9):09d}")
-    try:
-        with (
-            temporary.open("wb") as raw,
-            gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=raw, mtime=0) as z,
-            tarfile.open(fileobj=z, mode="w", format=tarfile.PAX_FORMAT) as tar,
-        ):
-            for path in regular_files(folder):
-                _add(tar, path, path.relative_to(folder).as_posix())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        replacing(target) as fresh,
+        fresh.open("wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=raw, mtime=0) as z,
+        tarfile.open(fileobj=z, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for path in regular_files(folder):
+            _add(tar, path, path.relative_to(folder).as_posix())
 
 
 def regular_files(folder: Path) -> list[Path]:

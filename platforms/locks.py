@@ -10,18 +10,25 @@ from pathlib import Path
 
 
 @contextmanager
-def held(path: Path, *, shared: bool = False) -> Iterator[None]:
+def held(path: Path, *, shared: bool = False, make_folder: bool = False) -> Iterator[None]:
     """Hold the lock of a file, made if need be; waits for it.
 
+    The file is the one at ``path`` when the block begins, also when it was replaced meanwhile.
+
     Raises:
-        FileNotFoundError: its folder is not there.
+        FileNotFoundError: its folder is not there, or was removed meanwhile.
     """
-    descriptor = _open(path)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    if make_folder:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        descriptor = _open(path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            if _is_at(descriptor, path):
+                yield
+                return
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager
@@ -36,6 +43,13 @@ def held_if_free(path: Path) -> Iterator[bool]:
         yield _taken(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _taken(descriptor: int) -> bool:

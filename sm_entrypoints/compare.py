@@ -46,11 +46,11 @@ from sm_entrypoints.comparison.speed import VARIANTS, Limits, Speed, compare_spe
 from sm_entrypoints.contract import COMPARISON_FILE, format_metrics
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.contract.errors import JobError
+from sm_entrypoints.contract.files import write_text
 from sm_entrypoints.images.channels import Splits, read_splits
 from sm_entrypoints.job.entry_point import run_entry_point
 from sm_entrypoints.job.environment import Environment
 from sm_entrypoints.job.processes import StopRequest
-from sm_entrypoints.models.model import write_text
 from sm_entrypoints.training.feeds import same_data
 from sm_entrypoints.training.preparation import Prepared, prepare
 

@@ -42,6 +42,7 @@ from sm_entrypoints.contract import (
     VALID_CHANNEL,
 )
 from sm_entrypoints.contract.errors import JobError
+from sm_entrypoints.contract.files import write_text
 from sm_entrypoints.contract.rule_actions import Action, parse_actions
 from sm_entrypoints.imported.events import read_steps, write_steps
 from sm_entrypoints.imported.index import StagedTrial, stage_trial
@@ -212,11 +213,11 @@ def _write_losses(path: Path, losses: Mapping[tuple[int, str], list[float]]) -> 
     for (epoch, mode), values in sorted(losses.items()):
         mean = math.fsum(values) / len(values) if all(map(math.isfinite, values)) else None
         lines.append(json.dumps({"epoch": epoch, "split": _SPLITS[mode], "loss": mean}) + "\n")
-    path.write_text("".join(lines), encoding="utf-8")
+    write_text(path, "".join(lines))
 
 
 def _write_json(path: Path, document: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(document, indent=2) + "\n")
 
 
 def _requested(path: Path | None) -> list[RequestedRule]:

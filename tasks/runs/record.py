@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from platforms import Settings
-from platforms.files import locked, point_to, read_json, write_json
+from platforms.files import point_to, read_json, write_json
+from platforms.locks import held
 from tasks.runs.names import RunIdentity, folder_name, run_token
 
 RUN_FILE = "run.json"
@@ -48,7 +49,7 @@ def open_run(
     those of the run that ``latest`` points to.
     """
     pointer = settings.runs / ".by-flow-run" / f"{flow_run_id}.json"
-    with locked(settings.runs / ".lock"):
+    with held(settings.runs / ".lock", make_folder=True):
         if pointer.exists():
             return RunIdentity(**read_json(pointer))
         run = _new_identity(settings, flow_run_id, name, resume=resume)
@@ -120,7 +121,7 @@ def _start_record(settings: Settings, run: RunIdentity, parameters: Mapping[str,
 def record(settings: Settings, run: RunIdentity, values: Mapping[str, Any]) -> None:
     """Merge ``values`` into the run's record; mappings are merged one level deep."""
     folder = run_folder(settings, run.name)
-    with locked(folder / ".lock"):
+    with held(folder / ".lock", make_folder=True):
         path = folder / RUN_FILE
         known = read_json(path) if path.exists() else {}
         for key, value in values.items():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ from obstore.exceptions import BaseError
 
 from platforms import Platform
 from platforms.errors import DataError
+from platforms.files import replacing
 from tasks.storage.objects import StoreFailed, store_said
 
 
@@ -65,17 +64,13 @@ def download(platform: Platform, uri: str, path: Path) -> None:
     """
     bucket, key = split_uri(uri)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    refusals = _refusals_named("s3:GetObject", uri, f"{bucket}/{key}")
     try:
-        refusals = _refusals_named("s3:GetObject", uri, f"{bucket}/{key}")
-        with os.fdopen(handle, "wb") as file, refusals:
+        with replacing(path) as fresh, fresh.open("wb") as file, refusals:
             for chunk in obstore.get(platform.store(bucket), key).stream():
                 file.write(chunk)
-        Path(name).replace(path)
     except FileNotFoundError as error:
         raise DataError(f"{uri} does not exist") from error
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def list_keys(platform: Platform, uri: str) -> list[str]:

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from platforms.files import locked, point_to, read_json, write_atomically, write_json
+from platforms.files import point_to, read_json, replacing, write_atomically, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,6 +47,40 @@ def test_a_failed_write_leaves_the_old_content_and_no_debris(awkward_path):
         write_atomically(path, "text is not bytes")  # type: ignore[arg-type]
     assert path.read_bytes() == b"old"
     assert list(awkward_path.iterdir()) == [path]
+
+
+def test_a_block_that_fails_leaves_the_old_content_and_no_debris(awkward_path):
+    path = awkward_path / "file"
+    with replacing(path) as fresh:
+        fresh.write_text("old")
+    with pytest.raises(TypeError), replacing(path) as fresh:
+        fresh.write_bytes("half")  # type: ignore[arg-type]
+    assert path.read_text() == "old"
+    assert list(awkward_path.iterdir()) == [path]
+
+
+def test_a_name_as_long_as_a_file_system_allows(tmp_path):
+    path = tmp_path / ("é" * 127)
+    write_atomically(path, b"all")
+    assert path.read_bytes() == b"all"
+
+
+def test_nobody_reads_the_content_before_the_mode_says_so(tmp_path):
+    path = tmp_path / "secret"
+    write_atomically(path, b"word", mode=0o600)
+    assert path.stat().st_mode & 0o777 == 0o600
+    old = os.umask(0o077)
+    try:
+        write_atomically(path, b"report")
+    finally:
+        os.umask(old)
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_folder_is_not_made_again_where_it_must_not_be(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        write_atomically(tmp_path / "gone" / "file", b"", make_folder=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 WRITER = """
@@ -106,40 +140,3 @@ def test_a_link_moves_and_stays_relative(awkward_path):
         assert link.resolve() == (awkward_path / name).resolve()
         assert str(link.readlink()) == name
     assert sorted(p.name for p in awkward_path.iterdir()) == ["first", "latest", "second"]
-
-
-HOLDER = """
-import sys, time
-from pathlib import Path
-from platforms.files import locked
-with locked(Path(sys.argv[1])):
-    print("ready", flush=True)
-    time.sleep(float(sys.argv[2]))
-"""
-
-
-def test_a_lock_excludes_other_processes(awkward_path):
-    lock = awkward_path / "sub" / ".lock"
-    holder = start(HOLDER, lock, 600)
-    inside = threading.Event()
-
-    def enter():
-        with locked(lock):
-            inside.set()
-
-    waiter = threading.Thread(target=enter)
-    waiter.start()
-    try:
-        assert not inside.wait(0.3)
-    finally:
-        end(holder)
-        waiter.join()
-    assert inside.is_set()
-
-
-def test_kill_9_frees_a_lock(awkward_path):
-    lock = awkward_path / ".lock"
-    holder = start(HOLDER, lock, 600)
-    end(holder)
-    with locked(lock):
-        assert lock.exists()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +12,7 @@ from typing import Any
 from obstore.store import LocalStore
 
 from platforms.archives import regular_files
+from platforms.files import replacing
 from platforms.local.boundary.copies import copy_file, copy_tree
 from platforms.local.buckets.buckets import BucketError, split_uri
 
@@ -70,12 +69,8 @@ class FolderBuckets:
         """Give a path beside the object's own, which takes its place at the end."""
         target = self.path(uri)
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = staged(target)
-        try:
-            yield temporary
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(target) as fresh:
+            yield fresh
 
     def mount(self, uri: str, folder: Path) -> None:
         """Copy the bucket's folder, or the one file, by reflink where the disk can."""
@@ -97,14 +92,6 @@ class FolderBuckets:
     def pull(self, uri: str, folder: Path) -> None:
         """Copy files whose size or time differs from the bucket."""
         _copy_changed(self.path(uri), folder)
-
-
-def staged(path: Path) -> Path:
-    """Return where to write a file of a bucket before it is moved to ``path``.
-
-    obstore's LocalStore does not list names that end in ``#<digits>``: its own staging files.
-    """
-    return path.with_name(f"{path.name}#{os.getpid()}{secrets.randbelow(10**9):09d}")
 
 
 def _copy_changed(source: Path, target: Path, files: Iterable[Path] | None = None) -> None:
@@ -130,9 +117,5 @@ def _same(path: Path, copy: Path) -> bool:
 
 def _copy(path: Path, copy: Path) -> None:
     copy.parent.mkdir(parents=True, exist_ok=True)
-    temporary = staged(copy)
-    try:
-        shutil.copy2(path, temporary, follow_symlinks=False)
-        temporary.replace(copy)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(copy) as fresh:
+        shutil.copy2(path, fresh, follow_symlinks=False)

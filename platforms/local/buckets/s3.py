@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError
 from obstore.exceptions import BaseError
 
 from platforms.archives import regular_files
+from platforms.files import replacing
 from platforms.local.buckets.buckets import BadUri, BucketError, is_plain, split_uri
 from platforms.s3_stores import S3Stores
 from sm_entrypoints.contract.sentences import clause, ended
@@ -157,14 +158,10 @@ class S3Buckets:
 
     def _download(self, bucket: str, key: str, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}#{os.getpid()}")
-        try:
-            with _explained(f"s3://{bucket}/{key}"), temporary.open("wb") as file:
-                for chunk in obstore.get(self(bucket), key).stream():
-                    file.write(chunk)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        explained = _explained(f"s3://{bucket}/{key}")
+        with replacing(path) as fresh, explained, fresh.open("wb") as file:
+            for chunk in obstore.get(self(bucket), key).stream():
+                file.write(chunk)
         self._remember(path)
 
     def _upload(

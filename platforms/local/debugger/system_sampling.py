@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from platforms.files import replacing
 from platforms.job_environment import ENTRY_POINTS
 from platforms.local.training.tree import HOST, JobTree
 from platforms.processes.environment import allowed_environment
@@ -152,8 +153,7 @@ def _timestamp(line: bytes) -> float:
 
 def _replace(path: Path, content: bytes, changed: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    # As its sources were before they were read: a line that came meanwhile is a change.
-    os.utime(temporary, ns=(changed, changed))
-    temporary.replace(path)
+    with replacing(path) as fresh:
+        fresh.write_bytes(content)
+        # As its sources were before they were read: a line that came meanwhile is a change.
+        os.utime(fresh, ns=(changed, changed))

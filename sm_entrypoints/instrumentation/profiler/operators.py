@@ -22,6 +22,7 @@ from torch.autograd.profiler import record_function
 from torch.profiler import ProfilerActivity, profile
 
 from sm_entrypoints.contract import OPERATORS_FILE, TRACE_FILE
+from sm_entrypoints.contract.files import replacing, write_text
 from sm_entrypoints.instrumentation.phases import TRAIN, StepRecorder
 from sm_entrypoints.instrumentation.profiler.operator_table import operators, operators_csv
 from sm_entrypoints.job.containment import Containment
@@ -181,10 +182,11 @@ class OperatorWindow:
         finally:
             temporary.unlink(missing_ok=True)
         rows = operators(json.loads(trace)["traceEvents"])
-        _replace(self._folder / OPERATORS_FILE, operators_csv(rows).encode())
+        write_text(self._folder / OPERATORS_FILE, operators_csv(rows))
         packed = gzip.compress(trace, compresslevel=6, mtime=0)
         if len(packed) <= MOST_TRACE_BYTES:
-            _replace(self._folder / TRACE_FILE, packed)
+            with replacing(self._folder / TRACE_FILE) as fresh:
+                fresh.write_bytes(packed)
             self._trace_bytes = len(packed)
 
     def _abandon(self) -> None:
@@ -227,9 +229,3 @@ def _span(name: str) -> record_function:
     span = record_function(name)
     span.__enter__()
     return span
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(path)

@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from platforms.files import write_atomically
+
 _VERSION = 1
 _SETTLED_SECONDS = 2.0
 
@@ -68,12 +70,9 @@ class StatCache:
         """Write what was asked for or learnt since the start; files not seen are forgotten."""
         if self._seen == self._known:
             return
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._file.with_name(f".{self._file.name}.{os.getpid()}")
         value = {"version": _VERSION, "kind": self._kind, "files": self._seen}
         # ASCII: a name that is no UTF-8 has surrogates, which only an escape can hold.
-        fresh.write_text(json.dumps(value, separators=(",", ":")), "ascii")
-        fresh.replace(self._file)
+        write_atomically(self._file, json.dumps(value, separators=(",", ":")).encode("ascii"))
 
     def _read(self) -> dict[str, list[Any]]:
         try:

@@ -6,7 +6,8 @@ import obstore
 import pytest
 
 from platforms.local.buckets.buckets import BadUri
-from platforms.local.buckets.folders import FolderBuckets, staged
+from platforms.local.buckets.folders import FolderBuckets
+from sm_entrypoints.contract.files import staged
 
 
 def test_a_key_is_a_file(tmp_path: Path) -> None:

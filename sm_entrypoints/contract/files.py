@@ -1,0 +1,59 @@
+"""Files that are either the old one or the new one, never half of one, on both sides."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def staged(path: Path) -> Path:
+    """Return where to write a file before it is moved to ``path``: beside it, and hidden.
+
+    obstore's LocalStore does not list names that end in ``#<digits>``: its own staging files.
+    """
+    return path.with_name(f".{path.name[:40]}#{os.getpid()}{secrets.randbelow(10**9):09d}")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path to write to, which takes the place of ``path`` when the block ends well.
+
+    A reader or a crash sees the old content or the new one. When the block raises, ``path`` stays
+    as it was and nothing is left beside it.
+    """
+    fresh = staged(path)
+    try:
+        yield fresh
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` with ``text``, see :func:`replacing`; its folder is there."""
+    with replacing(path) as fresh:
+        fresh.write_text(text, encoding="utf-8")
+
+
+def write_atomically(
+    path: Path, data: bytes, *, mode: int = 0o644, make_folder: bool = True
+) -> None:
+    """Replace ``path`` with ``data``, see :func:`replacing`; after a loss of power, too.
+
+    At no time do more people than ``mode`` allows have access to the new content.
+
+    Raises:
+        FileNotFoundError: its folder is not there, and ``make_folder`` is False.
+    """
+    if make_folder:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as fresh:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)  # whatever the umask
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
