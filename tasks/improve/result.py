@@ -10,7 +10,7 @@ from dashboards.artifacts.charts import comparison_svg, markdown_image
 from dashboards.artifacts.tables import markdown_table, markdown_text
 from tasks.costs.prices import SOURCE, price_of, price_per_hour
 from tasks.improve.plan import ImprovementPlan
-from tasks.parameters.notation import assigned
+from tasks.parameters.notation import write_pair
 
 IMPROVEMENT_FILE = "improvement.json"
 NOTHING = "nothing to change"
@@ -96,7 +96,7 @@ def _whole_job(plan: ImprovementPlan, comparison: Mapping[str, Any]) -> dict[str
 
 def set_options(change: Mapping[str, Any]) -> list[str]:
     """Return the options that give the next ``whippet run`` the change."""
-    return [word for item in change.items() for word in ("--set", assigned(*item))]
+    return [word for item in change.items() for word in ("--set", write_pair(*item))]
 
 
 def rows(found: Mapping[str, Any]) -> list[dict[str, str]]:

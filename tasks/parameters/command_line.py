@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from platforms.errors import ParameterError
-from tasks.parameters.notation import (
-    assigned,
-    assignment,
-    ranged,
-    rule_action,
-    search_range,
-    split_folder,
-)
+from tasks.parameters.notation import read_pair, write_pair
 from tasks.parameters.option import Option
 from tasks.parameters.typed_path import TypedPath, expanded
-
-_READ: dict[str, Callable[[str], tuple[str, Any]]] = {
-    "split": split_folder,
-    "range": search_range,
-    "rule": rule_action,
-}
-_WRITE: dict[str, Callable[[str, Any], str]] = {"range": ranged, "assignment": assigned}
 
 
 def parameters_of(
@@ -69,9 +55,7 @@ def _read(option: Option, given: Any) -> Any:
         if any(given):
             raise ParameterError("--no-splits says that there are none: leave out --split")
         return {}
-    if option.notation == "assignment":
-        return dict(assignment(text, option.flag) for text in given)
-    return dict(map(_READ[option.notation], given))
+    return dict(read_pair(text, option.notation, option.flag) for text in given)
 
 
 def _named(name: str, value: Any, option: Option) -> dict[str, Any]:
@@ -94,8 +78,7 @@ def _words(option: Option, value: Any) -> list[str]:
     if option.is_repeatable:
         if not value and option.alias:
             return [option.alias.flag]
-        write = _WRITE.get(option.notation, "{}={}".format)
-        return [word for item in value.items() for word in (option.flag, write(*item))]
+        return [word for item in value.items() for word in (option.flag, write_pair(*item))]
     text = {value: word for word, value in option.words.items()}.get(value, str(value))
     # What begins like an option is read as one, unless it is glued to its own.
     return [f"{option.flag}={text}"] if text.startswith("-") else [option.flag, text]

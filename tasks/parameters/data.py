@@ -3,44 +3,36 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator
 
 from platforms import Settings
 from sm_entrypoints import contract
 from tasks.dataset.folders.reading import Reading
-from tasks.parameters.options import described
-from tasks.parameters.resources import Parameters
+from tasks.parameters.resources import Parameters, field_for
 from tasks.parameters.typed_path import TypedPath, as_typed
 
 
 class DataParameters(Parameters):
     """The labelled images: ``train/ valid/ test/ <class>/`` or flat ``<class>/`` folders."""
 
-    path: str = Field(
-        "samples/clipart",
-        min_length=1,
-        description=f"{described('data.path')} A relative path is the project's.",
-    )
+    path: str = field_for("data.path", note="A relative path is the project's.", min_length=1)
     path_typed: TypedPath | None = Field(
         None, description="How path was typed, and where: shown in its place."
     )
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,39}$")] | None = Field(
-        None,
-        description=described("data.name"),
-    )
+    name: str | None = field_for("data.name", pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,39}$")
     splits: dict[Literal["train", "valid", "test"], str] | None = Field(
         None,
         description="Folder of each split, relative to path; {}: every folder is a class; "
         "default: told by their names.",
     )
-    convert: bool = Field(False, description=described("data.convert"))
-    skip_bad: bool = Field(False, description=described("data.skip_bad"))
-    delete_removed: bool = Field(False, description=described("data.delete_removed"))
+    convert: bool = field_for("data.convert")
+    skip_bad: bool = field_for("data.skip_bad")
+    delete_removed: bool = field_for("data.delete_removed")
     seed: int = Field(0, ge=0, description="Seed of the split, when the folder has none.")
-    valid_share: float = Field(0.15, gt=0, lt=0.5, description=described("data.valid_share"))
-    test_share: float = Field(0.15, gt=0, lt=0.5, description=described("data.test_share"))
+    valid_share: float = field_for("data.valid_share", gt=0, lt=0.5)
+    test_share: float = field_for("data.test_share", gt=0, lt=0.5)
 
     @field_validator("splits")
     @classmethod

@@ -7,9 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from tasks.parameters.options import described
 from tasks.parameters.ranges import Value, require_known
-from tasks.parameters.run import Parameters
+from tasks.parameters.resources import Parameters, field_for
 from tasks.parameters.values import require_values
 
 
@@ -17,20 +16,11 @@ class ImprovementParameters(Parameters):
     """Which run to improve, how, and how long to measure."""
 
     run: str = Field("latest", min_length=1, description="Name of the run; latest is one.")
-    change: dict[str, Value] | None = Field(None, description=described("improvement.change"))
-    measure: Literal["auto", "speed", "quality"] = Field(
-        "auto",
-        description=described("improvement.measure"),
-    )
-    seconds: float = Field(120, ge=5, le=14_400, description=described("improvement.seconds"))
-    max_usd: Decimal | None = Field(
-        None,
-        gt=0,
-        le=1_000_000,
-        decimal_places=2,
-        description=described("improvement.max_usd"),
-    )
-    pairs: int = Field(6, ge=6, le=200, description=described("improvement.pairs"))
+    change: dict[str, Value] | None = field_for("improvement.change")
+    measure: Literal["auto", "speed", "quality"] = field_for("improvement.measure")
+    seconds: float = field_for("improvement.seconds", ge=5, le=14_400)
+    max_usd: Decimal | None = field_for("improvement.max_usd", gt=0, le=1_000_000, decimal_places=2)
+    pairs: int = field_for("improvement.pairs", ge=6, le=200)
 
     @field_validator("change")
     @classmethod

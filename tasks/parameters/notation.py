@@ -1,112 +1,80 @@
-"""How hyperparameters, ranges, rules and splits are written on the command line: read and write."""
+"""How options that may be repeated are written, ``NAME=…``, in both directions."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from platforms.errors import ParameterError
-from sm_entrypoints import contract
-from tasks.parameters.ranges import (
-    CategoricalRange,
-    ContinuousRange,
-    IntegerRange,
-    SearchRange,
-    Value,
-)
+from sm_entrypoints.contract import SPLITS
+from tasks.parameters.ranges import CategoricalRange, ContinuousRange, IntegerRange, Value
 
-_SCALES = {"": "Auto", "log": "Logarithmic", "linear": "Linear"}
-_SUFFIXES = {scaling: f":{word}" for word, scaling in _SCALES.items() if word}
-
-
-def assignment(text: str, flag: str = "--set") -> tuple[str, Value]:
-    """Return the name and the typed value of ``NAME=VALUE``.
-
-    Raises:
-        ParameterError: it is not of that form; names the ``flag``.
-    """
-    name, _, value = text.partition("=")
-    if not name or not value:
-        raise ParameterError(f"{flag} {text!r}: write NAME=VALUE, such as {flag} optimizer=adamw")
-    return name, _number(value)
+# What to write, and an example of it, by the notation of an option.
+_FORMS = {
+    "assignment": ("NAME=VALUE", "optimizer=adamw"),
+    "rule": ("NAME=ACTION", "ExplodingTensor=stop"),
+    "split": ("train=FOLDER, valid=FOLDER or test=FOLDER", "train=Training"),
+    "range": (
+        "NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=A,B,C",
+        "lr=1e-4:1e-2:log --range batch_size=16,32",
+    ),
+}
+_SCALES = {"": "Auto", ":log": "Logarithmic", ":linear": "Linear"}
 
 
-def assigned(name: str, value: Value) -> str:
-    """Return the text that :func:`assignment` reads."""
-    return f"{name}={_written(value)}"
-
-
-def rule_action(text: str) -> tuple[str, str]:
-    """Return the rule and its action of ``NAME=ACTION``.
+def read_pair(text: str, notation: str, flag: str) -> tuple[str, Any]:
+    """Return the name and the value of ``NAME=…``.
 
     Raises:
-        ParameterError: it is not of that form.
+        ParameterError: it is not of the option's form; says how it is written, and an example.
     """
-    name, _, action = text.partition("=")
-    if not name or not action:
-        raise ParameterError(
-            f"--rule {text!r}: write NAME=ACTION, such as --rule ExplodingTensor=stop"
-        )
-    return name, action
+    name, _, written = text.partition("=")
+    is_name = name in SPLITS if notation == "split" else name
+    value = _READ[notation](written, f"{flag} {text!r}") if is_name and written else None
+    if value is None:
+        form, example = _FORMS[notation]
+        raise ParameterError(f"{flag} {text!r}: write {form}, such as {flag} {example}")
+    return name, value
 
 
-def split_folder(text: str) -> tuple[str, str]:
-    """Return the split and its folder of ``SPLIT=FOLDER``.
-
-    Raises:
-        ParameterError: it is not of that form, or there is no such split.
-    """
-    split, _, folder = text.partition("=")
-    if not folder or split not in contract.SPLITS:
-        raise ParameterError(
-            f"--split {text!r}: write train=FOLDER, valid=FOLDER or test=FOLDER, "
-            "such as --split train=Training"
-        )
-    return split, folder
+def write_pair(name: str, value: Any) -> str:
+    """Return the text that :func:`read_pair` reads."""
+    if not isinstance(value, Mapping):
+        return f"{name}={_text(value)}"
+    if "values" in value:
+        return f"{name}={','.join(map(_text, value['values']))}"
+    words = {scaling: word for word, scaling in _SCALES.items()}
+    scale = words.get(str(value.get("scaling")), "")
+    return f"{name}={_text(value['min'])}:{_text(value['max'])}{scale}"
 
 
-def search_range(text: str) -> tuple[str, dict[str, Any]]:
-    """Return the name and the range of ``NAME=LOW:HIGH``, ``NAME=LOW:HIGH:log`` or ``NAME=A,B,C``.
-
-    Raises:
-        ParameterError: it is not of that form, or nothing can be searched in it.
-    """
-    name, _, span = text.partition("=")
-    low, *rest = span.split(":")
-    if name and rest and len(rest) <= 2:
-        return name, _bounds(text, _number(low), _number(rest[0]), rest[1:]).model_dump()
-    values = span.split(",")
-    if name and all(values) and not rest:
-        return name, CategoricalRange(values=[_number(value) for value in values]).model_dump()
-    raise ParameterError(
-        f"--range {text!r}: write NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=A,B,C, "
-        f"such as --range lr=1e-4:1e-2:log --range batch_size=16,32"
-    )
+def _range(text: str, where: str) -> dict[str, Any] | None:
+    low, *rest = text.split(":")
+    if rest:
+        return _bounds(low, *rest, where=where) if len(rest) <= 2 else None
+    values = text.split(",")
+    if not all(values):
+        return None
+    return CategoricalRange(values=[_number(value) for value in values]).model_dump()
 
 
-def ranged(name: str, span: Mapping[str, Any]) -> str:
-    """Return the text that :func:`search_range` reads, of a range as it is recorded."""
-    if "values" in span:
-        return f"{name}={','.join(map(_written, span['values']))}"
-    scale = _SUFFIXES.get(str(span.get("scaling")), "")
-    return f"{name}={_written(span['min'])}:{_written(span['max'])}{scale}"
-
-
-def _bounds(text: str, low: Value, high: Value, scale: list[str]) -> SearchRange:
-    if isinstance(low, str | bool) or isinstance(high, str | bool):
-        raise ParameterError(f"--range {text!r}: the bounds must be numbers")
-    word = "".join(scale)
-    if word not in _SCALES or (scale and not word):
-        raise ParameterError(f"--range {text!r}: the scale is log or linear")
-    kind = IntegerRange if isinstance(low, int) and isinstance(high, int) else ContinuousRange
+def _bounds(low: str, high: str, scale: str | None = None, *, where: str) -> dict[str, Any]:
+    span = {"min": _number(low), "max": _number(high)}
+    if any(isinstance(bound, str | bool) for bound in span.values()):
+        raise ParameterError(f"{where}: the bounds must be numbers")
+    scaling = _SCALES.get("" if scale is None else f":{scale}")
+    if scaling is None:
+        raise ParameterError(f"{where}: the scale is log or linear")
+    is_whole = all(isinstance(bound, int) for bound in span.values())
+    kind = IntegerRange if is_whole else ContinuousRange
     try:
-        return kind.model_validate({"min": low, "max": high, "scaling": _SCALES[word]})
+        return kind.model_validate({**span, "scaling": scaling}).model_dump()
     except ValidationError as error:
         reasons = "; ".join(problem["msg"] for problem in error.errors())
-        raise ParameterError(f"--range {text!r}: {reasons}") from error
+        raise ParameterError(f"{where}: {reasons}") from error
 
 
 def _number(text: str) -> Value:
@@ -120,5 +88,13 @@ def _number(text: str) -> Value:
     return text
 
 
-def _written(value: Value) -> str:
+def _text(value: Value) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+_READ: dict[str, Callable[[str, str], Any]] = {
+    "assignment": lambda text, _: _number(text),
+    "rule": lambda text, _: text,
+    "split": lambda text, _: text,
+    "range": _range,
+}

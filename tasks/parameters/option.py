@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Notation = Literal["value", "switch", "path", "split", "range", "assignment", "rule"]
 ValueType = type[str] | type[int] | type[float]
@@ -61,6 +61,13 @@ class Option(NamedTuple):
     def value_type(self) -> ValueType:
         """What the text of a value becomes."""
         return self.type or (str if self.default is None else type(self.default))
+
+    @property
+    def value(self) -> Any:
+        """What the parameter is when nobody sets it."""
+        if self.notation == "switch":
+            return False
+        return self.words.get(str(self.default), self.default)
 
     @property
     def text(self) -> str:

@@ -228,7 +228,9 @@ IMPROVE_OPTIONS = (
         "auto",
         choices=("auto", "speed", "quality"),
     ),
-    Option("--seconds", "improvement.seconds", "time for the comparison, without its start", 120.0),
+    Option(
+        "--seconds", "improvement.seconds", "time for the comparison, without its start", 120, float
+    ),
     Option("--pairs", "improvement.pairs", "least pairs of blocks, for speed", 6),
     Option(
         "--max-usd USD",
@@ -238,7 +240,9 @@ IMPROVE_OPTIONS = (
 )
 
 
-def described(parameter: str) -> str:
-    """Return the sentence that describes a parameter in a form, by ``group.name``."""
-    rows = {row.parameters: row for row in (*RUN_OPTIONS, *IMPROVE_OPTIONS)}
-    return rows[parameter].sentence
+_BY_PARAMETER = {row.parameters: row for row in (*RUN_OPTIONS, *IMPROVE_OPTIONS)}
+
+
+def option_of(parameter: str) -> Option:
+    """Return the option that stands for one parameter, ``group.name``."""
+    return _BY_PARAMETER[parameter]

@@ -9,7 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from platforms.instances import has_gpu
 from sm_entrypoints.contract.sentences import did_you_mean, nearest
-from tasks.parameters.options import described
+from tasks.parameters.options import option_of
+
+
+def field_for(parameter: str, *, note: str = "", **bounds: Any) -> Any:
+    """Return the field of a parameter that has an option: its default and its description.
+
+    ``note`` is what only a form needs to say; ``bounds`` are pydantic's.
+    """
+    option = option_of(parameter)
+    return Field(option.value, description=f"{option.sentence} {note}".rstrip(), **bounds)
 
 
 class Parameters(BaseModel):
@@ -30,28 +39,14 @@ class Parameters(BaseModel):
 class ResourceParameters(Parameters):
     """What a job runs on, and its hard limits."""
 
-    instance_type: str = Field(
-        "ml.m5.xlarge", pattern=r"^ml\.", description=described("resources.instance_type")
-    )
-    instance_count: int = Field(1, ge=1, le=16, description=described("resources.instance_count"))
-    volume_gb: int = Field(30, ge=1, le=16384, description=described("resources.volume_gb"))
-    max_runtime_seconds: int = Field(
-        7200, ge=60, le=432_000, description=described("resources.max_runtime_seconds")
-    )
-    spot: bool = Field(False, description=described("resources.spot"))
-    max_wait_seconds: int | None = Field(
-        None, ge=60, le=2_592_000, description=described("resources.max_wait_seconds")
-    )
-    keep_alive_seconds: int = Field(
-        0, ge=0, le=3600, description=described("resources.keep_alive_seconds")
-    )
-    max_usd: Decimal | None = Field(
-        None,
-        gt=0,
-        le=1_000_000,
-        decimal_places=2,
-        description=described("resources.max_usd"),
-    )
+    instance_type: str = field_for("resources.instance_type", pattern=r"^ml\.")
+    instance_count: int = field_for("resources.instance_count", ge=1, le=16)
+    volume_gb: int = field_for("resources.volume_gb", ge=1, le=16384)
+    max_runtime_seconds: int = field_for("resources.max_runtime_seconds", ge=60, le=432_000)
+    spot: bool = field_for("resources.spot")
+    max_wait_seconds: int | None = field_for("resources.max_wait_seconds", ge=60, le=2_592_000)
+    keep_alive_seconds: int = field_for("resources.keep_alive_seconds", ge=0, le=3600)
+    max_usd: Decimal | None = field_for("resources.max_usd", gt=0, le=1_000_000, decimal_places=2)
 
     @property
     def longest_seconds(self) -> int:

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from sm_entrypoints import contract
 from tasks.parameters.data import DataParameters as DataParameters
-from tasks.parameters.options import described
+from tasks.parameters.options import option_of
 from tasks.parameters.ranges import (
     CategoricalRange,
     Preset,
@@ -25,6 +25,7 @@ from tasks.parameters.ranges import (
 )
 from tasks.parameters.resources import Parameters as Parameters
 from tasks.parameters.resources import ResourceParameters as ResourceParameters
+from tasks.parameters.resources import field_for
 from tasks.parameters.typed_path import TypedPath, as_typed
 from tasks.parameters.values import require_ranges, require_values
 
@@ -34,20 +35,13 @@ EndpointKind = Literal["real_time", "serverless", "asynchronous"]
 class ModelParameters(Parameters):
     """The network that is fine-tuned and where its weights come from."""
 
-    architecture: str = Field("resnet18", description=described("model.architecture"))
-    weights: str = Field(
-        "imagenet",
-        min_length=1,
-        description=described("model.weights"),
-    )
+    architecture: str = field_for("model.architecture")
+    weights: str = field_for("model.weights", min_length=1)
     weights_typed: TypedPath | None = Field(
         None, description="How the path of weights was typed, and where: shown in its place."
     )
-    trainable: Literal["auto", "head", "all"] = Field(
-        "auto",
-        description=described("model.trainable"),
-    )
-    image_size: int = Field(224, ge=32, le=1024, description=described("model.image_size"))
+    trainable: Literal["auto", "head", "all"] = field_for("model.trainable")
+    image_size: int = field_for("model.image_size", ge=32, le=1024)
 
     @field_validator("architecture")
     @classmethod
@@ -79,18 +73,12 @@ class ModelParameters(Parameters):
 class TuningParameters(Parameters):
     """The hyperparameter search; its objective is the validation loss, never the test split."""
 
-    max_jobs: int = Field(6, ge=1, le=750, description=described("tuning.max_jobs"))
-    max_parallel_jobs: int = Field(
-        1, ge=1, le=100, description=described("tuning.max_parallel_jobs")
-    )
-    max_epochs: int = Field(4, ge=1, le=500, description=described("tuning.max_epochs"))
-    strategy: Literal["Bayesian", "Random", "Hyperband", "Grid"] = Field(
-        "Bayesian", description=described("tuning.strategy")
-    )
-    early_stopping: Literal["Off", "Auto"] = Field(
-        "Off", description=described("tuning.early_stopping")
-    )
-    preset: Preset = Field("quick", description=described("tuning.preset"))
+    max_jobs: int = field_for("tuning.max_jobs", ge=1, le=750)
+    max_parallel_jobs: int = field_for("tuning.max_parallel_jobs", ge=1, le=100)
+    max_epochs: int = field_for("tuning.max_epochs", ge=1, le=500)
+    strategy: Literal["Bayesian", "Random", "Hyperband", "Grid"] = field_for("tuning.strategy")
+    early_stopping: Literal["Off", "Auto"] = field_for("tuning.early_stopping")
+    preset: Preset = field_for("tuning.preset")
     ranges: dict[str, SearchRange] | None = Field(
         None, description="Own ranges by hyperparameter; replaces the preset."
     )
@@ -156,14 +144,11 @@ class TuningParameters(Parameters):
 class TrainingParameters(Parameters):
     """The instrumented training job on the best hyperparameters."""
 
-    epochs: int | None = Field(None, ge=1, le=500, description=described("training.epochs"))
+    epochs: int | None = field_for("training.epochs", ge=1, le=500)
     hyperparameters: dict[str, Value] = Field(
         default_factory=dict, description="Override or add to the best hyperparameters."
     )
-    debugger: Literal["auto", "on", "off"] = Field(
-        "auto",
-        description=described("training.debugger"),
-    )
+    debugger: Literal["auto", "on", "off"] = field_for("training.debugger")
     save_interval: int = Field(
         20, ge=1, le=100_000, description="Steps between saved tensors; losses every step."
     )
@@ -172,8 +157,7 @@ class TrainingParameters(Parameters):
     )
 
     rules: dict[str, Literal["warn", "stop", "off"]] = Field(
-        default_factory=dict,
-        description=described("training.rules"),
+        default_factory=dict, description=option_of("training.rules").sentence
     )
 
     @field_validator("debugger", mode="before")
@@ -208,33 +192,23 @@ class TrainingParameters(Parameters):
 class DeploymentParameters(Parameters):
     """The endpoint: what it runs on, how it is tested, how long it may live."""
 
-    kind: EndpointKind = Field(
-        "real_time",
-        description=f"{described('deployment.kind')} real_time: instances that wait; serverless: "
-        "billed by use; asynchronous: instances, and a queue of objects in S3.",
+    kind: EndpointKind = field_for(
+        "deployment.kind",
+        note="real_time: instances that wait; serverless: billed by use; asynchronous: instances, "
+        "and a queue of objects in S3.",
     )
-    instance_type: str = Field(
-        "ml.t2.medium", pattern=r"^ml\.", description=described("deployment.instance_type")
-    )
+    instance_type: str = field_for("deployment.instance_type", pattern=r"^ml\.")
     instance_count: int = Field(1, ge=1, le=16)
-    max_instances: int | None = Field(
-        None, ge=2, le=100, description=described("deployment.max_instances")
-    )
+    max_instances: int | None = field_for("deployment.max_instances", ge=2, le=100)
     invocations_per_instance: int = Field(
         200, ge=1, le=1_000_000, description="Invocations a minute that one instance should have."
     )
-    memory_mb: Literal[1024, 2048, 3072, 4096, 5120, 6144] = Field(
-        3072, description=described("deployment.memory_mb")
-    )
-    max_concurrency: int = Field(
-        5, ge=1, le=200, description=described("deployment.max_concurrency")
-    )
+    memory_mb: Literal[1024, 2048, 3072, 4096, 5120, 6144] = field_for("deployment.memory_mb")
+    max_concurrency: int = field_for("deployment.max_concurrency", ge=1, le=200)
     smoke_images: int = Field(
         6, ge=1, le=100, description="Labelled images it must answer before it counts as deployed."
     )
-    hours_to_live: float = Field(
-        8.0, gt=0, le=8760, description=described("deployment.hours_to_live")
-    )
+    hours_to_live: float = field_for("deployment.hours_to_live", gt=0, le=8760)
     top_k: int = Field(5, ge=1, le=100, description="Labels in an answer.")
 
     @model_validator(mode="after")

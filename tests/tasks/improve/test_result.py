@@ -4,7 +4,7 @@ import pytest
 
 from tasks.costs.prices import price_of, price_per_hour
 from tasks.improve.result import facts, improvement, improvement_markdown, rows, set_options
-from tasks.parameters.notation import assignment
+from tasks.parameters.notation import read_pair
 from tests.tasks.improvements import comparison, planned, write_run
 
 JOB = {"TrainingJobName": "x-improve-1", "ResourceConfig": {"InstanceType": "ml.g4dn.xlarge"}}
@@ -129,5 +129,5 @@ def test_options_are_what_run_reads():
     change = {"num_workers": 2, "lr": 1e-05, "cache_features": "true", "model": "resnet18"}
     options = set_options(change)
     assert options[::2] == ["--set"] * 4
-    read = dict(assignment(text) for text in options[1::2])
+    read = dict(read_pair(text, "assignment", "--set") for text in options[1::2])
     assert read == {**change, "cache_features": True}  # train.py takes either

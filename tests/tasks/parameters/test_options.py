@@ -11,7 +11,7 @@ import pytest
 from tasks.parameters.command_line import parameters_of, words_of
 from tasks.parameters.improvement import ImprovementParameters
 from tasks.parameters.option import Option
-from tasks.parameters.options import IMPROVE_OPTIONS, RUN_OPTIONS, described
+from tasks.parameters.options import IMPROVE_OPTIONS, RUN_OPTIONS
 from tasks.parameters.run import RUN_PARAMETERS
 
 MODELS = {**RUN_PARAMETERS, "improvement": ImprovementParameters}
@@ -64,7 +64,7 @@ def test_the_form_says_what_the_command_line_says(option: Option, parameter: str
     description = field_of(parameter).description
     assert description
     if option.notation in ("value", "switch", "path") and " " not in option.parameters:
-        assert description.startswith(described(parameter))
+        assert description.startswith(option.sentence)
 
 
 def test_flags_and_parameters_are_said_once() -> None:
