@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from platforms.errors import WhippetError
 from platforms.files import write_atomically
-from platforms.local.boundary.copies import remove_tree
+from platforms.local.copies import remove_tree
 from platforms.locks import held
 
 Kind = Literal[

@@ -1,9 +1,9 @@
 """The local SageMaker over HTTP: what ``whippet api`` serves on 127.0.0.1.
 
 One port speaks the protocols of SageMaker, CloudWatch and CloudWatch Logs
-(:mod:`platforms.local.wire`) and the REST API of ``sagemaker-runtime``, so boto3, the AWS CLI and
-the SageMaker SDKs need only endpoint URLs. Requests and answers go through botocore's own model of
-the service.
+(:mod:`platforms.local.api.wire`) and the REST API of ``sagemaker-runtime``, so boto3, the AWS CLI
+and the SageMaker SDKs need only endpoint URLs. Requests and answers go through botocore's own model
+of the service.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from starlette.routing import Route
 from platforms.errors import SettingsError
 from platforms.local.api.answers import ANSWERED, Refused, failure, result
 from platforms.local.api.guard import OnlyThisMachine, read_body
+from platforms.local.api.wire.protocols import Protocols
+from platforms.local.api.wire.services import services_of
 from platforms.local.context import LocalContext, local_context
 from platforms.local.hosting.runtime import MAX_BODY_BYTES, LocalRuntime
-from platforms.local.wire.protocols import Protocols
-from platforms.local.wire.services import services_of
 from platforms.settings import Settings
 from platforms.validation import service_model
 from sm_entrypoints.contract.sentences import clause

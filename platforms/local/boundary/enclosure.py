@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from platforms.local.boundary.copies import remove_tree
 from platforms.local.boundary.job_python import JobPython, job_python
 from platforms.local.boundary.mechanism import Mechanism
 from platforms.local.boundary.network import network_paths, network_variables
 from platforms.local.boundary.place import Place, copy_on_write, is_copy_on_write, layered
 from platforms.local.boundary.steps import Step
 from platforms.local.boundary.view import View, hidden_folders, private_homes
+from platforms.local.copies import remove_tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,11 +18,11 @@ from typing import IO
 
 from platforms.archives import regular_files
 from platforms.errors import WhippetError
-from platforms.local.boundary.copies import remove_tree
 from platforms.local.boundary.enclosure import Enclosure, Program
 from platforms.local.boundary.limits import JobLimits, LimitWatch
 from platforms.local.boundary.place import retargeted
 from platforms.local.boundary.steps import Bind
+from platforms.local.copies import remove_tree
 from platforms.local.requirements import needs_pip
 from platforms.locks import held_if_free
 

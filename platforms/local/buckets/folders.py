@@ -13,8 +13,8 @@ from obstore.store import LocalStore
 
 from platforms.archives import regular_files
 from platforms.files import replacing
-from platforms.local.boundary.copies import copy_file, copy_tree
 from platforms.local.buckets.buckets import BucketError, split_uri
+from platforms.local.copies import copy_file, copy_tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

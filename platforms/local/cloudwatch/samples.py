@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from platforms.local.context import LocalContext
+from platforms.local.job_tree import JobTree
 from platforms.local.records import Missing
 from platforms.local.training.status import KIND
-from platforms.local.training.tree import JobTree
 
 NAMESPACE = "/aws/sagemaker/TrainingJobs"
 DIMENSION = "TrainingJobName"

@@ -17,8 +17,8 @@ from platforms.local.debugger.rule_statuses import (
     with_statuses,
 )
 from platforms.local.debugger.system_sampling import SystemSampling, is_profiled
+from platforms.local.job_tree import JobTree
 from platforms.local.records import Record
-from platforms.local.training.tree import JobTree
 
 # A job waits so long for its rules: most notebooks look at them, and at the report, in the cell
 # after `fit`. What takes longer goes on when the job has its status, as in the service.

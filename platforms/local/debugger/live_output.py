@@ -18,7 +18,7 @@ from platforms.archives import regular_files
 from platforms.errors import WhippetError
 from platforms.local.buckets.buckets import Buckets
 from platforms.local.debugger.system_sampling import is_profiled, stage_samples
-from platforms.local.training.tree import JobTree
+from platforms.local.job_tree import JobTree
 from sm_entrypoints.contract import SYSTEM_FOLDER
 
 END_FILE = "training_job_end.ts"

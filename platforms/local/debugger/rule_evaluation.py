@@ -18,13 +18,10 @@ from typing import Any
 from platforms.errors import WhippetError
 from platforms.job_environment import ENTRY_POINTS, program_surroundings
 from platforms.local.buckets.buckets import Buckets
-from platforms.local.debugger.rule_configurations import (
-    RuleConfiguration,
-    rule_configurations,
-)
+from platforms.local.debugger.rule_configurations import RuleConfiguration, rule_configurations
 from platforms.local.debugger.rule_statuses import RuleStatus
+from platforms.local.job_tree import JobTree
 from platforms.local.records import write_json
-from platforms.local.training.tree import JobTree
 from platforms.processes.alone import run_alone
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract import (

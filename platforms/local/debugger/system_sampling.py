@@ -11,7 +11,7 @@ from typing import Any
 
 from platforms.files import replacing
 from platforms.job_environment import ENTRY_POINTS
-from platforms.local.training.tree import HOST, JobTree
+from platforms.local.job_tree import HOST, JobTree
 from platforms.processes.environment import allowed_environment
 from sm_entrypoints.contract import SYSTEM_FOLDER
 

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from platforms.local.training.tree import JobTree
+from platforms.local.job_tree import JobTree
 from platforms.settings import PROJECT_ROOT
 
 _SOURCES = PROJECT_ROOT / "sm_entrypoints" / "zero_code"

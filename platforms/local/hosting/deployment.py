@@ -25,11 +25,11 @@ import httpx
 from platforms.archives import extract_archive
 from platforms.errors import WhippetError
 from platforms.job_environment import ENTRY_POINTS
-from platforms.local.boundary.copies import remove_tree
 from platforms.local.boundary.enclosure import Enclosure, Program
 from platforms.local.boundary.limits import JobLimits, enforce_in_background
 from platforms.local.boundary.steps import Bind
 from platforms.local.context import LocalContext
+from platforms.local.copies import remove_tree
 from platforms.processes.environment import allowed_environment
 
 SERVER = ENTRY_POINTS / "serve.py"

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from platforms.errors import WhippetError
-from platforms.local.boundary.copies import remove_tree
 from platforms.local.context import LocalContext, local_context
+from platforms.local.copies import remove_tree
 from platforms.local.hosting.deployment import (
     DEFAULT_STARTUP_SECONDS,
     FAILURE_REASON_CHARACTERS,

@@ -15,7 +15,7 @@ from platforms.local.job_logs import pages
 from platforms.local.job_logs.groups import describe_groups, require_group
 from platforms.local.job_logs.patterns import filter_pattern
 from platforms.local.job_logs.streams import Event, LogGroup, Stream, stream_of, streams
-from platforms.local.training.tree import HOST
+from platforms.local.job_tree import HOST
 from platforms.validation import validate
 
 OPERATIONS = ("describe_log_groups", "describe_log_streams", "filter_log_events", "get_log_events")

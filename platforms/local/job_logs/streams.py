@@ -13,8 +13,8 @@ from typing import Any
 
 from platforms.job_status import TERMINAL
 from platforms.local.context import ACCOUNT, LocalContext
+from platforms.local.job_tree import HOST, JobTree
 from platforms.local.records import Kind, Missing
-from platforms.local.training.tree import HOST, JobTree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

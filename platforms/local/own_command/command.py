@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-from platforms.local.training.tree import JobTree, JobTreeError
+from platforms.local.job_tree import JobTree, JobTreeError
 
 # Becomes the command, under the process id that the supervisor knows; 127 as a shell has it.
 _EXEC = """import os, sys

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from platforms.local.job_tree import JobTree
 from platforms.local.own_command.command import placed
-from platforms.local.training.tree import JobTree
 
 _CHANNEL = "sm_drivers"
 _SCRIPTS = (".py", ".sh")

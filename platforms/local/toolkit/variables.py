@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from platforms.local.job_tree import HOST, JobTree, input_data_config, resource_config
 from platforms.local.toolkit.entry_point import program, submit_directory
 from platforms.local.toolkit.hyperparameters import (
     JOB_NAME_KEY,
@@ -18,7 +19,6 @@ from platforms.local.toolkit.hyperparameters import (
     hyperparameters,
     toolkit_parameters,
 )
-from platforms.local.training.tree import HOST, JobTree, input_data_config, resource_config
 
 # What the PyTorch images name as the one who starts the script.
 FRAMEWORK_MODULE = "sagemaker_pytorch_container.training:main"

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from platforms.local.debugger.zero_code import wants_hook
+from platforms.local.job_tree import JobTree
 from platforms.local.own_command.command import own_command
 from platforms.local.toolkit.entry_point import python_path
 from platforms.local.toolkit.hyperparameters import framework_parameters
 from platforms.local.toolkit.variables import toolkit_variables
-from platforms.local.training.tree import JobTree
 from platforms.processes.environment import allowed_environment
 
 _ESTIMATOR_PREFIX = "sagemaker_estimator_"

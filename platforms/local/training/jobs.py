@@ -21,11 +21,7 @@ from platforms.errors import WhippetError
 from platforms.job_environment import require_job_python
 from platforms.job_status import TERMINAL
 from platforms.local.boundary.hard_coded import hard_coded_notice
-from platforms.local.context import (
-    LOGGER,
-    LocalContext,
-    supervisor_environment,
-)
+from platforms.local.context import LOGGER, LocalContext, supervisor_environment
 from platforms.local.debugger.live_output import LiveOutput
 from platforms.local.debugger.rule_statuses import (
     NOTHING_TO_JUDGE,
@@ -34,15 +30,15 @@ from platforms.local.debugger.rule_statuses import (
     first_statuses,
     in_progress,
 )
-from platforms.local.describe.training_job import described
+from platforms.local.job_tree import JobTree
 from platforms.local.listing import listing
 from platforms.local.own_command.command import own_command
 from platforms.local.records import Exists, Missing, Record, now, with_times
 from platforms.local.toolkit.entry_point import submit_directory
 from platforms.local.toolkit.image import version_notice
+from platforms.local.training.description import described
 from platforms.local.training.request import OPERATION, check_request, ignored_fields
 from platforms.local.training.status import KIND, end, fail, move, with_supervisor
-from platforms.local.training.tree import JobTree
 from platforms.processes.process import (
     ProcessError,
     ProcessId,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from platforms.local.training.tree import JobTree
+from platforms.local.job_tree import JobTree
 from platforms.metric_regexes import MetricRegex
 
 # A line that never ends must not fill the memory.

@@ -12,11 +12,11 @@ from typing import Any
 from platforms.local.boundary.enclosure import Enclosure, Program
 from platforms.local.boundary.limits import JobLimits, LimitWatch
 from platforms.local.boundary.steps import Bind, Step
+from platforms.local.job_tree import JobTree
 from platforms.local.own_command.command import interpreter_arguments, own_command, shown
 from platforms.local.toolkit import entry_point
 from platforms.local.training.environment import job_environment
 from platforms.local.training.status import MAX_REASON
-from platforms.local.training.tree import JobTree
 from platforms.processes.process import end_group
 from sm_entrypoints.contract.sentences import ended
 

@@ -20,10 +20,10 @@ from platforms.local.debugger.rule_configurations import (
     rule_configurations,
 )
 from platforms.local.debugger.system_sampling import interval_problems
+from platforms.local.job_tree import JobTree, channel_source
 from platforms.local.own_command.command import own_command
 from platforms.local.toolkit.entry_point import program, submit_directory
 from platforms.local.training.environment import unknown_framework_parameters
-from platforms.local.training.tree import JobTree, channel_source
 from platforms.metric_regexes import MetricRegex, MetricRegexError
 from sm_entrypoints.contract.sentences import ended
 

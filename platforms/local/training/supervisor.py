@@ -34,6 +34,7 @@ from platforms.local.buckets.buckets import Buckets
 from platforms.local.context import local_context
 from platforms.local.debugger.job_debugger import JobDebugger
 from platforms.local.debugger.zero_code import install
+from platforms.local.job_tree import JobTree
 from platforms.local.own_command.command import own_command
 from platforms.local.own_command.drivers import place_drivers
 from platforms.local.records import Record, Records, now
@@ -44,7 +45,6 @@ from platforms.local.training.environment import job_environment
 from platforms.local.training.metrics import LogFollower
 from platforms.local.training.process import JobProcess
 from platforms.local.training.status import KIND, end, fail, move, with_supervisor
-from platforms.local.training.tree import JobTree
 from platforms.local.training.uploads import Uploads
 from platforms.processes.process import identify
 from platforms.settings import Settings

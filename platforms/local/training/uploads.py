@@ -12,7 +12,7 @@ from typing import Any
 
 from platforms.archives import regular_files, write_archive
 from platforms.local.buckets.buckets import Buckets
-from platforms.local.training.tree import JobTree
+from platforms.local.job_tree import JobTree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,9 +27,9 @@ from platforms.job_status import TERMINAL
 from platforms.local.context import LocalContext, local_context
 from platforms.local.hosting.deployment import DeploymentFailed, DeploymentUnwanted
 from platforms.local.hosting.model_calls import call_model
+from platforms.local.job_tree import JobTree
 from platforms.local.records import Missing, Record
 from platforms.local.training.metrics import LogFollower
-from platforms.local.training.tree import JobTree
 from platforms.local.transform.inputs import InputObject, input_objects
 from platforms.local.transform.payloads import payloads, write_answers
 from platforms.local.transform.record import KIND, ended, started

@@ -17,13 +17,13 @@ from platforms.client_errors import client_error
 from platforms.job_environment import require_job_python
 from platforms.job_status import TERMINAL
 from platforms.local.context import LOGGER, LocalContext
-from platforms.local.describe.tuning_job import counters, progress
 from platforms.local.listing import listing
 from platforms.local.records import Exists, Missing, Record, now, with_times
 from platforms.local.toolkit.image import version_notice
 from platforms.local.training.request import check_request, ignored_fields
 from platforms.local.tuning import request as tuning_request
 from platforms.local.tuning import trials as tuning_trials
+from platforms.local.tuning.description import counters, progress
 from platforms.local.tuning.search import Search
 from platforms.local.tuning.status import KIND, ensure_supervisor
 from platforms.processes.process import ProcessError

@@ -29,11 +29,11 @@ from botocore.exceptions import ClientError
 
 from platforms.job_status import TERMINAL
 from platforms.local.context import LocalContext, local_context
+from platforms.local.job_tree import JobTree
 from platforms.local.records import Record, Records
 from platforms.local.training.jobs import TrainingJobs
 from platforms.local.training.metrics import last_text
 from platforms.local.training.status import KIND as TRAINING_KIND
-from platforms.local.training.tree import JobTree
 from platforms.local.tuning import request as tuning_request
 from platforms.local.tuning import trials as tuning_trials
 from platforms.local.tuning.search import Search

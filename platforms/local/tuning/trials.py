@@ -12,10 +12,10 @@ from typing import Any
 
 from platforms.job_status import TERMINAL
 from platforms.local.context import LocalContext
+from platforms.local.job_tree import JobTree
 from platforms.local.records import Missing
 from platforms.local.training.jobs import TrainingJobs
 from platforms.local.training.status import KIND
-from platforms.local.training.tree import JobTree
 from platforms.local.tuning.request import objective
 
 Summary = dict[str, Any]

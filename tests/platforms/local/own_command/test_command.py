@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from platforms.local.job_tree import JobTreeError
 from platforms.local.own_command.command import placed
-from platforms.local.training.tree import JobTreeError
 
 
 @pytest.mark.parametrize(

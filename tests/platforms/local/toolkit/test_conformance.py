@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from platforms.local.job_tree import JobTree, input_data_config, resource_config
 from platforms.local.toolkit.entry_point import command
 from platforms.local.toolkit.hyperparameters import arguments
 from platforms.local.toolkit.variables import FRAMEWORK_MODULE, toolkit_variables
-from platforms.local.training.tree import JobTree, input_data_config, resource_config
 from tests.worlds.job_environment import JOB_PYTHON
 
 REGION = "eu-west-3"

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from platforms.local.job_tree import JobTree
 from platforms.local.training.environment import job_environment, unknown_framework_parameters
-from platforms.local.training.tree import JobTree
 
 
 def test_what_the_toolkit_would_do_and_we_do_not() -> None:

@@ -4,8 +4,8 @@ import json
 import time
 from pathlib import Path
 
+from platforms.local.job_tree import JobTree
 from platforms.local.training.metrics import LogFollower, last_text
-from platforms.local.training.tree import JobTree
 from sm_entrypoints.contract import format_metrics, metric_definitions
 
 

@@ -15,8 +15,8 @@ from starlette.responses import Response
 from platforms.local.api.answers import ANSWERED, Refused, problem_of, result
 from platforms.local.api.guard import read_body
 from platforms.local.api.shapes import from_wire, only_members, to_wire
-from platforms.local.wire import cbor, query
-from platforms.local.wire.services import Service, named
+from platforms.local.api.wire import cbor, query
+from platforms.local.api.wire.services import Service, named
 
 # No request of these services comes near it.
 _MAX_BYTES = 4 * 1024 * 1024

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from platforms.local.describe.training_job import described
+from platforms.local.training.description import described
 from platforms.validation import service_model
 
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from botocore.parsers import RpcV2CBORParser
 
+from platforms.local.api.wire import cbor
 from platforms.local.context import local_context
-from platforms.local.wire import cbor
 from platforms.settings import Settings
 from tests.platforms.local.served import served
 

@@ -14,12 +14,7 @@ from platforms.local.client import LocalSageMaker
 from platforms.local.cloudwatch.operations import OPERATIONS as METRIC_OPERATIONS
 from platforms.local.cloudwatch.operations import LocalCloudWatch
 from platforms.local.context import LocalContext
-from platforms.local.identity.operations import (
-    IAM_OPERATIONS,
-    STS_OPERATIONS,
-    LocalIam,
-    LocalSts,
-)
+from platforms.local.identity.operations import IAM_OPERATIONS, STS_OPERATIONS, LocalIam, LocalSts
 from platforms.local.job_logs.operations import OPERATIONS as LOG_OPERATIONS
 from platforms.local.job_logs.operations import LocalLogs
 from platforms.validation import service_model
