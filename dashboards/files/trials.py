@@ -6,7 +6,6 @@ A trial is one training job of a tuning job. The input is the answer of
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import pandas as pd
+
+from sm_entrypoints.contract.wire import decode, is_sagemakers
 
 Direction = Literal["Minimize", "Maximize"]
 
@@ -28,9 +29,6 @@ TRIAL_COLUMNS = (
     "ended",
     "seconds",
 )
-
-# SageMaker adds these to a trial's hyperparameters; nobody chose them.
-_FRAMEWORK_PREFIXES = ("sagemaker_", "_tuning_objective_metric")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -106,14 +104,7 @@ def plain_value(text: object) -> float | str:
 
     SageMaker hands categorical values back quoted twice (``'"4"'``).
     """
-    value: object = text
-    for _ in range(2):
-        if not isinstance(value, str):
-            break
-        try:
-            value = json.loads(value)
-        except ValueError:
-            break
+    value = decode(text, times=2)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return str(value).lower() if isinstance(value, bool) else str(value)
     return float(value)
@@ -162,9 +153,7 @@ def _time(value: object) -> datetime | None:
 
 
 def _parameters(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    names = sorted(
-        {name for row in rows for name in row if not name.startswith(_FRAMEWORK_PREFIXES)}
-    )
+    names = sorted({name for row in rows for name in row if not is_sagemakers(name)})
     frame = pd.DataFrame(index=range(len(rows)))
     for name in names:
         values = [plain_value(row[name]) if name in row else None for row in rows]

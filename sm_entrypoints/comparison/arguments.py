@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NoReturn
@@ -14,6 +13,7 @@ from sm_entrypoints.contract.arguments import (
     parse_arguments,
 )
 from sm_entrypoints.contract.hyperparameters import HYPERPARAMETERS
+from sm_entrypoints.contract.wire import decode
 
 # ``duration``: of whole trainings, for changes that leave out epochs.
 Measure = Literal["speed", "quality", "duration"]
@@ -97,12 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _change(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-        if isinstance(found, str):  # quoted twice, so that SageMaker passes it on as it is
-            found = json.loads(found)
-    except ValueError:
-        found = None
+    found = decode(text, times=2)  # quoted twice, SageMaker passes it on as it is
     if not isinstance(found, dict) or not found:
         raise HyperparameterError(
             f'change={text!r} must be a JSON object of hyperparameters: {{"num_workers": 2}}'

@@ -15,6 +15,7 @@ from platforms.errors import ParameterError, WhippetError
 from platforms.job_status import TERMINAL
 from sm_entrypoints import contract
 from sm_entrypoints.contract.sentences import counted
+from sm_entrypoints.contract.wire import OBJECTIVE_KEY, decode
 from tasks.lint.findings import LintFinding, worst_first
 from tasks.lint.history import lint_history
 from tasks.lint.inputs import lint_inputs
@@ -33,8 +34,6 @@ from tasks.runs.record import OUTPUT_FOLDER
 # What one trial shows may be the search's own doing: it tries a lr that is too high, too, and who
 # diverged prints no objective.
 _SEARCHED = {"not-finite", "worse-than-chance", "regex-matches-nothing"}
-# The key that SageMaker adds to every trial's hyperparameters.
-_OBJECTIVE_KEY = "_tuning_objective_metric"
 
 
 def lint_job(platform: Platform, name: str, classes: int | None = None) -> list[LintFinding]:
@@ -139,7 +138,7 @@ def _objective(
 ) -> Objective | None:
     """Return the objective that a trial was given; ours for jobs with Whippet's metrics."""
     names = [each["Name"] for each in definitions]
-    given = str(job.get("HyperParameters", {}).get(_OBJECTIVE_KEY, "")).strip('"')
+    given = str(decode(job.get("HyperParameters", {}).get(OBJECTIVE_KEY, "")))
     ours = contract.OBJECTIVE_METRIC if contract.OBJECTIVE_METRIC in names else ""
     return Objective(name=given or ours) if given or ours else None
 

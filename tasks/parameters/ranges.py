@@ -10,13 +10,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sm_entrypoints.contract.hyperparameters import hyperparameter
+from sm_entrypoints.contract.wire import decode, is_sagemakers
 
 Value = bool | int | float | str
 Scaling = Literal["Auto", "Linear", "Logarithmic", "ReverseLogarithmic"]
 Preset = Literal["quick", "lr-batch-epochs", "lr-batch-eps-decay"]
 
-# SageMaker's own key, added to every trial (sagemaker-training params.SAGEMAKER_HYPERPARAMETERS).
-_TUNING_KEY = "_tuning_objective_metric"
 _EDGE_SHARE = 0.02
 
 
@@ -156,25 +155,14 @@ def from_wire(values: Mapping[str, str]) -> dict[str, Value]:
 
     Undoes the JSON quoting that SDKs add (``'"4"'`` is 4), falling back to the text.
     """
-    return {
-        name: _typed(text)
-        for name, text in sorted(values.items())
-        if not name.startswith("sagemaker_") and name != _TUNING_KEY
-    }
+    return {name: _typed(text) for name, text in sorted(values.items()) if not is_sagemakers(name)}
 
 
 def _typed(text: str) -> Value:
-    value: object = text
-    for _ in range(2):  # '"4"' is JSON in JSON: once for the quotes, once for the number
-        if not isinstance(value, str):
-            break
-        try:
-            value = json.loads(value)
-        except ValueError:
-            break
+    value = decode(text, times=2)
     # Not numbers to Python's JSON alone: NaN and Infinity stay text.
     number = isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value))
-    return value if number or isinstance(value, str) else text  # type: ignore[return-value]
+    return value if number or isinstance(value, str) else text
 
 
 def at_edge(value: Value, span: SearchRange) -> str | None:

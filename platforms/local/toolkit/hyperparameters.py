@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
+
+from sm_entrypoints.contract.wire import OBJECTIVE_KEY, SAGEMAKER_PREFIX, decode
 
 PROGRAM_KEY = "sagemaker_program"
 SUBMIT_DIRECTORY_KEY = "sagemaker_submit_directory"
 LOG_LEVEL_KEY = "sagemaker_container_log_level"
 JOB_NAME_KEY = "sagemaker_job_name"
 REGION_KEY = "sagemaker_region"
-_PREFIX = "sagemaker_"
 # Settings of the toolkit itself; all others with its prefix are settings of the framework.
 _OWN = frozenset(
     {
@@ -23,20 +23,9 @@ _OWN = frozenset(
         "sagemaker_enable_cloudwatch_metrics",
         "sagemaker_s3_output",
         "default_user_module_name",
-        "_tuning_objective_metric",
+        OBJECTIVE_KEY,
     }
 )
-
-
-def decode(value: str) -> Any:
-    """Return a hyperparameter's value: its JSON if it is JSON, else the string itself.
-
-    ``"4"`` → 4, ``'"4"'`` → "4", ``"adam"`` → "adam", ``"NaN"`` → the float.
-    """
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
 
 
 def hyperparameters(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,7 +33,7 @@ def hyperparameters(request: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: decode(value)
         for key, value in sorted(request.get("HyperParameters", {}).items())
-        if not key.startswith(_PREFIX) and key not in _OWN
+        if not key.startswith(SAGEMAKER_PREFIX) and key not in _OWN
     }
 
 
@@ -53,7 +42,7 @@ def toolkit_parameters(request: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: decode(value)
         for key, value in sorted(request.get("HyperParameters", {}).items())
-        if key.startswith(_PREFIX)
+        if key.startswith(SAGEMAKER_PREFIX)
     }
 
 

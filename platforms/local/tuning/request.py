@@ -16,9 +16,8 @@ from platforms.local.tuning.search import SearchPlan
 from platforms.local.tuning.search_space import SearchSpace, SearchSpaceError, search_space
 from platforms.metric_regexes import MetricRegex, MetricRegexError
 from sm_entrypoints.contract.sentences import ended
+from sm_entrypoints.contract.wire import OBJECTIVE_KEY
 
-# SageMaker tells each trial which metric it is judged by.
-OBJECTIVE_HYPERPARAMETER = "_tuning_objective_metric"
 # SageMaker's own limit of training jobs in a tuning job.
 MAX_TRAINING_JOBS = 750
 
@@ -152,7 +151,7 @@ def training_request(tuning_job: Request, name: str, tuned: Mapping[str, str]) -
         "HyperParameters": {
             **definition.get("StaticHyperParameters", {}),
             **tuned,
-            OBJECTIVE_HYPERPARAMETER: objective(tuning_job)["MetricName"],
+            OBJECTIVE_KEY: objective(tuning_job)["MetricName"],
         },
     }
 
@@ -171,7 +170,7 @@ def as_described(record: Request) -> dict[str, Any]:
         limits = {"MaxNumberOfTrainingJobs": counted, **limits}
     static = {
         **definition.get("StaticHyperParameters", {}),
-        OBJECTIVE_HYPERPARAMETER: objective(record)["MetricName"],
+        OBJECTIVE_KEY: objective(record)["MetricName"],
     }
     return {
         "HyperParameterTuningJobConfig": {
@@ -234,8 +233,8 @@ def _static_problems(request: Request, space: SearchSpace) -> Iterator[str]:
     both = sorted(static & {each.name for each in space.parameters})
     if both:
         yield f"Hyperparameters {both} are static and have ranges; give one or the other."
-    if OBJECTIVE_HYPERPARAMETER in static:
-        yield f"Hyperparameter {OBJECTIVE_HYPERPARAMETER!r} is set by SageMaker; leave it out."
+    if OBJECTIVE_KEY in static:
+        yield f"Hyperparameter {OBJECTIVE_KEY!r} is set by SageMaker; leave it out."
 
 
 def _count_problems(request: Request, space: SearchSpace) -> Iterator[str]:

@@ -1,32 +1,6 @@
 from __future__ import annotations
 
-import math
-
-import pytest
-
-from platforms.local.toolkit.hyperparameters import arguments, decode
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("4", 4),
-        ('"4"', "4"),
-        ("0.10", 0.1),
-        ("true", True),
-        ("True", "True"),
-        ("null", None),
-        ("adam", "adam"),
-        ("", ""),
-        ("007", "007"),
-        ("-Infinity", -math.inf),
-        ("[1, 2]", [1, 2]),
-        ("s3://b/k", "s3://b/k"),
-    ],
-)
-def test_decode(text: str, value: object) -> None:
-    assert decode(text) == value
-    assert type(decode(text)) is type(value)
+from platforms.local.toolkit.hyperparameters import arguments
 
 
 def test_arguments_are_sorted_strings() -> None:
