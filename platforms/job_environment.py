@@ -37,8 +37,8 @@ def require_job_python(job_python: Path) -> None:
         return
     absent = "there is no" if not job_python.exists() else "nobody can run"
     raise SettingsError(
-        f"The job environment is missing: {absent} '{job_python}'. Make it with "
-        "`make job-env`, or set WHIPPET_JOB_PYTHON to an interpreter that has torch."
+        f"The job environment is missing: {absent} '{job_python}'; run `make job-env`, or set "
+        "WHIPPET_JOB_PYTHON to an interpreter that has torch."
     )
 
 
@@ -65,7 +65,8 @@ def installed_distributions(job_python: Path | str) -> dict[str, str]:
     Raises:
         WhippetError: it does not run, or does not say.
     """
-    surroundings = Surroundings(environment=allowed_environment(os.environ))
+    # Supervisors ask, too.
+    surroundings = Surroundings(environment=allowed_environment(os.environ), own_session=False)
     command = [str(job_python), "-I", "-c", _INSTALLED]
     try:
         finished = run_alone(command, surroundings, seconds=_PROBE_SECONDS)

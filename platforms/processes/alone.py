@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+import psutil
 
 from platforms.processes.process import identify, terminate_group
 
@@ -40,8 +42,8 @@ class Surroundings:
     Attributes:
         environment: all of its environment.
         cwd: its working folder; None for ours.
-        own_session: False for a child of a supervisor, which must end with the supervisor's
-            session even when that was killed; it leads a process group of its own all the same.
+        own_session: False for a child of a supervisor: it stays in the process group that is
+            ended as a whole when the supervisor was killed.
     """
 
     environment: Mapping[str, str]
@@ -58,9 +60,9 @@ def alone(
     stderr: int | IO[bytes] = subprocess.PIPE,
     grace_seconds: float = 0.0,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a program that reads nothing; none of its process group outlives the block.
+    """Start a program that reads nothing; neither it nor what it started outlives the block.
 
-    What still runs then has ``grace_seconds`` to end by itself, and is killed.
+    With a session of its own, it first has ``grace_seconds`` to end by itself.
 
     Raises:
         OSError: it cannot be started.
@@ -73,14 +75,23 @@ def alone(
         stdout=stdout,
         stderr=stderr,
         start_new_session=surroundings.own_session,
-        process_group=None if surroundings.own_session else 0,
     )
     identity = identify(process.pid)
     with process:
         try:
             yield process
         finally:
-            terminate_group(identity, grace_seconds)
+            if surroundings.own_session:
+                terminate_group(identity, grace_seconds)
+            elif process.poll() is None:
+                _kill_with_descendants(process.pid)
+
+
+def _kill_with_descendants(pid: int) -> None:
+    program = psutil.Process(pid)
+    for process in (*program.children(recursive=True), program):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def run_alone(command: Sequence[str], surroundings: Surroundings, *, seconds: float) -> Finished:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -52,30 +53,25 @@ def test_it_sees_its_own_environment_and_folder_and_reads_nothing(tmp_path, monk
     assert seen.endswith(f"{tmp_path} ''\n")
 
 
-@pytest.mark.parametrize("own_session", [True, False])
-def test_a_child_of_a_program_that_ended_is_killed(own_session):
-    surroundings = Surroundings(environment=HERE.environment, own_session=own_session)
-    finished = run_alone(python(PARENT, "0"), surroundings, seconds=60)
+def test_a_child_of_a_program_that_ended_is_killed():
+    finished = run_alone(python(PARENT, "0"), HERE, seconds=60)
     assert finished.status == 0
     assert is_gone(int(finished.stdout))
 
 
-def test_the_session_is_the_supervisors_where_it_has_to_be():
-    program = "import os; print(os.getsid(0), os.getpgid(0) == os.getpid())"
-    own = run_alone(python(program), HERE, seconds=60).stdout
+def test_a_child_of_a_supervisor_ends_with_the_supervisors_group():
+    program = "import os; print(os.getsid(0), os.getpgid(0))"
     ours = Surroundings(environment=HERE.environment, own_session=False)
-    shared = run_alone(python(program), ours, seconds=60).stdout
-    # The same session in one case only, and a process group of its own in both.
-    assert own.endswith(" True\n")
-    assert shared.endswith(" True\n")
-    parent = python("import os; print(os.getsid(0))")
-    assert shared.split()[0] == subprocess.check_output(parent, text=True).strip()
-    assert own.split()[0] != shared.split()[0]
+    own, shared = (run_alone(python(program), each, seconds=60).stdout for each in (HERE, ours))
+    assert shared.split() == [str(os.getsid(0)), str(os.getpgid(0))]
+    assert not set(own.split()) & set(shared.split())
 
 
-def test_one_that_takes_too_long_is_killed_with_its_children(tmp_path: Path):
+@pytest.mark.parametrize("own_session", [True, False])
+def test_one_that_takes_too_long_is_killed_with_its_children(own_session):
+    surroundings = Surroundings(environment=HERE.environment, own_session=own_session)
     with pytest.raises(subprocess.TimeoutExpired) as error:
-        run_alone(python(PARENT, "300"), HERE, seconds=3)
+        run_alone(python(PARENT, "300"), surroundings, seconds=2)
     assert is_gone(int(error.value.stdout or b"0"))
 
 
