@@ -17,15 +17,15 @@ from platforms.job_status import TERMINAL
 from tasks.costs.ledger import LEDGER, PLAN, LedgerEntry, note_jobs
 from tasks.costs.prices import PriceList, current_prices
 from tasks.costs.worst_case import CLEAN_UP_HOURS, endpoint_hour_usd, wanted_instances
+from tasks.endpoints.inventory import config_now
+from tasks.endpoints.kinds import instances_of, kind_of
 from tasks.requests.bodies import Request
-from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG
+from tasks.requests.create_or_adopt import ENDPOINT
 from tasks.requests.pages import list_all
 from tasks.requests.tags import EXPIRES_TAG, SCALED_TAG, tags_of
 from tasks.runs.names import RunIdentity, resource_name
 from tasks.runs.record import read_run, record
 
-BY_USE = "by use"
-SERVERLESS = "serverless"
 _NOT_BILLED = ("Failed", "Deleting")
 _HOUR = Decimal(3600)
 
@@ -70,48 +70,31 @@ def note_endpoint(platform: Platform, run: RunIdentity) -> None:
         record(platform.settings, run, {LEDGER: lines})
 
 
-def variants_now(platform: Platform, endpoint: Mapping[str, Any]) -> list[Request]:
-    """Return the variants of a described endpoint that have instances, as many as it has now."""
-    config = ENDPOINT_CONFIG.describe(platform.sagemaker, endpoint["EndpointConfigName"])
-    counts = {
-        each["VariantName"]: each["CurrentInstanceCount"]
-        for each in endpoint.get("ProductionVariants", [])
-        if "CurrentInstanceCount" in each
-    }
-    return [
-        {
-            **each,
-            "InitialInstanceCount": counts.get(each["VariantName"], each["InitialInstanceCount"]),
-        }
-        for each in (config or {}).get("ProductionVariants", [])
-        if "InstanceType" in each
-    ]
-
-
 def _endpoint_entry(
     platform: Platform, found: Mapping[str, Any], endpoint: Mapping[str, Any], now: datetime
 ) -> LedgerEntry:
     tags = tags_of(platform, endpoint["EndpointArn"])
-    variants = variants_now(platform, endpoint)
-    count = sum(int(each["InitialInstanceCount"]) for each in variants)
-    prices = _prices(platform, found, variants)
-    hour = endpoint_hour_usd({"ProductionVariants": variants}, prices) if variants else None
+    config = config_now(platform, endpoint)
+    instances = instances_of(config)
+    count = sum(each.count for each in instances)
+    prices = _prices(platform, found, config)
+    hour = endpoint_hour_usd(config, prices)
     # What it had in between is not known: one that scales is counted at its largest.
     most = int(tags.get(SCALED_TAG, count))
     if hour is not None and most > count > 0:
         hour = hour * most / count
     seconds = max(0, int((now - endpoint["CreationTime"]).total_seconds()))
-    types = ", ".join(sorted({each["InstanceType"] for each in variants}))
+    types = ", ".join(sorted({each.type for each in instances}))
     return LedgerEntry(
         job=endpoint["EndpointName"],
         stage="deploy",
         status=endpoint["EndpointStatus"],
-        instance_type=types or SERVERLESS,
+        instance_type=types or kind_of(config).title,
         instance_count=max(most, 1),
         billable_seconds=seconds,
         spot_saving=0.0,
         usd=None if hour is None else hour * seconds / _HOUR,
-        price=_source(variants, prices),
+        price=_source(config, prices),
         usd_per_hour=hour,
         billing=True,
         since=endpoint["CreationTime"].isoformat(),
@@ -119,9 +102,9 @@ def _endpoint_entry(
     )
 
 
-def _prices(platform: Platform, found: Mapping[str, Any], variants: list[Request]) -> PriceList:
+def _prices(platform: Platform, found: Mapping[str, Any], config: Request) -> PriceList:
     """Return the prices that the run was planned with, else what is asked for now."""
-    wanted = wanted_instances({"CreateEndpointConfig": {"ProductionVariants": variants}})
+    wanted = wanted_instances({"CreateEndpointConfig": config})
     planned = found.get(PLAN, {}).get("prices")
     if planned is not None:
         prices = PriceList.model_validate(planned)
@@ -130,12 +113,10 @@ def _prices(platform: Platform, found: Mapping[str, Any], variants: list[Request
     return current_prices(platform.pricing, wanted)
 
 
-def _source(variants: list[Request], prices: PriceList) -> str:
-    if not variants:
-        return BY_USE
-    found = [prices.per_hour(each["InstanceType"], "hosting") for each in variants]
+def _source(config: Request, prices: PriceList) -> str:
+    found = [prices.per_hour(each.type, "hosting") for each in instances_of(config)]
     known = sorted({price.source for price in found if price is not None})
-    return ", ".join(known) if all(found) else "not known"
+    return ", ".join(known) if found and all(found) else kind_of(config).no_price
 
 
 def _closed(entry: LedgerEntry, now: datetime) -> LedgerEntry:

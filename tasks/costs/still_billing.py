@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform
-from tasks.costs.ledger_update import BY_USE, SERVERLESS, variants_now
 from tasks.costs.prices import PriceList, Use, current_prices
 from tasks.costs.worst_case import endpoint_hour_usd, job_usd, wanted_instances
-from tasks.endpoints.inventory import OwnedResource, list_endpoints
+from tasks.endpoints.inventory import OwnedResource, config_now, list_endpoints
+from tasks.endpoints.kinds import NOT_KNOWN, kind_of
 from tasks.requests.create_or_adopt import ENDPOINT, TRAINING_JOB
 from tasks.requests.pages import list_all
 from tasks.requests.tags import run_of
@@ -26,6 +26,7 @@ class Billing(BaseModel):
 
     Attributes:
         usd_per_hour: None when it bills by use (serverless), or its price is not known.
+        no_price: what is said in place of the amount.
         until: when it ends by itself or by the clean-up, in words.
         price: where the price is from.
     """
@@ -37,18 +38,19 @@ class Billing(BaseModel):
     run: str
     instances: str
     usd_per_hour: Decimal | None
+    no_price: str = NOT_KNOWN
     until: str
     price: str
 
     @property
     def row(self) -> dict[str, str]:
         """Its row of a table."""
-        usd = "not known" if self.usd_per_hour is None else f"{self.usd_per_hour:.4f}"
+        usd = self.no_price if self.usd_per_hour is None else f"{self.usd_per_hour:.4f}"
         return {
             "bills": f"{self.kind} {self.name}",
             "run": self.run,
             "instances": self.instances,
-            "USD an hour": BY_USE if self.instances == SERVERLESS else usd,
+            "USD an hour": usd,
             "until (UTC)": self.until,
         }
 
@@ -64,16 +66,17 @@ def endpoint_billing(platform: Platform, state: OwnedResource) -> Billing | None
     endpoint = ENDPOINT.describe(platform.sagemaker, state.name)
     if endpoint is None:
         return None
-    now = variants_now(platform, endpoint)
-    request = {"ProductionVariants": now}
-    wanted = wanted_instances({"CreateEndpointConfig": request})
+    config = config_now(platform, endpoint)
+    kind = kind_of(config)
+    wanted = wanted_instances({"CreateEndpointConfig": config})
     prices = current_prices(platform.pricing, wanted)
     return Billing(
         kind="endpoint",
         name=state.name,
         run=state.run,
-        instances=_machines(now) if now else SERVERLESS,
-        usd_per_hour=endpoint_hour_usd(request, prices) if now else None,
+        instances=kind.machines(config),
+        usd_per_hour=endpoint_hour_usd(config, prices),
+        no_price=kind.no_price,
         until=_until(state),
         price=", ".join(prices.sources()),
     )
@@ -85,12 +88,6 @@ def _until(state: OwnedResource) -> str:
     # Nothing at AWS removes it: that it is still there means that no clean-up ran.
     late = " (passed: run `whippet clean-up`)" if state.expired(datetime.now(UTC)) else ""
     return f"{state.expires:%Y-%m-%d %H:%M}{late}"
-
-
-def _machines(variants: list[dict[str, Any]]) -> str:
-    return ", ".join(
-        f"{each['InitialInstanceCount']} x {each['InstanceType']}" for each in variants
-    )
 
 
 def _jobs(platform: Platform) -> Iterator[Billing]:

@@ -12,6 +12,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from tasks.costs.prices import PriceList, Use
+from tasks.endpoints.kinds import instances_of
 from tasks.requests.bodies import Request
 
 CENT = Decimal("0.01")
@@ -33,8 +34,7 @@ def wanted_instances(requests: Mapping[str, Request]) -> list[tuple[str, Use]]:
     wanted: list[tuple[str, Use]] = []
     for operation, request in requests.items():
         if operation == "CreateEndpointConfig":
-            variants = request["ProductionVariants"]
-            wanted += [(v["InstanceType"], "hosting") for v in variants if "InstanceType" in v]
+            wanted += [(each.type, "hosting") for each in instances_of(request)]
         elif definition := job_definition(request):
             wanted.append((definition["ResourceConfig"]["InstanceType"], "training"))
     return wanted
@@ -111,17 +111,17 @@ def jobs_usd(request: Request, prices: PriceList, seconds: float | None = None) 
 def endpoint_hour_usd(request: Request, prices: PriceList) -> Decimal | None:
     """Return what an hour of an endpoint costs, from the request of its config.
 
-    None when a price is not known, as of a serverless variant, which bills by use.
+    None when a price is not known, or it bills by use.
     """
+    instances = instances_of(request)
     total = Decimal(0)
-    for variant in request["ProductionVariants"]:
-        price = prices.per_hour(variant.get("InstanceType", ""), "hosting")
+    for each in instances:
+        price = prices.per_hour(each.type, "hosting")
         if price is None:
             return None
-        volume = variant.get("VolumeSizeInGB", _HOSTING_VOLUME_GB)
-        hour = price.usd + _volume_hour(volume, prices)
-        total += hour * int(variant["InitialInstanceCount"])
-    return total
+        hour = price.usd + _volume_hour(each.volume_gb or _HOSTING_VOLUME_GB, prices)
+        total += hour * each.count
+    return total if instances else None
 
 
 def endpoint_usd(
@@ -135,8 +135,7 @@ def endpoint_usd(
     if hour is None:
         return None
     if most_instances is not None:
-        first = sum(int(each["InitialInstanceCount"]) for each in request["ProductionVariants"])
-        hour = hour * most_instances / first
+        hour = hour * most_instances / sum(each.count for each in instances_of(request))
     return hour * (Decimal(str(hours_to_live)) + CLEAN_UP_HOURS)
 
 

@@ -8,7 +8,9 @@ from typing import Any
 from platforms import Platform
 from platforms.client_errors import AccessDenied
 from platforms.errors import EndpointFailed
-from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, MODEL
+from tasks.endpoints.inventory import config_now
+from tasks.endpoints.kinds import kind_of
+from tasks.requests.create_or_adopt import ENDPOINT, MODEL
 from tasks.requests.tags import run_of
 
 _ANSWERING = ("InService", "Updating", "RollingBack", "SystemUpdating")
@@ -21,11 +23,11 @@ def about_endpoint(platform: Platform, name: str) -> str:
     Raises:
         EndpointFailed: there is none of this name.
     """
-    found = _described(platform, name)
+    endpoint = _described(platform, name)
     try:
-        return _about(platform, found)
+        return _about(platform, endpoint)
     except AccessDenied:
-        return f"endpoint {name!r} is {found['EndpointStatus']}"
+        return f"endpoint {name!r} is {endpoint['EndpointStatus']}"
 
 
 def require_answering(platform: Platform, name: str) -> None:
@@ -39,36 +41,29 @@ def require_answering(platform: Platform, name: str) -> None:
 
 
 def _described(platform: Platform, name: str) -> dict[str, Any]:
-    found = ENDPOINT.describe(platform.sagemaker, name)
-    if found is None:
+    endpoint = ENDPOINT.describe(platform.sagemaker, name)
+    if endpoint is None:
         raise EndpointFailed(f"there is no endpoint {name!r}: see `whippet endpoints`")
-    return found
+    return endpoint
 
 
-def _about(platform: Platform, found: Mapping[str, Any]) -> str:
-    name = found["EndpointName"]
-    config = ENDPOINT_CONFIG.describe(platform.sagemaker, found["EndpointConfigName"]) or {}
-    variant: Mapping[str, Any] = next(iter(config.get("ProductionVariants", [])), {})
-    model = MODEL.describe(platform.sagemaker, variant.get("ModelName", "")) if variant else None
-    run = run_of(platform, found["EndpointArn"])
+def _about(platform: Platform, endpoint: Mapping[str, Any]) -> str:
+    name, status = endpoint["EndpointName"], endpoint["EndpointStatus"]
+    config = config_now(platform, endpoint)
+    models = [
+        each["ModelName"] for each in config.get("ProductionVariants", []) if "ModelName" in each
+    ]
+    model = MODEL.describe(platform.sagemaker, models[0]) if models else None
+    run = run_of(platform, endpoint["EndpointArn"])
     lines = [
-        f"endpoint {name!r} is {_kind(config, variant)}, {found['EndpointStatus']}",
-        f"  model   {variant.get('ModelName', 'its configuration is gone')}{_archive(model)}",
+        f"endpoint {name!r} is {kind_of(config).in_words(config)}, {status}",
+        f"  model   {models[0] if models else 'its configuration is gone'}{_archive(model)}",
         f"  run     {run or 'none of Whippet: somebody else made it'}",
         f"  answers {_answers(model, run)}",
     ]
-    if found.get("FailureReason"):
-        lines.append(f"  failed  {found['FailureReason'].splitlines()[0]}")
+    if endpoint.get("FailureReason"):
+        lines.append(f"  failed  {endpoint['FailureReason'].splitlines()[0]}")
     return "\n".join(lines)
-
-
-def _kind(config: Mapping[str, Any], variant: Mapping[str, Any]) -> str:
-    if "ServerlessConfig" in variant:
-        return "serverless"
-    if "AsyncInferenceConfig" in config:
-        return "asynchronous"
-    instance = variant.get("InstanceType")
-    return f"real-time ({instance})" if instance else "real-time"
 
 
 def _container(model: Mapping[str, Any]) -> Mapping[str, Any]:

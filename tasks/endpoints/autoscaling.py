@@ -8,8 +8,9 @@ from __future__ import annotations
 from botocore.exceptions import ClientError
 
 from platforms import Platform
+from tasks.endpoints.requests import VARIANT
 from tasks.parameters.run import DeploymentParameters
-from tasks.requests.bodies import VARIANT, Request
+from tasks.requests.bodies import Request
 from tasks.requests.create_or_adopt import ENDPOINT
 from tasks.requests.tags import SCALED_TAG, tags_of
 

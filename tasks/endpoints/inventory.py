@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from platforms import Platform
 from tasks.parameters.run import CleanUpParameters
-from tasks.requests.create_or_adopt import ENDPOINT, Resource
+from tasks.requests.bodies import Request
+from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, Resource
 from tasks.requests.pages import list_all
 from tasks.requests.tags import EXPIRES_TAG, RUN_TAG, tags_if_there
 
@@ -76,3 +78,23 @@ def meant_by(
             each for each in owned if (each.resource, each.name) == (ENDPOINT, parameters.endpoint)
         ]
     return [each for each in owned if parameters.all or each.expired(now)]
+
+
+def config_now(platform: Platform, endpoint: Mapping[str, Any]) -> Request:
+    """Return the config of a described endpoint, with as many instances as it has now.
+
+    A config may be deleted while its endpoint is in service: then what the endpoint says itself.
+    """
+    config = ENDPOINT_CONFIG.describe(platform.sagemaker, endpoint["EndpointConfigName"])
+    if config is None:
+        return dict(endpoint)
+    counts = {
+        each["VariantName"]: {"InitialInstanceCount": each["CurrentInstanceCount"]}
+        for each in endpoint.get("ProductionVariants", [])
+        if each.get("CurrentInstanceCount") is not None
+    }
+    variants = [
+        {**each, **(counts.get(each["VariantName"], {}) if "InstanceType" in each else {})}
+        for each in config["ProductionVariants"]
+    ]
+    return {**config, "ProductionVariants": variants}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import mimetypes
 import uuid
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from platforms import Platform
 from platforms.errors import DataError, EndpointFailed
+from tasks.endpoints.kinds import kind_of
 from tasks.requests.create_or_adopt import ENDPOINT
 from tasks.requests.waiting import Pace, wait_until
 from tasks.storage.objects import put_checked
@@ -28,39 +30,49 @@ def invoke(platform: Platform, endpoint: str, body: bytes, content_type: str) ->
         EndpointFailed: the model refused the body or failed; says what it said.
         DeadlinePassed: an asynchronous endpoint did not answer within a quarter of an hour.
     """
-    output = async_output(platform, endpoint)
+    description = _described(platform, endpoint)
+    ask = _WAYS[kind_of(description).asked_by]
     try:
-        if output is not None:
-            return _later(platform, endpoint, output, (body, content_type))
-        answer = platform.runtime.invoke_endpoint(
-            EndpointName=endpoint, Body=body, ContentType=content_type, Accept=_ACCEPT
-        )
+        return ask(platform, description, body, content_type)
     except ClientError as error:
         if error.response["Error"]["Code"] in _REFUSALS:
             raise EndpointFailed(
                 f"endpoint {endpoint!r}: {error.response['Error']['Message']}"
             ) from error
         raise
-    found: bytes = answer["Body"].read()
-    return found
 
 
-def async_output(platform: Platform, endpoint: str) -> str | None:
-    """Return where an asynchronous endpoint writes its answers; None for any other, or none."""
-    found = ENDPOINT.describe(platform.sagemaker, endpoint) or {}
-    config = found.get("AsyncInferenceConfig")
-    return None if config is None else str(config["OutputConfig"]["S3OutputPath"])
+def is_asked_directly(platform: Platform, endpoint: str) -> bool:
+    """Say whether an endpoint answers the bytes that it is sent; not when its answers are in S3."""
+    return kind_of(_described(platform, endpoint)).asked_by == "invoke_endpoint"
 
 
-def _later(platform: Platform, endpoint: str, output: str, content: tuple[bytes, str]) -> bytes:
+def _described(platform: Platform, endpoint: str) -> Mapping[str, Any]:
+    """Return the description of an endpoint; its name alone where there is none: asking tells."""
+    return ENDPOINT.describe(platform.sagemaker, endpoint) or {"EndpointName": endpoint}
+
+
+def _at_once(
+    platform: Platform, endpoint: Mapping[str, Any], body: bytes, content_type: str
+) -> bytes:
+    answer = platform.runtime.invoke_endpoint(
+        EndpointName=endpoint["EndpointName"], Body=body, ContentType=content_type, Accept=_ACCEPT
+    )
+    content: bytes = answer["Body"].read()
+    return content
+
+
+def _through_objects(
+    platform: Platform, endpoint: Mapping[str, Any], body: bytes, content_type: str
+) -> bytes:
     """Put the body beside the endpoint's answers, have it worked off, and read the answer."""
-    body, content_type = content
-    name = f"{uuid.uuid4()}{mimetypes.guess_extension(content_type) or ''}"
-    input_uri = f"{output.rstrip('/').rpartition('/')[0]}/input/{name}"
+    name, output = endpoint["EndpointName"], endpoint["AsyncInferenceConfig"]["OutputConfig"]
+    root = output["S3OutputPath"].rstrip("/").rpartition("/")[0]
+    input_uri = f"{root}/input/{uuid.uuid4()}{mimetypes.guess_extension(content_type) or ''}"
     bucket, key = split_uri(input_uri)
     put_checked(platform.store(bucket), key, body)
     asked = platform.runtime.invoke_endpoint_async(
-        EndpointName=endpoint, InputLocation=input_uri, ContentType=content_type, Accept=_ACCEPT
+        EndpointName=name, InputLocation=input_uri, ContentType=content_type, Accept=_ACCEPT
     )
     places = {
         "answer": asked["OutputLocation"],
@@ -69,11 +81,12 @@ def _later(platform: Platform, endpoint: str, output: str, content: tuple[bytes,
     found = wait_until(
         lambda: _written(platform, places),
         bool,
-        what=f"asynchronous invocation {asked['InferenceId']} of endpoint {endpoint!r}",
+        what=f"asynchronous invocation {asked['InferenceId']} of endpoint {name!r}",
         pace=Pace(slowest=platform.defaults.poll_seconds, deadline=_DEADLINE_SECONDS),
     )
     if "failure" in found:
-        raise EndpointFailed(f"endpoint {endpoint!r}: {found['failure'].decode(errors='replace')}")
+        reason = found["failure"].decode(errors="replace")
+        raise EndpointFailed(f"endpoint {name!r}: {reason}")
     answer: bytes = found["answer"]
     return answer
 
@@ -86,3 +99,9 @@ def _written(platform: Platform, places: dict[str, str]) -> dict[str, Any]:
         except DataError:  # not yet
             continue
     return found
+
+
+_WAYS: dict[str, Callable[[Platform, Mapping[str, Any], bytes, str], bytes]] = {
+    "invoke_endpoint": _at_once,
+    "invoke_endpoint_async": _through_objects,
+}

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from platforms import Platform
 from platforms.errors import DataError, EndpointFailed
 from sm_entrypoints.images.files import kind_of
-from tasks.endpoints.invoke import async_output, invoke
+from tasks.endpoints.invoke import invoke, is_asked_directly
 from tasks.requests.training import TrainedModel
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import PREDICTIONS_FILE, run_folder
@@ -72,7 +72,7 @@ def ask(platform: Platform, endpoint: str, image: bytes, content_type: str) -> l
 
 def query_command(platform: Platform, endpoint: str, image: str) -> str:
     """Return a shell command that asks the endpoint about an image file."""
-    if async_output(platform, endpoint) is None:
+    if is_asked_directly(platform, endpoint):
         return platform.invoke_command(endpoint, image)
     return f"whippet predict --endpoint {shlex.quote(endpoint)} {shlex.quote(image)}"
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform
+from platforms.errors import ParameterError
+from sm_entrypoints import contract
+from tasks.endpoints.kinds import KINDS
 from tasks.parameters.run import DeploymentParameters
-from tasks.requests.bodies import (
-    ModelInputs,
-    Request,
-    endpoint_config_request,
-    endpoint_request,
-    model_request,
-)
+from tasks.requests.bodies import Request, with_tags
 from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, MODEL, Resource
-from tasks.requests.placement import placement_of
+from tasks.requests.placement import Placement, placement_of, vpc_config
 from tasks.requests.tags import EXPIRES_TAG, SCALED_TAG
 from tasks.requests.training import TrainedModel, run_tags
 from tasks.runs.names import RunIdentity, Step, resource_name
+
+# The only production variant of an endpoint.
+VARIANT = "primary"
 
 RESOURCES: dict[Step, Resource] = {
     "model": MODEL,
@@ -69,7 +71,83 @@ def endpoint_requests(
     return {
         "model": model_request(names["model"], model, deployment),
         "config": endpoint_config_request(
-            names["config"], names["model"], deployment, tags, async_uri, placement
+            names["config"],
+            names["model"],
+            deployment=deployment,
+            tags=tags,
+            async_uri=async_uri,
+            placement=placement,
         ),
         "endpoint": endpoint_request(names["endpoint"], names["config"], tags),
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInputs:
+    """What a model is made of."""
+
+    image: str
+    role_arn: str
+    model_data_uri: str
+    placement: Placement = field(default_factory=Placement)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def model_request(name: str, inputs: ModelInputs, deployment: DeploymentParameters) -> Request:
+    """Return the body of CreateModel: the archive's own ``code/inference.py`` serves it.
+
+    Raises:
+        ParameterError: SageMaker does not serve the deployment's kind in a VPC.
+    """
+    kind = KINDS[deployment.kind]
+    if inputs.placement.subnets and not kind.in_vpc:
+        raise ParameterError(
+            f"model {name!r} cannot be served {kind.title} in the VPC of WHIPPET_SUBNETS, which "
+            "SageMaker does not support: use --kind real-time, or unset WHIPPET_SUBNETS and "
+            "WHIPPET_SECURITY_GROUPS"
+        )
+    container = {
+        "Image": inputs.image,
+        "ModelDataUrl": inputs.model_data_uri,
+        "Environment": {
+            "SAGEMAKER_PROGRAM": contract.INFERENCE_PROGRAM,
+            "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+            "WHIPPET_TOP_K": str(deployment.top_k),
+        },
+    }
+    request = {
+        "ModelName": name,
+        "PrimaryContainer": container,
+        "ExecutionRoleArn": inputs.role_arn,
+        **vpc_config(inputs.placement),
+    }
+    return with_tags(request, inputs.tags)
+
+
+def endpoint_config_request(
+    name: str,
+    model: str,
+    *,
+    deployment: DeploymentParameters,
+    tags: Mapping[str, str],
+    async_uri: str,
+    placement: Placement = Placement(),  # noqa: B008
+) -> Request:
+    """Return the body of CreateEndpointConfig: one variant, of the deployment's kind.
+
+    ``async_uri`` is the prefix below which an asynchronous endpoint writes its answers. Of the
+    placement only the keys count: the network is the model's.
+    """
+    kind = KINDS[deployment.kind]
+    variant = {"VariantName": VARIANT, "ModelName": model, **kind.variant(deployment)}
+    request = {
+        "EndpointConfigName": name,
+        "ProductionVariants": [variant],
+        **kind.config(placement, async_uri),
+    }
+    return with_tags(request, tags)
+
+
+def endpoint_request(name: str, config: str, tags: Mapping[str, str]) -> Request:
+    """Return the body of CreateEndpoint."""
+    return with_tags({"EndpointName": name, "EndpointConfigName": config}, tags)

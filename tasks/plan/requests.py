@@ -26,6 +26,7 @@ from tasks.costs.worst_case import wanted_instances
 from tasks.dataset.checking.layout import read_layout
 from tasks.dataset.findings import DataProblems
 from tasks.dataset.source import data_root, dataset_name, is_remote, list_source, require_folder
+from tasks.endpoints.kinds import instances_of
 from tasks.endpoints.requests import endpoint_requests
 from tasks.job_environment.source import ARCHIVE_NAME, package_source
 from tasks.job_environment.weights import NONE
@@ -212,10 +213,9 @@ def quotas(requests: Mapping[Step, Request]) -> dict[str, int]:
         if step in requests:
             name, count = _job_quota(requests[step])
             needed[name] = max(count, needed.get(name, 0))  # one after the other
-    for variant in requests.get("config", {}).get("ProductionVariants", []):
-        if "InstanceType" in variant:
-            name = f"{variant['InstanceType']} for endpoint usage"
-            needed[name] = needed.get(name, 0) + int(variant["InitialInstanceCount"])
+    for each in instances_of(requests.get("config", {})):
+        name = f"{each.type} for endpoint usage"
+        needed[name] = needed.get(name, 0) + each.count
     return needed
 
 

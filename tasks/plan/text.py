@@ -8,6 +8,7 @@ from typing import Any
 
 from sm_entrypoints.contract.sentences import counted
 from tasks.costs.worst_case import cents, job_definition, most_jobs, parallel_jobs
+from tasks.endpoints.kinds import kind_of
 from tasks.plan.run import RunPlan, duration
 from tasks.requests.bodies import Request
 
@@ -83,10 +84,7 @@ def _facts(request: Request) -> str:
     if definition is not None:
         return _job_facts(request, definition)
     if "ProductionVariants" in request:
-        return ", ".join(
-            f"{v.get('InitialInstanceCount', 1)} x {v.get('InstanceType', 'serverless')}"
-            for v in request["ProductionVariants"]
-        )
+        return kind_of(request).machines(request)
     return str(request.get("PrimaryContainer", {}).get("Image", ""))
 
 
@@ -166,8 +164,8 @@ def _endpoint_goes_on(plan: RunPlan) -> str:
     if plan.endpoint_hour_usd is not None:
         hour = f"${plan.endpoint_hour_usd:.3f} an hour, {usd(plan.endpoint_month_usd)} a month"
         return f"{hour}, whether it is asked or not"
-    serverless = "ServerlessConfig" in str([each["request"] for each in plan.requests])
-    return "by use: nothing while it is not asked" if serverless else _UNKNOWN
+    operations = {each["operation"]: each["request"] for each in plan.requests}
+    return kind_of(operations.get("CreateEndpointConfig", {})).at_rest
 
 
 def _aligned(rows: Sequence[tuple[str, ...]], right: tuple[int, ...] = ()) -> Iterator[str]:

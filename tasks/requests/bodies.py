@@ -12,22 +12,17 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from platforms.errors import ParameterError
 from sm_entrypoints import contract
 from tasks.parameters.ranges import SearchRange, Value, to_wire, wire_ranges
 from tasks.parameters.run import (
-    DeploymentParameters,
     ResourceParameters,
     TrainingParameters,
     TuningParameters,
 )
-from tasks.requests.placement import Placement, job_placement, launcher, vpc_config
+from tasks.requests.placement import Placement, job_placement, launcher
 from tasks.requests.tags import DIGEST_TAG
 
 Request = dict[str, Any]
-
-# The only production variant of an endpoint.
-VARIANT = "primary"
 
 _TENSORS_PATH = "/opt/ml/output/tensors"
 # All gradients of one step are 45 MB for ResNet18: with this quota, and those of our own records, a
@@ -196,86 +191,3 @@ def _trial_definition(fixed: Mapping[str, Value], inputs: JobInputs) -> Request:
         # All trials have this one location: nothing in AWS's guide says that they do not share it.
         definition["Environment"] = {contract.CHECKPOINTS_BY_JOB: "1"}
     return definition
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelInputs:
-    """What a model is made of."""
-
-    image: str
-    role_arn: str
-    model_data_uri: str
-    placement: Placement = field(default_factory=Placement)
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-
-def model_request(name: str, inputs: ModelInputs, deployment: DeploymentParameters) -> Request:
-    """Return the body of CreateModel: the archive's own ``code/inference.py`` serves it.
-
-    Raises:
-        ParameterError: a serverless endpoint is to be in a VPC (SageMaker's guide, "Feature
-            exclusions" of serverless inference).
-    """
-    if deployment.kind == "serverless" and inputs.placement.subnets:
-        raise ParameterError(
-            f"model {name!r} cannot be served serverless in the VPC of WHIPPET_SUBNETS, which "
-            "SageMaker does not support: use --kind real-time, or unset WHIPPET_SUBNETS and "
-            "WHIPPET_SECURITY_GROUPS"
-        )
-    container = {
-        "Image": inputs.image,
-        "ModelDataUrl": inputs.model_data_uri,
-        "Environment": {
-            "SAGEMAKER_PROGRAM": contract.INFERENCE_PROGRAM,
-            "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
-            "WHIPPET_TOP_K": str(deployment.top_k),
-        },
-    }
-    request = {
-        "ModelName": name,
-        "PrimaryContainer": container,
-        "ExecutionRoleArn": inputs.role_arn,
-        **vpc_config(inputs.placement),
-    }
-    return with_tags(request, inputs.tags)
-
-
-def endpoint_config_request(
-    name: str,
-    model: str,
-    deployment: DeploymentParameters,
-    tags: Mapping[str, str],
-    async_uri: str,
-    placement: Placement = Placement(),  # noqa: B008
-) -> Request:
-    """Return the body of CreateEndpointConfig: one variant, of the deployment's kind.
-
-    ``async_uri`` is the prefix below which an asynchronous endpoint writes its answers. Of the
-    placement only the keys count: the network is the model's.
-    """
-    variant: Request = {"VariantName": VARIANT, "ModelName": model}
-    request: Request = {"EndpointConfigName": name, "ProductionVariants": [variant]}
-    if deployment.kind == "serverless":
-        variant["ServerlessConfig"] = {
-            "MemorySizeInMB": deployment.memory_mb,
-            "MaxConcurrency": deployment.max_concurrency,
-        }
-        return with_tags(request, tags)
-    variant |= {
-        "InitialInstanceCount": deployment.instance_count,
-        "InstanceType": deployment.instance_type,
-        "InitialVariantWeight": 1.0,
-    }
-    if placement.volume_kms_key:
-        request["KmsKeyId"] = placement.volume_kms_key
-    if deployment.kind == "asynchronous":
-        output = {"S3OutputPath": f"{async_uri}/output", "S3FailurePath": f"{async_uri}/failure"}
-        if placement.output_kms_key:
-            output["KmsKeyId"] = placement.output_kms_key
-        request["AsyncInferenceConfig"] = {"OutputConfig": output}
-    return with_tags(request, tags)
-
-
-def endpoint_request(name: str, config: str, tags: Mapping[str, str]) -> Request:
-    """Return the body of CreateEndpoint."""
-    return with_tags({"EndpointName": name, "EndpointConfigName": config}, tags)

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from platforms import Settings
-from tasks.parameters.run import DeploymentParameters
-from tasks.requests.bodies import (
+from tasks.endpoints.requests import (
     ModelInputs,
     endpoint_config_request,
     endpoint_request,
     model_request,
 )
+from tasks.parameters.run import DeploymentParameters
 from tasks.requests.tags import EXPIRES_TAG, RUN_TAG
 from tasks.runs.record import open_run
 from tests.fake_sagemaker import FakeSageMaker
@@ -62,7 +62,11 @@ def deploy(
     settings = DeploymentParameters()
     sagemaker.create_model(**model_request(f"{name}-model", model, settings))
     config = endpoint_config_request(
-        f"{name}-config", f"{name}-model", settings, tags, "s3://b/async"
+        f"{name}-config",
+        f"{name}-model",
+        deployment=settings,
+        tags=tags,
+        async_uri="s3://b/async",
     )
     sagemaker.create_endpoint_config(**config)
     sagemaker.create_endpoint(**endpoint_request(name, f"{name}-config", tags))

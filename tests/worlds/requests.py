@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from tasks.endpoints.requests import (
+    ModelInputs,
+    endpoint_config_request,
+    endpoint_request,
+    model_request,
+)
 from tasks.parameters.run import (
     DeploymentParameters,
     ModelParameters,
     ResourceParameters,
     TuningParameters,
 )
-from tasks.requests.bodies import (
-    JobInputs,
-    ModelInputs,
-    endpoint_config_request,
-    endpoint_request,
-    model_request,
-    tuning_job_request,
-)
+from tasks.requests.bodies import JobInputs, tuning_job_request
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.tags import RUN_TAG
 from tasks.requests.tuning import fixed_hyperparameters
@@ -74,7 +73,13 @@ def deployment_requests() -> list[tuple[str, dict[str, Any]]]:
         ("CreateModel", model_request("demo-model", model, deployment)),
         (
             "CreateEndpointConfig",
-            endpoint_config_request("demo-config", "demo-model", deployment, TAGS, "s3://b/async"),
+            endpoint_config_request(
+                "demo-config",
+                "demo-model",
+                deployment=deployment,
+                tags=TAGS,
+                async_uri="s3://b/async",
+            ),
         ),
         ("CreateEndpoint", endpoint_request("demo-endpoint", "demo-config", TAGS)),
     ]

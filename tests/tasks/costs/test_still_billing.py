@@ -44,6 +44,14 @@ def test_a_serverless_endpoint_bills_by_use():
     assert total == "this bills by use, or at a price that is not known", "and not 0.0000 USD"
 
 
+def test_an_endpoint_whose_config_is_gone_does_not_bill_by_use():
+    platform = fake_platform(bills=True)
+    endpoint(platform, "e", {"InstanceType": "ml.m5.xlarge", "InitialInstanceCount": 1})
+    platform.sagemaker.delete_endpoint_config(EndpointConfigName="e")
+    [found] = still_billing(platform)
+    assert (found.instances, found.row["USD an hour"]) == ("real-time", "not known")
+
+
 def job(platform: Any, name: str, tags: list[dict[str, str]], **more: Any) -> None:
     arn = f"arn:aws:sagemaker:us-east-1:000000000000:training-job/{name}"
     resources = {"InstanceType": "ml.g4dn.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 30}

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from pydantic import ValidationError
 
 from platforms.validation import validate
-from tasks.parameters.run import DeploymentParameters
-from tasks.requests.bodies import endpoint_config_request
+from tasks.endpoints.kinds import KINDS, REAL_TIME, SERVERLESS, Instances, instances_of, kind_of
+from tasks.endpoints.requests import endpoint_config_request
+from tasks.parameters.run import DeploymentParameters, EndpointKind
+from tasks.permissions.table import USER
 
 URI = "s3://bucket/whippet/async/demo"
 
 
 def config(**changes):
     deployment = DeploymentParameters(**changes)
-    request = endpoint_config_request("demo", "demo-model", deployment, {}, URI)
+    request = endpoint_config_request(
+        "demo", "demo-model", deployment=deployment, tags={}, async_uri=URI
+    )
     validate("CreateEndpointConfig", request)
     (variant,) = request["ProductionVariants"]
     return request, variant
@@ -55,3 +61,39 @@ def test_an_asynchronous_endpoint_has_places_for_answers_and_failures():
 def test_options_of_another_kind_are_refused(changes, said):
     with pytest.raises(ValidationError, match=said):
         DeploymentParameters(**changes)
+
+
+def test_every_kind_of_the_form_has_an_object_and_a_permission_to_be_asked():
+    assert set(KINDS) == set(get_args(EndpointKind))
+    allowed = {permission.action for permission in USER}
+    asked = {kind.asked_by for kind in KINDS.values()}
+    assert {f"sagemaker:{''.join(map(str.title, each.split('_')))}" for each in asked} <= allowed
+
+
+@pytest.mark.parametrize("name", get_args(EndpointKind))
+def test_a_request_is_of_the_kind_that_made_it(name):
+    request, _ = config(kind=name)
+    assert kind_of({**request, "EndpointConfigName": "ServerlessConfig"}).name == name
+
+
+@pytest.mark.parametrize(
+    ("described", "name"),
+    [
+        ({"ProductionVariants": [{"CurrentServerlessConfig": {}}]}, "serverless"),
+        ({"ProductionVariants": [{"CurrentInstanceCount": 1}]}, "real_time"),
+        ({"ProductionVariants": [{}], "AsyncInferenceConfig": {}}, "asynchronous"),
+        ({"EndpointName": "creating"}, "real_time"),
+    ],
+)
+def test_an_endpoint_is_recognised_as_it_is_described(described, name):
+    assert kind_of(described).name == name
+
+
+def test_only_instances_bill_by_the_hour():
+    request, variant = config(instance_count=2)
+    assert REAL_TIME.machines(request) == "2 x ml.t2.medium"
+    variant["VolumeSizeInGB"] = 9
+    assert instances_of(request) == [Instances(type="ml.t2.medium", count=2, volume_gb=9)]
+    serverless, _ = config(kind="serverless")
+    assert instances_of(serverless) == []
+    assert SERVERLESS.machines(serverless) == "serverless"

@@ -5,8 +5,9 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from platforms.client_errors import client_error, is_not_found
 from platforms.errors import NameTaken
+from tasks.endpoints.requests import endpoint_request
 from tasks.parameters.run import TrainingParameters, TuningParameters
-from tasks.requests.bodies import endpoint_request, training_job_request, tuning_job_request
+from tasks.requests.bodies import training_job_request, tuning_job_request
 from tasks.requests.create_or_adopt import (
     ENDPOINT,
     MODEL,

@@ -14,20 +14,14 @@ from platforms.client_errors import client_error
 from platforms.errors import ParameterError
 from platforms.validation import validate
 from sm_entrypoints import contract
+from tasks.endpoints.requests import ModelInputs, endpoint_config_request, model_request
 from tasks.parameters.run import (
     DeploymentParameters,
     ResourceParameters,
     TrainingParameters,
     TuningParameters,
 )
-from tasks.requests.bodies import (
-    JobInputs,
-    ModelInputs,
-    endpoint_config_request,
-    model_request,
-    training_job_request,
-    tuning_job_request,
-)
+from tasks.requests.bodies import JobInputs, training_job_request, tuning_job_request
 from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
 from tasks.requests.debugger import MEMBERS, DebuggerFallback
 from tasks.requests.placement import Placement, placement_of
@@ -114,7 +108,9 @@ def test_trials_keep_their_checkpoints_apart():
 @pytest.mark.parametrize("kind", ["real_time", "serverless", "asynchronous"])
 def test_keys_reach_the_endpoint(kind):
     deployment = DeploymentParameters(kind=kind)
-    config = endpoint_config_request("c", "m", deployment, {}, "s3://b/async/e", GUARDED)
+    config = endpoint_config_request(
+        "c", "m", deployment=deployment, tags={}, async_uri="s3://b/async/e", placement=GUARDED
+    )
     validate("CreateEndpointConfig", config)
     # A serverless endpoint has no volume of its own.
     assert config.get("KmsKeyId") == (None if kind == "serverless" else "key-1")
