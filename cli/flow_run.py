@@ -20,7 +20,7 @@ from tasks.cancelling.watch import RunCancelled
 from tasks.costs.stop_billing import stop_everything
 from tasks.parameters.improvement import ImprovementParameters
 from tasks.parameters.run import Parameters
-from tasks.requests.stop import COMPARISON_STEP, stop_run
+from tasks.requests.stop import stop_run
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import RUN_FILE, finish, read_run, run_folder
 from tasks.runs.stages import RESUME_TAG
@@ -61,7 +61,7 @@ def run_improvement(
         with _terminated_like_interrupted():
             found: dict[str, Any] = named(parameters)
     except (KeyboardInterrupt, TerminationSignal) as interrupt:
-        for job in stop_run(connect(settings), run, [COMPARISON_STEP]):
+        for job in stop_run(connect(settings), run, ["improve"]):
             print(f"stopped {job}", file=sys.stderr)
         raise KeyboardInterrupt from interrupt
     except RunCancelled as cancelled:

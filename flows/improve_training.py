@@ -21,7 +21,7 @@ from tasks.improvement import (
     publish_no_change,
 )
 from tasks.parameters.improvement import ImprovementParameters
-from tasks.requests.stop import COMPARISON_STEP, stop_run
+from tasks.requests.stop import stop_run
 from tasks.run_end import close_accounts
 from tasks.runs.names import RunIdentity
 
@@ -30,7 +30,7 @@ def stop_comparison(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
     """Stop the comparison jobs of the run that a cancelled improvement was about."""
     settings, run = Settings(), _improved_run(flow_run)
     if run is not None:
-        stop_run(connect(settings), run, [COMPARISON_STEP])
+        stop_run(connect(settings), run, ["improve"])
 
 
 def close_improvement(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

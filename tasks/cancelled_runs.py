@@ -23,7 +23,7 @@ from platforms.errors import WhippetError
 from tasks.cancelling.history import cancel_asked
 from tasks.costs.stop_billing import stop_everything
 from tasks.parameters.run import RecoverParameters
-from tasks.requests.stop import COMPARISON_STEP, stop_run
+from tasks.requests.stop import stop_run
 from tasks.run_end import close_accounts
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import (
@@ -143,7 +143,7 @@ def _stop_own(
 
 def _stop_improvement(platform: Platform, flow_run: FlowRun, run: RunIdentity) -> list[str]:
     """Stop the comparison job of an improvement of ``run``; forget it when it is long ended."""
-    stopped = stop_run(platform, run, [COMPARISON_STEP])
+    stopped = stop_run(platform, run, ["improve"])
     if not stopped and _is_cancelled(flow_run) and _age(flow_run) > _AFTERMATH:
         forget_improvement(platform.settings, str(flow_run.id))
     return stopped

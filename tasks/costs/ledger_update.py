@@ -6,7 +6,6 @@ names, so trials, failed attempts and comparisons of `whippet improve` are all i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -23,7 +22,7 @@ from tasks.requests.bodies import Request
 from tasks.requests.create_or_adopt import ENDPOINT
 from tasks.requests.pages import list_all
 from tasks.requests.tags import EXPIRES_TAG, SCALED_TAG, tags_of
-from tasks.runs.names import RunIdentity, resource_name
+from tasks.runs.names import RunIdentity, resource_name, step_of
 from tasks.runs.record import read_run, record
 
 _NOT_BILLED = ("Failed", "Deleting")
@@ -38,16 +37,14 @@ def settle(platform: Platform, run: RunIdentity) -> None:
 
 def note_own_jobs(platform: Platform, run: RunIdentity) -> None:
     """Note every training job of the run that has ended: trials, attempts, comparisons."""
-    listed = list_all(
+    summaries = list_all(
         platform.sagemaker.list_training_jobs, "TrainingJobSummaries", NameContains=run.prefix
     )
-    # A trial has the name of its search before its own number.
-    own = re.compile(re.escape(run.prefix) + r"-(tune|train|improve)(-[0-9a-z-]+)?", re.IGNORECASE)
     stages: dict[str, list[str]] = {}
-    for summary in listed:
-        found = own.fullmatch(summary["TrainingJobName"])
-        if found is not None and summary["TrainingJobStatus"] in TERMINAL:
-            stages.setdefault(found[1].lower(), []).append(summary["TrainingJobName"])
+    for summary in summaries:
+        step = step_of(run, summary["TrainingJobName"], trials=True)
+        if step is not None and summary["TrainingJobStatus"] in TERMINAL:
+            stages.setdefault(step, []).append(summary["TrainingJobName"])
     for stage, names in stages.items():
         note_jobs(platform, run, stage, names)
 

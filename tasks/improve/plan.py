@@ -19,13 +19,12 @@ from sm_entrypoints.contract.sentences import clause
 from tasks.parameters.improvement import ImprovementParameters
 from tasks.parameters.ranges import Value, from_wire, require_known
 from tasks.requests.bodies import Request, with_tags
-from tasks.runs.names import RunIdentity, folder_name
+from tasks.runs.names import QUESTION_LENGTH, RunIdentity, folder_name, resource_name
 from tasks.runs.record import read_run, run_folder
 
 Measure = Literal["auto", "speed", "quality"]
 
 _OUTPUT_FOLDER = "training"
-_DIGITS = 6
 # What the comparison takes over from the training job as it is. Not its checkpoints, its
 # instrumentation, and what makes it cheaper but slower to start (spot, warm pools).
 _SAME_MEMBERS = (
@@ -71,9 +70,8 @@ class ImprovementPlan(BaseModel):
     def job_name(self, source_uri: str, attempt: int = 1) -> str:
         """Return the name of the comparison job: another one for another question or code."""
         asked = [self.change, self.measure, self.seconds, self.pairs, source_uri]
-        digest = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:_DIGITS]
-        suffix = "" if attempt == 1 else f"-{attempt}"
-        return f"{self.run.prefix}-improve-{digest}{suffix}"
+        digest = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:QUESTION_LENGTH]
+        return resource_name(self.run, "improve", attempt, question=digest)
 
 
 def plan_improvement(settings: Settings, parameters: ImprovementParameters) -> ImprovementPlan:

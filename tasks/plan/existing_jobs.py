@@ -15,7 +15,7 @@ from tasks.costs.prices import PriceList
 from tasks.costs.worst_case import jobs_usd
 from tasks.endpoints.requests import RESOURCES
 from tasks.requests.create_or_adopt import SPENT, TRAINING_JOB, TUNING_JOB, Resource
-from tasks.requests.stop import COMPARISON_STEP, names_in_progress
+from tasks.requests.stop import names_in_progress
 from tasks.requests.tags import RUN_TAG, tags_of
 from tasks.requests.tuning import list_trials
 from tasks.runs.names import RunIdentity, Step, resource_name
@@ -96,7 +96,7 @@ def standing(platform: Platform, run: RunIdentity) -> Standing:
         jobs=tuple(job for step in _JOBS for job in _attempts(platform, run, step)),
         comparisons=tuple(
             found
-            for name in names_in_progress(platform, run, [COMPARISON_STEP])
+            for name in names_in_progress(platform, run, ["improve"])
             if (found := TRAINING_JOB.describe(platform.sagemaker, name)) is not None
         ),
     )

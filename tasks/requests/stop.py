@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,15 +9,11 @@ from botocore.exceptions import ClientError
 
 from platforms import Platform
 from tasks.requests.pages import list_all
-from tasks.runs.names import RunIdentity
+from tasks.runs.names import JOB_STEPS, RunIdentity, Step, step_of
 from tasks.runs.record import recorded_jobs
 
-# The ends of the names of a run's jobs, as regexes. An attempt's number may follow.
-COMPARISON_STEP = "improve-[0-9a-f]{6}"
-STEPS = ("tune", "train", "transform", COMPARISON_STEP)
 
-
-def stop_run(platform: Platform, run: RunIdentity, steps: Sequence[str] = STEPS) -> list[str]:
+def stop_run(platform: Platform, run: RunIdentity, steps: Sequence[Step] = JOB_STEPS) -> list[str]:
     """Stop the jobs of a run's ``steps`` that are in progress; return their names.
 
     Jobs are found by name prefix, so nothing has to be remembered by the process that stops them.
@@ -43,20 +38,18 @@ def stop_run(platform: Platform, run: RunIdentity, steps: Sequence[str] = STEPS)
     return stopped
 
 
-def names_in_progress(platform: Platform, run: RunIdentity, steps: Sequence[str]) -> list[str]:
+def names_in_progress(platform: Platform, run: RunIdentity, steps: Sequence[Step]) -> list[str]:
     """Return the training jobs of a run's ``steps`` that are in progress."""
     return _in_progress(platform.sagemaker.list_training_jobs, "TrainingJob", run, steps)
 
 
-def _in_progress(list_jobs: Any, kind: str, run: RunIdentity, steps: Sequence[str]) -> list[str]:
+def _in_progress(list_jobs: Any, kind: str, run: RunIdentity, steps: Sequence[Step]) -> list[str]:
     """Return the names of a run's own jobs; trials belong to their tuning job and are left out."""
-    found = list_all(
+    summaries = list_all(
         list_jobs, f"{kind}Summaries", NameContains=run.prefix, StatusEquals="InProgress"
     )
-    names = [str(summary[f"{kind}Name"]) for summary in found]
-    step = "|".join(steps)
-    own = re.compile(re.escape(run.prefix) + rf"-({step})(-\d)?")
-    return [name for name in names if own.fullmatch(name)]
+    names = [str(summary[f"{kind}Name"]) for summary in summaries]
+    return [name for name in names if step_of(run, name) in steps]
 
 
 def _stop(stop: Any, member: str, name: str) -> bool:

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
-Step = Literal["tune", "train", "model", "config", "endpoint", "transform"]
+Step = Literal["tune", "train", "improve", "model", "config", "endpoint", "transform"]
+# What a run starts that ends by itself.
+JOB_STEPS: tuple[Step, ...] = ("tune", "train", "improve", "transform")
 
 # Service limits: 32 for a tuning job (its trials are named after it), 63 for all else.
 _MOST_TUNING = 32
 TOKEN_LENGTH = 6
+QUESTION_LENGTH = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +61,31 @@ def folder_name(text: str) -> str:
     return f"{short}-run" if short in ("", "latest") else short
 
 
-def resource_name(run: RunIdentity, step: Step, attempt: int = 1) -> str:
+def resource_name(
+    run: RunIdentity, step: Step, attempt: int = 1, *, question: str | None = None
+) -> str:
     """Return the name of a run's resource; ``attempt`` 2 and later follow a failed one.
 
+    A comparison (``improve``) is named after its question, too: six hexadecimal digits.
     Names that share a run share a prefix; at most 32 characters for ``tune``, which all steps
     keep, so that the prefix is the same for all of them.
     """
-    suffix = f"-{step}" if attempt == 1 else f"-{step}-{attempt}"
+    words = [step, *([question] if question else []), *([str(attempt)] if attempt > 1 else [])]
     longest = len("-endpoint") + 3  # room for every step, and for "-99"
     head = slug(run.name, _MOST_TUNING - TOKEN_LENGTH - 1 - longest)
-    return f"{head}-{run.token}{suffix}"
+    return "-".join([head, run.token, *words])
+
+
+def step_of(run: RunIdentity, name: str, *, trials: bool = False) -> Step | None:
+    """Return the step of a run that a job's name tells, in any case; None: not a job of the run.
+
+    ``trials`` belong to the step of their search, ``tune``; without it they are nobody's.
+    """
+    for step in JOB_STEPS:
+        question = rf"-[0-9a-f]{{{QUESTION_LENGTH}}}" if step == "improve" else ""
+        # SageMaker names a trial after its search: its number, and something of its own.
+        trial = "(-[0-9]+-[0-9a-z]+)?" if trials and step == "tune" else ""
+        own = rf"{re.escape(run.prefix)}-{step}{question}(-[0-9]{{1,2}})?{trial}"
+        if re.fullmatch(own, name, re.IGNORECASE):
+            return step
+    return None

@@ -5,7 +5,15 @@ import re
 import pytest
 
 from platforms.validation import java_pattern, service_model
-from tasks.runs.names import RunIdentity, folder_name, resource_name, run_token, slug
+from tasks.runs.names import (
+    JOB_STEPS,
+    RunIdentity,
+    folder_name,
+    resource_name,
+    run_token,
+    slug,
+    step_of,
+)
 
 STEPS = {
     "tune": ("CreateHyperParameterTuningJob", "HyperParameterTuningJobName"),
@@ -59,6 +67,30 @@ def test_names_are_the_same_each_time_and_differ_between_runs():
     assert resource_name(identity("demo"), "train") == resource_name(identity("demo"), "train")
     assert resource_name(identity("demo"), "train") != resource_name(identity("demo", "1"), "train")
     assert resource_name(identity("demo"), "train", 2) == f"{identity('demo').prefix}-train-2"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("attempt", [1, 2, 10, 99])
+def test_the_step_of_a_job_is_told_by_its_name(name, attempt):
+    run = identity(name)
+    for step in JOB_STEPS:
+        question = "0a1b2c" if step == "improve" else None
+        job = resource_name(run, step, attempt, question=question)
+        assert step_of(run, job) == step
+        assert step_of(run, job.upper()) == step
+        assert step_of(identity(name, "1"), job) is None
+        trial = f"{job}-001-0a1b2c3d"
+        assert step_of(run, trial) is None
+        assert step_of(run, trial, trials=True) == ("tune" if step == "tune" else None)
+
+
+@pytest.mark.parametrize(
+    "end", ["train-", "train-x", "improve", "improve-0a1b2", "endpoint", "model", "train-100"]
+)
+def test_what_is_no_job_of_the_run_has_no_step(end):
+    run = identity("demo")
+    assert step_of(run, f"{run.prefix}-{end}", trials=True) is None
+    assert step_of(run, f"x{run.prefix}-train") is None
 
 
 def test_token_is_short_hexadecimal_and_stable():
