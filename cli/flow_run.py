@@ -23,12 +23,13 @@ from tasks.parameters.run import Parameters
 from tasks.requests.stop import stop_run
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import RUN_FILE, finish, read_run, run_folder
+from tasks.runs.record_model import RunRecord
 from tasks.runs.stages import RESUME_TAG
 
 
 def run_release(
     settings: Settings, parameters: dict[str, Parameters], name: str, *, resume: bool
-) -> dict[str, Any]:
+) -> RunRecord:
     """Return the record of the finished run.
 
     When it is interrupted (Ctrl-C, SIGTERM), its jobs are stopped before the interrupt goes on:
@@ -40,7 +41,7 @@ def run_release(
     named = release_model.with_options(flow_run_name=name)
     try:
         with _terminated_like_interrupted(), tags(RESUME_TAG) if resume else nullcontext():
-            record: dict[str, Any] = named(**parameters)  # type: ignore[call-overload]
+            record: RunRecord = named(**parameters)  # type: ignore[call-overload]
     except (KeyboardInterrupt, TerminationSignal) as interrupt:
         _stop(settings, name)
         raise KeyboardInterrupt from interrupt
@@ -88,8 +89,7 @@ def _terminated_like_interrupted() -> Iterator[None]:
 def _stop(settings: Settings, name: str) -> None:
     if not (run_folder(settings, name) / RUN_FILE).exists():
         return
-    record = read_run(settings, name)
-    run = RunIdentity(**{key: record[key] for key in ("name", "token", "flow_run_id")})
+    run = read_run(settings, name).identity
     for job in stop_everything(connect(settings), run):
         print(f"stopped {job}", file=sys.stderr)
     finish(settings, run, "cancelled")

@@ -15,9 +15,10 @@ from platforms import Platform, Settings, connect
 from platforms.errors import DataError, EndpointFailed
 from tasks.endpoints.about import about_endpoint, require_answering
 from tasks.endpoints.pictures import pictures
-from tasks.endpoints.predictions import Prediction, ask, read_image
+from tasks.endpoints.predictions import ask, read_image
 from tasks.parameters.typed_path import expanded
 from tasks.runs.record import read_run
+from tasks.runs.record_parts import Prediction
 
 # A model server that ended is started again within seconds.
 _WAITS = (1.0, 2.0, 4.0)
@@ -99,8 +100,11 @@ def _say(text: str) -> None:
 
 def _latest_endpoint(settings: Settings) -> str:
     try:
-        return str(read_run(settings, "latest")["endpoint"]["endpoint"])
-    except (FileNotFoundError, KeyError) as error:
+        deployed = read_run(settings, "latest").endpoint
+    except FileNotFoundError:
+        deployed = None
+    if deployed is None:
         raise EndpointFailed(
             "the latest run has no endpoint: give --endpoint NAME, see `whippet endpoints`"
-        ) from error
+        )
+    return deployed.endpoint

@@ -6,7 +6,6 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Mapping
 from typing import Any, cast
 
 from coolname import generate_slug
@@ -18,13 +17,15 @@ from cli.table import print_table
 from platforms import Settings
 from platforms.errors import ParameterError
 from sm_entrypoints.contract.sentences import did_you_mean, nearest
-from tasks.costs.ledger import PLAN, cost_sentence, stage_rows
+from tasks.costs.ledger import cost_sentence, stage_rows
 from tasks.parameters.command_line import parameters_of
 from tasks.parameters.options import RUN_OPTIONS
+from tasks.parameters.recorded import recorded_parameters
 from tasks.parameters.run import RUN_PARAMETERS, DataParameters, ModelParameters, Parameters
 from tasks.parameters.typed_path import with_typed
 from tasks.runs.names import folder_name
 from tasks.runs.record import read_run, run_folder
+from tasks.runs.record_model import RunRecord
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -63,13 +64,12 @@ def _new_name(settings: Settings) -> str:
 def _parameters(settings: Settings, arguments: argparse.Namespace) -> dict[str, Parameters]:
     if arguments.resume is not None:
         _refuse_options(arguments)
-        chosen = _known_run(settings, arguments.resume)["parameters"]
-    elif arguments.name and (run_folder(settings, folder_name(arguments.name))).exists():
+        return recorded_parameters(_known_run(settings, arguments.resume))
+    if arguments.name and (run_folder(settings, folder_name(arguments.name))).exists():
         raise ParameterError(
             f"run {arguments.name!r} exists: choose another --name, or --resume it"
         )
-    else:
-        chosen = from_options(arguments)
+    chosen = from_options(arguments)
     return {
         name: model.model_validate(chosen.get(name) or {}) for name, model in RUN_PARAMETERS.items()
     }
@@ -88,7 +88,7 @@ def _refuse_options(arguments: argparse.Namespace) -> None:
         )
 
 
-def _known_run(settings: Settings, name: str) -> dict[str, Any]:
+def _known_run(settings: Settings, name: str) -> RunRecord:
     try:
         return read_run(settings, folder_name(name))
     except FileNotFoundError as error:
@@ -102,51 +102,55 @@ def from_options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     return parameters_of(RUN_OPTIONS, vars(arguments))
 
 
-def print_summary(settings: Settings, record: dict[str, Any], api_url: str) -> None:
-    """Print what a person wants at the end of a run, each on a line of its own."""
-    best, query = record["best"], record["query"]
-    tuned = {name: best["hyperparameters"][name] for name in best["tuned"]}
-    answers = ", ".join(f"{p['label']} {p['probability']:.2f}" for p in query["predictions"][:3])
+def print_summary(settings: Settings, record: RunRecord, api_url: str) -> None:
+    """Print what a person wants at the end of a run, each on a line of its own.
+
+    The run completed: every stage has given its part of the record.
+    """
+    best, query, tested, deployed = record.best, record.query, record.evaluation, record.endpoint
+    assert best is not None
+    assert query is not None
+    assert tested is not None
+    assert deployed is not None
+    tuned = {name: best.hyperparameters[name] for name in best.tuned}
+    answers = ", ".join(f"{p.label} {p.probability:.2f}" for p in query.predictions[:3])
     lines = {
-        "run": record["name"],
-        "Prefect UI": f"{ui_url(api_url)}/runs/flow-run/{record['flow_run_id']}",
+        "run": record.name,
+        "Prefect UI": f"{ui_url(api_url)}/runs/flow-run/{record.flow_run_id}",
         "best": ", ".join(f"{name}={value}" for name, value in tuned.items())
-        + f"  ({best['training_job']}, valid:loss {best['objective']:.4f})",
-        "test accuracy": f"{record['evaluation']['accuracy']:.1%} of "
-        f"{record['evaluation']['samples']} images",
+        + f"  ({best.training_job}, valid:loss {best.objective:.4f})",
+        "test accuracy": f"{tested.accuracy:.1%} of {tested.samples} images",
         **_left_out(record),
         "verdict": _verdict(record),
-        "report": record["report"],
-        "endpoint": f"{record['endpoint']['endpoint']}, until {record['endpoint']['expires']}",
-        "answer": f"{query['image']} → {answers}",
+        "report": str(record.report),
+        "endpoint": f"{deployed.endpoint}, until {deployed.expires}",
+        "answer": f"{query.image} → {answers}",
         "cost": cost_sentence(record) or "-",
-        "seconds": ", ".join(f"{name} {value:.0f}" for name, value in record["seconds"].items()),
-        "everything": str(run_folder(settings, record["name"])),
+        "seconds": ", ".join(f"{name} {value:.0f}" for name, value in record.seconds.items()),
+        "everything": str(run_folder(settings, record.name)),
     }
     print(flush=True)
     for name, value in lines.items():
         print(f"{name:>14}  {value}")
-    print(
-        "\nWhat it used" + ("" if record.get(PLAN, {}).get("bills") else ", at the prices of AWS")
-    )
+    print("\nWhat it used" + ("" if record.bills else ", at the prices of AWS"))
     print_table(stage_rows(record), empty="nothing")
-    print(f"\nQuery it yourself:\n  {query['command']}", flush=True)
+    print(f"\nQuery it yourself:\n  {query.command}", flush=True)
 
 
-def _left_out(record: Mapping[str, Any]) -> dict[str, str]:
-    data = record.get("data", {})
-    if "left_out" not in data:
+def _left_out(record: RunRecord) -> dict[str, str]:
+    data = record.data
+    if data.left_out is None:
         return {}
-    files = "1 bad file" if data["left_out"] == 1 else f"{data['left_out']} bad files"
-    return {"left out": f"{files}, listed in {data['left_out_list']}"}
+    files = "1 bad file" if data.left_out == 1 else f"{data.left_out} bad files"
+    return {"left out": f"{files}, listed in {data.left_out_list}"}
 
 
-def _verdict(record: Mapping[str, Any]) -> str:
-    found = record.get("verdict")
-    if not found:
+def _verdict(record: RunRecord) -> str:
+    verdict = record.verdict
+    if verdict is None:
         return "-"
-    advice = f"  (measure it: {_improve(record['name'])})" if found["change"] else ""
-    return f"{found['sentence']}{advice}"
+    advice = f"  (measure it: {_improve(record.name)})" if verdict.change else ""
+    return f"{verdict.sentence}{advice}"
 
 
 def _improve(name: str) -> str:

@@ -10,11 +10,10 @@ from pydantic import Field
 
 from flows.hooks import FLOW_POLICY
 from tasks.deployment import create_endpoint, publish_endpoint, smoke_test_endpoint
-from tasks.endpoints.requests import Deployment
 from tasks.parameters.run import DeploymentParameters
 from tasks.planning import plan_deployment
 from tasks.reports import download_output
-from tasks.requests.training import TrainedModel
+from tasks.runs.record_parts import Deployment, TrainedModel
 from tasks.runs.stages import stage
 from tasks.training import describe_trained
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.hooks import FLOW_POLICY
-from tasks.endpoints.predictions import Prediction
 from tasks.parameters.run import QueryParameters
 from tasks.querying import query
+from tasks.runs.record_parts import Prediction
 
 
 @flow(name="query-endpoint", **FLOW_POLICY)

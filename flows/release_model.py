@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
 
 from flows.deploy_model import deploy_trained
@@ -24,6 +22,7 @@ from tasks.planning import plan_stage
 from tasks.querying import query_test_image
 from tasks.reports import print_report, publish_run, render_report
 from tasks.requests.training import final_hyperparameters
+from tasks.runs.record_model import RunRecord
 from tasks.runs.stages import stage
 
 
@@ -35,7 +34,7 @@ def release_model(
     training: TrainingParameters | None = None,
     deployment: DeploymentParameters | None = None,
     resources: ResourceParameters | None = None,
-) -> dict[str, Any]:
+) -> RunRecord:
     """Plan, sync, tune, take the best, train on it, report, deploy, query; return the record."""
     data, model = data or DataParameters(), model or ModelParameters()
     tuning, training = tuning or TuningParameters(), training or TrainingParameters()

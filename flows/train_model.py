@@ -18,7 +18,8 @@ from tasks.plan.requests import RunChoices
 from tasks.planning import plan_stage
 from tasks.reports import download_output, print_report, publish_training, render_report
 from tasks.requests.inputs import TrainingInputs
-from tasks.requests.training import TrainedModel, final_hyperparameters
+from tasks.requests.training import final_hyperparameters
+from tasks.runs.record_parts import TrainedModel
 from tasks.runs.stages import current_run, stage
 from tasks.training import follow_training_job, launch_training_job
 

@@ -16,7 +16,7 @@ from tasks.parameters.run import (
 from tasks.plan.requests import RunChoices
 from tasks.planning import plan_stage
 from tasks.requests.inputs import TrainingInputs
-from tasks.requests.tuning import BestTrial
+from tasks.runs.record_parts import BestTrial
 from tasks.runs.stages import stage
 from tasks.tuning import best_hyperparameters, follow_tuning_job, launch_tuning_job
 

@@ -126,11 +126,12 @@ def _stop_own(
     current = known_run(settings, run.name)
     if current is None or current.flow_run_id != str(flow_run.id):
         return None  # deleted, or resumed
-    found = read_run(settings, run.name)
-    if found["status"] == "completed":
+    run_record = read_run(settings, run.name)
+    if run_record.status == "completed":
         return None
     # A run that is started again keeps what its record said of its end. Whole seconds are written.
-    ended = datetime.fromisoformat(found["ended"]) if found["status"] == "cancelled" else None
+    said = run_record.ended if run_record.status == "cancelled" else None
+    ended = datetime.fromisoformat(said) if said is not None else None
     seen_to = ended is not None and ended + timedelta(seconds=1) >= asked
     if ended is not None and seen_to and datetime.now(UTC) - ended > _AFTERMATH:
         return None

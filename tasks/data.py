@@ -33,6 +33,8 @@ from tasks.parameters.run import DataParameters, ModelParameters
 from tasks.runs.names import RunIdentity
 from tasks.runs.progress import Progress
 from tasks.runs.record import DATA_FILE, PROBLEMS_FILE, SKIPPED_FILE, read_run, record, run_folder
+from tasks.runs.record_model import RunFacts
+from tasks.runs.record_parts import DataFacts, SourceFacts, WeightsFacts
 from tasks.runs.task_policy import policy
 from tasks.storage.sync_progress import Moved
 from tasks.storage.uris import download
@@ -80,9 +82,8 @@ def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
     if is_remote(parameters.path):
         found["root"] = parameters.path
     write_json(folder / DATA_FILE, found)
-    noted = ("name", "root", "fingerprint", "left_out", "left_out_list")
-    facts = {**{key: found[key] for key in noted if key in found}, "scheme": SCHEME}
-    record(settings, run, {"data": facts, "seeds": {"split": parameters.seed}})
+    facts = DataFacts(**found, scheme=SCHEME)
+    record(settings, run, RunFacts(data=facts, seeds={"split": parameters.seed}))
     for warning in found["warnings"]:
         get_run_logger().warning("data: %s", warning["message"])
     create_markdown_artifact(data_markdown(found), key="data-check", description="Data check")
@@ -179,7 +180,7 @@ def sync_dataset(run: RunIdentity, parameters: DataParameters, check: DataCheck)
     )
     uri = f"s3://{bucket}/{result.prefix}"
     moved = {"uploaded": result.uploaded, "skipped": result.skipped, "removed": result.removed}
-    record(platform.settings, run, {"data": {"uri": uri, "dataset": name, **moved}})
+    record(platform.settings, run, RunFacts(data=DataFacts(uri=uri, dataset=name, **moved)))
     found = check.to_dict()
     return SyncedData(
         dataset=name,
@@ -212,8 +213,8 @@ def stage_weights(run: RunIdentity, model: ModelParameters) -> tuple[str | None,
     say = get_run_logger().info if model.weights == "imagenet" else get_run_logger().warning
     for note in prepared.notes:
         say("weights %s: %s", prepared.source, note)
-    found = {"source": prepared.source, "sha256": prepared.sha256, "uri": uri}
-    record(platform.settings, run, {"weights": found})
+    weights = WeightsFacts(source=prepared.source, sha256=prepared.sha256, uri=uri)
+    record(platform.settings, run, RunFacts(weights=weights))
     return uri, prepared.source
 
 
@@ -224,5 +225,5 @@ def stage_source(run: RunIdentity) -> tuple[str, str]:
     archive = package_source(PROJECT_ROOT)
     bucket = platform.defaults.bucket
     uri = upload_source(archive, platform.store(bucket), bucket, platform.settings.prefix)
-    record(platform.settings, run, {"code": {"uri": uri, "digest": archive.digest}})
+    record(platform.settings, run, RunFacts(code=SourceFacts(uri=uri, digest=archive.digest)))
     return uri, archive.digest

@@ -18,7 +18,7 @@ from tasks.dataset.sameness import require_same_data
 from tasks.endpoints.autoscaling import scale_endpoint
 from tasks.endpoints.predictions import label_of, predicted_images, query_command
 from tasks.endpoints.remove import remove_endpoint
-from tasks.endpoints.requests import RESOURCES, Deployment, endpoint_requests
+from tasks.endpoints.requests import RESOURCES, endpoint_requests
 from tasks.parameters.run import DeploymentParameters
 from tasks.requests.bodies import (
     Request,
@@ -28,10 +28,11 @@ from tasks.requests.create_or_adopt import (
     create_or_adopt,
 )
 from tasks.requests.tags import EXPIRES_TAG, tags_of
-from tasks.requests.training import TrainedModel
 from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity, Step, resource_name
 from tasks.runs.record import record
+from tasks.runs.record_model import RunFacts
+from tasks.runs.record_parts import Deployment, TrainedModel
 from tasks.runs.task_policy import policy, will_be_retried
 
 _DEADLINE_SECONDS = 1800.0
@@ -56,7 +57,7 @@ def create_endpoint(
     with _removed_on_failure(platform, names):
         _remove_if_broken(platform, names)
         # Before there is one: whoever stops this run looks here whether there may be.
-        record(platform.settings, run, {"jobs": {"endpoint": names["endpoint"]}})
+        record(platform.settings, run, RunFacts(jobs={"endpoint": names["endpoint"]}))
         for step, resource in RESOURCES.items():
             create_or_adopt(platform.sagemaker, resource, partial(_same, requests[step]))
         note_endpoint(platform, run)  # from here on it bills, whatever becomes of this process
@@ -160,7 +161,7 @@ def smoke_test_endpoint(
         smoke_images=len(agreed),
         smoke_agreement=share,
     )
-    record(platform.settings, run, {"endpoint": found.model_dump()})
+    record(platform.settings, run, RunFacts(endpoint=found))
     return found
 
 

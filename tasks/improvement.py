@@ -38,6 +38,8 @@ from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.output import unpack_output
 from tasks.runs.progress import Progress
 from tasks.runs.record import note_improvement, read_run, record, run_folder
+from tasks.runs.record_model import RunFacts
+from tasks.runs.record_parts import ImprovementFacts
 from tasks.runs.task_policy import DAY, policy
 
 ARTIFACT_KEY = "improvement"
@@ -78,17 +80,17 @@ def launch_comparison_job(plan: ImprovementPlan) -> str:
     source_uri = _upload_source(platform)
     tags = run_tags(plan.run, platform.settings.tags)
     settle(platform, plan.run)
-    found = read_run(platform.settings, plan.name)
+    run_record = read_run(platform.settings, plan.name)
 
     def request(attempt: int) -> Request:
         asked = comparison_request(plan, job, source_uri, tags, attempt)
-        allowed = allowance(platform, found, job, plan.max_usd, asked["TrainingJobName"])
+        allowed = allowance(platform, run_record, job, plan.max_usd, asked["TrainingJobName"])
         return with_tags(held_to(asked, allowed), tags)
 
     # Before there is a job: whoever ends this flow run later finds by it what to stop.
     note_improvement(platform.settings, str(runtime.flow_run.id), plan.run)
     name = create_or_adopt(platform.sagemaker, TRAINING_JOB, request)
-    record(platform.settings, plan.run, {"jobs": {"improve": name}})
+    record(platform.settings, plan.run, RunFacts(jobs={"improve": name}))
     get_run_logger().info("comparison job %s: %s", name, _assignments(plan.change))
     return name
 
@@ -167,11 +169,9 @@ def conclude_improvement(plan: ImprovementPlan, name: str) -> dict[str, Any]:
         comparison = read_json(path)
     found = improvement(plan, job, comparison)
     write_json(folder / IMPROVEMENT_FILE, found)
-    told = ("job", "change", "decision", "reason", "saved", "whole_job")
-    short = {name: found[name] for name in told}
-    kept = found["improved_hyperparameters"]
-    values = {"improved_hyperparameters": kept} if kept else {}
-    record(platform.settings, plan.run, {"improvement": short, **values})
+    record(platform.settings, plan.run, RunFacts(improvement=ImprovementFacts(**found)))
+    if kept := found["improved_hyperparameters"]:
+        record(platform.settings, plan.run, RunFacts(improved_hyperparameters=kept))
     create_markdown_artifact(improvement_markdown(found), key=ARTIFACT_KEY)
     get_run_logger().info("%s: %s", found["decision"], found["reason"])
     return found

@@ -21,10 +21,12 @@ from tasks.lint.search import lint_search
 from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
 from tasks.requests.bodies import Request
 from tasks.requests.inputs import TrainingInputs
-from tasks.requests.tuning import BestTrial, list_trials, search_requests
+from tasks.requests.tuning import list_trials, search_requests
 from tasks.runs.names import RunIdentity
 from tasks.runs.output import training_output
 from tasks.runs.record import read_run, record, run_folder
+from tasks.runs.record_model import RunFacts
+from tasks.runs.record_parts import BestTrial
 from tasks.runs.task_policy import policy
 
 
@@ -79,9 +81,9 @@ def lint_finished_training(run: RunIdentity) -> None:
 def publish_findings(run: RunIdentity, stage: str, findings: Sequence[LintFinding]) -> None:
     """Write a stage's findings to the run's record, log and artifact, also when there are none."""
     settings = Settings()
-    record(settings, run, {"lint": {stage: [finding.to_dict() for finding in findings]}})
+    record(settings, run, RunFacts(lint={stage: [finding.to_dict() for finding in findings]}))
     for finding in findings:
         if finding.code != EDGE_CODE:  # the best trial said so
             get_run_logger().warning("lint: %s %s", finding.message, finding.advice)
-    text = lint_markdown(read_run(settings, run.name)["lint"])
+    text = lint_markdown(read_run(settings, run.name).lint)
     create_markdown_artifact(text, key="objective-lint", description="Objective lint")

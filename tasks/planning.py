@@ -9,7 +9,6 @@ from prefect.artifacts import create_markdown_artifact
 
 from platforms import connect
 from tasks.costs.cap import Limits
-from tasks.costs.ledger import PLAN
 from tasks.endpoints.requests import RESOURCES
 from tasks.parameters.run import DeploymentParameters
 from tasks.plan.deployment import deployment_markdown, deployment_plan
@@ -18,9 +17,10 @@ from tasks.plan.needs import needs
 from tasks.plan.requests import RunChoices
 from tasks.plan.run import plan_run
 from tasks.plan.text import plan_markdown, usd
-from tasks.requests.training import TrainedModel
 from tasks.runs.names import RunIdentity, Step
 from tasks.runs.record import read_run, record
+from tasks.runs.record_model import RunFacts
+from tasks.runs.record_parts import PlanFacts, TrainedModel
 from tasks.runs.task_policy import policy
 
 
@@ -41,10 +41,8 @@ def plan_stage(run: RunIdentity, choices: RunChoices) -> Limits:
     require_own_names(platform, run, _steps(choices))
     stands = standing(platform, run)
     plan = plan_run(platform, run, choices, read_run(platform.settings, run.name), stands)
-    known = plan.model_dump(
-        mode="json", include={"bills", "limits", "prices", "worst_usd", "expected_usd", "max_usd"}
-    )
-    record(platform.settings, run, {PLAN: {**known, "spent": stands.spent()}})
+    facts = PlanFacts(**plan.model_dump(mode="json"), spent=stands.spent())
+    record(platform.settings, run, RunFacts(plan=facts))
     create_markdown_artifact(plan_markdown(plan), key="run-plan")
     get_run_logger().info(
         "costs at most %s%s", usd(plan.worst_usd), "" if plan.bills else " on AWS, nothing here"

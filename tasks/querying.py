@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from dashboards.artifacts.tables import markdown_table
 from platforms import connect
 from tasks.endpoints.predictions import (
-    Prediction,
     ask,
     content_type_of,
     predicted_images,
@@ -19,9 +16,10 @@ from tasks.endpoints.predictions import (
     suffix_of,
 )
 from tasks.parameters.typed_path import expanded
-from tasks.requests.training import TrainedModel
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import record, run_folder
+from tasks.runs.record_model import RunFacts
+from tasks.runs.record_parts import Answer, Prediction, TrainedModel
 from tasks.runs.task_policy import policy
 from tasks.storage.uris import read_object
 
@@ -41,7 +39,7 @@ def query(endpoint: str, image: str) -> list[Prediction]:
 
 
 @task(name="query test image", **policy(300))
-def query_test_image(run: RunIdentity, trained: TrainedModel, endpoint: str) -> dict[str, Any]:
+def query_test_image(run: RunIdentity, trained: TrainedModel, endpoint: str) -> Answer:
     """Ask the endpoint about one test image and note the answer beside the true label."""
     platform = connect()
     path, _ = predicted_images(platform, run, 1)[0]
@@ -50,12 +48,12 @@ def query_test_image(run: RunIdentity, trained: TrainedModel, endpoint: str) -> 
     predictions = ask(platform, endpoint, image, content_type)
     saved = run_folder(platform.settings, run.name) / f"query{suffix_of(path, content_type)}"
     saved.write_bytes(image)
-    answer = {
-        "image": path,
-        "file": str(saved),
-        "label": path.split("/", 1)[0],
-        "predictions": [p.model_dump() for p in predictions],
-        "command": query_command(platform, endpoint, str(saved)),
-    }
-    record(platform.settings, run, {"query": answer})
+    answer = Answer(
+        image=path,
+        file=str(saved),
+        label=path.split("/", 1)[0],
+        predictions=predictions,
+        command=query_command(platform, endpoint, str(saved)),
+    )
+    record(platform.settings, run, RunFacts(query=answer))
     return answer

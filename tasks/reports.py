@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
-from dashboards.files.frames import TrainingOutput
 from platforms import Settings, connect
 from platforms.files import write_atomically
 from tasks.costs.ledger_update import settle
@@ -20,7 +17,6 @@ from tasks.report.content import (
 )
 from tasks.report.pdf import PdfError, find_chromium, print_pdf
 from tasks.report.profiler import profiler_markdown
-from tasks.requests.training import TrainedModel
 from tasks.runs.names import RunIdentity
 from tasks.runs.output import training_output, unpack_output
 from tasks.runs.record import (
@@ -32,9 +28,9 @@ from tasks.runs.record import (
     record,
     run_folder,
 )
+from tasks.runs.record_model import RunFacts, RunRecord
+from tasks.runs.record_parts import JobFacts, TrainedModel
 from tasks.runs.task_policy import policy
-
-_JOB_FACTS = ("arguments", "versions", "device", "seconds", "best_epoch", "epochs_run")
 
 
 @task(name="download training output", **policy(1800))
@@ -49,13 +45,12 @@ def download_output(run: RunIdentity, trained: TrainedModel) -> None:
     predictions = output.predictions.astype({"correct": "boolean"})
     write_atomically(folder / METRICS_FILE, metrics.to_csv(index=False).encode())
     write_atomically(folder / PREDICTIONS_FILE, predictions.to_csv(index=False).encode())
-    found = {"evaluation": headline(output), "verdict": conclusion(output)}
-    record(platform.settings, run, {**found, "job": job_facts(output)})
-
-
-def job_facts(output: TrainingOutput) -> dict[str, Any]:
-    """Return what the job said about itself: arguments with seed, versions, device, times."""
-    return {name: output.training.get(name) for name in _JOB_FACTS}
+    facts = RunFacts(
+        evaluation=headline(output),
+        verdict=conclusion(output),
+        job=JobFacts.model_validate(output.training),
+    )
+    record(platform.settings, run, facts)
 
 
 @task(name="publish training summary", **policy(300))
@@ -71,7 +66,7 @@ def render_report(run: RunIdentity) -> str:
     """Write the run's self-contained report from what the run has so far; return its path."""
     settings = Settings()
     path = write_run_report(run_folder(settings, run.name), read_run(settings, run.name))
-    record(settings, run, {"report": str(path)})
+    record(settings, run, RunFacts(report=str(path)))
     create_link_artifact(path.as_uri(), str(path), key="training-report")
     return str(path)
 
@@ -95,15 +90,15 @@ def print_report(run: RunIdentity) -> str | None:
         # An older one would tell of an older report.
         target.unlink(missing_ok=True)
         return None
-    record(settings, run, {"pdf": str(target)})
+    record(settings, run, RunFacts(pdf=str(target)))
     return str(target)
 
 
 @task(name="publish run summary", **policy(300))
-def publish_run(run: RunIdentity) -> dict[str, Any]:
+def publish_run(run: RunIdentity) -> RunRecord:
     """Publish the summary of the whole run; return its record."""
     settings = Settings()
     settle(connect(settings), run)
-    found = read_run(settings, run.name)
-    create_markdown_artifact(run_markdown(found), key="run-summary")
-    return found
+    run_record = read_run(settings, run.name)
+    create_markdown_artifact(run_markdown(run_record), key="run-summary")
+    return run_record

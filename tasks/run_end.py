@@ -53,10 +53,10 @@ def close_accounts(flow_run: FlowRun, run: RunIdentity | None) -> None:
 def _publish_costs(
     flow_run_id: UUID, settings: Settings, run: RunIdentity, logger: Logger | LoggerAdapter[Logger]
 ) -> None:
-    found = read_run(settings, run.name)
-    sentence = cost_sentence(found)
+    run_record = read_run(settings, run.name)
+    sentence = cost_sentence(run_record)
     if sentence is not None:
-        _publish(flow_run_id, COSTS_KEY, ledger_rows(found), sentence)
+        _publish(flow_run_id, COSTS_KEY, ledger_rows(run_record), sentence)
         logger.info("run %s cost %s", run.name, sentence)
 
 

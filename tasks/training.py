@@ -21,7 +21,6 @@ from tasks.requests.debugger import DebuggerFallback
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.training import (
     GRACE_SECONDS,
-    TrainedModel,
     final_metrics,
     require_completed,
     trained_model,
@@ -31,6 +30,8 @@ from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity
 from tasks.runs.progress import Progress
 from tasks.runs.record import record
+from tasks.runs.record_model import RunFacts
+from tasks.runs.record_parts import DebuggerRefusal, TrainedModel
 from tasks.runs.task_policy import DAY, policy
 
 
@@ -52,13 +53,14 @@ def launch_training_job(
     if fallback.reason is not None:
         _note_refusal(platform, run, fallback.reason)
     seeds = {"training": hyperparameters.get("seed", 0)}
-    record(platform.settings, run, {"jobs": {"training": name}, "seeds": seeds})
+    record(platform.settings, run, RunFacts(jobs={"training": name}, seeds=seeds))
     get_run_logger().info("training job %s", name)
     return name
 
 
 def _note_refusal(platform: Platform, run: RunIdentity, reason: str) -> None:
-    record(platform.settings, run, {"managed_debugger": {"used": False, "reason": reason}})
+    refusal = DebuggerRefusal(used=False, reason=reason)
+    record(platform.settings, run, RunFacts(managed_debugger=refusal))
     get_run_logger().warning(
         "SageMaker refuses its Debugger here, the job runs without (our own instrumentation does "
         "not need it; --debugger off does not ask): %s",
@@ -98,7 +100,7 @@ def follow_training_job(
             end_if_cancelled()
         require_completed(job)
     trained = trained_model(job)
-    record(platform.settings, run, {"training": trained.model_dump()})
+    record(platform.settings, run, RunFacts(training=trained))
     return trained
 
 

@@ -13,9 +13,10 @@ from sm_entrypoints.contract.sentences import counted
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.parameters.typed_path import expanded
 from tasks.plan.text import usd
-from tasks.requests.training import TrainedModel
 from tasks.runs.names import RunIdentity, resource_name
 from tasks.runs.record import record
+from tasks.runs.record_model import RunFacts
+from tasks.runs.record_parts import TrainedModel
 from tasks.runs.task_policy import policy
 from tasks.transform.answers import Answer, read_answers, require_writable, write_answers
 from tasks.transform.job import (
@@ -64,7 +65,8 @@ def launch_transform_job(
     """Create the transform job, or adopt the one of this run; return its name."""
     platform = connect()
     # Before there is one: whoever stops this run looks here whether there may be.
-    record(platform.settings, run, {"jobs": {"transform": resource_name(run, "transform")}})
+    jobs = {"transform": resource_name(run, "transform")}
+    record(platform.settings, run, RunFacts(jobs=jobs))
     name = launch(platform, run, trained, pictures, parameters)
     get_run_logger().info("transform job %s", name)
     return name

@@ -22,7 +22,6 @@ from tasks.parameters.run import ModelParameters, ResourceParameters, TuningPara
 from tasks.requests.create_or_adopt import TUNING_JOB, create_or_adopt
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.tuning import (
-    BestTrial,
     best_markdown,
     best_trial,
     fixed_hyperparameters,
@@ -34,6 +33,8 @@ from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity
 from tasks.runs.progress import Progress
 from tasks.runs.record import TRIALS_FILE, TRIALS_JSON, record, run_folder
+from tasks.runs.record_model import RunFacts
+from tasks.runs.record_parts import BestTrial
 from tasks.runs.task_policy import DAY, policy
 
 _GRACE_SECONDS = 3600.0
@@ -55,7 +56,7 @@ def launch_tuning_job(
     name = create_or_adopt(platform.sagemaker, TUNING_JOB, requests, spent=spent)
     fixed = fixed_hyperparameters(model, inputs, tuning)
     seeds = {"search": tuning.seed, "trials": fixed["seed"]}
-    record(platform.settings, run, {"jobs": {"tuning": name}, "seeds": seeds})
+    record(platform.settings, run, RunFacts(jobs={"tuning": name}, seeds=seeds))
     get_run_logger().info("tuning job %s", name)
     return name
 
@@ -160,7 +161,7 @@ def best_hyperparameters(run: RunIdentity, name: str, tuning: TuningParameters) 
         )
     trial = platform.sagemaker.describe_training_job(TrainingJobName=summary["TrainingJobName"])
     best = best_trial(name, summary, trial, tuning)
-    record(platform.settings, run, {"best": best.model_dump()})
+    record(platform.settings, run, RunFacts(best=best))
     create_markdown_artifact(best_markdown(best), key="best-hyperparameters")
     for hyperparameter, edge in best.edges.items():
         get_run_logger().warning(

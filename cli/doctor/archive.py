@@ -125,11 +125,12 @@ def _check_requirements(bench: Bench) -> Check:
 
 def _model_of_run(settings: Settings, run: str) -> str:
     try:
-        return str(read_run(settings, run)["training"]["model_data_uri"])
+        trained = read_run(settings, run).training
     except FileNotFoundError:
         raise DataError(f"there is no run {run!r} in {settings.runs}") from None
-    except (KeyError, TypeError):
-        raise DataError(f"run {run!r} has no trained model (yet): see its run.json") from None
+    if trained is None:
+        raise DataError(f"run {run!r} has no trained model (yet): see its run.json")
+    return trained.model_data_uri
 
 
 def _build(architecture: str, bench: Bench, archive: Path) -> None:

@@ -12,10 +12,12 @@ from pydantic import BaseModel, ConfigDict
 from platforms import Platform
 from platforms.errors import ParameterError
 from tasks.costs.cap import LEAST_SECONDS, BudgetError, require_prices_of_region
-from tasks.costs.ledger import LedgerEntry, ledger_of, prices_of
+from tasks.costs.ledger import prices_of
 from tasks.costs.prices import PriceList, current_prices
 from tasks.costs.worst_case import CLEAN_UP_HOURS, cents, jobs_usd
 from tasks.requests.bodies import Request
+from tasks.runs.record_model import RunRecord
+from tasks.runs.record_parts import LedgerEntry
 
 
 class Allowance(BaseModel):
@@ -29,7 +31,7 @@ class Allowance(BaseModel):
 
 def allowance(
     platform: Platform,
-    found: Mapping[str, Any],
+    run_record: RunRecord,
     job: Mapping[str, Any],
     cap: Decimal | None,
     besides: str,
@@ -37,18 +39,18 @@ def allowance(
     """Return the cap of a comparison, by default what the run's own cap leaves.
 
     Args:
-        found: the run's record, its ledger up to date.
+        run_record: the run's, its ledger up to date.
         job: the run's described training job; the comparison runs on an instance like it.
         cap: the comparison's own cap.
         besides: name of the comparison job itself, which may be in the ledger already.
     """
     instance = job["ResourceConfig"]["InstanceType"]
-    prices = prices_of(found, None, instance)
-    if "plan" not in found:
+    prices = prices_of(run_record, None, instance)
+    if run_record.plan is None:
         prices = current_prices(platform.pricing, [(instance, "training")])
-    whole = ((found.get("parameters") or {}).get("resources") or {}).get("max_usd")
+    whole = run_record.group("resources").get("max_usd")
     if cap is None and whole is not None:
-        committed = [_committed(each) for each in ledger_of(found) if each.job != besides]
+        committed = [_committed(each) for each in run_record.ledger.values() if each.job != besides]
         cap = Decimal(str(whole)) - sum(committed, Decimal(0))
     if cap is not None and platform.bills:
         require_prices_of_region(cap, prices)

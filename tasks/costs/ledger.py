@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from platforms import Platform, Settings
 from platforms.job_status import TERMINAL
 from sm_entrypoints.contract.sentences import counted
@@ -20,48 +18,10 @@ from tasks.costs.worst_case import cents, job_usd
 from tasks.requests.create_or_adopt import TRAINING_JOB
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import read_run, record
+from tasks.runs.record_model import RunFacts, RunRecord
+from tasks.runs.record_parts import LedgerEntry
 
-# The record's keys.
-LEDGER, PLAN = "ledger", "plan"
 LEDGER_COLUMNS = ["job", "status", "instances", "billed", "spot saved", "USD", "bills on"]
-
-
-class LedgerEntry(BaseModel):
-    """What one training job or endpoint used.
-
-    Attributes:
-        job: its name; a trial of the search is a job of its own.
-        stage: ``tune``, ``train``, ``improve`` (a comparison), or ``deploy`` for an endpoint.
-        billable_seconds: of each instance, as SageMaker counts them; an endpoint's so far.
-        spot_saving: share of the time that managed spot did not bill; 0 without.
-        usd: instances and volumes, None when the price is not known, or it bills by use.
-        price: where the price is from.
-        usd_per_hour: what an endpoint bills an hour; None for a job.
-        billing: an endpoint that was there when last looked at, and bills on.
-        since: when an endpoint was created (ISO 8601).
-        expires: the end of its time to live (ISO 8601).
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    job: str
-    stage: str
-    status: str
-    instance_type: str
-    instance_count: int
-    billable_seconds: int
-    spot_saving: float
-    usd: Decimal | None
-    price: str
-    usd_per_hour: Decimal | None = None
-    billing: bool = False
-    since: str | None = None
-    expires: str | None = None
-
-
-def ledger_of(found: Mapping[str, Any]) -> list[LedgerEntry]:
-    """Return the entries of a run's record."""
-    return [LedgerEntry.model_validate(entry) for entry in found.get(LEDGER, {}).values()]
 
 
 def spent_jobs(settings: Settings, run: RunIdentity) -> list[str] | None:
@@ -69,16 +29,22 @@ def spent_jobs(settings: Settings, run: RunIdentity) -> list[str] | None:
 
     Only their next attempts are in the plan. None for a run that was not planned.
     """
-    names: list[str] | None = read_run(settings, run.name).get(PLAN, {}).get("spent")
-    return names
+    plan = read_run(settings, run.name).plan
+    return None if plan is None else plan.spent
 
 
-def prices_of(found: Mapping[str, Any], region: str | None, *instance_types: str) -> PriceList:
+def prices_of(run_record: RunRecord, region: str | None, *instance_types: str) -> PriceList:
     """Return the prices that a run was planned with, else those of the table."""
-    planned = found.get(PLAN, {}).get("prices")
+    planned = planned_prices(run_record)
     if planned is not None:
-        return PriceList.model_validate(planned)
+        return planned
     return table_prices([(instance_type, "training") for instance_type in instance_types], region)
+
+
+def planned_prices(facts: RunFacts) -> PriceList | None:
+    """Return the prices that a run was planned with; None for one that was not planned."""
+    plan = facts.plan
+    return None if plan is None or plan.prices is None else PriceList.model_validate(plan.prices)
 
 
 def note_jobs(platform: Platform, run: RunIdentity, stage: str, jobs: Iterable[str]) -> None:
@@ -86,17 +52,16 @@ def note_jobs(platform: Platform, run: RunIdentity, stage: str, jobs: Iterable[s
 
     Jobs that have not ended, or are not there, are passed over.
     """
-    found = read_run(platform.settings, run.name)
-    known = found.get(LEDGER, {})
-    described = (TRAINING_JOB.describe(platform.sagemaker, job) for job in jobs if job not in known)
+    run_record = read_run(platform.settings, run.name)
+    new = (job for job in jobs if job not in run_record.ledger)
+    described = (TRAINING_JOB.describe(platform.sagemaker, job) for job in new)
     entries = [
-        entry(job, stage, prices_of(found, None, job["ResourceConfig"]["InstanceType"]))
+        entry(job, stage, prices_of(run_record, None, job["ResourceConfig"]["InstanceType"]))
         for job in described
         if job is not None and job["TrainingJobStatus"] in TERMINAL
     ]
     if entries:
-        lines = {each.job: each.model_dump(mode="json") for each in entries}
-        record(platform.settings, run, {LEDGER: lines})
+        record(platform.settings, run, RunFacts(ledger={each.job: each for each in entries}))
 
 
 def entry(job: Mapping[str, Any], stage: str, prices: PriceList) -> LedgerEntry:
@@ -124,16 +89,17 @@ def spent_usd(entries: Iterable[LedgerEntry]) -> Decimal:
     return sum((entry.usd for entry in entries if entry.usd is not None), Decimal(0))
 
 
-def endpoint_so_far_usd(found: Mapping[str, Any]) -> Decimal:
+def endpoint_so_far_usd(facts: RunFacts) -> Decimal:
     """Return what the endpoint that is there cost so far, with an hour more; 0 without one."""
-    going_on = [each for each in ledger_of(found) if each.billing and each.usd is not None]
+    entries = facts.ledger.values()
+    going_on = [each for each in entries if each.billing and each.usd is not None]
     amounts = [(each.usd or Decimal(0)) + (each.usd_per_hour or Decimal(0)) for each in going_on]
     return max(amounts, default=Decimal(0))
 
 
-def cost_sentence(found: Mapping[str, Any]) -> str | None:
+def cost_sentence(run_record: RunRecord) -> str | None:
     """Return what a run cost so far, or would have on AWS, in words; None before its first job."""
-    entries = ledger_of(found)
+    entries = list(run_record.ledger.values())
     jobs = [each for each in entries if each.since is None]
     parts = [_jobs_sentence(jobs)] if jobs else []
     parts += [_endpoint_sentence(each) for each in entries if each.since is not None]
@@ -142,7 +108,7 @@ def cost_sentence(found: Mapping[str, Any]) -> str | None:
     sources = sorted({each.price for each in entries if each.usd is not None})
     if not sources:  # no amount, so nothing to say whose it would be
         return "; ".join(parts)
-    verb = "" if found.get(PLAN, {}).get("bills") else "nothing here; would have cost "
+    verb = "" if run_record.bills else "nothing here; would have cost "
     return f"{verb}{'; '.join(parts)} ({', '.join(sources)})"
 
 
@@ -164,7 +130,7 @@ def _endpoint_sentence(entry: LedgerEntry) -> str:
     return f"endpoint {entry.job}: ${entry.usd:.4f} for {hours}{on}"
 
 
-def ledger_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
+def ledger_rows(run_record: RunRecord) -> list[dict[str, str]]:
     """Return the ledger as rows of a table."""
     return [
         {
@@ -176,7 +142,7 @@ def ledger_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
             "USD": "not known" if each.usd is None else f"{each.usd:.4f}",
             "bills on": _bills_on(each),
         }
-        for each in ledger_of(found)
+        for each in run_record.ledger.values()
     ]
 
 
@@ -192,10 +158,10 @@ def _bills_on(entry: LedgerEntry) -> str:
     return f"{entry.usd_per_hour:.4f} USD an hour, until {(entry.expires or 'deleted')[:16]}"
 
 
-def stage_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
+def stage_rows(run_record: RunRecord) -> list[dict[str, str]]:
     """Return a short table of the ledger: a row a stage and kind of instance."""
     groups: dict[tuple[str, str], list[LedgerEntry]] = {}
-    for each in ledger_of(found):
+    for each in run_record.ledger.values():
         groups.setdefault((each.stage, _instances(each)), []).append(each)
     return [
         {

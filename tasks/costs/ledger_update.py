@@ -13,7 +13,7 @@ from typing import Any
 
 from platforms import Platform
 from platforms.job_status import TERMINAL
-from tasks.costs.ledger import LEDGER, PLAN, LedgerEntry, note_jobs
+from tasks.costs.ledger import note_jobs, planned_prices
 from tasks.costs.prices import PriceList, current_prices
 from tasks.costs.worst_case import CLEAN_UP_HOURS, endpoint_hour_usd, wanted_instances
 from tasks.endpoints.inventory import config_now
@@ -24,6 +24,8 @@ from tasks.requests.pages import list_all
 from tasks.requests.tags import EXPIRES_TAG, SCALED_TAG, tags_of
 from tasks.runs.names import RunIdentity, resource_name, step_of
 from tasks.runs.record import read_run, record
+from tasks.runs.record_model import RunFacts, RunRecord
+from tasks.runs.record_parts import LedgerEntry
 
 _NOT_BILLED = ("Failed", "Deleting")
 _HOUR = Decimal(3600)
@@ -52,29 +54,27 @@ def note_own_jobs(platform: Platform, run: RunIdentity) -> None:
 def note_endpoint(platform: Platform, run: RunIdentity) -> None:
     """Write what the run's endpoint used so far; what is gone since the last look is closed."""
     now = datetime.now(UTC)
-    found = read_run(platform.settings, run.name)
+    run_record = read_run(platform.settings, run.name)
     described = ENDPOINT.describe(platform.sagemaker, resource_name(run, "endpoint"))
     entries: dict[str, LedgerEntry] = {}
     if described is not None and described["EndpointStatus"] not in _NOT_BILLED:
         key = f"{described['EndpointName']} {described['CreationTime'].isoformat()}"
-        entries[key] = _endpoint_entry(platform, found, described, now)
-    for key, line in found.get(LEDGER, {}).items():
-        entry = LedgerEntry.model_validate(line)
+        entries[key] = _endpoint_entry(platform, run_record, described, now)
+    for key, entry in run_record.ledger.items():
         if entry.billing and key not in entries:
             entries[key] = _closed(entry, now)
     if entries:
-        lines = {key: each.model_dump(mode="json") for key, each in entries.items()}
-        record(platform.settings, run, {LEDGER: lines})
+        record(platform.settings, run, RunFacts(ledger=entries))
 
 
 def _endpoint_entry(
-    platform: Platform, found: Mapping[str, Any], endpoint: Mapping[str, Any], now: datetime
+    platform: Platform, run_record: RunRecord, endpoint: Mapping[str, Any], now: datetime
 ) -> LedgerEntry:
     tags = tags_of(platform, endpoint["EndpointArn"])
     config = config_now(platform, endpoint)
     instances = instances_of(config)
     count = sum(each.count for each in instances)
-    prices = _prices(platform, found, config)
+    prices = _prices(platform, run_record, config)
     hour = endpoint_hour_usd(config, prices)
     # What it had in between is not known: one that scales is counted at its largest.
     most = int(tags.get(SCALED_TAG, count))
@@ -99,14 +99,12 @@ def _endpoint_entry(
     )
 
 
-def _prices(platform: Platform, found: Mapping[str, Any], config: Request) -> PriceList:
+def _prices(platform: Platform, run_record: RunRecord, config: Request) -> PriceList:
     """Return the prices that the run was planned with, else what is asked for now."""
     wanted = wanted_instances({"CreateEndpointConfig": config})
-    planned = found.get(PLAN, {}).get("prices")
-    if planned is not None:
-        prices = PriceList.model_validate(planned)
-        if all(prices.per_hour(*pair) is not None for pair in wanted):
-            return prices
+    planned = planned_prices(run_record)
+    if planned is not None and all(planned.per_hour(*pair) is not None for pair in wanted):
+        return planned
     return current_prices(platform.pricing, wanted)
 
 

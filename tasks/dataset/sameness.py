@@ -6,9 +6,8 @@ be trained on, compared with and served.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from platforms import Platform
 from platforms.errors import DataError
@@ -19,31 +18,33 @@ from tasks.dataset.checking.files import DataFile
 from tasks.dataset.identity import SCHEME, fingerprint_of_channels, fingerprint_over_paths
 from tasks.dataset.syncing.manifest import Manifest, read_manifest
 from tasks.runs.names import RunIdentity
-from tasks.runs.record import DATA_FILE, OUTPUT_FOLDER, RUN_FILE, run_folder
+from tasks.runs.record import DATA_FILE, OUTPUT_FOLDER, read_run, run_folder
+from tasks.runs.record_model import RunRecord
+from tasks.runs.record_parts import DataFacts
 from tasks.storage.uris import split_uri
 
 _DIGITS = 12
 
 
 def require_same_pictures(
-    folder: Path, record: Mapping[str, Any], files: Sequence[DataFile], fingerprint: str
+    folder: Path, run_record: RunRecord, files: Sequence[DataFile], fingerprint: str
 ) -> None:
     """Check that a run that goes on finds the pictures that it brought to the bucket before.
 
     Args:
         folder: the run's.
-        record: the run's, as it was before this start.
+        run_record: the run's, as it was before this start.
         files: the pictures that are there now.
         fingerprint: theirs.
 
     Raises:
         DataError: they are others; says how many there were and are, and what to do.
     """
-    data = record.get("data") or {}
-    known = data.get("fingerprint")
-    if "uri" not in data or known is None:  # nothing was brought yet, so nothing was trained
+    data = run_record.data
+    known = data.fingerprint
+    if data.uri is None or known is None:  # nothing was brought yet, so nothing was trained
         return
-    if data.get("scheme") == SCHEME:
+    if data.scheme == SCHEME:
         is_same = known == fingerprint
     else:
         rows = ((file.split, file.label, file.path, file.sha256) for file in files)
@@ -51,9 +52,9 @@ def require_same_pictures(
     if not is_same:
         now = f"{counted(len(files), 'picture')} of {len({file.label for file in files})} classes"
         raise DataError(
-            f"Run '{record['name']}' began with other pictures: then {_before(folder, known)}, now "
-            f"{now} (fingerprint {fingerprint[:_DIGITS]}). What it trained so far knows the former "
-            "only. Put them back to go on with it, or start a new run; nothing was uploaded."
+            f"Run '{run_record.name}' began with other pictures: then {_before(folder, known)}, "
+            f"now {now} (fingerprint {fingerprint[:_DIGITS]}). What it trained so far knows the "
+            "former only. Put them back to go on with it, or start a new run; nothing was uploaded."
         )
 
 
@@ -64,16 +65,17 @@ def require_same_data(platform: Platform, run: RunIdentity) -> None:
         DataError: another run brought other pictures under the same name, or is about to.
     """
     folder = run_folder(platform.settings, run.name)
-    path = folder / RUN_FILE
-    record = read_json(path) if path.exists() else {}
-    data = record.get("data") or {}
-    if "uri" not in data or data.get("fingerprint") is None:
+    try:
+        data = read_run(platform.settings, run.name).data
+    except FileNotFoundError:
         return
-    bucket, prefix = split_uri(data["uri"])
+    if data.uri is None or data.fingerprint is None:
+        return
+    bucket, prefix = split_uri(data.uri)
     manifest = read_manifest(platform.store(bucket), prefix)
     if manifest.pending:
         raise DataError(
-            f"The data set {data['uri']} of run '{run.name}' is being changed: a sync goes on, or "
+            f"The data set {data.uri} of run '{run.name}' is being changed: a sync goes on, or "
             "ended before its time. Run that sync to its end first."
         )
     if not _is_same(folder, data, manifest):
@@ -81,16 +83,16 @@ def require_same_data(platform: Platform, run: RunIdentity) -> None:
         there = f"{counted(len(manifest.files), 'picture')} (fingerprint {digits})"
         since = f", from {manifest.origin}" if manifest.origin else ""
         raise DataError(
-            f"The data set {data['uri']} is not what run '{run.name}' was trained on: that had "
-            f"{_before(folder, data['fingerprint'])}, and another run has put {there} in their "
+            f"The data set {data.uri} is not what run '{run.name}' was trained on: that had "
+            f"{_before(folder, data.fingerprint)}, and another run has put {there} in their "
             f"place{since}. Start a new run; it needs a data set of its own (--data-name) if the "
             "present one is to stay."
         )
 
 
-def _is_same(folder: Path, data: Mapping[str, Any], manifest: Manifest) -> bool:
-    if data.get("scheme") == SCHEME:
-        return bool(data["fingerprint"] == manifest.fingerprint)
+def _is_same(folder: Path, data: DataFacts, manifest: Manifest) -> bool:
+    if data.scheme == SCHEME:
+        return data.fingerprint == manifest.fingerprint
     # A run of an earlier version: names and sizes, as its training job noted them.
     summary = folder / OUTPUT_FOLDER / TRAINING_SUMMARY_FILE
     noted = read_json(summary).get("fingerprints", {}).get("data") if summary.exists() else None

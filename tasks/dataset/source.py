@@ -11,7 +11,6 @@ import shutil
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from platforms import Platform
 from platforms.errors import DataError, SettingsError, shown
@@ -21,6 +20,7 @@ from sm_entrypoints.images.files import is_system_name, may_be_picture
 from tasks.dataset.identity import name_of_folder, name_of_uri
 from tasks.parameters.run import DataParameters
 from tasks.parameters.typed_path import expanded
+from tasks.runs.record_model import RunFacts
 from tasks.storage.download import wanted_object
 from tasks.storage.listing import Listed, list_objects
 from tasks.storage.receive import MANIFEST, Reception
@@ -169,10 +169,9 @@ def _remove_others(folder: Path, there: Mapping[str, Listed]) -> None:
             path.unlink()
 
 
-def dataset_name(parameters: DataParameters, record: Mapping[str, Any]) -> str:
+def dataset_name(parameters: DataParameters, facts: RunFacts) -> str:
     """Return the name of the data set in the bucket; a run that goes on keeps its own.
 
-    ``record`` is the run's: earlier versions named data sets otherwise.
+    ``facts`` are those of a run that goes on: earlier versions named data sets otherwise.
     """
-    known = (record.get("data") or {}).get("dataset")
-    return str(parameters.name or known or default_name(parameters.path))
+    return parameters.name or facts.data.dataset or default_name(parameters.path)

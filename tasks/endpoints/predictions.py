@@ -8,29 +8,18 @@ import json
 import shlex
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from platforms import Platform
 from platforms.errors import DataError, EndpointFailed
 from sm_entrypoints.images.files import kind_of
 from tasks.endpoints.invoke import invoke, is_asked_directly
-from tasks.requests.training import TrainedModel
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import PREDICTIONS_FILE, run_folder
+from tasks.runs.record_parts import Prediction, TrainedModel
 from tasks.storage.uris import read_object
 
 _MOST_IMAGE_BYTES = 6 * 1024 * 1024
 _TYPES: dict[str | None, str] = {"JPEG": "image/jpeg", "PNG": "image/png"}
 _CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
-
-
-class Prediction(BaseModel):
-    """An endpoint's answer to one image, most probable label first."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    label: str
-    probability: float
 
 
 def predicted_images(platform: Platform, run: RunIdentity, count: int) -> list[tuple[str, str]]:

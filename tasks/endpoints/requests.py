@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from pydantic import BaseModel, ConfigDict
-
 from platforms import Platform
 from platforms.errors import ParameterError
 from sm_entrypoints import contract
@@ -17,8 +15,9 @@ from tasks.requests.bodies import Request, with_tags
 from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, MODEL, Resource
 from tasks.requests.placement import Placement, placement_of, vpc_config
 from tasks.requests.tags import EXPIRES_TAG, SCALED_TAG
-from tasks.requests.training import TrainedModel, run_tags
+from tasks.requests.training import run_tags
 from tasks.runs.names import RunIdentity, Step, resource_name
+from tasks.runs.record_parts import TrainedModel
 
 # The only production variant of an endpoint.
 VARIANT = "primary"
@@ -28,19 +27,6 @@ RESOURCES: dict[Step, Resource] = {
     "config": ENDPOINT_CONFIG,
     "endpoint": ENDPOINT,
 }
-
-
-class Deployment(BaseModel):
-    """An endpoint in service that passed its smoke test."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    endpoint: str
-    endpoint_config: str
-    model: str
-    expires: str
-    smoke_images: int
-    smoke_agreement: float
 
 
 def endpoint_requests(

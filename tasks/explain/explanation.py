@@ -183,7 +183,7 @@ def _commands(source: Source, output: TrainingOutput, settings: Settings) -> lis
     verdict = output.findings.verdict
     if source.run is None or verdict is None:
         return []
-    parameters = read_run(settings, source.run).get("parameters", {})
+    parameters = read_run(settings, source.run).parameters
     return change_commands(source.run, parameters, verdict.change)
 
 

@@ -21,6 +21,7 @@ from tasks.parameters.ranges import Value, from_wire, require_known
 from tasks.requests.bodies import Request, with_tags
 from tasks.runs.names import QUESTION_LENGTH, RunIdentity, folder_name, resource_name
 from tasks.runs.record import read_run, run_folder
+from tasks.runs.record_model import RunRecord
 
 Measure = Literal["auto", "speed", "quality"]
 
@@ -81,24 +82,26 @@ def plan_improvement(settings: Settings, parameters: ImprovementParameters) -> I
         ParameterError: there is no such run, it trained no model, or it has no verdict and no
             change was given.
     """
-    record = _record(settings, parameters.run)
-    folder = run_folder(settings, record["name"]) / _OUTPUT_FOLDER
-    job = record.get("jobs", {}).get("training")
+    run_record = _record(settings, parameters.run)
+    run = run_record.identity
+    folder = run_folder(settings, run.name) / _OUTPUT_FOLDER
+    job = run_record.jobs.get("training")
     if not job:
         raise ParameterError(
-            f"run {record['name']!r} has no training job to improve: go on with it by "
-            f"`whippet run --resume {shlex.quote(record['name'])}`"
+            f"run {run.name!r} has no training job to improve: go on with it by "
+            f"`whippet run --resume {shlex.quote(run.name)}`"
         )
     verdict = _document(folder / contract.INSTRUMENTATION_FOLDER, contract.VERDICT_FILE)
     if verdict is None and parameters.change is None:
         raise ParameterError(
-            f"run {record['name']!r} has no verdict: its training was not instrumented, or is not "
+            f"run {run.name!r} has no verdict: its training was not instrumented, or is not "
             f"finished; say what to change with --change NAME=VALUE"
         )
     training = _document(folder, contract.TRAINING_SUMMARY_FILE) or {}
-    known = {name: record[name] for name in ("name", "token", "flow_run_id")}
     return ImprovementPlan(
-        **known,
+        name=run.name,
+        token=run.token,
+        flow_run_id=run.flow_run_id,
         training_job=job,
         **_question(verdict or {}, parameters),
         seconds=parameters.seconds,
@@ -116,7 +119,7 @@ def _stage_seconds(training: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in parts if isinstance(value, int | float)}
 
 
-def _record(settings: Settings, name: str) -> dict[str, Any]:
+def _record(settings: Settings, name: str) -> RunRecord:
     try:
         return read_run(settings, folder_name(name) if name != "latest" else name)
     except FileNotFoundError as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from dashboards.artifacts.tables import markdown_table
 from platforms.errors import ParameterError
@@ -70,7 +70,7 @@ def require_sound(findings: Sequence[LintFinding], *, what: str) -> None:
         )
 
 
-def lint_markdown(sections: dict[str, list[dict[str, Any]]]) -> str:
+def lint_markdown(sections: Mapping[str, Sequence[Mapping[str, str]]]) -> str:
     """Return the artifact of all findings of a run so far, by the stage that was linted."""
     parts = ["# Objective lint", "Are the numbers what they claim to be?", ""]
     columns = ["severity", "code", "message", "evidence", "advice"]

@@ -26,8 +26,8 @@ from tasks.endpoints.requests import endpoint_requests
 from tasks.parameters.run import DeploymentParameters
 from tasks.plan.requests import as_json, by_operation, quotas, require_valid
 from tasks.plan.text import request_lines, usd
-from tasks.requests.training import TrainedModel
 from tasks.runs.names import RunIdentity
+from tasks.runs.record_parts import TrainedModel
 
 
 class DeploymentPlan(BaseModel):

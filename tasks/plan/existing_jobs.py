@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from platforms import Platform
 from platforms.errors import NameTaken
-from tasks.costs.ledger import ledger_of
 from tasks.costs.ledger_update import settle
 from tasks.costs.prices import PriceList
 from tasks.costs.worst_case import jobs_usd
@@ -19,6 +18,7 @@ from tasks.requests.stop import names_in_progress
 from tasks.requests.tags import RUN_TAG, tags_of
 from tasks.requests.tuning import list_trials
 from tasks.runs.names import RunIdentity, Step, resource_name
+from tasks.runs.record_model import RunFacts
 
 JobStep = Literal["tune", "train"]
 
@@ -53,7 +53,7 @@ class Standing:
         statuses = {job.status for job in self.jobs if job.step == step}
         return bool(statuses & {"InProgress", "Completed"})
 
-    def usd(self, found: Mapping[str, Any], prices: PriceList) -> Decimal | None:
+    def usd(self, facts: RunFacts, prices: PriceList) -> Decimal | None:
         """Return what the run cost at most, by the record's ledger where jobs have ended.
 
         A job that goes on counts with its own limits; an endpoint only when it is gone, since the
@@ -63,7 +63,8 @@ class Standing:
         counted = {name for job in going_on for name in job.training_jobs}
         amounts = [jobs_usd(dict(job.described), prices) for job in going_on]
         amounts += [jobs_usd(dict(job), prices) for job in self.comparisons]
-        ended = [each for each in ledger_of(found) if each.job not in counted and not each.billing]
+        entries = facts.ledger.values()
+        ended = [each for each in entries if each.job not in counted and not each.billing]
         amounts += [each.usd for each in ended]
         known = [amount for amount in amounts if amount is not None]
         return sum(known, Decimal(0)) if len(known) == len(amounts) else None

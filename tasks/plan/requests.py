@@ -41,9 +41,11 @@ from tasks.parameters.run import (
 )
 from tasks.requests.bodies import Request
 from tasks.requests.inputs import TrainingInputs
-from tasks.requests.training import TrainedModel, final_hyperparameters, training_requests
+from tasks.requests.training import final_hyperparameters, training_requests
 from tasks.requests.tuning import fixed_hyperparameters, search_requests
 from tasks.runs.names import RunIdentity, Step
+from tasks.runs.record_model import RunFacts
+from tasks.runs.record_parts import TrainedModel
 
 UNNAMED = RunIdentity(name="run", token="xxxxxx", flow_run_id="of-the-run")
 _WEIGHTS_HASH = "sha256-of-weights"
@@ -102,12 +104,10 @@ def data_size(platform: Platform, data: DataParameters) -> DataSize:
     return DataSize(files=len(files), bytes=sum(file.stat().st_size for file in files))
 
 
-def planned_inputs(
-    platform: Platform, choices: RunChoices, record: Mapping[str, Any]
-) -> TrainingInputs:
+def planned_inputs(platform: Platform, choices: RunChoices, record: RunFacts) -> TrainingInputs:
     """Return where the jobs would find data, code and weights, as the sync would say.
 
-    ``record`` is that of a run that goes on, empty for a new one.
+    ``record`` is that of a run that goes on, an empty one for a new run.
     """
     root = f"s3://{platform.defaults.bucket}/{platform.settings.prefix}"
     digest = package_source(PROJECT_ROOT).digest

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from platforms import Platform
 from platforms.errors import ParameterError
 from tasks.costs.cap import Budget, Limits, asked_limits, require_prices_of_region
-from tasks.costs.ledger import PLAN, endpoint_so_far_usd
+from tasks.costs.ledger import endpoint_so_far_usd, planned_prices
 from tasks.costs.prices import PriceList, current_prices
 from tasks.costs.worst_case import (
     HOURS_A_MONTH,
@@ -44,6 +44,7 @@ from tasks.plan.requests import (
 from tasks.requests.bodies import Request
 from tasks.requests.inputs import TrainingInputs
 from tasks.runs.names import RunIdentity, Step
+from tasks.runs.record_model import RunFacts
 
 _JOB_STEPS: tuple[JobStep, ...] = ("tune", "train")
 
@@ -94,7 +95,7 @@ class Planner:
     choices: RunChoices
     inputs: TrainingInputs
     data: DataSize
-    record: Mapping[str, Any] = field(default_factory=dict)
+    record: RunFacts = field(default_factory=RunFacts)
     standing: Standing = field(default_factory=Standing)
 
     def plan(self) -> RunPlan:
@@ -150,10 +151,9 @@ class Planner:
     def _asked(self) -> Limits:
         """Return the limits that are asked for; of a job that exists, those it was made with."""
         asked = asked_limits(self.choices.tuning, self.choices.resources)
-        known = self.record.get(PLAN, {}).get("limits")
-        if known is None:
+        if (plan := self.record.plan) is None or plan.limits is None:
             return asked
-        before, kept = Limits.model_validate(known), dict[str, int]()
+        before, kept = Limits.model_validate(plan.limits), dict[str, int]()
         if self.standing.created("tune"):
             kept |= {"max_jobs": before.max_jobs, "trial_seconds": before.trial_seconds}
         if self.standing.created("train"):
@@ -162,9 +162,8 @@ class Planner:
 
     def _prices(self, asked: Limits) -> PriceList:
         """Return the prices of the run: a resumed one keeps those that it began with."""
-        known = self.record.get(PLAN, {}).get("prices")
-        if known is not None:
-            return PriceList.model_validate(known)
+        if (planned := planned_prices(self.record)) is not None:
+            return planned
         wanted = wanted_instances(by_operation(self.requests(asked)))
         return current_prices(self.platform.pricing, wanted)
 
@@ -279,7 +278,7 @@ def plan_run(
     platform: Platform,
     run: RunIdentity,
     choices: RunChoices,
-    record: Mapping[str, Any] | None = None,
+    record: RunFacts | None = None,
     standing: Standing | None = None,
 ) -> RunPlan:
     """Return the plan of a run; reads the data folder's names and sizes.
@@ -293,8 +292,8 @@ def plan_run(
         platform=platform,
         run=run,
         choices=choices,
-        inputs=planned_inputs(platform, choices, record or {}),
+        inputs=planned_inputs(platform, choices, record or RunFacts()),
         data=data_size(platform, choices.data),
-        record=record or {},
+        record=record or RunFacts(),
         standing=standing or Standing(),
     ).plan()

@@ -20,76 +20,75 @@ from tasks.parameters.typed_path import with_typed
 from tasks.report.rerun import change_commands
 from tasks.runs.output import training_output
 from tasks.runs.record import DATA_FILE, REPORT_FILE, TRIALS_JSON
+from tasks.runs.record_model import RunRecord
+from tasks.runs.record_parts import BestTrial, Deployment, Evaluation, VerdictFacts
 
 _GROUPS = ("data", "model", "tuning", "training", "deployment", "resources")
 
 
-def headline(output: TrainingOutput) -> dict[str, Any]:
+def headline(output: TrainingOutput) -> Evaluation:
     """Return the test results that people ask for first; None where there is no evaluation."""
-    evaluation = output.evaluation or {}
-    return {name: evaluation.get(name) for name in ("loss", "accuracy", "top5_accuracy", "samples")}
+    return Evaluation.model_validate(output.evaluation or {})
 
 
-def conclusion(output: TrainingOutput) -> dict[str, Any] | None:
+def conclusion(output: TrainingOutput) -> VerdictFacts | None:
     """Return the verdict's sentence and change for the run's record; None for an unjudged job."""
     verdict = output.findings.verdict
     if verdict is None:
         return None
-    return {"sentence": verdict.sentence, "change": dict(verdict.change)}
+    return VerdictFacts(sentence=verdict.sentence, change=dict(verdict.change))
 
 
-def collect_report(folder: Path, record: Mapping[str, Any]) -> Report:
+def collect_report(folder: Path, record: RunRecord) -> Report:
     """Return the report's content from what the run's folder and record hold so far."""
     output = training_output(folder)
     data = read_json(folder / DATA_FILE) if (folder / DATA_FILE).exists() else None
     trials = read_json(folder / TRIALS_JSON) if (folder / TRIALS_JSON).exists() else None
-    best = record.get("best")
-    parameters = record.get("parameters", {})
+    best = record.best
     return Report(
         title="Training report",
-        run_name=record["name"],
+        run_name=record.name,
         generated_at=datetime.now(UTC),
         overview=_overview(record, output),
-        warnings=_warnings(data, best, record.get("lint", {})),
+        warnings=_warnings(data, best, record.lint),
         data=data,
         trials=None if trials is None else read_trials(trials),
-        best_hyperparameters=best and best["hyperparameters"],
+        best_hyperparameters=best.hyperparameters if best else None,
         training=output,
-        endpoint=record.get("endpoint"),
+        endpoint=record.endpoint.model_dump() if record.endpoint else None,
         configuration={
-            name: with_typed(parameters[name])[0] for name in _GROUPS if parameters.get(name)
+            name: with_typed(given)[0] for name in _GROUPS if (given := record.group(name))
         },
         commands=_commands(record, output),
     )
 
 
-def write_run_report(folder: Path, record: Mapping[str, Any]) -> Path:
+def write_run_report(folder: Path, record: RunRecord) -> Path:
     """Write the run's report from what its folder and record hold so far; return its path."""
     path = folder / REPORT_FILE
     write_report(path, collect_report(folder, record))
     return path
 
 
-def _commands(record: Mapping[str, Any], output: TrainingOutput) -> list[tuple[str, str]]:
+def _commands(record: RunRecord, output: TrainingOutput) -> list[tuple[str, str]]:
     verdict = output.findings.verdict
     change = verdict.change if verdict is not None else {}
-    return change_commands(record["name"], record.get("parameters", {}), change)
+    return change_commands(record.name, record.parameters, change)
 
 
-def _overview(record: Mapping[str, Any], output: TrainingOutput) -> list[tuple[str, object]]:
+def _overview(record: RunRecord, output: TrainingOutput) -> list[tuple[str, object]]:
     test = headline(output)
-    best = record.get("best") or {}
     arguments = output.training.get("arguments", {})
-    seconds = sum(record.get("seconds", {}).values())
+    seconds = sum(record.seconds.values())
     facts = [
-        ("Test accuracy", percent(test["accuracy"])),
-        ("Top-5 accuracy", percent(test["top5_accuracy"])),
-        ("Test loss", number(test["loss"])),
+        ("Test accuracy", percent(test.accuracy)),
+        ("Top-5 accuracy", percent(test.top5_accuracy)),
+        ("Test loss", number(test.loss)),
         ("Model", arguments.get("model")),
-        ("Weights", record.get("weights", {}).get("source")),
-        ("Best trial", best.get("training_job")),
-        ("Training job", record.get("jobs", {}).get("training")),
-        ("Data", f"{record.get('data', {}).get('dataset')}"),
+        ("Weights", record.weights and record.weights.source),
+        ("Best trial", record.best and record.best.training_job),
+        ("Training job", record.jobs.get("training")),
+        ("Data", record.data.dataset),
         ("Time so far", f"{seconds:.0f} s"),
         ("Cost so far", cost_sentence(record)),
     ]
@@ -98,11 +97,11 @@ def _overview(record: Mapping[str, Any], output: TrainingOutput) -> list[tuple[s
 
 def _warnings(
     data: Mapping[str, Any] | None,
-    best: Mapping[str, Any] | None,
+    best: BestTrial | None,
     lint: Mapping[str, list[dict[str, str]]],
 ) -> list[str]:
     found = [warning["message"] for warning in (data or {}).get("warnings", [])]
-    for name, edge in (best or {}).get("edges", {}).items():
+    for name, edge in (best.edges if best else {}).items():
         found.append(f"The best {name} is at the {edge} edge of its range: widen the range.")
     for finding in (each for findings in lint.values() for each in findings):
         if finding["code"] != EDGE_CODE:  # said above
@@ -114,9 +113,9 @@ def training_markdown(output: TrainingOutput) -> str:
     """Return the training summary: test results, curves, how fast it went."""
     test, training = headline(output), output.training
     facts: list[dict[str, object]] = [
-        {"measure": "test accuracy", "value": percent(test["accuracy"])},
-        {"measure": "test top-5 accuracy", "value": percent(test["top5_accuracy"])},
-        {"measure": "test loss", "value": number(test["loss"])},
+        {"measure": "test accuracy", "value": percent(test.accuracy)},
+        {"measure": "test top-5 accuracy", "value": percent(test.top5_accuracy)},
+        {"measure": "test loss", "value": number(test.loss)},
         {"measure": "epochs run", "value": training.get("epochs_run")},
         {"measure": "best epoch", "value": training.get("best_epoch")},
         {"measure": "images a second", "value": number(training.get("images_per_second"))},
@@ -132,19 +131,16 @@ def training_markdown(output: TrainingOutput) -> str:
     )
 
 
-def run_markdown(record: Mapping[str, Any]) -> str:
+def run_markdown(record: RunRecord) -> str:
     """Return the summary of a finished run."""
-    endpoint = record.get("endpoint", {})
-    seconds = [
-        {"stage": name, "seconds": f"{value:.1f}"} for name, value in record["seconds"].items()
-    ]
+    seconds = [{"stage": name, "seconds": f"{value:.1f}"} for name, value in record.seconds.items()]
     return "\n".join(
         [
-            f"# Run {record['name']}",
+            f"# Run {record.name}",
             "",
-            f"- {_tested(record.get('evaluation', {}))}",
-            *([f"- report: `{record['report']}`"] if record.get("report") else []),
-            *([_reached(endpoint)] if endpoint.get("endpoint") else []),
+            f"- {_tested(record.evaluation or Evaluation())}",
+            *([f"- report: `{record.report}`"] if record.report else []),
+            *([_reached(record.endpoint)] if record.endpoint else []),
             f"- cost so far: {cost_sentence(record) or '-'}",
             "",
             markdown_table(ledger_rows(record), LEDGER_COLUMNS),
@@ -154,16 +150,16 @@ def run_markdown(record: Mapping[str, Any]) -> str:
     )
 
 
-def _tested(evaluation: Mapping[str, Any]) -> str:
-    if evaluation.get("accuracy") is None or not evaluation.get("samples"):
+def _tested(evaluation: Evaluation) -> str:
+    if evaluation.accuracy is None or not evaluation.samples:
         return "no test was made"
-    images = counted(evaluation["samples"], "image")
-    return f"test accuracy {percent(evaluation['accuracy'])} of {images}"
+    images = counted(evaluation.samples, "image")
+    return f"test accuracy {percent(evaluation.accuracy)} of {images}"
 
 
-def _reached(endpoint: Mapping[str, Any]) -> str:
-    until = f" until {endpoint['expires']}" if endpoint.get("expires") else ""
-    return f"- endpoint: `{endpoint['endpoint']}`{until}"
+def _reached(deployed: Deployment) -> str:
+    until = f" until {deployed.expires}" if deployed.expires else ""
+    return f"- endpoint: `{deployed.endpoint}`{until}"
 
 
 def percent(value: float | None) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from platforms import Platform
 from platforms.errors import JobFailed
 from sm_entrypoints import contract
@@ -19,22 +17,10 @@ from tasks.requests.inputs import TrainingInputs
 from tasks.requests.placement import placement_of
 from tasks.requests.tags import FLOW_RUN_TAG, RUN_TAG
 from tasks.runs.names import RunIdentity, resource_name
+from tasks.runs.record_parts import TrainedModel
 
 # A job that waits for capacity or downloads an image has not started its own clock yet.
 GRACE_SECONDS = 3600.0
-
-
-class TrainedModel(BaseModel):
-    """A finished training job and where its artifacts lie."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    job: str
-    model_data_uri: str
-    output_uri: str
-    test_uri: str
-    metrics: dict[str, float]
-    billable_seconds: int
 
 
 def run_tags(run: RunIdentity, own: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from dashboards.artifacts.tables import markdown_table
 from platforms import Platform
 from sm_entrypoints import contract
@@ -17,21 +15,9 @@ from tasks.requests.bodies import Request, tuning_job_request
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.training import base_hyperparameters, job_inputs
 from tasks.runs.names import RunIdentity, resource_name
+from tasks.runs.record_parts import BestTrial
 
 _PAGE = 100
-
-
-class BestTrial(BaseModel):
-    """The best trial of a tuning job, its hyperparameters typed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    tuning_job: str
-    training_job: str
-    objective: float
-    hyperparameters: dict[str, Value]
-    tuned: list[str]
-    edges: dict[str, str]
 
 
 def search_requests(

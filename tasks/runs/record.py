@@ -7,16 +7,21 @@ run is found by its root flow run id, so subflows and retries share one folder.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from platforms import Settings
+from platforms.errors import ParameterError
 from platforms.files import point_to, read_json, write_json
 from platforms.locks import held
+from sm_entrypoints.contract.sentences import clause
 from tasks.runs.names import RunIdentity, folder_name, run_token
+from tasks.runs.record_model import VERSION, RunFacts, RunRecord, read_record
+from tasks.runs.record_parts import Json
 
 RUN_FILE = "run.json"
 REPORT_FILE = "report.html"
@@ -40,13 +45,21 @@ def run_folder(settings: Settings, name: str) -> Path:
 
 
 def open_run(
-    settings: Settings, flow_run_id: str, name: str, parameters: Mapping[str, Any], *, resume: bool
+    settings: Settings,
+    flow_run_id: str,
+    name: str,
+    parameters: Mapping[str, JsonValue],
+    *,
+    resume: bool,
 ) -> RunIdentity:
     """Return the identity of a root flow run; its folder and record exist afterwards.
 
     The same flow run id always gets the same identity. Another flow run of the same name gets a
     folder of its own, unless it means to ``resume``: then it takes over identity and folder, also
     those of the run that ``latest`` points to.
+
+    Raises:
+        NewerRun: the run that is to go on was made by a newer version.
     """
     pointer = settings.runs / ".by-flow-run" / f"{flow_run_id}.json"
     with held(settings.runs / ".lock", make_folder=True):
@@ -88,86 +101,115 @@ def _improvement_pointer(settings: Settings, flow_run_id: str) -> Path:
 
 def _new_identity(settings: Settings, flow_run_id: str, name: str, *, resume: bool) -> RunIdentity:
     token = run_token(flow_run_id)
-    path = run_folder(settings, name if resume else folder_name(name)) / RUN_FILE
-    known = read_json(path) if path.exists() else {}
-    if resume and known:
-        return RunIdentity(name=known["name"], token=known["token"], flow_run_id=flow_run_id)
+    earlier = _run_here(settings, name if resume else folder_name(name))
+    if resume and earlier is not None:
+        return RunIdentity(name=earlier.name, token=earlier.token, flow_run_id=flow_run_id)
     # A record of this very flow run: it died before its pointer was written.
-    taken = known and known["flow_run_id"] != flow_run_id
+    taken = earlier is not None and earlier.flow_run_id != flow_run_id
     own = folder_name(name)
     return RunIdentity(
         name=f"{own}-{token}" if taken else own, token=token, flow_run_id=flow_run_id
     )
 
 
-def _start_record(settings: Settings, run: RunIdentity, parameters: Mapping[str, Any]) -> None:
+def _start_record(
+    settings: Settings, run: RunIdentity, parameters: Mapping[str, JsonValue]
+) -> None:
     path = run_folder(settings, run.name) / RUN_FILE
-    record = read_json(path) if path.exists() else {"seconds": {}, "jobs": {}}
-    record |= {
-        "name": run.name,
-        "token": run.token,
-        "flow_run_id": run.flow_run_id,
-        "status": "running",
-        "started": record.get("started") or _now(),
-        "ended": None,
-        "error": None,
-        "platform": settings.platform,
-        "parameters": dict(parameters),
-        "versions": package_versions(),
-    }
-    write_json(path, record)
+    earlier = read_json(path) if path.exists() else {"seconds": {}, "jobs": {}}
+    start = RunRecord(
+        **_identity(run),
+        status="running",
+        started=earlier.get("started") or _now(),
+        ended=None,
+        error=None,
+        platform=settings.platform,
+        parameters=dict(parameters),
+        versions=package_versions(),
+    )
+    write_json(path, {**earlier, **start.as_json()})
 
 
-def record(settings: Settings, run: RunIdentity, values: Mapping[str, Any]) -> None:
-    """Merge ``values`` into the run's record; mappings are merged one level deep."""
+def _identity(run: RunIdentity) -> dict[str, str | int]:
+    named = {"name": run.name, "token": run.token, "flow_run_id": run.flow_run_id}
+    return {"version": VERSION, **named}
+
+
+def record(settings: Settings, run: RunIdentity, facts: RunFacts) -> None:
+    """Add what a stage found out to the run's record; mappings are merged one level deep."""
     folder = run_folder(settings, run.name)
     with held(folder / ".lock", make_folder=True):
         path = folder / RUN_FILE
-        known = read_json(path) if path.exists() else {}
-        for key, value in values.items():
-            if isinstance(value, Mapping) and isinstance(known.get(key), dict):
-                known[key] = {**known[key], **value}
-            else:
-                known[key] = value
-        write_json(path, known)
+        values: Json = read_json(path) if path.exists() else {**_identity(run)}
+        for key, value in facts.as_json().items():
+            before = values.get(key)
+            if isinstance(value, dict) and isinstance(before, dict):
+                value = {**before, **value}
+            values[key] = value
+        write_json(path, values)
 
 
 def finish(settings: Settings, run: RunIdentity, status: str, error: str | None = None) -> None:
     """Write how the run ended: ``completed``, ``failed`` or ``cancelled``."""
-    record(settings, run, {"status": status, "ended": _now(), "error": error})
+    record(settings, run, RunFacts(status=status, ended=_now(), error=error))
 
 
-def read_run(settings: Settings, name: str) -> dict[str, Any]:
-    """Return the record of the run of that name (``latest`` is one)."""
-    found: dict[str, Any] = read_json(run_folder(settings, name) / RUN_FILE)
-    return found
+def read_run(settings: Settings, name: str) -> RunRecord:
+    """Return the record of the run of that name (``latest`` is one).
+
+    Raises:
+        FileNotFoundError: there is no such run.
+        NewerRun: a newer version of Whippet made it.
+        ParameterError: its file is not the record of a run.
+    """
+    return _read(run_folder(settings, name) / RUN_FILE)
 
 
-def recorded_jobs(settings: Settings, run: RunIdentity) -> dict[str, Any]:
+def every_run(settings: Settings) -> Iterator[RunRecord]:
+    """Yield the record of each run; what is no record, or a newer version's, is passed over."""
+    for path in settings.runs.glob(f"*/{RUN_FILE}"):
+        if path.parent.is_symlink():  # latest
+            continue
+        try:
+            yield _read(path)
+        except (OSError, ParameterError):  # somebody else's folder is no reason to fail
+            continue
+
+
+def recorded_jobs(settings: Settings, run: RunIdentity) -> dict[str, str]:
     """Return the names of the jobs that a run launched, by step; none without a record here."""
-    path = run_folder(settings, run.name) / RUN_FILE
-    found: dict[str, Any] = read_json(path).get("jobs", {}) if path.exists() else {}
-    return found
+    run_record = _run_here(settings, run.name)
+    return {} if run_record is None else run_record.jobs
 
 
 def known_run(settings: Settings, name: str) -> RunIdentity | None:
     """Return the identity of the run of that name, None when its record is not here."""
+    run_record = _run_here(settings, name)
+    return None if run_record is None else run_record.identity
+
+
+def _run_here(settings: Settings, name: str) -> RunRecord | None:
     path = run_folder(settings, name) / RUN_FILE
-    if not path.exists():
-        return None
-    found = read_json(path)
-    return RunIdentity(**{key: found[key] for key in ("name", "token", "flow_run_id")})
+    return _read(path) if path.exists() else None
+
+
+def _read(path: Path) -> RunRecord:
+    try:
+        values = read_json(path)
+    except ValueError as error:
+        raise ParameterError(f"{path} cannot be read: {clause(error)}") from error
+    return read_record(values, str(path))
 
 
 def package_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that a result may depend on."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            versions[name] = "not installed"
+    return versions
 
 
 def _now() -> str:

@@ -17,6 +17,7 @@ from platforms import Settings
 from tasks.cancelling.watch import end_if_cancelled
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import find_run, finish, open_run, read_run, record
+from tasks.runs.record_model import RunFacts
 
 RESUME_TAG = "whippet-resume"
 
@@ -54,13 +55,13 @@ def stage(name: str) -> Iterator[RunIdentity]:
     """
     end_if_cancelled()
     run, settings = current_run(), Settings()
-    before = read_run(settings, run.name).get("seconds", {}).get(name, 0.0)
+    before = read_run(settings, run.name).seconds.get(name, 0.0)
     started = time.monotonic()
     try:
         yield run
     finally:
         seconds = round(before + time.monotonic() - started, 2)
-        record(settings, run, {"seconds": {name: seconds}})
+        record(settings, run, RunFacts(seconds={name: seconds}))
 
 
 def note_completed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

@@ -18,10 +18,11 @@ from tasks.parameters.run import DeploymentParameters
 from tasks.requests.bodies import Request
 from tasks.requests.create_or_adopt import MODEL, TRAINING_JOB, create_or_adopt
 from tasks.requests.placement import placement_of
-from tasks.requests.training import TrainedModel, require_completed, run_tags, trained_model
+from tasks.requests.training import require_completed, run_tags, trained_model
 from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity, resource_name, run_token
 from tasks.runs.record import read_run
+from tasks.runs.record_parts import TrainedModel
 from tasks.storage.listing import list_objects
 from tasks.storage.uris import split_uri
 from tasks.transform.parameters import TransformParameters
@@ -57,11 +58,14 @@ def model_to_ask(platform: Platform, training_job: str | None) -> TrainedModel:
 
 def _latest_job(settings: Settings) -> str:
     try:
-        return str(read_run(settings, "latest")["training"]["job"])
-    except (FileNotFoundError, KeyError) as error:
+        trained = read_run(settings, "latest").training
+    except FileNotFoundError:
+        trained = None
+    if trained is None:
         raise JobFailed(
             "the latest run has no trained model: give --training-job NAME, see `whippet jobs`"
-        ) from error
+        )
+    return trained.job
 
 
 def identity_of(trained: TrainedModel, pictures: Pictures, top_k: int) -> RunIdentity:

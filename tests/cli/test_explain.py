@@ -11,6 +11,7 @@ from platforms import Settings
 from platforms.files import write_json
 from tasks.runs.record import OUTPUT_FOLDER, RUN_FILE, run_folder
 from tests.dashboards.sample_output import write_output
+from tests.worlds.run_records import record_values
 
 
 def test_what_does_not_exist_is_refused_in_one_line(whippet_home, capsys):
@@ -25,7 +26,7 @@ def test_a_run_is_judged_again_by_its_name(whippet_home, capsys):
     path = run_folder(Settings(), "été-1")
     path.mkdir(parents=True)
     write_output(path / OUTPUT_FOLDER, samples=40, steps=40, mistakes=1, layers=2, seconds=5)
-    write_json(path / RUN_FILE, {"name": "été-1", "seconds": {}, "parameters": {}})
+    write_json(path / RUN_FILE, record_values("été-1"))
     target = whippet_home / "my report"
     assert main(["explain", "été-1", "--output", str(target), "--json"]) == 0
     verdict = json.loads(capsys.readouterr().out)

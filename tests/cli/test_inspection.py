@@ -20,8 +20,10 @@ from platforms.local.hosting.models import EndpointConfigs, Models
 from platforms.local.tags import Tags
 from tasks.requests.tags import EXPIRES_TAG, RUN_TAG
 from tasks.runs.record import open_run, record
+from tasks.runs.record_model import RunFacts
 from tests.platforms.local.jobs import Jobs, local_jobs
 from tests.platforms.local.serving import make_config, make_context, wait_for_endpoint
+from tests.worlds.run_records import deployed
 
 pytestmark = pytest.mark.slow
 
@@ -176,7 +178,7 @@ def test_endpoints_and_questions(context, image, capsys):
     run = open_run(Settings(), "id-1", "run 1", {}, resume=False)
     assert main(["predict", str(image)]) == 1
     assert "the latest run has no endpoint" in capsys.readouterr().err
-    record(Settings(), run, {"endpoint": {"endpoint": "old"}})
+    record(Settings(), run, RunFacts(endpoint=deployed("old")))
     assert main(["predict", str(image)]) == 0
     assert capsys.readouterr().out == "old:\n   0.7500  châ\n"
 

@@ -9,6 +9,7 @@ from platforms import Settings
 from platforms.files import point_to, write_json
 from tasks.runs.record import OUTPUT_FOLDER, RUN_FILE, run_folder
 from tests.dashboards.sample_output import write_output
+from tests.worlds.run_records import record_values
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def folder(whippet_home):
     path.mkdir(parents=True)
     write_output(path / OUTPUT_FOLDER, samples=40, steps=40, mistakes=1, layers=2, seconds=5)
     parameters = {"tuning": None, "model": {"architecture": "mobilenet_v2"}}
-    write_json(path / RUN_FILE, {"name": "été-1", "seconds": {}, "parameters": parameters})
+    write_json(path / RUN_FILE, record_values("été-1", parameters=parameters))
     point_to(path.parent / "latest", path)
     return path
 

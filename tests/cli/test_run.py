@@ -23,6 +23,7 @@ from tasks.parameters.run import (
     TrainingParameters,
     TuningParameters,
 )
+from tests.worlds.run_records import best, deployed, run_record
 
 
 def options(*argv: str):
@@ -222,22 +223,17 @@ def test_help_lists_every_hyperparameter():
 )
 def test_the_summary_says_the_verdict_and_how_to_measure_it(capsys, whippet_home, verdict, shown):
     answer = {"label": "cat", "probability": 0.9}
-    record = {
-        "name": "demo",
-        "flow_run_id": "f",
-        "best": {
-            "hyperparameters": {"lr": 0.1},
-            "tuned": ["lr"],
-            "training_job": "demo-tune-001",
-            "objective": 0.5,
-        },
-        "query": {"image": "cat/a.jpg", "predictions": [answer], "command": "curl …"},
-        "evaluation": {"accuracy": 0.75, "samples": 4},
-        "verdict": verdict,
-        "report": "report.html",
-        "endpoint": {"endpoint": "demo-endpoint", "expires": "tomorrow"},
-        "seconds": {"train": 3.0},
-    }
+    asked = {"image": "cat/a.jpg", "label": "cat", "file": "a.jpg", "predictions": [answer]}
+    record = run_record(
+        "demo",
+        best=best("demo-tune-001", hyperparameters={"lr": 0.1}, tuned=["lr"], objective=0.5),
+        query={**asked, "command": "curl …"},
+        evaluation={"accuracy": 0.75, "samples": 4},
+        verdict=verdict,
+        report="report.html",
+        endpoint=deployed("demo-endpoint", "tomorrow"),
+        seconds={"train": 3.0},
+    )
     print_summary(Settings(), record, "http://127.0.0.1:4200/api")
     printed = capsys.readouterr().out
     assert shown in printed

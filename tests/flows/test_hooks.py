@@ -42,8 +42,8 @@ def test_the_hook_of_a_cancelled_run_stops_its_jobs_only(whippet_home, monkeypat
         cancelled("id-1")
         assert jobs.wait(names[0])["TrainingJobStatus"] == "Stopped"
         assert jobs.describe(names[1])["TrainingJobStatus"] == "InProgress"
-        assert read_run(Settings(), mine.name)["status"] == "cancelled"
-        assert read_run(Settings(), other.name)["status"] == "running"
+        assert read_run(Settings(), mine.name).status == "cancelled"
+        assert read_run(Settings(), other.name).status == "running"
         cancelled("id-1")
         cancelled("id-unknown")
     finally:

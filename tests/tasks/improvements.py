@@ -12,6 +12,7 @@ from tasks.improve.plan import ImprovementPlan, plan_improvement
 from tasks.parameters.improvement import ImprovementParameters
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import open_run, record
+from tasks.runs.record_model import RunFacts
 
 VERDICT = {
     "sentence": "The loader holds this training back.",
@@ -31,7 +32,9 @@ def write_run(
     """Write a run's record, its ``training.json`` and its verdict."""
     settings = Settings(home=home)
     run = open_run(settings, str(uuid5(NAMESPACE_URL, name)), name, {}, resume=False)
-    record(settings, run, {"jobs": {"training": job or f"{run.prefix}-train"}})
+    record(
+        settings, run, RunFacts.model_validate({"jobs": {"training": job or f"{run.prefix}-train"}})
+    )
     folder = settings.runs / run.name / "training"
     write_json(folder / "training.json", training or {"epochs_run": 4, "cached_features": False})
     if verdict is not None:

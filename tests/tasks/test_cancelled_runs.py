@@ -19,6 +19,7 @@ from tasks.parameters.run import RecoverParameters
 from tasks.recovery import restart_crashed_runs
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import find_improvement, finish, note_improvement, open_run, read_run, record
+from tasks.runs.record_model import RunFacts
 from tasks.runs.stages import stage
 from tests.fake_sagemaker import FakeSageMaker
 
@@ -94,7 +95,7 @@ def test_what_goes_on_of_a_cancelled_run_is_stopped(prefect_server, whippet_home
     assert {name.removeprefix(f"{found.run.prefix}-") for name in stopped} == {"tune", "train-2"}
     assert found.statuses() == {"tune": "Stopping", "train-2": "Stopping"}
     assert found.state() is StateType.CANCELLED
-    assert read_run(found.settings, found.run.name)["status"] == "cancelled"
+    assert read_run(found.settings, found.run.name).status == "cancelled"
     assert found.end() is None  # nothing is left
 
 
@@ -106,7 +107,11 @@ def test_what_it_launched_after_it_was_seen_to_is_stopped_too(prefect_server, wh
     assert found.end() == [f"{found.run.prefix}-train"]
     # Long afterwards nobody asks any more: a list of all jobs for each run would never end.
     long_ago = datetime.now(UTC) - timedelta(hours=1)
-    record(found.settings, found.run, {"ended": long_ago.isoformat(timespec="seconds")})
+    record(
+        found.settings,
+        found.run,
+        RunFacts(ended=long_ago.isoformat(timespec="seconds")),
+    )
     with get_client(sync_client=True) as client:
         flow_run, before = client.read_flow_run(found.id), len(found.sagemaker.calls)
         asked = long_ago - timedelta(minutes=1)
@@ -117,7 +122,11 @@ def test_what_it_launched_after_it_was_seen_to_is_stopped_too(prefect_server, wh
 def test_a_run_that_was_started_again_and_cancelled_again_is_ended(prefect_server, whippet_home):
     found = Lost(whippet_home)
     long_ago = datetime.now(UTC) - timedelta(hours=1)
-    record(found.settings, found.run, {"status": "cancelled", "ended": long_ago.isoformat()})
+    record(
+        found.settings,
+        found.run,
+        RunFacts(status="cancelled", ended=long_ago.isoformat()),
+    )
     with get_client(sync_client=True) as client:
         for state in (Cancelling(), Cancelled(), AwaitingRetry(), Running(), Cancelling()):
             client.set_flow_run_state(found.id, state, force=True)
@@ -169,7 +178,7 @@ def test_a_process_that_dies_of_its_worker_ends_a_cancelled_run(
     (run,) = seen
     with get_client(sync_client=True) as client:
         state = client.read_flow_run(UUID(run.flow_run_id)).state
-    status = read_run(Settings(), run.name)["status"]
+    status = read_run(Settings(), run.name).status
     assert (state.type, status) == (
         (StateType.CANCELLED, "cancelled") if cancelled else (StateType.CRASHED, "crashed")
     )
@@ -194,7 +203,7 @@ def test_recovery_ends_it_and_never_starts_it_again(prefect_server, whippet_home
     assert wanted.state() is StateType.CRASHED  # it has no deployment to go back to
     for each in (cancelled, by_hand):
         assert each.state() is StateType.CANCELLED
-        assert read_run(each.settings, each.run.name)["status"] == "cancelled"
+        assert read_run(each.settings, each.run.name).status == "cancelled"
     assert recover_runs(RecoverParameters(settled_seconds=0)) == []
 
 

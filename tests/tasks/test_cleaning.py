@@ -18,6 +18,7 @@ from tasks.requests.bodies import (
 from tasks.requests.stop import stop_run
 from tasks.runs.names import RunIdentity, resource_name
 from tasks.runs.record import open_run, record
+from tasks.runs.record_model import RunFacts
 from tests.fake_sagemaker import FakeSageMaker, throttled
 from tests.worlds.platforms import deploy, fake_platform
 from tests.worlds.requests import ROLE, inputs
@@ -190,7 +191,7 @@ def test_a_cancelled_run_leaves_no_endpoint_either(whippet_home):
     # Who never deployed is not asked for endpoints: that may not even be allowed.
     assert stop_everything(found, run) == [resource_name(run, "train")]
     assert "describe_endpoint" not in [operation for operation, _ in fake.calls]
-    record(settings, run, {"jobs": {"endpoint": endpoint}})
+    record(settings, run, RunFacts(jobs={"endpoint": endpoint}))
     assert stop_everything(found, run) == [endpoint]
     assert fake.names("endpoint") == ["another"]
     assert fake.names("endpoint_config") == ["another-config"]

@@ -19,6 +19,7 @@ from tasks.dataset.identity import name_of_folder
 from tasks.dataset.sameness import require_same_data
 from tasks.parameters.run import DataParameters, ModelParameters
 from tasks.runs.record import known_run, read_run
+from tasks.runs.record_parts import SourceFacts, WeightsFacts
 from tasks.runs.stages import RESUME_TAG, stage
 from tasks.storage.uris import list_keys
 from tests.tasks.artifacts import artifacts
@@ -52,12 +53,12 @@ def test_flat_folders_are_split_which_is_said_and_moved_once(
     assert artifacts("data-sync")[0] == 100.0
 
     known = read_run(Settings(), "a")
-    assert known["data"]["uploaded"] == 16
-    assert known["data"]["fingerprint"] == synced.fingerprint
-    assert known["seeds"] == {"split": 0}
+    assert known.data.uploaded == 16
+    assert known.data.fingerprint == synced.fingerprint
+    assert known.seeds == {"split": 0}
     assert weights == (None, "none: random initial weights")
-    assert known["weights"] == {"source": weights[1], "sha256": "", "uri": None}
-    assert known["code"] == {"uri": uri, "digest": digest}
+    assert known.weights == WeightsFacts(source=weights[1], sha256="", uri=None)
+    assert known.code == SourceFacts(uri=uri, digest=digest)
     assert synced.dataset == name_of_folder(root)
     assert synced.dataset.startswith("mes-photos-")
     assert synced.classes == ["châ", "d'og"]
@@ -69,8 +70,8 @@ def test_flat_folders_are_split_which_is_said_and_moved_once(
     )
     assert again == synced
     assert source == (uri, digest)
-    moved = read_run(Settings(), "b")["data"]
-    assert (moved["uploaded"], moved["skipped"], moved["removed"]) == (0, 16, 0)
+    moved = read_run(Settings(), "b").data
+    assert (moved.uploaded, moved.skipped, moved.removed) == (0, 16, 0)
 
 
 def test_a_run_that_goes_on_finds_the_pictures_that_it_began_with(
@@ -114,14 +115,14 @@ def test_bad_files_are_left_out_and_listed_in_the_runs_folder(
     assert len((folder / "data-problems.txt").read_text("utf-8").splitlines()) == 60
 
     brings.with_options(flow_run_name="good")(DataParameters(path=str(root), skip_bad=True))
-    listed = Path(read_run(Settings(), "good")["data"]["left_out_list"])
+    listed = Path(read_run(Settings(), "good").data.left_out_list)
     assert listed.parent == Settings().runs / "good"
     with listed.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert sorted(row["path"] for row in rows) == sorted(f"cat/bad {n}.jpg" for n in range(60))
     assert all("HTML" in row["reason"] for row in rows)
-    moved = read_run(Settings(), "good")["data"]
-    assert (moved["left_out"], moved["uploaded"], moved["skipped"]) == (60, 16, 0)
+    moved = read_run(Settings(), "good").data
+    assert (moved.left_out, moved.uploaded, moved.skipped) == (60, 16, 0)
 
 
 def test_a_prefix_of_a_bucket_is_a_source(prefect_server, whippet_home, tmp_path):
@@ -133,8 +134,8 @@ def test_a_prefix_of_a_bucket_is_a_source(prefect_server, whippet_home, tmp_path
     uri = f"s3://{bucket}/mine/pets"
     _, synced, *_ = brings.with_options(flow_run_name="remote")(DataParameters(path=uri))
     assert re.fullmatch("pets-[0-9a-f]{6}", synced.dataset)
-    known = read_run(Settings(), "remote")["data"]
-    assert (known["root"], known["uploaded"]) == (uri, 16)
+    known = read_run(Settings(), "remote").data
+    assert (known.root, known.uploaded) == (uri, 16)
 
 
 def known_images(uri: str, split: str) -> int:

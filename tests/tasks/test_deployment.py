@@ -18,12 +18,11 @@ from tasks.deployment import _removed_on_failure, create_endpoint, smoke_test_en
 from tasks.endpoints.invoke import invoke
 from tasks.endpoints.predictions import predicted_images
 from tasks.endpoints.remove import remove_endpoint
-from tasks.endpoints.requests import Deployment
 from tasks.parameters.run import DeploymentParameters
 from tasks.querying import query_test_image
-from tasks.requests.training import TrainedModel
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import PREDICTIONS_FILE, open_run, read_run, run_folder
+from tasks.runs.record_parts import Prediction, TrainedModel
 from tasks.runs.task_policy import policy
 from tests.fake_sagemaker import throttled
 from tests.platforms.local.serving import make_config, make_context, put_archive, wait_for_endpoint
@@ -99,11 +98,11 @@ def test_an_endpoint_is_made_once_tested_and_asked(context, run, trained):
     deployed = smoke_test_endpoint.fn(run, model, names, SMOKE)
     assert (deployed.smoke_images, deployed.smoke_agreement) == (4, 1.0)
     answer = query_test_image.fn(run, model, deployed.endpoint)
-    assert answer["label"] == "châ"
-    assert answer["predictions"] == [{"label": "châ", "probability": 0.75}]
+    assert answer.label == "châ"
+    assert answer.predictions == [Prediction(label="châ", probability=0.75)]
     known = read_run(Settings(), run.name)
-    assert known["query"] == answer
-    assert Deployment(**known["endpoint"]) == deployed
+    assert known.query == answer
+    assert known.endpoint == deployed
     assert left(context) == [[names["endpoint"]], [names["config"]], [names["model"]]]
 
     remove_endpoint(connect(), names["endpoint"], names["config"], [names["model"]])
@@ -120,8 +119,8 @@ def test_an_endpoint_of_another_kind_is_tested_and_asked_in_its_own_way(
     deployed = smoke_test_endpoint.fn(run, model, names, deployment)
     assert (deployed.smoke_images, deployed.smoke_agreement) == (1, 1.0)
     answer = query_test_image.fn(run, model, deployed.endpoint)
-    assert answer["predictions"] == [{"label": "châ", "probability": 0.75}]
-    assert answer["command"].startswith(f"whippet predict --endpoint {deployed.endpoint} ")
+    assert answer.predictions == [Prediction(label="châ", probability=0.75)]
+    assert answer.command.startswith(f"whippet predict --endpoint {deployed.endpoint} ")
     remove_endpoint(connect(), names["endpoint"], names["config"], [names["model"]])
     assert left(context) == [[], [], []]
 
@@ -141,7 +140,7 @@ def test_an_endpoint_that_answers_otherwise_than_the_job_is_removed(context, run
     with pytest.raises(EndpointFailed, match="answered 0 of 4 test images as the training job"):
         smoke_test_endpoint.fn(run, model, names, SMOKE)
     assert left(context) == [[], [], []]
-    assert "endpoint" not in read_run(Settings(), run.name)
+    assert read_run(Settings(), run.name).endpoint is None
 
 
 def test_an_endpoint_that_cannot_be_tested_is_removed(context, run, trained):

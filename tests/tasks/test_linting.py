@@ -44,10 +44,10 @@ def before(tuning: TuningParameters):
 
 def test_our_own_search_passes_and_off_is_off(prefect_server, whippet_home):
     before.with_options(flow_run_name="passes")(TuningParameters())
-    assert read_run(Settings(), "passes")["lint"] == {"request": []}
+    assert read_run(Settings(), "passes").lint == {"request": []}
     assert "Nothing found" in artifacts("objective-lint")[0]
     before.with_options(flow_run_name="off")(TuningParameters(lint="off"))
-    assert "lint" not in read_run(Settings(), "off")
+    assert read_run(Settings(), "off").lint == {}
 
 
 @flow(**FLOW_POLICY)
@@ -68,8 +68,8 @@ def test_a_search_for_the_worst_is_refused_unless_warnings_are_enough(prefect_se
     judged.with_options(flow_run_name="warned")(lint="warn")
     for name, status in (("refused", "failed"), ("warned", "completed")):
         known = read_run(Settings(), name)
-        assert known["status"] == status
-        assert [each["code"] for each in known["lint"]["request"]] == ["objective-direction"]
+        assert known.status == status
+        assert [each["code"] for each in known.lint["request"]] == ["objective-direction"]
 
 
 @flow(**FLOW_POLICY)
@@ -89,13 +89,13 @@ def after(spoil: bool):
 
 def test_a_clean_training_leaves_nothing_to_look_at(prefect_server, whippet_home):
     found = after.with_options(flow_run_name="clean")(spoil=False)
-    assert found.record["lint"] == {"search": [], "training": []}
+    assert found.record.lint == {"search": [], "training": []}
     assert collect_report(found.folder, found.record).warnings == []
 
 
 def test_findings_of_every_stage_reach_record_artifact_and_report(prefect_server, whippet_home):
     found = after.with_options(flow_run_name="é 1")(spoil=True)
-    lint = found.record["lint"]
+    lint = found.record.lint
     assert [each["code"] for each in lint["search"]] == ["rounded"]
     assert {each["code"] for each in lint["training"]} == {"accuracy-above-100"}
     text = artifacts("objective-lint")[0]

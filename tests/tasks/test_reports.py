@@ -21,10 +21,10 @@ from tasks.reports import (
     publish_training,
     render_report,
 )
-from tasks.requests.training import TrainedModel
 from tasks.runs.output import unpack_output
 from tasks.runs.progress import Progress
 from tasks.runs.record import OUTPUT_FOLDER, read_run, run_folder
+from tasks.runs.record_parts import TrainedModel
 from tasks.runs.stages import stage
 from tests.dashboards.sample_output import write_output
 from tests.tasks.artifacts import artifacts
@@ -99,17 +99,17 @@ def test_files_report_and_artifacts_of_a_run(prefect_server, output, tmp_path, m
     )
     path, pdf, found = publishes.with_options(flow_run_name="été 1")(trained)
     folder = run_folder(Settings(), "été 1")
-    assert pdf == read_run(Settings(), "été 1")["pdf"] == str(folder / "report.pdf")
+    assert pdf == read_run(Settings(), "été 1").pdf == str(folder / "report.pdf")
     assert (folder / "report.pdf").read_bytes() == b"%PDF-"
     assert path == str(folder / "report.html")
     page = (folder / "report.html").read_text("utf-8")
     assert "été 1" in page
     evaluation = json.loads((output / "evaluation.json").read_text("utf-8"))
     known = read_run(Settings(), "été 1")
-    assert known["evaluation"]["accuracy"] == evaluation["accuracy"]
-    assert known["report"] == path
-    assert known["job"]["device"] == "cpu"
-    assert found["evaluation"] == known["evaluation"]
+    assert known.evaluation.accuracy == evaluation["accuracy"]
+    assert known.report == path
+    assert known.job.device == "cpu"
+    assert found.evaluation == known.evaluation
     with (folder / "metrics.csv").open(encoding="utf-8") as file:
         assert {row["split"] for row in csv.DictReader(file)} == {"train", "valid", "test"}
     with (folder / "predictions.csv").open(encoding="utf-8") as file:
@@ -134,7 +134,7 @@ def test_a_pdf_that_fails_is_no_failure_and_leaves_no_older_one(
     assert prints_only.with_options(flow_run_name="no pdf")() is None
     folder = run_folder(Settings(), "no pdf")
     assert not (folder / "report.pdf").exists()
-    assert "pdf" not in read_run(Settings(), "no pdf")
+    assert read_run(Settings(), "no pdf").pdf is None
 
 
 @flow(**FLOW_POLICY)

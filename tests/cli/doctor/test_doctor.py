@@ -27,6 +27,7 @@ from cli.main import main
 from platforms.archives import write_archive
 from platforms.settings import PROJECT_ROOT, Settings
 from tests.worlds.job_environment import JOB_PYTHON, needs_job_environment
+from tests.worlds.run_records import record_values, trained
 
 GOOD = """
 import json
@@ -300,7 +301,7 @@ def test_a_run_without_a_model_is_a_sentence(tmp_path: Path) -> None:
     unknown = _only_failure(_layout(Source(run="no-run"), tmp_path))
     assert "there is no run 'no-run'" in unknown.found
     (tmp_path / "runs" / "young").mkdir(parents=True)
-    (tmp_path / "runs" / "young" / "run.json").write_text('{"name": "young"}')
+    (tmp_path / "runs" / "young" / "run.json").write_text(json.dumps(record_values("young")))
     assert "no trained model" in _only_failure(_layout(Source(run="young"), tmp_path)).found
 
 
@@ -314,7 +315,7 @@ def test_the_model_of_a_run_with_the_users_own_code(tmp_path: Path) -> None:
     _archive(tmp_path, "raise RuntimeError('replaced')").rename(stored)
     (tmp_path / "runs" / "done").mkdir(parents=True)
     (tmp_path / "runs" / "done" / "run.json").write_text(
-        json.dumps({"training": {"model_data_uri": uri}})
+        json.dumps(record_values("done", training=trained(uri).model_dump()))
     )
     code = tmp_path / "my code"
     code.mkdir()

@@ -13,7 +13,9 @@ from tasks.costs.cap import BudgetError
 from tasks.costs.comparison_cap import Allowance, allowance, held_to
 from tasks.costs.prices import table_prices
 from tasks.costs.worst_case import jobs_usd
+from tasks.runs.record_model import RunRecord
 from tests.worlds.platforms import fake_platform
+from tests.worlds.run_records import run_record
 
 PRICES = table_prices([("ml.m5.xlarge", "training")])
 RESOURCES = {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30}
@@ -43,8 +45,8 @@ def entry(job: str, usd: str | None, **more: Any) -> dict[str, Any]:
     return {**known, **more}
 
 
-def record(cap: str | None, **ledger: dict[str, Any]) -> dict[str, Any]:
-    return {"parameters": {"resources": {"max_usd": cap}}, "ledger": ledger}
+def record(cap: str | None, **ledger: dict[str, Any]) -> RunRecord:
+    return run_record(parameters={"resources": {"max_usd": cap}}, ledger=ledger)
 
 
 @pytest.mark.parametrize("cents", [5, 6, 10, 20, 48, 49, 50, 100])

@@ -5,13 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.costs.ledger import cost_sentence, ledger_of, ledger_rows, note_jobs, spent_usd
+from tasks.costs.ledger import cost_sentence, ledger_rows, note_jobs, spent_usd
 from tasks.costs.prices import table_prices
 from tasks.costs.worst_case import jobs_usd
 from tasks.parameters.run import ResourceParameters
 from tasks.plan.existing_jobs import Job, Standing
 from tasks.runs.record import read_run, record
+from tasks.runs.record_model import RunFacts
 from tests.worlds.platforms import platform_with_run
+from tests.worlds.run_records import run_record
 
 JOB = {
     "TrainingJobName": "j",
@@ -45,7 +47,7 @@ def test_a_job_is_noted_once_with_what_it_used(world):
     for _ in range(2):
         note_jobs(world, world.run, "train", ["j", "going on"])
     found = read_run(world.settings, world.run.name)
-    (entry,) = ledger_of(found)
+    (entry,) = found.ledger.values()
     assert (entry.job, entry.stage, entry.usd) == ("j", "train", USD)
     assert entry.spot_saving == 0.5
     assert world.asked.count("j") == 1
@@ -58,11 +60,11 @@ def test_the_sentence_says_whether_it_was_paid(world):
     note_jobs(world, world.run, "train", ["j"])
     here = cost_sentence(read_run(world.settings, world.run.name))
     assert here.startswith("nothing here; would have cost about $0.25 for 3600 s of ml.m5.xlarge")
-    record(world.settings, world.run, {"plan": {"bills": True}})
+    record(world.settings, world.run, RunFacts(plan={"bills": True}))
     there = cost_sentence(read_run(world.settings, world.run.name))
     assert there.startswith("about $0.25")
     assert there.endswith("(table of 2026-11, not confirmed at AWS)")
-    assert cost_sentence({}) is None
+    assert cost_sentence(run_record()) is None
 
 
 def test_what_nobody_has_a_price_for_is_said():
@@ -77,7 +79,10 @@ def test_what_nobody_has_a_price_for_is_said():
         "usd": None,
         "price": "not known",
     }
-    assert cost_sentence({"ledger": {"x": odd}}) == "7 s of ml.odd.large, whose price is not known"
+    assert (
+        cost_sentence(run_record(ledger={"x": odd}))
+        == "7 s of ml.odd.large, whose price is not known"
+    )
 
 
 def test_a_job_that_goes_on_counts_with_its_limit_and_an_ended_one_with_its_use(world):

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from tasks.costs.ledger import cost_sentence, ledger_of, ledger_rows, stage_rows
+from tasks.costs.ledger import cost_sentence, ledger_rows, stage_rows
 from tasks.costs.ledger_update import settle
 from tasks.costs.stop_billing import delete_with_config_and_models
 from tasks.requests.tags import EXPIRES_TAG, RUN_TAG
 from tasks.runs.names import resource_name
-from tasks.runs.record import read_run
+from tasks.runs.record import read_run, record
+from tasks.runs.record_model import RunFacts
 from tests.fake_sagemaker import FakeSageMaker
 from tests.worlds.platforms import platform_with_run
 
@@ -55,7 +56,7 @@ def endpoint(world: Any, hours: float, tags: dict[str, str], **variant: Any) -> 
 
 
 def entries(world: Any) -> list[Any]:
-    return ledger_of(read_run(world.settings, world.run.name))
+    return list(read_run(world.settings, world.run.name).ledger.values())
 
 
 def test_every_job_of_the_run_that_ended_is_noted(world):
@@ -123,12 +124,11 @@ def test_one_that_vanished_is_closed_at_its_clean_up_at_the_latest(world):
     early = created + timedelta(hours=2)
     settle(world, world.run)
     found = read_run(world.settings, world.run.name)
-    (key,) = found["ledger"]
-    from tasks.runs.record import record
-
+    (key,) = found.ledger
     # The last look was two hours after its creation; somebody deleted it since.
-    seen = {**found["ledger"][key], "billable_seconds": (early - created).seconds}
-    record(world.settings, world.run, {"ledger": {key: seen}})
+    seconds = (early - created).seconds
+    seen = found.ledger[key].model_copy(update={"billable_seconds": seconds})
+    record(world.settings, world.run, RunFacts(ledger={key: seen}))
     world.sagemaker.delete_endpoint(EndpointName=name)
     settle(world, world.run)
     (entry,) = entries(world)

@@ -26,9 +26,11 @@ from tasks.parameters.run import (
 from tasks.requests.inputs import TrainingInputs
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import run_folder
+from tasks.runs.record_model import RunRecord
 from tasks.training import launch_training_job
 from tasks.tuning import launch_tuning_job
 from tests.tasks.pictures import write_data, write_picture
+from tests.worlds.run_records import record_values, run_record
 
 RUN = RunIdentity(name="old run", token="abc123", flow_run_id="x")
 RESOURCES = ResourceParameters()
@@ -44,7 +46,7 @@ def old_record(check: Any, uri: str) -> dict[str, Any]:
 def test_a_run_of_an_earlier_version_goes_on_with_its_pictures(tmp_path: Path) -> None:
     root = write_data(tmp_path / "data", COUNTS)
     before = check_data(root)
-    record = old_record(before, "s3://b/whippet/datasets/data")
+    record = RunRecord.model_validate(old_record(before, "s3://b/whippet/datasets/data"))
     require_same_pictures(tmp_path, record, before.files, before.fingerprint)
     write_picture(root / "train" / "a" / "000.jpg", 99)
     after = check_data(root)
@@ -54,9 +56,9 @@ def test_a_run_of_an_earlier_version_goes_on_with_its_pictures(tmp_path: Path) -
 
 def test_what_was_not_brought_yet_may_change(tmp_path: Path) -> None:
     check = check_data(write_data(tmp_path / "data", COUNTS))
-    record = {"name": "x", "data": {"fingerprint": "0" * 64, "scheme": 2}}
+    record = run_record(data={"fingerprint": "0" * 64, "scheme": 2})
     require_same_pictures(tmp_path, record, check.files, check.fingerprint)
-    require_same_pictures(tmp_path, {"name": "x"}, check.files, check.fingerprint)
+    require_same_pictures(tmp_path, run_record(), check.files, check.fingerprint)
 
 
 def test_the_bucket_is_compared_with_what_an_earlier_versions_job_noted(
@@ -83,7 +85,8 @@ def test_nothing_is_launched_over_other_pictures(whippet_home: Path, tmp_path: P
     root, bucket = write_data(tmp_path / "data", COUNTS), platform.defaults.bucket
     sync_data(check_data(root), platform.store(bucket), "whippet/datasets/data")
     uri = f"s3://{bucket}/whippet/datasets/data"
-    record = {"name": RUN.name, "data": {"uri": uri, "fingerprint": "0" * 64, "scheme": 2}}
+    data = {"uri": uri, "fingerprint": "0" * 64, "scheme": 2}
+    record = record_values(RUN.name, data=data)
     write_json(run_folder(settings, RUN.name) / "run.json", record)
     inputs = TrainingInputs(
         dataset="data",

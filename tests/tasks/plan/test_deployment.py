@@ -12,7 +12,7 @@ from tasks.costs.cap import BudgetError
 from tasks.parameters.run import DeploymentParameters
 from tasks.plan.deployment import deployment_markdown, deployment_plan
 from tasks.plan.requests import UNNAMED
-from tasks.requests.training import TrainedModel
+from tasks.runs.record_parts import TrainedModel
 from tests.worlds.platforms import fake_platform
 
 TRAINED = TrainedModel(

@@ -25,8 +25,10 @@ from tasks.parameters.run import (
 from tasks.plan.requests import UNNAMED, RunChoices
 from tasks.plan.run import Planner, plan_run
 from tasks.plan.text import plan_text, usd
+from tasks.runs.record_model import RunFacts
 from tests.tasks.pictures import write_data
 from tests.worlds.platforms import fake_platform
+from tests.worlds.run_records import record_values, run_record
 
 INSTANCES = ("ml.m5.xlarge", "ml.g4dn.xlarge", "ml.p3.2xlarge", "ml.t2.medium")
 
@@ -160,7 +162,7 @@ def test_the_limits_are_the_largest_that_keep_the_cap(data, platform):
 def _inputs(platform, asked):
     from tasks.plan.requests import planned_inputs
 
-    return planned_inputs(platform, asked, {})
+    return planned_inputs(platform, asked, RunFacts())
 
 
 def test_a_grid_keeps_its_trials_or_is_refused(data, platform):
@@ -231,7 +233,7 @@ def test_a_rehearsal_gives_what_to_expect(data, platform):
         "f": {**entry, "job": "f", "stage": "train", "billable_seconds": 90},
     }
     parameters = {"data": {"path": str(data)}, "tuning": {"max_epochs": 4}}
-    record = {"name": "before", "ledger": ledger, "parameters": parameters}
+    record = record_values("before", ledger=ledger, parameters=parameters)
     (folder / "run.json").write_text(json.dumps(record))
     (platform.settings.runs / "odd").mkdir()
     (platform.settings.runs / "odd" / "run.json").write_text("{not json")
@@ -328,7 +330,7 @@ def test_a_resumed_run_counts_what_it_used_besides_jobs_of_its_own(data, platfor
     resources = ResourceParameters(max_usd=Decimal(5))
     asked = choices(data, resources=resources)
     first = plan_run(platform, UNNAMED, asked)
-    again = plan_run(platform, UNNAMED, asked, {"ledger": ledger})
+    again = plan_run(platform, UNNAMED, asked, run_record(ledger=ledger))
     assert first.worst_usd <= 5
     assert again.worst_usd + counted <= 5 or counted == 0
     if counted:
@@ -341,4 +343,4 @@ def test_an_endpoint_that_outlived_its_time_counts_for_as_long_as_it_lived(data,
     asked = choices(data, resources=ResourceParameters(max_usd=Decimal(5)))
     late = {"there": entry("e", "4.90", billing=True)}
     with pytest.raises(BudgetError, match=r"4\.97 USD are fixed"):
-        plan_run(platform, UNNAMED, asked, {"ledger": late})
+        plan_run(platform, UNNAMED, asked, run_record(ledger=late))

@@ -17,10 +17,12 @@ from tasks.report.content import (
 )
 from tasks.runs.output import training_output
 from tasks.runs.record import DATA_FILE, OUTPUT_FOLDER, TRIALS_JSON
+from tasks.runs.record_parts import Evaluation
 from tests.dashboards.sample_output import data_check, trial_summaries, write_output
+from tests.worlds.run_records import best, deployed, record_values, run_record
 
 RECORD = {
-    "name": "l'été <1>",
+    **record_values("l'été <1>"),
     "seconds": {"sync": 1.25, "tune": 60.0},
     "jobs": {"training": "job-train"},
     "weights": {"source": "none: random initial weights"},
@@ -30,7 +32,7 @@ RECORD = {
 
 
 def test_a_run_that_has_nothing_yet_has_a_report(awkward_path):
-    report = collect_report(awkward_path, {"name": "new"})
+    report = collect_report(awkward_path, run_record("new"))
     assert report.data is report.trials is report.endpoint is report.best_hyperparameters is None
     assert report.overview == [("Time so far", "0 s")]
     write_report(awkward_path / "report.html", report)
@@ -41,13 +43,9 @@ def test_a_report_holds_what_the_run_has(awkward_path):
     write_output(awkward_path / OUTPUT_FOLDER, samples=40, steps=40, mistakes=2, seconds=5)
     write_json(awkward_path / DATA_FILE, data_check())
     write_json(awkward_path / TRIALS_JSON, trial_summaries(3, failed=()))
-    best = {
-        "training_job": "job-001",
-        "hyperparameters": {"lr": 0.01},
-        "tuned": ["lr"],
-        "edges": {"lr": "upper"},
-    }
-    report = collect_report(awkward_path, {**RECORD, "best": best, "endpoint": {"endpoint": "e"}})
+    trial = best("job-001", hyperparameters={"lr": 0.01}, tuned=["lr"], edges={"lr": "upper"})
+    run = run_record(**{**RECORD, "best": trial, "endpoint": deployed("e")})
+    report = collect_report(awkward_path, run)
     overview = dict(report.overview)
     assert overview["Best trial"] == "job-001"
     assert overview["Training job"] == "job-train"
@@ -64,7 +62,7 @@ def test_a_report_holds_what_the_run_has(awkward_path):
     assert report.best_hyperparameters == {"lr": 0.01}
 
     data = {"path": "/me/l'été", "path_typed": {"text": "./l'été/", "folder": "/me"}}
-    report = collect_report(awkward_path, {**RECORD, "parameters": {"data": data}})
+    report = collect_report(awkward_path, run_record(**{**RECORD, "parameters": {"data": data}}))
     assert report.configuration == {"data": {"path": "./l'été/"}}
 
 
@@ -74,10 +72,10 @@ def test_what_the_lint_found_is_looked_at_first(awkward_path):
 
     record = {
         **RECORD,
-        "best": {"training_job": "j", "hyperparameters": {}, "edges": {"lr": "upper"}},
+        "best": best("j", edges={"lr": "upper"}),
         "lint": {"search": [finding("optimum-at-edge")], "training": [finding("rounded")]},
     }
-    edge, lint = collect_report(awkward_path, record).warnings
+    edge, lint = collect_report(awkward_path, run_record(**record)).warnings
     assert edge.startswith("The best lr is at the upper edge"), "said once"
     assert lint == "Seen: rounded. Do this."
 
@@ -90,13 +88,15 @@ def test_an_output_that_lacks_a_file_still_has_its_summaries(awkward_path, missi
     (folder / missing).unlink()
     output = training_output(awkward_path)
     assert "# Training summary" in training_markdown(output)
-    write_report(awkward_path / "report.html", collect_report(awkward_path, RECORD))
-    assert (headline(output)["accuracy"] is None) is (missing == "evaluation.json")
+    write_report(awkward_path / "report.html", collect_report(awkward_path, run_record(**RECORD)))
+    assert (headline(output).accuracy is None) is (missing == "evaluation.json")
 
 
 def test_summaries_of_a_job_that_left_nothing():
     output = empty_training_output()
-    assert headline(output) == dict.fromkeys(("loss", "accuracy", "top5_accuracy", "samples"))
+    assert headline(output) == Evaluation(
+        loss=None, accuracy=None, top5_accuracy=None, samples=None
+    )
     assert "test accuracy" in training_markdown(output)
 
 
@@ -104,7 +104,7 @@ def test_summaries_show_the_numbers(awkward_path):
     folder = write_output(awkward_path / "output", samples=40, steps=40, mistakes=2, seconds=5)
     output = read_training_output(folder)
     text = training_markdown(output)
-    assert percent(headline(output)["accuracy"]) in text
+    assert percent(headline(output).accuracy) in text
     assert "data:image/svg+xml" in text
 
 
@@ -113,12 +113,12 @@ def test_the_summary_of_a_run():
         **RECORD,
         "evaluation": {"accuracy": 0.5, "samples": 40},
         "report": "/r/report.html",
-        "endpoint": {"endpoint": "e-1", "expires": "2026-11-01T12:00:00+00:00"},
+        "endpoint": deployed("e-1", "2026-11-01T12:00:00+00:00"),
     }
-    text = run_markdown(full)
+    text = run_markdown(run_record(**full))
     for part in ("l'été <1>", "50.0% of 40 images", "/r/report.html", "`e-1`", "60.0"):
         assert part in text
-    assert "no test was made" in run_markdown(RECORD), "a run without a test says so"
+    assert "no test was made" in run_markdown(run_record(**RECORD)), "a run without a test says so"
 
 
 def test_numbers():

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
@@ -24,7 +23,7 @@ from dashboards.files.trials import Trials, read_trials
 from dashboards.sections.judgement import rules_section, verdict_section
 from dashboards.sections.quality import curves_section
 from sm_entrypoints.contract.sentences import counted
-from tasks.costs.ledger import LedgerEntry, cost_sentence, ledger_rows
+from tasks.costs.ledger import cost_sentence, ledger_rows
 from tasks.costs.still_billing import Billing, total_sentence
 from tasks.data import data_markdown
 from tasks.lint.findings import LintFinding, lint_markdown
@@ -34,10 +33,12 @@ from tasks.lint.search import lint_search
 from tasks.lint.values import Measured, lint_values
 from tasks.report.content import run_markdown, training_markdown
 from tasks.report.profiler import profiler_markdown
-from tasks.requests.tuning import BestTrial, best_markdown
+from tasks.requests.tuning import best_markdown
+from tasks.runs.record_parts import BestTrial, Deployment, LedgerEntry
 from tasks.transform.answers import Answer
 from tasks.transforming import transform_markdown
 from tests.punctuation import doubled
+from tests.worlds.run_records import deployed, run_record
 
 # Nobody writes these, whatever the evidence is.
 _NEVER = re.compile(
@@ -313,10 +314,10 @@ def test_a_training_is_told_as_it_ended(stopped: str | None, epochs: int, best: 
 
 
 @pytest.mark.parametrize("samples", [None, 0, 1, 40])
-@pytest.mark.parametrize("endpoint", [{}, {"endpoint": "e"}, {"endpoint": "e", "expires": "soon"}])
-def test_a_run_is_told_as_far_as_it_came(samples: int | None, endpoint: dict[str, str]) -> None:
+@pytest.mark.parametrize("endpoint", [None, deployed("e"), deployed("e", "soon")])
+def test_a_run_is_told_as_far_as_it_came(samples: int | None, endpoint: Deployment | None) -> None:
     tested = {} if samples is None else {"accuracy": 0.75, "samples": samples}
-    text = run_markdown({"name": "r", "seconds": {}, "evaluation": tested, "endpoint": endpoint})
+    text = run_markdown(run_record(evaluation=tested, endpoint=endpoint))
     assert odd(text) == []
     assert ("test accuracy 75" in text) == bool(samples)
     assert ("no test was made" in text) == (not samples)
@@ -340,7 +341,7 @@ def test_costs_name_no_amount_that_is_not_known() -> None:
     chance = _CHANCE(11)
     for count in [0, 1, 2, 4] * 50:
         entries = [_entry(chance, number) for number in range(count)]
-        record: dict[str, Any] = {"ledger": {each.job: each.model_dump() for each in entries}}
+        record = run_record(ledger={each.job: each for each in entries})
         text = cost_sentence(record) or ""
         assert odd(text) == [], text
         assert odd(" ".join(" ".join(row.values()) for row in ledger_rows(record))) == []

@@ -31,11 +31,11 @@ def test_subflows_share_their_roots_identity(prefect_server, whippet_home):
     first, second = outer.with_options(flow_run_name="été 1")(DataParameters(seed=3))
     assert first == second
     known = read_run(Settings(), "été 1")
-    assert known["status"] == "completed"
-    assert known["ended"] >= known["started"]
-    assert set(known["seconds"]) == {"sync", "train"}
-    assert known["parameters"]["data"]["seed"] == 3
-    assert known["flow_run_id"] == first.flow_run_id
+    assert known.status == "completed"
+    assert known.ended >= known.started
+    assert set(known.seconds) == {"sync", "train"}
+    assert known.group("data")["seed"] == 3
+    assert known.flow_run_id == first.flow_run_id
 
 
 def test_the_first_stage_may_be_in_a_subflow(prefect_server, whippet_home):
@@ -45,7 +45,7 @@ def test_the_first_stage_may_be_in_a_subflow(prefect_server, whippet_home):
 
     run = root.with_options(flow_run_name="root name")()
     assert run.name == "root name"
-    assert read_run(Settings(), "root name")["status"] == "completed"
+    assert read_run(Settings(), "root name").status == "completed"
 
 
 def test_a_failed_run_says_why_and_can_be_resumed(prefect_server, whippet_home):
@@ -53,16 +53,16 @@ def test_a_failed_run_says_why_and_can_be_resumed(prefect_server, whippet_home):
     with pytest.raises(JobFailed):
         named(DataParameters(), fails=True)
     known = read_run(Settings(), "demo")
-    assert known["status"] == "failed"
-    assert "training job 'x' ended Failed" in known["error"]
-    assert "sync" in known["seconds"], "the seconds of a failed stage are known too"
+    assert known.status == "failed"
+    assert "training job 'x' ended Failed" in known.error
+    assert "sync" in known.seconds, "the seconds of a failed stage are known too"
 
     with tags(RESUME_TAG):
         run, _ = named(DataParameters())
-    assert (run.name, run.token) == ("demo", known["token"])
-    assert run.flow_run_id != known["flow_run_id"]
+    assert (run.name, run.token) == ("demo", known.token)
+    assert run.flow_run_id != known.flow_run_id
     again = read_run(Settings(), "latest")
-    assert (again["status"], again["error"]) == ("completed", None)
+    assert (again.status, again.error) == ("completed", None)
 
 
 def test_the_same_name_without_resuming_is_another_run(prefect_server, whippet_home):

@@ -13,7 +13,7 @@ from platforms import Platform, Settings, connect
 from platforms.errors import JobFailed, ParameterError
 from platforms.local.context import local_context
 from tasks.costs.cap import BudgetError
-from tasks.requests.training import TrainedModel
+from tasks.runs.record_parts import TrainedModel
 from tasks.transform.answers import Answer, read_answers, require_writable, write_answers
 from tasks.transform.job import Ended, follow, identity_of, launch, remove_model, send_pictures
 from tasks.transform.parameters import TransformParameters
