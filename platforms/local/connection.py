@@ -11,7 +11,7 @@ from platforms.job_environment import require_job_python
 from platforms.local.client import LocalSageMaker
 from platforms.local.context import ACCOUNT, LocalContext, local_context
 from platforms.local.hosting.endpoints import local_url, settle_endpoint
-from platforms.local.hosting.record import serverless_config
+from platforms.local.hosting.kinds import hosted_kind
 from platforms.local.hosting.runtime import LocalRuntime
 from platforms.local.job_logs.operations import LocalLogs
 from platforms.local.shutdown import shut_down
@@ -60,7 +60,7 @@ def _require_ready(context: LocalContext, needs: Needs = _ANYTHING) -> list[str]
 
 def _curl(context: LocalContext, endpoint: str, image: str) -> str:
     """Return the command that sends an image file to an endpoint; quoted for a shell."""
-    if serverless_config(settle_endpoint(context, "DescribeEndpoint", endpoint)) is not None:
+    if not hosted_kind(settle_endpoint(context, "DescribeEndpoint", endpoint)).keeps_server:
         # Its server has no address while nobody asks.
         return f"whippet predict --endpoint {shlex.quote(endpoint)} {shlex.quote(image)}"
     kind = mimetypes.guess_type(image)[0] or "application/octet-stream"

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from tasks.parameters.run import DeploymentParameters, EndpointKind
+from platforms.endpoint_kinds import EndpointKind, endpoint_kind
+from tasks.parameters.run import DeploymentParameters
 from tasks.requests.bodies import Request
 from tasks.requests.placement import Placement
 
@@ -48,10 +49,6 @@ class Kind(ABC):
     in_vpc: ClassVar[bool] = True
     no_price: ClassVar[str] = NOT_KNOWN
     at_rest: ClassVar[str] = NOT_KNOWN
-
-    @abstractmethod
-    def recognises(self, described: Mapping[str, Any]) -> bool:
-        """Say whether an endpoint or its config, as requested or described, is of this kind."""
 
     @abstractmethod
     def variant(self, deployment: DeploymentParameters) -> Request:
@@ -101,9 +98,6 @@ class _RealTime(_OnInstances):
     name = "real_time"
     title = "real-time"
 
-    def recognises(self, described: Mapping[str, Any]) -> bool:
-        return not any(kind.recognises(described) for kind in (SERVERLESS, ASYNCHRONOUS))
-
     def in_words(self, config: Mapping[str, Any]) -> str:
         types = [each.type for each in self.instances(config)]
         return f"{self.title} ({types[0]})" if types else self.title
@@ -113,9 +107,6 @@ class _Asynchronous(_OnInstances):
     name = "asynchronous"
     title = "asynchronous"
     asked_by = "invoke_endpoint_async"
-
-    def recognises(self, described: Mapping[str, Any]) -> bool:
-        return "AsyncInferenceConfig" in described
 
     def config(self, placement: Placement, async_uri: str) -> Request:
         output = {"S3OutputPath": f"{async_uri}/output", "S3FailurePath": f"{async_uri}/failure"}
@@ -133,11 +124,6 @@ class _Serverless(Kind):
     in_vpc = False  # SageMaker's guide, "Feature exclusions" of serverless inference
     no_price = "by use"
     at_rest = "by use: nothing while it is not asked"
-
-    def recognises(self, described: Mapping[str, Any]) -> bool:
-        variants = described.get("ProductionVariants", [])
-        # A config says the one, an endpoint the other.
-        return any({"ServerlessConfig", "CurrentServerlessConfig"} & set(each) for each in variants)
 
     def variant(self, deployment: DeploymentParameters) -> Request:
         memory, calls = deployment.memory_mb, deployment.max_concurrency
@@ -157,4 +143,4 @@ def instances_of(config: Mapping[str, Any]) -> list[Instances]:
 
 def kind_of(described: Mapping[str, Any]) -> Kind:
     """Return the kind of an endpoint or of a config, as requested or as SageMaker describes it."""
-    return next(kind for kind in KINDS.values() if kind.recognises(described))
+    return KINDS[endpoint_kind(described)]

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from platforms.endpoint_kinds import EndpointKind
 from sm_entrypoints import contract
 from tasks.parameters.data import DataParameters as DataParameters
 from tasks.parameters.options import option_of
@@ -28,8 +29,6 @@ from tasks.parameters.resources import ResourceParameters as ResourceParameters
 from tasks.parameters.resources import field_for
 from tasks.parameters.typed_path import TypedPath, as_typed
 from tasks.parameters.values import require_ranges, require_values
-
-EndpointKind = Literal["real_time", "serverless", "asynchronous"]
 
 
 class ModelParameters(Parameters):

@@ -27,6 +27,7 @@ from platforms.local.context import (
 )
 from platforms.local.hosting.deployment import FAILURE_REASON_CHARACTERS, Deployment
 from platforms.local.hosting.errors import as_client_error
+from platforms.local.hosting.kinds import CONFIG_MEMBERS
 from platforms.local.hosting.model_calls import runtime_error
 from platforms.local.hosting.models import container_of, read_endpoint_config, read_model
 from platforms.local.hosting.record import groups, not_deployed, server_lost, updating
@@ -175,7 +176,7 @@ class Endpoints:
             "RequestTime": now(),
             "EndpointConfigName": request["EndpointConfigName"],
             "ProductionVariants": variants,
-            "AsyncInferenceConfig": config.get("AsyncInferenceConfig"),
+            **{member: config.get(member) for member in CONFIG_MEMBERS},
             "Container": dict(container_of(model)),
             "JobPython": str(self._context.settings.job_python),
             "Boundary": self._context.boundary().name,

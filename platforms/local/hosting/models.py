@@ -13,7 +13,12 @@ from platforms.client_errors import client_error
 from platforms.local.buckets.buckets import BadUri
 from platforms.local.context import LOGGER, LocalContext
 from platforms.local.hosting.errors import HostingKind, as_client_error
-from platforms.local.hosting.kinds import require_one_kind, settings_of_kind
+from platforms.local.hosting.kinds import (
+    CONFIG_MEMBERS,
+    VARIANT_MEMBERS,
+    hosted_kind,
+    require_one_kind,
+)
 from platforms.local.listing import listing
 from platforms.local.records import Record, now, with_times
 
@@ -21,19 +26,14 @@ _MODEL_FIELDS = frozenset(
     {"ModelName", "PrimaryContainer", "Containers", "ExecutionRoleArn", "Tags"}
 )
 _CONTAINER_FIELDS = frozenset({"Image", "ModelDataUrl", "Environment", "Mode", "ContainerHostname"})
-_CONFIG_FIELDS = frozenset(
-    {"EndpointConfigName", "ProductionVariants", "AsyncInferenceConfig", "Tags"}
-)
-_VARIANT_FIELDS = frozenset(
-    {
-        "VariantName",
-        "ModelName",
-        "InitialInstanceCount",
-        "InitialVariantWeight",
-        "ServerlessConfig",
-        "ContainerStartupHealthCheckTimeoutInSeconds",
-    }
-)
+_CONFIG_FIELDS = CONFIG_MEMBERS | {"EndpointConfigName", "ProductionVariants", "Tags"}
+_VARIANT_FIELDS = VARIANT_MEMBERS | {
+    "VariantName",
+    "ModelName",
+    "InitialInstanceCount",
+    "InitialVariantWeight",
+    "ContainerStartupHealthCheckTimeoutInSeconds",
+}
 
 
 class Models:
@@ -88,7 +88,7 @@ class EndpointConfigs:
         read_model(self._context, "CreateEndpointConfig", variant["ModelName"])
         _warn_ignored("Endpoint configuration", name, request, _CONFIG_FIELDS)
         _warn_ignored("Variant of endpoint configuration", name, variant, _VARIANT_FIELDS)
-        for what, given, honoured in settings_of_kind(request, variant):
+        for what, given, honoured in hosted_kind(request).settings(request, variant):
             _warn_ignored(f"{what} of endpoint configuration", name, given, honoured)
         arn = self._context.arn("endpoint-config", name)
         record = {"Tags": [], **request, "EndpointConfigArn": arn, "CreationTime": now()}

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from platforms.endpoint_kinds import endpoint_kind
+from platforms.local.hosting.kinds import CONFIG_MEMBERS, hosted_kind
 from platforms.local.records import Record, now
 from platforms.processes.process import ProcessId
 
@@ -72,19 +74,9 @@ def in_service(record: Record, token: str, server: ProcessId | None, port: int) 
         "LastModifiedTime": now(),
         "Local": {**local, "Pending": None, "Server": serving, "Retired": retired},
     }
-    changed.pop("FailureReason", None)
-    changed.pop("AsyncInferenceConfig", None)
-    if pending.get("AsyncInferenceConfig"):
-        changed["AsyncInferenceConfig"] = pending["AsyncInferenceConfig"]
-    return changed
-
-
-def serverless_config(record: Record) -> dict[str, Any] | None:
-    """Return the ServerlessConfig of the variant in service; None of an endpoint with instances."""
-    for variant in record.get("ProductionVariants", []):
-        found: dict[str, Any] | None = variant.get("CurrentServerlessConfig")
-        return found
-    return None
+    for member in ("FailureReason", *CONFIG_MEMBERS):
+        changed.pop(member, None)
+    return changed | {each: pending[each] for each in CONFIG_MEMBERS if pending.get(each)}
 
 
 def with_starter(record: Record, token: str, group: ProcessId) -> Record:
@@ -120,7 +112,8 @@ def cold(record: Record, token: str, group: ProcessId) -> Record:
 
 def with_worker(record: Record, group: ProcessId) -> Record:
     """Return the record with a process that works off the queue; as it was if none is wanted."""
-    if record["EndpointStatus"] not in _ANSWERING or "AsyncInferenceConfig" not in record:
+    queued = endpoint_kind(record) == "asynchronous"
+    if record["EndpointStatus"] not in _ANSWERING or not queued:
         return record
     return {**record, "Local": {**record["Local"], "Worker": {"Group": group.to_record()}}}
 
@@ -166,17 +159,13 @@ def groups(record: Record) -> list[ProcessId]:
 
 
 def _summary(variant: dict[str, Any], pending: dict[str, Any]) -> dict[str, Any]:
-    serverless = variant.get("ServerlessConfig")
-    weight, count = variant.get("InitialVariantWeight", 1.0), 0 if serverless else 1
+    weight = variant.get("InitialVariantWeight", 1.0)
     image = pending["Container"].get("Image")
     deployed = {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": now()}
-    configs = ("CurrentServerlessConfig", "DesiredServerlessConfig") if serverless else ()
     return {
-        **dict.fromkeys(configs, serverless),
+        **hosted_kind(pending).in_service(variant),
         "VariantName": variant["VariantName"],
         "DeployedImages": [deployed] if image else [],
         "CurrentWeight": weight,
         "DesiredWeight": weight,
-        "CurrentInstanceCount": count,
-        "DesiredInstanceCount": count,
     }

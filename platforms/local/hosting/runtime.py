@@ -12,11 +12,12 @@ import httpx
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 
+from platforms.endpoint_kinds import endpoint_kind
 from platforms.local.context import ACCOUNT, LOGGER, LocalContext
 from platforms.local.hosting.async_queue import AsyncQueue
 from platforms.local.hosting.endpoints import local_url, settle_endpoint
+from platforms.local.hosting.kinds import HostedKind, hosted_kind
 from platforms.local.hosting.model_calls import CUSTOM_ATTRIBUTES, call_model, runtime_error
-from platforms.local.hosting.record import serverless_config
 from platforms.local.hosting.serverless import IDLE_SECONDS, ServerlessCalls
 from platforms.local.records import Record
 from platforms.validation import validate
@@ -34,9 +35,8 @@ _HONOURED_ASYNC = frozenset(
         "InvocationTimeoutSeconds",
     }
 )
-# SageMaker's own limits of a real-time endpoint, and of a serverless one.
-MAX_BODY_BYTES = 6_291_456
-_MAX_SERVERLESS_BYTES = 4_194_304
+# SageMaker's own limit of any endpoint.
+MAX_BODY_BYTES = HostedKind.most_bytes
 _TIMEOUT_SECONDS = 60.0
 # SageMaker's guide: a serverless container must answer /ping within three minutes.
 _COLD_START_SECONDS = 180.0
@@ -89,20 +89,21 @@ class LocalRuntime:
         _warn_ignored("invoke_endpoint_async", set(request) - _HONOURED_ASYNC)
         validate("InvokeEndpointAsync", request, "sagemaker-runtime")
         record = self._record(request["EndpointName"])
-        config = record.get("AsyncInferenceConfig")
-        if config is None:
+        if hosted_kind(record).operation != "InvokeEndpointAsync":
             raise _refusal(f"Endpoint {request['EndpointName']} is not asynchronous: invoke it")
         return AsyncQueue(context=self._context, endpoint=request["EndpointName"]).put(
-            request, config["OutputConfig"]
+            request, record["AsyncInferenceConfig"]["OutputConfig"]
         )
 
     @contextmanager
     def _address(self, name: str, body: bytes) -> Iterator[tuple[Record, str]]:
         """Give an endpoint's record and the URL of its server, for the time of one call."""
         record = self._record(name)
-        if "AsyncInferenceConfig" in record:
-            raise _refusal(f"Endpoint {name} is asynchronous: use InvokeEndpointAsync")
-        if serverless_config(record) is None:
+        kind = hosted_kind(record)
+        if kind.operation != "InvokeEndpoint":
+            raise _refusal(f"Endpoint {name} is {endpoint_kind(record)}: use {kind.operation}")
+        _require_size(body, kind.most_bytes)
+        if kind.keeps_server:
             try:
                 url = local_url(self._context, name)
             except ClientError as error:
@@ -112,7 +113,6 @@ class LocalRuntime:
                 raise _not_found(name) from error
             yield record, url
             return
-        _require_size(body, _MAX_SERVERLESS_BYTES)
         with self._serverless.address(record, _COLD_START_SECONDS) as url:
             yield record, url
 

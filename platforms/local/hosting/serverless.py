@@ -19,7 +19,6 @@ from pathlib import Path
 from platforms.local.context import LocalContext, supervisor_environment
 from platforms.local.hosting.deployment import Deployment
 from platforms.local.hosting.model_calls import model_error, runtime_error
-from platforms.local.hosting.record import serverless_config
 from platforms.local.hosting.supervisor import deployment_of
 from platforms.local.records import Missing, Record
 from platforms.locks import held, held_if_free
@@ -50,7 +49,7 @@ class ServerlessCalls:
         """
         name, server = record["EndpointName"], record["Local"]["Server"]
         deployment = deployment_of(self.context, name, server["Deployment"])
-        limit = (serverless_config(record) or {})["MaxConcurrency"]
+        limit = record["ProductionVariants"][0]["CurrentServerlessConfig"]["MaxConcurrency"]
         try:
             with _slot(deployment.folder, limit), held(_use(deployment.folder), shared=True):
                 try:

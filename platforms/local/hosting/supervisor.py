@@ -25,6 +25,7 @@ from platforms.local.hosting.deployment import (
     DeploymentFailed,
     DeploymentUnwanted,
 )
+from platforms.local.hosting.kinds import hosted_kind
 from platforms.local.hosting.record import in_service, not_deployed, wants
 from platforms.local.hosting.restarts import Restarts, end_server
 from platforms.local.records import Missing, Record
@@ -44,8 +45,7 @@ def main(home: Path, endpoint: str, token: str) -> None:
             return
         pending = record["Local"]["Pending"]
         deployment = deployment_of(context, endpoint, pending)
-        serverless = "ServerlessConfig" in pending["ProductionVariants"][0]
-        server = _deploy(deployment, serverless=serverless)
+        server = _deploy(deployment, keeps_server=hosted_kind(pending).keeps_server)
         if server is not None:
             Restarts(deployment=deployment, server=server).run()
     except Missing:
@@ -88,14 +88,14 @@ def deployment_of(context: LocalContext, endpoint: str, pending: Mapping[str, An
     )
 
 
-def _deploy(deployment: Deployment, *, serverless: bool) -> subprocess.Popen[bytes] | None:
+def _deploy(deployment: Deployment, *, keeps_server: bool) -> subprocess.Popen[bytes] | None:
     """Return the server that answers for the endpoint from now on; None when none does."""
     server: subprocess.Popen[bytes] | None = None
     try:
         deployment.prepare()
         server = deployment.start()
         port = deployment.wait_until_healthy(server, lambda: _wanted(deployment))
-        if serverless:
+        if not keeps_server:
             # It has shown that it starts; the first who asks starts it again.
             end_server(server)
             _switch(deployment, None, port)

@@ -7,10 +7,11 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
+from platforms.endpoint_kinds import EndpointKind
 from platforms.validation import validate
 from tasks.endpoints.kinds import KINDS, REAL_TIME, SERVERLESS, Instances, instances_of, kind_of
 from tasks.endpoints.requests import endpoint_config_request
-from tasks.parameters.run import DeploymentParameters, EndpointKind
+from tasks.parameters.run import DeploymentParameters
 from tasks.permissions.table import USER
 
 URI = "s3://bucket/whippet/async/demo"
