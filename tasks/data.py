@@ -28,7 +28,7 @@ from tasks.dataset.sameness import require_same_pictures
 from tasks.dataset.source import bring_source, data_root, dataset_name, is_remote, require_folder
 from tasks.dataset.syncing.sync import sync_data
 from tasks.job_environment.source import package_source, upload_source
-from tasks.job_environment.weights import prepare_weights, upload_weights
+from tasks.job_environment.weights import IMAGENET, kept_weights, prepare_weights, upload_weights
 from tasks.parameters.run import DataParameters, ModelParameters
 from tasks.runs.names import RunIdentity
 from tasks.runs.progress import Progress
@@ -203,14 +203,17 @@ def stage_weights(run: RunIdentity, model: ModelParameters) -> tuple[str | None,
         fetch=lambda uri, path: download(platform, uri, path),
         typed=model.shown_weights,
     )
-    uri = upload_weights(
+    kept = None
+    if model.weights == IMAGENET:  # the source names the content, which a file's name does not
+        kept = kept_weights(platform, read_run(platform.settings, run.name).weights, prepared)
+    uri = kept or upload_weights(
         prepared,
         platform.store(platform.defaults.bucket),
         platform.defaults.bucket,
         platform.settings.prefix,
     )
     # What ImageNet's weights lack is the head for other classes: as it should be.
-    say = get_run_logger().info if model.weights == "imagenet" else get_run_logger().warning
+    say = get_run_logger().info if model.weights == IMAGENET else get_run_logger().warning
     for note in prepared.notes:
         say("weights %s: %s", prepared.source, note)
     weights = WeightsFacts(source=prepared.source, sha256=prepared.sha256, uri=uri)

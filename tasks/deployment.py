@@ -20,13 +20,11 @@ from tasks.endpoints.predictions import label_of, predicted_images, query_comman
 from tasks.endpoints.remove import remove_endpoint
 from tasks.endpoints.requests import RESOURCES, endpoint_requests
 from tasks.parameters.run import DeploymentParameters
-from tasks.requests.bodies import (
-    Request,
-)
 from tasks.requests.create_or_adopt import (
     ENDPOINT,
     create_or_adopt,
 )
+from tasks.requests.identity import Request
 from tasks.requests.tags import EXPIRES_TAG, tags_of
 from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity, Step, resource_name

@@ -25,8 +25,8 @@ from tasks.improve.plan import ImprovementPlan, comparison_request, plan_improve
 from tasks.improve.result import IMPROVEMENT_FILE, improvement, improvement_markdown
 from tasks.job_environment.source import package_source, upload_source
 from tasks.parameters.improvement import ImprovementParameters
-from tasks.requests.bodies import Request, with_tags
 from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
+from tasks.requests.identity import Request, with_tags
 from tasks.requests.training import (
     GRACE_SECONDS,
     final_metrics,

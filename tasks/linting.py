@@ -19,7 +19,7 @@ from tasks.lint.jobs import lint_output
 from tasks.lint.request import contract_sample, lint_request
 from tasks.lint.search import lint_search
 from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
-from tasks.requests.bodies import Request
+from tasks.requests.identity import Request
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.tuning import list_trials, search_requests
 from tasks.runs.names import RunIdentity

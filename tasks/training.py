@@ -49,7 +49,9 @@ def launch_training_job(
     fallback = DebuggerFallback(insist=training.debugger == "on")
     spent = spent_jobs(platform.settings, run)
     require_same_data(platform, run)
-    name = create_or_adopt(platform.sagemaker, TRAINING_JOB, requests, fallback, spent)
+    name = create_or_adopt(
+        platform.sagemaker, TRAINING_JOB, requests, fallback, spent, get_run_logger().warning
+    )
     if fallback.reason is not None:
         _note_refusal(platform, run, fallback.reason)
     seeds = {"training": hyperparameters.get("seed", 0)}

@@ -53,7 +53,9 @@ def launch_tuning_job(
     requests = search_requests(platform, run, inputs, model, tuning, resources)
     spent = spent_jobs(platform.settings, run)
     require_same_data(platform, run)
-    name = create_or_adopt(platform.sagemaker, TUNING_JOB, requests, spent=spent)
+    name = create_or_adopt(
+        platform.sagemaker, TUNING_JOB, requests, spent=spent, told=get_run_logger().warning
+    )
     fixed = fixed_hyperparameters(model, inputs, tuning)
     seeds = {"search": tuning.seed, "trials": fixed["seed"]}
     record(platform.settings, run, RunFacts(jobs={"tuning": name}, seeds=seeds))

@@ -160,13 +160,29 @@ def state_of(model: nn.Module) -> dict[str, Tensor]:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file so that a reader sees the old one or the whole new one."""
+    """Write a safetensors file so that a reader sees the old one or the whole new one.
+
+    The same tensors and metadata are the same bytes, always.
+    """
     with replacing(path) as fresh:
         # safetensors refuses what channels_last leaves behind.
         packed = {name: tensor.contiguous() for name, tensor in tensors.items()}
         save_file(packed, fresh, metadata=dict(metadata))
+        _order_metadata(fresh)
         # safetensors creates its file for the owner only; an archive is for whoever serves it.
         fresh.chmod(0o644)
+
+
+def _order_metadata(path: Path) -> None:
+    """Sort the metadata in a safetensors file's header: the library writes it in any order."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= length:
+            file.seek(8)
+            file.write(text.ljust(length))
 
 
 def save_model(folder: Path, model: nn.Module, card: ModelCard) -> None:

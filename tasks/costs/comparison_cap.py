@@ -15,7 +15,7 @@ from tasks.costs.cap import LEAST_SECONDS, BudgetError, require_prices_of_region
 from tasks.costs.ledger import prices_of
 from tasks.costs.prices import PriceList, current_prices
 from tasks.costs.worst_case import CLEAN_UP_HOURS, cents, jobs_usd
-from tasks.requests.bodies import Request
+from tasks.requests.identity import Request
 from tasks.runs.record_model import RunRecord
 from tasks.runs.record_parts import LedgerEntry
 

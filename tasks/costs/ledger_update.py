@@ -18,8 +18,8 @@ from tasks.costs.prices import PriceList, current_prices
 from tasks.costs.worst_case import CLEAN_UP_HOURS, endpoint_hour_usd, wanted_instances
 from tasks.endpoints.inventory import config_now
 from tasks.endpoints.kinds import instances_of, kind_of
-from tasks.requests.bodies import Request
 from tasks.requests.create_or_adopt import ENDPOINT
+from tasks.requests.identity import Request
 from tasks.requests.pages import list_all
 from tasks.requests.tags import EXPIRES_TAG, SCALED_TAG, tags_of
 from tasks.runs.names import RunIdentity, resource_name, step_of

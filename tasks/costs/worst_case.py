@@ -13,7 +13,7 @@ from typing import Any
 
 from tasks.costs.prices import PriceList, Use
 from tasks.endpoints.kinds import instances_of
-from tasks.requests.bodies import Request
+from tasks.requests.identity import Request
 
 CENT = Decimal("0.01")
 HOURS_A_MONTH = 730

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 from platforms import Platform
 from tasks.endpoints.requests import VARIANT
 from tasks.parameters.run import DeploymentParameters
-from tasks.requests.bodies import Request
 from tasks.requests.create_or_adopt import ENDPOINT
+from tasks.requests.identity import Request
 from tasks.requests.tags import SCALED_TAG, tags_of
 
 _DIMENSION = "sagemaker:variant:DesiredInstanceCount"

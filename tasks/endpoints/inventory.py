@@ -9,8 +9,8 @@ from typing import Any
 
 from platforms import Platform
 from tasks.parameters.run import CleanUpParameters
-from tasks.requests.bodies import Request
 from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, Resource
+from tasks.requests.identity import Request
 from tasks.requests.pages import list_all
 from tasks.requests.tags import EXPIRES_TAG, RUN_TAG, tags_if_there
 

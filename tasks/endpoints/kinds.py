@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 from platforms.endpoint_kinds import EndpointKind, endpoint_kind
 from tasks.parameters.run import DeploymentParameters
-from tasks.requests.bodies import Request
+from tasks.requests.identity import Request
 from tasks.requests.placement import Placement
 
 NOT_KNOWN = "not known"

@@ -11,8 +11,8 @@ from platforms.errors import ParameterError
 from sm_entrypoints import contract
 from tasks.endpoints.kinds import KINDS
 from tasks.parameters.run import DeploymentParameters
-from tasks.requests.bodies import Request, with_tags
 from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, MODEL, Resource
+from tasks.requests.identity import Request, with_tags
 from tasks.requests.placement import Placement, placement_of, vpc_config
 from tasks.requests.tags import EXPIRES_TAG, SCALED_TAG
 from tasks.requests.training import run_tags

@@ -18,7 +18,7 @@ from sm_entrypoints import contract
 from sm_entrypoints.contract.sentences import clause
 from tasks.parameters.improvement import ImprovementParameters
 from tasks.parameters.ranges import Value, from_wire, require_known
-from tasks.requests.bodies import Request, with_tags
+from tasks.requests.identity import Request, with_tags
 from tasks.runs.names import QUESTION_LENGTH, RunIdentity, folder_name, resource_name
 from tasks.runs.record import read_run, run_folder
 from tasks.runs.record_model import RunRecord

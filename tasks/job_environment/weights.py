@@ -16,13 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from platforms import Platform
 from platforms.errors import DataError, WhippetError, shown
 from platforms.files import write_json
 from platforms.job_environment import ENTRY_POINTS, require_job_python, run_program
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract import WEIGHTS_FILE
 from tasks.parameters.typed_path import expanded
-from tasks.storage.objects import put_once
+from tasks.runs.record_parts import WeightsFacts
+from tasks.storage.objects import put_once, size_of
+from tasks.storage.uris import split_uri
 
 IMAGENET = "imagenet"
 NONE = "none"
@@ -119,6 +122,20 @@ def upload_weights(prepared: PreparedWeights, store: Any, bucket: str, prefix: s
     folder = f"{prefix}/weights/{prepared.sha256[:16]}"
     put_once(store, f"{folder}/{WEIGHTS_FILE}", prepared.file)
     return f"s3://{bucket}/{folder}/"
+
+
+def kept_weights(
+    platform: Platform, earlier: WeightsFacts | None, prepared: PreparedWeights
+) -> str | None:
+    """Return where a resumed run's ImageNet weights lie already; None if they are to be uploaded.
+
+    Another version of Whippet may write the same tensors as other bytes, and a job's
+    request names them by their digest: a run that goes on keeps its jobs by keeping its weights.
+    """
+    if earlier is None or earlier.uri is None or earlier.source != prepared.source:
+        return None
+    bucket, key = split_uri(f"{earlier.uri}{WEIGHTS_FILE}")
+    return earlier.uri if size_of(platform.store(bucket), key) is not None else None
 
 
 def _prepare(

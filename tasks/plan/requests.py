@@ -39,7 +39,7 @@ from tasks.parameters.run import (
     TrainingParameters,
     TuningParameters,
 )
-from tasks.requests.bodies import Request
+from tasks.requests.identity import Request
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.training import final_hyperparameters, training_requests
 from tasks.requests.tuning import fixed_hyperparameters, search_requests

@@ -41,7 +41,7 @@ from tasks.plan.requests import (
     require_valid,
     total,
 )
-from tasks.requests.bodies import Request
+from tasks.requests.identity import Request
 from tasks.requests.inputs import TrainingInputs
 from tasks.runs.names import RunIdentity, Step
 from tasks.runs.record_model import RunFacts

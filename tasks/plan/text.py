@@ -10,7 +10,7 @@ from sm_entrypoints.contract.sentences import counted
 from tasks.costs.worst_case import cents, job_definition, most_jobs, parallel_jobs
 from tasks.endpoints.kinds import kind_of
 from tasks.plan.run import RunPlan, duration
-from tasks.requests.bodies import Request
+from tasks.requests.identity import Request
 
 _NAMES = (
     "HyperParameterTuningJobName",

@@ -6,11 +6,8 @@ would get. Shapes: botocore's service model of SageMaker.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
-from typing import Any
 
 from sm_entrypoints import contract
 from tasks.parameters.ranges import SearchRange, Value, to_wire, wire_ranges
@@ -19,10 +16,8 @@ from tasks.parameters.run import (
     TrainingParameters,
     TuningParameters,
 )
+from tasks.requests.identity import SOURCE_KEY, Request, with_tags
 from tasks.requests.placement import Placement, job_placement, launcher
-from tasks.requests.tags import DIGEST_TAG
-
-Request = dict[str, Any]
 
 _TENSORS_PATH = "/opt/ml/output/tensors"
 # All gradients of one step are 45 MB for ResNet18: with this quota, and those of our own records, a
@@ -46,19 +41,6 @@ class JobInputs:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def request_digest(request: Request) -> str:
-    """Return the SHA-256 of a request's meaning: everything but its tags."""
-    body = {key: value for key, value in request.items() if key != "Tags"}
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), default=str)
-    return sha256(text.encode()).hexdigest()
-
-
-def with_tags(request: Request, tags: Mapping[str, str]) -> Request:
-    """Return the request tagged with ``tags`` and with its own digest, for adoption."""
-    every = {**tags, DIGEST_TAG: request_digest(request)}
-    return {**request, "Tags": [{"Key": key, "Value": every[key]} for key in sorted(every)]}
-
-
 def _channel(name: str, uri: str) -> Request:
     source = {
         "S3DataType": "S3Prefix",
@@ -79,7 +61,7 @@ def _program(inputs: JobInputs) -> dict[str, str]:
     # The framework images' own contract: both keys tell the toolkit what to run.
     return {
         "sagemaker_program": contract.TRAIN_PROGRAM,
-        "sagemaker_submit_directory": inputs.source_uri,
+        SOURCE_KEY: inputs.source_uri,
         **launcher(inputs.resources),
     }
 

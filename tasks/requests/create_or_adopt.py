@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from platforms import SageMaker
 from platforms.client_errors import is_not_found
 from platforms.errors import NameTaken
-from tasks.requests.bodies import Request
+from tasks.requests.identity import Request, with_source_of
 from tasks.requests.tags import DIGEST_TAG
 
 Relax = Callable[[Request, ClientError], Request | None]
@@ -97,12 +97,15 @@ def create_or_adopt(
     request: Callable[[int], Request],
     relax: Relax = lambda _request, _error: None,
     spent: Container[str] | None = None,
+    told: Callable[[str], None] = lambda _note: None,
 ) -> str:
     """Return the name of the resource that ``request(attempt)`` asks for, created at most once.
 
     A job of that name that ended Failed or Stopped is left as evidence, whatever it was asked
     for (a failed job is often followed by a change of the code), and the next attempt's name is
-    used. Anything else of that name is adopted when its request digest is the same.
+    used. Anything else of that name is adopted when its request digest is the same, or differs by
+    the source archive alone: a run that goes on after an upgrade keeps the jobs that it has, and
+    ``told`` is called with a sentence about it.
     ``relax`` may give what to ask for instead when the service refuses a request.
     With ``spent``, only the jobs named there are followed by another attempt: one that fails while
     it is being adopted is not paid for twice, its name is returned for its end to be told.
@@ -125,7 +128,7 @@ def create_or_adopt(
                 if found is None:  # it went between the two calls
                     raise
         if found.get(resource.status_member or "") not in SPENT:
-            _require_same_request(sagemaker, resource, found, body)
+            _require_same_request(sagemaker, resource, found, body, told)
             return name
         if spent is not None and name not in spent:
             return name
@@ -145,15 +148,22 @@ def _create(sagemaker: SageMaker, resource: Resource, body: Request, relax: Rela
 
 
 def _require_same_request(
-    sagemaker: SageMaker, resource: Resource, found: dict[str, Any], body: Request
+    sagemaker: SageMaker,
+    resource: Resource,
+    described: dict[str, Any],
+    body: Request,
+    told: Callable[[str], None],
 ) -> None:
-    wanted = _tag(body["Tags"])
-    answer = sagemaker.list_tags(ResourceArn=found[resource.arn_member])
-    if _tag(answer["Tags"]) != wanted:
+    name = body[resource.name_member]
+    digest = _tag(sagemaker.list_tags(ResourceArn=described[resource.arn_member])["Tags"])
+    if digest == _tag(body["Tags"]):
+        return
+    if digest != _tag(with_source_of(body, described)["Tags"]):
         raise NameTaken(
-            f"{resource.noun} {body[resource.name_member]!r} exists and was made by another "
-            f"request (its {DIGEST_TAG} tag differs): use another run name, or delete it"
+            f"{resource.noun} {name!r} exists and was made by another request (its {DIGEST_TAG} "
+            f"tag differs): use another run name, or delete it"
         )
+    told(f"{resource.noun} {name!r} began with an earlier version of the code, and is kept")
 
 
 def _tag(tags: list[dict[str, str]]) -> str | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from botocore.exceptions import ClientError
 
-from tasks.requests.bodies import Request
+from tasks.requests.identity import Request
 
 MEMBERS = (
     "DebugHookConfig",

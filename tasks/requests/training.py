@@ -12,7 +12,8 @@ from sm_entrypoints.contract.sentences import ended
 from tasks.parameters.ranges import Value
 from tasks.parameters.run import ModelParameters, ResourceParameters, TrainingParameters
 from tasks.parameters.values import require_batches
-from tasks.requests.bodies import JobInputs, Request, training_job_request
+from tasks.requests.bodies import JobInputs, training_job_request
+from tasks.requests.identity import Request
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.placement import placement_of
 from tasks.requests.tags import FLOW_RUN_TAG, RUN_TAG

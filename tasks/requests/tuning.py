@@ -11,7 +11,8 @@ from sm_entrypoints import contract
 from tasks.parameters.ranges import Value, at_edge, from_wire
 from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
 from tasks.parameters.values import require_batches
-from tasks.requests.bodies import Request, tuning_job_request
+from tasks.requests.bodies import tuning_job_request
+from tasks.requests.identity import Request
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.training import base_hyperparameters, job_inputs
 from tasks.runs.names import RunIdentity, resource_name

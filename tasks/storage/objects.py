@@ -179,17 +179,26 @@ def put_once(store: Any, key: str, content: bytes | Path) -> bool:
     Raises:
         StoreFailed: as :func:`put_object`.
     """
-    size = content.stat().st_size if isinstance(content, Path) else len(content)
+    there = size_of(store, key)
+    if there == (content.stat().st_size if isinstance(content, Path) else len(content)):
+        return False
+    put_object(store, key, content)
+    return True
+
+
+def size_of(store: Any, key: str) -> int | None:
+    """Return an object's size in bytes, or None when there is none.
+
+    Raises:
+        StoreFailed: it cannot be looked for.
+    """
     try:
-        there = int(again(lambda: obstore.head(store, key))["size"]) == size
+        return int(again(lambda: obstore.head(store, key))["size"])
     except FileNotFoundError:
-        there = False
+        return None
     except (BaseError, OSError) as error:
         said = store_said(error, "s3:GetObject", place_of(store, key))
         raise StoreFailed(f"Could not look for '{key}' in {store!r}: {said}") from error
-    if not there:
-        put_object(store, key, content)
-    return not there
 
 
 def read_if_there(store: Any, key: str) -> bytes | None:

@@ -15,8 +15,8 @@ from platforms.errors import DeadlinePassed, JobFailed
 from platforms.job_status import TERMINAL
 from tasks.endpoints.requests import ModelInputs, model_request
 from tasks.parameters.run import DeploymentParameters
-from tasks.requests.bodies import Request
 from tasks.requests.create_or_adopt import MODEL, TRAINING_JOB, create_or_adopt
+from tasks.requests.identity import Request
 from tasks.requests.placement import placement_of
 from tasks.requests.training import require_completed, run_tags, trained_model
 from tasks.requests.waiting import Pace, wait_until

@@ -9,8 +9,8 @@ from platforms.errors import ParameterError
 from tasks.costs.cap import BudgetError
 from tasks.costs.prices import current_prices
 from tasks.costs.worst_case import cents
-from tasks.requests.bodies import Request, with_tags
 from tasks.requests.create_or_adopt import Resource
+from tasks.requests.identity import Request, with_tags
 from tasks.requests.placement import placement_of
 from tasks.requests.training import run_tags
 from tasks.runs.names import RunIdentity, resource_name

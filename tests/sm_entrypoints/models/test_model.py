@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from sm_entrypoints.contract import MODEL_CARD_FILE, MODEL_WEIGHTS_FILE
@@ -18,6 +19,7 @@ from sm_entrypoints.models.model import (
     head_name,
     load_model,
     save_model,
+    save_tensors,
 )
 
 CARD = ModelCard(
@@ -136,3 +138,14 @@ def test_a_spoiled_archive_says_what_is_wrong(
 def test_a_model_without_layers_has_no_head() -> None:
     with pytest.raises(ModelError, match="has no linear layer"):
         head_name(nn.Sequential(nn.ReLU()))
+
+
+def test_the_same_tensors_are_the_same_bytes(tmp_path: Path) -> None:
+    metadata = {"b": "2", "a": 'é "1"', "d": "4", "c": "3", "e": "{}"}
+    files = [tmp_path / f"{index}.safetensors" for index in range(20)]
+    for file in files:
+        save_tensors(file, {"weight": torch.ones(3)}, metadata)
+    assert len({file.read_bytes() for file in files}) == 1
+    with safe_open(files[0], "pt") as read:
+        assert read.metadata() == metadata
+        assert read.get_tensor("weight").tolist() == [1, 1, 1]

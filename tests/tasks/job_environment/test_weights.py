@@ -17,9 +17,16 @@ import psutil
 import pytest
 from obstore.store import MemoryStore
 
+from platforms import Settings, connect
 from platforms.errors import DataError, SettingsError
 from tasks.job_environment import weights as module
-from tasks.job_environment.weights import PreparedWeights, prepare_weights, upload_weights
+from tasks.job_environment.weights import (
+    PreparedWeights,
+    kept_weights,
+    prepare_weights,
+    upload_weights,
+)
+from tasks.runs.record_parts import WeightsFacts
 from tests.worlds.job_environment import job_python
 
 MODEL = "squeezenet1_1"
@@ -257,3 +264,21 @@ def test_upload_is_by_content_and_done_once(prepared: PreparedWeights) -> None:
     assert obstore.head(store, key)["e_tag"] == first["e_tag"]
     assert prepared.file is not None
     assert bytes(obstore.get(store, key).bytes()) == prepared.file.read_bytes()
+
+
+def test_a_resumed_run_keeps_the_weights_that_it_began_with(tmp_path: Path) -> None:
+    """Other bytes of the same tensors would be another request, and its jobs would be lost."""
+    platform = connect(Settings(home=tmp_path))
+    (tmp_path / "old").write_bytes(b"older bytes")
+    old = PreparedWeights(
+        file=tmp_path / "old", sha256="0" * 64, source="torchvision IMAGENET1K_V1"
+    )
+    store = platform.store(platform.defaults.bucket)
+    uri = upload_weights(old, store, platform.defaults.bucket, "p")
+    assert uri is not None
+    earlier = WeightsFacts(source=old.source, uri=uri)
+    assert kept_weights(platform, earlier, old) == uri
+    assert kept_weights(platform, earlier, replace(old, source="torchvision V2")) is None
+    assert kept_weights(platform, None, old) is None
+    gone = WeightsFacts(source=old.source, uri=f"{uri}gone/")
+    assert kept_weights(platform, gone, old) is None

@@ -12,7 +12,8 @@ from tasks.costs.prices import table_prices
 from tasks.costs.worst_case import job_usd, jobs_usd
 from tasks.parameters.run import TrainingParameters
 from tasks.plan.existing_jobs import require_own_names, standing
-from tasks.requests.bodies import training_job_request, with_tags
+from tasks.requests.bodies import training_job_request
+from tasks.requests.identity import with_tags
 from tasks.requests.tags import RUN_TAG
 from tasks.runs.names import RunIdentity, Step, resource_name
 from tasks.runs.record import open_run, read_run

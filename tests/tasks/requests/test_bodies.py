@@ -14,12 +14,8 @@ from tasks.parameters.run import (
     TrainingParameters,
     TuningParameters,
 )
-from tasks.requests.bodies import (
-    request_digest,
-    training_job_request,
-    tuning_job_request,
-    with_tags,
-)
+from tasks.requests.bodies import training_job_request, tuning_job_request
+from tasks.requests.identity import request_digest, with_tags
 from tasks.requests.tags import DIGEST_TAG
 from tests.worlds.requests import TAGS, deployment_requests, inputs
 

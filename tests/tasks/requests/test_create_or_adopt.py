@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
@@ -58,6 +60,24 @@ def test_another_request_of_that_name_is_refused(status):
     with pytest.raises(NameTaken, match=r"training job 'demo-train' exists .*use another run name"):
         create_or_adopt(sagemaker, TRAINING_JOB, wanted)
     assert len(sagemaker.resources) == 1
+
+
+@pytest.mark.parametrize("resource", [TRAINING_JOB, TUNING_JOB])
+def test_a_run_that_goes_on_after_an_upgrade_keeps_its_jobs(resource):
+    def asked(source: str):
+        job = replace(inputs(), source_uri=f"s3://bucket/code/{source}/sourcedir.tar.gz")
+        if resource is TRAINING_JOB:
+            return training_job_request("demo", {"lr": 0.1}, job, TrainingParameters())
+        return tuning_job_request("demo", {}, {"epochs": 2}, job, TuningParameters())
+
+    sagemaker, notes = FakeSageMaker(), []
+    for source in ("old", "old", "new"):
+        name = create_or_adopt(sagemaker, resource, lambda _: asked(source), told=notes.append)  # noqa: B023
+        assert name == "demo"
+    assert notes == [
+        f"{resource.noun} 'demo' began with an earlier version of the code, and is kept"
+    ]
+    assert len(created(sagemaker)) == 1
 
 
 def test_a_resource_without_our_tags_is_refused():
