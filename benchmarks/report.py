@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 
 from sm_entrypoints import contract
+from sm_entrypoints.contract.tensor_records import STATISTICS
 
 ROOT = Path(__file__).resolve().parents[1]
 _STATISTICS_BYTES = 5_000_000
@@ -82,7 +83,7 @@ def _write_steps(path: Path, random: np.random.Generator, count: int) -> None:
 
 
 def _write_losses(path: Path, count: int) -> None:
-    empty = dict.fromkeys(contract.STATISTICS)
+    empty = dict.fromkeys(STATISTICS)
     with path.open("a", encoding="utf-8") as file:
         for step in range(count):
             identity = {"step": step, "epoch": 1, "mode": "TRAIN", "collection": "losses"}

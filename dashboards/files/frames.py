@@ -21,26 +21,8 @@ from dashboards.files.histograms import Histogram, read_histograms
 from dashboards.files.mistakes import Mistake, read_mistakes
 from dashboards.files.reading import empty_frame, read_csv, read_json_lines, read_object
 from sm_entrypoints import contract
+from sm_entrypoints.contract.tensor_records import REDUCTION_COLUMNS
 
-METRIC_COLUMNS = (
-    "epoch",
-    "split",
-    "loss",
-    "accuracy",
-    "top5_accuracy",
-    "samples",
-    "seconds",
-    "learning_rate",
-)
-PREDICTION_COLUMNS = (
-    "path",
-    "label",
-    "predicted",
-    "probability",
-    "label_probability",
-    "loss",
-    "correct",
-)
 SYSTEM_COLUMNS = ("timestamp", "dimension", "name", "value")
 _SYSTEM_MEMBERS = {
     "Timestamp": "timestamp",
@@ -92,13 +74,15 @@ def read_training_output(folder: Path, system_folder: Path | None = None) -> Tra
     inner = folder / contract.INSTRUMENTATION_FOLDER
     trace = inner / contract.TRACE_FILE
     return TrainingOutput(
-        metrics=read_json_lines([folder / contract.METRICS_FILE], METRIC_COLUMNS, _check_metric),
+        metrics=read_json_lines(
+            [folder / contract.METRICS_FILE], contract.METRIC_COLUMNS, _check_metric
+        ),
         evaluation=_read_evaluation(folder / contract.EVALUATION_FILE),
-        predictions=read_csv(folder / contract.PREDICTIONS_FILE, PREDICTION_COLUMNS),
+        predictions=read_csv(folder / contract.PREDICTIONS_FILE, contract.PREDICTION_COLUMNS),
         mistakes=read_mistakes(folder, folder / contract.MISTAKES_FILE),
         steps=read_csv(inner / contract.STEPS_FILE, contract.STEP_COLUMNS),
         system=_read_system(system_folder or folder / contract.SYSTEM_FOLDER),
-        reductions=read_json_lines([inner / contract.REDUCTIONS_FILE], contract.REDUCTION_COLUMNS),
+        reductions=read_json_lines([inner / contract.REDUCTIONS_FILE], REDUCTION_COLUMNS),
         summary=read_object(inner / contract.INSTRUMENTATION_SUMMARY_FILE) or {},
         training=read_object(folder / contract.TRAINING_SUMMARY_FILE) or {},
         workers=read_csv(inner / contract.WORKERS_FILE, contract.WORKER_COLUMNS),
@@ -113,13 +97,13 @@ def read_training_output(folder: Path, system_folder: Path | None = None) -> Tra
 def empty_training_output() -> TrainingOutput:
     """Return the output of a job that wrote nothing: every frame with its columns, no rows."""
     return TrainingOutput(
-        metrics=empty_frame(METRIC_COLUMNS),
+        metrics=empty_frame(contract.METRIC_COLUMNS),
         evaluation=None,
-        predictions=empty_frame(PREDICTION_COLUMNS),
+        predictions=empty_frame(contract.PREDICTION_COLUMNS),
         mistakes=(),
         steps=empty_frame(contract.STEP_COLUMNS),
         system=empty_frame(SYSTEM_COLUMNS),
-        reductions=empty_frame(contract.REDUCTION_COLUMNS),
+        reductions=empty_frame(REDUCTION_COLUMNS),
         summary={},
         training={},
     )

@@ -126,25 +126,29 @@ vit_h_14 vit_l_16 vit_l_32 wide_resnet101_2 wide_resnet50_2
 """
 ARCHITECTURES = tuple(_ARCHITECTURES.split())
 
+# Of metrics.jsonl, a line for each epoch and split, and of predictions.csv, a row for each picture.
+METRIC_COLUMNS = (
+    "epoch",
+    "split",
+    "loss",
+    "accuracy",
+    "top5_accuracy",
+    "samples",
+    "seconds",
+    "learning_rate",
+)
+PREDICTION_COLUMNS = (
+    "path",
+    "label",
+    "predicted",
+    "probability",
+    "label_probability",
+    "loss",
+    "correct",
+)
 # One step's wall time, in seconds, is the sum of these phases.
 STEP_PHASES = ("data_wait", "transfer", "forward", "backward", "optimizer")
 STEP_COLUMNS = ("step", "epoch", "mode", "started", *STEP_PHASES, "samples")
-# Statistics of a tensor in reductions.jsonl. ``inactive_fraction`` is the share of units (channels)
-# that are dead (ReLU: active for less than 1 % of the inputs) or saturated (tanh, sigmoid).
-STATISTICS = (
-    "mean",
-    "std",
-    "min",
-    "max",
-    "abs_mean",
-    "p5",
-    "p95",
-    "zero_fraction",
-    "inactive_fraction",
-    "nan",
-    "inf",
-)
-REDUCTION_COLUMNS = ("step", "epoch", "mode", "collection", "name", *STATISTICS)
 # A batch as a loader's worker made it; ``started`` in unix seconds.
 WORKER_COLUMNS = ("pid", "started", "seconds", "samples")
 # An operator of the torch.profiler window; ``share`` is self time of all self time.

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from sm_entrypoints.contract import REDUCTIONS_FILE
+from sm_entrypoints.contract.tensor_records import TensorStatistics
 from sm_entrypoints.imported.index import SavedStep, StagedTrial
 from sm_entrypoints.imported.names import collection_of
 from sm_entrypoints.instrumentation.line_writer import Place
@@ -28,7 +29,6 @@ from sm_entrypoints.instrumentation.tensors.activations import RELU_ACTIVE, SATU
 from sm_entrypoints.instrumentation.tensors.parameters import RATIO_EPSILON
 from sm_entrypoints.instrumentation.tensors.reduction_file import ReductionFile
 from sm_entrypoints.instrumentation.tensors.summary import (
-    TensorStatistics,
     Values,
     as_numpy,
     describe,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from sm_entrypoints.contract.tensor_records import TensorRecord
 from sm_entrypoints.job.containment import Containment
-from sm_entrypoints.rules.evidence import TensorRecord
 from sm_entrypoints.rules.result import Mark
 
 

@@ -9,33 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sm_entrypoints.contract.tensor_records import TensorRecord
+
 Numbers = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TensorRecord:
-    """A line of ``reductions.jsonl``: statistics of one tensor at one step (losses: ``mean``).
-
-    ``collection`` is one of losses, gradients, weights, update_ratios, relu_input, relu_output,
-    inputs, and tanh_input, sigmoid_input for layers that saturate.
-    """
-
-    step: int
-    epoch: int
-    mode: str
-    collection: str
-    name: str
-    mean: float | None = None
-    std: float | None = None
-    min: float | None = None
-    max: float | None = None
-    abs_mean: float | None = None
-    p5: float | None = None
-    p95: float | None = None
-    zero_fraction: float | None = None
-    inactive_fraction: float | None = None
-    nan: int = 0
-    inf: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

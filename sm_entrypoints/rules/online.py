@@ -9,7 +9,7 @@ from typing import Any
 
 from sm_entrypoints.contract.rule_actions import Action, action_of
 from sm_entrypoints.contract.sentences import ended
-from sm_entrypoints.rules.evidence import TensorRecord
+from sm_entrypoints.contract.tensor_records import TensorRecord
 from sm_entrypoints.rules.result import Mark
 from sm_entrypoints.rules.tensor.job import TensorJob
 from sm_entrypoints.rules.tensor.rules import TENSOR_RULES, WATCHES

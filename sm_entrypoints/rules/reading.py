@@ -10,7 +10,6 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -30,10 +29,11 @@ from sm_entrypoints.contract import (
     WORKER_COLUMNS,
     WORKERS_FILE,
 )
-from sm_entrypoints.rules.evidence import Evidence, Series, TensorRecord
+from sm_entrypoints.contract.tensor_records import REDUCTION_COLUMNS, TensorRecord
+from sm_entrypoints.rules.evidence import Evidence, Series
 
-_RECORD_FIELDS = {field.name for field in fields(TensorRecord)}
 _LARGEST = sys.float_info.max
+_RECORD_MEMBERS = frozenset(REDUCTION_COLUMNS)
 _RECORD_TEXTS = ("mode", "collection", "name")
 
 
@@ -171,7 +171,7 @@ def _records(path: Path) -> Iterator[TensorRecord]:
     for line in _objects(path):
         texts = all(isinstance(line.get(name), str) for name in _RECORD_TEXTS)
         if texts and is_number(line.get("step")) and is_number(line.get("epoch")):
-            yield TensorRecord(**{key: line[key] for key in line.keys() & _RECORD_FIELDS})
+            yield TensorRecord(**{key: line[key] for key in line.keys() & _RECORD_MEMBERS})
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

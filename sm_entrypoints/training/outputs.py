@@ -17,6 +17,7 @@ from sm_entrypoints.contract import (
     MISTAKES_FILE,
     MISTAKES_FOLDER,
     MODEL_CODE_FOLDER,
+    PREDICTION_COLUMNS,
     PREDICTIONS_FILE,
     TRAINING_SUMMARY_FILE,
 )
@@ -25,15 +26,6 @@ from sm_entrypoints.images.channels import Split
 from sm_entrypoints.images.preparation import TRAINING_FORMATS, open_image
 from sm_entrypoints.training.evaluation import Scores, report
 
-PREDICTION_COLUMNS = (
-    "path",
-    "label",
-    "predicted",
-    "probability",
-    "label_probability",
-    "loss",
-    "correct",
-)
 MAX_MISTAKES = 24
 THUMBNAIL_PIXELS = 160
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from torch import Tensor, nn
 
+from sm_entrypoints.contract.tensor_records import TensorStatistics
 from sm_entrypoints.instrumentation.tensors.summary import (
-    TensorStatistics,
     Values,
     as_numpy,
     describe,

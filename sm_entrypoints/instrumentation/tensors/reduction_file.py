@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from sm_entrypoints.contract.tensor_records import (
+    REDUCTION_COLUMNS,
+    STATISTICS,
+    TensorRecord,
+    TensorStatistics,
+)
 from sm_entrypoints.instrumentation.line_writer import LineWriter, Place
 from sm_entrypoints.instrumentation.quota import Quota
-from sm_entrypoints.instrumentation.tensors.summary import TensorStatistics
-from sm_entrypoints.rules.evidence import TensorRecord
 
 LOSSES = "losses"
 # With the histograms and smdebug's tensors, a run's debug data stay below 5 MB.
 DEFAULT_QUOTA_BYTES = 2_500_000
-_STATISTICS = tuple(field.name for field in fields(TensorStatistics))
-_MEMBERS = tuple(field.name for field in fields(TensorRecord))
 # A line has these even when they are null. Others are left out then: a loss has one number only.
 _ALWAYS = frozenset(("mean", "nan", "inf"))
 
@@ -74,7 +75,7 @@ class ReductionFile:
         self, place: Place, collection: str, name: str, statistics: TensorStatistics
     ) -> TensorRecord:
         numbers: dict[str, Any] = {
-            member: _short(getattr(statistics, member)) for member in _STATISTICS
+            member: _short(getattr(statistics, member)) for member in STATISTICS
         }
         record = TensorRecord(
             step=place.step,
@@ -89,7 +90,7 @@ class ReductionFile:
         return record
 
     def _write(self, quota: Quota, record: TensorRecord) -> None:
-        members = ((name, getattr(record, name)) for name in _MEMBERS)
+        members = ((name, getattr(record, name)) for name in REDUCTION_COLUMNS)
         line = {name: value for name, value in members if value is not None or name in _ALWAYS}
         self.records += quota.write(self._writer, line)
 

@@ -17,6 +17,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from sm_entrypoints.contract import HISTOGRAMS_FILE, REDUCTIONS_FILE
+from sm_entrypoints.contract.tensor_records import TensorStatistics
 from sm_entrypoints.instrumentation.line_writer import Place
 from sm_entrypoints.instrumentation.phases import TRAIN
 from sm_entrypoints.instrumentation.tensors.activations import Activations
@@ -29,11 +30,7 @@ from sm_entrypoints.instrumentation.tensors.reduction_file import (
     ReductionFile,
 )
 from sm_entrypoints.instrumentation.tensors.stride import Stride
-from sm_entrypoints.instrumentation.tensors.summary import (
-    TensorStatistics,
-    summarize,
-    summarize_sample,
-)
+from sm_entrypoints.instrumentation.tensors.summary import summarize, summarize_sample
 from sm_entrypoints.job.containment import Containment
 
 

@@ -8,12 +8,14 @@ the time of torch's at that size. The mean is then off by about 1/90 of the stan
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from sm_entrypoints.contract.tensor_records import TensorStatistics
 
 SAMPLE_LIMIT = 8_192
 # It is taken in runs of neighbours: each of the places costs a wait for memory, once.
@@ -26,23 +28,6 @@ UNIT_POSITIONS = 256
 ACTIVE_SHARE = 0.01
 
 Values = NDArray[np.float32] | NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TensorStatistics:
-    """Statistics of the finite elements; None where there are none."""
-
-    mean: float | None = None
-    std: float | None = None
-    min: float | None = None
-    max: float | None = None
-    abs_mean: float | None = None
-    p5: float | None = None
-    p95: float | None = None
-    zero_fraction: float | None = None
-    inactive_fraction: float | None = None
-    nan: int = 0
-    inf: int = 0
 
 
 @torch.no_grad()

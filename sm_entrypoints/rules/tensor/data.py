@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sm_entrypoints.rules.evidence import Evidence, TensorRecord
+from sm_entrypoints.contract.tensor_records import TensorRecord
+from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.result import Mark, RuleResult, not_applicable
 from sm_entrypoints.rules.rule import Rule
 from sm_entrypoints.rules.tensor.job import TensorJob

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from sm_entrypoints.rules.evidence import TensorRecord
+from sm_entrypoints.contract.tensor_records import TensorRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

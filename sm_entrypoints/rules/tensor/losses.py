@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sm_entrypoints.rules.evidence import TensorRecord
+from sm_entrypoints.contract.tensor_records import TensorRecord
 from sm_entrypoints.rules.result import Mark, RuleResult
 from sm_entrypoints.rules.rule import Rule
 from sm_entrypoints.rules.tensor.epoch_losses import EpochLosses, EpochMeans

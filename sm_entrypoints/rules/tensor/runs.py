@@ -11,7 +11,8 @@ import numpy as np
 
 from sm_entrypoints.contract import STEP_PHASES
 from sm_entrypoints.contract.sentences import counted
-from sm_entrypoints.rules.evidence import Evidence, Numbers, TensorRecord
+from sm_entrypoints.contract.tensor_records import TensorRecord
+from sm_entrypoints.rules.evidence import Evidence, Numbers
 from sm_entrypoints.rules.result import Mark, RuleResult, not_applicable
 from sm_entrypoints.rules.rule import Rule
 from sm_entrypoints.rules.tensor.job import TensorJob

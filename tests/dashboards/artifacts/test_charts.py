@@ -13,8 +13,9 @@ from dashboards.artifacts.charts import (
     trials_svg,
 )
 from dashboards.figures.theme import SPLIT_COLORS
-from dashboards.files.frames import METRIC_COLUMNS, empty_training_output
+from dashboards.files.frames import empty_training_output
 from dashboards.files.trials import read_trials
+from sm_entrypoints import contract
 from tests.dashboards.sample_output import trial_summaries
 
 MAX_BYTES = 60_000
@@ -54,7 +55,7 @@ def test_long_trainings_stay_small(epochs):
         for epoch in range(1, epochs + 1)
         for split in ("train", "valid")
     ]
-    svg = training_curves_svg(pd.DataFrame(rows, columns=list(METRIC_COLUMNS)))
+    svg = training_curves_svg(pd.DataFrame(rows, columns=list(contract.METRIC_COLUMNS)))
     assert len(svg.encode()) <= MAX_BYTES
 
 

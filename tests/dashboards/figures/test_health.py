@@ -13,16 +13,14 @@ from dashboards.figures.health import (
 )
 from dashboards.figures.theme import message_of
 from dashboards.files.frames import empty_training_output
-from sm_entrypoints import contract
+from sm_entrypoints.contract.tensor_records import REDUCTION_COLUMNS
 
 EMPTY = empty_training_output().reductions
 
 
 def reductions(rows):
     identity = {"epoch": 1, "mode": "TRAIN", "nan": 0, "inf": 0}
-    return pd.DataFrame(
-        [{**identity, **row} for row in rows], columns=list(contract.REDUCTION_COLUMNS)
-    )
+    return pd.DataFrame([{**identity, **row} for row in rows], columns=list(REDUCTION_COLUMNS))
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ import torch
 from torch import nn
 
 from sm_entrypoints.contract import STEP_PHASES
+from sm_entrypoints.contract.tensor_records import TensorRecord
 from sm_entrypoints.instrumentation.config import InstrumentationPlan
 from sm_entrypoints.instrumentation.session import Instrumentation
 from sm_entrypoints.job.environment import Environment
-from sm_entrypoints.rules.evidence import TensorRecord
 from sm_entrypoints.rules.result import Mark
 
 PHASES = {"data_wait", "transfer", "forward", "backward", "optimizer"}

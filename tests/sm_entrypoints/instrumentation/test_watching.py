@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from sm_entrypoints.contract.tensor_records import TensorRecord
 from sm_entrypoints.instrumentation.tensors.reductions import ReductionRecorder
 from sm_entrypoints.instrumentation.watching import Watching
 from sm_entrypoints.job.containment import Containment
-from sm_entrypoints.rules.evidence import TensorRecord
 from sm_entrypoints.rules.result import Mark
 
 MARK = Mark(step=3, epoch=1, mode="TRAIN", subject="loss", message="it rises")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from sm_entrypoints.contract import FINAL_RULES, ONLINE_RULES, RULES
+from sm_entrypoints.contract.tensor_records import TensorRecord
 from sm_entrypoints.models.model import build_model
 from sm_entrypoints.rules.catalogue import RULES as CATALOGUE
-from sm_entrypoints.rules.evidence import TensorRecord
 from sm_entrypoints.rules.online import RuleWatch
 from sm_entrypoints.rules.tensor.job import TensorJob
 from sm_entrypoints.rules.tensor.rules import TENSOR_RULES, WATCHES

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from sm_entrypoints.contract import PROFILER_REPORT_RULE
-from sm_entrypoints.rules.evidence import Evidence, Series, TensorRecord
+from sm_entrypoints.contract.tensor_records import TensorRecord
+from sm_entrypoints.rules.evidence import Evidence, Series
 from sm_entrypoints.rules.requested import RequestedRule, judge_requested
 
 

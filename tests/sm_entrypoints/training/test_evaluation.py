@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sm_entrypoints import contract
 from sm_entrypoints.images.batches import Batch
 from sm_entrypoints.training.evaluation import Evaluation, Scores, confusion_matrix, report
+from sm_entrypoints.training.state import metrics_row
 
 
 def scored(logits: list[list[float]], labels: list[int], batch: int) -> Scores:
@@ -36,6 +38,12 @@ def test_means_are_over_samples() -> None:
     assert means["loss"] == pytest.approx(sum(expected) / 4, abs=1e-6)
     assert means["accuracy"] == 0.5
     assert means["top5_accuracy"] is None
+
+
+def test_a_line_of_metrics_has_the_columns_that_reports_read() -> None:
+    row = metrics_row(3, contract.TEST_CHANNEL, scored(LOGITS, LABELS, 4).means(), (4, 0.5, None))
+    assert tuple(row) == contract.METRIC_COLUMNS
+    assert (row["epoch"], row["accuracy"], row["samples"], row["seconds"]) == (3, 0.5, 4, 0.5)
 
 
 @pytest.mark.parametrize("batch", [1, 3])

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sm_entrypoints.contract.tensor_records import TensorRecord
 from sm_entrypoints.instrumentation.tensors.non_finite import MOST_EVENTS
 from sm_entrypoints.instrumentation.tensors.reductions import ReductionRecorder
 from sm_entrypoints.job.containment import Containment
-from sm_entrypoints.rules.evidence import TensorRecord
 
 LOSS = nn.CrossEntropyLoss()
 

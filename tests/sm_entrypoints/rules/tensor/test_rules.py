@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sm_entrypoints.rules.evidence import Evidence, TensorRecord
+from sm_entrypoints.contract.tensor_records import TensorRecord
+from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.result import RuleResult
 from sm_entrypoints.rules.tensor.job import TensorJob
 from sm_entrypoints.rules.tensor.rules import TENSOR_RULES

@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 
 from sm_entrypoints.contract.arguments import parse_arguments
+from sm_entrypoints.contract.tensor_records import TensorRecord
 from sm_entrypoints.rules.catalogue import RULES
-from sm_entrypoints.rules.evidence import Evidence, ForeignRule, TensorRecord
+from sm_entrypoints.rules.evidence import Evidence, ForeignRule
 from sm_entrypoints.rules.result import Mark, RuleResult, not_applicable
 from sm_entrypoints.rules.verdict.claims import CONDITIONS
 from sm_entrypoints.rules.verdict.finding import Finding

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from sm_entrypoints.contract.arguments import parse_arguments
-from sm_entrypoints.rules.evidence import Evidence, TensorRecord
+from sm_entrypoints.contract.tensor_records import TensorRecord
+from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.result import RuleResult
 from sm_entrypoints.rules.verdict.verdict import reach_verdict
 from tests.sm_entrypoints.rules.cases import evidence, issue, job, results
