@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -70,3 +70,13 @@ def deploy(
     )
     sagemaker.create_endpoint_config(**config)
     sagemaker.create_endpoint(**endpoint_request(name, f"{name}-config", tags))
+
+
+def four_endpoints(now: datetime) -> FakeSageMaker:
+    """Return a service with endpoints that expired, did not yet, never will, and are not ours."""
+    fake = FakeSageMaker()
+    deploy(fake, "old", now - timedelta(hours=1))
+    deploy(fake, "new", now + timedelta(hours=1))
+    deploy(fake, "forever", None)
+    fake.create_endpoint(EndpointName="foreign", EndpointConfigName="theirs")
+    return fake
