@@ -20,10 +20,10 @@ def print_billing(settings: Settings) -> None:
         found = still_billing(platform)
     except (WhippetError, BotoCoreError, ClientError, OSError) as error:
         print(
-            f"what still bills is not known ({clause(error)}): see `whippet endpoints`",
+            f"could not check what is still billing ({clause(error)}): see `whippet endpoints`",
             file=sys.stderr,
         )
         return
-    print_table([each.row for each in found], empty="nothing bills any more", file=sys.stderr)
+    print_table([each.row for each in found], empty="nothing is billing any more", file=sys.stderr)
     if found:
         print(total_sentence(found, bills=platform.bills), file=sys.stderr, flush=True)

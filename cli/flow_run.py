@@ -47,8 +47,8 @@ def run_release(
         raise KeyboardInterrupt from interrupt
     except RunCancelled as cancelled:
         raise RunStopped(
-            f"run {name!r} was cancelled, and its jobs were stopped; go on with: "
-            f"whippet run --resume {shlex.quote(name)}"
+            f"run {name!r} was cancelled, and its jobs were stopped; resume with: whippet run "
+            f"--resume {shlex.quote(name)}"
         ) from cancelled
     return record
 
@@ -93,4 +93,4 @@ def _stop(settings: Settings, name: str) -> None:
     for job in stop_everything(connect(settings), run):
         print(f"stopped {job}", file=sys.stderr)
     finish(settings, run, "cancelled")
-    print(f"go on with: whippet run --resume {shlex.quote(name)}", file=sys.stderr)
+    print(f"resume with: whippet run --resume {shlex.quote(name)}", file=sys.stderr)

@@ -48,8 +48,8 @@ def _document(which: str, scope: Scope, tables: dict[str, list[Permission]]) -> 
 
 def _print_permissions(scope: Scope, tables: dict[str, list[Permission]]) -> None:
     titles = {
-        "user": "who runs the flows (`whippet iam --json user`)",
-        "role": f"execution role {scope.role} (`--json role`; who may use it: `--json trust`)",
+        "user": "the user of the flows (`whippet iam --json user`)",
+        "role": f"execution role {scope.role} (`--json role`; who may assume it: `--json trust`)",
     }
     for which, permissions in tables.items():
         print(f"{titles[which]}\n")
@@ -57,8 +57,8 @@ def _print_permissions(scope: Scope, tables: dict[str, list[Permission]]) -> Non
         print()
     if not scope.names:
         print(
-            "Names of runs are free, so jobs and endpoints of every name are included: with\n"
-            "--names demo only those of runs whose names begin with demo."
+            "Run names are free, so jobs and endpoints of all names are included; with\n--names "
+            "demo only those of runs whose names begin with demo."
         )
 
 

@@ -25,7 +25,7 @@ def image(arguments: argparse.Namespace) -> int:
             "WHIPPET_REGION"
         )
     if not re.fullmatch(r"\d{12}", account):
-        raise ParameterError(f"--account {account!r} is no account: give its 12 digits")
+        raise ParameterError(f"--account {account!r} is not a valid account: give its 12 digits")
     print(commands(account, region, arguments.variant, arguments.repository))
     return 0
 

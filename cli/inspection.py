@@ -130,7 +130,7 @@ def _endpoint_row(state: OwnedResource, billing: Billing | None = None) -> dict[
         "created": f"{state.created:%Y-%m-%d %H:%M}",
         "expires (UTC)": expires + late,
     }
-    return row | {"USD an hour": billing.row["USD an hour"]} if billing else row
+    return row | {"USD per hour": billing.row["USD per hour"]} if billing else row
 
 
 def clean_up(arguments: argparse.Namespace) -> int:
@@ -167,7 +167,7 @@ def confirmed(names: list[str], *, bills: bool) -> bool:
         ParameterError: nobody is there to ask.
     """
     if not sys.stdin.isatty():
-        raise ParameterError("nobody is there to confirm: add --yes")
+        raise ParameterError("no terminal to confirm at: add --yes")
     wanted = "yes"
     if bills:
         wanted = names[0] if len(names) == 1 else str(len(names))

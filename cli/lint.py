@@ -58,11 +58,13 @@ def _require_sense(arguments: argparse.Namespace) -> None:
         )
     if "name" in sources and (len(sources) > 1 or arguments.metric or arguments.objective):
         raise ParameterError(
-            f"job {arguments.name!r} has a request and a log of its own: leave out --log, "
-            "--request, --metric and --objective"
+            f"job {arguments.name!r} has its own request and log: leave out --log, --request, "
+            "--metric and --objective"
         )
     if "request" in sources and (arguments.metric or arguments.objective):
-        raise ParameterError("--request has the metrics and the objective: leave out the others")
+        raise ParameterError(
+            "--request already has the metrics and the objective: leave out the other options"
+        )
     if arguments.classes is not None and arguments.classes < 2:
         raise ParameterError(f"--classes {arguments.classes}: a classifier has 2 or more")
 

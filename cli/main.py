@@ -64,7 +64,7 @@ def _sentence(error: Exception) -> str:
     from pydantic import ValidationError
 
     if isinstance(error, HTTPError):
-        said = f"the Prefect server does not answer ({clause(error)})"
+        said = f"the Prefect server did not answer ({clause(error)})"
         return f"{said}: start it again with `whippet up`"
     if not isinstance(error, ValidationError):
         return str(error)

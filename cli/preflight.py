@@ -86,7 +86,7 @@ def require_room(home: Path, least: int = LEAST_FREE_BYTES) -> None:
         checks = (check_home(home), check_disk(home, least))
     except OSError as error:  # a folder above it cannot even be looked into
         raise SettingsError(
-            f"WHIPPET_HOME='{home}' cannot be used: {clause(error)}; choose a folder of yours"
+            f"WHIPPET_HOME='{home}' cannot be used: {clause(error)}; choose a folder of your own"
         ) from error
     for check in checks:
         if check.outcome != "passed":

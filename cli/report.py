@@ -28,7 +28,10 @@ def report(arguments: argparse.Namespace) -> int:
         print(pdf)
     elif pdf.exists():
         pdf.unlink()
-        print(f"{pdf} was of the report before, and is removed: --pdf prints it", file=sys.stderr)
+        print(
+            f"{pdf} belonged to the previous report and was removed: --pdf prints a new one",
+            file=sys.stderr,
+        )
     if arguments.open and not webbrowser.open(page.as_uri()):
         print(f"no browser can be opened here: open {page.as_uri()} yourself", file=sys.stderr)
     return 0

@@ -83,7 +83,7 @@ def _refuse_options(arguments: argparse.Namespace) -> None:
     ]
     if arguments.name or given:
         raise ParameterError(
-            f"--resume {arguments.resume!r} goes on with the options of that run: leave out "
+            f"--resume {arguments.resume!r} uses that run's options: leave out "
             f"{', '.join(sorted(given)) or '--name'}, or start a new run"
         )
 

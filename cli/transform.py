@@ -71,14 +71,14 @@ def require_no_transform_options(arguments: argparse.Namespace) -> None:
     """
     for option in ("training_job", "instance_type", "max_usd"):
         if getattr(arguments, option) is not None:
-            raise ParameterError(f"--{option.replace('_', '-')} goes with --out FILE only")
+            raise ParameterError(f"--{option.replace('_', '-')} needs --out FILE")
 
 
 def _parameters(arguments: argparse.Namespace) -> TransformParameters:
     if len(arguments.image) != 1:
         raise ParameterError(f"--out takes one folder, not {len(arguments.image)} paths")
     if arguments.endpoint:
-        raise ParameterError("--out asks a model, not an endpoint: leave out --endpoint")
+        raise ParameterError("--out uses a model, not an endpoint: leave out --endpoint")
     given: dict[str, Any] = {
         "images": arguments.image[0],
         "out": arguments.out,

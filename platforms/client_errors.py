@@ -74,9 +74,7 @@ def denial_sentence(said: str, action: str, resource: str = "") -> str:
     action, resource = parts.get("action") or action, parts.get("resource") or resource
     refusal = f"{who} may not do {action}" + (f" on {resource}" if resource else "")
     if "explicit deny" in why:
-        return (
-            f"{refusal}: a policy denies it explicitly ({clause(why)}); who wrote it must lift it"
-        )
+        return f"{refusal}: a policy denies it explicitly ({clause(why)}); its author must lift it"
     return f"{refusal}: add it to the policy (`whippet iam` prints it)"
 
 

@@ -35,7 +35,7 @@ def require_job_python(job_python: Path) -> None:
     """
     if job_python.is_file() and os.access(job_python, os.X_OK):
         return
-    absent = "there is no" if not job_python.exists() else "nobody can run"
+    absent = "there is no" if not job_python.exists() else "it is not executable:"
     raise SettingsError(
         f"The job environment is missing: {absent} '{job_python}'; run `make job-env`, or set "
         "WHIPPET_JOB_PYTHON to an interpreter that has torch."

@@ -44,7 +44,7 @@ class MetricRegex:
         try:
             self._pattern: Any = regex.compile(text, regex.IGNORECASE if ignore_case else 0)
         except regex.error as error:
-            raise MetricRegexError(f"is no regex: {error}") from error
+            raise MetricRegexError(f"is not a valid regex: {error}") from error
         if not self._pattern.groups:
             raise MetricRegexError("has no group to read the value from")
 

@@ -40,7 +40,7 @@ def _mapped(value: Any) -> Any:
     pairs = [part.partition("=") for part in _listed(value)]
     wrong = [name for name, equals, _ in pairs if not equals or not name.strip()]
     if wrong:
-        raise ValueError(f"{wrong[0]!r} is no tag: write KEY=VALUE,KEY=VALUE")
+        raise ValueError(f"{wrong[0]!r} is not a valid tag: write KEY=VALUE,KEY=VALUE")
     return {name.strip(): text.strip() for name, _, text in pairs}
 
 
@@ -48,7 +48,7 @@ def _server(address: str) -> str:
     """Refuse what is no address of a server, such as one that carries credentials."""
     if not re.fullmatch(r"https?://[^/@\s]+/?", address):
         # Not repeated: it may hold a password.
-        raise ValueError("this is no address of a server alone: give http://HOST:PORT")
+        raise ValueError("not a bare server address: use http://HOST:PORT")
     return address
 
 
@@ -60,10 +60,10 @@ def memory_bytes(text: str) -> int:
     """
     found = _MEMORY.fullmatch(text.strip())
     if found is None:
-        raise ValueError(f"{text!r} is no amount of memory: write it like 512M or 8G")
+        raise ValueError(f"{text!r} is not a valid amount of memory: write it like 512M or 8G")
     amount = int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
     if amount < _LEAST_MEMORY:
-        raise ValueError(f"{text!r} is too little for any job: give it 32M or more, such as 8G")
+        raise ValueError(f"{text!r} is too little for any job: use 32M or more, such as 8G")
     return amount
 
 
@@ -76,7 +76,9 @@ def _count(value: Any) -> Any:
     """Refuse what is no count of processes, in words that help."""
     text = str(value).strip()
     if value is not None and not re.fullmatch(r"0*[1-9]\d{0,8}", text, re.ASCII):
-        raise ValueError(f"{text!r} is no count of processes: give a whole number, such as 64")
+        raise ValueError(
+            f"{text!r} is not a valid number of processes: use a whole number, such as 64"
+        )
     return None if value is None else int(text)
 
 
@@ -93,7 +95,7 @@ class Settings(BaseSettings):
     home: ProjectPath = Field(
         Path(".whippet"),
         validate_default=True,
-        description="Folder of runs and of everything the local platform keeps.",
+        description="Folder of runs and of everything the local platform stores.",
     )
     job_python: ProjectPath = Field(
         Path(".venv-job/bin/python"),
@@ -101,13 +103,13 @@ class Settings(BaseSettings):
         description="Interpreter of local jobs (the environment with torch).",
     )
     boundary: Literal["auto", "namespaces", "bubblewrap", "none"] = Field(
-        "auto", description="What closes local jobs and model servers in; docs/boundary.md."
+        "auto", description="How local jobs and model servers are isolated; docs/boundary.md."
     )
     job_memory: Annotated[str, AfterValidator(_memory)] | None = Field(
         None, description="Memory that a local job or model server may take, such as 8G."
     )
     job_processes: Annotated[int, BeforeValidator(_count)] | None = Field(
-        None, description="Processes that a local job or model server may have at once."
+        None, description="Processes that a local job or model server may run at once."
     )
     bucket: str | None = Field(None, description="S3 bucket; default: the platform's own.")
     s3_endpoint: Annotated[str, AfterValidator(_server)] | None = Field(
@@ -119,14 +121,16 @@ class Settings(BaseSettings):
     training_image: str | None = Field(None, description="Training image URI.")
     inference_image: str | None = Field(None, description="Inference image URI.")
     pytorch_version: str = Field(
-        "2.10", pattern=r"^\d+\.\d+(\.\d+)?$", description="PyTorch of AWS's training image."
+        "2.10",
+        pattern=r"^\d+\.\d+(\.\d+)?$",
+        description="PyTorch version of AWS's training image.",
     )
     subnets: Names = Field((), max_length=16, description="VPC of jobs and models: subnet IDs.")
     security_groups: Names = Field((), max_length=5, description="VPC: security group IDs.")
     volume_kms_key: str | None = Field(None, description="KMS key of instances' volumes.")
     output_kms_key: str | None = Field(None, description="KMS key of what jobs write to S3.")
     tags: TagMap = Field(
-        default_factory=dict, max_length=40, description="Tags of everything that is created."
+        default_factory=dict, max_length=40, description="Tags for everything that is created."
     )
     chromium: Path | None = Field(
         None,

@@ -25,7 +25,7 @@ from tasks.runs.names import RunIdentity
 from tasks.runs.record import read_run
 
 COSTS_KEY, BILLING_KEY = "run-costs", "still-billing"
-_BILLING_COLUMNS = ["bills", "run", "instances", "USD an hour", "until (UTC)"]
+_BILLING_COLUMNS = ["bills", "run", "instances", "USD per hour", "until (UTC)"]
 
 
 def close_accounts(flow_run: FlowRun, run: RunIdentity | None) -> None:
@@ -45,7 +45,9 @@ def close_accounts(flow_run: FlowRun, run: RunIdentity | None) -> None:
     except (WhippetError, BotoCoreError, ClientError, OSError) as error:
         logger.warning("what still bills is not known (%s): see `whippet endpoints`", error)
         return
-    sentence = total_sentence(found, bills=platform.bills) if found else "nothing bills any more"
+    sentence = (
+        total_sentence(found, bills=platform.bills) if found else "nothing is billing any more"
+    )
     _publish(flow_run.id, BILLING_KEY, [each.row for each in found], sentence)
     logger.info("%s", sentence)
 

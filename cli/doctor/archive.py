@@ -51,12 +51,13 @@ class Source:
             DataError: a file or folder is not there, or holds no inference.py.
         """
         if self.file is not None and not self.file.is_file():
-            raise DataError(f"--model-data {str(self.file)!r}: there is no such file")
+            raise DataError(f"--model-data {str(self.file)!r}: no such file")
         if self.code is not None and not self.code.is_dir():
-            raise DataError(f"--code {str(self.code)!r}: there is no such folder")
+            raise DataError(f"--code {str(self.code)!r}: no such folder")
         if self.code is not None and not (self.code / INFERENCE_PROGRAM).is_file():
             raise DataError(
-                f"--code {str(self.code)!r} holds no {INFERENCE_PROGRAM}: give the folder that does"
+                f"--code {str(self.code)!r} has no {INFERENCE_PROGRAM}: give the folder that has "
+                "one"
             )
 
 
@@ -75,7 +76,7 @@ def fetch(source: Source, settings: Settings, bench: Bench) -> str:
         download(connect(settings), name, archive)
     else:
         _build(source.architecture, bench, archive)
-        name = f"a fresh, untrained {source.architecture}, built as train.py does"
+        name = f"a new, untrained {source.architecture}, built like train.py's"
     extract_archive(archive, bench.model)
     packed = archive.stat().st_size / _MEBIBYTE
     if source.code is None:
@@ -98,7 +99,7 @@ def check_layout(bench: Bench) -> Iterator[Check]:
     if pickles:
         yield warning(
             "pickle",
-            f"{_some(pickles)} may run code of its own when it is loaded",
+            f"{_some(pickles)} may run code of its own when loaded",
             "save tensors as safetensors: safetensors.torch.save_file(model.state_dict(), path)",
         )
     program = _check_program(files)
@@ -111,14 +112,14 @@ def _check_requirements(bench: Bench) -> Check:
     """Check ``code/requirements.txt``, which SageMaker installs and this machine does not."""
     file = f"{MODEL_CODE_FOLDER}/requirements.txt"
     if not (bench.model / file).is_file():
-        return passed("requirements", f"no {file}: nothing is installed beside the image")
+        return passed("requirements", f"no {file}: nothing is installed on top of the image")
     missing = unsatisfied(bench.model / MODEL_CODE_FOLDER, str(bench.job_python))
     if not missing:
         return passed("requirements", f"the job environment has what {file} asks for")
     return warning(
         "requirements",
         f"the job environment lacks {', '.join(missing)}, which {file} asks for",
-        "AWS's PyTorch image installs it as it starts, the image of docker/ does not: build one "
+        "AWS's PyTorch image installs it at start-up, the image of docker/ does not: build one "
         f"on top; to rehearse with it: {bench.job_python} -m pip install …",
     )
 
@@ -164,14 +165,14 @@ def _check_weights(files: list[Path]) -> Check:
     return warning(
         "layout",
         "there are no weights at the root of the archive",
-        f"they belong beside {MODEL_CODE_FOLDER}/, best as {MODEL_WEIGHTS_FILE}",
+        f"they belong beside {MODEL_CODE_FOLDER}/, preferably as {MODEL_WEIGHTS_FILE}",
     )
 
 
 def _check_program(files: list[Path]) -> Check:
     wanted = Path(MODEL_CODE_FOLDER, INFERENCE_PROGRAM)
     if wanted in files:
-        return passed("program", f"{wanted} is there")
+        return passed("program", f"{wanted} exists")
     others = [path for path in files if path.name == INFERENCE_PROGRAM]
     advice = f"move {others[0]} there" if others else "put it there, or give --code DIR"
     return failed("program", f"there is no {wanted} in the archive", advice)

@@ -109,7 +109,7 @@ def _good_image(option: str | None) -> Path | None:
         return next(iter(sorted(_SAMPLES.glob("*/*.jpg"))), None)
     path = Path(option).absolute()
     if not path.is_file():
-        raise DataError(f"--image {option!r}: there is no such file")
+        raise DataError(f"--image {option!r}: no such file")
     if path.suffix.lower() not in _CONTENT_TYPES:
         raise DataError(f"--image {option!r} is not a JPEG or PNG by its name")
     return path

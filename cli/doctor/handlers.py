@@ -18,8 +18,8 @@ _REPORT = "handlers.jsonl"
 _LOG = "handlers.log"
 _ANSWER_CHARACTERS = 64
 _ADVICE = {
-    "import": "it must import in a process that holds nothing but the archive's code/ folder",
-    "signatures": "put it right in code/inference.py",
+    "import": "it must import in a process that has nothing but the archive's code/ folder",
+    "signatures": "correct it in code/inference.py",
     "pre_model_fn": "it gets the folder of the extracted archive, before model_fn",
     "model_fn": "it gets the folder of the extracted archive, and a context if it takes two "
     "arguments; build every path from model_dir",
@@ -71,8 +71,8 @@ def _wrote(files: list[tuple[str, int]]) -> Check:
     # SageMaker's guide, "How SageMaker AI loads your model artifacts".
     return warning(
         "read-only model",
-        f"{INFERENCE_PROGRAM} wrote {names} into the model's folder, which SageMaker's containers "
-        "may only read",
+        f"{INFERENCE_PROGRAM} wrote {names} into the model's folder, which is read-only in "
+        "SageMaker's containers",
         "write below tempfile.gettempdir()",
     )
 
@@ -134,7 +134,7 @@ def _died(stage: str, status: int | None, bench: Bench) -> Check:
     place, log = _place(stage), bench.tail(_LOG)
     if status is None:
         found = f"{place} did not return within {bench.patience.handlers:g} seconds"
-        return failed(stage, found, "find what it waits for: it must not need a network", log)
+        return failed(stage, found, "find out what it waits for: it must not need a network", log)
     return failed(stage, f"{place} ended the process ({ending(status)})", _ADVICE[stage], log)
 
 

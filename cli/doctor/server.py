@@ -124,8 +124,8 @@ def started(seconds: float) -> Check:
         return passed("/ping", found)
     return warning(
         "/ping",
-        f"{found}: each instance that is added waits that long, and so does who asks a serverless "
-        "endpoint first (AWS ends it after 180)",
+        f"{found}: each added instance waits that long, and so does the first call of a "
+        "serverless endpoint (AWS ends it after 180)",
         "import less at the top of the program, and load less in model_fn",
     )
 
@@ -137,7 +137,9 @@ def _not_started(bench: Bench, server: subprocess.Popen[bytes]) -> Check:
         how = f"the server ended, {ending(status)}"
     failure = bench.folder / _FAILURE
     words = failure.read_text("utf-8").splitlines() if failure.exists() else bench.tail(_LOG)
-    return failed("/ping", how, "an endpoint would stay out of service: see the last line", words)
+    return failed(
+        "/ping", how, "an endpoint would never come into service: see the last line", words
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +158,7 @@ class Requests:
             return self._failure(name, answer, "make the handlers faster, or the model smaller")
         if answer.status_code != httpx.codes.OK:
             found = f"{kind} → {_shown(answer)}"
-            return self._failure(name, found, "a good image must be answered with 200")
+            return self._failure(name, found, "a good image must get 200")
         return _check_labels(name, kind, answer)
 
     def bad(self, bad: BadRequest) -> Check:
@@ -167,9 +169,9 @@ class Requests:
             return self._failure(bad.name, answer, advice)
         found = f"{bad.what} → {_shown(answer)}"
         if not answer.is_client_error:
-            return self._failure(bad.name, found, f"it is the client's mistake (4xx): {advice}")
+            return self._failure(bad.name, found, f"this is the client's mistake (4xx): {advice}")
         if not answer.content.strip():
-            return failed(bad.name, f"{found} without a word", "say in it what was wrong")
+            return failed(bad.name, f"{found} without a word", "say in the answer what was wrong")
         return passed(bad.name, found)
 
     def untyped(self, picture: Picture) -> Check:
@@ -218,7 +220,7 @@ def _check_labels(name: str, kind: str, answer: httpx.Response) -> Check:
 
 def _no_number(word: str) -> float:
     """Refuse NaN and Infinity, which Python writes into JSON and other readers do not take."""
-    raise ValueError(f"{word} is no number of JSON")
+    raise ValueError(f"{word} is not a JSON number")
 
 
 def _shown(answer: httpx.Response) -> str:

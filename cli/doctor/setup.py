@@ -112,7 +112,7 @@ def check_flows(file: Path) -> Check:
     ]
     problem = _import_problem(entrypoints)
     if problem:
-        advice = "put right what the last line names; a Prefect worker would fail on it too"
+        advice = "correct what the last line names; a Prefect worker would fail on it too"
         return failed("flows", f"an entrypoint of {file.name} does not import", advice, problem)
     return passed("flows", f"the {len(entrypoints)} entrypoints of {file.name} import")
 
@@ -128,7 +128,7 @@ def check_platform(settings: Settings) -> Check:
 
 def check_home(home: Path) -> Check:
     """Check that files can be made in the project's folder, or where it would be made."""
-    advice = "choose a folder of yours: export WHIPPET_HOME=/path/to/folder"
+    advice = "choose a folder of your own: export WHIPPET_HOME=/path/to/folder"
     folder = _existing(home)
     for path in (home, *home.parents):
         if path.exists() and not path.is_dir():
@@ -137,7 +137,7 @@ def check_home(home: Path) -> Check:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"whippet")
     except OSError as error:
-        return failed("home", f"nothing can be written to {folder}: {error}", advice)
+        return failed("home", f"{folder} is not writable: {error}", advice)
     return passed("home", f"{home} is writable")
 
 
@@ -153,7 +153,7 @@ def check_boundary(settings: Settings) -> Check:
             name,
             f"none: local jobs get private copies, but no /opt/ml of their own "
             f"({clause(found.why)})",
-            "see docs/boundary.md: scripts must use SM_* here, and not name /opt/ml",
+            "see docs/boundary.md: scripts must use SM_* here, not /opt/ml",
         )
     inputs = "inputs are copy-on-write" if found.overlays else "inputs are copied"
     better = f" ({clause(found.why)})" if found.why else ""
@@ -181,14 +181,14 @@ def check_server(settings: Settings) -> Check:
 
 
 def _check_other(name: str, url: str) -> Check:
-    advice = "start it, or unset the variable: whippet starts one of its own then"
+    advice = "start it, or unset the variable: then whippet starts its own"
     found = look(url, os.environ.get(VARIABLE))
     if found.usable:
         return passed(name, f"answers at {ui_url(url)}")
     if found.refused:
-        problem = f"PREFECT_API_URL={url!r} asks for a login, and {VARIABLE} is not it"
+        problem = f"PREFECT_API_URL={url!r} asks for a login, and {VARIABLE} is wrong"
         return failed(name, problem, f"set {VARIABLE} to its user:password")
-    return failed(name, f"none of our version answers at PREFECT_API_URL={url!r}", advice)
+    return failed(name, f"no server of our version answers at PREFECT_API_URL={url!r}", advice)
 
 
 def check_job_environment(settings: Settings) -> Iterator[Check]:
@@ -213,11 +213,11 @@ def check_job_environment(settings: Settings) -> Iterator[Check]:
     yield passed(name, ", ".join(f"{p} {installed[p]}" for p in _SHOWN if p in installed))
     if problems:
         found = f"smdebug cannot work: the environment lacks {', '.join(problems.values())}"
-        yield warning("smdebug", found, f"training goes on without it; to have it, {advice}")
+        yield warning("smdebug", found, f"training works without it; to get it, {advice}")
     absent = _problems(installed, image / "image_libraries.txt", image / "image_toolkit.txt")
     if absent:
-        found = f"a script that imports them fails: there is no {', '.join(absent.values())}"
-        yield warning("image libraries", found, f"AWS's images hold them; to have them, {advice}")
+        found = f"scripts that import them fail: there is no {', '.join(absent.values())}"
+        yield warning("image libraries", found, f"AWS's images include them; to get them, {advice}")
     yield check_versions(installed, PROJECT_ROOT / "constraints" / "job.txt", "job")
 
 

@@ -102,7 +102,7 @@ def _require_usable(url: str, login: str | None) -> None:
     if found.usable:
         return
     if found.refused:
-        how = f"does not take the login in {VARIABLE}" if login else "asks for a login"
+        how = f"rejects the login in {VARIABLE}" if login else "asks for a login"
         raise SettingsError(
             f"the Prefect server at PREFECT_API_URL={url!r} {how}: set {VARIABLE} to its "
             f"user:password, or unset PREFECT_API_URL for a server of Whippet's own. If another "
@@ -113,8 +113,8 @@ def _require_usable(url: str, login: str | None) -> None:
             f"no Prefect server answers at PREFECT_API_URL={url!r}: start it, or unset the variable"
         )
     raise SettingsError(
-        f"the Prefect server at PREFECT_API_URL={url!r} is of version {found.version}, not of ours "
-        f"({version('prefect')}): use one of that version, or unset the variable"
+        f"the Prefect server at PREFECT_API_URL={url!r} has version {found.version}, not ours "
+        f"({version('prefect')}): use a server of our version, or unset the variable"
     )
 
 
@@ -145,9 +145,8 @@ def _running(settings: Settings) -> str | None:
     if problem is None:
         return server.api_url
     print(
-        f"the Prefect server at {ui_url(server.api_url)} {clause(problem)}: it is "
-        f"started again; start its "
-        f"workers again, too, after `{shell_command(settings)}`",
+        f"the Prefect server at {ui_url(server.api_url)} {clause(problem)}: it will be "
+        f"restarted; restart its workers too, after `{shell_command(settings)}`",
         file=sys.stderr,
         flush=True,
     )
@@ -160,9 +159,9 @@ def _problem(found: Answer) -> str | None:
     if found.usable:
         return None
     if found.refused:
-        return "does not take the password in its file"
+        return "rejects the password in its file"
     if found.version is not None:
-        return f"is of version {found.version}, not of ours ({version('prefect')})"
+        return f"has version {found.version}, not ours ({version('prefect')})"
     return "does not answer"
 
 

@@ -44,5 +44,5 @@ class OwnPagesOnly:
             return f"The Host header is {hosts!r}: call this server as 127.0.0.1 or localhost."
         foreign = [each for each in headers.getlist("origin") if each not in self._origins]
         if foreign:
-            return f"Requests of other sites' pages are refused (Origin: {foreign[0]!r})."
+            return f"Requests from other sites' pages are refused (Origin: {foreign[0]!r})."
         return None

@@ -68,8 +68,8 @@ def make_login(settings: Settings) -> str:
     write_atomically(path, f"{made}\n".encode(), mode=_FILE_MODE)
     if not _is_private(path):
         print(
-            f"note: others on this machine may read {path}: its file system keeps no permissions; "
-            "set WHIPPET_HOME to a folder on another",
+            f"note: other users of this machine may be able to read {path}: its file system has "
+            "no permissions; set WHIPPET_HOME to a folder on another one",
             file=sys.stderr,
         )
     return made
@@ -88,8 +88,8 @@ def make_private(settings: Settings) -> None:
             folder.chmod(_FOLDER_MODE)
     except OSError as error:
         raise SettingsError(
-            f"{folder} cannot be kept to yourself: {clause(error)}; set WHIPPET_HOME to "
-            f"a folder of yours"
+            f"{folder} cannot be made private: {clause(error)}; set WHIPPET_HOME to a folder of "
+            "your own"
         ) from error
 
 

@@ -85,12 +85,9 @@ def credentials_error(error: Exception, region: str | None) -> SettingsError:
         )
     if isinstance(error, EndpointConnectionError):
         return SettingsError(
-            f"AWS does not answer ({clause(error)}): check the network and "
-            f"WHIPPET_REGION={region!r}"
+            f"AWS did not answer ({clause(error)}): check the network and WHIPPET_REGION={region!r}"
         )
-    return SettingsError(
-        f"AWS does not say which account this is ({clause(error)}): try {_SIGN_IN}"
-    )
+    return SettingsError(f"AWS did not say which account this is ({clause(error)}): try {_SIGN_IN}")
 
 
 def default_bucket(region: str, account: str) -> str:
@@ -115,12 +112,12 @@ def bucket_exists(client: Any, bucket: str, account: str) -> bool:
             return False
         if code in REFUSED:
             raise SettingsError(
-                f"bucket {bucket!r} belongs to another account than {account}, or you may not "
-                f"list it: set WHIPPET_BUCKET to one of yours, or allow s3:ListBucket"
+                f"bucket {bucket!r} does not belong to account {account}, or you may not list "
+                "it: set WHIPPET_BUCKET to one of yours, or allow s3:ListBucket"
             ) from error
-        raise SettingsError(f"bucket {bucket!r} cannot be looked at: {error}") from error
+        raise SettingsError(f"bucket {bucket!r} cannot be checked: {error}") from error
     except BotoCoreError as error:
-        raise SettingsError(f"bucket {bucket!r} cannot be looked at: {error}") from error
+        raise SettingsError(f"bucket {bucket!r} cannot be checked: {error}") from error
     where = found.get("BucketRegion") or region
     if where != region:
         raise _elsewhere(bucket, where, region)

@@ -131,7 +131,7 @@ def _require_region(session: boto3.Session) -> None:
     if region not in known:
         hint = did_you_mean(nearest(region, known, most=3), str) or f"such as {known[0]}"
         raise SettingsError(
-            f"WHIPPET_REGION={region!r} is no region of SageMaker that boto3 {boto3.__version__} "
+            f"WHIPPET_REGION={region!r} is not a SageMaker region that boto3 {boto3.__version__} "
             f"knows: {hint}"
         )
 
@@ -149,7 +149,7 @@ def _client(session: boto3.Session, service: Any) -> Any:
 
 def _required(value: str | None, variable: str, what: str) -> str:
     if value is None:
-        raise SettingsError(f"{what} must be given on AWS: set {variable}")
+        raise SettingsError(f"{what} must be set on AWS: set {variable}")
     return value
 
 

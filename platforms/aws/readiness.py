@@ -82,8 +82,8 @@ class Readiness:
         neuron = [each for each in needs.instance_types if needs_neuron(each)]
         if neuron:
             raise SettingsError(
-                f"instance {neuron[0]!r} computes on AWS's own accelerator, which this code is not "
-                f"compiled for: choose a CPU or GPU instance, such as ml.g5.xlarge"
+                f"instance {neuron[0]!r} uses AWS's own accelerator, for which this code is not "
+                "compiled: choose a CPU or GPU instance, such as ml.g5.xlarge"
             )
         region = str(self.session.region_name)
         for image in self._used_images(needs):
@@ -105,9 +105,9 @@ class Readiness:
         account = role.split(":")[4] if role.count(":") >= 5 else ""
         if account != me.account or ":role/" not in role:
             raise SettingsError(
-                f"WHIPPET_ROLE_ARN={role!r} is no role of account {me.account}, which these "
-                f"credentials are of: give arn:{me.partition}:iam::{me.account}:role/NAME "
-                f"(`whippet iam` prints what it may do)"
+                f"WHIPPET_ROLE_ARN={role!r} is not a role of account {me.account}, the account "
+                f"of these credentials: use arn:{me.partition}:iam::{me.account}:role/NAME "
+                "(`whippet iam` prints what it may do)"
             )
 
     def _bucket(self, me: Caller) -> list[str]:
@@ -116,7 +116,10 @@ class Readiness:
             return []
         region = client.meta.region_name
         if bucket == default_bucket(region, me.account):
-            return [f"bucket {bucket} does not exist yet: the run creates it, closed to the public"]
+            return [
+                f"bucket {bucket} does not exist yet: the run creates it, with public access "
+                "blocked"
+            ]
         raise missing_bucket(bucket, region)
 
     def _role(self) -> list[str]:
@@ -214,7 +217,9 @@ def _together(checks: dict[str, Callable[[], list[str]]], until: float) -> list[
                 notes += future.result()
             except (BotoCoreError, ClientError, ResponseParserError) as error:
                 refused = error_code(error) in REFUSED
-                why = "you may not look at them" if refused else " ".join(str(error).split())[:200]
+                why = (
+                    "no permission to check them" if refused else " ".join(str(error).split())[:200]
+                )
                 notes.append(f"{name}: not checked ({clause(why)})")
         return notes
     finally:

@@ -55,7 +55,7 @@ def _problem(line: str, installed: dict[str, str]) -> str | None:
     try:
         requirement = Requirement(line)
     except InvalidRequirement:
-        return f"{line!r} (which is no requirement)"
+        return f"{line!r} (not a valid requirement)"
     if requirement.marker is not None and not requirement.marker.evaluate():
         return None
     version = installed.get(canonicalize_name(requirement.name))

@@ -139,7 +139,7 @@ def terminate_group(process_id: ProcessId, grace_seconds: float) -> None:
         return
     _signal_group(process_id.pid, signal.SIGKILL)
     if not _wait_for_group(process_id.pid, _KILL_SECONDS):
-        raise ProcessError(f"process group {process_id.pid} survives SIGKILL; end it by hand")
+        raise ProcessError(f"process group {process_id.pid} survived SIGKILL; end it by hand")
 
 
 def end_group(group: int) -> None:

@@ -31,8 +31,8 @@ def copy_output(source: Path, target: Path) -> None:
     """Copy what rules and report read; links are left out.
 
     Raises:
-        ExplainError: it is too much to be a job's output.
-        OSError: a file cannot be read or written.
+        ExplainError: it is unexpected to be a job's output. OSError: a file cannot be read or
+        written.
     """
     files = list(_known_files(source))
     size = sum(path.stat().st_size for path in files)

@@ -155,7 +155,7 @@ def _bills_on(entry: LedgerEntry) -> str:
         return ""
     if entry.usd_per_hour is None:
         return entry.price
-    return f"{entry.usd_per_hour:.4f} USD an hour, until {(entry.expires or 'deleted')[:16]}"
+    return f"{entry.usd_per_hour:.4f} USD per hour, until {(entry.expires or 'deleted')[:16]}"
 
 
 def stage_rows(run_record: RunRecord) -> list[dict[str, str]]:

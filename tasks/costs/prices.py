@@ -97,7 +97,7 @@ def table_region() -> str:
 
 
 def price_per_hour(instance_type: str) -> float | None:
-    """Return the table's USD an hour of an instance, None when the table does not know it."""
+    """Return the table's USD per hour of an instance, None when the table does not know it."""
     text = _table()["instance_hour"].get(instance_type)
     return None if text is None else float(text)
 

@@ -50,7 +50,7 @@ class Billing(BaseModel):
             "bills": f"{self.kind} {self.name}",
             "run": self.run,
             "instances": self.instances,
-            "USD an hour": usd,
+            "USD per hour": usd,
             "until (UTC)": self.until,
         }
 
@@ -149,4 +149,4 @@ def total_sentence(found: list[Billing], *, bills: bool) -> str:
     rest = f", and {missing} whose price is not known or by use" if missing else ""
     source = ", ".join(sorted({each.price for each in found if each.usd_per_hour is not None}))
     about = f" ({source})" if source else ""
-    return f"this {verb} {sum(known, Decimal(0)):.4f} USD an hour{rest}{about}"
+    return f"this {verb} {sum(known, Decimal(0)):.4f} USD per hour{rest}{about}"

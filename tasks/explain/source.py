@@ -58,7 +58,7 @@ def fetch_source(
         connect: gives the platform; called for an S3 prefix only.
 
     Raises:
-        DataError: there is no such folder, run or prefix.
+        DataError: no such folder, run or prefix.
     """
     if source.startswith("s3://"):
         return _fetch(connect(), source, work)

@@ -169,7 +169,7 @@ def saved_text(saved: Mapping[str, Any]) -> str:
         return f"{said}; no price is known for {saved['instance_type']}"
     return (
         f"{said}, {abs(saved['usd']):.4f} USD {more} if {saved['instance_type']} is as fast "
-        f"({saved['usd_per_hour']} USD an hour, {saved['prices']})"
+        f"({saved['usd_per_hour']} USD per hour, {saved['prices']})"
     )
 
 

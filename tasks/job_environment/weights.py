@@ -169,7 +169,7 @@ def weights_file(weights: str, typed: str | None = None) -> Path:
     ``typed`` is how the path is named.
 
     Raises:
-        DataError: there is no such file.
+        DataError: no such file.
     """
     path = expanded(weights)
     path = path if path.is_absolute() else PROJECT_ROOT / path

@@ -88,8 +88,7 @@ def data_size(platform: Platform, data: DataParameters) -> DataSize:
     """Return the number and the bytes of a data folder's images, unopened; or of a prefix's.
 
     Raises:
-        DataError: there is no such folder, or no classes in it.
-        StoreFailed: the bucket cannot be listed.
+        DataError: no such folder, or no classes in it. StoreFailed: the bucket cannot be listed.
     """
     if is_remote(data.path):
         there = list_source(platform, data.path).values()

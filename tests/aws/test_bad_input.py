@@ -65,11 +65,11 @@ CASES = {
     ),
     "wrong region": Case(
         variables={"WHIPPET_REGION": "eu-west-11"},
-        sentence=r"WHIPPET_REGION='eu-west-11' is no region of SageMaker .*did you mean eu-west-1",
+        sentence=r"WHIPPET_REGION='eu-west-11' is not a SageMaker region .*did you mean eu-west-1",
     ),
     "no role given": Case(
         variables={"WHIPPET_ROLE_ARN": None},
-        sentence=r"the execution role of jobs must be given on AWS: set WHIPPET_ROLE_ARN",
+        sentence=r"the execution role of jobs must be set on AWS: set WHIPPET_ROLE_ARN",
     ),
     "no such role": Case(
         answers={"GetRole": stubs.query_error(404, "NoSuchEntity", "x")},
@@ -77,7 +77,7 @@ CASES = {
     ),
     "bucket of another account": Case(
         answers={"HeadBucket": (403, "")},
-        sentence=r"'a-bucket' belongs to another account than 123456789012.*set WHIPPET_BUCKET",
+        sentence=r"'a-bucket' does not belong to account 123456789012.*set WHIPPET_BUCKET",
     ),
     "bucket of another region": Case(
         headers={"x-amz-bucket-region": "us-east-2"},

@@ -69,7 +69,7 @@ def test_it_serves_until_interrupted(awkward_path: Path) -> None:
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (("--port", "70000"), "--port 70000 is no port"),
+        (("--port", "70000"), "--port 70000 is out of range: use 1 to 65535"),
         (("--s3-endpoint", "http://key:secret@host"), "--s3-endpoint: this is no"),
     ],
 )

@@ -210,7 +210,7 @@ def powerless() -> Iterator[Callable[[], None]]:
 
 
 @pytest.mark.parametrize(
-    ("mode", "advice"), [(0o555, "WHIPPET_HOME=/"), (0o000, "folder of yours")]
+    ("mode", "advice"), [(0o555, "WHIPPET_HOME=/"), (0o000, "folder of your own")]
 )
 def test_a_home_without_the_right_to_write(
     outer_folder, powerless, monkeypatch, capsys, mode, advice

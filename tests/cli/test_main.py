@@ -113,6 +113,6 @@ def test_a_server_that_is_gone_is_told_in_one_sentence(monkeypatch, capsys):
     monkeypatch.setattr("cli.main._dispatch", gone)
     assert main(["doctor"]) == 1
     assert capsys.readouterr().err == (
-        "whippet: error: the Prefect server does not answer (All connection attempts failed): "
+        "whippet: error: the Prefect server did not answer (All connection attempts failed): "
         "start it again with `whippet up`\n"
     )

@@ -45,7 +45,7 @@ def test_a_pdf_on_request(folder, tmp_path, monkeypatch, capsys):
     assert (folder / "report.pdf").read_bytes() == b"%PDF-"
     # The next report is another one: an old PDF must not pass for it.
     assert main(["report", "été-1"]) == 0
-    assert "report.pdf was of the report before" in capsys.readouterr().err
+    assert "report.pdf belonged to the previous report" in capsys.readouterr().err
     assert not (folder / "report.pdf").exists()
 
 

@@ -125,9 +125,9 @@ def test_a_verdict_is_followed_measured_and_kept(whippet, server_url):
     )
     assert found["job"] in costs["data"]
     assert "would have cost" in costs["description"]
-    assert billing["description"] == "nothing bills any more"
+    assert billing["description"] == "nothing is billing any more"
     assert artifact["flow_run_id"] is not None
-    assert "nothing bills any more" in done.err
+    assert "nothing is billing any more" in done.err
     # Asked again, the finished job is adopted.
     jobs = whippet.jobs()
     again = whippet.run("improve", RUN, "--seconds", "6")

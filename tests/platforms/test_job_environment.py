@@ -28,7 +28,7 @@ def test_an_interpreter_that_is_not_there_or_not_to_be_run_is_refused(awkward_pa
         require_job_python(awkward_path / "absent")
     script(awkward_path, "").chmod(0o644)
     for path in (awkward_path / "python", awkward_path):
-        with pytest.raises(SettingsError, match=r"nobody can run '.*WHIPPET_JOB_PYTHON"):
+        with pytest.raises(SettingsError, match=r"it is not executable: '.*WHIPPET_JOB_PYTHON"):
             require_job_python(path)
 
 

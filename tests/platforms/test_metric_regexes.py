@@ -16,7 +16,7 @@ def test_every_match_gives_its_first_group_and_its_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("(", "is no regex"), ("a", "no group"), ("(?:a)", "no group")]
+    ("text", "words"), [("(", "is not a valid regex"), ("a", "no group"), ("(?:a)", "no group")]
 )
 def test_what_is_no_metric_regex(text: str, words: str) -> None:
     with pytest.raises(MetricRegexError, match=words):

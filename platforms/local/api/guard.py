@@ -40,7 +40,7 @@ def _problem(request: Request) -> str | None:
         host = ", ".join(hosts)
         return f"the Host header is {host!r}: call this API as 127.0.0.1 or localhost"
     if "origin" in request.headers:
-        return f"requests of web pages are refused (Origin: {request.headers['origin']!r})"
+        return f"requests from web pages are refused (Origin: {request.headers['origin']!r})"
     return None
 
 

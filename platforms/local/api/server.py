@@ -108,7 +108,7 @@ def serve_api(settings: Settings, port: int, announce: Callable[[str], None]) ->
         SettingsError: the port is taken or not allowed.
     """
     if not 0 <= port <= _LAST_PORT:
-        raise SettingsError(f"--port {port} is no port: give one up to {_LAST_PORT}, or 0 for any")
+        raise SettingsError(f"--port {port} is out of range: use 1 to {_LAST_PORT}, or 0 for any")
     try:
         listener = socket.create_server((HOST, port), backlog=128)
     except OSError as error:

@@ -46,7 +46,7 @@ def _scalar(value: Any, shape: Shape) -> Any:
             return base64.b64decode(value, validate=True)
     except (OverflowError, ValueError, OSError, binascii.Error) as error:
         raise WireError(
-            f"{value!r} is no {shape.type_name} of the JSON protocol: {error}"
+            f"{value!r} is not a valid {shape.type_name} of the JSON protocol: {error}"
         ) from error
     return value
 

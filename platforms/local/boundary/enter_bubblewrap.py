@@ -86,7 +86,7 @@ def main(problem: str, *command: str) -> NoReturn:
     code = _number(watch.said, b"exit-code")
     if code is None:
         with open(problem, "w", encoding="utf-8") as file:
-            file.write("bubblewrap could not start the command; its own words are in the log")
+            file.write("bubblewrap could not start the command; its message is in the log")
         code = SETUP_FAILED
     os._exit(code)
 

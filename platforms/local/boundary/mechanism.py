@@ -121,8 +121,8 @@ def choose(setting: str, home: Path) -> Mechanism:
     why = "; ".join(dict.fromkeys(reasons)) or _ABSENT
     if setting != "auto":
         raise SettingsError(
-            f"WHIPPET_BOUNDARY={setting!r} does not work here ({clause(why)}): choose "
-            f"another one, or auto"
+            f"WHIPPET_BOUNDARY={setting!r} does not work here ({clause(why)}): choose another, "
+            "or auto"
         )
     return Mechanism(name="none", why=why)
 

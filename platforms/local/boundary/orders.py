@@ -19,7 +19,8 @@ def write_order(
     """Write an order; ``head`` holds what concerns the whole of it.
 
     Raises:
-        WhippetError: an argument or a path holds a NUL character, which no process can be given.
+        WhippetError: an argument or a path holds a NUL character, which cannot be passed to a
+        process.
     """
     arguments = {str(number): text for number, text in enumerate(argv)}
     words: list[str] = []

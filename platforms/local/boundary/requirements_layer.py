@@ -144,8 +144,8 @@ def _run_pip(
             watch.kill()
             process.wait()
             raise RequirementsFailed(
-                f"AlgorithmError: the job was ended while pip installed {_FILE}: {over}, "
-                "exit code: 137"
+                f"AlgorithmError: the job was killed while pip installed {_FILE}: {over}, exit "
+                "code: 137"
             )
         if stopped():
             with suppress(ProcessLookupError):

@@ -49,7 +49,7 @@ class RuleConfiguration:
                 "create_trial of the job's debug-output"
             )
         if not self.rule:
-            return f"RuleParameters has no {_RULE}, so that it is not said which rule to evaluate"
+            return f"RuleParameters has no {_RULE}, so the rule to evaluate is unknown"
         if self.rule not in (*RULES, PROFILER_REPORT_RULE):
             return f"this platform has no rule {self.rule}; it has {', '.join(RULES)}"
         return None

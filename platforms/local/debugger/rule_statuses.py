@@ -30,8 +30,8 @@ NOTHING_TO_JUDGE = RuleStatus(
 )
 UNJUDGED = RuleStatus(
     status="Error",
-    details="InternalServerError: the process that evaluates the rules ended before it had done so "
-    "(killed, or the machine restarted).",
+    details="InternalServerError: the process that evaluates the rules ended before it had "
+    "finished (killed, or the machine restarted).",
 )
 
 

@@ -57,7 +57,9 @@ class AsyncQueue:
         """
         if "InputLocation" not in request:
             raise runtime_error(
-                400, "ValidationError", "Give InputLocation: here a body must be an object in S3."
+                400,
+                "ValidationError",
+                "InputLocation is missing: here a body must be an object in S3.",
             )
         name, asked = str(uuid.uuid4()), time.time()
         item: dict[str, Any] = {

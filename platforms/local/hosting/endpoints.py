@@ -224,21 +224,21 @@ def local_url(context: LocalContext, name: str) -> str:
         raise client_error(
             "DescribeEndpoint",
             "ValidationException",
-            f"Endpoint {name!r} is serverless: its server runs only while it is asked, by "
-            f"`whippet predict --endpoint {name}` or invoke_endpoint.",
+            f"Endpoint {name!r} is serverless: its server runs only during calls, from `whippet "
+            f"predict --endpoint {name}` or invoke_endpoint.",
         )
     if server is None or not answers:
         raise client_error(
             "DescribeEndpoint",
             "ValidationException",
-            f"Endpoint {name!r} is {record['EndpointStatus']}: it has no server to ask.",
+            f"Endpoint {name!r} is {record['EndpointStatus']}: it has no server to call.",
         )
     if server["Port"] is None:
         raise runtime_error(
             503,
             "ServiceUnavailable",
-            f"The model server of endpoint {name} ended by itself and is being started again; "
-            "its log says why. Try again in a few seconds.",
+            f"The model server of endpoint {name} ended by itself and is being restarted; its "
+            "log says why. Try again in a few seconds.",
         )
     return f"http://127.0.0.1:{server['Port']}/invocations"
 

@@ -59,9 +59,8 @@ def _post(
         raise runtime_error(
             503,
             "ServiceUnavailable",
-            f"The server of endpoint {name} went away ({clause(error)}). It is started "
-            f"again, unless the "
-            "endpoint reads as Failed; its log says why.",
+            f"The server of endpoint {name} went away ({clause(error)}). It is being restarted, "
+            "unless the endpoint is Failed; its log says why.",
         ) from error
 
 

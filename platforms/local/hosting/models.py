@@ -150,7 +150,7 @@ def _only_container(request: Mapping[str, Any]) -> Mapping[str, Any]:
             "CreateModel",
             "ValidationException",
             f"Model {request['ModelName']!r} has {len(containers)} containers; this platform "
-            "serves models of exactly one: give PrimaryContainer only.",
+            "serves models with exactly one: give only PrimaryContainer.",
         )
     container: Mapping[str, Any] = containers[0]
     if container.get("Mode", "SingleModel") != "SingleModel" or "ModelDataUrl" not in container:
@@ -183,7 +183,7 @@ def _only_variant(request: Mapping[str, Any]) -> Mapping[str, Any]:
             "CreateEndpointConfig",
             "ValidationException",
             f"Endpoint configuration {name!r} has production variants {names}; this platform "
-            "serves exactly one: make an endpoint for each.",
+            "serves exactly one: create an endpoint for each.",
         )
     if "ModelName" not in variants[0]:
         raise client_error(

@@ -71,7 +71,7 @@ class Restarts:
         """Tell whether a server answers again: one of several that were started, if need be."""
         for failures in range(self.failed_starts):
             delay = self.delays[min(in_a_row + failures, len(self.delays) - 1)]
-            self._say(f"the model server ended ({ending}); it is started again in {delay:g} s")
+            self._say(f"the model server ended ({ending}); it will be restarted in {delay:g} s")
             self.pause(delay)
             try:
                 self._start()
@@ -100,11 +100,11 @@ class Restarts:
 
     def _give_up(self, ending: str) -> None:
         head = (
-            f"The model server of variant {self.deployment.variant} ended by itself and could not "
-            f"be started again in {self.failed_starts} tries ({ending}). The end of its log:\n"
+            f"The model server of variant {self.deployment.variant} ended by itself and could "
+            f"not be restarted in {self.failed_starts} tries ({ending}). The end of its log:\n"
         )
         reason = head + self.deployment.last_words()[-(FAILURE_REASON_CHARACTERS - len(head)) :]
-        self._say(f"the model server is given up after {self.failed_starts} tries")
+        self._say(f"giving up on the model server after {self.failed_starts} tries")
         self._update(lambda record: server_lost(record, self.deployment.token, reason))
 
     def _wanted(self) -> bool:

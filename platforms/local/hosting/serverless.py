@@ -58,7 +58,7 @@ class ServerlessCalls:
                     os.utime(_use(deployment.folder))
         except (FileNotFoundError, Missing) as error:
             raise runtime_error(
-                503, "ServiceUnavailable", f"Endpoint {name} was deployed anew or deleted."
+                503, "ServiceUnavailable", f"Endpoint {name} was redeployed or deleted."
             ) from error
 
     def _port(self, deployment: Deployment, seconds: float) -> int:
@@ -72,7 +72,7 @@ class ServerlessCalls:
     def _warm_port(self, deployment: Deployment) -> int | None:
         server = self.context.records.read("endpoints", deployment.endpoint)["Local"]["Server"]
         if server["Token"] != deployment.token:
-            raise Missing(f"endpoint {deployment.endpoint!r} was deployed anew")
+            raise Missing(f"endpoint {deployment.endpoint!r} was redeployed")
         if server["Process"] is None or not alive(ProcessId.from_record(server["Process"])):
             return None
         port: int = server["Port"]

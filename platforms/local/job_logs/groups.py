@@ -46,7 +46,7 @@ def _where(context: LocalContext, group: str) -> str:
         folder = context.records.folder("endpoints", endpoint)
         return f"the log of this endpoint is {folder}/deployments/*/server.log"
     if group in {each.name for each in GROUPS}:
-        return "the first such job makes it"
+        return "the first such job creates it"
     return f"there are {' and '.join(repr(each.name) for each in GROUPS)}"
 
 
@@ -60,7 +60,7 @@ def describe_groups(context: LocalContext, request: Mapping[str, Any]) -> dict[s
         raise client_error(
             "DescribeLogGroups",
             "InvalidParameterException",
-            "logGroupNamePrefix and logGroupNamePattern cannot be given both.",
+            "logGroupNamePrefix and logGroupNamePattern cannot both be given.",
         )
     groups = [each for each in GROUPS if _asked_for(context, each, request)]
     return {"logGroups": [found for each in groups for found in _described(context, each)]}

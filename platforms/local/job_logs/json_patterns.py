@@ -91,7 +91,7 @@ class _Reader:
             return test
         kind, selector = self._any("a selector such as $.name")
         if kind != "selector":
-            raise JsonPatternError(f"{selector!r} is no selector such as $.name")
+            raise JsonPatternError(f"{selector!r} is not a selector such as $.name")
         return self._comparison(_steps(selector))
 
     def _comparison(self, steps: list[str | int]) -> Test:
@@ -109,12 +109,12 @@ class _Reader:
             ("NOT", "EXISTS"): lambda found: found is _ABSENT,
         }
         if words not in tests:
-            raise JsonPatternError(f"{' '.join(words)!r} is no operator")
+            raise JsonPatternError(f"{' '.join(words)!r} is not an operator")
         return lambda value: tests[words](_found(value, steps))
 
     def require_end(self) -> None:
         if self._next < len(self._tokens):
-            raise JsonPatternError(f"{self._tokens[self._next][1]!r} is too much")
+            raise JsonPatternError(f"{self._tokens[self._next][1]!r} is unexpected")
 
     def _take(self, kind: str, text: str) -> bool:
         here = self._tokens[self._next : self._next + 1] == [(kind, text)]
@@ -123,7 +123,7 @@ class _Reader:
 
     def _any(self, what: str) -> tuple[str, str]:
         if self._next >= len(self._tokens):
-            raise JsonPatternError(f"it ends where {what} should be")
+            raise JsonPatternError(f"it ends where {what} is expected")
         self._next += 1
         return self._tokens[self._next - 1]
 
@@ -146,7 +146,7 @@ def _compared(steps: list[str | int], how: str, wanted: str, *, quoted: bool) ->
     number = None if quoted else _number(wanted)
     if how in _ORDERED:
         if number is None:
-            raise JsonPatternError(f"{wanted!r} is no number to compare with {how}")
+            raise JsonPatternError(f"{wanted!r} is not a number, as {how} requires")
         return lambda value: (
             _is_number(found := _found(value, steps)) and _ORDERED[how](found, number)
         )

@@ -154,7 +154,7 @@ class LocalLogs:
             raise client_error(
                 operation,
                 "InvalidParameterException",
-                "logStreamNames and logStreamNamePrefix cannot be given both.",
+                "logStreamNames and logStreamNamePrefix cannot both be given.",
             )
         if names is None:
             return streams(self.context, group, prefix or "")

@@ -34,7 +34,7 @@ def filter_pattern(pattern: str) -> Matcher:
         except JsonPatternError as error:
             raise _refused(pattern, str(error)) from error
     if stripped.startswith("["):
-        raise _refused(pattern, "patterns of fields that spaces separate are not available here")
+        raise _refused(pattern, "patterns of space-delimited fields are not available here")
     if re.search(r"(^|\s)[?-]?%.*%(\s|$)", stripped):
         raise _refused(pattern, "regular expressions (%…%) are not available here")
     return _terms(pattern, stripped)

@@ -59,8 +59,8 @@ def placed(text: str, root: Path) -> str:
         return text
     if not _PLAIN.fullmatch(str(root)):
         raise JobTreeError(
-            f"ContainerEntrypoint: this machine cannot give the job an /opt/ml of its own (see "
-            f"`whippet doctor`), and its scripts cannot be pointed to {str(root)!r}, which a shell "
-            "would misread: set WHIPPET_HOME to a path of letters, digits and . _ - /"
+            "ContainerEntrypoint: this machine cannot give the job an /opt/ml of its own (see "
+            f"`whippet doctor`), and its scripts cannot be redirected to {str(root)!r}, which a "
+            "shell would misread: set WHIPPET_HOME to a path of letters, digits and . _ - /"
         )
     return _MENTIONED.sub(lambda _: str(root), text)

@@ -65,8 +65,9 @@ def program(request: Mapping[str, Any]) -> PurePosixPath:
         )
     if not _SAFE.fullmatch(name) or {".", ".."} & set(name.split("/")):
         raise EntryPointError(
-            f"hyperparameter {PROGRAM_KEY}={name!r} is refused by SageMaker's toolkit: a path in "
-            "the source archive is needed, of letters, digits and . _ + - / only, without '..'"
+            f"hyperparameter {PROGRAM_KEY}={name!r} is refused by SageMaker's toolkit: it must "
+            "be a path in the source archive, with only letters, digits and . _ + - /, and "
+            "without '..'"
         )
     return PurePosixPath(name)
 

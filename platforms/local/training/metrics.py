@@ -72,9 +72,9 @@ class LogFollower:
             if regex.given_up and name not in self._said:
                 self._said.add(name)
                 yield (
-                    f"the regex of metric {name!r} is not tried any more: {regex.text!r} "
-                    "takes too long on lines of this log (it backtracks). Name what stands before "
-                    "the number, and repeat nothing that repeats itself"
+                    f"the regex of metric {name!r} is no longer tried: {regex.text!r} takes too "
+                    "long on lines of this log (it backtracks). Name what stands before the "
+                    "number, and do not nest repetitions"
                 )
 
     def _take(self, ended: bool) -> bool:

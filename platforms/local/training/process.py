@@ -102,7 +102,7 @@ class JobProcess:
             return None
         self.end_group()
         self._limits.kill()
-        return f"the job is ended: {self._over}"
+        return f"the job is killed: {self._over}"
 
     def stop(self, grace_seconds: float) -> None:
         """Send SIGTERM to the entry point alone, as Docker does; SIGKILL to all after a while.
@@ -125,7 +125,7 @@ class JobProcess:
         if problem:
             return (
                 f"ClientError: the boundary of this job could not be made: {ended(problem)} "
-                "`whippet doctor` tells what works here; WHIPPET_BOUNDARY=none goes without one"
+                "`whippet doctor` shows what works here; WHIPPET_BOUNDARY=none does without one"
             )
         try:
             with self._tree.failure.open(encoding="utf-8", errors="replace") as file:
@@ -134,7 +134,7 @@ class JobProcess:
             written = ""
         end = f", exit code: {self.exit_code}"
         if self._over is not None:
-            return f"{_ALGORITHM}the job was ended: {self._over}{end}"
+            return f"{_ALGORITHM}the job was killed: {self._over}{end}"
         room = MAX_REASON - len(_ALGORITHM) - len(end)
         return f"{_ALGORITHM}{written[:room] if written else self._explain(room)}{end}"
 

@@ -194,7 +194,9 @@ def _text_problems(request: Mapping[str, Any]) -> Iterator[str]:
     for member in ("HyperParameters", "Environment"):
         for key, value in request.get(member, {}).items():
             if "\0" in key + value:
-                yield f"{member}: {key!r} holds a NUL character, which no process can be given."
+                yield (
+                    f"{member}: {key!r} holds a NUL character, which cannot be passed to a process."
+                )
     for definition in request["AlgorithmSpecification"].get("MetricDefinitions", []):
         try:
             MetricRegex(definition["Regex"])

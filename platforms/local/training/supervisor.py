@@ -187,7 +187,8 @@ class Supervisor:
         entry_point.prepare(self._tree.code, record)
         if entry_point.kind(self._tree.code, entry_point.program(record)) == "package":
             self._say(
-                "warning: setup.py is not installed: its folder, and src in it, are on PYTHONPATH"
+                "warning: setup.py is not installed: its folder and the src folder in it are on "
+                "PYTHONPATH"
             )
         install(self._tree, record)
 

@@ -40,7 +40,7 @@ def payloads(path: Path, plan: TransformPlan) -> Iterator[bytes]:
         with gzip.open(path, "rb") if plan.gzipped else path.open("rb") as file:
             yield from _lines(file, plan) if plan.lines else _whole(file, plan)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise NotGzip(f"CompressionType is Gzip, and this is not: {error}") from error
+        raise NotGzip(f"CompressionType is Gzip, but this is not gzip: {error}") from error
 
 
 def write_answers(answers: Iterable[bytes], plan: TransformPlan, target: Path) -> None:
@@ -87,5 +87,6 @@ def _require_fit(body: bytes, plan: TransformPlan, what: str) -> None:
     limit = plan.payload_bytes
     if limit is not None and len(body) > limit:
         raise PayloadTooLarge(
-            f"{what} is longer than MaxPayloadInMB={limit // 1024**2} allows; raise it, or split it"
+            f"{what} is longer than MaxPayloadInMB={limit // 1024**2} allows; raise the limit, "
+            "or split the object"
         )

@@ -100,7 +100,7 @@ def ignored_fields(request: Mapping[str, Any]) -> list[str]:
     ignored = sorted(set(request) - _HONOURED - {"TransformResources"})
     resources = request["TransformResources"]
     if resources["InstanceCount"] != 1:
-        ignored.append("TransformResources.InstanceCount (one process does the work)")
+        ignored.append("TransformResources.InstanceCount (one process does all the work)")
     ignored += [f"TransformResources.{key}" for key in resources if key not in _RESOURCES]
     if request["TransformOutput"].get("KmsKeyId"):
         ignored.append("TransformOutput.KmsKeyId")
@@ -124,17 +124,20 @@ def _kind_problems(request: Mapping[str, Any]) -> Iterator[str]:
     source = request["TransformInput"]
     kind = source["DataSource"]["S3DataSource"]["S3DataType"]
     if kind not in {"S3Prefix", "ManifestFile"}:
-        yield f"S3DataType {kind!r} is not read on this platform; use S3Prefix or ManifestFile."
+        yield (
+            f"S3DataType {kind!r} is not supported on this platform; use S3Prefix or ManifestFile."
+        )
     split = source.get("SplitType", "None")
     if split not in {"None", "Line"}:
-        yield f"SplitType {split!r} is not read on this platform; use None or Line."
+        yield f"SplitType {split!r} is not supported on this platform; use None or Line."
     processing = request.get("DataProcessing", {})
     for member, default in (("InputFilter", "$"), ("OutputFilter", "$"), ("JoinSource", "None")):
         given = processing.get(member, default)
         if given != default:
             yield (
-                f"DataProcessing.{member}={given!r} is not done on this platform, and without it "
-                "the output would be another: leave it out, and join inputs and outputs by name."
+                f"DataProcessing.{member}={given!r} is not supported on this platform, and "
+                "ignoring it would change the output: leave it out, and join inputs and outputs "
+                "by name."
             )
 
 

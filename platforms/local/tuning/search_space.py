@@ -192,7 +192,8 @@ def _categorical_parameter(given: Mapping[str, Any]) -> Parameter:
     name, values = given["Name"], list(given["Values"])
     if not values or len(set(values)) != len(values):
         raise SearchSpaceError(
-            f"Hyperparameter {name!r}: Values={values!r} must be at least one value, none twice."
+            f"Hyperparameter {name!r}: Values={values!r} must have at least one value, and no "
+            "value twice."
         )
     return Parameter(name=name, kind="categorical", distribution=CategoricalDistribution(values))
 

@@ -184,7 +184,7 @@ class TuningSupervisor:
             )
         return (
             f"The regex {pattern!r} of {metric!r} reads {text[:40]!r} last in the log of {name}, "
-            "which is no finite number: such a trial has no value."
+            "which is not a finite number: such a trial has no value."
         )
 
     def _satisfied(self, criteria: dict[str, Any]) -> bool:
@@ -250,7 +250,7 @@ def main(home: Path, name: str) -> None:
         supervisor.run()
     except Exception as error:  # noqa: BLE001 - the outermost edge of this process
         traceback.print_exc()
-        reason = f"the tuning job cannot go on: {error}"
+        reason = f"the tuning job cannot continue: {error}"
         records.update(KIND, name, lambda newest: ended(newest, "Failed", reason))
         supervisor.stop_all()
 

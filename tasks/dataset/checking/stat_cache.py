@@ -25,7 +25,7 @@ def identity(path: Path) -> str:
     """Return what stays the same only while the file does.
 
     Raises:
-        OSError: there is no such file.
+        OSError: no such file.
     """
     return _identity(path.stat())
 

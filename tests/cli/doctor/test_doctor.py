@@ -161,13 +161,13 @@ def test_what_only_works_here_is_said(run: Run) -> None:
     }
     assert bad["model_fn"].found == "model_fn returns None"
     assert "wrote é into" in bad["read-only model"].found
-    assert "NaN is no number of JSON" in bad["good image"].found
+    assert "NaN is not a JSON number" in bad["good image"].found
 
 
 def test_a_slow_start_is_a_warning() -> None:
     quick, slow = started(59.9), started(60.0)
     assert (quick.outcome, slow.outcome) == ("passed", "warning")
-    assert slow.found.startswith("200 after 60.0 seconds: each instance that is added waits")
+    assert slow.found.startswith("200 after 60.0 seconds: each added instance waits")
 
 
 @pytest.mark.job
@@ -334,11 +334,11 @@ def test_the_model_of_a_run_with_the_users_own_code(tmp_path: Path) -> None:
     [
         (
             ["--model-data", "no such.tar.gz"],
-            "--model-data 'no such.tar.gz': there is no such file",
+            "--model-data 'no such.tar.gz': no such file",
         ),
-        (["--code", "no such"], "--code 'no such': there is no such folder"),
+        (["--code", "no such"], "--code 'no such': no such folder"),
         (["--code", "."], "--code '.' holds no inference.py: give the folder that does"),
-        (["--image", "no.jpg"], "--image 'no.jpg': there is no such file"),
+        (["--image", "no.jpg"], "--image 'no.jpg': no such file"),
         (["--image", "notes.txt"], "--image 'notes.txt' is not a JPEG or PNG by its name"),
         (["--model", "resnet19"], "--model: unknown model 'resnet19': did you mean"),
     ],

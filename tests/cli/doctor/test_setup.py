@@ -141,7 +141,7 @@ def test_libraries_of_the_image_that_are_not_there_are_a_warning(tmp_path: Path)
     python.chmod(0o755)
     checks = list(check_job_environment(Settings(home=tmp_path, job_python=python)))
     assert [each.outcome for each in checks] == ["passed", "warning", "passed"]
-    assert checks[1].found == "a script that imports them fails: there is no tqdm"
+    assert checks[1].found == "scripts that import them fail: there is no tqdm"
     assert "make job-env" in checks[1].advice
 
 

@@ -98,7 +98,7 @@ def test_a_server_that_was_asked_for_is_used(monkeypatch, whippet_home):
     [
         ({}, "no Prefect server answers"),
         ({"/api/health": "yes"}, "no Prefect server answers"),
-        (prefect_of("2.20.1"), r"is of version 2\.20\.1, not of ours"),
+        (prefect_of("2.20.1"), r"has version 2\.20\.1, not ours"),
     ],
 )
 def test_what_is_no_server_of_ours_is_refused(monkeypatch, tmp_path, answers, message):
@@ -194,8 +194,8 @@ def quoted(settings: Settings) -> str:
     ("answers", "login", "said"),
     [
         (prefect_of(version("prefect")), None, "asks for no password"),
-        (prefect_of("2.20.1"), "whippet:secret", "is of version 2.20.1"),
-        (prefect_of(version("prefect")), "whippet:other", "does not take the password"),
+        (prefect_of("2.20.1"), "whippet:secret", "has version 2.20.1"),
+        (prefect_of(version("prefect")), "whippet:other", "rejects the password"),
     ],
 )
 def test_a_server_of_ours_that_is_no_good_is_replaced(
@@ -219,7 +219,7 @@ def test_a_server_of_ours_that_is_no_good_is_replaced(
     assert started == [None]  # it was ended before
     said_of_it = capsys.readouterr().err
     assert said in said_of_it
-    assert "start its workers again" in said_of_it
+    assert "restart its workers too" in said_of_it
     assert "server.env" in said_of_it
 
 

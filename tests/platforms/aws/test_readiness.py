@@ -126,14 +126,16 @@ def test_nobody_answers(aws: AwsStub, ready: Ready, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_region_without_sagemaker() -> None:
-    with pytest.raises(SettingsError, match=r"'eu-west-11' is no region.*did you mean eu-west-1"):
+    with pytest.raises(
+        SettingsError, match=r"'eu-west-11' is not a SageMaker region.*did you mean eu-west-1"
+    ):
         connect(settings(region="eu-west-11"))
 
 
 @pytest.mark.parametrize(
     ("action", "answer", "sentence"),
     [
-        ("HeadBucket", (403, ""), "'a-bucket' belongs to another account than 123456789012"),
+        ("HeadBucket", (403, ""), "'a-bucket' does not belong to account 123456789012"),
         ("HeadBucket", (404, ""), "'a-bucket' does not exist: create it in eu-west-1"),
         (
             "GetRole",
@@ -182,7 +184,7 @@ def test_a_bucket_of_another_region(aws: AwsStub, ready: Ready) -> None:
 
 @pytest.mark.parametrize("arn", ["arn:aws:iam::999999999999:role/x", "whippet"])
 def test_a_role_of_another_account(aws: AwsStub, ready: Ready, arn: str) -> None:
-    with pytest.raises(SettingsError, match="no role of account 123456789012"):
+    with pytest.raises(SettingsError, match="not a role of account 123456789012"):
         ready(role_arn=arn)
 
 

@@ -39,7 +39,7 @@ def test_a_serverless_endpoint_bills_by_use():
     endpoint(platform, "s", serverless)
     [found] = still_billing(platform)
     assert found.usd_per_hour is None
-    assert found.row["USD an hour"] == "by use"
+    assert found.row["USD per hour"] == "by use"
     total = total_sentence([found], bills=True)
     assert total == "this bills by use, or at a price that is not known", "and not 0.0000 USD"
 
@@ -81,4 +81,4 @@ def test_jobs_and_trials_in_progress_bill_but_not_those_of_others():
     known = [each.usd_per_hour for each in found if each.usd_per_hour is not None]
     assert len(known) == 2
     said = total_sentence(found, bills=False)
-    assert said.startswith(f"this would bill on AWS {sum(known, Decimal(0)):.4f} USD an hour")
+    assert said.startswith(f"this would bill on AWS {sum(known, Decimal(0)):.4f} USD per hour")

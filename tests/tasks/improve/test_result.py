@@ -25,8 +25,8 @@ def test_a_kept_change_is_worth_its_seconds_at_the_instances_price(plan):
     assert found["saved"]["usd_of_comparison"] == pytest.approx(30 / 3600 * 0.736)
     said = facts(found)
     assert said["saved"] == (
-        "50.0 s less for a job of 4 epochs, 0.0102 USD less if ml.g4dn.xlarge is as fast "
-        "(0.736 USD an hour, about, table of 2026-11, not confirmed by AWS)"
+        "50.0 s less for a job of 4 epochs, 0.0102 USD less if ml.g4dn.xlarge is as fast (0.736 "
+        "USD per hour, about, table of 2026-11, not confirmed by AWS)"
     )
     assert said["ratio"] == "0.500 (0.400 to 0.600, 97%) from 6 pairs of blocks"
 

@@ -61,7 +61,7 @@ class Protocols:
         except (ValueError, RecursionError) as error:
             raise Refused("SerializationException", f"The body is not JSON: {error}") from error
         if not isinstance(given, dict):
-            raise Refused("SerializationException", "The body is no JSON object.")
+            raise Refused("SerializationException", "The body is not a JSON object.")
         answer = service.run(operation, from_wire(given, model.input_shape))
         written: dict[str, Any] = to_wire(answer, model.output_shape or _NOTHING)
         return written

@@ -38,7 +38,7 @@ def read_form(body: bytes) -> dict[str, str]:
             body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_FIELDS
         )
     except ValueError as error:
-        raise QueryError(f"The body is no form: {error}") from error
+        raise QueryError(f"The body is not a valid form: {error}") from error
     return dict(fields)
 
 
@@ -96,7 +96,7 @@ def _scalar(name: str, text: str, kind: str) -> Any:
             return parse_to_aware_datetime(text)
         return base64.b64decode(text, validate=True) if kind == "blob" else text
     except (ValueError, KeyError, OverflowError, binascii.Error) as error:
-        raise QueryError(f"{name}={text!r} is no {kind}") from error
+        raise QueryError(f"{name}={text!r} is not a valid {kind}") from error
 
 
 def answer_xml(model: OperationModel, answer: Mapping[str, Any], request_id: str) -> bytes:

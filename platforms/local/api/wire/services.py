@@ -49,7 +49,7 @@ class Service:
     def run(self, operation: str, request: Any) -> dict[str, Any]:
         """Run an operation with what boto3's caller would have passed."""
         if not isinstance(request, dict) or not all(isinstance(key, str) for key in request):
-            raise Refused("SerializationException", "The body holds no members by name.")
+            raise Refused("SerializationException", "The body has no named members.")
         return self.operations[xform_name(operation)](**request)
 
     def _unknown(self, operation: str) -> str:

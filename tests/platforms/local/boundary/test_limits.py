@@ -67,10 +67,10 @@ def test_a_job_that_eats_memory_is_ended(tmp_path: Path, mechanism: str) -> None
     assert time.monotonic() - began < 30
     assert job["TrainingJobStatus"] == "Failed"
     reason = job["FailureReason"]
-    assert reason.startswith("AlgorithmError: the job was ended: it took ")
+    assert reason.startswith("AlgorithmError: the job was killed: it took ")
     assert "more than WHIPPET_JOB_MEMORY=200M" in reason
     assert reason.endswith(", exit code: 137")
-    assert "[whippet] the job is ended: it took" in jobs.log("greedy")
+    assert "[whippet] the job is killed: it took" in jobs.log("greedy")
     assert jobs.wait("modest")["TrainingJobStatus"] == "Completed"
 
 
@@ -107,7 +107,7 @@ def test_pip_is_limited_as_well(tmp_path: Path) -> None:
     archive = jobs.upload("print('never')", **files)
     job = jobs.run("pip", "", HyperParameters={"sagemaker_submit_directory": archive})
     assert job["TrainingJobStatus"] == "Failed"
-    assert "ended while pip installed requirements.txt: it took" in job["FailureReason"]
+    assert "killed while pip installed requirements.txt: it took" in job["FailureReason"]
     assert "never" not in jobs.log("pip")
 
 

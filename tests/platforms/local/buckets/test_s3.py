@@ -157,7 +157,7 @@ def test_credentials_reach_supervisors_of_such_jobs_only(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("endpoint", ["http://user:pass@host", "ftp://host", "host", "http://h/b"])
 def test_an_endpoint_is_an_address_alone(tmp_path: Path, endpoint: str) -> None:
-    with pytest.raises(ValueError, match="give http://HOST:PORT"):
+    with pytest.raises(ValueError, match="use http://HOST:PORT"):
         Settings(home=tmp_path, s3_endpoint=endpoint)
 
 

@@ -189,12 +189,12 @@ def test_a_server_that_ends_is_started_again(context):
         invoke(context, "e", ContentType="text/crash")
     assert answers_again(context, "e") <= {"ServiceUnavailable"}
     second = server_of(context, "e")
-    assert "the model server ended (exit code 3); it is started again in 0 s" in log_of(
+    assert "the model server ended (exit code 3); it will be restarted in 0 s" in log_of(
         context, "e"
     )
     os.kill(second.pid, signal.SIGKILL)
     assert answers_again(context, "e") <= {"ServiceUnavailable"}
-    assert "(killed by SIGKILL); it is started again in 1 s" in log_of(context, "e")
+    assert "(killed by SIGKILL); it will be restarted in 1 s" in log_of(context, "e")
     assert len({first.pid, second.pid, server_of(context, "e").pid}) == 3
     Endpoints(context).delete_endpoint(EndpointName="e")
     assert not context.records.names("endpoints")
@@ -235,10 +235,10 @@ def test_a_server_that_cannot_be_started_again_is_given_up(context):
     found = context.records.read("endpoints", "e")
     assert waited == [0.25, 0.5, 0.5]
     assert found["EndpointStatus"] == "Failed"
-    assert "could not be started again in 3 tries" in found["FailureReason"]
+    assert "could not be restarted in 3 tries" in found["FailureReason"]
     assert "exit code 137" in found["FailureReason"]
     assert "out of memory, said the model" in found["FailureReason"]
-    assert "given up after 3 tries" in log_of(context, "e")
+    assert "giving up on the model server after 3 tries" in log_of(context, "e")
     context.records.delete("endpoints", "e")
 
 

@@ -66,7 +66,7 @@ def test_a_serverless_endpoint_runs_only_while_it_is_asked(context, tmp_path):
     assert variant["CurrentServerlessConfig"] == variant["DesiredServerlessConfig"] == SERVERLESS
     assert variant["CurrentInstanceCount"] == 0
     assert server(context)["Process"] is server(context)["Port"] is None
-    with pytest.raises(ClientError, match="is serverless: its server runs only while it is asked"):
+    with pytest.raises(ClientError, match="is serverless: its server runs only during calls"):
         local_url(context, "e")
 
     runtime = LocalRuntime(context, idle_seconds=1.0)

@@ -311,7 +311,7 @@ def test_a_regex_that_backtracks_outlives_no_time_limit(jobs: Jobs) -> None:
     job = jobs.wait("job")
     assert job["SecondaryStatus"] == "MaxRuntimeExceeded"
     assert job["TrainingTimeInSeconds"] < 30
-    assert "warning: the regex of metric 'slow' is not tried any more: '(a+)+$'" in jobs.log("job")
+    assert "warning: the regex of metric 'slow' is no longer tried: '(a+)+$'" in jobs.log("job")
 
 
 def test_a_killed_supervisor(jobs: Jobs) -> None:
@@ -449,7 +449,7 @@ def _outside_the_bucket(request: dict[str, Any]) -> None:
         (_empty_channel, "No S3 objects found under S3 URL"),
         (_same_channel, "Channel names must be unique: 'train'"),
         (_pipe, "input mode Pipe is not available"),
-        (_bad_regex, "'\\(' is no regex"),
+        (_bad_regex, "'\\(' is not a valid regex"),
         (_no_group, "'loss' has no group"),
         (_no_code, "none.tar.gz"),
         (_program_outside, "sagemaker_program='../train.py'"),

@@ -69,7 +69,7 @@ def test_scaling_decides_the_distribution(ranges, log):
         (continuous("0.1", "1.0", "ReverseLogarithmic"), "0 <= x < 1"),
         (continuous("a", "1"), "'a' is not a finite number"),
         (continuous("0", "inf"), "'inf' is not a finite number"),
-        ({"CategoricalParameterRanges": [{"Name": "c", "Values": ["a", "a"]}]}, "none twice"),
+        ({"CategoricalParameterRanges": [{"Name": "c", "Values": ["a", "a"]}]}, "no value twice"),
         ({**integer("1", "2"), **continuous("1", "2", name="n")}, "['n'] have more than one"),
         ({}, "ParameterRanges is empty"),
     ],

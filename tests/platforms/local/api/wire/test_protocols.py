@@ -90,7 +90,7 @@ def test_damaged_cbor_is_an_error_in_cbor(url: str, body: bytes) -> None:
         (
             b"Action=ListMetrics&Version=2010-08-01&IncludeLinkedAccounts=perhaps",
             "ValidationException",
-            "'perhaps' is no boolean",
+            "'perhaps' is not a valid boolean",
         ),
     ],
 )
