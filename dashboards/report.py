@@ -85,7 +85,7 @@ def render_report(report: Report) -> str:
     return render_page(
         title=report.title,
         subtitle=f"{report.run_name} · {moment:%Y-%m-%d %H:%M} UTC",
-        footer="Written by Whippet. Times are UTC. This page holds everything it shows.",
+        footer="Written by Whippet. Times are UTC. This page is self-contained.",
         sections=sections,
     )
 

@@ -88,7 +88,7 @@ def run(arguments: ComparisonArguments, environment: Environment, stop: StopRequ
     """
     if environment.world_size > 1:
         raise JobError(
-            f"a comparison takes one process, but there are {environment.world_size}: use one "
+            f"a comparison runs in one process, but there are {environment.world_size}: use one "
             "instance with one device"
         )
     started = time.perf_counter()

@@ -231,8 +231,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("roots", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument("--output", required=True, type=Path, help="a new folder")
-    parser.add_argument("--allow-nothing", action="store_true", help="no traces are no error")
-    told = "another job's output, as this program writes it"
+    parser.add_argument(
+        "--allow-nothing", action="store_true", help="missing traces are not an error"
+    )
+    told = "another job's output, as written by this program"
     parser.add_argument("--other", action="append", default=[], type=Path, help=told)
     asked = "JSON list of requested rules: name, rule, parameters"
     parser.add_argument("--requests", type=Path, help=asked)

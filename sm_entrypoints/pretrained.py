@@ -129,7 +129,7 @@ def _read_state_dict(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path.name} {error}") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
         raise WeightsError(
-            f"{path.name} is no state_dict that can be read safely: {refused(str(error))}"
+            f"{path.name} is not a state_dict that can be read safely: {refused(str(error))}"
         ) from None
 
 
@@ -174,13 +174,13 @@ def prepare_file(found: Found, architecture: str, out: Path) -> dict[str, Any]:
 
 def _outside(names: Sequence[str]) -> list[str]:
     shown = f"{', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''}"
-    return [f"left out, of no part of the network: {shown}"] if names else []
+    return [f"left out, because no part of the network uses them: {shown}"] if names else []
 
 
 def _advice(tensors: Mapping[str, Tensor], architecture: str) -> str:
     like = looks_like(tensors)
     if like is None or like == architecture:
-        return "Name the model that the weights were trained with, or give other weights"
+        return "Name the model that the weights belong to, or give other weights"
     return f"They look like weights of {like!r}: name that model, or give other weights"
 
 

@@ -140,8 +140,8 @@ def _load(journal: Journal, model_dir: Path, program: str) -> Program:
         sys.modules.update({name: own[name] for name in own.keys() - sys.modules.keys()})
         if missing:
             raise ProgramError(
-                f"{program} imports {', '.join(missing)}, which {code.name}/ of the archive does "
-                "not hold: SageMaker's containers do not have it either; put it there"
+                f"{program} imports {', '.join(missing)}, which is not in {code.name}/ of the "
+                "archive: SageMaker's containers do not have it either; put it there"
             )
     with journal.stage("signatures"):
         if problem is not None:

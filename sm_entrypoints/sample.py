@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--node", default="algo-1")
     parser.add_argument("--pid", type=int, required=True, help="the job's first process")
-    parser.add_argument("--unless", type=Path, help="ends the sampling as soon as it is there")
+    parser.add_argument("--unless", type=Path, help="ends the sampling as soon as it exists")
     options = parser.parse_args(argv)
     sampler = SystemSampler(
         options.folder,

@@ -62,7 +62,7 @@ def end_cancelled_runs(request: RecoverParameters) -> list[str]:
             try:
                 stopped = end_cancelled(client, platform, flow_run, asked)
             except (WhippetError, ClientError, BotoCoreError, OSError) as error:
-                logger.error("run %s was cancelled, but goes on: %s", flow_run.name, error)
+                logger.error("run %s was cancelled, but is still running: %s", flow_run.name, error)
                 continue
             if stopped is not None:
                 what = ", ".join(stopped) or "nothing was left of it"
@@ -104,7 +104,7 @@ def end_cancelled(
     if stopped is None or (not stopped and _is_cancelled(flow_run)):
         return None
     if not _is_cancelled(flow_run):
-        message = "Cancelled: the run's process was gone, or did not see it."
+        message = "Cancelled: the run's process was gone, or did not notice it."
         client.set_flow_run_state(flow_run.id, Cancelled(message=message), force=True)
     return stopped
 

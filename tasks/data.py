@@ -95,7 +95,7 @@ def _bring(platform: Platform, parameters: DataParameters) -> Path:
     if not is_remote(path):
         require_folder(path, parameters.shown_path)
         return data_root(path)
-    get_run_logger().info("data: looking at %s", path)
+    get_run_logger().info("data: checking %s", path)
     with Progress("data-fetch") as progress:
         return bring_source(platform, path, progress=SyncLog(progress.of))
 
@@ -108,7 +108,7 @@ def _list_skipped(folder: Path, check: DataCheck) -> dict[str, Any]:
     csv.writer(table).writerows([("path", "reason"), *check.skipped])
     file = folder / SKIPPED_FILE
     write_atomically(file, table.getvalue().encode(errors="surrogateescape"))
-    get_run_logger().warning("data: the files that are left out are listed in %s", file)
+    get_run_logger().warning("data: the omitted files are listed in %s", file)
     return {"left_out": len(check.skipped), "left_out_list": str(file)}
 
 

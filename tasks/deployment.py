@@ -140,7 +140,7 @@ def smoke_test_endpoint(
         if not samples:
             raise EndpointFailed(
                 f"endpoint {endpoint!r} cannot be tested: training job {trained.job!r} left no "
-                f"predictions of test images; it was removed"
+                "predictions for test images; the endpoint was removed"
             )
         agreed = [
             label_of(platform, endpoint, trained, path) == expected for path, expected in samples
@@ -148,8 +148,8 @@ def smoke_test_endpoint(
         share = sum(agreed) / len(agreed)
         if share < _LEAST_AGREEMENT:
             raise EndpointFailed(
-                f"endpoint {endpoint!r} answered {sum(agreed)} of {len(agreed)} test images as the "
-                f"training job did: its weights, classes or preprocessing differ; it was removed"
+                f"endpoint {endpoint!r} answered {sum(agreed)} of {len(agreed)} test images like "
+                "the training job: its weights, classes or preprocessing differ; it was removed"
             )
     found = Deployment(
         endpoint=endpoint,
@@ -172,8 +172,8 @@ def publish_endpoint(run: RunIdentity, deployed: Deployment) -> None:
         "\n".join(
             [
                 f"# Endpoint {deployed.endpoint}",
-                f"InService; answered {deployed.smoke_agreement:.0%} of "
-                f"{deployed.smoke_images} test images as the training job did.",
+                f"InService; answered {deployed.smoke_agreement:.0%} of {deployed.smoke_images} "
+                "test images like the training job.",
                 f"`whippet clean-up` removes it after {deployed.expires} (UTC).",
                 "",
                 f"```sh\n{command}\n```",

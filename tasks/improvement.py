@@ -53,7 +53,7 @@ def choose_change(parameters: ImprovementParameters) -> ImprovementPlan:
     return plan
 
 
-@task(name="publish that nothing is to change", **policy(300))
+@task(name="publish that there is nothing to change", **policy(300))
 def publish_no_change(plan: ImprovementPlan) -> dict[str, Any]:
     """Publish that the verdict has nothing to change; return the result, with no job in it."""
     found = improvement(plan, None, None)
@@ -75,7 +75,7 @@ def launch_comparison_job(plan: ImprovementPlan) -> str:
     job = TRAINING_JOB.describe(platform.sagemaker, plan.training_job)
     if job is None:
         raise JobFailed(
-            f"there is no training job {plan.training_job!r} any more: train again by `whippet run`"
+            f"training job {plan.training_job!r} no longer exists: train again with `whippet run`"
         )
     source_uri = _upload_source(platform)
     tags = run_tags(plan.run, platform.settings.tags)
@@ -149,7 +149,11 @@ class _ComparisonWatch:
             return
         self._tenth = int(10 * share)
         ratio = metrics.get("compare:ratio")
-        said = "" if ratio is None else f", changed takes {ratio:.3f} times the time so far"
+        said = (
+            ""
+            if ratio is None
+            else f", the changed variant takes {ratio:.3f} times the time so far"
+        )
         get_run_logger().info("comparison %.0f %%%s", 100 * share, said)
 
 

@@ -79,7 +79,7 @@ def restart_crashed_runs(request: RecoverParameters) -> list[str]:
             if cancel_asked(client.read_flow_run_states(run.id)):
                 continue
             client.set_flow_run_state(run.id, AwaitingRetry(), force=True)
-            get_run_logger().info("run %s goes on: start %d", run.name, run.run_count + 1)
+            get_run_logger().info("run %s resumes: start %d", run.name, run.run_count + 1)
             restarted.append(run.name)
     return restarted
 

@@ -64,8 +64,8 @@ def _note_refusal(platform: Platform, run: RunIdentity, reason: str) -> None:
     refusal = DebuggerRefusal(used=False, reason=reason)
     record(platform.settings, run, RunFacts(managed_debugger=refusal))
     get_run_logger().warning(
-        "SageMaker refuses its Debugger here, the job runs without (our own instrumentation does "
-        "not need it; --debugger off does not ask): %s",
+        "SageMaker refused its Debugger, so the job runs without it (our own instrumentation "
+        "does not need it; --debugger off does not request it): %s",
         reason,
     )
 

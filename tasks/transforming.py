@@ -35,7 +35,7 @@ from tasks.transform.request import output_uri, require_within_budget
 _SHOWN = 50
 
 
-@task(name="look at pictures", **policy(3600))
+@task(name="check pictures", **policy(3600))
 def look_at_pictures(parameters: TransformParameters) -> tuple[TrainedModel, Pictures]:
     """Check everything that can be checked before anything is sent; return model and pictures."""
     platform = connect()

@@ -105,7 +105,8 @@ def _require_completed(job: dict[str, Any]) -> None:
         name = job["HyperParameterTuningJobName"]
         reason = job.get("FailureReason") or "no reason given"
         raise JobFailed(
-            f"tuning job {name!r} ended {status}: {ended(reason)} Its trials: `whippet jobs`"
+            f"tuning job {name!r} ended {status}: {ended(reason)} See its trials with `whippet "
+            "jobs`"
         )
 
 
@@ -159,7 +160,7 @@ def best_hyperparameters(run: RunIdentity, name: str, tuning: TuningParameters) 
     if not summary or "FinalHyperParameterTuningJobObjectiveMetric" not in summary:
         raise JobFailed(
             f"tuning job {name!r} has no best trial: none printed {contract.OBJECTIVE_METRIC!r}. "
-            f"Logs: `whippet logs TRIAL`, trials: `whippet jobs`"
+            "See `whippet jobs` for its trials and `whippet logs TRIAL` for their logs"
         )
     trial = platform.sagemaker.describe_training_job(TrainingJobName=summary["TrainingJobName"])
     best = best_trial(name, summary, trial, tuning)

@@ -213,7 +213,7 @@ def _check_labels(name: str, kind: str, answer: httpx.Response) -> Check:
         first = document["predictions"][0]
         label, probability = str(first["label"]), float(first["probability"])
     except (KeyError, IndexError, TypeError, ValueError):
-        found = f"{kind} → 200, JSON of another shape than Whippet's: {_text(answer)}"
+        found = f"{kind} → 200, JSON of a different shape than Whippet's: {_text(answer)}"
         return warning(name, found, f"for `whippet predict`: {advice}")
     return passed(name, f"{kind} → 200, {label!r} with probability {probability:.3f}")
 

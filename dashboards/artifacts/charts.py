@@ -112,7 +112,7 @@ def step_time_svg(steps: pd.DataFrame) -> str:
         left.bar(edges[:-1], times.counts, width=np.diff(edges), align="edge", color=SKY)
         for name, color in (("p50", GREEN), ("p95", ORANGE), ("p99", RED)):
             left.axvline(times.percentiles[name], color=color, ls="--", lw=1, label=name)
-        left.set(xlabel="milliseconds a TRAIN step", ylabel="steps")
+        left.set(xlabel="milliseconds per TRAIN step", ylabel="steps")
         left.legend()
         right.scatter(info.steps, info.times, s=2, color=GREY)
         label = f"outliers ({info.found:,})"

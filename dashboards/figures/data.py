@@ -17,7 +17,7 @@ from dashboards.figures.theme import (
     plain,
 )
 
-NO_DATA = "The data were not checked in this run."
+NO_DATA = "The data was not checked in this run."
 MAX_NAMED_CLASSES = 40
 
 
@@ -93,7 +93,7 @@ def get_sizes_info(data: Mapping[str, Any] | None) -> SizesInfo:
         for side, ends in sizes.items()
         if side in ("width", "height") and ends and None not in ends.values()
     }
-    return SizesInfo(ranges, None if ranges else "Image sizes are not known.")
+    return SizesInfo(ranges, None if ranges else "The sizes of the images are not known.")
 
 
 def sizes_figure(info: SizesInfo) -> go.Figure:

@@ -22,7 +22,7 @@ def downsample(x: Floats, y: Floats, max_points: int = MAX_POINTS) -> tuple[Floa
         ValueError: the arrays differ in length, or ``max_points`` is below 2.
     """
     if len(x) != len(y):
-        raise ValueError(f"x and y must have one length, but got {len(x)=} and {len(y)=}")
+        raise ValueError(f"x and y must have the same length, but got {len(x)=} and {len(y)=}")
     if max_points < 2:
         raise ValueError(f"at least 2 points are needed, but got {max_points=}")
     if len(x) <= max_points:

@@ -94,7 +94,7 @@ def step_time_figure(info: StepTimeInfo) -> go.Figure:
         )
     beyond = _not_shown(info.beyond) if info.beyond else ""
     figure.update_xaxes(
-        title_text=f"milliseconds a TRAIN step{beyond}", range=[edges[0], edges[-1]]
+        title_text=f"milliseconds per TRAIN step{beyond}", range=[edges[0], edges[-1]]
     )
     figure.update_yaxes(title_text="steps")
     return figure

@@ -22,7 +22,7 @@ MAX_BUCKETS = 200
 
 
 class PhaseTimelineInfo(NamedTuple):
-    """Mean milliseconds a step in each phase, over buckets of neighbouring steps."""
+    """Mean milliseconds per step in each phase, over buckets of neighbouring steps."""
 
     mode: str
     steps: list[int]
@@ -74,7 +74,7 @@ def phase_timeline_figure(info: PhaseTimelineInfo) -> go.Figure:
     each = f" (means of {info.steps_a_bucket:.0f} steps)" if info.steps_a_bucket >= 1.5 else ""
     figure.update_layout(hovermode="x unified")
     figure.update_xaxes(title_text=f"{info.mode} step{each}")
-    figure.update_yaxes(title_text="milliseconds a step", rangemode="tozero")
+    figure.update_yaxes(title_text="milliseconds per step", rangemode="tozero")
     return figure
 
 

@@ -21,7 +21,7 @@ from dashboards.figures.theme import (
     plain,
 )
 
-NO_EVALUATION = "The job left no evaluation: it did not reach the end."
+NO_EVALUATION = "The job left no evaluation: it did not finish."
 NO_PREDICTIONS = "The job left no predictions."
 MAX_BARS = 40
 MAX_CELL_TEXTS = 20
@@ -193,7 +193,7 @@ def confidence_figure(info: ConfidenceInfo) -> go.Figure:
         x=[0, 1],
         y=[0, 1],
         mode="lines",
-        name="as sure as right",
+        name="as confident as accurate",
         line={"color": RED, "width": 1.5, "dash": "dash"},
         hoverinfo="skip",
     )

@@ -13,7 +13,7 @@ from dashboards.figures.theme import message_figure, name_axis, new_figure
 from dashboards.files.reading import Floats
 from sm_entrypoints.contract import OPERATOR_COLUMNS
 
-NO_WORKERS = "The job did not record who made its batches."
+NO_WORKERS = "The job did not record which process made its batches."
 NO_OPERATORS = "The job profiled no operators."
 MAX_SLOTS = 80
 MAX_WORKERS = 64

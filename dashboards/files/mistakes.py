@@ -44,7 +44,7 @@ def read_mistakes(folder: Path, listing: Path) -> list[Mistake]:
     except ValueError as error:
         raise ValueError(f"{listing}: not JSON: {error}") from error
     if not isinstance(entries, list):
-        raise ValueError(f"{listing}: a JSON list is needed, but got {entries!r:.80}")
+        raise ValueError(f"{listing}: must be a JSON list, but got {entries!r:.80}")
     return [
         _mistake(folder, entry, f"{listing}, entry {number}")
         for number, entry in enumerate(entries, start=1)
@@ -53,7 +53,7 @@ def read_mistakes(folder: Path, listing: Path) -> list[Mistake]:
 
 def _mistake(folder: Path, entry: Any, where: str) -> Mistake:
     if not isinstance(entry, Mapping):
-        raise ValueError(f"{where}: a JSON object is needed, but got {entry!r:.80}")
+        raise ValueError(f"{where}: must be a JSON object, but got {entry!r:.80}")
     try:
         file = str(entry["file"])
         values = {name: str(entry[name]) for name in ("path", "label", "predicted")}

@@ -96,7 +96,7 @@ def json_rows(path: Path) -> Iterator[tuple[int, list[Row]]]:
         for place, row in enumerate(rows):
             if not isinstance(row, dict):
                 where = f"{path}, line {number + place}"
-                raise ValueError(f"{where}: a JSON object is needed, but got {row!r:.80}")
+                raise ValueError(f"{where}: must be a JSON object, but got {row!r:.80}")
         yield number, rows
         number += len(rows)
 
@@ -137,7 +137,7 @@ def read_object(path: Path) -> dict[str, Any] | None:
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise ValueError(f"{path}, line 1: a JSON object is needed, but got {value!r:.80}")
+        raise ValueError(f"{path}, line 1: must be a JSON object, but got {value!r:.80}")
     return value
 
 

@@ -61,7 +61,7 @@ def render_page(title: str, subtitle: str, footer: str, sections: Sequence[Secti
         f"<header><h1>{text(title)}</h1><p>{text(subtitle)}</p></header>\n"
         f'<nav aria-label="Sections"><ul>{links}</ul></nav>\n'
         f"<main>\n{''.join(map(_section, sections))}"
-        '<noscript><p class="empty">The figures need JavaScript; tables and texts do not.</p>'
+        '<noscript><p class="empty">The figures need JavaScript; the tables and texts do not.</p>'
         f"</noscript>\n</main>\n<footer><p>{text(footer)}</p></footer>\n"
         f"{_holder('figure-data', data)}{_holder('plotly-code', plotly)}"
         f"<script>{script}</script>\n</body>\n</html>\n"

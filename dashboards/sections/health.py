@@ -40,9 +40,9 @@ _MAPS = (
     ("update_ratios", "abs_mean", True, "Update ratio: change of the weights per step"),
     ("weights", "abs_mean", True, "Weights: mean absolute value by layer"),
     ("relu_output", "zero_fraction", False, "Share of ReLU outputs that are zero"),
-    ("relu_output", "inactive_fraction", False, "Share of ReLU units that are dead"),
-    ("tanh_input", "inactive_fraction", False, "Share of tanh units that are saturated"),
-    ("sigmoid_input", "inactive_fraction", False, "Share of sigmoid units that are saturated"),
+    ("relu_output", "inactive_fraction", False, "Share of dead ReLU units"),
+    ("tanh_input", "inactive_fraction", False, "Share of saturated tanh units"),
+    ("sigmoid_input", "inactive_fraction", False, "Share of saturated sigmoid units"),
 )
 _HISTOGRAMS = {
     "gradients": "Gradients",
@@ -103,13 +103,14 @@ def tensors_section(output: TrainingOutput) -> Section:
     plots: list[Block] = []
     for collection in collections:
         info = get_histogram_info(output.histograms, collection)
-        left_out = f" {info.hidden} more layers are left out." if info.hidden else ""
+        left_out = f" {info.hidden} more layers are omitted." if info.hidden else ""
         plots.append(
             plot(
                 f"histograms-{collection}",
                 _HISTOGRAMS.get(collection, collection),
                 histogram_figure(info),
-                f"Values over the steps; the stronger, the more of the layer's values.{left_out}",
+                "Values over the steps; a stronger colour means more of the layer's "
+                f"values.{left_out}",
                 min_width=HISTOGRAM_PIXELS,
             )
         )

@@ -19,7 +19,7 @@ _LABELS = {
     "error": "Problem",
     "warning": "Advice",
     "ok": "No change needed",
-    "note": "Little to go by",
+    "note": "Little evidence",
 }
 _STATUSES = {ISSUES: "issues", NOT_APPLICABLE: "none"}
 _STATUS_TEXTS = {ISSUES: "found issues", NOT_APPLICABLE: "not applicable"}
@@ -55,7 +55,7 @@ def rules_section(findings: Findings) -> Section:
     if silent:
         blocks.append(_folded(f"{_count(silent)} found nothing", _rule_table(silent)))
     if absent:
-        blocks.append(_folded(f"{_count(absent)} had nothing to look at", _rule_table(absent)))
+        blocks.append(_folded(f"{_count(absent)} had nothing to examine", _rule_table(absent)))
     return Section(anchor=anchor, title=title, blocks=blocks)
 
 
@@ -73,7 +73,7 @@ def _stopped(mark: Mark) -> Block:
     return Block(
         markup='<aside class="stopped" role="alert">'
         f"<strong>Stopped by the rule {text(mark.rule)} {text(where)}</strong>{message}"
-        "<p>What the job had recorded until then is below.</p></aside>"
+        "<p>What the job recorded until then is below.</p></aside>"
     )
 
 

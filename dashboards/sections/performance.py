@@ -74,7 +74,7 @@ def time_section(output: TrainingOutput) -> Section:
                 "phase-share",
                 "Share of each phase",
                 phase_share_figure(shares),
-                "Data wait: the step had to wait for the loader. Transfer: copy to the device.",
+                "Data wait: the step waited for the loader. Transfer: copy to the device.",
             ),
             grid(
                 plot(
@@ -113,7 +113,8 @@ def profiler_section(output: TrainingOutput) -> Section:
                 "workers",
                 "Loader workers",
                 workers_figure(workers),
-                "Share of each moment that a worker made batches. Idle is well when no step waits.",
+                "Share of each moment in which a worker made batches. Idle time is fine as long "
+                "as no step waits.",
             ),
             *([_worker_table(workers)] if workers.workers else []),
             heading("Operators"),
@@ -152,7 +153,7 @@ def _stage_facts(output: TrainingOutput) -> Block:
     process: dict[str, Any] = (summary.get("process") or {}).get("rss_bytes") or {}
     pairs: list[tuple[str, object]] = [
         ("total", f"{total:,.1f} s" if isinstance(total, int | float) else None),
-        ("images a second", f"{rate:,.0f}" if isinstance(rate, int | float) else None),
+        ("images per second", f"{rate:,.0f}" if isinstance(rate, int | float) else None),
         *(
             (f"step {name}", f"{value * 1_000:,.1f} ms")
             for name, value in times.items()
@@ -178,7 +179,7 @@ def _worker_table(info: WorkersInfo) -> Block:
             info.workers, info.batches, info.samples, info.mean_seconds, info.shares, strict=True
         )
     ]
-    return table(("worker", "batches", "images", "ms a batch", "busy"), rows)
+    return table(("worker", "batches", "images", "ms per batch", "busy"), rows)
 
 
 def _operator_blocks(operators: Sequence[OperatorRow], output: TrainingOutput) -> list[Block]:
@@ -199,9 +200,10 @@ def _operator_blocks(operators: Sequence[OperatorRow], output: TrainingOutput) -
     if output.trace_bytes is not None:
         blocks.append(
             paragraph(
-                f"The whole window as a trace: {INSTRUMENTATION_FOLDER}/{TRACE_FILE} in the job's "
-                f"output ({output.trace_bytes / 1e3:,.0f} kB). Open https://ui.perfetto.dev, "
-                "choose “Open trace file” and give it that file; nothing leaves your browser.",
+                f"The whole window as a trace: {INSTRUMENTATION_FOLDER}/{TRACE_FILE} in the "
+                f"job's output ({output.trace_bytes / 1e3:,.0f} kB). Open "
+                "https://ui.perfetto.dev, choose “Open trace file” and select that file; "
+                "nothing leaves your browser.",
                 "note",
             )
         )

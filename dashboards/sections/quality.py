@@ -66,7 +66,7 @@ def confusion_section(output: TrainingOutput) -> Section:
     """Return the confusion matrix, the most confused pairs and the scores of each class."""
     info = get_confusion_info(output.evaluation)
     scores = get_class_scores_info(output.evaluation)
-    hidden = f"The {scores.hidden} best classes are left out." if scores.hidden else ""
+    hidden = f"The {scores.hidden} best classes are omitted." if scores.hidden else ""
     every = folded("Scores of every class", _class_table(output.evaluation))
     return Section(
         anchor="confusion",
@@ -83,7 +83,7 @@ def confusion_section(output: TrainingOutput) -> Section:
                 ),
                 plot(
                     "confidence",
-                    "Is the model as right as it is sure?",
+                    "Is the model as accurate as it is confident?",
                     confidence_figure(get_confidence_info(output.predictions)),
                 ),
             ),
@@ -96,7 +96,7 @@ def _confusion_blocks(info: ConfusionInfo) -> list[Block]:
     size = len(info.classes)
     matrix = plot(
         "confusion-matrix",
-        "True class against predicted class",
+        "True class versus predicted class",
         confusion_figure(info),
         "Colour: share of the true class.",
         max_width=LABEL_PIXELS + max(460, 44 * size),
@@ -116,8 +116,8 @@ def mistakes_section(output: TrainingOutput) -> Section:
         nothing = paragraph("No mistakes were recorded.", "empty")
         return Section(anchor="mistakes", title="Worst mistakes", blocks=[nothing])
     lead = paragraph(
-        "Test images with the highest loss: the true class in green, the model's answer and how "
-        "sure it was in red. Many of them are worth a second look at their label."
+        "Test images with the highest loss: the true class in green, the model's answer and its "
+        "confidence in red. Many of their labels are worth a second look."
     )
     return Section(
         anchor="mistakes", title="Worst mistakes", blocks=[lead, pictures(output.mistakes)]

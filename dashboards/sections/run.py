@@ -57,7 +57,7 @@ def overview_section(
 def data_section(data: Mapping[str, Any] | None) -> Section:
     """Return what the data check saw: counts, sizes and its warnings."""
     if not data:
-        return _empty("data", "Data", "The data were not checked in this run.")
+        return _empty("data", "Data", "The data was not checked in this run.")
     splits = data.get("splits") or {}
     counted = [(f"{name} images", split.get("images")) for name, split in splits.items()]
     size = data.get("bytes")
@@ -134,13 +134,13 @@ def _tuning_plots(trials: Trials) -> list[Block]:
         "tuning-importance",
         "Which hyperparameter mattered",
         importance_figure(get_importance_info(trials)),
-        "PED-ANOVA: what separates the best trials from the rest.",
+        "PED-ANOVA: what distinguishes the best trials from the rest.",
     )
     parallel = plot(
         "tuning-parallel",
         "Hyperparameters and outcome of each trial",
         parallel_figure(get_parallel_info(trials)),
-        "One line a trial; the best one is orange, worse ones fade.",
+        "One line per trial; the best one is orange, worse ones fade.",
     )
     learning = learning_figure(get_learning_info(trials))
     if not trials.histories:

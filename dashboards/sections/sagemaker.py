@@ -52,7 +52,7 @@ def sagemaker_section(theirs: Sequence[SageMakerRule], ours: Sequence[RuleOutcom
             )
         )
     columns = ("rule", "times triggered", "violations", "datapoints", "here", "compared")
-    lead = "What SageMaker's own ProfilerReport said about this job, beside the rules above."
+    lead = "SageMaker's own ProfilerReport for this job, compared with the rules above."
     return Section(
         anchor="sagemaker",
         title="SageMaker's report",
@@ -68,7 +68,7 @@ def why_different(theirs: SageMakerRule, ours: RuleOutcome | None) -> str:
         return f"does not apply here: {ours.reason}"
     fired, found = theirs.triggered > 0, ours.status == ISSUES
     if fired == found:
-        return "both say the same"
+        return "both agree"
     if fired:
         return f"not found here; the threshold here: {ours.threshold}"
     patience = theirs.patience
@@ -78,7 +78,7 @@ def why_different(theirs: SageMakerRule, ours: RuleOutcome | None) -> str:
             f"({_duration(patience * _USUAL_SECONDS)} at its usual 500 ms) and got "
             f"{theirs.datapoints:,}; the patience here is scaled to the job's length"
         )
-    return f"found here only; the threshold here: {ours.threshold}"
+    return f"found only here; the threshold here: {ours.threshold}"
 
 
 def _ours(rule: RuleOutcome | None) -> str:

@@ -68,7 +68,9 @@ def parse_comparison(argv: Sequence[str]) -> ComparisonArguments:
         baseline = replace(baseline, cache_features=given.cached.lower())
     changed = replace(baseline, **change)
     if changed == baseline:
-        raise HyperparameterError(f"change={values} is what the training already does: change more")
+        raise HyperparameterError(
+            f"change={values} is what the training already uses: change something else"
+        )
     return ComparisonArguments(
         baseline=baseline,
         changed=changed,
@@ -105,7 +107,7 @@ def _change(text: str) -> dict[str, Any]:
     unfit = sorted(set(found) - _COMPARED)
     if unfit:
         raise HyperparameterError(
-            f"a change of {', '.join(unfit)} cannot be compared: known are "
+            f"a change of {', '.join(unfit)} cannot be compared: known:   "
             f"{', '.join(sorted(_COMPARED))}"
         )
     return found

@@ -36,9 +36,11 @@ def decide_on_speed(
     """
     if speed is None or speed.pairs < LEAST_PAIRS:
         done = speed.pairs if speed else 0
-        return _open(f"only {done} of {LEAST_PAIRS} pairs of blocks fit into the time: give more")
+        return _open(
+            f"only {done} of {LEAST_PAIRS} pairs of blocks fit into the time: give it more"
+        )
     ratio, gain = speed.ratio(), 1 / speed.ratio().value - 1
-    seen = f"{ratio.value:.3f} times the time for an image ({ratio.low:.3f} to {ratio.high:.3f})"
+    seen = f"{ratio.value:.3f} times the time per image ({ratio.low:.3f} to {ratio.high:.3f})"
     if ratio.low > 1:
         return Decision(verdict="rejected", reason=f"the change is slower: {seen}")
     if ratio.high < 1 and gain > _noise(speed.control()):
@@ -61,7 +63,7 @@ def _faster(
     speed: Speed, losses: Quality | None, seen: str, *, job_epochs: int, alters_numbers: bool
 ) -> Decision:
     if alters_numbers and losses is None:
-        return _open(f"{seen}, but there was no time to see what it does to the loss")
+        return _open(f"{seen}, but there was no time to measure its effect on the loss")
     if losses is not None and losses.is_worse():
         return Decision(
             verdict="rejected", reason=f"{seen}, but the model gets worse: {describe(losses)}"
@@ -70,15 +72,15 @@ def _faster(
     if before - after <= 0:
         return Decision(
             verdict="rejected",
-            reason=f"{seen}, but what the change costs once or each epoch is not won back within "
-            f"{counted(job_epochs, 'epoch')}",
+            reason=f"{seen}, but the costs of the change, once or per epoch, are not recovered "
+            f"within {counted(job_epochs, 'epoch')}",
         )
     if before - after < _LEAST_SPEED_GAIN * before:
         return Decision(
             verdict="rejected",
-            reason=f"{seen}, but with what it costs once, "
-            f"{counted(job_epochs, 'epoch takes', 'epochs take')} {after:.1f} s instead of "
-            f"{before:.1f} s: next to nothing",
+            reason=f"{seen}, but with its one-off costs, "
+            f"{counted(job_epochs, 'epoch takes', 'epochs take')} {after:.1f} s instead "
+            f"of {before:.1f} s: next to nothing",
         )
     said = f"; {describe(losses)}" if losses else ""
     return Decision(verdict="kept", reason=f"the change is faster: {seen}{said}")
@@ -87,7 +89,7 @@ def _faster(
 def decide_on_quality(losses: Quality | None) -> Decision:
     """Decide on a change that should give a better model: judged by the validation loss."""
     if losses is None:
-        return _open("not one seed could be trained with both variants in the time: give more")
+        return _open("no seed could be trained with both variants in time: give more")
     said = describe(losses)
     if losses.is_better():
         return Decision(verdict="kept", reason=f"the model gets better: {said}")
@@ -96,14 +98,14 @@ def decide_on_quality(losses: Quality | None) -> Decision:
     difference, before = losses.difference(), losses.losses("A")
     least = LEAST_SHARE * sum(before) / len(before)
     if difference is not None and -difference.low < least:
-        return Decision(verdict="rejected", reason=f"the model gets no better: {said}")
-    return _open(f"the difference is within what another seed changes: {said}")
+        return Decision(verdict="rejected", reason=f"the model does not get better: {said}")
+    return _open(f"the difference is within the spread between seeds: {said}")
 
 
 def decide_on_duration(losses: Quality | None) -> Decision:
     """Decide on a change that leaves out epochs: it must save time and not cost quality."""
     if losses is None:
-        return _open("not one seed could be trained with both variants in the time: give more")
+        return _open("no seed could be trained with both variants in time: give more")
     ratio, said = losses.seconds_ratio(), describe(losses)
     seen = f"{ratio.value:.3f} times the time ({ratio.low:.3f} to {ratio.high:.3f}); {said}"
     if losses.is_worse():
@@ -111,8 +113,8 @@ def decide_on_duration(losses: Quality | None) -> Decision:
     if ratio.high < 1 and 1 / ratio.value - 1 > _LEAST_SPEED_GAIN:
         return Decision(verdict="kept", reason=f"the training is shorter: {seen}")
     if ratio.low > 1 - _LEAST_SPEED_GAIN:
-        return Decision(verdict="rejected", reason=f"the training gets no shorter: {seen}")
-    return _open(f"the difference is within what another seed changes: {seen}")
+        return Decision(verdict="rejected", reason=f"the training does not get shorter: {seen}")
+    return _open(f"the difference is within the spread between seeds: {seen}")
 
 
 def describe(losses: Quality) -> str:

@@ -210,7 +210,7 @@ def _part(split: Split, share: float) -> Split:
         if count < min(2, len(places)):
             raise TooSlow(
                 f"the trainings are too slow for the time: {share:.1%} of the images of "
-                f"{split.name!r} could be used, less than two of a class; give more `seconds`"
+                f"{split.name!r} could be used, fewer than two per class; give more `seconds`"
             )
         kept += places[:count]
     kept.sort()

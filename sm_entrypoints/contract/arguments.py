@@ -88,7 +88,7 @@ class TrainingArguments:
             )
         if self.cache_features == "true" and self.trainable == "all":
             raise HyperparameterError(
-                "cache_features=true needs trainable=head: the features of a backbone that learns "
+                "cache_features=true needs trainable=head: the features of a trainable backbone "
                 "change with every step"
             )
 

@@ -194,7 +194,7 @@ def require_architecture(name: str) -> str:
     if name in ARCHITECTURES:
         return name
     hint = did_you_mean(nearest(name, ARCHITECTURES, most=3), str)
-    raise ValueError(f"unknown model {name!r}: {hint or 'known are ' + ', '.join(ARCHITECTURES)}")
+    raise ValueError(f"unknown model {name!r}: {hint or 'known:   ' + ', '.join(ARCHITECTURES)}")
 
 
 def require_rule_action(rule: str, action: str) -> None:
@@ -210,8 +210,8 @@ def require_rule_action(rule: str, action: str) -> None:
         raise ValueError(f"rule {rule}: action {action!r} is not one of {', '.join(RULE_ACTIONS)}")
     if action == "stop" and rule not in ONLINE_RULES:
         raise ValueError(
-            f"rule {rule} cannot stop a training, it is evaluated when that is over: use warn or "
-            f"off, or one of {', '.join(ONLINE_RULES)}"
+            f"rule {rule} cannot stop a training, because it is evaluated afterwards: use warn "
+            f"or off, or one of {', '.join(ONLINE_RULES)}"
         )
 
 
@@ -238,7 +238,7 @@ def format_metrics(values: Mapping[str, float]) -> str:
     known = (*METRIC_NAMES, *COMPARISON_METRICS)
     unknown = sorted(set(values) - set(known))
     if unknown:
-        raise ValueError(f"unknown metrics {unknown}; known are {list(known)}")
+        raise ValueError(f"unknown metrics {unknown}; known:   {list(known)}")
     return METRIC_PREFIX + json.dumps(dict(values))
 
 

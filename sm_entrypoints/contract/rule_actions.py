@@ -17,7 +17,7 @@ def parse_actions(text: str) -> dict[str, Action]:
     Rules that are not named warn. Blanks and empty parts are passed over.
 
     Raises:
-        ValueError: a part is not RULE=ACTION, a rule or action is unknown, a rule is named twice,
+        ValueError: a part is not RULE=ACTION, a rule or action is unknown, a rule is given twice,
             or one is to stop that is evaluated at the end only.
     """
     actions: dict[str, Action] = {}
@@ -27,7 +27,7 @@ def parse_actions(text: str) -> dict[str, Action]:
             raise ValueError(f"{part!r} is not RULE=ACTION, such as ExplodingTensor=stop")
         require_rule_action(rule, action)
         if rule in actions:
-            raise ValueError(f"rule {rule} is named twice")
+            raise ValueError(f"rule {rule} is given twice")
         actions[rule] = cast(Action, action)
     return actions
 

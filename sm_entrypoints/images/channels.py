@@ -96,7 +96,7 @@ def _folder(channels: Mapping[str, Path], name: str) -> Path:
             "input channel of that name"
         )
     if not folder.is_dir():
-        raise DataSetError(f"channel {name!r} is no folder: {folder}")
+        raise DataSetError(f"channel {name!r} is not a folder: {folder}")
     return folder
 
 

@@ -165,7 +165,7 @@ def _opened(source: Source, kind: str | None, formats: Sequence[str]) -> Image.I
     try:
         return Image.open(file, formats=tuple(formats))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise TooManyPixels("has more pixels than Pillow decodes: shrink it") from None
+        raise TooManyPixels("has more pixels than Pillow can decode: shrink it") from None
 
 
 def _scale(image: Image.Image) -> int:
@@ -188,7 +188,7 @@ def _scale(image: Image.Image) -> int:
         raise TooManyPixels(
             f"has {image.width} x {image.height} pixels, and decoding them as {_format(image)} "
             f"takes {needed / 1e6:.0f} MB, more than the {DECODED_BYTES / 1e6:.0f} MB allowed: "
-            "save it as a baseline JPEG, which is decoded at reduced size, or shrink it"
+            "save it as a baseline JPEG, which can be decoded at reduced size, or shrink it"
         )
     return scale
 

@@ -95,8 +95,8 @@ def stage_trial(source: Path, target: Path) -> StagedTrial:
     entries = stage.look()
     if not entries:
         raise ExplainError(
-            f"{str(source)!r} has no step that can be read ({stage.broken} index files are broken "
-            "or point to event files that are not there)"
+            f"{str(source)!r} has no readable step ({stage.broken} index files are broken or "
+            "point to missing event files)"
         )
     stage.write_frame()
     steps = list(stage.write(entries))
@@ -187,15 +187,17 @@ class _Stage:
         said = []
         if not self._has_ended():
             said.append(
-                f"Whether the training had ended when these files were copied is not recorded (no "
-                f"{_END_FILE}): what follows is about the steps that are here."
+                "Whether the training had ended when these files were copied is not recorded "
+                f"(no {_END_FILE}): what follows covers the available steps."
             )
         if self._seen > MAX_STEPS:
-            said.append(f"{MAX_STEPS:,} of {self._seen:,} saved steps were looked at, evenly.")
+            said.append(
+                f"{MAX_STEPS:,} of {self._seen:,} saved steps were examined, evenly spaced."
+            )
         if self._full < self._trained:
             said.append(
                 f"All tensors were read at {self._full:,} of {self._trained:,} saved training "
-                "steps, evenly spaced; losses at all that were looked at."
+                "steps, evenly spaced; losses at all examined steps."
             )
         if self.broken:
             said.append(

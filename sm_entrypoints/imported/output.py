@@ -39,7 +39,7 @@ def copy_output(source: Path, target: Path) -> None:
     if size > MAX_BYTES:
         raise ExplainError(
             f"the output in {str(source)!r} has {size / 1e6:,.0f} MB, more than "
-            f"{MAX_BYTES / 1e6:,.0f}: that is no output of train.py"
+            f"{MAX_BYTES / 1e6:,.0f}: this is not output of train.py"
         )
     for path in files:
         copy = target / path.relative_to(source)

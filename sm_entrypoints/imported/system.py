@@ -101,5 +101,5 @@ def _notes(skipped: int, broken: int) -> list[str]:
     if skipped:
         said.append(f"{skipped:,} files of system metrics were left out: too many or too large.")
     if broken:
-        said.append(f"Broken lines of system metrics were passed over: {broken:,}.")
+        said.append(f"Broken lines of system metrics were skipped: {broken:,}.")
     return said

@@ -111,7 +111,7 @@ class TensorImport:
     def _notes(self) -> list[str]:
         said = []
         if self._unread:
-            said.append(f"{self._unread:,} saved values are broken and were passed over.")
+            said.append(f"{self._unread:,} saved values are broken and were skipped.")
         if self._late:
             said.append(f"At {self._late:,} steps only the loss was read: it took too long.")
         dropped = self._file.summary()["dropped"]

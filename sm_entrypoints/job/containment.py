@@ -57,7 +57,7 @@ class Containment:
         if self.failure is not None:
             return
         self.failure = describe(error)
-        _say(f"{self._name} switched off ({clause(self.failure)}); training goes on.")
+        _say(f"{self._name} switched off ({clause(self.failure)}); training continues.")
         try:
             self._on_failure()
         except KeyboardInterrupt:

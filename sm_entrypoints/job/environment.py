@@ -71,7 +71,8 @@ class Environment:
         rank, world_size = _number(read, "RANK", 0), _number(read, "WORLD_SIZE", 1)
         if not 0 <= rank < world_size:
             raise EnvironmentProblem(
-                f"RANK={rank} is not below WORLD_SIZE={world_size}: start the processes by torchrun"
+                f"RANK={rank} is not below WORLD_SIZE={world_size}: start the processes with "
+                "torchrun"
             )
         return cls(
             channels=_channels(read),

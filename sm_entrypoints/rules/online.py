@@ -57,8 +57,7 @@ class RuleWatch:
         advice = next(r.recommendation for r in TENSOR_RULES if r.name == self.stopping_rule)
         return (
             f"stopped by rule {ended(describe(self.stopping_rule, self.stopped_by))} "
-            f"{ended(advice)} "
-            f"(rules={self.stopping_rule}=warn lets the training go on)"
+            f"{ended(advice)} (rules={self.stopping_rule}=warn lets the training continue)"
         )
 
     def _triggered(self, rule: str, mark: Mark) -> None:

@@ -44,7 +44,7 @@ def judge_requested(
     """Return what each requested rule found, in the order of the requests.
 
     ``reports`` of an entry are the documents of its ``profiler-reports`` folder by rule, in AWS's
-    schema; ``status`` is NotApplicable, with a ``reason``, where a rule has nothing to look at, or
+    schema; ``status`` is NotApplicable, with a ``reason``, where a rule has nothing to examine, or
     too little: then ``recorded`` is true.
 
     Args:

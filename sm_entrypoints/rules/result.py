@@ -75,5 +75,5 @@ class RuleResult:
 
 
 def not_applicable(rule: str, reason: str) -> RuleResult:
-    """Return the result of a rule that has nothing to look at, and why."""
+    """Return the result of a rule that has nothing to examine, and why."""
     return RuleResult(rule=rule, status="NotApplicable", details={"reason": reason})

@@ -61,7 +61,7 @@ def picture_bytes(body: bytes) -> bytes:
             return body
         body = inner
     raise BodyError(
-        400, f"The picture is wrapped more than {_MOST_WRAPPINGS} times; send it as is."
+        400, f"The picture is wrapped more than {_MOST_WRAPPINGS} times; send it without wrappings."
     )
 
 

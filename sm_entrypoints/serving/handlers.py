@@ -179,15 +179,15 @@ def _check(program: str, found: Mapping[str, Any]) -> None:
             raise ProgramError(f"{name} in {program} is not a function: {function!r}")
         if inspect.iscoroutinefunction(function):
             raise ProgramError(
-                f"{name} in {program} is asynchronous, which nobody awaits: write `def {name}` "
+                f"{name} in {program} is asynchronous, but is never awaited: write `def {name}` "
                 "without `async`"
             )
         _takes_context(name, function)
     others = sorted({"input_fn", "predict_fn", "output_fn"} & set(found))
     if "transform_fn" in found and others:
         raise ProgramError(
-            f"{program} defines transform_fn and {', '.join(others)}: keep transform_fn, which "
-            "does all of it, or the others"
+            f"{program} defines transform_fn and {', '.join(others)}: keep either transform_fn, "
+            "which does everything, or the others"
         )
 
 
@@ -198,7 +198,7 @@ def _takes_context(name: str, function: Handler) -> bool:
     context = parameters[wanted:]
     if len(context) == 1 and context[0].kind in _BY_NAME:
         raise ProgramError(
-            f"{name} takes {context[0]} by name, but SageMaker passes the context by its place: "
+            f"{name} takes {context[0]} by name, but SageMaker passes the context by position: "
             f"write {name}({', '.join(ARGUMENTS[name])}, context)"
         )
     if len(parameters) in (wanted, wanted + 1):

@@ -97,7 +97,7 @@ class ModelService:
         if self._loaded is None:
             raise _Refused(503, "The model is still loading; try again.", RETRY_AFTER)
         if self._busy >= self._limits.workers + self._limits.queue:
-            raise _Refused(503, "Too many requests at a time; try again.", RETRY_AFTER)
+            raise _Refused(503, "Too many concurrent requests; try again.", RETRY_AFTER)
         self._busy += 1
         call: asyncio.Future[Response] | None = None
         try:
@@ -147,7 +147,7 @@ async def _elsewhere(request: Request, error: Exception) -> Response:
         allowed = (error.headers or {}).get("Allow", "")
         message = f"{method} is not allowed on {path}, which takes {allowed}."
     else:
-        message = f"There is nothing at {path}: GET /ping and POST /invocations are answered."
+        message = f"There is nothing at {path}: only GET /ping and POST /invocations exist."
     return JSONResponse(
         {"error": message}, status_code=error.status_code, headers=dict(error.headers or {})
     )

@@ -36,7 +36,7 @@ def state_in(loaded: Any) -> dict[str, Tensor]:
     """
     while True:
         if not isinstance(loaded, Mapping) or not loaded:
-            raise StateError(f"holds no state_dict but {type(loaded).__name__}")
+            raise StateError(f"does not hold a state_dict but a {type(loaded).__name__}")
         if all(isinstance(value, Tensor) for value in loaded.values()):
             return {str(name): tensor for name, tensor in loaded.items()}
         loaded = _inner(loaded)
@@ -57,10 +57,10 @@ def _inner(loaded: Mapping[Any, Any]) -> Any:
         return next(iter(states.values()))
     if states:
         raise StateError(
-            f"holds several state_dicts ({', '.join(sorted(states))}): save the one that is meant"
+            f"holds several state_dicts ({', '.join(sorted(states))}): save only the intended one"
         )
     strange = [name for name, value in loaded.items() if not isinstance(value, Tensor)]
-    raise StateError(f"is no state_dict: {strange[:3]} are not tensors; save model.state_dict()")
+    raise StateError(f"is not a state_dict: {strange[:3]} are not tensors; save model.state_dict()")
 
 
 def refused(problem: str) -> str:
@@ -72,8 +72,9 @@ def refused(problem: str) -> str:
     if found:
         what = found[1] or found[2]
         return (
-            f"it holds a Python object ({what}) beside tensors, which is not loaded since that can "
-            "run any code: load it where it was made, and save model.state_dict() alone"
+            f"it holds a Python object ({what}) beside tensors, which is not loaded, because "
+            "that could run any code: load it where it was made, and save only "
+            "model.state_dict()"
         )
     if "TorchScript" in problem:
         return "it is a TorchScript archive: save model.state_dict() instead"

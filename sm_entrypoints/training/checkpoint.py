@@ -113,7 +113,7 @@ class Checkpoints:
                     progress = Progress(**json.loads(metadata["progress"]))
                     tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-                print(f"checkpoint {path.name} cannot be read, left aside: {error}", flush=True)
+                print(f"checkpoint {path.name} cannot be read and is ignored: {error}", flush=True)
                 continue
             self._check(path, identity)
             return progress, tensors
@@ -129,7 +129,7 @@ class Checkpoints:
         for name, value in self._identity.items():
             if identity.get(name) != value:
                 raise CheckpointError(
-                    f"checkpoint {path.name} is of another training: {name} was "
+                    f"checkpoint {path.name} belongs to another training: {name} was "
                     f"{identity.get(name)!r}, now it is {value!r}; give the job a checkpoint "
                     "location of its own"
                 )

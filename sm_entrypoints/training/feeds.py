@@ -102,7 +102,7 @@ def feeds_again(like: Feeds, built: Built, seed: int) -> Feeds:
 def _cannot_cache(built: Built) -> str:
     if not built.frozen:
         return (
-            "cache_features=true needs a frozen backbone, but all of the model learns (there are "
+            "cache_features=true needs a frozen backbone, but the whole model learns (there are "
             "no pretrained weights, or trainable=all): set trainable=head"
         )
     return "cache_features=true, but the features do not fit into memory: use cache_features=auto"

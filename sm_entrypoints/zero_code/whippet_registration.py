@@ -134,7 +134,10 @@ class Registration:
             self._stop()
         elif type(module).__name__ == "OptimizedModule":
             self._stop()
-            print("Debugger's hook looks into no compiled model: no tensors are saved.", flush=True)
+            print(
+                "Debugger's hook cannot look into a compiled model: no tensors are saved.",
+                flush=True,
+            )
         else:
             hook = self._hook or _make_hook()
             if hook is None or self._asked_for_one:

@@ -74,7 +74,7 @@ def contained(work: Callable[..., object], *arguments: object) -> bool:
         work(*arguments)
     except Exception as error:  # noqa: BLE001 - see the module's docstring
         words = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        print(f"Debugger's hook switched off ({words}); training goes on.", flush=True)
+        print(f"Debugger's hook switched off ({words}); training continues.", flush=True)
         return False
     return True
 

@@ -149,5 +149,5 @@ def _write_states(client: SyncPrefectClient, message: str) -> State[Any] | None:
             try:
                 written = write(run, Cancelled(message=message), force=True).state or written
             except _SERVER_TROUBLE as error:  # the jobs are stopped; recover-runs writes the rest
-                get_run_logger().warning("the cancel of %s could not be written: %s", run, error)
+                get_run_logger().warning("the cancel of %s could not be recorded: %s", run, error)
     return written

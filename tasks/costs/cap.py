@@ -76,10 +76,10 @@ def require_prices_of_region(cap: Decimal, prices: PriceList) -> None:
     foreign = prices.of_another_region()
     if foreign:
         raise ParameterError(
-            f"max_usd={cap} cannot be kept in {prices.region}: what {', '.join(foreign)} costs is "
-            f"known from a table for {table_region()} only. Allow pricing:GetProducts (`whippet "
-            f"iam`), put the region's prices into tasks/costs/price_table.json, or leave out "
-            f"the cap"
+            f"max_usd={cap} cannot be guaranteed in {prices.region}: the price of "
+            f"{', '.join(foreign)} is known only from a table for {table_region()}. Allow "
+            "pricing:GetProducts (`whippet iam`), put the region's prices into "
+            "tasks/costs/price_table.json, or leave out the cap"
         )
 
 
@@ -88,12 +88,10 @@ class Budget:
     """A cap, and what stands against it.
 
     Attributes:
-        max_usd: the cap.
-        fixed_usd: what no limit changes: money spent already, jobs that go on, the endpoint.
-        fixed_trials: the number of trials is given (a grid).
-        worst: what the jobs still to be created cost at most under some limits; grows with them.
-        tuning_fixed: the search is created already, its limits stand.
-        training_fixed: so is the training job.
+        max_usd: the cap. fixed_usd: what no limit changes: money spent already, jobs that go on,
+        the endpoint. fixed_trials: the number of trials is given (a grid). worst: what the jobs
+        still to be created cost at most under some limits; grows with them. tuning_fixed: the
+        search is created already, its limits stand. training_fixed: so is the training job.
     """
 
     max_usd: Decimal
@@ -139,11 +137,11 @@ class Budget:
         smallest = cents(self.fixed_usd + jobs)
         trials = f"{least.max_jobs} trial{'s' if least.max_jobs > 1 else ''}"
         return BudgetError(
-            f"max_usd={self.max_usd} is too small: {cents(self.fixed_usd)} USD are fixed "
-            f"(the endpoint for its time to live, and what is spent or running already), and the "
-            f"jobs cost up to {cents(jobs)} USD even with {trials} of "
-            f"{least.trial_seconds} s. The smallest cap that works is --max-usd {smallest}; or "
-            f"lower --hours-to-live, --max-runtime, --instance-count or the instance types"
+            f"max_usd={self.max_usd} is too small: {cents(self.fixed_usd)} USD are fixed (the "
+            "endpoint for its time to live, and what is already spent or running), and the jobs "
+            f"cost up to {cents(jobs)} USD even with {trials} of {least.trial_seconds} s. The "
+            f"smallest cap that works is --max-usd {smallest}; or lower --hours-to-live, "
+            "--max-runtime, --instance-count or the instance types"
         )
 
 

@@ -64,8 +64,8 @@ def _committed(entry: LedgerEntry) -> Decimal:
     """
     if entry.usd is None:
         raise ParameterError(
-            f"what {entry.job!r} of this run cost is not known ({entry.price}), so nothing says "
-            f"what its cap leaves for a comparison: give --max-usd"
+            f"the cost of {entry.job!r} of this run is not known ({entry.price}), so the rest of "
+            "its cap for a comparison is not known either: give --max-usd"
         )
     if not (entry.billing and entry.since and entry.expires and entry.usd_per_hour is not None):
         return entry.usd
@@ -91,17 +91,17 @@ def held_to(request: Request, allowed: Allowance) -> Request:
     )
     if worst is None or shortest is None or second is None:
         raise ParameterError(
-            f"max_usd={allowed.usd} cannot be kept: what an hour of "
-            f"{request['ResourceConfig']['InstanceType']} costs is not known. Add it to "
-            f"tasks/costs/price_table.json"
+            f"max_usd={allowed.usd} cannot be guaranteed: the hourly price of "
+            f"{request['ResourceConfig']['InstanceType']} is not known. Add it to "
+            "tasks/costs/price_table.json"
         )
     if worst <= allowed.usd:
         return request
     if shortest > allowed.usd:
         raise BudgetError(
-            f"a comparison costs up to {cents(shortest)} USD even when it is stopped after "
-            f"{least} s, and {cents(max(allowed.usd, Decimal(0)))} USD are left of the cap. The "
-            f"smallest cap of its own that works is --max-usd {cents(shortest)}"
+            f"a comparison costs up to {cents(shortest)} USD even if it is stopped after {least} "
+            f"s, but only {cents(max(allowed.usd, Decimal(0)))} USD are left of the cap. The "
+            f"smallest cap that works is --max-usd {cents(shortest)}"
         )
     more = int((allowed.usd - shortest) / (second - shortest))
     return _lasting(request, min(limit, least + more))

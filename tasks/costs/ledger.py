@@ -126,7 +126,7 @@ def _endpoint_sentence(entry: LedgerEntry) -> str:
     hours = f"{entry.billable_seconds / 3600:.2f} h"
     if entry.usd is None:
         return f"endpoint {entry.job}: {hours}, {entry.price}"
-    on = f" so far, and goes on at ${entry.usd_per_hour:.4f} an hour" if entry.billing else ""
+    on = f" so far, and keeps billing ${entry.usd_per_hour:.4f} per hour" if entry.billing else ""
     return f"endpoint {entry.job}: ${entry.usd:.4f} for {hours}{on}"
 
 

@@ -88,7 +88,7 @@ def table_source(region: str | None = None) -> str:
     """Return how a price of the table is to be cited; a region that it is not for is named."""
     table = _table()
     other = f" for {table['region']}, not {region}" if region not in (None, table["region"]) else ""
-    return f"table of {table['dated']}{other}, not confirmed at AWS"
+    return f"table of {table['dated']}{other}, not confirmed by AWS"
 
 
 def table_region() -> str:
@@ -137,7 +137,7 @@ def current_prices(pricing: Pricing | None, wanted: Iterable[tuple[str, Use]]) -
     try:
         asked = {_key(*pair): _asked(pricing, *pair) for pair in pairs}
     except (BotoCoreError, ClientError, ValueError, KeyError, TypeError):
-        # No permission, no network, or an answer of another shape: the table has to do.
+        # No permission, no network, or an answer of a different shape: the table has to do.
         return known
     given = {key: Price(usd=usd, source=_FROM_AWS) for key, usd in asked.items() if usd is not None}
     return known.model_copy(update={"instance_hours": {**known.instance_hours, **given}})

@@ -42,7 +42,7 @@ def fetch(
         StoreFailed: an object cannot be read, or is not what it should be.
     """
     if folder.exists() and not folder.is_dir():
-        raise DataError(f"'{typed or folder}' is a file: name a folder, or one that is to be made.")
+        raise DataError(f"'{typed or folder}' is a file: name a folder, or one to create.")
     bucket, prefix = find_source(platform, source)
     store = platform.store(bucket)
     if read_if_there(store, f"{prefix}/{MANIFEST}") is not None:
@@ -60,7 +60,7 @@ def find_source(platform: Platform, source: str) -> tuple[str, str]:
         bucket, prefix = split_uri(source.rstrip("/"))
         return bucket, prefix
     if not source.strip():
-        raise DataError("nothing is named: give a data set, a training job or s3://bucket/prefix")
+        raise DataError("name a data set, a training job or s3://bucket/prefix")
     bucket = platform.defaults.bucket
     prefix = f"{platform.settings.prefix}/datasets/{source}"
     if read_if_there(platform.store(bucket), f"{prefix}/{MANIFEST}") is not None:

@@ -59,7 +59,7 @@ def require_folder(path: str, typed: str | None = None) -> None:
         mode = data_root(path).stat().st_mode
     except OSError as error:
         near = _nearest(path)
-        hint = f"Did you mean '{shown(near)}'?" if near else "Check the path and its rights."
+        hint = f"Did you mean '{shown(near)}'?" if near else "Check the path and its permissions."
         place = "" if typed == path else f" at '{shown(path)}'"  # it was there when it was typed
         raise DataError(
             f"The data folder '{shown(typed)}' cannot be read: "
@@ -109,10 +109,10 @@ def list_source(platform: Platform, uri: str) -> dict[str, Listed]:
     there = list_objects(platform.store(bucket), prefix)
     found = {key: each for key, each in there.items() if _may_be_data(key, each)}
     if not found:
-        other = f" (only {len(there)} objects that are none)" if there else ""
+        other = f" (only {len(there)} other objects)" if there else ""
         raise DataError(
-            f"Below '{uri}' are no pictures{other}: check bucket and prefix, as in "
-            "s3://bucket/pets, below which train/<class>/<file> or <class>/<file> lie."
+            f"There are no pictures below '{uri}'{other}: check bucket and prefix, as in "
+            "s3://bucket/pets with train/<class>/<file> or <class>/<file> below it."
         )
     return found
 
@@ -154,7 +154,7 @@ def _require_room(folder: Path, there: Mapping[str, Listed], uri: str) -> None:
     free = shutil.disk_usage(folder).free
     if missing > free:
         raise SettingsError(
-            f"{uri} has {missing / 1e9:.1f} GB that are not here yet, and '{folder}' has room for "
+            f"{uri} has {missing / 1e9:.1f} GB still to download, and '{folder}' has room for "
             f"{free / 1e9:.1f} GB: set WHIPPET_HOME to a larger disk"
         )
 

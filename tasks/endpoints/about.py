@@ -57,8 +57,8 @@ def _about(platform: Platform, endpoint: Mapping[str, Any]) -> str:
     run = run_of(platform, endpoint["EndpointArn"])
     lines = [
         f"endpoint {name!r} is {kind_of(config).in_words(config)}, {status}",
-        f"  model   {models[0] if models else 'its configuration is gone'}{_archive(model)}",
-        f"  run     {run or 'none of Whippet: somebody else made it'}",
+        f"  model   {models[0] if models else 'its configuration no longer exists'}{_archive(model)}",
+        f"  run     {run or 'none: not created by Whippet'}",
         f"  answers {_answers(model, run)}",
     ]
     if endpoint.get("FailureReason"):
@@ -81,4 +81,6 @@ def _answers(model: Mapping[str, Any] | None, run: str | None) -> str:
     if run:
         return "labels and probabilities of one JPEG or PNG picture, as JSON or CSV"
     program = _container(model or {}).get("Environment", {}).get("SAGEMAKER_PROGRAM", _PROGRAM)
-    return f"what {program} of its model makes of the request; `whippet predict` reads labels only"
+    return (
+        f"what {program} of its model returns for the request; `whippet predict` reads only labels"
+    )

@@ -73,8 +73,8 @@ def _predictions(endpoint: str, body: bytes) -> list[Prediction]:
         predictions = []
     if not predictions:
         raise EndpointFailed(
-            f"endpoint {endpoint!r} did not answer with predictions but {body[:200]!r}: is its "
-            f"model one of Whippet's? `curl` shows all of it"
+            f"endpoint {endpoint!r} did not answer with predictions but with {body[:200]!r}: is "
+            "its model one of Whippet's? `curl` shows the whole answer"
         )
     return predictions
 
@@ -96,8 +96,8 @@ def read_image(path: Path, typed: str | None = None) -> tuple[bytes, str]:
     if len(data) > _MOST_IMAGE_BYTES:
         raise DataError(
             f"image {name!r} has {len(data) / 1e6:.1f} MB, and an endpoint takes "
-            f"{_MOST_IMAGE_BYTES:,} bytes at most: save it smaller, or label it by "
-            "`whippet predict FOLDER --out FILE`"
+            f"{_MOST_IMAGE_BYTES:,} bytes at most: make it smaller, or label it with `whippet "
+            "predict FOLDER --out FILE`"
         )
     content_type = _TYPES.get(kind_of(data[:64])) or _CONTENT_TYPES.get(path.suffix.lower())
     if content_type is None:

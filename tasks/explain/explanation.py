@@ -130,7 +130,7 @@ def _target(source: str, output: Path | None, settings: Settings) -> Path:
         return target
     if target.exists():
         raise ParameterError(
-            f"--output {str(output)!r} exists and is no earlier explanation: give a new folder"
+            f"--output {str(output)!r} exists and is not an earlier explanation: give a new folder"
         )
     return target
 

@@ -63,7 +63,7 @@ def fetch_source(
     if source.startswith("s3://"):
         return _fetch(connect(), source, work)
     if not source.strip():
-        raise DataError("nothing is named: give a folder, s3://bucket/prefix, or the name of a run")
+        raise DataError("name a folder, s3://bucket/prefix or a run")
     path = Path(source).expanduser()
     if path.is_dir():
         return _opened(source, path, work)
@@ -107,8 +107,8 @@ def _fetch(platform: Platform, uri: str, work: Path) -> Source:
     found = _wanted(platform, bucket, prefix)
     if not found:
         raise DataError(
-            f"{uri} holds nothing to explain: there is no object of smdebug, SageMaker's profiler "
-            "or a Whippet job below it"
+            f"{uri} has nothing to explain: it has no object of smdebug, SageMaker's profiler or "
+            "a Whippet job"
         )
     chosen, notes = _limited(found)
     # The folder's own name says what it is: `incremental`, `pevents`.
@@ -154,11 +154,14 @@ def _limited(sizes: dict[str, int]) -> tuple[list[str], list[str]]:
     if rest < 0 or (events and sizes[events[0]] > rest):
         raise DataError(
             f"{sum(sizes.values()) / 1e9:.1f} GB are more than the {MAX_BYTES / 1e9:.0f} GB that "
-            "are fetched: give the prefix of one part, such as the job's profiler-output/"
+            "can be fetched: give the prefix of one part, such as the job's profiler-output/"
         )
     if weight <= rest:
         return others + events, []
     every = math.ceil(weight / rest)
     kept = events[::every]
-    note = f"{len(kept):,} of {len(events):,} saved steps were fetched, evenly: too many bytes."
+    note = (
+        f"{len(kept):,} of {len(events):,} saved steps were fetched, evenly spaced: all of "
+        "them were too large."
+    )
     return others + kept, [note]

@@ -137,7 +137,7 @@ def _document(folder: Any, name: str) -> dict[str, Any] | None:
             f"{path} cannot be read: {clause(error)}; run the training again"
         ) from error
     if not isinstance(found, dict):
-        raise ParameterError(f"{path} is no JSON object: run the training again")
+        raise ParameterError(f"{path} is not a JSON object: run the training again")
     return found
 
 

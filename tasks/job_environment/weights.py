@@ -216,7 +216,9 @@ def _answer(stdout: str) -> dict[str, Any]:
         notes = [str(note) for note in value.get("notes", [])]
         return {"sha256": str(value["sha256"]), "source": str(value["source"]), "notes": notes}
     except (ValueError, LookupError, TypeError) as error:
-        raise ProgramFailed(f"{PROGRAM.name} gave no answer but {stdout[-500:]!r}") from error
+        raise ProgramFailed(
+            f"{PROGRAM.name} did not answer with a result but with {stdout[-500:]!r}"
+        ) from error
 
 
 def _sha256(path: Path) -> str:

@@ -65,8 +65,8 @@ def require_sound(findings: Sequence[LintFinding], *, what: str) -> None:
             f"{clause(joined(each.message, each.advice))} ({each.code})" for each in found
         )
         raise ParameterError(
-            f"{what} is refused by the objective lint: {ended(said)} "
-            "To go on all the same: tuning.lint='warn'"
+            f"{what} was refused by the objective lint: {ended(said)} To continue anyway: "
+            "tuning.lint='warn'"
         )
 
 

@@ -67,7 +67,7 @@ def _not_finite(metrics: Metrics) -> Iterator[LintFinding]:
         yield LintFinding(
             code="not-finite",
             severity="error",
-            message=f"A loss or an accuracy is no finite number in {len(bad)} of "
+            message=f"A loss or an accuracy is not a finite number in {len(bad)} of "
             f"{len(metrics.lines)} lines: the training diverged.",
             evidence=excerpt(bad[0]),
             advice="Lower lr, or look for zeros under a logarithm or a division.",
@@ -88,9 +88,9 @@ def _fractions(metrics: Metrics) -> Iterator[LintFinding]:
         yield LintFinding(
             code=code,
             severity="error",
-            message=f"More hits than images are counted{where}."
+            message=f"More hits than images were counted{where}."
             if above
-            else f"The percentage is not the fraction's beside it{where}.",
+            else f"The percentage does not match the fraction beside it{where}.",
             evidence=excerpt(lines[0]),
             advice="Count each image once, and add up the hits of one epoch only."
             if above

@@ -44,11 +44,13 @@ def _range(inputs: pd.DataFrame, pretrained: bool) -> Iterator[LintFinding]:
     elif low >= -1e-3 and 0.5 < high <= 1 + 1e-3:
         yield _missing("are pixels of 0 to 1, not normalised", evidence, pretrained)
     elif pretrained and abs(low + 1) < 0.02 and abs(high - 1) < 0.02:
-        yield _missing("are scaled to -1 to 1, as other weights need it", evidence, pretrained)
+        yield _missing("are scaled to -1 to 1, as for other weights", evidence, pretrained)
 
 
 def _missing(what: str, evidence: str, pretrained: bool) -> LintFinding:
-    why = "the pretrained weights saw other numbers" if pretrained else "training is slower so"
+    why = (
+        "the pretrained weights expect other numbers" if pretrained else "this slows training down"
+    )
     return LintFinding(
         code="normalisation-missing",
         severity="error" if pretrained else "warning",
@@ -60,7 +62,7 @@ def _missing(what: str, evidence: str, pretrained: bool) -> LintFinding:
 
 def _advice() -> str:
     mean, std = (", ".join(map(str, _IMAGENET[name])) for name in ("mean", "std"))
-    return f"Normalise with mean ({mean}) and std ({std}), in training and in serving alike."
+    return f"Normalise with mean ({mean}) and std ({std}), in both training and serving."
 
 
 def _constants(model: Mapping[str, Any], pretrained: bool) -> Iterator[LintFinding]:
@@ -70,9 +72,10 @@ def _constants(model: Mapping[str, Any], pretrained: bool) -> Iterator[LintFindi
     yield LintFinding(
         code="normalisation-differs",
         severity="warning",
-        message="Images are normalised with other numbers than torchvision's pretrained weights.",
+        message="Images are normalised with numbers other than those of torchvision's "
+        "pretrained weights.",
         evidence=f"mean {given['mean']}, std {given['std']}",
-        advice=f"{_advice()} Leave it when your own weights were trained with these.",
+        advice=f"{_advice()} Leave it if your own weights were trained with these.",
     )
 
 

@@ -55,7 +55,7 @@ def lint_job(platform: Platform, name: str, classes: int | None = None) -> list[
         raise ParameterError(f"there is no training or tuning job {name!r}: see `whippet jobs`")
     if training["TrainingJobStatus"] not in TERMINAL:
         raise ParameterError(
-            f"training job {name!r} is {training['TrainingJobStatus']}: lint it when it has ended"
+            f"training job {name!r} is {training['TrainingJobStatus']}: lint it after it has ended"
         )
     return lint_training_job(platform, training, classes)
 

@@ -134,14 +134,14 @@ def advice(text: str, cut: Cut, line: str | None = None) -> str:
         line: where that stood.
     """
     if "," in cut.printed:
-        return "Print the number without thousands separators: no regex makes one number of it."
+        return "Print the number without thousands separators: no regex can read it as one number."
     found = parts(text)
     mended = found.mended() if found else ""
     if found and line is None:
         return f"Use {mended}"
     if found and line is not None and reads(mended, line, cut.printed):
         return f"Use {mended}"
-    return f"Name in the regex what stands before the number, and read it with {NUMBER_GROUP}."
+    return f"In the regex, name what precedes the number, and read it with {NUMBER_GROUP}."
 
 
 def text_advice(regex: str, bad: Reading) -> str:
@@ -151,7 +151,7 @@ def text_advice(regex: str, bad: Reading) -> str:
     split, number = parts(regex), re.search(NUMBER_GROUP, bad.text)
     if split and number and reads(split.mended(), bad.line, number[0]):
         return f"Use {split.mended()}"
-    return f"Let the group match the number only: {NUMBER_GROUP}."
+    return f"Let the group match only the number: {NUMBER_GROUP}."
 
 
 def reads(text: str, line: str, number: str) -> bool:

@@ -133,8 +133,8 @@ def _test_objective(metrics: Metrics, objective: Objective) -> Iterator[LintFind
     yield LintFinding(
         code="objective-is-test",
         severity="error" if others else "warning",
-        message=f"The objective {objective.name!r} is measured on the test split: the chosen model "
-        "would be fitted to it, and no honest test would be left.",
+        message=f"The objective {objective.name!r} is measured on the test split: the chosen "
+        "model would be fitted to it, and no honest test would remain.",
         evidence=f"regex {regex}" if regex else f"name {objective.name}",
         advice=f"Use {others[0]!r} as the objective."
         if others
@@ -165,10 +165,10 @@ def _slow(metrics: Metrics) -> Iterator[LintFinding]:
             severity=metrics.severity(name) if met else "warning",
             message=f"The regex of {name!r} backtracks: "
             + ("lines of this log take" if met else "a line can take")
-            + " longer than a job runs, and it is given up then.",
+            + " longer than a job runs, so the job abandons it.",
             evidence=excerpt(f"{metrics.regexes[name]} ; on {found.get(name, 'the log')}"),
-            advice="Repeat nothing that repeats itself, such as (a+)+; name what stands before the "
-            f"number, and read that with {NUMBER_GROUP}.",
+            advice="Do not nest repetitions, as in (a+)+; name what precedes the number, and "
+            f"read the number with {NUMBER_GROUP}.",
         )
 
 
@@ -184,7 +184,7 @@ def _bound_to_cut(metrics: Metrics) -> Iterator[LintFinding]:
             code="regex-cuts-numbers",
             severity="warning",
             message=f"The regex of {name!r} {read if cut.read else f'cannot read {cut.printed}'}: "
-            + ("the search would take that for its value." if cut.read else "no value at all."),
+            + ("the search would take that as its value." if cut.read else "no value at all."),
             evidence=regex,
             advice=f"{advice(regex, cut)} or print the metric as '%.6f'.",
         )
@@ -231,8 +231,8 @@ def _alike(metrics: Metrics, name: str, evidence: str, what: str) -> LintFinding
         message=f"The regex of {name!r} reads {what}; SageMaker takes the last number"
         f"{' as the objective' if metrics.is_objective(name) else ''}.",
         evidence=excerpt(evidence),
-        advice="Put what stands only before this number into the regex, such as "
-        f"'Valid.*? loss: {NUMBER_GROUP}'.",
+        advice="Put text that precedes only this number into the regex, such as 'Valid.*? "
+        f"loss: {NUMBER_GROUP}'.",
     )
 
 
@@ -259,15 +259,15 @@ def _near_miss(regex: str, name: str, lines: Sequence[str]) -> tuple[str, str]:
     careless = MetricRegex(regex, ignore_case=True)
     for line in lines:
         if careless.searched(line):
-            return line, "Write capital and small letters as the log does."
+            return line, "Use the same capital and small letters as the log."
         if _COLOUR.search(line) and careless.searched(_COLOUR.sub("", line)):
-            return line, "Print without colour codes: they stand between the words and the number."
+            return line, "Print without colour codes: they come between the words and the number."
     wanted = set(words(regex)) | set(words(name))
     numbers = [line for line in lines if re.search(r"\d", line)]
     best = max(numbers, key=lambda line: len(wanted & set(words(line))), default="")
     if not wanted & set(words(best)):
-        return "", "Print the metric, or write the regex after a line that the log really has."
-    return best, "Write the regex after that line, blanks and punctuation included."
+        return "", "Print the metric, or model the regex on a line that the log really has."
+    return best, "Model the regex on that line, including blanks and punctuation."
 
 
 def _not_numbers(metrics: Metrics) -> Iterator[LintFinding]:
@@ -277,8 +277,8 @@ def _not_numbers(metrics: Metrics) -> Iterator[LintFinding]:
             yield LintFinding(
                 code="regex-not-a-number",
                 severity=metrics.severity(name),
-                message=f"The regex of {name!r} reads text that is no number, in {len(bad)} of "
-                f"{len(found)} matches.",
+                message=f"The regex of {name!r} reads text that is not a number, in {len(bad)} "
+                f"of {len(found)} matches.",
                 evidence=excerpt(f"{bad[0].text!r} from {bad[0].line}"),
                 advice=text_advice(metrics.regexes[name], bad[0]),
             )
@@ -290,8 +290,8 @@ def _ambiguous(metrics: Metrics) -> Iterator[LintFinding]:
         if kind_of(name) and len(splits) > 1:
             named = " and of ".join(sorted(split or "no named split" for split in splits))
             shown = " ; ".join(excerpt(each.line) for each in splits.values())
-            yield _alike(metrics, name, shown, f"numbers of {named} alike")
+            yield _alike(metrics, name, shown, f"numbers of {named} indiscriminately")
             continue
         again = [each for each in found if not each.first]
         if again:
-            yield _alike(metrics, name, again[0].line, "several numbers of one line")
+            yield _alike(metrics, name, again[0].line, "several numbers in one line")

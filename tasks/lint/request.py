@@ -68,7 +68,7 @@ def measured_by(
         yield metric_definitions(request), None
     else:
         raise ParameterError(
-            f"members {sorted(request)} make neither a CreateTrainingJob nor a "
+            f"members {sorted(request)} fit neither a CreateTrainingJob nor a "
             "CreateHyperParameterTuningJob request: AlgorithmSpecification, or "
             "TrainingJobDefinition with HyperParameterTuningJobConfig, is needed"
         )

@@ -49,7 +49,7 @@ def _edges(edges: Mapping[str, str]) -> Iterator[LintFinding]:
         yield LintFinding(
             code=EDGE_CODE,
             severity="warning",
-            message=f"The best {name} is at the {edge} edge of its range: better ones may lie "
+            message=f"The best {name} is at the {edge} edge of its range: better values may lie "
             "beyond.",
             evidence=f"{name}: {edge} edge",
             advice=f"Widen the range of {name} and search again.",
@@ -66,9 +66,8 @@ def _missing(trials: Trials) -> Iterator[LintFinding]:
     yield LintFinding(
         code="objective-missing",
         severity="error" if len(lost) == len(ended) else "warning",
-        message=f"{len(lost)} of {counted(len(ended), 'trial')} ended without a value "
-        f"of the objective: the "
-        "search learned nothing there.",
+        message=f"{len(lost)} of {counted(len(ended), 'trial')} ended without a value of the "
+        "objective: the search learned nothing from them.",
         evidence=", ".join(lost[:_MOST_NAMES]) + more,
         advice=f"Read the log of one: `whippet logs {lost[0]}`.",
     )
@@ -83,10 +82,11 @@ def _constant(trials: Trials) -> Iterator[LintFinding]:
     yield LintFinding(
         code="objective-constant",
         severity="error",
-        message=f"All {len(values)} trials have the same {trials.metric}: the hyperparameters do "
-        "not reach the training, or the number is not theirs.",
+        message=f"All {len(values)} trials have the same {trials.metric}: either the "
+        "hyperparameters do not reach the training, or the number does not depend on "
+        "them.",
         evidence=f"{trials.metric} = {values.iloc[0]:g}, {different} different trials",
-        advice="Check that the script reads its arguments, and what the objective's regex reads.",
+        advice="Check that the script uses its arguments, and what the objective's regex reads.",
     )
 
 
@@ -115,12 +115,12 @@ def _scales_with_batch(trials: Trials, classes: int) -> Iterator[LintFinding]:
         code="loss-scales-with-batch",
         severity="error" if summed else "warning",
         message=f"{trials.metric} grows with {'batch size' if summed else '1 / batch size'}: the "
-        f"search prefers {'small' if summed else 'large'} batches for the arithmetic, not for the "
-        "model.",
+        f"search prefers {'small' if summed else 'large'} batches because of the "
+        "arithmetic, not because of the model.",
         evidence=f"slope {slope:.2f} of log loss on log batch size, partial correlation "
         f"{correlation:.2f}, {trial_count} trials, {sizes} batch sizes",
-        advice="Average the loss over images: add up mean loss x batch size, divide by the number "
-        "of images.",
+        advice="Average the loss over images: sum up mean loss x batch size, then divide by "
+        "the number of images.",
     )
 
 

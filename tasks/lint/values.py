@@ -82,16 +82,16 @@ def _impossible_accuracies(measured: Measured) -> Iterator[LintFinding]:
             yield LintFinding(
                 code="accuracy-above-1",
                 severity="warning",
-                message=f"{series.name!r} passes 1: as a share of hits that cannot be.",
+                message=f"{series.name!r} exceeds 1, which is impossible for a share of hits.",
                 evidence=f"lowest value: {min(shares):g}, highest: {top:g}",
-                advice="Divide the hits by the number of images; were these per cent, the model "
-                "would hit next to nothing.",
+                advice="Divide the hits by the number of images; if these were percentages, "
+                "the model would hit next to nothing.",
             )
         elif top == 0 == min(series.finite):
             yield LintFinding(
                 code="accuracy-always-0",
                 severity="warning",
-                message=f"{series.name!r} is exactly 0 every time: fewer hits than by guessing.",
+                message=f"{series.name!r} is always exactly 0: fewer hits than by guessing.",
                 evidence=f"values: {len(series.finite)}",
                 advice="Compare predicted and true labels by eye, and divide as floats.",
             )
@@ -105,7 +105,7 @@ def _scales(measured: Measured) -> Iterator[LintFinding]:
         yield LintFinding(
             code="accuracy-scales-differ",
             severity="warning",
-            message=f"{shares[0][0]!r} is a share of 0 to 1, {percents[0][0]!r} is per cent.",
+            message=f"{shares[0][0]!r} is a share of 0 to 1, {percents[0][0]!r} is a percentage.",
             evidence=f"highest values: {shares[0][1]:g} and {percents[0][1]:g}",
             advice="Print both on one scale.",
         )
@@ -116,17 +116,17 @@ def _rounded(measured: Measured) -> Iterator[LintFinding]:
         values, decimals = series.finite, series.decimals
         zeros = sum(decimals) if len(values) < 3 else _SUSPICIOUS_ZEROS
         if all(value == int(value) for value in values) and zeros >= _SUSPICIOUS_ZEROS:
-            yield _rounding(measured, series, "is a whole number every time", worst=True)
+            yield _rounding(measured, series, "is always a whole number", worst=True)
         elif measured.objective not in (None, series.name):
             continue
         elif len(values) >= 3 and max(decimals) <= 2:
-            yield _rounding(measured, series, f"has {max(decimals)} decimals at most")
+            yield _rounding(measured, series, f"has at most {max(decimals)} decimals")
         elif len(values) >= 5 and max(decimals) <= 4 and len(set(values)) <= len(values) - 2:
             yield _rounding(measured, series, f"is printed with {max(decimals)} decimals: it ties")
     for series in measured.of_kind("accuracy"):
         whole = len(series.finite) >= 3 and max(series.finite) > 2 and not any(series.decimals)
         if whole and measured.objective == series.name:
-            yield _rounding(measured, series, "is in whole per cent")
+            yield _rounding(measured, series, "is in whole percentages")
 
 
 def _rounding(measured: Measured, series: Series, how: str, *, worst: bool = False) -> LintFinding:
@@ -161,9 +161,9 @@ def _worse_than_chance(measured: Measured) -> Iterator[LintFinding]:
             code="worse-than-chance",
             # A short or unlucky training may end a little above; not at twice as much.
             severity="error" if best > 2 * chance else "warning",
-            message=f"The best {series.name!r} is worse than guessing: who gives each of "
-            f"{measured.classes} classes the same probability has a loss of "
-            f"ln({measured.classes}) = {chance:.2f}.",
+            message=f"The best {series.name!r} is worse than guessing: a uniform guess over "
+            f"{measured.classes} classes has a loss of ln({measured.classes}) = "
+            f"{chance:.2f}.",
             evidence=f"best of {len(series.finite)}: {best:.4g}, {best / chance:.3f} times that",
             advice="Average the loss over images (not a sum over batches); if it is averaged, "
             "lower lr, train longer, and check labels and normalisation.",
@@ -187,13 +187,13 @@ def _too_small(measured: Measured) -> Iterator[LintFinding]:
             yield LintFinding(
                 code="loss-scales-with-batch",
                 severity="warning",
-                message=f"{series.name!r} is too small for its mistakes: {wrong:.1%} wrong answers "
-                f"cost a mean cross-entropy of {least:.3f} or more, so it was divided twice, as "
-                "by a sum of batch means over the number of images.",
+                message=f"{series.name!r} is too small for its mistakes: {wrong:.1%} wrong "
+                f"answers mean a cross-entropy of {least:.3f} or more, so it was divided "
+                "twice, as by a sum of batch means over the number of images.",
                 evidence=f"last {series.name} {last:g}, last {accuracy.name} "
                 f"{accuracy.finite[-1]:g}",
-                advice="Add up loss x batch size and divide by the number of images: else a larger "
-                "batch_size looks better than it is.",
+                advice="Sum up loss x batch size and divide by the number of images: otherwise "
+                "a larger batch_size looks better than it is.",
             )
 
 

@@ -56,18 +56,21 @@ class ResourceParameters(Parameters):
     @model_validator(mode="after")
     def _the_service_takes_the_pair(self) -> Self:
         if self.spot and self.keep_alive_seconds:
-            raise ValueError("spot instances cannot be kept warm: use spot or keep_alive_seconds")
+            raise ValueError(
+                "spot instances cannot be kept warm: use either spot or keep_alive_seconds"
+            )
         if self.max_wait_seconds is not None and not self.spot:
             raise ValueError("max_wait_seconds is for spot instances: use spot as well")
         if (self.max_wait_seconds or self.max_runtime_seconds) < self.max_runtime_seconds:
             raise ValueError(
                 f"max_wait_seconds={self.max_wait_seconds} is less than "
-                f"max_runtime_seconds={self.max_runtime_seconds}, which is part of it"
+                f"max_runtime_seconds={self.max_runtime_seconds}, which it includes"
             )
         if self.instance_count > 1 and not has_gpu(self.instance_type):
             # SDK 2.257.7, fw_utils.py: torch_distributed is for GPU and Trainium instances only.
             raise ValueError(
-                f"instance_count={self.instance_count} of {self.instance_type}: AWS's images train "
-                "on several instances with GPUs only: use one, or such as ml.g5.xlarge"
+                f"instance_count={self.instance_count} of {self.instance_type}: AWS's images "
+                "train on several instances only if these have GPUs: use one instance, or a "
+                "type such as ml.g5.xlarge"
             )
         return self

@@ -223,13 +223,13 @@ class DeploymentParameters(Parameters):
         changed = {n for n in options if getattr(self, n) != type(self).model_fields[n].default}
         if wrong := sorted(changed - set(takes[self.kind])):
             raise ValueError(
-                f"{', '.join(wrong)} mean nothing to an endpoint of kind {self.kind!r}: leave "
-                f"them out (it takes {', '.join(takes[self.kind])})"
+                f"{', '.join(wrong)} have no meaning for an endpoint of kind {self.kind!r}: "
+                f"leave them out (it takes {', '.join(takes[self.kind])})"
             )
         if self.max_instances is not None and self.max_instances <= self.instance_count:
             raise ValueError(
                 f"max_instances={self.max_instances} must be more than "
-                f"instance_count={self.instance_count}, from which scaling starts"
+                f"instance_count={self.instance_count}, where scaling starts"
             )
         return self
 

@@ -43,8 +43,8 @@ def require_ranges(ranges: Mapping[str, SearchRange]) -> None:
             require_values({name: value})
         if isinstance(span, ContinuousRange) and _is_whole(name):
             raise ValueError(
-                f"hyperparameter {name} is a whole number: give a range of integers, "
-                f"not {span.min}:{span.max}"
+                f"hyperparameter {name} takes whole numbers: give a range of integers, not "
+                f"{span.min}:{span.max}"
             )
 
 
@@ -68,7 +68,7 @@ def require_batches(values: Mapping[str, Value], searched: Mapping[str, SearchRa
     least = _least_side(model)
     if 1 in sizes and values.get("trainable") == "all" and side < least:
         raise ParameterError(
-            f"batch_size=1 cannot train all of {model} at image_size={side:g}: its batch "
+            f"batch_size=1 cannot train all layers of {model} at image_size={side:g}: its batch "
             "normalisation would see one value per channel. Give batch_size=2 or more, "
             f"image_size={least} or more, or trainable=head"
         )

@@ -85,7 +85,7 @@ def _useful(action: str, reason: str, *resources: str) -> Permission:
 
 USER: tuple[Permission, ...] = (
     _useful("pricing:GetProducts", "prices of the region; else a dated table is used", EVERYTHING),
-    _useful("iam:GetRole", "that the role is there and trusts SageMaker; else a note", _ROLE),
+    _useful("iam:GetRole", "that the role exists and trusts SageMaker; else a note", _ROLE),
     _useful("iam:SimulatePrincipalPolicy", "what the role may do; else a note", _ROLE),
     _useful("ecr:BatchGetImage", "that AWS's images exist; else a note", _AWS_IMAGES),
     Permission(
@@ -116,7 +116,7 @@ USER: tuple[Permission, ...] = (
         # there, and a first run starts with such reads.
         "s3:ListBucket",
         "sync",
-        "what the bucket has already; S3 says 404, not 403, of what is missing only with it",
+        "what the bucket already has; only with it S3 says 404, not 403, for missing objects",
         _BUCKET,
     ),
     _needed("s3:GetObject", "sync", "manifest of the data set; outputs of jobs", _OBJECTS),
@@ -144,14 +144,14 @@ USER: tuple[Permission, ...] = (
         "status, metrics and billed time of trials and training",
         TRAINING_JOBS,
     ),
-    _needed("sagemaker:CreateModel", "deploy", "the model that is served", MODELS),
+    _needed("sagemaker:CreateModel", "deploy", "the model to serve", MODELS),
     _needed("sagemaker:DescribeModel", "deploy", "whether it exists", MODELS),
     _needed("sagemaker:CreateEndpointConfig", "deploy", "what serves it", CONFIGS),
     _needed("sagemaker:DescribeEndpointConfig", "deploy", "whether it exists; its cost", CONFIGS),
     # AWS checks it on the config as well.
     _needed("sagemaker:CreateEndpoint", "deploy", "the endpoint", ENDPOINTS, CONFIGS),
     _needed("sagemaker:DescribeEndpoint", "deploy", "whether it is in service", ENDPOINTS),
-    _needed("sagemaker:AddTags", "tune", "run and time to live on all that is created", *_TAGGED),
+    _needed("sagemaker:AddTags", "tune", "run and time to live on everything created", *_TAGGED),
     _needed("sagemaker:ListTags", "deploy", "what is ours, and until when", *_TAGGED),
     Permission(
         action="iam:PassRole",
@@ -171,8 +171,8 @@ USER: tuple[Permission, ...] = (
         "sagemaker:StopHyperParameterTuningJob", "stop", "jobs of an interrupted run", TUNING_JOBS
     ),
     _needed("sagemaker:ListEndpoints", "clean-up", "what bills, and what has expired", EVERYTHING),
-    _needed("sagemaker:ListEndpointConfigs", "clean-up", "configs left alone", EVERYTHING),
-    _needed("sagemaker:ListModels", "clean-up", "models left alone", EVERYTHING),
+    _needed("sagemaker:ListEndpointConfigs", "clean-up", "unused configs", EVERYTHING),
+    _needed("sagemaker:ListModels", "clean-up", "unused models", EVERYTHING),
     _needed("sagemaker:DeleteEndpoint", "clean-up", "ends the billing", ENDPOINTS),
     _needed("sagemaker:DeleteEndpointConfig", "clean-up", "goes with its endpoint", CONFIGS),
     _needed("sagemaker:DeleteModel", "clean-up", "goes with its endpoint", MODELS),
@@ -183,7 +183,7 @@ USER: tuple[Permission, ...] = (
             ("DescribeTransformJob", "its status", (TRANSFORM_JOBS,)),
             ("ListTransformJobs", "jobs of an interrupted run", (EVERYTHING,)),
             ("StopTransformJob", "jobs of an interrupted run", (TRANSFORM_JOBS,)),
-            ("AddTags", "run on all that is created", (TRANSFORM_JOBS,)),
+            ("AddTags", "the run on everything created", (TRANSFORM_JOBS,)),
             ("ListTags", "what is ours", (TRANSFORM_JOBS,)),
         )
     ),
@@ -217,7 +217,7 @@ USER: tuple[Permission, ...] = (
         action="iam:CreateServiceLinkedRole",
         resources=(_SCALING_ROLE,),
         stage="deploy",
-        reason="the role of auto scaling, once an account",
+        reason="the role of auto scaling, once per account",
         feature="autoscaling",
         condition={"StringEquals": {"iam:AWSServiceName": _SCALING_SERVICE}},
     ),
@@ -229,7 +229,7 @@ USER: tuple[Permission, ...] = (
 
 ROLE: tuple[Permission, ...] = (
     _needed("s3:ListBucket", "job", "the files of a channel", _BUCKET),
-    _needed("s3:GetObject", "job", "data, code, weights; the model that is served", _OBJECTS),
+    _needed("s3:GetObject", "job", "data, code, weights; the model to serve", _OBJECTS),
     _needed(
         "s3:PutObject",
         "job",
@@ -248,7 +248,12 @@ ROLE: tuple[Permission, ...] = (
         reason="metrics of jobs and endpoints; AWS has no resources for it",
         condition={"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "AWS/SageMaker*"]}},
     ),
-    _needed("ecr:GetAuthorizationToken", "job", "log in to pull; it has no resources", EVERYTHING),
+    _needed(
+        "ecr:GetAuthorizationToken",
+        "job",
+        "log in to pull; AWS has no resources for it",
+        EVERYTHING,
+    ),
     _needed("ecr:BatchCheckLayerAvailability", "job", "pull the image", _AWS_IMAGES),
     _needed("ecr:BatchGetImage", "job", "pull the image", _AWS_IMAGES),
     _needed("ecr:GetDownloadUrlForLayer", "job", "pull the image", _AWS_IMAGES),

@@ -81,13 +81,14 @@ def deployment_plan(
 def _require_within(max_usd: Decimal, worst: Decimal | None, hours: float) -> None:
     if worst is None:
         raise ParameterError(
-            f"max_usd={max_usd} cannot be kept: what this endpoint costs is not known. Use an "
-            f"instance type of tasks/costs/price_table.json in real time, or leave out the cap"
+            f"max_usd={max_usd} cannot be guaranteed: this endpoint's price is not known. Use a "
+            "real-time endpoint with an instance type in tasks/costs/price_table.json, or leave "
+            "out the cap"
         )
     if worst > max_usd:
         raise BudgetError(
             f"max_usd={max_usd} is too small: the endpoint costs up to {cents(worst)} USD in "
-            f"{hours:g} h and the hour to its clean-up. Lower hours_to_live, or the instances"
+            f"{hours:g} h and the hour until its clean-up. Lower hours_to_live, or the instances"
         )
 
 
@@ -95,12 +96,12 @@ def deployment_markdown(plan: DeploymentPlan) -> str:
     """Return the plan as the markdown of its artifact."""
     lines = ["# Plan of the deployment", "", "```text", *request_lines(plan.requests), ""]
     lines.append(
-        f"at most {usd(plan.worst_usd)} for {plan.hours_to_live:g} h, and up to 1 h to its clean-up"
-        + ("" if plan.bills else " (what AWS would charge: here it costs nothing)")
+        f"at most {usd(plan.worst_usd)} for {plan.hours_to_live:g} h, and up to 1 h until its "
+        "clean-up" + ("" if plan.bills else " (what AWS would charge: here it is free)")
     )
     if plan.hour_usd is not None:
         month = usd(plan.hour_usd * HOURS_A_MONTH)
-        lines.append(f"until it is removed: ${plan.hour_usd:.3f} an hour, {month} a month")
+        lines.append(f"until it is removed: ${plan.hour_usd:.3f} per hour, {month} per month")
     lines.append(f"prices: {'; '.join(plan.prices.sources())}")
     lines += [f"quota: {name}, at least {count}" for name, count in plan.quotas.items()]
     return "\n".join([*lines, "```"])

@@ -85,8 +85,9 @@ def require_own_names(platform: Platform, run: RunIdentity, steps: Iterable[Step
         owner = tags_of(platform, found[resource.arn_member]).get(RUN_TAG)
         if owner != run.name:
             raise NameTaken(
-                f"{resource.noun} {name!r} exists and was made by another request (its {RUN_TAG} "
-                f"tag is {owner!r}, not {run.name!r}): use another run name, or delete it"
+                f"{resource.noun} {name!r} exists and was created by another request (its "
+                f"{RUN_TAG} tag is {owner!r}, not {run.name!r}): use another run name, or delete "
+                "it"
             )
 
 

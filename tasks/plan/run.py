@@ -176,9 +176,9 @@ class Planner:
         fixed = total([self._endpoint(asked, prices), self.standing.usd(self.record, prices)])
         if fixed is None or self._open_jobs(asked, prices) is None:
             raise ParameterError(
-                f"max_usd={cap} cannot be kept, because a price is not known: "
+                f"max_usd={cap} cannot be guaranteed, because a price is not known: "
                 f"{', '.join(self._unpriced(asked, prices))}. Add it to "
-                f"tasks/costs/price_table.json, use another instance, or leave out the cap"
+                "tasks/costs/price_table.json, use another instance, or leave out the cap"
             )
         tuning = self.choices.tuning
         budget = Budget(
@@ -215,14 +215,14 @@ class Planner:
     ) -> Iterator[CostLine]:
         if self.standing.jobs:
             usd = self.standing.usd(self.record, prices)
-            yield CostLine(what="jobs of this run so far", worst_usd=usd, expected_usd=usd)
+            yield CostLine(what="this run's jobs so far", worst_usd=usd, expected_usd=usd)
         for step in _JOB_STEPS:
             if step in requests and not self.standing.created(step):
                 yield _job_line(requests[step], prices, _measured(step, rehearsal))
         deployment = self.choices.deployment
         if deployment is not None:
             config, hours = requests["config"], deployment.hours_to_live
-            what = f"endpoint for {hours:g} h, and up to 1 h to its clean-up"
+            what = f"endpoint for {hours:g} h, and up to 1 h until its clean-up"
             yield CostLine(
                 what=what,
                 worst_usd=endpoint_usd(config, hours, prices, deployment.max_instances),

@@ -38,16 +38,16 @@ def usd(amount: Decimal | None) -> str:
 def _head(plan: RunPlan) -> list[str]:
     sent = f"Plan of {plan.run!r}: nothing has been sent or created."
     if not plan.bills:
-        sent += " It runs on this machine and costs nothing;"
+        sent += " It runs on this machine and is free;"
     lines = [sent]
     if not plan.bills:
-        lines.append("the amounts are what Amazon SageMaker would charge for it.")
+        lines.append("the amounts are what Amazon SageMaker would charge.")
     most = usd(plan.worst_usd)
     cap = "--max-usd makes it a hard cap" if plan.max_usd is None else f"cap {usd(plan.max_usd)}"
     if plan.worst_usd is None:
-        lines.append("What it costs at most is not known: a price is missing below.")
+        lines.append("The maximum cost is not known: a price is missing below.")
     else:
-        lines.append(f"At most {most} in all ({cap}).{_goes_on(plan)}")
+        lines.append(f"At most {most} in total ({cap}).{_goes_on(plan)}")
     return lines
 
 
@@ -55,8 +55,8 @@ def _goes_on(plan: RunPlan) -> str:
     if plan.endpoint_hour_usd is None:
         return ""
     return (
-        f"\nAWS does not remove the endpoint: after its time to live it goes on at "
-        f"${plan.endpoint_hour_usd:.3f} an hour until `whippet clean-up` runs."
+        "\nAWS does not remove the endpoint: after its time to live it keeps billing "
+        f"${plan.endpoint_hour_usd:.3f} per hour until `whippet clean-up` runs."
     )
 
 
@@ -69,10 +69,10 @@ def request_lines(requests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _requests(plan: RunPlan) -> Iterator[str]:
-    yield f"Requests ({len(plan.requests)}, all valid in SageMaker's own model; whole: --json)"
+    yield f"Requests ({len(plan.requests)}, all valid by SageMaker's own model; in full: --json)"
     yield from request_lines(plan.requests)
     if plan.adopted:
-        yield f"  not sent, there already: {', '.join(plan.adopted)}"
+        yield f"  not sent, existing already: {', '.join(plan.adopted)}"
 
 
 def _name(request: Mapping[str, Any]) -> str:
@@ -114,13 +114,13 @@ def _costs(plan: RunPlan) -> Iterator[str]:
         yield f"  cap {usd(plan.max_usd)}: {_effect(plan)}"
     yield f"  expected: {_expectation(plan)}"
     yield f"  prices: {'; '.join(plan.prices.sources())}"
-    yield "  a job that needs longer than its limit is stopped by SageMaker, and the run fails"
+    yield "  SageMaker stops a job that exceeds its limit, and the run fails"
     yield "  not counted: logs, requests to S3, models and reports in S3, taxes"
 
 
 def _effect(plan: RunPlan) -> str:
     if plan.limits == plan.asked:
-        return "kept without changing anything"
+        return "met without any change"
     changes = [
         f"{name} {before} -> {after}"
         for name, before, after in (
@@ -130,17 +130,17 @@ def _effect(plan: RunPlan) -> str:
         )
         if before != after
     ]
-    return f"kept by {', '.join(changes)}"
+    return f"met by {', '.join(changes)}"
 
 
 def _expectation(plan: RunPlan) -> str:
     rehearsal = plan.rehearsal
     if rehearsal is None:
-        return "not known; rehearse it here (`whippet run`, free of charge), then ask again"
-    trial = f"{rehearsal.trial_seconds} s a trial, " if rehearsal.trial_seconds else ""
+        return "not known; rehearse it here (`whippet run`, free of charge), then plan again"
+    trial = f"{rehearsal.trial_seconds} s per trial, " if rehearsal.trial_seconds else ""
     return (
         f"if the jobs take as long as those of run {rehearsal.run!r} did on {rehearsal.machine}: "
-        f"{trial}{rehearsal.training_seconds} s the training"
+        f"{trial}{rehearsal.training_seconds} s for the training"
     )
 
 
@@ -148,13 +148,13 @@ def _needs(plan: RunPlan) -> Iterator[str]:
     yield "Needed on AWS"
     rows = [("quota", name, f"at least {count}") for name, count in plan.quotas.items()]
     rows += [("permission", action, "") for action in plan.permissions]
-    rows.append(("", "(all of them, and why: whippet iam)", ""))
+    rows.append(("", "(all of them, with reasons: whippet iam)", ""))
     yield from _aligned(rows)
 
 
 def _afterwards(plan: RunPlan) -> Iterator[str]:
-    yield "Bills on until it is removed"
-    rows = [("data in S3", f"{usd(plan.objects_month_usd)} a month", "")]
+    yield "Keeps billing until removed"
+    rows = [("data in S3", f"{usd(plan.objects_month_usd)} per month", "")]
     if any(each["operation"] == "CreateEndpoint" for each in plan.requests):
         rows.insert(0, ("endpoint", _endpoint_goes_on(plan), ""))
     yield from _aligned(rows)
@@ -162,8 +162,8 @@ def _afterwards(plan: RunPlan) -> Iterator[str]:
 
 def _endpoint_goes_on(plan: RunPlan) -> str:
     if plan.endpoint_hour_usd is not None:
-        hour = f"${plan.endpoint_hour_usd:.3f} an hour, {usd(plan.endpoint_month_usd)} a month"
-        return f"{hour}, whether it is asked or not"
+        hour = f"${plan.endpoint_hour_usd:.3f} per hour, {usd(plan.endpoint_month_usd)} per month"
+        return f"{hour}, whether used or not"
     operations = {each["operation"]: each["request"] for each in plan.requests}
     return kind_of(operations.get("CreateEndpointConfig", {})).at_rest
 

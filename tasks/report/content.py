@@ -118,7 +118,7 @@ def training_markdown(output: TrainingOutput) -> str:
         {"measure": "test loss", "value": number(test.loss)},
         {"measure": "epochs run", "value": training.get("epochs_run")},
         {"measure": "best epoch", "value": training.get("best_epoch")},
-        {"measure": "images a second", "value": number(training.get("images_per_second"))},
+        {"measure": "images per second", "value": number(training.get("images_per_second"))},
     ]
     return "\n".join(
         [

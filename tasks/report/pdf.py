@@ -59,7 +59,9 @@ def print_pdf(page: Path, target: Path, chromium: Path, *, seconds: float = SECO
     with temporary as profile, replacing(target) as fresh:
         _run(_command(chromium, page, fresh, Path(profile)), seconds)
         if not fresh.is_file() or fresh.read_bytes()[:5] != b"%PDF-":
-            raise PdfError(f"{chromium} wrote no PDF of {page}: print the page from a browser")
+            raise PdfError(
+                f"{chromium} did not write a PDF of {page}: print the page from a browser"
+            )
         return fresh.stat().st_size
 
 
@@ -91,7 +93,7 @@ def _run(command: list[str], seconds: float) -> None:
         finished = run_alone(command, surroundings, seconds=seconds)
     except subprocess.TimeoutExpired as error:
         raise PdfError(
-            f"{command[0]} took longer than {seconds:.0f} s to print: print the page yourself"
+            f"{command[0]} took longer than {seconds:.0f} s to print: print the page from a browser"
         ) from error
     except OSError as error:
         raise PdfError(f"{command[0]} cannot be started: {error}") from error

@@ -21,7 +21,7 @@ _MARKS = {
     "error": "Problem",
     "warning": "Advice",
     "ok": "No change needed",
-    "note": "Little to go by",
+    "note": "Little evidence",
 }
 
 
@@ -61,7 +61,7 @@ def _verdict_lines(findings: Findings) -> list[str]:
         told = f": {stop.message}" if stop.message else ""
         lines += [f"**Stopped by the rule {markdown_text(f'{stop.rule} at {where}{told}')}**", ""]
     if verdict is None:
-        return lines if findings.judged else [*lines, "This job was not judged by rules.", ""]
+        return lines if findings.judged else [*lines, "No rules were applied to this job.", ""]
     return [*lines, *_verdict(verdict)]
 
 
@@ -107,7 +107,7 @@ def _rule_lines(findings: Findings) -> list[str]:
         "datapoints": "violations",
         "recommendation": "recommendation",
     }
-    more = [f"{counted(absent, 'rule')} had nothing to look at.", ""] if absent else []
+    more = [f"{counted(absent, 'rule')} had nothing to examine.", ""] if absent else []
     table = [markdown_table(rows, columns), ""] if rows else []
     return ["## Rules", "", *table, *more]
 

@@ -27,11 +27,14 @@ def change_commands(
     if not change:
         return []
     commands = [
-        ("Measure the change in a short A/B first", shlex.join(["whippet", "improve", run]))
+        (
+            "First measure the change in a short A/B comparison",
+            shlex.join(["whippet", "improve", run]),
+        )
     ]
     again = _run_again(parameters, change) if "tuning" in parameters else None
     if again is not None:
-        label = f"Run all of it again with the change{_typed_in(parameters)}"
+        label = f"Run everything again with the change{_typed_in(parameters)}"
         commands.append((label, shlex.join(again)))
     return commands
 

@@ -133,7 +133,7 @@ def create_or_adopt(
         if spent is not None and name not in spent:
             return name
     raise NameTaken(
-        f"{resource.noun} {name!r}: {_MOST_ATTEMPTS} attempts failed before; start a new run"
+        f"{resource.noun} {name!r}: {_MOST_ATTEMPTS} earlier attempts failed; start a new run"
     )
 
 

@@ -111,7 +111,8 @@ def require_completed(job: Mapping[str, Any]) -> None:
     name = job["TrainingJobName"]
     reason = job.get("FailureReason") or job.get("SecondaryStatus", "no reason given")
     raise JobFailed(
-        f"training job {name!r} ended {status}: {ended(reason)} Log: `whippet logs {name}`"
+        f"training job {name!r} ended {status}: {ended(reason)} See its log with `whippet logs "
+        f"{name}`"
     )
 
 

@@ -39,7 +39,7 @@ def fetch_objects(
     started = time.monotonic()
     there = list_objects(store, prefix)
     if not there:
-        raise DataError(f"Below '{prefix}' is nothing in {store!r}.")
+        raise DataError(f"No objects under '{prefix}' in {store!r}.")
     files = [
         wanted_object(name, listed) for name, listed in sorted(there.items(), key=lambda at: at[0])
     ]

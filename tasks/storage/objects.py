@@ -151,8 +151,8 @@ def put_object(store: Any, key: str, content: bytes | Path) -> str | None:
     except (BaseError, OSError, ValueError) as error:
         raise StoreFailed(
             f"Could not write '{key}' to {store!r}: "
-            f"{ended(store_said(error, 's3:PutObject', place_of(store, key)))} "
-            "Check free space and rights there, then run again."
+            f"{ended(store_said(error, 's3:PutObject', place_of(store, key)))} Check its free "
+            "space and permissions, then run again."
         ) from error
 
 
@@ -168,8 +168,8 @@ def put_checked(store: Any, key: str, content: bytes) -> str | None:
         if matches(tag, content) is not False or read_if_there(store, key) == content:
             return tag
     raise StoreFailed(
-        f"'{key}' was written to {store!r} {ATTEMPTS} times, and held other bytes each time: "
-        "something between here and there changes them."
+        f"'{key}' was written to {store!r} {ATTEMPTS} times, and had different bytes each time: "
+        "something on the way changes them."
     )
 
 

@@ -117,7 +117,7 @@ class Reception:
         """
         if self._is_there(wanted):
             return False
-        key, failure = f"{self._prefix}/{wanted.name}", "it holds other bytes than it should"
+        key, failure = f"{self._prefix}/{wanted.name}", "it has different bytes than expected"
         act = self._whole if wanted.size <= _WHOLE else self._rest
         for pause in pauses():
             time.sleep(pause)
@@ -214,7 +214,7 @@ def _refuse_escapes(keys: list[str]) -> None:
         or PurePosixPath(key).name == MANIFEST
     ]
     if bad:
-        raise DataError(f"{len(bad)} keys are no file names: {some(bad)}")
+        raise DataError(f"{len(bad)} keys are not valid file names: {some(bad)}")
 
 
 MANIFEST = "manifest.json"

@@ -45,7 +45,7 @@ def require_writable(out: Path, typed: str | None = None) -> None:
     name = typed or str(out)
     if out.suffix.lower() not in _SUFFIXES:
         raise ParameterError(
-            f"--out {name!r} must end in .csv (the best label) or .jsonl (all that was said)"
+            f"--out {name!r} must end in .csv (the best label) or .jsonl (all labels)"
         )
     if out.is_dir():
         raise ParameterError(f"--out {name!r} is a folder: name a file in it")
@@ -67,7 +67,7 @@ def _read(platform: Platform, image: str, uri: str, reason: str | None) -> Answe
     try:
         text = read_object(platform, uri).decode("utf-8", "replace")
     except DataError:
-        return Answer(image=image, error=f"no answer: {reason or 'the job gives no reason'}")
+        return Answer(image=image, error=f"no answer: {reason or 'the job gave no reason'}")
     try:
         found = json.loads(text)["predictions"]
         predictions = [

@@ -105,7 +105,7 @@ def upload(pictures: Pictures, store: Any, prefix: str) -> int:
             continue
         body = each.path.read_bytes()
         if sha256(body).hexdigest() != each.digest:
-            raise DataError(f"{str(each.path)!r} changed while it was read: run it again")
+            raise DataError(f"{str(each.path)!r} changed while it was being read: run again")
         put_checked(store, f"{prefix}/{each.name}", body)
         sent += 1
     return sent
@@ -137,7 +137,7 @@ def _picture(path: Path, name: str) -> Picture | None:
         raise DataError(f"{name!r} cannot be the name of an object in a bucket: rename the file")
     if size > MOST_MEGABYTES * 1024**2:
         raise DataError(
-            f"{str(path)!r} has {size} bytes; a transform job takes pictures of up to "
+            f"{str(path)!r} has {size} bytes; a transform job takes pictures of at most "
             f"{MOST_MEGABYTES} MB"
         )
     return Picture(path=path, name=name, size=size, digest=digest, is_png=head == PNG)

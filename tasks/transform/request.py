@@ -84,8 +84,8 @@ def require_within_budget(platform: Platform, parameters: TransformParameters) -
         return worst
     if worst is None:
         raise ParameterError(
-            f"max_usd={parameters.max_usd} cannot be kept: the price of {instance} is not known. "
-            "Use another instance type, or leave out the cap"
+            f"max_usd={parameters.max_usd} cannot be guaranteed: the price of {instance} is not "
+            "known. Use another instance type, or leave out the cap"
         )
     if worst > parameters.max_usd:
         raise BudgetError(

@@ -109,7 +109,7 @@ CASES = {
     ),
     "cap, and prices of the region unknown": Case(
         options=("--max-usd", "0.01"),
-        sentence=r"max_usd=0\.01 cannot be kept in eu-west-1: .*Allow pricing:GetProducts",
+        sentence=r"max_usd=0\.01 cannot be guaranteed in eu-west-1: .*Allow pricing:GetProducts",
     ),
     "name taken by another request": Case(
         answers={

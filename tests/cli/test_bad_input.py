@@ -189,7 +189,7 @@ def test_a_job_that_fills_the_disk_fails_and_says_so(small_disk):
 def test_a_bucket_without_room_is_named(small_disk, tmp_path):
     check = check_data(write_data(tmp_path / "data", FULL))
     (small_disk / "filler").write_bytes(bytes(shutil.disk_usage(small_disk).free - 8192))
-    with pytest.raises(StoreFailed, match=r"(?s)Could not write .*Check free space"):
+    with pytest.raises(StoreFailed, match=r"(?s)Could not write .*Check its free space"):
         sync_data(check, LocalStore(prefix=small_disk / "bucket", mkdir=True), "prefix")
 
 

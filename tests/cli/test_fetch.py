@@ -64,8 +64,8 @@ def test_any_prefix_comes_by_its_uri(whippet_home, tmp_path, capsys):
     ("source", "said"),
     [
         ("nothing", "'nothing' is neither a data set in s3://"),
-        ("", "nothing is named"),
-        ("s3://other/nothing", "Below 'nothing' is nothing"),
+        ("", "name a data set, a training job or s3://"),
+        ("s3://other/nothing", "No objects under 'nothing'"),
         ("some/path", "is not an S3 URI"),
     ],
 )

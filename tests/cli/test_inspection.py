@@ -191,7 +191,7 @@ def test_endpoints_and_questions(context, image, capsys):
     assert "  run     run 1\n" in said
     assert "labels and probabilities of one JPEG or PNG picture" in said
     assert main(["predict", str(image), "--endpoint", "foreign"]) == 1
-    assert "none of Whippet: somebody else made it" in capsys.readouterr().err
+    assert "none: not created by Whippet" in capsys.readouterr().err
     assert main(["predict", str(image), "--endpoint", "nothing"]) == 1
     assert "there is no endpoint 'nothing'" in capsys.readouterr().err
     image.write_bytes(b"")

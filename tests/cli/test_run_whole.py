@@ -135,7 +135,7 @@ def test_a_failed_job_is_one_sentence_with_its_reason_and_its_log(failed):
     assert sentence.startswith(f"training job '{name}' ended Failed: AlgorithmError")
     assert "no space left on this machine" in sentence
     # Prefect may still say that it sends its last lines to the server.
-    assert f"Log: `whippet logs {name}`\n" in sentence
+    assert f"See its log with `whippet logs {name}`\n" in sentence
     record = whippet.record("latest")
     assert record["status"] == "failed"
     assert record["error"]

@@ -156,8 +156,8 @@ def sample_report(folder: Path) -> Report:
             "http://127.0.0.1:8123/invocations",
         },
         commands=[
-            ("Measure the change in a short A/B first", "whippet improve quick-heron"),
-            ("Run all of it again with the change", "whippet run --set num_workers=2"),
+            ("First measure the change in a short A/B comparison", "whippet improve quick-heron"),
+            ("Run everything again with the change", "whippet run --set num_workers=2"),
         ],
         configuration={"Flow parameters": {"max_jobs": 14, "data": "samples/drawings"}},
     )

@@ -191,7 +191,7 @@ def test_a_comparison_without_time_for_the_loss_decides_nothing(
     argv = ["--trainable=head", "--num_workers=0", "--epochs=1000", "--patience=3", "--seconds=1"]
     found = comparison(tmp_path, channels, *argv, '--change={"patience": 4}')
     assert (found["measure"], found["decision"]) == ("duration", "inconclusive")
-    assert "in the time: give more" in found["reason"]
+    assert "in time: give more" in found["reason"]
     assert (found["speed"], found["quality"], found["job"]) == (None, None, None)
 
 
@@ -227,7 +227,7 @@ def test_trainings_are_shortened_to_the_time() -> None:
     assert (least["A"].epochs, len(part.train), len(part.valid)) == (2, 40, 10)
     assert sorted(set(part.train.labels)) == [0, 1]
     assert part.train.labels.count(0) == 20
-    with pytest.raises(JobError, match="less than two of a class; give more `seconds`"):
+    with pytest.raises(JobError, match="fewer than two per class; give more `seconds`"):
         shortened(variants, per_image, data, 0.6)
 
 
@@ -253,5 +253,5 @@ def test_several_processes_are_refused(tmp_path: Path, channels: dict[str, Path]
     from sm_entrypoints.comparison.arguments import parse_comparison
 
     environment = Environment(channels=channels, world_size=2)
-    with pytest.raises(JobError, match="takes one process, but there are 2"):
+    with pytest.raises(JobError, match="runs in one process, but there are 2"):
         run(parse_comparison(['--change={"lr": 1}']), environment, StopRequest())

@@ -168,7 +168,7 @@ def test_two_saved_steps_of_a_sound_training_are_too_few(copy: Path, tmp_path: P
     verdict = _verdict(tmp_path / "out")
     assert verdict["severity"] == "note"
     assert verdict["sentence"] == (
-        "Too little was seen to judge the training: only 2 training steps were recorded."
+        "Too little was recorded to judge the training: only 2 training steps were recorded."
     )
     assert "Leave it" not in verdict["advice"]
 
@@ -243,7 +243,7 @@ def test_an_index_that_leads_out_of_the_folder_is_not_followed(
         document = json.loads(path.read_text())
         document["meta"]["event_file_name"] = name
         path.write_text(json.dumps(document))
-    with pytest.raises(ExplainError, match="no step that can be read"):
+    with pytest.raises(ExplainError, match="no readable step"):
         explain([copy], tmp_path / "out")
 
 
@@ -301,8 +301,8 @@ def test_the_profilers_files_give_steps_and_system(tmp_path: Path) -> None:
     (cut,) = job.rglob(f"{MINUTE}.algo-1.json")
     cut.write_text(cut.read_text() + '{"Type": "cpu", "Na\n[]\n{"Value": 1e999}\n')
     answer = explain([job], tmp_path / "out")
-    assert any("lines of system metrics were passed over: 3." in note for note in answer["notes"])
-    assert any("lines of framework events were passed over: 1." in note for note in answer["notes"])
+    assert any("lines of system metrics were skipped: 3." in note for note in answer["notes"])
+    assert any("lines of framework events were skipped: 1." in note for note in answer["notes"])
     evidence = read_evidence(tmp_path / "out")
     assert [len(series.values) for series in evidence.system] == [360, 360]
     assert evidence.cores == 2

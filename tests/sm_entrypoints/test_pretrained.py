@@ -79,7 +79,7 @@ def test_weights_of_another_model_are_refused(
     _plain(file)
     assert main(["--model", "resnet18", "--weights", str(file), "--out", str(out)]) == 1
     said = capsys.readouterr().err
-    assert "file w.pt is not of model 'resnet18'" in said
+    assert "file w.pt does not belong to model 'resnet18'" in said
     assert "They look like weights of 'squeezenet1_1': name that model" in said
     assert not out.exists()
 
@@ -97,7 +97,7 @@ def test_a_students_checkpoint_with_a_head_of_its_own(
     answer = json.loads(capsys.readouterr().out)
     assert answer["head"] is False
     assert answer["notes"] == [
-        "no head (classifier.1) in the weights: it starts fresh",
+        "no head (classifier.1) in the weights: it starts with random weights",
         "left out: classifier.0.weight",
     ]
     assert set(read_weights(out)) == set(state)
@@ -140,7 +140,7 @@ def _whole_checkpoint(file: Path) -> None:
             r"Python object \(torchvision.models.squeezenet.SqueezeNet\) beside tensors",
         ),
         (_text, "can be read safely"),
-        (_list, "holds no state_dict but list"),
+        (_list, "does not hold a state_dict but a list"),
         (_whole_checkpoint, r"\['step', 'lr'\] are not tensors"),
     ],
 )
@@ -155,7 +155,7 @@ def test_a_file_runs_no_code_and_must_be_a_state_dict(
 
 
 def test_a_model_that_no_package_ships_is_said(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="no package ships ImageNet weights of 'vgg11'"):
+    with pytest.raises(WeightsError, match="no package has ImageNet weights for 'vgg11'"):
         packaged("vgg11", tmp_path)
 
 

@@ -314,7 +314,7 @@ def test_a_frozen_network_learns_with_another_classifier_in_its_weights(
     before = {name: value.clone() for name, value in body.items()}
     job = Job(tmp_path / "job", {**channels, "weights": folder}).train(epochs=1)
     printed = capsys.readouterr().out
-    assert "classifier.0 start fresh as well" in printed
+    assert "classifier.0 start with random weights as well" in printed
     assert "left out: classifier.0.weight" in printed
     model, _ = load_model(job.root / "model")
     state = model.state_dict()
@@ -329,7 +329,7 @@ def test_weights_of_another_model_are_named(tmp_path: Path, channels: dict[str, 
     folder.mkdir()
     save_file(build_model("squeezenet1_1", 3).state_dict(), folder / "weights.safetensors")
     said = Job(tmp_path / "job", {**channels, "weights": folder}).fail()
-    assert "is not of model 'mobilenet_v3_small'" in said
+    assert "does not belong to model 'mobilenet_v3_small'" in said
     assert "missing: features.0.0.weight" in said
 
 

@@ -233,7 +233,7 @@ def test_a_registered_model_finds_its_loss(ended: dict[str, Ended]) -> None:
 
 
 def test_what_cannot_be_looked_into_is_said(ended: dict[str, Ended]) -> None:
-    assert "looks into no compiled model" in ended["compiled"].printed
+    assert "cannot look into a compiled model" in ended["compiled"].printed
     assert not (ended["own hook"].folder / "output").exists()
 
 

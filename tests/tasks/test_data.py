@@ -88,7 +88,7 @@ def test_a_run_that_goes_on_finds_the_pictures_that_it_began_with(
     with tags(RESUME_TAG), pytest.raises(DataError) as refused:
         run(given)
     said = str(refused.value)
-    assert "Run 'began' began with other pictures: then 16 pictures of 2 classes" in said
+    assert "Run 'began' began with different pictures: then 16 pictures of 2 classes" in said
     assert f"(fingerprint {synced.fingerprint[:12]})" in said
     assert "start a new run" in said
     # Nothing was uploaded, so it is still what the bucket holds.

@@ -137,7 +137,7 @@ def test_an_asynchronous_endpoint_says_why_it_refused(context):
 def test_an_endpoint_that_answers_otherwise_than_the_job_is_removed(context, run, trained):
     model = trained(ANSWER, predicted="d'og")
     names = create_endpoint.fn(run, model, SMOKE)
-    with pytest.raises(EndpointFailed, match="answered 0 of 4 test images as the training job"):
+    with pytest.raises(EndpointFailed, match="answered 0 of 4 test images like the training job"):
         smoke_test_endpoint.fn(run, model, names, SMOKE)
     assert left(context) == [[], [], []]
     assert read_run(Settings(), run.name).endpoint is None

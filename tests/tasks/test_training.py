@@ -109,7 +109,7 @@ def test_what_a_finished_job_left_behind():
         (
             {"TrainingJobStatus": "Failed", "FailureReason": "AlgorithmError: out of memory"},
             r"training job 'demo-abc123-train' ended Failed: AlgorithmError: out of memory\. "
-            r"Log: `whippet logs demo-abc123-train`",
+            r"See its log with `whippet logs demo-abc123-train`",
         ),
         (
             {"TrainingJobStatus": "Stopped", "SecondaryStatus": "MaxRuntimeExceeded"},

@@ -82,7 +82,7 @@ class Debugging:
 
     def _look(self) -> None:
         if self._hook is not None and self._hook.switched_off:
-            print("smdebug switched itself off (its log says why); training goes on.", flush=True)
+            print("smdebug switched itself off (its log says why); training continues.", flush=True)
             self._switched_off = True
             self._forget()
 

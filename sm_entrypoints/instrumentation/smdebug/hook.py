@@ -79,7 +79,7 @@ class DebuggerHook:
         self._agent.disable_smdebug = False  # it may be so since an earlier job of this process
         self._hook: Any = smdebug.pytorch.Hook.create_from_json_file(str(config_path))
         if self._hook is None:
-            raise RuntimeError("smdebug made no hook; its log says why")
+            raise RuntimeError("smdebug did not create a hook; its log says why")
         self._agent.hook = _Outspoken()
         try:
             self._complete_collections()

@@ -32,7 +32,7 @@ def data_wait(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
     steps = steps_of(evidence)
     count = int(steps.steady.sum())
     if count < parameters["min_steps"]:
-        seen = f"{counted(count, 'step')} beside the first of each epoch"
+        seen = f"{counted(count, 'step')} besides the first of each epoch"
         reason = f"{seen}; {parameters['min_steps']} needed"
         return not_applicable("DataWait", reason)
     percent = 100 * phase_share(steps, "data_wait")
@@ -154,7 +154,7 @@ def batch_size_throughput(evidence: Evidence, parameters: Mapping[str, Any]) -> 
     cost = step_cost(evidence)
     count = int(steps.steady.sum())
     if cost is None or count < parameters["min_steps"]:
-        reason = "only one size of batch was seen: what an image costs cannot be told"
+        reason = "only one batch size was seen, so the cost per image is unknown"
         return not_applicable("BatchSizeThroughput", reason)
     images = float(steps.samples[steps.epoch == steps.epoch[0]].sum())
     better = _better_batch(cost, images, parameters)
@@ -201,8 +201,8 @@ STEP_TIME_RULES: tuple[Rule, ...] = (
         kind="profiler",
         description="Measures how long each training step waits for its images before it can "
         "begin.",
-        threshold="Steps wait for more than 10 % of their time, and for more than half a second in "
-        "all.",
+        threshold="Steps wait for more than 10 % of their time, and for more than half a second "
+        "in total.",
         recommendation="Let loader processes work ahead (num_workers) where cores are idle; make "
         "the images smaller or the augmentation cheaper; keep them in memory.",
         parameters={"percent": 10, "min_seconds": 0.5, "min_steps": 10},
@@ -211,8 +211,8 @@ STEP_TIME_RULES: tuple[Rule, ...] = (
     Rule(
         name="BatchSizeThroughput",
         kind="profiler",
-        description="Estimates what a step costs however few images are in it, from batches of "
-        "two sizes in the same run.",
+        description="Estimates the fixed cost of a step, whatever its number of images, from "
+        "batches of two sizes in the same run.",
         threshold="The fixed cost is more than 30 % of a step, and a larger batch would go "
         "through the images at least 1.2 times as fast.",
         recommendation="Raise batch_size; raise lr with it (by the square root of the factor for "

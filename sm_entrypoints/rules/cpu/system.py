@@ -200,7 +200,7 @@ MACHINE_RULES: tuple[Rule, ...] = (
     Rule(
         name="LowCPUUtilization",
         kind="profiler",
-        description="Looks whether a training on the CPU uses the cores that it pays for.",
+        description="Checks whether a training on the CPU uses the cores it pays for.",
         threshold="Training uses (or waits for) less than 60 % of the cores.",
         recommendation="Set threads to the number of cores, raise batch_size, or take a smaller "
         "instance.",
@@ -210,20 +210,20 @@ MACHINE_RULES: tuple[Rule, ...] = (
     Rule(
         name="ThreadOversubscription",
         kind="profiler",
-        description="Compares the threads that compute, and the loader's processes, with the "
-        "cores there are.",
-        threshold="There are more computing threads than cores, or more than twice as many threads "
-        "and loader processes together.",
-        recommendation="Set threads to the cores divided by the processes: threads that wait "
-        "for each other's core slow every step.",
+        description="Compares the computing threads and the loader's processes with the available "
+        "cores.",
+        threshold="There are more computing threads than cores, or more than twice as many "
+        "threads and loader processes together as cores.",
+        recommendation="Set threads to the number of cores divided by the number of processes: "
+        "threads that wait for each other's core slow down every step.",
         parameters={"threads_per_core": 1, "threads_and_workers_per_core": 2},
         evaluate=thread_oversubscription,
     ),
     Rule(
         name="MemoryGrowth",
         kind="profiler",
-        description="Looks for memory of the training process that grows all the time, until a "
-        "longer training would run out of it.",
+        description="Looks for memory of the training process that keeps growing, so that a longer "
+        "training would run out of it.",
         threshold="After the warm-up the memory rises in every quarter of the training, by more "
         "than 30 MB and by more than 5 %.",
         recommendation="Look for lists that keep tensors, losses or images of every step; keep "
@@ -234,7 +234,7 @@ MACHINE_RULES: tuple[Rule, ...] = (
     Rule(
         name="IOWait",
         kind="profiler",
-        description="Looks whether the cores wait for the disk while it trains.",
+        description="Checks whether the cores wait for the disk during training.",
         threshold="The cores wait for the disk for more than 20 % of the time, on average.",
         recommendation="Keep the images in memory, use a faster volume, or fewer and larger files.",
         parameters={"threshold": 20, "min_samples": FEWEST_SAMPLES},

@@ -116,7 +116,7 @@ BOTTLENECK_RULES: tuple[Rule, ...] = (
     Rule(
         name="BatchSize",
         kind="profiler",
-        description="Looks whether the machine has room for larger batches: CPU, GPU and GPU "
+        description="Checks whether the machine has room for larger batches: CPU, GPU and GPU "
         "memory all stay far from full.",
         threshold="The 95th percentiles of CPU use, GPU use and GPU memory over the last window of "
         "samples are all below 70 %.",

@@ -132,9 +132,9 @@ GPU_RULES: tuple[Rule, ...] = (
     Rule(
         name="LowGPUUtilization",
         kind="profiler",
-        description="Looks for a GPU that has little to do, or works in bursts.",
+        description="Looks for a GPU that has little to do or works in bursts.",
         threshold="The 95th percentile of GPU use over the last window is below 70 %, or it is "
-        "above and the 5th percentile is below 10 %.",
+        "above that and the 5th percentile is below 10 %.",
         recommendation="Raise batch_size, let more loader processes work ahead (num_workers), or "
         "take a smaller GPU.",
         parameters={"threshold_p95": 70, "threshold_p5": 10, "window": 500, "patience": 1000},
@@ -143,8 +143,8 @@ GPU_RULES: tuple[Rule, ...] = (
     Rule(
         name="GPUMemoryIncrease",
         kind="profiler",
-        description="Looks for GPU memory that keeps growing while it trains: usually results "
-        "that are kept with their history of gradients.",
+        description="Looks for GPU memory that keeps growing during training: usually results that "
+        "are kept together with their gradient history.",
         threshold="The mean of the last 10 samples is more than 5 percentage points above the "
         "mean before them.",
         recommendation="Keep numbers, not tensors (loss.item()); free what is no longer needed.",
@@ -154,7 +154,7 @@ GPU_RULES: tuple[Rule, ...] = (
     Rule(
         name="LoadBalancing",
         kind="profiler",
-        description="Looks whether several GPUs share the work evenly.",
+        description="Checks whether several GPUs share the work evenly.",
         threshold="The histograms of two GPUs' use are further apart than 0.2 (square root of the "
         "Jensen-Shannon divergence).",
         recommendation="Train with one process per GPU (torchrun, DistributedDataParallel) and "

@@ -95,7 +95,7 @@ OVERVIEW_RULES: tuple[Rule, ...] = (
     Rule(
         name="OverallSystemUsage",
         kind="profiler",
-        description="Sums up how much of every resource was used.",
+        description="Summarises how much of each resource was used.",
         threshold="Never: it only reports.",
         recommendation="Nothing to do.",
         evaluate=overall_system_usage,
@@ -103,7 +103,7 @@ OVERVIEW_RULES: tuple[Rule, ...] = (
     Rule(
         name="OverallFrameworkMetrics",
         kind="profiler",
-        description="Sums up where the time of the job went.",
+        description="Summarises where the job's time went.",
         threshold="Never: it only reports.",
         recommendation="Nothing to do.",
         evaluate=overall_framework_metrics,

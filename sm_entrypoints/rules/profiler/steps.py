@@ -81,7 +81,7 @@ def step_outlier(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResul
                 details[f"{mode} {phase}"] = _excess(steps, phase, above)
                 marks += _marks(steps, mode, phase, above)
     if not points:
-        reason = f"fewer than {parameters['min_steps']} steps: a deviation would say nothing"
+        reason = f"fewer than {parameters['min_steps']} steps: a deviation would mean nothing"
         return not_applicable("StepOutlier", reason)
     return RuleResult(
         rule="StepOutlier",
@@ -135,7 +135,7 @@ def dataloader(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
     """
     started, pids = evidence.workers.get("started"), evidence.workers.get("pid")
     if started is None or pids is None or not len(started):
-        return not_applicable("Dataloader", "no batch's making was recorded")
+        return not_applicable("Dataloader", "the making of batches was not recorded")
     if not evidence.cores:
         return not_applicable("Dataloader", "the number of cores is unknown")
     ends = started + evidence.workers["seconds"]
@@ -181,7 +181,7 @@ STEP_RULES: tuple[Rule, ...] = (
         "loading weights.",
         threshold="The time before the first step is longer than 20 minutes.",
         recommendation="Use fewer and larger files, FastFile mode, or prepare the data once in a "
-        "job of its own.",
+        "separate job.",
         parameters={"threshold": 20},
         evaluate=max_initialization_time,
     ),
@@ -189,8 +189,9 @@ STEP_RULES: tuple[Rule, ...] = (
         name="StepOutlier",
         kind="profiler",
         description="Looks for single steps that take far longer than the others.",
-        threshold="In a phase that matters, more than 10 steps (in a short training more than "
-        "2 % of them) lie 3 standard deviations above the mean, and 30 ms above the usual.",
+        threshold="In a significant phase, more than 10 steps (in a short training more than 2 % "
+        "of them) lie 3 standard deviations above the mean, and 30 ms above the usual "
+        "time.",
         recommendation="Look at what happens at the marked steps: checkpoints, logging, large "
         "images, a busy disk, or other programs on the machine.",
         parameters={
@@ -205,7 +206,7 @@ STEP_RULES: tuple[Rule, ...] = (
     Rule(
         name="Dataloader",
         kind="profiler",
-        description="Compares how many processes load data with the cores of the machine.",
+        description="Compares the number of processes that load data with the machine's cores.",
         threshold="Training waits for data for more than 10 % of a step while fewer processes than "
         "70 % of the cores load it, or more processes than 200 % of the cores load it.",
         recommendation="Set num_workers to the number of cores that training leaves idle.",

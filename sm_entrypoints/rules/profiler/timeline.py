@@ -156,7 +156,8 @@ def percentile(values: Numbers, share: float) -> float:
 def too_few(rule: str, count: int) -> RuleResult:
     """Return the result of a rule that has fewer samples than it needs."""
     return not_applicable(
-        rule, f"only {count} samples were taken while it trained; at least {FEWEST_SAMPLES} needed"
+        rule,
+        f"only {count} samples were taken during training; at least {FEWEST_SAMPLES} are needed",
     )
 
 

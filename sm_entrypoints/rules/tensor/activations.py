@@ -152,8 +152,8 @@ ACTIVATION_RULES = (
     Rule(
         name=PoorWeightInitialization.rule,
         kind="tensor",
-        description="Looks whether a fresh network's signal dies out or blows up on its way "
-        "through the layers.",
+        description="Checks whether a new network's signal dies out or blows up on its way through "
+        "the layers.",
         threshold="The variance of ReLU inputs changes by more than a factor of 10 from layer to "
         "layer, or most gradients are equal, in the first two steps.",
         recommendation="Use Kaiming initialisation (PyTorch's default is fine), normalisation "
@@ -164,12 +164,11 @@ ACTIVATION_RULES = (
     Rule(
         name=DeadRelu.rule,
         kind="tensor",
-        description="Looks for ReLU layers most of whose units never fire: they learn nothing any "
-        "more.",
+        description="Looks for ReLU layers most of whose units never fire, and so no longer learn.",
         threshold="More than half of a layer's units (90 % with pretrained weights) are active for "
         "less than 1 % of the inputs, at two samples in a row.",
         recommendation="Lower the learning rate: large updates push units below zero for good. "
-        "Look at large negative biases.",
+        "Look for large negative biases.",
         evaluate=offline(DeadRelu),
         parameters={"threshold_inactivity": 1.0, "threshold_layer": None, "patience": 2},
     ),

@@ -169,20 +169,20 @@ DATA_RULES = (
     Rule(
         name=CheckInputImages.rule,
         kind="data",
-        description="Looks whether the batches that the network is fed with are normalised.",
-        threshold="The mean is above 0.2 in size, and there are no negative values or the standard "
-        "deviation is above 5.",
-        recommendation="Subtract the mean and divide by the standard deviation that the weights "
-        "were trained with, the same way when serving.",
+        description="Checks whether the network's input batches are normalised.",
+        threshold="The absolute mean is above 0.2, and there are no negative values or the "
+        "standard deviation is above 5.",
+        recommendation="Subtract the mean and divide by the standard deviation that the "
+        "weights were trained with, and do the same when serving.",
         evaluate=offline(CheckInputImages),
         parameters={"threshold_mean": 0.2, "threshold_samples": 500, "threshold_std": 5.0},
     ),
     Rule(
         name="ClassImbalance",
         kind="data",
-        description="Compares how many training images the classes have.",
-        threshold="The largest class has more than 10 times the images of the smallest, or a rare "
-        "class is mistaken in more than 70 % of its test images.",
+        description="Compares the classes' numbers of training images.",
+        threshold="The largest class has more than 10 times the images of the smallest, or more "
+        "than 70 % of a rare class's test images are misclassified.",
         recommendation="Add images of the rare classes; without them, judge by the recall of each "
         "class and not by the accuracy.",
         evaluate=class_imbalance,
@@ -195,11 +195,12 @@ DATA_RULES = (
     Rule(
         name="Confusion",
         kind="data",
-        description="Looks for classes that the model does not recognise, or takes for one other.",
+        description="Looks for classes that the model does not recognise, or confuses with one "
+        "other class.",
         threshold="A class is recognised less often than 1.5 times chance (at most one half), or "
-        "more than half of it is taken for one other class.",
+        "more than half of its images are taken for one other class.",
         recommendation="Look at the mistakes of these classes: wrong or shuffled labels, two "
-        "classes that show the same, or too few images.",
+        "classes that show the same thing, or too few images.",
         evaluate=confusion,
         parameters={"min_diag": None, "max_off_diag": 0.5, "min_support": 5},
     ),

@@ -242,12 +242,12 @@ LOSS_RULES = (
     Rule(
         name=LossNotDecreasing.rule,
         kind="tensor",
-        description="Looks whether the training loss falls at all.",
+        description="Checks whether the training loss falls at all.",
         threshold="The training loss falls by less than 0.1 % from one epoch to the next while it "
-        "has fallen by less than 2 % in all, or it is more than 5 % above that of the first epoch, "
-        "or twice that of guessing.",
-        recommendation="Flat: raise the learning rate, look at frozen layers and at the labels. "
-        "Rising: lower the learning rate.",
+        "has fallen by less than 2 % in total, or it is more than 5 % above that of the "
+        "first epoch, or twice that of guessing.",
+        recommendation="Flat: raise the learning rate, and check frozen layers and labels. Rising: "
+        "lower the learning rate.",
         evaluate=offline(LossNotDecreasing),
         parameters={
             "num_steps": None,
@@ -261,7 +261,7 @@ LOSS_RULES = (
         name=Overfit.rule,
         kind="tensor",
         description="Looks for a validation loss that rises while the training loss is lower: the "
-        "network learns the training images by heart.",
+        "network memorises the training images.",
         threshold="The validation loss is 10 % above the training loss and 10 % above its own "
         "best, two epochs in a row (more in long trainings).",
         recommendation="Fewer epochs or patience=2, augmentation=standard, a higher weight_decay, "
@@ -272,11 +272,11 @@ LOSS_RULES = (
     Rule(
         name=Overtraining.rule,
         kind="tensor",
-        description="Looks for epochs that made the model no better.",
-        threshold="The validation loss does not get 1 % better for 40 % of the epochs (at least 4, "
-        "at most 10).",
-        recommendation="Set epochs to the best one, or patience so that the training ends by "
-        "itself: the delivered model is that of the best epoch in any case.",
+        description="Looks for epochs that did not improve the model.",
+        threshold="The validation loss does not improve by 1 % for 40 % of the epochs (at least "
+        "4, at most 10).",
+        recommendation="Set epochs to the best one, or patience, so that the training ends by "
+        "itself; the delivered model is always that of the best epoch.",
         evaluate=offline(Overtraining),
         parameters={"patience_train": None, "patience_validation": None, "delta": 0.01},
     ),

@@ -89,7 +89,7 @@ class StalledWatch(TensorWatch):
         if self.datapoints <= 10 or now - before <= min(self.parameters["threshold"], bound):
             return None
         self.violations += 1
-        message = f"nothing was learnt for {now - before:.1f} s before this step ended"
+        message = f"no step finished for {now - before:.1f} s before this one"
         return self.trigger(record, message, "time between steps")
 
 
@@ -120,7 +120,7 @@ def similar_across_runs(evidence: Evidence, parameters: Mapping[str, Any]) -> Ru
             epoch=1,
             mode="TRAIN",
             subject=f"run {number + 1}",
-            message=f"the losses of {steps} steps are those of the other run",
+            message=f"the losses of {steps} steps equal those of the other run",
         )
         for number, steps in same
     )
@@ -148,11 +148,11 @@ RUN_RULES = (
     Rule(
         name="StalledTrainingRule",
         kind="tensor",
-        description="Looks for times in which the job ran and trained nothing.",
-        threshold="Nothing happens between two steps for a tenth of the training (at least 10 "
+        description="Looks for times in which the job ran but did not train.",
+        threshold="The time between two steps exceeds a tenth of the training (at least 10 "
         "seconds, at most half an hour).",
-        recommendation="Look at the log around that time: checkpoints to a slow disk, a machine "
-        "that was paused, a lock; the step timeline shows what came before.",
+        recommendation="Look at the log around that time: checkpoints to a slow disk, a paused "
+        "machine, a lock; the step timeline shows what came before.",
         evaluate=stalled_training,
         parameters={
             "threshold": 1800.0,
@@ -165,8 +165,8 @@ RUN_RULES = (
         kind="tensor",
         description="Compares this run with others, to see whether they differ at all.",
         threshold="The training losses of all common steps, at least three, are equal within 1e-5.",
-        recommendation="Change the seed, or look whether the hyperparameter that should differ "
-        "has an effect.",
+        recommendation="Change the seed, or check whether the hyperparameter that should "
+        "differ has an effect.",
         evaluate=similar_across_runs,
         parameters={"rtol": 1e-5, "num_steps": 3},
     ),

@@ -85,7 +85,7 @@ class WeightUpdateRatio(TensorWatch):
         self.violations += small
         if not self._small.add(name, small):
             return None
-        return self.trigger(record, f"updates leave {name} as it is ({record.p95:.0e})", name)
+        return self.trigger(record, f"updates leave {name} unchanged ({record.p95:.0e})", name)
 
 
 UPDATE_RULES = (
@@ -96,7 +96,8 @@ UPDATE_RULES = (
         threshold="The mean |gradient| of a weight is below 1e-7 at two samples in a row, while "
         "the loss is above 0.02.",
         recommendation="Use a network with normalisation or residual connections, pretrained "
-        "weights, or initial weights of a larger scale; saturated sigmoids and tanh do this, too.",
+        "weights, or initial weights of a larger scale; saturated sigmoids and tanhs do this "
+        "too.",
         evaluate=offline(VanishingGradient),
         parameters={"threshold": 1e-7, "patience": 2},
     ),
@@ -104,7 +105,7 @@ UPDATE_RULES = (
         name=WeightUpdateRatio.rule,
         kind="tensor",
         description="Compares each update with the weights that it changes.",
-        threshold="The middle of |update| / |weight| is above 10, or 95 % of them are below 1e-8, "
+        threshold="The median of |update| / |weight| is above 10, or 95 % of them are below 1e-8, "
         "at three samples in a row.",
         recommendation="Too large: lower the learning rate. Too small: raise it; about a "
         "thousandth of the weight each step is healthy.",

@@ -145,8 +145,8 @@ VALUE_RULES = (
     Rule(
         name=ExplodingTensor.rule,
         kind="tensor",
-        description="Looks for values that are not finite: once NaN is in the weights, nothing "
-        "that follows means anything.",
+        description="Looks for values that are not finite: once the weights contain NaN, "
+        "everything after that is meaningless.",
         threshold="A value of the loss, the inputs, an activation, a gradient or a weight is NaN "
         "or infinite.",
         recommendation="Lower the learning rate by a factor of ten; if the inputs themselves are "
@@ -157,28 +157,28 @@ VALUE_RULES = (
     Rule(
         name=AllZero.rule,
         kind="tensor",
-        description="Looks for weights, gradients, inputs or outputs that are zero throughout.",
-        threshold="All values of a tensor (100 %) are zero at two samples in a row.",
-        recommendation="A weight that is all zero passes nothing on, and learns nothing: "
-        "initialise it at random. Inputs of zeros are empty images.",
+        description="Looks for weights, gradients, inputs or outputs that are all zero.",
+        threshold="All values of a tensor are zero at two samples in a row.",
+        recommendation="A weight that is all zero passes nothing on and learns nothing: "
+        "initialise it at random. All-zero inputs are empty images.",
         evaluate=offline(AllZero),
         parameters={"threshold": 100.0, "patience": 2},
     ),
     Rule(
         name=UnchangedTensor.rule,
         kind="tensor",
-        description="Looks for weights, outputs or a loss that stay exactly as they are.",
+        description="Looks for weights, outputs or losses that do not change at all.",
         threshold="A tensor does not change beyond rounding over three samples in a row, in the "
         "first three quarters of the job.",
-        recommendation="Raise the learning rate, and look whether the layers that should learn "
-        "are frozen or get no gradient.",
+        recommendation="Raise the learning rate, and check whether the layers that should "
+        "learn are frozen or get no gradient.",
         evaluate=offline(UnchangedTensor),
         parameters={"num_steps": 3, "rtol": 1e-5, "atol": 1e-8, "update_rtol": 1e-8},
     ),
     Rule(
         name=TensorVariance.rule,
         kind="tensor",
-        description="Looks for activations and outputs that hardly vary, or that vary wildly.",
+        description="Looks for activations and outputs that hardly vary, or vary wildly.",
         threshold="The variance is below 1e-16 or above 1e6 at two samples in a row.",
         recommendation="No variance: the layers before pass nothing on (bad initial weights, dead "
         "units). Too much: lower the learning rate, or normalise the inputs.",

@@ -34,14 +34,14 @@ class Claim(StrEnum):
     LEARNS = "the model is better than guessing, and its loss fell"
     LOSS_FALLS = "the training loss fell"
     LEARNS_NOTHING = "the training loss stayed where guessing is"
-    GUESSES = "new pictures are guessed"
-    BY_HEART = "the training images are told apart, new ones are not"
+    GUESSES = "new pictures are only guessed"
+    BY_HEART = "the training images are distinguished, new ones are not"
     EXPLODED = "the numbers broke, or the loss rose beyond all bounds"
-    OVER_FITS = "training images are told apart, and better than others"
+    OVER_FITS = "training images are recognised, and better than others"
     STOPPED = "it was stopped before its end"
     CUT_SHORT = "the validation loss still fell in the last epoch"
     NOTHING_FOUND = "no rule triggered, ours or SageMaker's"
-    NOTHING_TO_CHANGE = "it trained, nothing broke, and it is no guess"
+    NOTHING_TO_CHANGE = "it trained, nothing broke, and it does not guess"
     COMPUTES = "most of the steps' time is the network's own"
 
 

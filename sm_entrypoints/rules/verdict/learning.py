@@ -68,11 +68,11 @@ def broken_numbers(case: Case) -> Finding | None:
     given = first is not None and _came_with_the_job(first)
     what = f"{first.subject} at step {first.step} (epoch {first.epoch})" if first else "the loss"
     if given:
-        sentence = f"What the training was given is broken: {what} holds values that are no numbers"
-        advice = "Check the weights and the images: they hold NaN or infinite values."
+        sentence = f"The training's input is broken: {what} holds values that are not numbers"
+        advice = "Check the weights and the images: they contain NaN or infinite values."
     else:
-        sentence = f"The numbers exploded: {what} is not finite any more"
-        advice = "Lower lr; a few warmup_epochs help as well."
+        sentence = f"The numbers exploded: {what} is no longer finite"
+        advice = "Lower lr; a few warmup_epochs help too."
     return Finding(
         group=Group.BROKEN,
         severity="error",
@@ -138,7 +138,7 @@ def steps_too_large(case: Case) -> Finding | None:
         group=Group.NOT_LEARNING,
         severity="error",
         sentence=f"The updates are too large: with lr={lr:g} the loss is {min(losses):.3g} at "
-        f"best, where a network that knows nothing has {case.fresh:.3g}.",
+        f"best, where an untrained network has {case.fresh:.3g}.",
         rule="LossNotDecreasing" if case.issue("LossNotDecreasing") else None,
         evidence=_losses(case),
         change=_rate(case, factor),
@@ -214,8 +214,9 @@ def labels_do_not_fit(case: Case) -> Finding | None:
             f"accuracy {percent(trained)} on training images, {percent(validated)} on validation",
             *_losses(case),
         ),
-        advice="Look at a few images of each class in train and valid: are the labels right, and "
-        "made the same way in both? Without pretrained weights there may also be too few images.",
+        advice="Look at a few images of each class in train and valid: are the labels right, "
+        "and assigned in the same way in both? Without pretrained weights there may "
+        "also be too few images.",
         gain=_QUALITY,
         worth=1.0,
         claims=frozenset({Claim.BY_HEART, Claim.GUESSES}),
@@ -241,7 +242,10 @@ def inputs_not_normalised(case: Case) -> Finding | None:
         evidence=_marks(result),
         advice="Use the mean and deviation that the weights were trained with (the metadata of "
         "weights.safetensors).",
-        gain=Gain(kind="quality", reasoning="pretrained filters expect the inputs they grew up on"),
+        gain=Gain(
+            kind="quality",
+            reasoning="pretrained filters expect inputs like those they were trained on",
+        ),
         worth=0.8,
     )
 
@@ -260,8 +264,8 @@ def classes_unequal(case: Case) -> Finding | None:
         f"{counts[fewest]} of {fewest}.",
         rule="ClassImbalance",
         evidence=_marks(result) + _worst_recall(case),
-        advice=f"Collect more images of {fewest}, or leave some of {most} out.",
-        gain=Gain(kind="quality", reasoning="rare classes are learned last, and guessed least"),
+        advice=f"Collect more images of {fewest}, or leave out some of {most}.",
+        gain=Gain(kind="quality", reasoning="rare classes are learned last and predicted least"),
         worth=0.5,
     )
 

@@ -15,7 +15,7 @@ from sm_entrypoints.rules.verdict.finding import Change, Finding, Gain, Group, d
 _BUSY = 0.25
 # Of the job's seconds: only an order among findings, never shown.
 _LOADERS_SHARE = 0.05
-_MEASURE = "how much it brings, `whippet improve` measures"
+_MEASURE = "`whippet improve` measures how much it gains"
 
 
 def slow_start(case: Case) -> Finding | None:
@@ -33,7 +33,7 @@ def slow_start(case: Case) -> Finding | None:
         rule="MaxInitializationTime",
         evidence=(f"the steps took {duration(case.loop_seconds)}",),
         advice="Prepare the data once, in fewer, smaller and already resized files.",
-        gain=Gain(kind="speed", reasoning="at most all of the start-up goes"),
+        gain=Gain(kind="speed", reasoning="at most, all of the start-up time disappears"),
         worth=0.5 * seconds,
     )
 
@@ -73,15 +73,15 @@ def memory_grows(case: Case) -> Finding | None:
     return Finding(
         group=Group.MEMORY,
         severity="warning",
-        sentence=f"The training's memory grows by {numbers['megabytes_per_epoch']:.0f} MB an epoch "
-        "and never comes back: a longer training would run out of it.",
+        sentence=f"The training's memory grows by {numbers['megabytes_per_epoch']:.0f} MB per "
+        "epoch and is never freed: a longer training would run out of it.",
         rule="MemoryGrowth",
         evidence=(
             f"from {numbers['first_megabytes']:.0f} MB to {numbers['last_megabytes']:.0f} MB after "
             "the warm-up",
         ),
         advice="Look for a list that keeps tensors, losses or images of every step.",
-        gain=Gain(reasoning="it saves the job that would be killed, not time"),
+        gain=Gain(reasoning="it saves a job from being killed, not time"),
     )
 
 
@@ -105,8 +105,8 @@ def busy_machine(case: Case) -> Finding | None:
         f"{percent(share)} of their time the training's threads were ready but had no core.",
         rule=None,
         evidence=(f"{case.cores} cores, {case.evidence.job.get('threads')} threads of ours",),
-        advice="Measure again on a quiet machine before believing any seconds.",
-        gain=Gain(reasoning="nothing in the training causes it"),
+        advice="Measure again on a quiet machine before trusting any times.",
+        gain=Gain(reasoning="nothing in the training causes this"),
     )
 
 
@@ -119,7 +119,7 @@ def too_many_loaders(case: Case) -> Finding | None:
     return Finding(
         group=Group.TIME,
         severity="warning",
-        sentence="More processes load images than there are cores for.",
+        sentence="More processes load images than there are cores.",
         rule="Dataloader",
         evidence=(
             f"the loading processes were {percentage:.0f} % of the {case.cores} cores in number",
@@ -177,14 +177,14 @@ _TEXTS = (
     ),
     _Text(
         rule="GPUMemoryIncrease",
-        sentence="The GPU's memory grows while it trains: a longer training would run out of it.",
+        sentence="The GPU's memory grows during training: a longer training would run out of it.",
         advice="Keep numbers, not tensors (loss.item()).",
         share=0.15,
         group=Group.MEMORY,
     ),
     _Text(
         rule="IOWait",
-        sentence="The cores wait for the disk while it trains.",
+        sentence="The cores wait for the disk during training.",
         advice="Keep the images in memory, use a faster volume, or fewer and larger files.",
         share=0.1,
     ),

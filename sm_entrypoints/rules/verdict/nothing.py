@@ -22,16 +22,16 @@ def nothing_to_change(case: Case, found: Sequence[Finding]) -> Finding:
     """Return the verdict of a job without a finding that matters; ``found`` are the small ones."""
     judged = [result for result in case.results.values() if result.status != "NotApplicable"]
     if not judged and not case.evidence.epochs and case.evidence.theirs:
-        said = "SageMaker's own rules found nothing; there was nothing for ours to look at."
+        said = "SageMaker's own rules found nothing; ours had nothing to examine."
         return _unseen(
             said, (f"{counted(len(case.evidence.theirs), 'rule is', 'rules are')} in its report",)
         )
     if not judged and not case.evidence.epochs:
-        return _unseen("Nothing can be said: the job left nothing to look at.", ())
+        return _unseen("No verdict: the job left no data.", ())
     lines = (
         *_time_lines(case),
         *_learning_lines(case),
-        f"{counted(len(judged), 'rule')} looked at it",
+        f"{counted(len(judged), 'rule was', 'rules were')} applied",
     )
     sure = Finding(
         group=Group.NOTE,
@@ -64,11 +64,11 @@ def _said_of_little(case: Case) -> str:
         steps = f"{case.steps_seen} training step{'s' * (case.steps_seen != 1)}"
         what = f"{steps} were recorded" if case.steps_seen != 1 else f"{steps} was recorded"
         if case.steps_seen < FEWEST_STEPS:
-            return f"Too little was seen to judge the training: only {what}."
-        return "Whether the training went well cannot be told from what was recorded."
+            return f"Too little was recorded to judge the training: only {what}."
+        return "The records do not show whether the training went well."
     if case.evidence.system:
         return "The use of the machine shows no fault; how the training went was not recorded."
-    return "Nothing can be said about the training: no step of it was recorded."
+    return "No verdict on the training: none of its steps was recorded."
 
 
 def _claims(case: Case) -> list[Claim]:
@@ -82,7 +82,7 @@ def _sentence(case: Case, found: Sequence[Finding]) -> str:
     small = any(each.group != Group.NOTE for each in found) or case.triggered
     begin = "Nothing worth a change" if small else "Nothing to change"
     names = sorted({each.rule for each in found if each.rule in case.triggered and each.rule})
-    told = f" What {_listed(names)} found costs little or did no harm so far." if names else ""
+    told = f" What {_listed(names)} found costs little or has done no harm so far." if names else ""
     return f"{begin}: {seen}.{told}"
 
 
@@ -96,8 +96,8 @@ def _none_found(case: Case, found: Sequence[Finding]) -> tuple[Claim, ...]:
 
 def _gain(case: Case, found: Sequence[Finding]) -> Gain:
     if _none_found(case, found):
-        return Gain(reasoning="no rule found time or quality to win")
-    return Gain(reasoning="what was found is listed below, and is not worth a change by itself")
+        return Gain(reasoning="no rule found time or quality to gain")
+    return Gain(reasoning="the findings are listed below, and none is worth a change by itself")
 
 
 def _time_lines(case: Case) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ def _time_lines(case: Case) -> tuple[str, ...]:
     compute = (phases["forward"] + phases["backward"] + phases["optimizer"]) / case.train_seconds
     line = f"{percent(compute)} of {duration(case.train_seconds)} in training steps is computing"
     if case.demand is not None and case.on_cpu:
-        line += f", on {case.cores} cores that it keeps {percent(case.demand)} busy"
+        line += f", on {case.cores} cores, {percent(case.demand)} busy"
     return (line,)
 
 

@@ -42,7 +42,7 @@ def loss_exploded(case: Case) -> Finding | None:
         rule="ExplodingTensor",
         evidence=(f"{counted(len(case.train_losses), 'loss was', 'losses were')} recorded",),
         change=lowered_rate(case),
-        advice="Lower lr by a factor of ten; a few warmup_epochs help as well.",
+        advice="Lower lr by a factor of ten; a few warmup_epochs help too.",
         gain=_QUALITY,
         claims=frozenset({Claim.EXPLODED}),
     )
@@ -64,7 +64,8 @@ def loss_rose(case: Case) -> Finding | None:
         rule="LossNotDecreasing",
         evidence=(f"{counted(len(losses), 'loss was', 'losses were')} recorded",),
         change=lowered_rate(case),
-        advice="Lower lr by a factor of ten, and save the losses of more steps to see more of it.",
+        advice="Lower lr by a factor of ten, and save the losses of more steps for a clearer "
+        "picture.",
         gain=_QUALITY,
     )
 
@@ -78,7 +79,7 @@ def _first_and_last(case: Case) -> str:
 
 
 def _loss(value: float) -> str:
-    return f"{value:.3g}" if math.isfinite(value) else "no finite number"
+    return f"{value:.3g}" if math.isfinite(value) else "not a finite number"
 
 
 def one_class_only(case: Case) -> Finding | None:
@@ -90,10 +91,10 @@ def one_class_only(case: Case) -> Finding | None:
     return Finding(
         group=Group.DATA,
         severity="error",
-        sentence=f"There is nothing to tell apart: all {count} training images are of the class "
+        sentence=f"There is nothing to distinguish: all {count} training images are of the class "
         f"{label}.",
         rule=None,
-        evidence=("whatever is answered then is right, so the accuracy means nothing",),
+        evidence=("then every answer is right, so the accuracy means nothing",),
         advice="Add images of the other classes.",
         gain=_QUALITY,
         worth=2.0,
@@ -113,12 +114,12 @@ def no_better_than_guessing(case: Case) -> Finding | None:
         sentence=f"The model is no better than guessing after {_count(epochs, 'epoch')}: "
         f"{_rights(case)}.",
         rule=None,
-        evidence=("guessing is to name the most frequent class, whatever the picture",),
+        evidence=("guessing means naming the most frequent class for every picture",),
         change=None if knows_its_own else more,
-        advice="It tells its own training images apart: look whether the labels of the others are "
-        "right, and whether there are enough images."
+        advice="It recognises its own training images: check whether the labels of the others "
+        "are right, and whether there are enough images."
         if knows_its_own
-        else "Train for more epochs; if its loss does not fall then, search for another lr.",
+        else "Train for more epochs; if its loss does not fall even then, search for another lr.",
         gain=_QUALITY,
         worth=-0.5,
         claims=frozenset({Claim.GUESSES}),
@@ -151,12 +152,12 @@ def stopped_from_outside(case: Case) -> Finding | None:
         group=Group.QUALITY,
         severity="warning",
         sentence=f"The training was stopped from outside in epoch {case.epochs_run + 1}{of}: "
-        "somebody asked for it, or it ran into its time limit.",
+        "somebody asked for it, or it reached its time limit.",
         rule=None,
         evidence=(f"{_count(case.epochs_run, 'epoch')} were complete by then",),
-        advice="If it was the limit, raise MaxRuntimeInSeconds (--max-runtime); the training goes "
-        "on from its checkpoint when the job has a checkpoint path.",
-        gain=Gain(reasoning="what the epochs that are missing bring is not known"),
+        advice="If it was the limit, raise MaxRuntimeInSeconds (--max-runtime); the training "
+        "continues from its checkpoint if the job has a checkpoint path.",
+        gain=Gain(reasoning="the gain of the missing epochs is not known"),
         worth=3.0,
         claims=frozenset({Claim.STOPPED}),
     )
@@ -201,10 +202,10 @@ def _of_rule(case: Case, result: RuleResult) -> Finding:
         evidence=(
             *([] if rule is None else [f"it triggers when: {rule.threshold}"]),
             *([f"{many} in {result.datapoints:,} datapoints"] if where else []),
-            *(["the network learns all the same"] if harmless else []),
+            *(["the network learns anyway"] if harmless else []),
         ),
         advice=_recommendation(result.rule),
-        gain=Gain(reasoning="what it costs is not known"),
+        gain=Gain(reasoning="its cost is not known"),
         worth=float(result.triggered),
         claims=frozenset({Claim.LEARNS}) if harmless else frozenset(),
     )
@@ -224,7 +225,7 @@ def _of_sagemaker(case: Case) -> list[Finding]:
                 _ours_on(case, rule.rule),
             ),
             advice=_recommendation(rule.rule),
-            gain=Gain(reasoning="what it costs is not known"),
+            gain=Gain(reasoning="its cost is not known"),
             worth=rule.triggered / max(rule.datapoints, 1),
         )
         for rule in case.evidence.theirs

@@ -19,7 +19,7 @@ from sm_entrypoints.rules.verdict.finding import (
 # A last epoch that lowered the loss by less than this share of it, or by less than this share of
 # what guessing would give, is not worth another one.
 _STILL_FALLING, _MATERIAL_FALL = 0.02, 0.01
-_PRETRAINED = " It started from random weights: pretrained ones would help more than anything."
+_PRETRAINED = " It started from random weights: pretrained ones would help most."
 _GAP = 0.1
 _WEAK = 0.8
 
@@ -45,10 +45,10 @@ def epochs_too_few(case: Case) -> Finding | None:
             + ", ".join(f"{loss:.3f}" for loss in losses[-3:]),
         ),
         change=case.set(epochs=more),
-        advice="Train longer; with patience=3 it ends by itself once nothing is gained any more.",
+        advice="Train longer; with patience=3 it ends by itself once there is no further gain.",
         gain=Gain(
             kind="quality",
-            reasoning=f"at that pace some more epochs lower the loss further; {more} epochs cost "
+            reasoning=f"at that pace a few more epochs lower the loss further; {more} epochs cost "
             f"up to {duration(_epoch_seconds(case) * (more - len(losses)))} more",
         ),
         # Before over-fit: as long as the validation loss falls, a gap does no harm.
@@ -69,7 +69,7 @@ def epochs_too_many(case: Case) -> Finding | None:
     return Finding(
         group=Group.TIME,
         severity="warning",
-        sentence=f"The best model came from epoch {best} of {len(losses)}; the epochs after it "
+        sentence=f"The best model came from epoch {best} of {len(losses)}; the later epochs "
         "gained nothing.",
         rule="Overtraining" if case.issue("Overtraining") else None,
         evidence=(f"validation loss {min(losses):.3f} then, {losses[-1]:.3f} at the end",),
@@ -124,20 +124,20 @@ def _less_overfit(case: Case) -> tuple[Change | None, str, str]:
     if settings.get("augmentation") in ("none", "flip"):
         return (
             case.set(augmentation="standard"),
-            "Show crops and mirrored images (not where left and right matter). Features of images "
-            "that change cannot be cached, so an epoch costs its full time.",
-            "pictures that look different in every epoch cannot be learned by heart",
+            "Show crops and mirrored images (not if left and right matter). Features of "
+            "changing images cannot be cached, so each epoch takes its full time.",
+            "pictures that look different in every epoch cannot be memorised",
         )
     if not settings.get("label_smoothing"):
         return (
             case.set(label_smoothing=0.1),
             "Smooth the labels, or collect more images.",
-            "a network that need not be certain has less reason to learn single images by heart",
+            "a network that need not be certain has less reason to memorise single images",
         )
     return (
         case.set(weight_decay=0.1),
         "Raise weight_decay, or collect more images.",
-        "smaller weights draw smoother borders; more images of one's own help most",
+        "smaller weights draw smoother boundaries; more images of your own help most",
     )
 
 
@@ -152,8 +152,8 @@ def underfit(case: Case) -> Finding | None:
     return Finding(
         group=Group.QUALITY,
         severity="warning",
-        sentence=f"The frozen backbone tells only {percent(trained[0])} of its own training images "
-        "apart.",
+        sentence=f"The frozen backbone recognises only {percent(trained[0])} of its own training "
+        "images.",
         rule=None,
         evidence=(f"accuracy {percent(best)} at best on validation images",),
         change=case.set(trainable="all"),
@@ -161,7 +161,7 @@ def underfit(case: Case) -> Finding | None:
         gain=Gain(
             kind="quality",
             reasoning="features that can adapt to these images; an epoch costs about three times "
-            "as much, for the backward pass",
+            "as much, because of the backward pass",
         ),
         worth=1 - trained[0],
     )
@@ -186,7 +186,7 @@ def confused(case: Case) -> Finding | None:
     return Finding(
         group=Group.OTHER,
         severity="warning",
-        sentence=f"{true} is taken for {taken} most often: {count} test images.",
+        sentence=f"{true} is most often taken for {taken}: {count} test images.",
         rule="Confusion",
         evidence=(f"test accuracy {percent(document.get('accuracy') or 0.0)}",),
         advice=f"Look at the mistakes: are some {true} labelled {taken}, or do both belong "

@@ -40,21 +40,22 @@ def features_repeated(case: Case) -> Finding | None:
         group=Group.TIME,
         severity="warning",
         sentence=f"The frozen {name} computes the same features of the same {images} images in "
-        f"each of the {epochs} epochs, which is {percent(spent / case.loop_seconds)} of all time "
-        "spent in steps.",
+        f"each of the {epochs} epochs, which takes {percent(spent / case.loop_seconds)} "
+        "of all time spent in steps.",
         rule=None,
         evidence=(
-            f"forward passes and their data took {duration(spent)} of {duration(case.loop_seconds)}"
-            f" in steps; what learns, the head, took {duration(backward)}",
+            f"forward passes and their data took {duration(spent)} of "
+            f"{duration(case.loop_seconds)} in steps; the head, which learns, took "
+            f"{duration(backward)}",
             "the backbone is frozen and augmentation=none: an image's features never change",
             "cache_features=false was set"
             if case.arguments.get("cache_features") == "false"
-            else "this job did not keep them because it was instrumented: its whole network was to "
-            "be seen",
+            else "this job did not keep them because it was instrumented: its whole network "
+            "had to be observed",
         ),
         change=case.set(cache_features="true"),
         advice="Keep the features of the first pass; the trained model is the same. (With "
-        "cache_features=auto, a training without instrumentation does so by itself.)",
+        "cache_features=auto, a training without instrumentation does this by itself.)",
         gain=case.speed(
             saved,
             f"one pass over the images instead of {epochs}: {duration(spent)} become about "
@@ -79,7 +80,9 @@ def waits_for_data(case: Case) -> Finding | None:
     more = wanted > case.workers
     pays = more and saved > 0.05 * case.train_seconds
     busy = (
-        "" if case.demand is None else f"; {percent(1 - case.demand)} of the cores idle meanwhile"
+        ""
+        if case.demand is None
+        else f"; {percent(1 - case.demand)} of the cores are idle meanwhile"
     )
     return Finding(
         group=Group.TIME,
@@ -119,7 +122,10 @@ def _hidden(case: Case, wait: float) -> tuple[float, str]:
     """Return how many seconds of waiting could go, and why no more."""
     loop, demand = case.train_seconds, case.demand
     if demand is None or not case.on_cpu:
-        return wait, "loading and computing at the same time: at most all of the waiting goes"
+        return (
+            wait,
+            "loading and computing at the same time: at most, all of the waiting disappears",
+        )
     # All that the cores did has to be done again, on all of them at best.
     left = max(loop - wait, demand * loop)
     saved = max(0.0, loop - left)
@@ -158,13 +164,13 @@ def too_many_threads(case: Case) -> Finding | None:
         else f"{threads} threads compute on {cores} cores and wait for each other.",
         rule="ThreadOversubscription",
         evidence=((lost,) if share is not None else ())
-        + (f"{details['involuntary_switches']} times a thread was put off its core",),
+        + (f"{details['involuntary_switches']} times a thread was moved off its core",),
         change=case.set(num_workers=max(1, cores - 1)) if crowd else case.set(threads=fewer),
         advice="Use as many threads as there are cores, loader processes included.",
         gain=Gain(
             kind="speed",
-            reasoning="every step waits for its slowest thread; how much of that goes, "
-            "`whippet improve` measures",
+            reasoning="every step waits for its slowest thread; `whippet improve` measures how "
+            "much of that disappears",
         ),
         worth=(share or 0.2) * case.train_seconds,
     )
@@ -191,12 +197,12 @@ def batch_too_small(case: Case) -> Finding | None:
             f"estimated from {details['method']}",
         ),
         change=case.set(batch_size=better),
-        advice=f"Take batches of {better}. Fewer steps learn less each epoch: raise lr with the "
+        advice=f"Take batches of {better}. Fewer steps learn less per epoch: raise lr with the "
         "batch (adam: by the square root), and compare the validation loss.",
         gain=case.speed(
             saved,
             f"by that cost, batches of {better} go through the images {factor:.1f} times as fast"
-            + ("; larger ones would leave too few steps an epoch" if _few(case, better) else ""),
+            + ("; larger ones would leave too few steps per epoch" if _few(case, better) else ""),
         ),
         worth=saved,
     )
@@ -227,16 +233,16 @@ def cores_idle(case: Case) -> Finding | None:
         "cores" + (f", with threads={threads}." if fewer else "."),
         rule="LowCPUUtilization",
         evidence=(
-            f"this was told by {result.details['measured']}",
+            f"the source is {result.details['measured']}",
             f"steps took {duration(case.loop_seconds)} of the job's {duration(case.seconds)}",
         ),
         change=case.set(threads=case.cores // processes) if fewer else None,
         advice="Let it use every core."
         if fewer
         else "Something in the loop waits: look at the operators and at what runs between steps.",
-        gain=case.speed(saved, "at most: operators that split over the cores get all of them")
+        gain=case.speed(saved, "at most: operators that run in parallel get all the cores")
         if fewer
-        else Gain(reasoning="what it waits for is not known"),
+        else Gain(reasoning="the cause of the waiting is not known"),
         worth=saved or 0.2 * (1 - share) * case.loop_seconds,
     )
 
@@ -268,7 +274,7 @@ def slow_layout(case: Case) -> Finding | None:
     return Finding(
         group=Group.TIME,
         severity="warning",
-        sentence="Images are laid out channel by channel, which convolutions have to undo.",
+        sentence="Images are stored channel by channel, which convolutions have to undo.",
         rule=None,
         evidence=(f"{duration(_compute(case))} went into forward and backward passes",),
         change=case.set(channels_last="true"),

@@ -97,7 +97,7 @@ def advice_on(kinds: Iterable[str]) -> str:
 def advice(kind: str) -> str:
     """Return what to do with pictures of a kind that is not read, as the end of a sentence."""
     if can_convert(kind):
-        return "run again with --convert (data.convert), which reads them"
+        return "run again with --convert (data.convert), which can read them"
     by_hand = BY_HAND.get(kind, "`magick mogrify -format png FILE`")
     return f"convert them to JPEG or PNG first, for example: {by_hand}"
 
@@ -149,8 +149,7 @@ def _grey(image: Image.Image) -> Image.Image:
     values = np.asarray(image)
     if values.dtype.kind == "f":
         raise ConversionError(
-            "has floating-point values, and nobody can tell which of them is white: save it with "
-            "8 or 16 bits"
+            "has floating-point values without a defined white: save it with 8 or 16 bits"
         )
     if values.size and not 0 <= int(values.min()) <= int(values.max()) <= _SIXTEEN_BITS:
         raise ConversionError("has values of more than 16 bits: save it with 8 or 16 bits")

@@ -34,8 +34,7 @@ def read_layout(root: Path, reading: Reading | None = None) -> Layout:
     except OSError as error:
         raise DataError(
             f"The data folder '{shown(str(root))}' cannot be read: "
-            f"{ended(error.strerror or error)} "
-            "Check the path and its rights."
+            f"{ended(error.strerror or error)} Check the path and its permissions."
         ) from error
     if not stat.S_ISDIR(mode):
         raise DataError(

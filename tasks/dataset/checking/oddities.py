@@ -60,7 +60,7 @@ def _leaks(
         if len(first) > 1:
             same = len({file.sha256 for file in first.values()}) == 1
             (exact if same else near).extend(file.path for file in first.values())
-    advice = "so its scores come out too good. Keep each picture in one split; listed together"
+    advice = "so its scores are too good. Keep each picture in one split; listed together"
     if exact:
         yield warning(
             "duplicate",
@@ -70,8 +70,8 @@ def _leaks(
     if near:
         yield warning(
             "near_duplicate",
-            f"Images of one split look like images of another "
-            f"({counted(len(near), 'file')}), {advice}.",
+            f"Images in one split look like images in another ({counted(len(near), 'file')}), "
+            f"{advice}.",
             near,
         )
 

@@ -236,8 +236,8 @@ class Scan:
 _ODD = {
     "hidden": "hidden files or folders, or a system's own (@eaDir, Thumbs.db), are ignored.",
     "ignored_folder": "folders beside the split folders are ignored.",
-    "outside": "files outside of class folders are ignored.",
-    "not_image": "files in class folders are ignored: they are no pictures.",
+    "outside": "files outside class folders are ignored.",
+    "not_image": "files in class folders are ignored: they are not pictures.",
     "link_loop": "folder links are ignored: they lead back to a folder already read.",
 }
 

@@ -33,9 +33,9 @@ def ask(
     """
     names = some([path.name for path in splits])
     if others:
-        why = f"the folders {names} are called like splits, but beside {_verb(others)} pictures"
+        why = f"the folders {names} have the names of splits, but beside {_verb(others)} pictures"
     elif not shared:
-        why = f"the folders {names} are called like splits of several data sets"
+        why = f"the folders {names} have the names of splits of several data sets"
     else:
         why = f"the folders {names} hold folders of the same names ({some(shared)})"
     return data_error(
@@ -65,7 +65,7 @@ def no_train(root: Path, splits: Sequence[Path]) -> DataError:
         root,
         [
             f"there is {names} but no 'train' folder with pictures. Add train/<class>/<file>, or "
-            f"give flat <class>/ folders and they are split for you. {_how(root, splits)}"
+            f"give flat <class>/ folders, which Whippet splits for you. {_how(root, splits)}"
         ],
     )
 

@@ -236,7 +236,7 @@ class _Reader:
             return None
         return warning(
             "unlabelled",
-            f"The pictures in '{place}' are in no class folders, so nobody knows what they show: "
+            f"The pictures in '{place}' are not in class folders, so their classes are unknown: "
             f"they are left out, and {split} is made without them.",
         )
 

@@ -45,7 +45,8 @@ def fetch_data(
     manifest = read_manifest(store, prefix)
     if not manifest.files or manifest.pending:
         raise DataError(
-            f"Below '{prefix}' is no complete data set: sync it once more, to its end, then fetch."
+            f"There is no complete data set below '{prefix}': sync it again, to the end, then "
+            "fetch."
         )
     files = [_wanted(name, entry) for name, entry in sorted(manifest.files.items())]
     result = Reception(store, prefix, folder, "sha256").receive_all(files, progress, workers)

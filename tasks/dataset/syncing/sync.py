@@ -183,8 +183,8 @@ class _Sync:
         wrong = [key for key, entry in self._done.items() if not _holds(there.get(key), entry)]
         if wrong:
             raise StoreFailed(
-                f"{len(wrong)} objects below '{self._prefix}' are not there or hold something else "
-                f"than was written: {some(wrong)}. Is another sync running? Run again."
+                f"{len(wrong)} objects below '{self._prefix}' are missing or differ from what "
+                f"was written: {some(wrong)}. Is another sync running? Run again."
             )
         # A store may tag an object once it is written otherwise than in its answer.
         self._done = {key: replace(entry, tag=there[key].tag) for key, entry in self._done.items()}
@@ -202,7 +202,7 @@ class _Sync:
             data = _content(file.content(self._root), file.size)
         except OSError as error:
             raise DataError(
-                f"'{shown(file.path)}' could be read when it was checked, but not now: "
+                f"'{shown(file.path)}' could be read during the check, but not now: "
                 f"{ended(error.strerror or error)} Run again."
             ) from error
         if hashlib.sha256(data).hexdigest() != file.sha256:
@@ -232,7 +232,7 @@ def _wanted(check: DataFiles) -> dict[str, DataFile]:
     wanted = {file.key: file for file in check.files}
     if len(wanted) != len(check.files):
         twice = [file.path for file in check.files if wanted[file.key] is not file]
-        raise DataError(f"Two files would get one object key: rename {some(twice)}.")
+        raise DataError(f"Several files would get the same object key: rename {some(twice)}.")
     return wanted
 
 
@@ -251,10 +251,10 @@ def _holds(there: Listed | None, entry: Entry) -> bool:
 
 def _not_deleted(stale: Sequence[str], prefix: str) -> DataError:
     return DataError(
-        f"Below '{prefix}' are {len(stale)} objects of files that left the data set "
-        f"({some(stale)}), and jobs would train on them. Delete them with "
-        "--delete-removed (data.delete_removed), which ends what earlier runs can still compare "
-        "with, or give the data set another name: --data-name NAME (data.name)."
+        f"There are {len(stale)} objects below '{prefix}' whose files left the data set "
+        f"({some(stale)}), and jobs would train on them. Delete them with --delete-removed "
+        "(data.delete_removed), after which earlier runs can no longer be compared, or give the "
+        "data set another name: --data-name NAME (data.name)."
     )
 
 
@@ -266,7 +266,7 @@ def _refuse_strangers(
     strangers = sorted(there.keys() - ours)
     if strangers:
         raise DataError(
-            f"Below '{prefix}' are {len(strangers)} objects that no sync has put there "
+            f"There are {len(strangers)} objects below '{prefix}' that no sync has put there "
             f"({some(strangers)}). Delete them. Or: {_ANOTHER_NAME}."
         )
 
@@ -281,14 +281,14 @@ def _refuse_another(
         return
     if not (contents & known or wanted.keys() & manifest.files.keys()):
         raise DataError(
-            f"Below '{prefix}' is another data set: "
-            f"{counted(len(manifest.files), 'file')}, none of them in "
-            f"this one. {_ANOTHER_NAME}, or delete those objects."
+            f"There is another data set below '{prefix}': "
+            f"{counted(len(manifest.files), 'file')}, none of them in this one. {_ANOTHER_NAME}, "
+            "or delete those objects."
         )
     shared = len(contents & known)
     is_foreign = bool(manifest.origin) and manifest.origin != origin_of(root)
     if is_foreign and 2 * shared < min(len(contents), len(known)):
         raise DataError(
-            f"Below '{prefix}' is the data set of {shown(manifest.origin)}: of its {len(known)} "
-            f"different pictures this folder has {shared}. {_ANOTHER_NAME}."
+            f"The data set below '{prefix}' is that of {shown(manifest.origin)}: of its "
+            f"{len(known)} different pictures this folder has {shared}. {_ANOTHER_NAME}."
         )

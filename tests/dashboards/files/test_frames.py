@@ -65,7 +65,7 @@ def test_a_last_line_without_newline_counts_when_it_is_whole(tmp_path):
     [
         (contract.METRICS_FILE, '{"epoch": 1, "split": "train"}\n{oops\n', "line 2: not JSON"),
         (contract.METRICS_FILE, "\n", "line 1: not JSON"),
-        (contract.METRICS_FILE, "[1]\n", "line 1: a JSON object"),
+        (contract.METRICS_FILE, "[1]\n", "line 1: must be a JSON object"),
         (contract.METRICS_FILE, '{"epoch": 1, "split": "dev"}\n', "line 1: split must be"),
         (contract.METRICS_FILE, '{"epoch": 0, "split": "test"}\n', "line 1: epoch must be"),
         (
@@ -82,14 +82,14 @@ def test_a_last_line_without_newline_counts_when_it_is_whole(tmp_path):
             "line 3: 'probability' must be a number, but got 'many'",
         ),
         (contract.EVALUATION_FILE, "{", "not JSON"),
-        (contract.EVALUATION_FILE, "[]", "a JSON object is needed"),
+        (contract.EVALUATION_FILE, "[]", "must be a JSON object"),
         (contract.EVALUATION_FILE, "{}", "'classes' and 'confusion'"),
         (
             contract.EVALUATION_FILE,
             '{"classes": ["a", "b"], "confusion": [[1, 2]]}',
             "2 rows of 2 counts",
         ),
-        (contract.TRAINING_SUMMARY_FILE, "3", "a JSON object is needed"),
+        (contract.TRAINING_SUMMARY_FILE, "3", "must be a JSON object"),
     ],
 )
 def test_a_malformed_file_is_named_with_its_line(tmp_path, name, content, message):

@@ -63,7 +63,7 @@ def test_rules_that_found_something_are_open_and_the_others_folded(findings):
     assert "<details><summary>2 rules found nothing" in silent
     # What nobody needs to do now does not read as advice.
     assert "If it fires: Raise num_workers" in silent
-    assert "<summary>One rule had nothing to look at" in absent
+    assert "<summary>One rule had nothing to examine" in absent
     assert "the job had no GPU" in absent
 
 

@@ -78,9 +78,9 @@ def test_limits() -> None:
     [
         ([1], [], "must be a JSON object"),
         ({}, [], "must be a JSON object"),
-        ({"lr": 0.01}, [], "already does"),
+        ({"lr": 0.01}, [], "already uses"),
         ({"seed": 1}, [], "a change of seed cannot be compared"),
-        ({"learning_rate": 1}, [], "a change of learning_rate cannot be compared: known are"),
+        ({"learning_rate": 1}, [], "a change of learning_rate cannot be compared: known:  "),
         ({"lr": "fast"}, [], "lr='fast': must be a number > 0"),
         ({"batch_size": 0}, [], "batch_size='0': must be"),
         ({"lr": 1}, ["--measure=both"], "measure='both' must be one of"),

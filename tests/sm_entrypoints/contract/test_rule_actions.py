@@ -23,7 +23,7 @@ def test_actions_are_read() -> None:
         ("ExplodingTensr=stop", "did you mean 'ExplodingTensor'"),
         ("deadrelu=stop", "did you mean 'DeadRelu'"),
         ("DeadRelu=halt", "'halt' is not one of warn, stop, off"),
-        ("DeadRelu=stop,DeadRelu=off", "named twice"),
+        ("DeadRelu=stop,DeadRelu=off", "given twice"),
         ("BatchSize=stop", "BatchSize cannot stop a training"),
     ],
 )

@@ -58,6 +58,6 @@ def test_what_is_switched_off_is_said_in_one_line(tried: list[dict[str, Any]]) -
     told = [
         each
         for each in loud
-        if len(each["printed"]) == 1 and "; training goes on." in each["printed"][0]
+        if len(each["printed"]) == 1 and "; training continues." in each["printed"][0]
     ]
     assert [each for each in loud if each not in told] == []

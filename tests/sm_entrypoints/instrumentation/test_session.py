@@ -178,7 +178,7 @@ def test_a_bad_configuration_ends_the_instrumentation_only(
     assert len(losses) == 6
     assert not instrumentation.enabled
     output = capsys.readouterr().out
-    assert output.count("training goes on") == 1
+    assert output.count("training continues") == 1
     assert said in output
 
 
@@ -191,7 +191,7 @@ def test_a_folder_that_cannot_be_written_ends_the_instrumentation_only(
     instrumentation, losses = _train(environment)
     assert len(losses) == 6
     assert instrumentation.close() == {}
-    assert capsys.readouterr().out.count("training goes on") == 1
+    assert capsys.readouterr().out.count("training continues") == 1
 
 
 @pytest.mark.parametrize("name", ["steps.csv", "reductions.jsonl", "histograms.jsonl"])
@@ -208,7 +208,7 @@ def test_a_full_disk_ends_the_instrumentation_only(
     assert losses == plain
     assert not instrumentation.enabled
     output = capsys.readouterr().out
-    assert output.count("training goes on") == 1
+    assert output.count("training continues") == 1
     assert "No space left on device" in output
 
 
@@ -227,7 +227,7 @@ def test_misuse_ends_the_instrumentation_only(
     summary = instrumentation.close()
     assert "lunch" in summary["failure"]
     assert len(model._forward_hooks) == 0
-    assert capsys.readouterr().out.count("training goes on") == 1
+    assert capsys.readouterr().out.count("training continues") == 1
 
 
 def test_an_error_of_the_training_is_not_swallowed(tmp_path: Path) -> None:

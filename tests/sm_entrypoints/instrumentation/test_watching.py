@@ -47,7 +47,7 @@ def test_a_stop_is_passed_on_and_outlives_a_broken_rule(
     assert watching.stopped_by is MARK
     assert watcher.seen == [0, 3, 4, 5]
     assert watching.failure == "ZeroDivisionError: a rule of mine"
-    assert capsys.readouterr().out.count("training goes on") == 1
+    assert capsys.readouterr().out.count("training continues") == 1
 
 
 def test_nobody_watches() -> None:

@@ -25,7 +25,7 @@ def test_a_failure_is_said_once_and_ends_the_rest(capsys: pytest.CaptureFixture[
     assert containment.failure == "OSError: disk full"
     assert calls == ["cleaned up"]
     assert capsys.readouterr().out.splitlines() == [
-        "the hook switched off (OSError: disk full); training goes on."
+        "the hook switched off (OSError: disk full); training continues."
     ]
 
 
@@ -50,7 +50,7 @@ def test_neither_exits_nor_errors_without_a_text_get_out(
         assert containment.run(fail, error) is None
         assert containment.failure == told
         assert capsys.readouterr().out.splitlines() == [
-            f"the hook switched off ({told}); training goes on.",
+            f"the hook switched off ({told}); training continues.",
             "the hook: could not clean up (SystemExit: while cleaning up)",
         ]
 

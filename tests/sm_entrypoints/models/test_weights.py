@@ -142,7 +142,9 @@ def test_any_other_difference_is_named(change: Callable[[State], None], said: st
 
 def test_another_architecture_names_its_first_tensors() -> None:
     model = build_model("resnet18", 3)
-    with pytest.raises(WeightsError, match=r"w is not of model 'resnet18': 1\d\d tensors are"):
+    with pytest.raises(
+        WeightsError, match=r"w does not belong to model 'resnet18': 1\d\d tensors are"
+    ):
         fit_weights(weights(), model, architecture="resnet18", source="w")
 
 

@@ -129,7 +129,7 @@ def test_the_archives_own_package_wins(tmp_path: Path) -> None:
         ),
         ("def model_fn(): ...\n", r"model_fn takes 0 parameters.*model_fn\(model_dir\)"),
         ("def model_fn(d): ...\ndef predict_fn(a, b, c, d): ...\n", "predict_fn takes 4"),
-        ("def predict_fn(d, m, *, context): ...\n", "context by name.*by its place"),
+        ("def predict_fn(d, m, *, context): ...\n", "context by name.*by position"),
         ("def model_fn(d, **options): ...\n", "options by name"),
         ("def model_warmup_fn(d): ...\n", r"model_warmup_fn\(model_dir, model\)"),
         ("model_fn = 3\n", "not a function"),

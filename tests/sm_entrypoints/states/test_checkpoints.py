@@ -29,8 +29,8 @@ def test_where_scripts_put_it(loaded: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("loaded", "said"),
     [
-        ([1], "holds no state_dict but list"),
-        ({}, "holds no state_dict but dict"),
+        ([1], "does not hold a state_dict but a list"),
+        ({}, "does not hold a state_dict but a dict"),
         ({"step": 3}, r"\['step'\] are not tensors"),
         ({"teacher": STATE, "student": STATE}, r"several state_dicts \(student, teacher\)"),
     ],

@@ -91,7 +91,7 @@ def test_what_is_not_known_keeps_no_cap():
     with pytest.raises(ParameterError, match=r"'a'.*not known.*--max-usd"):
         allowance(fake_platform(bills=True), record("5", a=entry("a", None)), JOB, None, "c")
     odd = {**request(), "ResourceConfig": {**RESOURCES, "InstanceType": "ml.odd.large"}}
-    with pytest.raises(ParameterError, match=r"ml\.odd\.large costs is not known"):
+    with pytest.raises(ParameterError, match=r"ml\.odd\.large is not known"):
         held_to(odd, Allowance(usd=Decimal(5), prices=PRICES))
 
 

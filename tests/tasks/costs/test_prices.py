@@ -88,14 +88,14 @@ def test_without_permission_the_table_says_what_it_is(price_list):
     stub.add_client_error("get_products", "AccessDeniedException", "no", 400)
     found = current_prices(pricing, WANTED)
     assert found.sources() == [
-        "table of 2026-11 for us-east-1, not eu-west-1, not confirmed at AWS"
+        "table of 2026-11 for us-east-1, not eu-west-1, not confirmed by AWS"
     ]
 
 
 def test_the_table_knows_what_it_knows():
     found = current_prices(None, [*WANTED, ("ml.p99.huge", "training")])
     assert found.region == "us-east-1"
-    assert found.sources() == ["table of 2026-11, not confirmed at AWS"]
+    assert found.sources() == ["table of 2026-11, not confirmed by AWS"]
     assert found.per_hour("ml.p99.huge", "training") is None
     price = found.per_hour("ml.g4dn.xlarge", "training")
     assert price is not None

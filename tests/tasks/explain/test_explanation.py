@@ -129,7 +129,7 @@ def test_another_job_that_was_the_same_one_is_found(awkward_path):
     )
     same = next(rule for rule in found.rules if rule["rule"] == "SimilarAcrossRuns")
     assert same["status"] == "IssuesFound"
-    assert "the losses of 5 steps are those of the other run" in found.report.read_text("utf-8")
+    assert "the losses of 5 steps equal those of the other run" in found.report.read_text("utf-8")
 
 
 @pytest.mark.job
@@ -159,13 +159,13 @@ def test_what_is_no_source_is_refused(awkward_path, monkeypatch, source):
 @pytest.mark.parametrize("source", ["", "  "])
 def test_an_empty_name_is_not_this_folder(awkward_path, monkeypatch, source):
     monkeypatch.chdir(awkward_path)
-    with pytest.raises(DataError, match="nothing is named"):
+    with pytest.raises(DataError, match="name a folder, s3://bucket/prefix or a run"):
         fetch_source(source, awkward_path, _settings(awkward_path), _unreachable)
 
 
 def test_an_output_in_use_is_not_overwritten(awkward_path):
     (awkward_path / "thesis.txt").write_text("mine")
-    with pytest.raises(ParameterError, match="is no earlier explanation"):
+    with pytest.raises(ParameterError, match="is not an earlier explanation"):
         explain(
             str(awkward_path),
             output=awkward_path,
@@ -209,7 +209,9 @@ def test_too_many_bytes_of_tensors_are_sampled_evenly(bucket, awkward_path, monk
         "s3://bucket/a/job-2", awkward_path / "w", _settings(awkward_path), lambda: bucket
     )
     assert len(list((awkward_path / "w").rglob("*.tfevents"))) == 5
-    assert source.notes == ["5 of 10 saved steps were fetched, evenly: too many bytes."]
+    assert source.notes == [
+        "5 of 10 saved steps were fetched, evenly spaced: all of them were too large."
+    ]
 
 
 def _ours(status: str) -> RuleOutcome:
@@ -224,7 +226,7 @@ def _ours(status: str) -> RuleOutcome:
     ("triggered", "datapoints", "status", "said"),
     [
         (0, 361, "IssuesFound", r"waits for 1,000 samples \(8 min 20 s .* got 361"),
-        (0, 5000, "IssuesFound", "found here only"),
+        (0, 5000, "IssuesFound", "found only here"),
         (4, 5000, "NoIssuesFound", "not found here"),
         (4, 5000, "IssuesFound", "same"),
         (0, 5000, "NotApplicable", "does not apply here: no GPU"),

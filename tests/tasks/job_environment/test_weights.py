@@ -210,7 +210,7 @@ def test_program_sees_no_secrets_and_has_its_own_session(
     [
         ("sys.exit('first\\nno such tensor: fc')", "no such tensor: fc"),
         ("sys.exit(3)", r"pretrained\.py ended with exit code 3"),
-        ("print('hello')", r"gave no answer but 'hello\\n'"),
+        ("print('hello')", r"did not answer with a result but with 'hello\\n'"),
     ],
 )
 def test_failures_are_told(

@@ -85,7 +85,9 @@ ONE = {"model": "resnet18", "trainable": "all", "image_size": 32, "batch_size": 
     [({}, 33), ({"model": "inception_v3", "image_size": 100}, 107), ({"model": "densenet121"}, 64)],
 )
 def test_a_batch_of_one_that_batch_normalisation_cannot_learn_from(change, least):
-    said = rf"batch_size=1 cannot train all of .*image_size={least} or more, or trainable=head"
+    said = (
+        rf"batch_size=1 cannot train all layers of .*image_size={least} or more, or trainable=head"
+    )
     with pytest.raises(ParameterError, match=said):
         require_batches({**ONE, **change}, {})
     drawn = {**ONE, **change, "batch_size": 8}

@@ -57,7 +57,7 @@ def test_an_endpoint_that_scales_is_capped_at_its_largest(platform):
 
 def test_what_bills_by_use_cannot_be_capped(platform):
     assert plan(platform, kind="serverless").worst_usd is None
-    with pytest.raises(ParameterError, match=r"max_usd=5 cannot be kept: .* is not known"):
+    with pytest.raises(ParameterError, match=r"max_usd=5 cannot be guaranteed: .* is not known"):
         plan(platform, "5", kind="serverless")
 
 
@@ -68,7 +68,7 @@ def test_an_instance_that_there_is_not_is_refused(platform):
 
 def test_the_plan_in_words(platform):
     said = deployment_markdown(plan(platform, instance_type="ml.t2.medium", hours_to_live=8))
-    assert "at most $0.56 for 8 h, and up to 1 h to its clean-up" in said
-    assert "until it is removed: $0.062 an hour, $45.08 a month" in said
+    assert "at most $0.56 for 8 h, and up to 1 h until its clean-up" in said
+    assert "until it is removed: $0.062 per hour, $45.08 per month" in said
     assert "quota: ml.t2.medium for endpoint usage, at least 1" in said
-    assert "here it costs nothing" not in said
+    assert "here it is free" not in said

@@ -254,14 +254,14 @@ def test_the_text_says_what_matters(data, platform):
     for words in (
         "nothing has been sent or created",
         f"At most {usd(found.worst_usd)} in all (--max-usd makes it a hard cap)",
-        "AWS does not remove the endpoint: after its time to live it goes on at $0.062 an hour",
+        "AWS does not remove the endpoint: after its time to live it keeps billing $0.062 per hour",
         "stopped by SageMaker, and the run fails",
         "CreateHyperParameterTuningJob",
         "run-xxxxxx-endpoint",
         "ml.m5.xlarge for training job usage",
         "ml.t2.medium for endpoint usage",
         "iam:PassRole",
-        "not confirmed at AWS",
+        "not confirmed by AWS",
         "a month",
     ):
         assert words in text
@@ -271,8 +271,8 @@ def test_the_text_says_what_matters(data, platform):
 def test_a_serverless_endpoint_is_said_to_bill_by_use(data, platform):
     serverless = choices(data, deployment=DeploymentParameters(kind="serverless"))
     text = plan_text(plan_run(platform, UNNAMED, serverless))
-    assert "What it costs at most is not known" in text
-    assert "by use: nothing while it is not asked" in text
+    assert "The maximum cost is not known" in text
+    assert "by use: nothing while idle" in text
 
 
 def test_spot_is_counted_for_all_of_its_wait_which_shrinks_with_the_time(data, platform):

@@ -153,7 +153,7 @@ def _command(change, **tuning):
     }
     recorded = {name: group.model_dump(mode="json") for name, group in groups.items()}
     *_, (label, command) = change_commands("r", {**recorded, "deployment": None}, change)
-    assert label == "Run all of it again with the change"
+    assert label == "Run everything again with the change"
     return from_options(build_parser().parse_args(command.split()[1:]))
 
 

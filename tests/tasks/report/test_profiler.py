@@ -46,7 +46,7 @@ def test_a_stopped_job_says_so_before_anything_else(output):
 
 def test_a_job_that_left_nothing_has_a_summary():
     text = profiler_markdown(empty_training_output())
-    assert "This job was not judged by rules." in text
+    assert "No rules were applied to this job." in text
     assert text.count("data:image/svg+xml;base64,") == 3
     assert "not judged" not in profiler_markdown(
         dataclasses.replace(empty_training_output(), findings=Findings(judged=True))

@@ -76,7 +76,7 @@ def test_paths_are_printed_as_they_were_typed(typed, awkward_path, monkeypatch):
     chosen = from_options(build_parser().parse_args(words))
     parameters = recorded(data=chosen["data"], model=chosen["model"])
     _, (label, command) = change_commands("r", parameters, {"lr": 0.1})
-    assert label == f"Run all of it again with the change, in the folder {shown(str(here))}"
+    assert label == f"Run everything again with the change, in the folder {shown(str(here))}"
     assert typed in " ".join(shlex.split(command))
     assert str(here) not in command
     again = options_of(command)
@@ -87,7 +87,7 @@ def test_a_run_of_an_earlier_version_has_its_paths_in_full():
     parameters = recorded(data={"path": "/a/b c"})
     del parameters["data"]["path_typed"], parameters["model"]["weights_typed"]
     _, (label, command) = change_commands("r", parameters, {"lr": 0.1})
-    assert label == "Run all of it again with the change"
+    assert label == "Run everything again with the change"
     assert command == "whippet run --data '/a/b c' --set lr=0.1"
 
 
@@ -95,7 +95,7 @@ def test_a_path_that_was_changed_is_not_the_typed_one():
     typed = {"text": "photos", "folder": "/home/me"}
     parameters = recorded(data={"path": "/other", "path_typed": typed})
     _, (label, command) = change_commands("r", parameters, {"lr": 0.1})
-    assert label == "Run all of it again with the change"
+    assert label == "Run everything again with the change"
     assert command == "whippet run --data /other --set lr=0.1"
 
 

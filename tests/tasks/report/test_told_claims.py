@@ -129,10 +129,10 @@ def _most(each: Linted, finding: LintFinding) -> float:
 _CLAIMS: dict[str, Callable[[Linted, LintFinding], bool]] = {
     "is not a finite number": lambda e, f: len(e.series(f).finite) < len(e.series(f).texts),
     "above 100 %": lambda e, f: _most(e, f) > 100,
-    "passes 1": lambda e, f: 1 < _most(e, f) <= 2,
-    "exactly 0 every time": lambda e, f: set(e.series(f).finite) == {0.0},
+    "exceeds 1": lambda e, f: 1 < _most(e, f) <= 2,
+    "always exactly 0": lambda e, f: set(e.series(f).finite) == {0.0},
     "is a share of 0 to 1": lambda e, f: _most(e, f) <= 1,
-    "is a whole number every time": lambda e, f: all(v == int(v) for v in e.series(f).finite),
+    "is always a whole number": lambda e, f: all(v == int(v) for v in e.series(f).finite),
     "worse than guessing": lambda e, f: _least(e, f) > 1.001 * math.log(e.measured.classes or 0),
     "too small for its mistakes": lambda e, f: e.series(f).finite[-1] < math.log(2) / 2,
 }
@@ -289,7 +289,7 @@ def test_artifact_and_report_say_of_the_rules_what_they_found() -> None:
         found = sum(rule.status == ISSUES for rule in findings.rules)
         absent = sum(rule.status == NOT_APPLICABLE for rule in findings.rules)
         assert artifact.count("found issues") == rules.count(">found issues<") == found
-        assert ("had nothing to look at" in artifact) == (absent > 0)
+        assert ("had nothing to examine" in artifact) == (absent > 0)
         assert (f"{counted(absent, 'rule')} had nothing" in artifact) == (absent > 0)
         assert ("No rules were evaluated" in rules) == (not findings.rules)
         stopped = findings.stopped_by is not None
@@ -320,7 +320,7 @@ def test_a_run_is_told_as_far_as_it_came(samples: int | None, endpoint: Deployme
     text = run_markdown(run_record(evaluation=tested, endpoint=endpoint))
     assert odd(text) == []
     assert ("test accuracy 75" in text) == bool(samples)
-    assert ("no test was made" in text) == (not samples)
+    assert ("no test was run" in text) == (not samples)
     assert ("- endpoint:" in text) == bool(endpoint)
 
 

@@ -117,7 +117,7 @@ def test_attempts_are_not_endless():
     for attempt in range(1, 10):
         sagemaker.create_training_job(**wanted(attempt))
         sagemaker.resources["training_job", name(attempt)]["TrainingJobStatus"] = "Failed"
-    with pytest.raises(NameTaken, match="9 attempts failed before; start a new run"):
+    with pytest.raises(NameTaken, match="9 earlier attempts failed; start a new run"):
         create_or_adopt(sagemaker, TRAINING_JOB, wanted)
     assert len(sagemaker.resources) == 9
 

@@ -137,7 +137,7 @@ def test_several_instances_train_one_model():
         ({"spot": True, "keep_alive_seconds": 60}, "cannot be kept warm"),
         ({"max_wait_seconds": 9000}, "use spot as well"),
         ({"spot": True, "max_wait_seconds": 60}, "less than max_runtime_seconds=7200"),
-        ({"instance_count": 2}, "with GPUs only"),
+        ({"instance_count": 2}, "only if these have GPUs"),
     ],
 )
 def test_pairs_that_the_service_refuses(values, sentence):

@@ -69,7 +69,7 @@ def test_the_protocol_by_hand(url: str, context: LocalContext) -> None:
         ("DynamoDB.ListTables", {}, "UnknownOperationException", "no service 'DynamoDB'"),
         ("", {}, "UnknownOperationException", "X-Amz-Target"),
         ("SageMaker.ListModels", b"{", "SerializationException", "not JSON"),
-        ("SageMaker.ListModels", b"[1]", "SerializationException", "no JSON object"),
+        ("SageMaker.ListModels", b"[1]", "SerializationException", "not a JSON object"),
         ("SageMaker.ListModels", b"[" * 100_000, "SerializationException", "not JSON"),
         ("SageMaker.ListModels", {"Typo": 1}, "ValidationException", "Typo"),
         ("SageMaker.ListModels", {"operation": 1, "self": 2}, "ValidationException", "self"),

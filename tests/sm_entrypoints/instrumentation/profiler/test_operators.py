@@ -169,7 +169,7 @@ def test_a_training_that_profiles_itself_goes_on(
         assert run.whole() is None
     assert run.steps.counts["TRAIN"] == 12
     assert run.window.failure is not None
-    assert capsys.readouterr().out.count("training goes on") == 1
+    assert capsys.readouterr().out.count("training continues") == 1
     assert "another profiler" in run.window.failure
     assert any(row.key == "aten::linear" for row in theirs.key_averages())
 

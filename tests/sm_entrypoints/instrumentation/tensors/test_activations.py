@@ -96,7 +96,7 @@ def test_what_fails_stays_here(capsys: pytest.CaptureFixture[str]) -> None:
     assert model(torch.randn(4, 6)).logits.shape == (4, 6)
     assert containment.failure == "OSError: disk full"
     assert len(model._forward_hooks) == 0
-    assert capsys.readouterr().out.count("training goes on") == 1
+    assert capsys.readouterr().out.count("training continues") == 1
 
 
 def test_the_first_tensor_of_anything() -> None:

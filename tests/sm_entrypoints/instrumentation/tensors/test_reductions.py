@@ -233,7 +233,7 @@ def test_an_error_in_a_hook_does_not_reach_the_model(
     assert containment.failure is not None
     assert "No space" in containment.failure
     assert len(model.relu._forward_hooks) == 0
-    assert "training goes on" in capsys.readouterr().out
+    assert "training continues" in capsys.readouterr().out
     with pytest.raises(OSError, match="No space"):
         recorder.close()
 

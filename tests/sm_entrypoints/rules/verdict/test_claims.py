@@ -277,7 +277,7 @@ _CLAIMS: dict[str, Callable[[Told], bool]] = {
     r"[Nn]o rule found|no rule triggered": lambda e: not e.found,
     r"Nothing to change": lambda e: not e.found and _sound(e),
     r"Nothing worth a change|Leave it as it is": _sound,
-    r"exploded|diverged|not finite|no finite number": _diverged,
+    r"exploded|diverged|not finite|not a finite number": _diverged,
     r"was stopped|stopped the training": _stopped,
     r"still fell": lambda e: _validation(e, "falls"),
     r"over-fits": lambda e: e.made.own_right == "better" and e.made.right in ("guessed", "worse"),
@@ -286,7 +286,7 @@ _CLAIMS: dict[str, Callable[[Told], bool]] = {
     or _validation(e, "rises"),
     r"all \d+ training images are of": lambda e: e.made.classes == 1,
     r"SageMaker's own rule": lambda e: e.made.theirs,
-    r"Nothing can be said|Too little was": lambda e: e.made.steps < 10,
+    r"No verdict|Too little was": lambda e: e.made.steps < 10,
     r"time goes into the network": lambda e: e.made.timed and e.made.steps > 0,
     r"cut off|[Aa]ll well": lambda e: False,
 }  # fmt: skip

@@ -141,12 +141,12 @@ def test_bytes_that_are_always_wrong_are_an_error(port: int, tmp_path: Path) -> 
     write_files(source, 4, (2_000, 3_000))
     falsify = {"PUT object": "falsify request"}
     with FaultyProxy(port, lambda kind, _: falsify.get(kind)) as proxy:
-        with pytest.raises(StoreFailed, match="held other bytes each time"):
+        with pytest.raises(StoreFailed, match="had different bytes each time"):
             sync_data(checked(source), open_store(proxy.port), PREFIX)
         falsify.clear()
         sync_data(checked(source), open_store(proxy.port), PREFIX)
         falsify["GET object"] = "falsify answer"
-        with pytest.raises(StoreFailed, match="in 6 attempts: it holds other bytes"):
+        with pytest.raises(StoreFailed, match="in 6 attempts: it has different bytes"):
             fetch_data(open_store(proxy.port), PREFIX, target)
     assert visible(target) == {}
 
@@ -159,5 +159,5 @@ def test_a_manifest_cannot_write_outside_of_the_folder(tmp_path: Path, key: str)
     store = MemoryStore()
     files = {key: Entry(size=1, sha256="0" * 64)}
     write_manifest(store, PREFIX, Manifest(files=files, pending=frozenset()))
-    with pytest.raises(DataError, match="1 keys are no file names"):
+    with pytest.raises(DataError, match="1 keys are not valid file names"):
         fetch_data(store, PREFIX, tmp_path / "target")
