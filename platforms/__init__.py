@@ -164,6 +164,14 @@ def connect(settings: Settings | None = None) -> Platform:
 
     Raises:
         SettingsError: the platform cannot be used as set up; says what to do.
+
+    Example:
+        >>> from platforms import Settings, connect
+        >>> platform = connect(Settings(platform="local"))
+        >>> platform.sagemaker.list_training_jobs(StatusEquals="InProgress")["TrainingJobSummaries"]
+        []
+        >>> platform.defaults.bucket
+        'whippet-local'
     """
     from platforms.settings import Settings
 

@@ -35,6 +35,13 @@ def validate(operation: str, request: Mapping[str, Any], service: str = "sagemak
             what boto3 raises without asking the service.
         ClientError: ``ValidationException``: a maximum, enum or pattern is not kept; what the
             service answers.
+
+    Example:
+        >>> from platforms.validation import validate
+        >>> validate("StopTrainingJob", {"TrainingJobName": "pets-3f2a-train"})
+        >>> validate("StopTrainingJob", {"TrainingJobName": "pets_train"})
+        Traceback (most recent call last):
+        botocore.exceptions.ClientError: ...'pets_train' at 'trainingJobName' failed to satisfy...
     """
     shape = service_model(service).operation_model(operation).input_shape
     if shape is None:

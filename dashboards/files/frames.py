@@ -70,6 +70,14 @@ def read_training_output(folder: Path, system_folder: Path | None = None) -> Tra
     Raises:
         ValueError: a file is not in its format; names the file and, where there is one, the line.
         OSError: a file exists and cannot be read.
+
+    Example:
+        >>> from dashboards.files.frames import read_training_output
+        >>> output = read_training_output(folder)
+        >>> list(output.metrics.columns[:3])
+        ['epoch', 'split', 'loss']
+        >>> output.evaluation["accuracy"]
+        0.755
     """
     inner = folder / contract.INSTRUMENTATION_FOLDER
     trace = inner / contract.TRACE_FILE

@@ -37,6 +37,20 @@ class Instrumentation:
     """Measure a training run; a context manager whose methods never raise.
 
     In TRAIN a step is the phases between two calls of :meth:`step`; in EVAL too.
+
+    Example:
+        >>> from sm_entrypoints.instrumentation.session import Instrumentation
+        >>> from sm_entrypoints.job.environment import Environment
+        >>> environment = Environment(output_data_dir=folder, config_dir=folder)
+        >>> with Instrumentation.from_environment(
+        ...     environment, model=model, loss_function=loss_function, requested="on"
+        ... ) as instrumentation:
+        ...     instrumentation.epoch(1, "TRAIN")
+        ...     with instrumentation.phase("forward"):
+        ...         loss = loss_function(model(images), labels)
+        ...     instrumentation.step(len(images), loss)
+        >>> (folder / "instrumentation" / "steps.csv").is_file()
+        True
     """
 
     def __init__(self, watch: Watch | None = None) -> None:

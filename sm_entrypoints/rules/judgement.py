@@ -64,6 +64,13 @@ def judge(
 
     Raises:
         OSError: a file cannot be read or written.
+
+    Example:
+        >>> from sm_entrypoints.rules.judgement import judge
+        >>> judge(output_folder, actions={"Overtraining": "off"}).sentence
+        'No verdict: the job left no data.'
+        >>> sorted(path.name for path in (output_folder / "instrumentation").iterdir())
+        ['rules.json', 'verdict.json']
     """
     compared = [read_evidence(folder).records for folder in others]
     evidence = replace(read_evidence(output_folder), others=compared, theirs=theirs)

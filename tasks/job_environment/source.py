@@ -45,6 +45,12 @@ def package_source(project_root: Path) -> SourceArchive:
 
     Raises:
         SettingsError: the entry points are not below ``project_root``.
+
+    Example:
+        >>> from tasks.job_environment.source import package_source
+        >>> archive = package_source(project_root)
+        >>> archive.digest == package_source(project_root).digest
+        True
     """
     package = project_root / PACKAGE
     program, requirements = project_root / TRAIN_PROGRAM, package / REQUIREMENTS

@@ -112,6 +112,15 @@ def create_or_adopt(
 
     Raises:
         NameTaken: a resource of that name was made by another request, or every attempt failed.
+
+    Example:
+        >>> from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
+        >>> def request(attempt):
+        ...     return training_job_request(f"pets-{attempt}", {"lr": 0.01}, inputs, parameters)
+        >>> create_or_adopt(sagemaker, TRAINING_JOB, request)  # creates it
+        'pets-1'
+        >>> create_or_adopt(sagemaker, TRAINING_JOB, request)  # adopts it
+        'pets-1'
     """
     for attempt in range(1, _MOST_ATTEMPTS + 1):
         body = request(attempt)

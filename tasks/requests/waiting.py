@@ -110,6 +110,16 @@ def wait_until(
 
     Raises:
         DeadlinePassed: nothing finished within ``pace.deadline`` seconds.
+
+    Example:
+        >>> from tasks.requests.waiting import Pace, wait_until
+        >>> statuses = iter(["InProgress", "Completed"])
+        >>> wait_until(
+        ...     lambda: {"TrainingJobStatus": next(statuses)},
+        ...     lambda job: job["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"),
+        ...     what="training job 'pets'", pace=Pace(slowest=0.01, deadline=60),
+        ... )
+        {'TrainingJobStatus': 'Completed'}
     """
     clock = clock or Clock()
     schedule = _Schedule(slowest=pace.slowest, clock=clock, began=clock.now())

@@ -63,6 +63,18 @@ class Search:
     """An Optuna study that is asked for trials and told what became of them.
 
     Trials have numbers from 0 in the order in which they were proposed. Not thread safe.
+
+    Example:
+        >>> from platforms.local.tuning.search import Search, SearchPlan
+        >>> from platforms.local.tuning.search_space import search_space
+        >>> lr = {"Name": "lr", "MinValue": "0.001", "MaxValue": "0.1"}
+        >>> space = search_space({"ContinuousParameterRanges": [lr]})
+        >>> search = Search(SearchPlan(strategy="Random", space=space, maximize=False, seed=7))
+        >>> search.propose(0)
+        {'lr': '0.018...'}
+        >>> search.report(0, [0.9, 0.7])  # whether to stop the trial
+        False
+        >>> search.finish(0, 0.7)
     """
 
     def __init__(self, plan: SearchPlan) -> None:

@@ -101,6 +101,14 @@ def check_data(
     Raises:
         DataError: lists every problem: layout, class sets, files that cannot be decoded.
         ParameterError: the shares leave nothing for training.
+
+    Example:
+        >>> from tasks.dataset.checking.check import check_data
+        >>> check = check_data(project_root / "samples" / "clipart")
+        >>> check.classes[:3], len(check.files)
+        (['beverages', 'birds', 'bugs'], 584)
+        >>> sorted(check.to_dict()["splits"])
+        ['test', 'train', 'valid']
     """
     reading = reading or Reading()
     shares = {VALID_CHANNEL: reading.valid_share, TEST_CHANNEL: reading.test_share}

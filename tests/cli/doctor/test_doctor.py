@@ -342,7 +342,7 @@ def test_the_model_of_a_run_with_the_users_own_code(tmp_path: Path) -> None:
             "--model-data 'no such.tar.gz': no such file",
         ),
         (["--code", "no such"], "--code 'no such': no such folder"),
-        (["--code", "."], "--code '.' holds no inference.py: give the folder that does"),
+        (["--code", "."], "--code '.' has no inference.py: give the folder that has one"),
         (["--image", "no.jpg"], "--image 'no.jpg': no such file"),
         (["--image", "notes.txt"], "--image 'notes.txt' is not a JPEG or PNG by its name"),
         (["--model", "resnet19"], "--model: unknown model 'resnet19': did you mean"),

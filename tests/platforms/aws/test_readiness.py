@@ -121,7 +121,7 @@ def test_the_default_buckets_name_needs_credentials_that_work(aws: AwsStub) -> N
 
 def test_nobody_answers(aws: AwsStub, ready: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(SettingsError, match=r"does not answer.*WHIPPET_REGION"):
+    with pytest.raises(SettingsError, match=r"did not answer.*WHIPPET_REGION"):
         ready()
 
 

@@ -117,7 +117,7 @@ def test_a_model_server_that_eats_memory_is_ended(tmp_path: Path) -> None:
     Endpoints(context).create_endpoint(EndpointName="one", EndpointConfigName="one")
     found = wait_for_endpoint(context, "one")
     assert found["EndpointStatus"] == "Failed"
-    assert "the model server is ended: it took" in found["FailureReason"]
+    assert "the model server is killed: it took" in found["FailureReason"]
     assert "WHIPPET_JOB_MEMORY=150M" in found["FailureReason"]
 
 

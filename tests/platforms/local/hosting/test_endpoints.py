@@ -206,7 +206,7 @@ def test_a_server_that_is_being_started_again_is_told_as_that(context):
     token = context.records.read("endpoints", "e")["Local"]["Server"]["Token"]
     context.records.update("endpoints", "e", lambda record: down(record, token))
     assert status_of(context, "e") == "InService"
-    with pytest.raises(ClientError, match="is being started again") as raised:
+    with pytest.raises(ClientError, match="is being restarted") as raised:
         invoke(context, "e")
     assert raised.value.response["Error"]["Code"] == "ServiceUnavailable"
     assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
@@ -322,7 +322,7 @@ def test_create_refuses_before_anything_is_written(context, tmp_path):
         endpoints.create_endpoint(EndpointName="e", EndpointConfigName="no")
     make_config(context, "c", "fine")
     missing = Settings(home=context.home, job_python=tmp_path / "nowhere/python")
-    with pytest.raises(SettingsError, match="run `make job-env`"):
+    with pytest.raises(SettingsError, match="Create it with `make job-env`"):
         Endpoints(local_context(missing)).create_endpoint(EndpointName="e", EndpointConfigName="c")
     assert endpoints.list_endpoints()["Endpoints"] == []
     endpoints.create_endpoint(EndpointName="e", EndpointConfigName="c")

@@ -241,7 +241,11 @@ def test_asking_asynchronously_needs_such_an_endpoint_and_an_input(context):
             "ProvisionedConcurrency=2, more than MaxConcurrency=1",
         ),
         ({"ServerlessConfig": None}, {"OutputConfig": {}}, "no S3OutputPath"),
-        ({"ServerlessConfig": None}, {"OutputConfig": {"S3OutputPath": "s3://b/../x"}}, "no place"),
+        (
+            {"ServerlessConfig": None},
+            {"OutputConfig": {"S3OutputPath": "s3://b/../x"}},
+            "not a valid S3 location",
+        ),
     ],
 )
 def test_kinds_do_not_mix(context, variant, asynchronous, said):
