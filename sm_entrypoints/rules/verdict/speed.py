@@ -45,7 +45,7 @@ def features_repeated(case: Case) -> Finding | None:
         rule=None,
         evidence=(
             f"forward passes and their data took {duration(spent)} of "
-            f"{duration(case.loop_seconds)} in steps; the head, which learns, took "
+            f"{duration(case.loop_seconds)} in steps; the head took "
             f"{duration(backward)}",
             "the backbone is frozen and augmentation=none: an image's features never change",
             "cache_features=false was set"
