@@ -191,13 +191,11 @@ class _Stage:
                 f"(no {_END_FILE}): what follows covers the available steps."
             )
         if self._seen > MAX_STEPS:
-            said.append(
-                f"{MAX_STEPS:,} of {self._seen:,} saved steps were examined, evenly spaced."
-            )
+            said.append(f"{MAX_STEPS:,} of {self._seen:,} saved steps were read, evenly spaced.")
         if self._full < self._trained:
             said.append(
                 f"All tensors were read at {self._full:,} of {self._trained:,} saved training "
-                "steps, evenly spaced; losses at all examined steps."
+                "steps, evenly spaced; losses at all steps read."
             )
         if self.broken:
             said.append(

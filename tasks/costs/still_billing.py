@@ -145,8 +145,8 @@ def total_sentence(found: list[Billing], *, bills: bool) -> str:
     verb = "bills" if bills else "would bill on AWS"
     missing = len(found) - len(known)
     if not known:  # no amount: 0 USD would be one
-        return f"this {verb} by use, or at an unknown price"
-    rest = f", and {missing} with an unknown price, or billed by use" if missing else ""
+        return f"this {verb} by use, or at a price that is not known"
+    rest = f", and {missing} whose price is not known, or billed by use" if missing else ""
     source = ", ".join(sorted({each.price for each in found if each.usd_per_hour is not None}))
     about = f" ({source})" if source else ""
     return f"this {verb} {sum(known, Decimal(0)):.4f} USD per hour{rest}{about}"

@@ -57,7 +57,8 @@ def _about(platform: Platform, endpoint: Mapping[str, Any]) -> str:
     run = run_of(platform, endpoint["EndpointArn"])
     lines = [
         f"endpoint {name!r} is {kind_of(config).in_words(config)}, {status}",
-        f"  model   {models[0] if models else 'its configuration no longer exists'}{_archive(model)}",
+        "  model   "
+        f"{models[0] if models else 'its configuration no longer exists'}{_archive(model)}",
         f"  run     {run or 'none: not created by Whippet'}",
         f"  answers {_answers(model, run)}",
     ]

@@ -117,7 +117,8 @@ def wait_until(
         >>> wait_until(
         ...     lambda: {"TrainingJobStatus": next(statuses)},
         ...     lambda job: job["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"),
-        ...     what="training job 'pets'", pace=Pace(slowest=0.01, deadline=60),
+        ...     what="training job 'pets'",
+        ...     pace=Pace(slowest=0.01, deadline=60),
         ... )
         {'TrainingJobStatus': 'Completed'}
     """

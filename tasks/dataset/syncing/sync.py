@@ -251,10 +251,10 @@ def _holds(there: Listed | None, entry: Entry) -> bool:
 
 def _not_deleted(stale: Sequence[str], prefix: str) -> DataError:
     return DataError(
-        f"There are {len(stale)} objects below '{prefix}' whose files left the data set "
-        f"({some(stale)}), and jobs would train on them. Delete them with --delete-removed "
-        "(data.delete_removed), after which earlier runs can no longer be compared, or give the "
-        "data set another name: --data-name NAME (data.name)."
+        f"The data set below '{prefix}' still has {counted(len(stale), 'object')} whose files "
+        f"left it ({some(stale)}), and jobs would train on them. Delete them with "
+        "--delete-removed (data.delete_removed), after which earlier runs can no longer be "
+        "compared, or give the data set another name: --data-name NAME (data.name)."
     )
 
 
@@ -266,8 +266,8 @@ def _refuse_strangers(
     strangers = sorted(there.keys() - ours)
     if strangers:
         raise DataError(
-            f"There are {len(strangers)} objects below '{prefix}' that no sync has put there "
-            f"({some(strangers)}). Delete them. Or: {_ANOTHER_NAME}."
+            f"The data set below '{prefix}' has {counted(len(strangers), 'object')} that no sync "
+            f"has put there ({some(strangers)}). Delete them. Or: {_ANOTHER_NAME}."
         )
 
 

@@ -31,7 +31,7 @@ def test_a_fault_far_down_is_named_with_its_line(tmp_path, monkeypatch):
         ("{oops", "line 251: not JSON"),
         ('{"step": [1]}', r"line 251: 'step' must be a number, but got \[1\]"),
         ('{"step": 1}, {"step": 2}', "line 251: not JSON"),
-        ("3", "line 251: a JSON object"),
+        ("3", "line 251: must be a JSON object"),
     ):
         lines[250] = bad
         path.write_text("\n".join(lines) + "\n")

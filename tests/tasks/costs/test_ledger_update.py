@@ -113,7 +113,7 @@ def test_clean_up_closes_it_and_a_second_endpoint_is_another_entry(world):
     settle(world, world.run)
     first, second = entries(world)
     assert (first, second.billing) == (entry, True)
-    assert "goes on" in cost_sentence(read_run(world.settings, world.run.name))
+    assert "keeps billing" in cost_sentence(read_run(world.settings, world.run.name))
 
 
 def test_one_that_vanished_is_closed_at_its_clean_up_at_the_latest(world):

@@ -41,7 +41,7 @@ def test_a_serverless_endpoint_bills_by_use():
     assert found.usd_per_hour is None
     assert found.row["USD per hour"] == "by use"
     total = total_sentence([found], bills=True)
-    assert total == "this bills by use, or at an unknown price", "and not 0.0000 USD"
+    assert total == "this bills by use, or at a price that is not known", "and not 0.0000 USD"
 
 
 def test_an_endpoint_whose_config_is_gone_does_not_bill_by_use():
@@ -49,7 +49,7 @@ def test_an_endpoint_whose_config_is_gone_does_not_bill_by_use():
     endpoint(platform, "e", {"InstanceType": "ml.m5.xlarge", "InitialInstanceCount": 1})
     platform.sagemaker.delete_endpoint_config(EndpointConfigName="e")
     [found] = still_billing(platform)
-    assert (found.instances, found.row["USD an hour"]) == ("real-time", "not known")
+    assert (found.instances, found.row["USD per hour"]) == ("real-time", "not known")
 
 
 def job(platform: Any, name: str, tags: list[dict[str, str]], **more: Any) -> None:

@@ -50,7 +50,7 @@ def test_a_run_of_an_earlier_version_goes_on_with_its_pictures(tmp_path: Path) -
     require_same_pictures(tmp_path, record, before.files, before.fingerprint)
     write_picture(root / "train" / "a" / "000.jpg", 99)
     after = check_data(root)
-    with pytest.raises(DataError, match="began with other pictures"):
+    with pytest.raises(DataError, match="began with different pictures"):
         require_same_pictures(tmp_path, record, after.files, after.fingerprint)
 
 

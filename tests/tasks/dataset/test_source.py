@@ -71,8 +71,8 @@ def test_a_data_set_that_was_synced_is_a_source_too(platform: Platform, tmp_path
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
-        ("s3://{}/nothing/here", "are no pictures: check bucket and prefix"),
-        ("s3://{}/texts", r"are no pictures \(only 1 objects that are none\)"),
+        ("s3://{}/nothing/here", "There are no pictures below '.*': check bucket and prefix"),
+        ("s3://{}/texts", r"There are no pictures below '.*' \(only 1 other objects\)"),
         ("s3://{}", "is not an S3 URI"),
         ("s3:///x", "is not an S3 URI"),
     ],

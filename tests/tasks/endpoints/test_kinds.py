@@ -51,8 +51,11 @@ def test_an_asynchronous_endpoint_has_places_for_answers_and_failures():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"kind": "serverless", "instance_type": "ml.g4dn.xlarge"}, "instance_type mean nothing"),
-        ({"kind": "asynchronous", "max_instances": 3}, "max_instances mean nothing"),
+        (
+            {"kind": "serverless", "instance_type": "ml.g4dn.xlarge"},
+            "instance_type have no meaning",
+        ),
+        ({"kind": "asynchronous", "max_instances": 3}, "max_instances have no meaning"),
         ({"max_concurrency": 3}, "it takes instance_type, instance_count, max_instances"),
         ({"instance_count": 4, "max_instances": 4}, "must be more than instance_count=4"),
         ({"kind": "serverless", "memory_mb": 1500}, "memory_mb"),

@@ -136,7 +136,7 @@ def test_another_job_that_was_the_same_one_is_found(awkward_path):
 def test_a_folder_with_nothing_says_what_was_looked_for(awkward_path):
     (awkward_path / "photos").mkdir()
     said = []
-    with pytest.raises(DataError, match=r"holds nothing to explain\. Looked for"):
+    with pytest.raises(DataError, match=r"has nothing to explain\. Looked for"):
         explain(
             str(awkward_path / "photos"),
             output=awkward_path / "out",
@@ -196,7 +196,7 @@ def test_a_part_alone_keeps_the_name_that_says_what_it_is(bucket, awkward_path):
 
 
 def test_an_empty_prefix_is_refused(bucket, awkward_path):
-    with pytest.raises(DataError, match="holds nothing to explain"):
+    with pytest.raises(DataError, match="has nothing to explain"):
         fetch_source("s3://bucket/b", awkward_path, _settings(awkward_path), lambda: bucket)
 
 
@@ -228,7 +228,7 @@ def _ours(status: str) -> RuleOutcome:
         (0, 361, "IssuesFound", r"waits for 1,000 samples \(8 min 20 s .* got 361"),
         (0, 5000, "IssuesFound", "found only here"),
         (4, 5000, "NoIssuesFound", "not found here"),
-        (4, 5000, "IssuesFound", "same"),
+        (4, 5000, "IssuesFound", "both agree"),
         (0, 5000, "NotApplicable", "does not apply here: no GPU"),
     ],
 )

@@ -43,8 +43,8 @@ def test_a_pdf_replaces_the_older_one(page, tmp_path):
     ("script", "message"),
     [
         ("echo no display >&2; exit 3", "exit code 3: no display"),
-        ("exit 0", "wrote no PDF"),
-        ('echo "<html>" > "$target"', "wrote no PDF"),
+        ("exit 0", "did not write a PDF"),
+        ('echo "<html>" > "$target"', "did not write a PDF"),
     ],
 )
 def test_a_browser_that_fails_leaves_the_older_one(page, tmp_path, script, message):

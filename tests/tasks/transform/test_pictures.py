@@ -50,7 +50,7 @@ def test_what_is_there_is_not_sent_again(folder: Path) -> None:
 def test_a_picture_that_changed_meanwhile_is_not_sent(folder: Path, tmp_path: Path) -> None:
     pictures = find_pictures(folder)
     (folder / "no suffix").write_bytes(PNG + b"tw0")
-    with pytest.raises(DataError, match="changed while it was read"):
+    with pytest.raises(DataError, match="changed while it was being read"):
         upload(pictures, LocalStore(prefix=tmp_path / "s3", mkdir=True), "t/in")
 
 

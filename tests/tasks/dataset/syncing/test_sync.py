@@ -106,7 +106,7 @@ def test_nothing_is_deleted_without_leave(root: Path, store: Any) -> None:
     (root / "valid" / "a" / "003.jpg").unlink()
     write_picture(root / "train" / "a" / "new.jpg", 700)
     with pytest.raises(
-        DataError, match=r"1 objects of files that left .*'valid/a/003.jpg'.*--delete-removed"
+        DataError, match=r"1 object whose files left it .*'valid/a/003.jpg'.*--delete-removed"
     ):
         sync_data(check_data(root), store, PREFIX)
     assert objects(store) == before
@@ -149,9 +149,7 @@ def test_damaged_object_is_put_again(root: Path, store: Any, damage: str) -> Non
 
 def test_objects_of_others_stop_the_sync_untouched(root: Path, store: Any) -> None:
     obstore.put(store, f"{PREFIX}/train/a/foreign.jpg", b"theirs")
-    with pytest.raises(
-        DataError, match=r"1 objects below '.*' that no sync has put there \('train/a/foreign"
-    ):
+    with pytest.raises(DataError, match=r"1 object that no sync has put there \('train/a/foreign"):
         sync_data(check_data(root), store, PREFIX)
     assert list(objects(store)) == [f"{PREFIX}/train/a/foreign.jpg"]
 
@@ -166,7 +164,7 @@ def test_another_data_set_is_not_replaced(root: Path, store: Any, tmp_path: Path
     sync_data(check_data(root), store, PREFIX)
     before = objects(store)
     other = write_data(tmp_path / "other", {"train": {"x": 5, "y": 5}}, first_seed=900)
-    with pytest.raises(DataError, match="is another data set: 24 files"):
+    with pytest.raises(DataError, match="is another data set below '.*': 24 files"):
         sync_data(check_data(other), store, PREFIX)
     assert objects(store) == before
 
