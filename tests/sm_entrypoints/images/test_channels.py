@@ -76,7 +76,7 @@ def _class_too_many(channels: Channels) -> None:
     ("spoil", "said"),
     [
         (_drop_channel, r"channel 'valid' is missing \(the job has \['test', 'train'\]\)"),
-        (_no_folder, "channel 'train' is no folder"),
+        (_no_folder, "channel 'train' is not a folder"),
         (_empty, "channel 'train' is empty"),
         (_one_class, "channel 'train' has one class, 'blå cirkel'"),
         (_empty_class, "channel 'train': class 'red bar' has no images"),

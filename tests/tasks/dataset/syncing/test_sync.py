@@ -164,7 +164,7 @@ def test_another_data_set_is_not_replaced(root: Path, store: Any, tmp_path: Path
     sync_data(check_data(root), store, PREFIX)
     before = objects(store)
     other = write_data(tmp_path / "other", {"train": {"x": 5, "y": 5}}, first_seed=900)
-    with pytest.raises(DataError, match="is another data set below '.*': 24 files"):
+    with pytest.raises(DataError, match=r"is another data set below '.*': 24 files"):
         sync_data(check_data(other), store, PREFIX)
     assert objects(store) == before
 
