@@ -52,9 +52,10 @@ def require_same_pictures(
     if not is_same:
         now = f"{counted(len(files), 'picture')} of {len({file.label for file in files})} classes"
         raise DataError(
-            f"Run '{run_record.name}' began with other pictures: then {_before(folder, known)}, "
-            f"now {now} (fingerprint {fingerprint[:_DIGITS]}). What it trained so far knows the "
-            "former only. Put them back to go on with it, or start a new run; nothing was uploaded."
+            f"Run '{run_record.name}' began with different pictures: then "
+            f"{_before(folder, known)}, now {now} (fingerprint {fingerprint[:_DIGITS]}). Its "
+            "trainings so far used only the former. Put them back to continue it, or start a "
+            "new run; nothing was uploaded."
         )
 
 
@@ -75,8 +76,8 @@ def require_same_data(platform: Platform, run: RunIdentity) -> None:
     manifest = read_manifest(platform.store(bucket), prefix)
     if manifest.pending:
         raise DataError(
-            f"The data set {data.uri} of run '{run.name}' is being changed: a sync goes on, or "
-            "ended before its time. Run that sync to its end first."
+            f"The data set {data.uri} of run '{run.name}' is being changed: a sync is running, "
+            "or was interrupted. Let that sync finish first."
         )
     if not _is_same(folder, data, manifest):
         digits = manifest.fingerprint[:_DIGITS]
@@ -84,9 +85,9 @@ def require_same_data(platform: Platform, run: RunIdentity) -> None:
         since = f", from {manifest.origin}" if manifest.origin else ""
         raise DataError(
             f"The data set {data.uri} is not what run '{run.name}' was trained on: that had "
-            f"{_before(folder, data.fingerprint)}, and another run has put {there} in their "
-            f"place{since}. Start a new run; it needs a data set of its own (--data-name) if the "
-            "present one is to stay."
+            f"{_before(folder, data.fingerprint)}, and another run has replaced them by "
+            f"{there}{since}. Start a new run; give it its own data set (--data-name) to keep "
+            "the present one."
         )
 
 

@@ -88,14 +88,14 @@ def plan_improvement(settings: Settings, parameters: ImprovementParameters) -> I
     job = run_record.jobs.get("training")
     if not job:
         raise ParameterError(
-            f"run {run.name!r} has no training job to improve: go on with it by "
-            f"`whippet run --resume {shlex.quote(run.name)}`"
+            f"run {run.name!r} has no training job to improve: resume it with `whippet run "
+            f"--resume {shlex.quote(run.name)}`"
         )
     verdict = _document(folder / contract.INSTRUMENTATION_FOLDER, contract.VERDICT_FILE)
     if verdict is None and parameters.change is None:
         raise ParameterError(
             f"run {run.name!r} has no verdict: its training was not instrumented, or is not "
-            f"finished; say what to change with --change NAME=VALUE"
+            "finished; give the change with --change NAME=VALUE"
         )
     training = _document(folder, contract.TRAINING_SUMMARY_FILE) or {}
     return ImprovementPlan(

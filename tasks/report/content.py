@@ -152,7 +152,7 @@ def run_markdown(record: RunRecord) -> str:
 
 def _tested(evaluation: Evaluation) -> str:
     if evaluation.accuracy is None or not evaluation.samples:
-        return "no test was made"
+        return "no test was run"
     images = counted(evaluation.samples, "image")
     return f"test accuracy {percent(evaluation.accuracy)} of {images}"
 

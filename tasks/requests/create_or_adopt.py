@@ -169,8 +169,8 @@ def _require_same_request(
         return
     if digest != _tag(with_source_of(body, described)["Tags"]):
         raise NameTaken(
-            f"{resource.noun} {name!r} exists and was made by another request (its {DIGEST_TAG} "
-            f"tag differs): use another run name, or delete it"
+            f"{resource.noun} {name!r} exists and was created by another request (its "
+            f"{DIGEST_TAG} tag differs): use another run name, or delete it"
         )
     told(f"{resource.noun} {name!r} began with an earlier version of the code, and is kept")
 

@@ -198,7 +198,7 @@ def size_of(store: Any, key: str) -> int | None:
         return None
     except (BaseError, OSError) as error:
         said = store_said(error, "s3:GetObject", place_of(store, key))
-        raise StoreFailed(f"Could not look for '{key}' in {store!r}: {said}") from error
+        raise StoreFailed(f"Could not check '{key}' in {store!r}: {said}") from error
 
 
 def read_if_there(store: Any, key: str) -> bytes | None:

@@ -56,13 +56,14 @@ class _Asynchronous(HostedKind):
         output = request["AsyncInferenceConfig"]["OutputConfig"]
         if "S3OutputPath" not in output:
             return (
-                "has no S3OutputPath in AsyncInferenceConfig: this platform has nowhere to write to"
+                "has no S3OutputPath in AsyncInferenceConfig: this platform needs one to write "
+                "answers to"
             )
         for member in sorted(self._honoured & set(output)):
             try:
                 split_uri(output[member])
             except BadUri as error:
-                return f"has {member} that is no place in a bucket: {error}"
+                return f"has {member} that is not a valid S3 location: {error}"
         return None
 
     def settings(

@@ -85,7 +85,7 @@ def test_a_saved_model_comes_back_equal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"schema_version": 2}, "schema_version=2, this code reads 1"),
+        ({"schema_version": 2}, "schema_version=2, but this code reads 1"),
         ({"classes": ["a", "a"]}, "classes must be a list of at least two different names"),
         ({"image_size": "224"}, "image_size must be pixels"),
         ({"std": [1, 0, 1]}, "std must be three numbers above zero"),

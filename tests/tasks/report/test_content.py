@@ -118,7 +118,7 @@ def test_the_summary_of_a_run():
     text = run_markdown(run_record(**full))
     for part in ("l'été <1>", "50.0% of 40 images", "/r/report.html", "`e-1`", "60.0"):
         assert part in text
-    assert "no test was made" in run_markdown(run_record(**RECORD)), "a run without a test says so"
+    assert "no test was run" in run_markdown(run_record(**RECORD)), "a run without a test says so"
 
 
 def test_numbers():
