@@ -41,9 +41,10 @@ from sm_entrypoints.contract import (
     TRAINING_SUMMARY_FILE,
     VALID_CHANNEL,
 )
+from sm_entrypoints.contract.choices import RuleAction
 from sm_entrypoints.contract.errors import JobError
 from sm_entrypoints.contract.files import write_text
-from sm_entrypoints.contract.rule_actions import Action, parse_actions
+from sm_entrypoints.contract.rule_actions import parse_actions
 from sm_entrypoints.imported.events import read_steps, write_steps
 from sm_entrypoints.imported.index import StagedTrial, stage_trial
 from sm_entrypoints.imported.output import copy_output
@@ -188,7 +189,7 @@ class _Import:
         rules = plain(judge_requested(evidence, requested, self._parameters))
         _write_json(self.inside / REQUESTED_RULES_FILE, {"rules": rules})
 
-    def _actions(self) -> dict[str, Action]:
+    def _actions(self) -> dict[str, RuleAction]:
         """Return what the job's own rules did; nothing when that cannot be told."""
         training = read_object(self._output / TRAINING_SUMMARY_FILE) or {}
         arguments = training.get("arguments")

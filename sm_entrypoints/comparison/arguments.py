@@ -5,24 +5,25 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, get_args
 
 from sm_entrypoints.contract.arguments import (
     HyperparameterError,
     TrainingArguments,
     parse_arguments,
 )
+from sm_entrypoints.contract.choices import Measure
 from sm_entrypoints.contract.hyperparameters import HYPERPARAMETERS
 from sm_entrypoints.contract.wire import decode
 
 # ``duration``: of whole trainings, for changes that leave out epochs.
-Measure = Literal["speed", "quality", "duration"]
+Measured = Literal["speed", "quality", "duration"]
 
 # Below six pairs no interval of the median has 95 % confidence (2 / 2**6 = 3 %).
 LEAST_PAIRS = 6
 MOST_PAIRS = 200
 _COMPARED = {name for name, row in HYPERPARAMETERS.items() if row.judged_by}
-_QUALITY = {name for name, row in HYPERPARAMETERS.items() if row.judged_by == "loss"}
+_JUDGED_BY_LOSS = {name for name, row in HYPERPARAMETERS.items() if row.judged_by == "loss"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class ComparisonArguments:
     baseline: TrainingArguments
     changed: TrainingArguments
     change: Mapping[str, Any]
-    measure: Measure
+    measure: Measured
     pairs: int
     seconds: float
     job_epochs: int
@@ -113,14 +114,12 @@ def _change(text: str) -> dict[str, Any]:
     return found
 
 
-def _measure(text: str, names: set[str]) -> Measure:
-    if text not in ("auto", "speed", "quality"):
-        raise HyperparameterError(f"measure={text!r} must be one of auto, speed, quality")
-    if text == "quality" or (text == "auto" and names <= _QUALITY - {"patience"}):
+def _measure(text: str, names: set[str]) -> Measured:
+    if text not in get_args(Measure):
+        raise HyperparameterError(f"measure={text!r} must be one of {', '.join(get_args(Measure))}")
+    if text == "quality" or (text == "auto" and names <= _JUDGED_BY_LOSS):
         return "quality"
-    if names & {"epochs", "patience"}:
-        return "duration"
-    return "quality" if text == "auto" and names <= _QUALITY else "speed"
+    return "duration" if names & {"epochs", "patience"} else "speed"
 
 
 def _number(name: str, text: Any, low: float, high: float) -> float:

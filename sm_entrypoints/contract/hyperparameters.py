@@ -164,7 +164,7 @@ _ROWS = (
         "optimizer", str, "adamw", get_args(Optimizer), "loss", identifies=True,
         help="What turns gradients into steps."),
     Hyperparameter(
-        "patience", int, 0, Bounds(0, 100_000), "loss",
+        "patience", int, 0, Bounds(0, 100_000), "time",
         help="Epochs without a better validation loss that end the training; 0: never."),
     Hyperparameter(
         "precision", str, "auto", get_args(Precision), "time", makes_data=True,

@@ -10,7 +10,9 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
+from sm_entrypoints.contract.choices import RuleAction
 from sm_entrypoints.contract.sentences import did_you_mean, nearest
 
 TRAIN_CHANNEL = "train"
@@ -22,6 +24,11 @@ SPLITS = (TRAIN_CHANNEL, VALID_CHANNEL, TEST_CHANNEL)
 TRAIN_PROGRAM = "sm_entrypoints/train.py"
 COMPARE_PROGRAM = "sm_entrypoints/compare.py"
 INFERENCE_PROGRAM = "inference.py"
+
+# What torchvision's pretrained classifiers are normalised with, by channel, of pixels of 0 to 1:
+# ``weights.transforms()`` of every one of them.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 # In the weights channel: the only file, without a classification head or with one.
 WEIGHTS_FILE = "weights.safetensors"
@@ -98,7 +105,7 @@ FINAL_RULES = (
 )
 # All rules (a test compares them with the job's catalogue), and what one may do when it triggers.
 RULES = tuple(sorted(ONLINE_RULES + FINAL_RULES))
-RULE_ACTIONS = ("warn", "stop", "off")
+RULE_ACTIONS = get_args(RuleAction)
 # SageMaker's rule that is a report of all its profiler rules.
 PROFILER_REPORT_RULE = "ProfilerReport"
 # A member of our own reports in AWS's schema: tells them from those that SageMaker wrote.

@@ -18,15 +18,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from sm_entrypoints.contract import MODEL_CARD_FILE, MODEL_WEIGHTS_FILE
+from sm_entrypoints.contract import IMAGENET_MEAN, IMAGENET_STD, MODEL_CARD_FILE, MODEL_WEIGHTS_FILE
 from sm_entrypoints.contract.errors import JobError
 from sm_entrypoints.contract.files import replacing, write_text
 from sm_entrypoints.contract.sentences import did_you_mean, nearest
 
 SCHEMA_VERSION = 1
-# torchvision's weights were trained with these; its own presets name them as defaults.
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 # The evaluation crop of torchvision's reference scripts: 224 of 256.
 _CROP_SHARE = 0.875
 

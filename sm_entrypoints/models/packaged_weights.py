@@ -25,8 +25,8 @@ import torch
 import torchvision
 from torch import Tensor
 
+from sm_entrypoints.contract import IMAGENET_MEAN, IMAGENET_STD
 from sm_entrypoints.contract.files import replacing
-from sm_entrypoints.models.model import IMAGENET_MEAN, IMAGENET_STD
 from sm_entrypoints.models.weights import WeightsError
 
 _DOWNLOAD_SECONDS = 300

@@ -17,9 +17,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from sm_entrypoints.contract import IMAGENET_MEAN, IMAGENET_STD
 from sm_entrypoints.contract.errors import JobError
 from sm_entrypoints.contract.sentences import counted
-from sm_entrypoints.models.model import IMAGENET_MEAN, IMAGENET_STD, head_name
+from sm_entrypoints.models.model import head_name
 
 # The auxiliary classifiers that build_model leaves out.
 _AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")

@@ -20,8 +20,9 @@ from sm_entrypoints.contract import (
     RULES_FILE,
     VERDICT_FILE,
 )
+from sm_entrypoints.contract.choices import RuleAction
 from sm_entrypoints.contract.files import write_text
-from sm_entrypoints.contract.rule_actions import Action, action_of
+from sm_entrypoints.contract.rule_actions import action_of
 from sm_entrypoints.job.containment import Containment
 from sm_entrypoints.rules.catalogue import RULES
 from sm_entrypoints.rules.evidence import Evidence, ForeignRule
@@ -45,7 +46,7 @@ class Judgement:
 def judge(
     output_folder: Path,
     *,
-    actions: Mapping[str, Action] | None = None,
+    actions: Mapping[str, RuleAction] | None = None,
     parameters: Parameters | None = None,
     others: Sequence[Path] = (),
     theirs: Sequence[ForeignRule] = (),
@@ -82,7 +83,7 @@ def judge(
 def judge_evidence(
     evidence: Evidence,
     *,
-    actions: Mapping[str, Action] | None = None,
+    actions: Mapping[str, RuleAction] | None = None,
     parameters: Parameters | None = None,
 ) -> Judgement:
     """Evaluate every rule and reach the verdict; writes nothing.
@@ -111,7 +112,7 @@ def evaluate_rule(rule: Rule, evidence: Evidence, parameters: Mapping[str, Any])
     return result if result.parameters else replace(result, parameters=dict(parameters))
 
 
-def announce_verdict(output_folder: Path, actions: Mapping[str, Action] | None = None) -> None:
+def announce_verdict(output_folder: Path, actions: Mapping[str, RuleAction] | None = None) -> None:
     """Judge a job at its end and print the verdict; never raises, never ends the job."""
     containment = Containment("the verdict", on_failure=lambda: None)
     verdict = containment.attempt(judge, output_folder, actions=actions)
@@ -122,7 +123,7 @@ def announce_verdict(output_folder: Path, actions: Mapping[str, Action] | None =
 
 
 def write_judgement(
-    output_folder: Path, judgement: Judgement, actions: Mapping[str, Action]
+    output_folder: Path, judgement: Judgement, actions: Mapping[str, RuleAction]
 ) -> None:
     """Write the files of a judgement below an output folder, each of them whole or not at all.
 
@@ -140,7 +141,7 @@ def write_judgement(
     _write(inside / VERDICT_FILE, judgement.verdict.document())
 
 
-def _row(result: RuleResult, rule: Rule, actions: Mapping[str, Action]) -> dict[str, Any]:
+def _row(result: RuleResult, rule: Rule, actions: Mapping[str, RuleAction]) -> dict[str, Any]:
     return {
         **result.summary(),
         "kind": rule.kind,

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sm_entrypoints.contract.rule_actions import Action, action_of
+from sm_entrypoints.contract.choices import RuleAction
+from sm_entrypoints.contract.rule_actions import action_of
 from sm_entrypoints.contract.sentences import ended
 from sm_entrypoints.contract.tensor_records import TensorRecord
 from sm_entrypoints.rules.result import Mark
@@ -23,7 +24,7 @@ class RuleWatch:
     action ``stop`` triggered, ``stopping_rule`` its name.
     """
 
-    def __init__(self, job: TensorJob, actions: Mapping[str, Action]) -> None:
+    def __init__(self, job: TensorJob, actions: Mapping[str, RuleAction]) -> None:
         self.stopped_by: Mark | None = None
         self.stopping_rule: str | None = None
         self._actions = dict(actions)

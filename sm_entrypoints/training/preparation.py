@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from sm_entrypoints.contract import WEIGHTS_CHANNEL, WEIGHTS_FILE
+from sm_entrypoints.contract import IMAGENET_MEAN, IMAGENET_STD, WEIGHTS_CHANNEL, WEIGHTS_FILE
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.contract.hyperparameters import HYPERPARAMETERS
 from sm_entrypoints.contract.rule_actions import parse_actions
@@ -21,8 +21,6 @@ from sm_entrypoints.job.containment import Containment
 from sm_entrypoints.job.environment import Environment
 from sm_entrypoints.job.processes import StopRequest, total
 from sm_entrypoints.models.model import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     ModelCard,
     build_model,
     resize_size,

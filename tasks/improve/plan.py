@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from decimal import Decimal
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,6 +15,7 @@ from platforms import Settings
 from platforms.errors import ParameterError
 from platforms.files import read_json
 from sm_entrypoints import contract
+from sm_entrypoints.contract.choices import Measure
 from sm_entrypoints.contract.sentences import clause
 from tasks.parameters.improvement import ImprovementParameters
 from tasks.parameters.ranges import Value, from_wire, require_known
@@ -22,8 +23,6 @@ from tasks.requests.identity import Request, with_tags
 from tasks.runs.names import QUESTION_LENGTH, RunIdentity, folder_name, resource_name
 from tasks.runs.record import read_run, run_folder
 from tasks.runs.record_model import RunRecord
-
-Measure = Literal["auto", "speed", "quality"]
 
 _OUTPUT_FOLDER = "training"
 # What the comparison takes over from the training job as it is. Not its checkpoints, its

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from sm_entrypoints.contract import IMAGENET_MEAN, IMAGENET_STD
 from sm_entrypoints.contract.sentences import counted
 from tasks.lint.findings import LintFinding, worst_first
 
-# torchvision's pretrained classifiers: ``weights.transforms()`` of every one of them.
-_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+_IMAGENET = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
 # Data sets differ from each other by less, other conventions (0.5, or none) by more.
 _TOLERANCE = 0.1
 # A normalised pixel is between -2.2 and 2.7.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, field_validator
 
+from sm_entrypoints.contract.choices import Measure
 from tasks.parameters.ranges import Value, require_known
 from tasks.parameters.resources import Parameters, field_for
 from tasks.parameters.values import require_values
@@ -17,7 +18,7 @@ class ImprovementParameters(Parameters):
 
     run: str = Field("latest", min_length=1, description="Name of the run; latest is one.")
     change: dict[str, Value] | None = field_for("improvement.change")
-    measure: Literal["auto", "speed", "quality"] = field_for("improvement.measure")
+    measure: Measure = field_for("improvement.measure")
     seconds: float = field_for("improvement.seconds", ge=5, le=14_400)
     max_usd: Decimal | None = field_for("improvement.max_usd", gt=0, le=1_000_000, decimal_places=2)
     pairs: int = field_for("improvement.pairs", ge=6, le=200)

@@ -7,7 +7,11 @@ them with the models. Standard library only: ``--help`` must be instant.
 
 from __future__ import annotations
 
+from typing import get_args
+
 from sm_entrypoints import contract
+from sm_entrypoints.contract.choices import DebuggerUse, Measure, Preset, Strategy
+from sm_entrypoints.contract.hyperparameters import Trainable
 from tasks.parameters.option import Alias, Option
 
 # What `run` and `plan` share, by the titles of their help.
@@ -77,7 +81,7 @@ RUN_SECTIONS = {
             "model.trainable",
             "head: frozen backbone; all: fine-tune every layer; auto: all if weights=none",
             "auto",
-            choices=("auto", "head", "all"),
+            choices=get_args(Trainable),
         ),
         Option("--image-size PIXELS", "model.image_size", "side of the square input, pixels", 224),
     ),
@@ -90,7 +94,7 @@ RUN_SECTIONS = {
             "tuning.strategy",
             "how the search chooses its trials",
             "Bayesian",
-            choices=("Bayesian", "Random", "Hyperband", "Grid"),
+            choices=get_args(Strategy),
         ),
         Option(
             "--early-stopping",
@@ -104,7 +108,7 @@ RUN_SECTIONS = {
             "tuning.preset",
             "ranges that are searched, see docs/tuning.md",
             "quick",
-            choices=("quick", "lr-batch-epochs", "lr-batch-eps-decay"),
+            choices=get_args(Preset),
         ),
         Option(
             "--range NAME=RANGE",
@@ -124,7 +128,8 @@ RUN_SECTIONS = {
         Option(
             "--set NAME=VALUE",
             "tuning.fixed training.hyperparameters",
-            f"a hyperparameter of every job: {', '.join(contract.HYPERPARAMETERS)}",
+            "a hyperparameter of every job (docs/hyperparameters.md): "
+            + ", ".join(contract.HYPERPARAMETERS),
             notation="assignment",
         ),
         Option(
@@ -138,7 +143,7 @@ RUN_SECTIONS = {
             "training.debugger",
             "save tensors with smdebug (DebugHookConfig); auto: unless SageMaker refuses it",
             "auto",
-            choices=("auto", "on", "off"),
+            choices=get_args(DebuggerUse),
             alias=Alias("--no-debugger", "off", "--debugger off"),
         ),
     ),
@@ -226,7 +231,7 @@ IMPROVE_OPTIONS = (
         "improvement.measure",
         "what decides: seconds or validation loss; auto: what the change is for",
         "auto",
-        choices=("auto", "speed", "quality"),
+        choices=get_args(Measure),
     ),
     Option(
         "--seconds", "improvement.seconds", "time for the comparison, without its start", 120, float

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from sm_entrypoints.contract.choices import Preset
 from sm_entrypoints.contract.hyperparameters import hyperparameter
 from sm_entrypoints.contract.wire import decode, is_sagemakers
 
 Value = bool | int | float | str
 Scaling = Literal["Auto", "Linear", "Logarithmic", "ReverseLogarithmic"]
-Preset = Literal["quick", "lr-batch-epochs", "lr-batch-eps-decay"]
 
 _EDGE_SHARE = 0.02
 

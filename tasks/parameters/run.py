@@ -13,11 +13,12 @@ from pydantic import Field, field_validator, model_validator
 
 from platforms.endpoint_kinds import EndpointKind
 from sm_entrypoints import contract
+from sm_entrypoints.contract.choices import DebuggerUse, Preset, RuleAction, Strategy
+from sm_entrypoints.contract.hyperparameters import Trainable
 from tasks.parameters.data import DataParameters as DataParameters
 from tasks.parameters.options import option_of
 from tasks.parameters.ranges import (
     CategoricalRange,
-    Preset,
     SearchRange,
     Value,
     preset_ranges,
@@ -39,7 +40,7 @@ class ModelParameters(Parameters):
     weights_typed: TypedPath | None = Field(
         None, description="How the path of weights was typed, and where: shown in its place."
     )
-    trainable: Literal["auto", "head", "all"] = field_for("model.trainable")
+    trainable: Trainable = field_for("model.trainable")
     image_size: int = field_for("model.image_size", ge=32, le=1024)
 
     @field_validator("architecture")
@@ -75,7 +76,7 @@ class TuningParameters(Parameters):
     max_jobs: int = field_for("tuning.max_jobs", ge=1, le=750)
     max_parallel_jobs: int = field_for("tuning.max_parallel_jobs", ge=1, le=100)
     max_epochs: int = field_for("tuning.max_epochs", ge=1, le=500)
-    strategy: Literal["Bayesian", "Random", "Hyperband", "Grid"] = field_for("tuning.strategy")
+    strategy: Strategy = field_for("tuning.strategy")
     early_stopping: Literal["Off", "Auto"] = field_for("tuning.early_stopping")
     preset: Preset = field_for("tuning.preset")
     ranges: dict[str, SearchRange] | None = Field(
@@ -147,7 +148,7 @@ class TrainingParameters(Parameters):
     hyperparameters: dict[str, Value] = Field(
         default_factory=dict, description="Override or add to the best hyperparameters."
     )
-    debugger: Literal["auto", "on", "off"] = field_for("training.debugger")
+    debugger: DebuggerUse = field_for("training.debugger")
     save_interval: int = Field(
         20, ge=1, le=100_000, description="Steps between saved tensors; losses every step."
     )
@@ -155,7 +156,7 @@ class TrainingParameters(Parameters):
         500, description="System metrics are sampled this often."
     )
 
-    rules: dict[str, Literal["warn", "stop", "off"]] = Field(
+    rules: dict[str, RuleAction] = Field(
         default_factory=dict, description=option_of("training.rules").sentence
     )
 
@@ -174,9 +175,7 @@ class TrainingParameters(Parameters):
 
     @field_validator("rules")
     @classmethod
-    def _rules_can_do_that(
-        cls, value: dict[str, Literal["warn", "stop", "off"]]
-    ) -> dict[str, Literal["warn", "stop", "off"]]:
+    def _rules_can_do_that(cls, value: dict[str, RuleAction]) -> dict[str, RuleAction]:
         for rule, action in value.items():
             contract.require_rule_action(rule, action)
         return value

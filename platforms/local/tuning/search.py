@@ -24,7 +24,6 @@ import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
@@ -33,8 +32,7 @@ from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState, create_trial
 
 from platforms.local.tuning.search_space import SearchSpace, SearchSpaceError
-
-Strategy = Literal["Bayesian", "Random", "Hyperband", "Grid"]
+from sm_entrypoints.contract.choices import Strategy
 
 # Names the study so that Hyperband's brackets do not depend on the tuning job's name.
 _STUDY_NAME = "tuning"

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sm_entrypoints.models.model import IMAGENET_STD, build_model
+from sm_entrypoints.contract import IMAGENET_STD
+from sm_entrypoints.models.model import build_model
 from sm_entrypoints.models.weights import (
     WeightsError,
     fit_weights,
