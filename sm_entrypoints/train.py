@@ -97,7 +97,14 @@ def run(arguments: TrainingArguments, environment: Environment, stop: StopReques
     seconds["evaluation"] = clock.lap()
     if not environment.is_leader:
         return
-    _deliver(prepared, outcome, card, splits.test, tested, seconds["evaluation"])
+    _deliver(
+        prepared,
+        outcome,
+        card,
+        split=splits.test,
+        tested=tested,
+        evaluation_seconds=seconds["evaluation"],
+    )
     seconds["finalization"] = clock.lap()
     _explain(prepared, splits, outcome, use, {**seconds, "total": clock.total()})
     print(_last_line(outcome, tested), flush=True)
@@ -193,6 +200,7 @@ def _deliver(
     prepared: Prepared,
     outcome: Outcome,
     card: ModelCard,
+    *,
     split: Split | None,
     tested: Scores | None,
     evaluation_seconds: float,

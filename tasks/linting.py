@@ -44,7 +44,9 @@ def lint_objective(
         ParameterError: the lint found an error and ``tuning.lint`` is ``error``.
     """
     if tuning.lint != "off":
-        request = search_requests(connect(), run, inputs, model, tuning, resources)(1)
+        request = search_requests(
+            connect(), run, inputs=inputs, model=model, tuning=tuning, resources=resources
+        )(1)
         judge_request(run, request, tuning)
 
 

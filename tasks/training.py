@@ -45,7 +45,14 @@ def launch_training_job(
 ) -> str:
     """Create the training job, or adopt the one of this run; return its name."""
     platform = connect()
-    requests = training_requests(platform, run, inputs, hyperparameters, training, resources)
+    requests = training_requests(
+        platform,
+        run,
+        inputs=inputs,
+        hyperparameters=hyperparameters,
+        training=training,
+        resources=resources,
+    )
     fallback = DebuggerFallback(insist=training.debugger == "on")
     spent = spent_jobs(platform.settings, run)
     require_same_data(platform, run)

@@ -50,7 +50,9 @@ def launch_tuning_job(
 ) -> str:
     """Create the tuning job, or adopt the one of this run; return its name."""
     platform = connect()
-    requests = search_requests(platform, run, inputs, model, tuning, resources)
+    requests = search_requests(
+        platform, run, inputs=inputs, model=model, tuning=tuning, resources=resources
+    )
     spent = spent_jobs(platform.settings, run)
     require_same_data(platform, run)
     name = create_or_adopt(

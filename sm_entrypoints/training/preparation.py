@@ -76,8 +76,7 @@ def prepare(
     *,
     like: Prepared | None = None,
 ) -> Prepared:
-    """Build everything that :func:`sm_entrypoints.training.loop.fit` needs, in memory where it
-    fits.
+    """Build all that :func:`sm_entrypoints.training.loop.fit` needs, in memory where it fits.
 
     With ``like`` its images or features are taken over instead of being made once more; the
     arguments must be such that they would come out the same: ``feeds.same_data``.
@@ -88,20 +87,12 @@ def prepare(
     built = _build(arguments, environment, splits)
     _require_batches(arguments, environment, splits, built)
     loss_function = nn.CrossEntropyLoss(label_smoothing=arguments.label_smoothing)
+    # With cached features a frozen model runs its tail only, and hooks are on this very object.
+    tail = tail_of(built.model) if built.frozen else built.model
     rules = Containment("rules", on_failure=lambda: None)
     watch = rules.run(_rule_watch, arguments, environment, splits, pretrained=built.pretrained)
-    # A frozen model whose features are cached runs its tail only: that is what is instrumented,
-    # this very object, since hooks are on it.
-    tail = tail_of(built.model) if built.frozen else built.model
-    instrumentation = Instrumentation.from_environment(
-        environment,
-        model=tail if arguments.cache_features == "true" else built.model,
-        loss_function=loss_function,
-        requested=arguments.instrumentation,
-        watch=watch,
-    )
-    if arguments.rules and environment.is_leader and not instrumentation.enabled:
-        print(f"rules={arguments.rules} has no effect without instrumentation", flush=True)
+    observed = tail if arguments.cache_features == "true" else built.model
+    instrumentation = _instrumentation(arguments, environment, observed, loss_function, watch)
     if like is None:
         # Only the leader measures, but all processes have to run the same network.
         measured = bool(total(torch.tensor(float(instrumentation.enabled))).item())
@@ -127,6 +118,25 @@ def prepare(
         watch=watch,
     )
     return Prepared(training=training, card=built.card, compute=built.compute, feeds=feeds)
+
+
+def _instrumentation(
+    arguments: TrainingArguments,
+    environment: Environment,
+    model: nn.Module,
+    loss_function: nn.Module,
+    watch: RuleWatch | None,
+) -> Instrumentation:
+    instrumentation = Instrumentation.from_environment(
+        environment,
+        model=model,
+        loss_function=loss_function,
+        requested=arguments.instrumentation,
+        watch=watch,
+    )
+    if arguments.rules and environment.is_leader and not instrumentation.enabled:
+        print(f"rules={arguments.rules} has no effect without instrumentation", flush=True)
+    return instrumentation
 
 
 def _rule_watch(

@@ -22,11 +22,7 @@ from dashboards.sections.sagemaker import SageMakerRule
 from platforms import Platform, Settings
 from platforms.errors import DataError, ParameterError
 from platforms.files import read_json, write_json
-from sm_entrypoints.contract import (
-    INSTRUMENTATION_FOLDER,
-    RULES_FILE,
-    VERDICT_FILE,
-)
+from sm_entrypoints.contract import INSTRUMENTATION_FOLDER, RULES_FILE, VERDICT_FILE
 from tasks.explain.source import Source, fetch_source
 from tasks.job_environment.explain import run_program
 from tasks.report.rerun import change_commands
@@ -93,9 +89,13 @@ def explain(
         theirs = [SageMakerRule(**rule) for rule in answer["sagemaker_rules"]]
         _write_page(new, found, theirs, {**answer, "notes": notes}, settings)
         _replace(target, new)
-    inside = target / INSTRUMENTATION_FOLDER
+    return _explanation_in(target, notes)
+
+
+def _explanation_in(folder: Path, notes: Sequence[str]) -> Explanation:
+    inside = folder / INSTRUMENTATION_FOLDER
     return Explanation(
-        report=target / REPORT_FILE,
+        report=folder / REPORT_FILE,
         verdict=read_json(inside / VERDICT_FILE),
         rules=read_json(inside / RULES_FILE)["rules"],
         notes=notes,

@@ -140,11 +140,20 @@ def planned_requests(
     requests: dict[Step, Request] = {}
     model, tuning, training = choices.model, choices.tuning, choices.training
     if tuning:
-        search = search_requests(platform, run, inputs, model, tuning, resources["tune"])
+        search = search_requests(
+            platform, run, inputs=inputs, model=model, tuning=tuning, resources=resources["tune"]
+        )
         requests["tune"] = search(1)
     if training:
         values = final_hyperparameters(model, inputs, training, _best(inputs, model, tuning))
-        of_training = training_requests(platform, run, inputs, values, training, resources["train"])
+        of_training = training_requests(
+            platform,
+            run,
+            inputs=inputs,
+            hyperparameters=values,
+            training=training,
+            resources=resources["train"],
+        )
         requests["train"] = of_training(1)
     if choices.deployment:
         requests |= _deployment(platform, run, requests["train"], choices.deployment)

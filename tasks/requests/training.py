@@ -91,6 +91,7 @@ def final_hyperparameters(
 def training_requests(
     platform: Platform,
     run: RunIdentity,
+    *,
     inputs: TrainingInputs,
     hyperparameters: Mapping[str, Value],
     training: TrainingParameters,

@@ -24,6 +24,7 @@ _PAGE = 100
 def search_requests(
     platform: Platform,
     run: RunIdentity,
+    *,
     inputs: TrainingInputs,
     model: ModelParameters,
     tuning: TuningParameters,

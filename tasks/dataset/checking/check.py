@@ -118,11 +118,7 @@ def check_data(
     facts = found.facts
     alike = _look_alikes(facts)
     missing = {split: share for split, share in shares.items() if split not in layout.splits}
-    problems = [
-        *layout.problems,
-        *_too_small(found.candidates, list(missing)),
-        *found.problems,
-    ]
+    problems = [*layout.problems, *_too_small(found.candidates, list(missing)), *found.problems]
     if problems:
         raise data_error(root, problems)
     layout = replace(layout, candidates=found.candidates)

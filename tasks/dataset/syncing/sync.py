@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -98,21 +98,12 @@ def sync_data(
     """
     started = time.monotonic()
     wanted = _wanted(check)
-    with ThreadPoolExecutor(1, thread_name_prefix="manifest") as pool:
-        reading = pool.submit(read_manifest, store, prefix)
-        there = list_objects(store, prefix, [MANIFEST, *wanted])
-    manifest = reading.result()
-    there.pop(MANIFEST, None)
+    manifest, there = _look(store, prefix, wanted)
     _refuse_strangers(wanted, manifest, there, prefix)
     _refuse_another(wanted, manifest, check.root, prefix)
     stale = sorted(there.keys() - wanted.keys())
-    if stale and not delete:
-        raise _not_deleted(stale, prefix)
-    unchanged = {
-        key: manifest.files[key]
-        for key, file in wanted.items()
-        if key in there and _is_unchanged(file, manifest.files.get(key), there[key])
-    }
+    _refuse_to_keep([] if delete else stale, prefix)
+    unchanged = _unchanged(wanted, manifest, there)
     changed = [file for key, file in sorted(wanted.items()) if key not in unchanged]
     sent: list[int] = []
     if changed or stale or manifest.pending or manifest.files.keys() != wanted.keys():
@@ -128,6 +119,26 @@ def sync_data(
         bytes_uploaded=sum(sent),
         seconds=time.monotonic() - started,
     )
+
+
+def _look(store: Any, prefix: str, keys: Iterable[str]) -> tuple[Manifest, dict[str, Listed]]:
+    """Return the manifest below a prefix, and what else lies there; ``keys`` are expected."""
+    with ThreadPoolExecutor(1, thread_name_prefix="manifest") as pool:
+        reading = pool.submit(read_manifest, store, prefix)
+        there = list_objects(store, prefix, [MANIFEST, *keys])
+    there.pop(MANIFEST, None)
+    return reading.result(), there
+
+
+def _unchanged(
+    wanted: dict[str, DataFile], manifest: Manifest, there: dict[str, Listed]
+) -> dict[str, Entry]:
+    """Return what the manifest says of the files that need not be sent again."""
+    return {
+        key: manifest.files[key]
+        for key, file in wanted.items()
+        if key in there and _is_unchanged(file, manifest.files.get(key), there[key])
+    }
 
 
 class _Sync:
@@ -249,8 +260,10 @@ def _holds(there: Listed | None, entry: Entry) -> bool:
     return not (is_md5(there.tag) and is_md5(entry.tag)) or there.tag == entry.tag
 
 
-def _not_deleted(stale: Sequence[str], prefix: str) -> DataError:
-    return DataError(
+def _refuse_to_keep(stale: Sequence[str], prefix: str) -> None:
+    if not stale:
+        return
+    raise DataError(
         f"The data set below '{prefix}' still has {counted(len(stale), 'object')} whose files "
         f"left it ({some(stale)}), and jobs would train on them. Delete them with "
         "--delete-removed (data.delete_removed), after which earlier runs can no longer be "
