@@ -12,9 +12,7 @@ from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
-from pydantic import BaseModel, ConfigDict
 
-from dashboards.artifacts.tables import markdown_table
 from platforms import Platform, connect
 from platforms.errors import shown
 from platforms.files import write_atomically, write_json
@@ -24,12 +22,14 @@ from tasks.dataset.checking.check import DataCheck, check_data
 from tasks.dataset.checking.memory import open_memory
 from tasks.dataset.findings import DataProblems
 from tasks.dataset.identity import SCHEME
+from tasks.dataset.markdown import data_markdown
 from tasks.dataset.sameness import require_same_pictures
 from tasks.dataset.source import bring_source, data_root, dataset_name, is_remote, require_folder
 from tasks.dataset.syncing.sync import sync_data
 from tasks.job_environment.source import package_source, upload_source
 from tasks.job_environment.weights import IMAGENET, kept_weights, prepare_weights, upload_weights
 from tasks.parameters.run import DataParameters, ModelParameters
+from tasks.requests.inputs import SyncedData
 from tasks.runs.names import RunIdentity
 from tasks.runs.progress import Progress
 from tasks.runs.record import DATA_FILE, PROBLEMS_FILE, SKIPPED_FILE, read_run, record, run_folder
@@ -40,18 +40,6 @@ from tasks.storage.sync_progress import Moved
 from tasks.storage.uris import download
 
 _LOG_SECONDS = 10.0
-
-
-class SyncedData(BaseModel):
-    """A data set in the bucket."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    dataset: str
-    uri: str
-    fingerprint: str
-    classes: list[str]
-    train_images: int
 
 
 @task(name="check data", **policy(3600))
@@ -110,31 +98,6 @@ def _list_skipped(folder: Path, check: DataCheck) -> dict[str, Any]:
     write_atomically(file, table.getvalue().encode(errors="surrogateescape"))
     get_run_logger().warning("data: the omitted files are listed in %s", file)
     return {"left_out": len(check.skipped), "left_out_list": str(file)}
-
-
-def data_markdown(found: dict[str, Any]) -> str:
-    """Return the data check as the markdown of its artifact."""
-    splits = found["splits"]
-    rows = [
-        {
-            "class": label,
-            **{split: part["per_class"].get(label, 0) for split, part in splits.items()},
-        }
-        for label in found["classes"]
-    ]
-    rows.append({"class": "**all**", **{s: part["images"] for s, part in splits.items()}})
-    warnings = [f"- {w['message']}" for w in found["warnings"]]
-    return "\n".join(
-        [
-            f"# Data: {found['name']}",
-            f"Fingerprint `{str(found['fingerprint'])[:16]}`, splits from {found['split_source']}.",
-            "",
-            markdown_table(rows, ["class", *splits]),
-            "",
-            "## Warnings" if warnings else "No warnings.",
-            *warnings,
-        ]
-    )
 
 
 class SyncLog:

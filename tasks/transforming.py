@@ -7,9 +7,7 @@ from typing import Any
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 
-from dashboards.artifacts.tables import markdown_table
 from platforms import connect
-from sm_entrypoints.contract.sentences import counted
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.parameters.typed_path import expanded
 from tasks.plan.text import usd
@@ -18,7 +16,12 @@ from tasks.runs.record import record
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import TrainedModel
 from tasks.runs.task_policy import policy
-from tasks.transform.answers import Answer, read_answers, require_writable, write_answers
+from tasks.transform.answers import (
+    read_answers,
+    require_writable,
+    transform_markdown,
+    write_answers,
+)
 from tasks.transform.job import (
     Ended,
     follow,
@@ -31,8 +34,6 @@ from tasks.transform.job import (
 from tasks.transform.parameters import TransformParameters
 from tasks.transform.pictures import Pictures, find_pictures
 from tasks.transform.request import output_uri, require_within_budget
-
-_SHOWN = 50
 
 
 @task(name="check pictures", **policy(3600))
@@ -99,19 +100,3 @@ def collect_answers(
     remove_model(platform, run)
     create_markdown_artifact(transform_markdown(answers, parameters.out), key="transform")
     return {"out": parameters.out, "answered": len(answers) - len(failed), "failed": failed}
-
-
-def transform_markdown(answers: list[Answer], out: str) -> str:
-    """Return the first answers as the markdown of their artifact, and where the rest is."""
-    rows = [
-        {
-            "picture": each.image,
-            "label": each.predictions[0]["label"] if each.predictions else each.answer or "",
-            "probability": each.predictions[0]["probability"] if each.predictions else "",
-            "error": each.error or "",
-        }
-        for each in answers[:_SHOWN]
-    ]
-    more = f"\n\nand {len(answers) - _SHOWN} more in `{out}`" if len(answers) > _SHOWN else ""
-    table = markdown_table(rows, ["picture", "label", "probability", "error"])
-    return f"# {counted(len(answers), 'picture')}\n\n{table}{more}"

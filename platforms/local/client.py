@@ -16,7 +16,7 @@ from platforms.local.hosting.models import EndpointConfigs, Models
 from platforms.local.search_index.operations import SearchIndex
 from platforms.local.tags import Tags
 from platforms.local.training.jobs import TrainingJobs
-from platforms.local.transform import TransformJobs
+from platforms.local.transform.jobs import TransformJobs
 from platforms.local.tuning.jobs import HyperParameterTuningJobs
 from platforms.validation import service_model, validate
 

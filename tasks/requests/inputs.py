@@ -19,3 +19,15 @@ class TrainingInputs(BaseModel):
     source_digest: str
     weights_uri: str | None
     weights_source: str
+
+
+class SyncedData(BaseModel):
+    """A data set in the bucket."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    uri: str
+    fingerprint: str
+    classes: list[str]
+    train_images: int

@@ -10,9 +10,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from dashboards.artifacts.tables import markdown_table
 from platforms import Platform
 from platforms.errors import DataError, ParameterError
 from platforms.files import write_atomically
+from sm_entrypoints.contract.sentences import counted
 from tasks.storage.uris import read_object
 from tasks.transform.pictures import Pictures
 
@@ -102,3 +104,22 @@ def _lines(answers: list[Answer]) -> str:
         json.dumps(each.model_dump(exclude_none=True), ensure_ascii=False) + "\n"
         for each in answers
     )
+
+
+_SHOWN = 50
+
+
+def transform_markdown(answers: list[Answer], out: str) -> str:
+    """Return the first answers as the markdown of their artifact, and where the rest is."""
+    rows = [
+        {
+            "picture": each.image,
+            "label": each.predictions[0]["label"] if each.predictions else each.answer or "",
+            "probability": each.predictions[0]["probability"] if each.predictions else "",
+            "error": each.error or "",
+        }
+        for each in answers[:_SHOWN]
+    ]
+    more = f"\n\nand {len(answers) - _SHOWN} more in `{out}`" if len(answers) > _SHOWN else ""
+    table = markdown_table(rows, ["picture", "label", "probability", "error"])
+    return f"# {counted(len(answers), 'picture')}\n\n{table}{more}"

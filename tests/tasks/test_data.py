@@ -14,8 +14,9 @@ from prefect import flow, tags
 from flows.hooks import FLOW_POLICY
 from platforms import Settings, connect
 from platforms.errors import DataError
-from tasks.data import check_dataset, data_markdown, stage_source, stage_weights, sync_dataset
+from tasks.data import check_dataset, stage_source, stage_weights, sync_dataset
 from tasks.dataset.identity import name_of_folder
+from tasks.dataset.markdown import data_markdown
 from tasks.dataset.sameness import require_same_data
 from tasks.parameters.run import DataParameters, ModelParameters
 from tasks.runs.record import known_run, read_run

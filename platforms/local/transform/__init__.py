@@ -4,7 +4,3 @@ For: ``CreateTransformJob`` and its siblings on this machine, with a model serve
 for: endpoints (:mod:`platforms.local.hosting.endpoints`), although the model server is the same
 program.
 """
-
-from platforms.local.transform.jobs import TransformJobs
-
-__all__ = ["TransformJobs"]

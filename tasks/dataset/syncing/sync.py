@@ -25,10 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from platforms.errors import DataError, shown, some
-from sm_entrypoints.contract.sentences import counted, ended
+from sm_entrypoints.contract.sentences import ended
 from tasks.dataset.checking.files import DataFile, DataFiles
 from tasks.dataset.identity import origin_of
 from tasks.dataset.syncing.manifest import Entry, Manifest, read_manifest, write_manifest
+from tasks.dataset.syncing.refusals import refuse_another, refuse_strangers, refuse_to_keep
 from tasks.storage.listing import Listed, list_objects
 from tasks.storage.objects import (
     StoreFailed,
@@ -44,7 +45,6 @@ from tasks.storage.transfers import MOST_AT_A_TIME, transfer, uploads_at_a_time
 
 # What a kill can cost where tags do not tell what objects hold.
 CHECKPOINT_SECONDS = 10.0
-_ANOTHER_NAME = "Give this data set another name: --data-name NAME (data.name)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +99,10 @@ def sync_data(
     started = time.monotonic()
     wanted = _wanted(check)
     manifest, there = _look(store, prefix, wanted)
-    _refuse_strangers(wanted, manifest, there, prefix)
-    _refuse_another(wanted, manifest, check.root, prefix)
+    refuse_strangers(wanted, manifest, there, prefix)
+    refuse_another(wanted, manifest, check.root, prefix)
     stale = sorted(there.keys() - wanted.keys())
-    _refuse_to_keep([] if delete else stale, prefix)
+    refuse_to_keep([] if delete else stale, prefix)
     unchanged = _unchanged(wanted, manifest, there)
     changed = [file for key, file in sorted(wanted.items()) if key not in unchanged]
     sent: list[int] = []
@@ -258,50 +258,3 @@ def _holds(there: Listed | None, entry: Entry) -> bool:
     if there is None or there.size != entry.size:
         return False
     return not (is_md5(there.tag) and is_md5(entry.tag)) or there.tag == entry.tag
-
-
-def _refuse_to_keep(stale: Sequence[str], prefix: str) -> None:
-    if not stale:
-        return
-    raise DataError(
-        f"The data set below '{prefix}' still has {counted(len(stale), 'object')} whose files "
-        f"left it ({some(stale)}), and jobs would train on them. Delete them with "
-        "--delete-removed (data.delete_removed), after which earlier runs can no longer be "
-        "compared, or give the data set another name: --data-name NAME (data.name)."
-    )
-
-
-def _refuse_strangers(
-    wanted: dict[str, DataFile], manifest: Manifest, there: dict[str, Listed], prefix: str
-) -> None:
-    """Stop before the first change when the prefix is not ours to change."""
-    ours = manifest.files.keys() | manifest.pending
-    strangers = sorted(there.keys() - ours)
-    if strangers:
-        raise DataError(
-            f"The data set below '{prefix}' has {counted(len(strangers), 'object')} that no sync "
-            f"has put there ({some(strangers)}). Delete them. Or: {_ANOTHER_NAME}."
-        )
-
-
-def _refuse_another(
-    wanted: dict[str, DataFile], manifest: Manifest, root: Path, prefix: str
-) -> None:
-    """Stop before another data set is replaced: two people may use one bucket and one path."""
-    contents = {file.sha256 for file in wanted.values()}
-    known = {entry.sha256 for entry in manifest.files.values()}
-    if not known:
-        return
-    if not (contents & known or wanted.keys() & manifest.files.keys()):
-        raise DataError(
-            f"There is another data set below '{prefix}': "
-            f"{counted(len(manifest.files), 'file')}, none of them in this one. {_ANOTHER_NAME}, "
-            "or delete those objects."
-        )
-    shared = len(contents & known)
-    is_foreign = bool(manifest.origin) and manifest.origin != origin_of(root)
-    if is_foreign and 2 * shared < min(len(contents), len(known)):
-        raise DataError(
-            f"The data set below '{prefix}' is that of {shown(manifest.origin)}: of its "
-            f"{len(known)} different pictures this folder has {shared}. {_ANOTHER_NAME}."
-        )

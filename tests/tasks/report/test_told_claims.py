@@ -25,7 +25,7 @@ from dashboards.sections.quality import curves_section
 from sm_entrypoints.contract.sentences import counted
 from tasks.costs.ledger import cost_sentence, ledger_rows
 from tasks.costs.still_billing import Billing, total_sentence
-from tasks.data import data_markdown
+from tasks.dataset.markdown import data_markdown
 from tasks.lint.findings import LintFinding, lint_markdown
 from tasks.lint.jobs import merge_trials
 from tasks.lint.log_metrics import Series
@@ -35,8 +35,7 @@ from tasks.report.content import run_markdown, training_markdown
 from tasks.report.profiler import profiler_markdown
 from tasks.requests.tuning import best_markdown
 from tasks.runs.record_parts import BestTrial, Deployment, LedgerEntry
-from tasks.transform.answers import Answer
-from tasks.transforming import transform_markdown
+from tasks.transform.answers import Answer, transform_markdown
 from tests.punctuation import doubled
 from tests.worlds.run_records import deployed, run_record
 
