@@ -24,9 +24,9 @@ from platforms import Settings
 from platforms.errors import DataError, WhippetError
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract import require_architecture
+from tasks.endpoints.predictions import CONTENT_TYPES
 
 _SAMPLES = PROJECT_ROOT / "samples" / "clipart" / "test"
-_CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
 _SIDE_PIXELS = 320
 
 
@@ -110,7 +110,7 @@ def _good_image(option: str | None) -> Path | None:
     path = Path(option).absolute()
     if not path.is_file():
         raise DataError(f"--image {option!r}: no such file")
-    if path.suffix.lower() not in _CONTENT_TYPES:
+    if path.suffix.lower() not in CONTENT_TYPES:
         raise DataError(f"--image {option!r} is not a JPEG or PNG by its name")
     return path
 
@@ -119,7 +119,7 @@ def _picture(image: Path | None, bench: Bench) -> Picture:
     if image is None:
         image = bench.folder / "good.jpg"
         Image.linear_gradient("L").resize((_SIDE_PIXELS, _SIDE_PIXELS)).convert("RGB").save(image)
-    return Picture(path=image, content_type=_CONTENT_TYPES[image.suffix.lower()])
+    return Picture(path=image, content_type=CONTENT_TYPES[image.suffix.lower()])
 
 
 @contextmanager

@@ -7,10 +7,11 @@ count the same files. Standard library only, because the orchestrator has no tor
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 # What is read as it is, told by the first bytes and not by the name.
-READ_KINDS = frozenset({"JPEG", "PNG"})
+READ_KINDS = ("JPEG", "PNG")
 READ_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".mpo", ".png", ".apng"}
 )
@@ -28,7 +29,7 @@ OTHER_SUFFIXES = frozenset(
 )
 # Pictures that a job decodes when they lie in a channel that somebody else filled.
 CHANNEL_SUFFIXES = READ_SUFFIXES | {".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp"}
-CHANNEL_KINDS = READ_KINDS | {"BMP", "GIF", "TIFF", "WebP"}
+CHANNEL_KINDS = (*READ_KINDS, "BMP", "GIF", "TIFF", "WebP")
 # Names that stand for something else, so that thousands of label files need not be opened. What
 # is still being written or downloaded is no picture yet.
 _NO_PICTURES = frozenset(
@@ -116,6 +117,11 @@ def kind_of_file(path: Path) -> str | None:
     """
     with path.open("rb", buffering=0) as file:
         return kind_of(file.read(_HEAD) or b"")
+
+
+def pillow_formats(kinds: Iterable[str]) -> tuple[str, ...]:
+    """Return Pillow's names of kinds of pictures: ``WEBP`` for ``WebP``."""
+    return tuple(kind.upper().replace(" ", "") for kind in kinds)
 
 
 def may_be_picture(name: str) -> bool:

@@ -22,10 +22,11 @@ from sm_entrypoints.images.decoding import (
     TooManyPixels,
     load_picture,
 )
+from sm_entrypoints.images.files import CHANNEL_KINDS, READ_KINDS, pillow_formats
 from sm_entrypoints.models.model import ModelCard
 
-SERVING_FORMATS = ("JPEG", "PNG")
-TRAINING_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+SERVING_FORMATS = pillow_formats(READ_KINDS)
+TRAINING_FORMATS = pillow_formats(CHANNEL_KINDS)
 
 __all__ = [
     "SERVING_FORMATS",

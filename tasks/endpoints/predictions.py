@@ -19,7 +19,7 @@ from tasks.storage.uris import read_object
 
 _MOST_IMAGE_BYTES = 6 * 1024 * 1024
 _TYPES: dict[str | None, str] = {"JPEG": "image/jpeg", "PNG": "image/png"}
-_CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
+CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
 
 
 def predicted_images(platform: Platform, run: RunIdentity, count: int) -> list[tuple[str, str]]:
@@ -44,9 +44,9 @@ def content_type_of(image: bytes) -> str:
 def suffix_of(path: str, content_type: str) -> str:
     """Return the suffix of a file for a test image: curl is told the type by the file's name."""
     suffix = Path(path).suffix
-    if suffix.lower() in _CONTENT_TYPES:
+    if suffix.lower() in CONTENT_TYPES:
         return suffix
-    return next(end for end, known in _CONTENT_TYPES.items() if known == content_type)
+    return next(end for end, known in CONTENT_TYPES.items() if known == content_type)
 
 
 def ask(platform: Platform, endpoint: str, image: bytes, content_type: str) -> list[Prediction]:
@@ -99,7 +99,7 @@ def read_image(path: Path, typed: str | None = None) -> tuple[bytes, str]:
             f"{_MOST_IMAGE_BYTES:,} bytes at most: make it smaller, or label it with `whippet "
             "predict FOLDER --out FILE`"
         )
-    content_type = _TYPES.get(kind_of(data[:64])) or _CONTENT_TYPES.get(path.suffix.lower())
+    content_type = _TYPES.get(kind_of(data[:64])) or CONTENT_TYPES.get(path.suffix.lower())
     if content_type is None:
         kind = kind_of(data[:64])
         said = f" but {kind}" if kind else ""

@@ -14,11 +14,10 @@ from tasks.parameters.values import require_batches
 from tasks.requests.bodies import tuning_job_request
 from tasks.requests.identity import Request
 from tasks.requests.inputs import TrainingInputs
+from tasks.requests.pages import list_all
 from tasks.requests.training import base_hyperparameters, job_inputs
 from tasks.runs.names import RunIdentity, resource_name
 from tasks.runs.record_parts import BestTrial
-
-_PAGE = 100
 
 
 def search_requests(
@@ -62,20 +61,13 @@ def fixed_hyperparameters(
 
 def list_trials(platform: Platform, name: str) -> list[dict[str, Any]]:
     """Return the training job summaries of a tuning job, oldest first."""
-    trials: list[dict[str, Any]] = []
-    more: dict[str, Any] = {}
-    while True:
-        page = platform.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
-            HyperParameterTuningJobName=name,
-            MaxResults=_PAGE,
-            SortBy="CreationTime",
-            SortOrder="Ascending",
-            **more,
-        )
-        trials += page["TrainingJobSummaries"]
-        if not page.get("NextToken"):
-            return trials
-        more = {"NextToken": page["NextToken"]}
+    return list_all(
+        platform.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job,
+        "TrainingJobSummaries",
+        HyperParameterTuningJobName=name,
+        SortBy="CreationTime",
+        SortOrder="Ascending",
+    )
 
 
 def trial_row(trial: dict[str, Any]) -> dict[str, Any]:

@@ -18,17 +18,11 @@ from PIL import Image, ImageCms, ImageOps, features
 from platforms.errors import DataError
 from platforms.files import write_atomically
 from sm_entrypoints.contract.sentences import ended
+from sm_entrypoints.images.files import pillow_formats
 
 # Change it when other bytes come out; files of earlier versions stay, unused.
 _VERSION = 1
-_FORMATS = {
-    "WebP": "WEBP",
-    "BMP": "BMP",
-    "GIF": "GIF",
-    "TIFF": "TIFF",
-    "AVIF": "AVIF",
-    "JPEG 2000": "JPEG2000",
-}
+_KINDS = ("WebP", "BMP", "GIF", "TIFF", "AVIF", "JPEG 2000")
 _NEEDS = {"AVIF": "avif", "WebP": "webp", "JPEG 2000": "jpg_2000"}
 _QUALITY = 95
 _SIXTEEN_BITS = 65_535
@@ -78,7 +72,7 @@ class Converter:
 
 def can_convert(kind: str) -> bool:
     """Tell whether pictures of a kind can be converted here."""
-    return kind in _FORMATS and (kind not in _NEEDS or bool(features.check(_NEEDS[kind])))
+    return kind in _KINDS and (kind not in _NEEDS or bool(features.check(_NEEDS[kind])))
 
 
 def readable(kinds: Mapping[str, Sequence[str]]) -> str:
@@ -109,7 +103,7 @@ def converted(data: bytes, kind: str) -> tuple[bytes, str]:
         ConversionError: what its values mean cannot be told.
         OSError: it is broken; so do the decoder's other errors.
     """
-    with Image.open(io.BytesIO(data), formats=(_FORMATS[kind],)) as image:
+    with Image.open(io.BytesIO(data), formats=pillow_formats([kind])) as image:
         image.seek(0)
         image.load()
         plain = _plain(ImageOps.exif_transpose(image))

@@ -18,7 +18,6 @@ from sm_entrypoints.images.decoding import DECODE_ERRORS, TooManyPixels, load_pi
 from sm_entrypoints.images.files import READ_KINDS, kind_of
 from tasks.dataset.checking.conversion import ConversionError, Converter, advice, can_convert
 
-FORMATS = ("JPEG", "PNG")
 HASH_SIDE = 16
 COLOUR_SIDE = 8
 # Neighbours closer than this many grey levels count as equal: JPEG noise on flat paper (a
@@ -113,7 +112,7 @@ def _converted(data: bytes, kind: str, sha256: str, converter: Converter | None)
 
 def _decode(data: bytes, size: int, sha256: str) -> ImageFacts:
     try:
-        picture = load_picture(data, formats=FORMATS)
+        picture = load_picture(data, formats=READ_KINDS)
     except TooManyPixels as error:
         return ImageFacts(size=size, sha256=sha256, problem=str(error))
     return ImageFacts(
