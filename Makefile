@@ -87,10 +87,22 @@ lint: .venv/.tools .venv-job/.tools
 	@.venv/bin/mypy
 	@$(JOB) -m mypy --config-file sm_entrypoints/mypy.ini sm_entrypoints
 
+# A folder of tests/: `make check PKG=dashboards`, `make check PKG=tasks/costs`. Without it, all.
+PKG ?=
+# Torch takes seconds to import, once a process: two keep two cores busy.
+FAST := -q --no-header -m "not slow and not job"
+FAST_JOB := $(FAST) -n 2 --dist loadfile
+
 .PHONY: check
-check: lint  ## the fast subset (a minute): format, lint, types, tests without jobs or servers
-	@$(ORCHESTRATOR) -m pytest -q $(PARALLEL) -m "not slow and not job" \
-		tests/tasks --ignore tests/tasks/job_environment/test_weights.py tests/cli/test_run.py tests/test_architecture.py tests/documents
+check: lint  ## the fast subset (a minute): format, lint, types, tests without jobs or servers; PKG=dashboards: one package
+ifeq ($(PKG),)
+	@$(ORCHESTRATOR) -m pytest $(FAST) $(PARALLEL) tests --ignore tests/sm_entrypoints $(AWS_TESTS:%=--ignore %)
+	@$(JOB) -m pytest $(FAST_JOB) tests/sm_entrypoints
+else ifneq ($(filter sm_entrypoints%,$(PKG)),)
+	@$(JOB) -m pytest $(FAST_JOB) tests/$(PKG)
+else
+	@$(ORCHESTRATOR) -m pytest $(FAST) $(PARALLEL) tests/$(PKG)
+endif
 
 .PHONY: test
 test: lint  ## everything that CI runs, set-up included

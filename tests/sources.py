@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,20 +40,28 @@ SOURCES = sorted(
 TREES = {path: ast.parse(path.read_text("utf-8")) for path in SOURCES}
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Return every node of a module: many checks look at all."""
+    return tuple(ast.walk(TREES[path]))
+
+
 def package(path: Path) -> str:
     """Return the top-level package of a module."""
     return path.relative_to(ROOT).parts[0]
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Yield the dotted names of everything that a module imports, deferred imports too."""
-    for node in ast.walk(TREES[path]):
+@cache
+def imports(path: Path) -> tuple[str, ...]:
+    """Return the dotted names of everything that a module imports, deferred imports too."""
+    names = []
+    for node in nodes(path):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{relative(path)}: relative import"
-            for alias in node.names:
-                yield f"{node.module}.{alias.name}"
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return tuple(names)
 
 
 def functions(path: Path) -> Iterator[tuple[str, Function]]:

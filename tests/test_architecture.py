@@ -21,6 +21,7 @@ from tests.sources import (
     Function,
     functions,
     imports,
+    nodes,
     package,
     relative,
     tracked,
@@ -169,7 +170,7 @@ def test_no_module_shadows_the_standard_library(path):
 def test_local_is_a_condition_in_platforms_only(path):
     if package(path) == "platforms":
         return
-    for node in ast.walk(TREES[path]):
+    for node in nodes(path):
         if not isinstance(node, ast.Compare | ast.Match):
             continue
         texts = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant)]
@@ -235,7 +236,7 @@ def _is_protocol_member(path: Path, node: ast.AST) -> bool:
         isinstance(each, ast.ClassDef)
         and node in each.body
         and any("Protocol" in ast.dump(base) for base in each.bases)
-        for each in ast.walk(TREES[path])
+        for each in nodes(path)
     )
 
 
@@ -251,8 +252,7 @@ def _is_broad(handler: ast.ExceptHandler) -> bool:
 
 
 def _broad_handlers(path: Path) -> list[int]:
-    nodes = ast.walk(TREES[path])
-    return [n.lineno for n in nodes if isinstance(n, ast.ExceptHandler) and _is_broad(n)]
+    return [n.lineno for n in nodes(path) if isinstance(n, ast.ExceptHandler) and _is_broad(n)]
 
 
 @every_module
@@ -265,7 +265,7 @@ def test_errors_are_caught_by_name(path):
 def test_nothing_is_left_to_do_or_unsafe(path):
     text = path.read_text("utf-8")
     assert not re.search(r"\b(TODO|FIXME|XXX)\b", text)
-    for node in ast.walk(TREES[path]):
+    for node in nodes(path):
         if isinstance(node, ast.Attribute):
             assert node.attr != "extractall", f"{relative(path)}:{node.lineno}"
         if isinstance(node, ast.Name):
@@ -289,6 +289,7 @@ print(sorted(t.name for t in threading.enumerate() if t is not threading.main_th
 """
 
 
+@pytest.mark.slow
 def test_importing_has_no_effect(tmp_path):
     folders = {name: tmp_path / name for name in ("home", "cwd", "whippet", "prefect", "mpl")}
     for folder in folders.values():

@@ -24,7 +24,7 @@ from sm_entrypoints.contract.sentences import (
 from tasks.lint.findings import LintFinding, require_sound
 from tasks.requests.training import require_completed
 from tests.punctuation import doubled
-from tests.sources import SOURCES, TREES, Function, relative
+from tests.sources import SOURCES, TREES, Function, nodes, relative
 
 # What is said, by somebody who may have ended it: errors are told from how they are bound.
 _SAYS = re.compile(
@@ -129,7 +129,7 @@ def test_no_part_of_a_message_is_left_on_a_line_of_its_own() -> None:
     loose = [
         f"{relative(path)}:{node.lineno}"
         for path in SOURCES
-        for node in ast.walk(TREES[path])
+        for node in nodes(path)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.JoinedStr)
     ]
     assert loose == []

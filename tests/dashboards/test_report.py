@@ -192,6 +192,7 @@ print(write_report(Path(sys.argv[2]), sample_report(Path(sys.argv[1]))))
     assert int(done.stdout) > 1_500_000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_a_browser_draws_every_figure_without_a_network(tmp_path, report):
     path = tmp_path / "my 'report' é.html"

@@ -6,6 +6,7 @@ import argparse
 import re
 import shlex
 import subprocess
+from functools import cache
 
 import pytest
 
@@ -18,6 +19,7 @@ MAKEFILE = (ROOT / "Makefile").read_text("utf-8").replace("\\\n", " ")
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.M))
 
 
+@cache
 def commands() -> dict[str, argparse.ArgumentParser]:
     (action,) = [action for action in build_parser()._actions if action.choices]
     assert isinstance(action.choices, dict)

@@ -29,6 +29,8 @@ from sm_entrypoints.training.preparation import prepare
 from sm_entrypoints.training.state import Feed, Training
 from tests.sm_entrypoints.pictures import job_variables, make_channels
 
+pytestmark = pytest.mark.slow
+
 FAST = TrainingArguments(
     model="mobilenet_v3_small",
     image_size=32,

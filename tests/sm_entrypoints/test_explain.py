@@ -21,6 +21,8 @@ from sm_entrypoints.imported.parts import ExplainError
 from sm_entrypoints.imported.sampling import evenly
 from sm_entrypoints.rules.reading import read_evidence
 
+pytestmark = pytest.mark.slow
+
 MINUTE = 1_591_160_640
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import io
 import boto3, cloudpickle, cv2, h5py, imageio, joblib, matplotlib, numpy, pandas, requests

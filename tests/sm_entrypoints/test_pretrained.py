@@ -20,6 +20,8 @@ from sm_entrypoints.models.weights import WeightsError, read_weights
 from sm_entrypoints.pretrained import find_weights, main
 from tests.sm_entrypoints.pictures import PROJECT
 
+pytestmark = pytest.mark.slow
+
 State = dict[str, Tensor]
 
 

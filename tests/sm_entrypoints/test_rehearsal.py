@@ -14,6 +14,8 @@ from PIL import Image
 from sm_entrypoints.models.model import load_model
 from sm_entrypoints.rehearsal import main
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).resolve().parents[2] / "sm_entrypoints" / "rehearsal.py"
 LABELS = ("blå cirkel", "green's square", "red bar")
 GOOD = """

@@ -26,6 +26,8 @@ from PIL import Image
 from sm_entrypoints.models.model import ModelCard, build_model, save_model
 from sm_entrypoints.serve import ServerSettings, SettingError
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).resolve().parents[2]
 SERVE = PROJECT / "sm_entrypoints" / "serve.py"
 MIB = 1024 * 1024

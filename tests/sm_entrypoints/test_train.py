@@ -25,6 +25,8 @@ from tests.sm_entrypoints.pictures import (
     start_training,
 )
 
+pytestmark = pytest.mark.slow
+
 FAST = {
     "model": "mobilenet_v3_small",
     "image_size": "32",

@@ -19,6 +19,8 @@ import pytest
 
 from sm_entrypoints.instrumentation.smdebug.saved_tensors import read_saved_tensors
 
+pytestmark = pytest.mark.slow
+
 MODULES = Path(__file__).parents[2] / "sm_entrypoints" / "zero_code"
 DATA = """
 import copy, gc, os, sys, torch

@@ -76,6 +76,7 @@ def test_learning_highlights_the_best_trial():
     assert learning_figure(info).data[-1].name == info.best
 
 
+@pytest.mark.slow
 def test_importance_finds_the_hyperparameter_that_decides(capfd):
     info = get_importance_info(read_trials(trial_summaries(40, failed=())))
     assert info.parameters[0] == "lr"

@@ -56,6 +56,7 @@ def aws_settings(**changes: Any) -> Settings:
     )
 
 
+@pytest.mark.slow
 class TestAwsPlatform(PlatformContract):
     """The contract against moto: what the client side does, and errors of the service."""
 

@@ -276,6 +276,7 @@ def test_quotas_that_aws_does_not_list_are_a_note(aws: AwsStub, ready: Ready) ->
     ]
 
 
+@pytest.mark.slow
 def test_a_slow_account_is_not_waited_for(
     aws: AwsStub, ready: Ready, monkeypatch: pytest.MonkeyPatch
 ) -> None:

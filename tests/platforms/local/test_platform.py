@@ -9,6 +9,7 @@ from tests.platforms.contract import PlatformContract
 from tests.platforms.local.jobs import Jobs, local_jobs
 
 
+@pytest.mark.slow
 class TestLocalPlatform(PlatformContract):
     @pytest.fixture
     def jobs(self, tmp_path: Path) -> Jobs:
@@ -25,6 +26,7 @@ def test_connecting_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_shut_down_stops_what_runs(tmp_path: Path) -> None:
     jobs = local_jobs(tmp_path / "home")
     jobs.run("ended", "")

@@ -73,6 +73,7 @@ def _measured(path: Path) -> tuple[int, tuple[int, int]]:
     return megabytes, (width, height)
 
 
+@pytest.mark.slow
 def test_a_phones_picture_takes_no_more_memory_than_a_small_one(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -88,6 +89,7 @@ def test_a_phones_picture_takes_no_more_memory_than_a_small_one(tmp_path: Path) 
     assert megabytes < 150
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "I;16"])
 def test_other_large_pictures_are_averaged(mode: str) -> None:
     size = (6001, 4500)
@@ -108,6 +110,7 @@ def test_other_large_pictures_are_averaged(mode: str) -> None:
         assert np.allclose(part, whole.mean((0, 1)), atol=1)
 
 
+@pytest.mark.slow
 def test_a_large_jpeg_shows_what_is_in_it() -> None:
     image = _scene((6001, 4500))
     upright = _load(_encoded(image, "JPEG")).upright()

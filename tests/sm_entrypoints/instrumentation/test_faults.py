@@ -13,6 +13,8 @@ import pytest
 
 from tests.sm_entrypoints.faults import ERRORS, MEASURING
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).resolve().parents[3]
 # Told elsewhere: saved_tensors.json has a note; without the disks' counters there are none.
 _QUIET = ("saved_tensors", "counters")

@@ -22,6 +22,8 @@ from sm_entrypoints.instrumentation.session import Instrumentation
 from sm_entrypoints.job.environment import Environment
 from sm_entrypoints.rules.result import Mark
 
+pytestmark = pytest.mark.slow
+
 PHASES = {"data_wait", "transfer", "forward", "backward", "optimizer"}
 
 

@@ -33,6 +33,7 @@ CARD = ModelCard(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("architecture", "head"),
     [

@@ -87,6 +87,7 @@ def test_watching_costs_microseconds() -> None:
     assert (time.process_time() - started) / len(records) < 200e-6
 
 
+@pytest.mark.slow
 def test_all_processes_stop_together(tmp_path: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -27,6 +27,8 @@ from tests.sm_entrypoints.planted import (
     weights_channel,
 )
 
+pytestmark = pytest.mark.slow
+
 BY_NAME = {rule.name: rule for rule in TENSOR_RULES}
 
 

@@ -26,6 +26,8 @@ from sm_entrypoints.rules.judgement import judge
 from sm_entrypoints.rules.profiler.timeline import loop_span
 from tests.sm_entrypoints.planted import Run, Tiny, make_data, train
 
+pytestmark = pytest.mark.slow
+
 RULES = {rule.name for rule in (*PROFILER_RULES, *CPU_RULES)}
 CORES = os.cpu_count() or 1
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from sm_entrypoints.models.model import build_model
 from sm_entrypoints.states.likeness import looks_like
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_backbone_tells_the_architecture() -> None:

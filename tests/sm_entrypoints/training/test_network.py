@@ -23,6 +23,7 @@ from tests.sm_entrypoints.pictures import CLASSES, make_channels
 CPU = Compute(device=torch.device("cpu"), dtype=torch.float32, channels_last=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "architecture", ["resnet18", "mobilenet_v3_small", "squeezenet1_1", "googlenet"]
 )

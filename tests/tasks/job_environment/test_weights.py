@@ -29,6 +29,8 @@ from tasks.job_environment.weights import (
 from tasks.runs.record_parts import WeightsFacts
 from tests.worlds.job_environment import job_python
 
+pytestmark = pytest.mark.job
+
 MODEL = "squeezenet1_1"
 NO_PYTHON = Path("/no/such/python")
 SAVE = """

@@ -109,6 +109,7 @@ def some_choices(data, chance: random.Random) -> RunChoices:
     )
 
 
+@pytest.mark.slow
 def test_no_requests_that_are_built_can_pass_the_cap(data, platform):
     chance, kept, refused, tight = random.Random(4), 0, 0, 0
     for _ in range(40):

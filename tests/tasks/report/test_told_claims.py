@@ -206,6 +206,7 @@ def _trials(chance: random.Random) -> Trials:
     return read_trials(summaries)
 
 
+@pytest.mark.slow
 def test_what_is_said_of_a_search_is_true_of_its_trials() -> None:
     chance, said = _CHANCE(9), set()
     for _ in range(300):
@@ -279,6 +280,7 @@ def _shown(findings: Findings) -> Iterator[str]:
         yield " ".join(block.markup for block in section.blocks)
 
 
+@pytest.mark.slow
 def test_artifact_and_report_say_of_the_rules_what_they_found() -> None:
     chance = _CHANCE(10)
     for _ in range(60):

@@ -20,6 +20,8 @@ from tests.platforms.local import searches
 from tests.platforms.local.jobs import Jobs, local_settings
 from tests.platforms.local.serving import make_config, make_context, wait_for_endpoint
 
+pytestmark = pytest.mark.slow
+
 # 40 MiB every 50 ms, in a child: what counts is the sum.
 GREEDY = """
 import subprocess, sys, time

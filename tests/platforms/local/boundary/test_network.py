@@ -28,6 +28,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mechanism", ["namespaces", "none"])
 def test_a_job_reaches_the_network_as_its_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mechanism: str

@@ -7,12 +7,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from platforms.local.buckets.buckets import Buckets
 from platforms.local.buckets.folders import FolderBuckets
 from platforms.local.debugger.live_output import LiveOutput
 from platforms.local.debugger.system_sampling import own_samples, stage_samples
 from platforms.local.job_tree import JobTree
 from tests.platforms.local.jobs import Jobs, local_jobs
+
+pytestmark = pytest.mark.slow
 
 OUTPUT = "s3://whippet-local/jobs"
 PROFILER = {"S3OutputPath": OUTPUT, "ProfilingIntervalInMilliseconds": 100}

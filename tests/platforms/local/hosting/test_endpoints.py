@@ -22,6 +22,8 @@ from platforms.processes.process import ProcessId, alive, group_alive, identify
 from platforms.settings import Settings
 from tests.platforms.local.serving import make_config, make_context, wait_for_endpoint
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def context(tmp_path):

@@ -16,7 +16,7 @@ from platforms.settings import Settings
 from tests.platforms.local.serving import ROLE, put_archive, wait_for_endpoint
 from tests.worlds.job_environment import JOB_PYTHON, needs_job_environment
 
-pytestmark = needs_job_environment
+pytestmark = [pytest.mark.slow, pytest.mark.job, needs_job_environment]
 
 HANDLERS = b"""
 import json

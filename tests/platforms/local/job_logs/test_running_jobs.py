@@ -9,6 +9,8 @@ from botocore.exceptions import ClientError
 from platforms.local.job_logs.streams import TRAINING
 from tests.platforms.local.jobs import Jobs, local_jobs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> Jobs:

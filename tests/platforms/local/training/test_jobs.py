@@ -25,6 +25,8 @@ from platforms.local.training.supervisor import Supervisor
 from platforms.processes.process import ProcessId, alive, group_alive
 from tests.platforms.local.jobs import PROGRAM, Jobs, local_jobs, local_settings
 
+pytestmark = pytest.mark.slow
+
 SLEEP = "import time; print('up'); time.sleep(300)"
 
 

@@ -28,6 +28,8 @@ from tests.platforms.local.searches import (
     wait_for,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def context(tmp_path):

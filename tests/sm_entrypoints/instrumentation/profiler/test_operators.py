@@ -211,6 +211,7 @@ assert Run(Path(sys.argv[1]), 5, 2).whole()
 """
 
 
+@pytest.mark.slow
 def test_kineto_says_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", QUIET, str(tmp_path)],

@@ -34,6 +34,7 @@ def _sample(folder: Path, seconds: float, **options: int | str) -> SystemSampler
     return sampler
 
 
+@pytest.mark.slow
 def test_smdebug_reads_what_was_sampled(tmp_path: Path) -> None:
     root = tmp_path / "the job's été"
     started = time.time()

@@ -16,6 +16,8 @@ import pytest
 
 from tests.sm_entrypoints.pictures import job_variables, make_channels, start_training
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).resolve().parents[4]
 
 TRAIN = """

@@ -29,6 +29,9 @@ from sm_entrypoints.rules.verdict.verdict import Verdict, reach_verdict
 from tests.punctuation import doubled
 from tests.sm_entrypoints.rules.cases import issue, job, series, steps
 
+# Every phrase over thousands of made-up trainings.
+pytestmark = pytest.mark.slow
+
 _COMBINATIONS = 5_000
 _LOSSES: dict[str, Callable[[float, int], list[float]]] = {
     "falls": lambda guess, n: [guess * (1 - 0.85 * i / max(n - 1, 1)) for i in range(n)],
