@@ -59,11 +59,11 @@ def create_endpoint(
         for step, resource in RESOURCES.items():
             create_or_adopt(platform.sagemaker, resource, partial(_same, requests[step]))
         note_endpoint(platform, run)  # from here on it bills, whatever becomes of this process
-        found = _wait_in_service(platform, names["endpoint"])
+        description = _wait_in_service(platform, names["endpoint"])
         for note in scale_endpoint(platform, names["endpoint"], deployment):
             get_run_logger().warning(note)
         # An adopted endpoint keeps the time to live that it was made with.
-        expires_tag = tags_of(platform, found["EndpointArn"]).get(EXPIRES_TAG, "never")
+        expires_tag = tags_of(platform, description["EndpointArn"]).get(EXPIRES_TAG, "never")
     return {**{str(step): name for step, name in names.items()}, "expires": expires_tag}
 
 
@@ -91,15 +91,19 @@ def _removed_on_failure(platform: Platform, names: dict[Step, str]) -> Iterator[
 
 def _remove_if_broken(platform: Platform, names: dict[Step, str]) -> None:
     """Remove what an earlier attempt of this run left Failed; a name can be used once only."""
-    found = ENDPOINT.describe(platform.sagemaker, names["endpoint"])
-    if found is not None and found["EndpointStatus"] in ("Failed", "OutOfService", "Deleting"):
+    description = ENDPOINT.describe(platform.sagemaker, names["endpoint"])
+    if description is not None and description["EndpointStatus"] in (
+        "Failed",
+        "OutOfService",
+        "Deleting",
+    ):
         remove_endpoint(platform, names["endpoint"], names["config"], [names["model"]])
 
 
 def _wait_in_service(platform: Platform, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = wait_until(
+    endpoint: dict[str, Any] = wait_until(
         lambda: platform.sagemaker.describe_endpoint(EndpointName=name),
-        lambda found: found["EndpointStatus"] in ("InService", "Failed", "OutOfService"),
+        lambda endpoint: endpoint["EndpointStatus"] in ("InService", "Failed", "OutOfService"),
         what=f"endpoint {name!r}",
         pace=Pace(
             slowest=platform.defaults.poll_seconds,
@@ -107,12 +111,12 @@ def _wait_in_service(platform: Platform, name: str) -> dict[str, Any]:
             interrupt=CancelWatch().look,
         ),
     )
-    if found["EndpointStatus"] != "InService":
+    if endpoint["EndpointStatus"] != "InService":
         raise EndpointFailed(
-            f"endpoint {name!r} is {found['EndpointStatus']}: "
-            f"{found.get('FailureReason', 'no reason given')}"
+            f"endpoint {name!r} is {endpoint['EndpointStatus']}: "
+            f"{endpoint.get('FailureReason', 'no reason given')}"
         )
-    return found
+    return endpoint
 
 
 @task(name="smoke-test endpoint", **policy(1800))
@@ -151,7 +155,7 @@ def smoke_test_endpoint(
                 f"endpoint {endpoint!r} answered {sum(agreed)} of {len(agreed)} test images like "
                 "the training job: its weights, classes or preprocessing differ; it was removed"
             )
-    found = Deployment(
+    deployed = Deployment(
         endpoint=endpoint,
         endpoint_config=names["config"],
         model=names["model"],
@@ -159,8 +163,8 @@ def smoke_test_endpoint(
         smoke_images=len(agreed),
         smoke_agreement=share,
     )
-    record(platform.settings, run, RunFacts(endpoint=found))
-    return found
+    record(platform.settings, run, RunFacts(endpoint=deployed))
+    return deployed
 
 
 @task(name="publish endpoint", **policy(300))

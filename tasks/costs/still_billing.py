@@ -57,8 +57,8 @@ class Billing(BaseModel):
 
 def still_billing(platform: Platform) -> list[Billing]:
     """Return all that bills by the hour now, or would on AWS; asks for prices once each."""
-    found = [endpoint_billing(platform, state) for state in list_endpoints(platform)]
-    return [each for each in found if each is not None] + list(_jobs(platform))
+    endpoints = [endpoint_billing(platform, state) for state in list_endpoints(platform)]
+    return [each for each in endpoints if each is not None] + list(_jobs(platform))
 
 
 def endpoint_billing(platform: Platform, state: OwnedResource) -> Billing | None:
@@ -141,12 +141,12 @@ def _job_billing(platform: Platform, job: Mapping[str, Any], run: str, kind: str
 
 def total_sentence(found: list[Billing], *, bills: bool) -> str:
     """Return what all of it costs an hour, in words."""
-    known = [each.usd_per_hour for each in found if each.usd_per_hour is not None]
+    amounts = [each.usd_per_hour for each in found if each.usd_per_hour is not None]
     verb = "bills" if bills else "would bill on AWS"
-    missing = len(found) - len(known)
-    if not known:  # no amount: 0 USD would be one
+    missing = len(found) - len(amounts)
+    if not amounts:  # no amount: 0 USD would be one
         return f"this {verb} by use, or at a price that is not known"
     rest = f", and {missing} whose price is not known, or billed by use" if missing else ""
     source = ", ".join(sorted({each.price for each in found if each.usd_per_hour is not None}))
     about = f" ({source})" if source else ""
-    return f"this {verb} {sum(known, Decimal(0)):.4f} USD per hour{rest}{about}"
+    return f"this {verb} {sum(amounts, Decimal(0)):.4f} USD per hour{rest}{about}"

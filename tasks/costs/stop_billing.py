@@ -19,11 +19,11 @@ def delete_with_config_and_models(platform: Platform, endpoint: str) -> None:
     What somebody else made (an endpoint may have been updated to it) stays, and so does what
     another endpoint or config uses. The run's ledger is closed, where its record is here.
     """
-    found = ENDPOINT.describe(platform.sagemaker, endpoint)
-    if found is None:
+    description = ENDPOINT.describe(platform.sagemaker, endpoint)
+    if description is None:
         return
-    run = run_of(platform, found["EndpointArn"])
-    config, models = own_config_and_models(platform, endpoint, found["EndpointConfigName"])
+    run = run_of(platform, description["EndpointArn"])
+    config, models = own_config_and_models(platform, endpoint, description["EndpointConfigName"])
     remove_endpoint(platform, endpoint, config, models)
     identity = known_run(platform.settings, run) if run else None
     if identity is not None:

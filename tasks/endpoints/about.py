@@ -69,8 +69,8 @@ def _about(platform: Platform, endpoint: Mapping[str, Any]) -> str:
 
 def _container(model: Mapping[str, Any]) -> Mapping[str, Any]:
     containers = [model.get("PrimaryContainer"), *model.get("Containers", [])]
-    found: Mapping[str, Any] = next(filter(None, containers), {})
-    return found
+    container: Mapping[str, Any] = next(filter(None, containers), {})
+    return container
 
 
 def _archive(model: Mapping[str, Any] | None) -> str:

@@ -77,8 +77,8 @@ def stop_scaling(platform: Platform, endpoint: str) -> None:
     """Take an endpoint's scaling away, with its policy and alarms, before it is deleted."""
     if platform.scaling is None:
         return
-    found = ENDPOINT.describe(platform.sagemaker, endpoint)
-    if found is None or SCALED_TAG not in tags_of(platform, found["EndpointArn"]):
+    description = ENDPOINT.describe(platform.sagemaker, endpoint)
+    if description is None or SCALED_TAG not in tags_of(platform, description["EndpointArn"]):
         return
     try:
         platform.scaling.deregister_scalable_target(**_target(endpoint))

@@ -71,34 +71,34 @@ def _through_objects(
     input_uri = f"{root}/input/{uuid.uuid4()}{mimetypes.guess_extension(content_type) or ''}"
     bucket, key = split_uri(input_uri)
     put_checked(platform.store(bucket), key, body)
-    asked = platform.runtime.invoke_endpoint_async(
+    invocation = platform.runtime.invoke_endpoint_async(
         EndpointName=name, InputLocation=input_uri, ContentType=content_type, Accept=_ACCEPT
     )
     places = {
-        "answer": asked["OutputLocation"],
-        **({"failure": asked["FailureLocation"]} if asked.get("FailureLocation") else {}),
+        "answer": invocation["OutputLocation"],
+        **({"failure": invocation["FailureLocation"]} if invocation.get("FailureLocation") else {}),
     }
-    found = wait_until(
+    objects = wait_until(
         lambda: _written(platform, places),
         bool,
-        what=f"asynchronous invocation {asked['InferenceId']} of endpoint {name!r}",
+        what=f"asynchronous invocation {invocation['InferenceId']} of endpoint {name!r}",
         pace=Pace(slowest=platform.defaults.poll_seconds, deadline=_DEADLINE_SECONDS),
     )
-    if "failure" in found:
-        reason = found["failure"].decode(errors="replace")
+    if "failure" in objects:
+        reason = objects["failure"].decode(errors="replace")
         raise EndpointFailed(f"endpoint {name!r}: {reason}")
-    answer: bytes = found["answer"]
+    answer: bytes = objects["answer"]
     return answer
 
 
 def _written(platform: Platform, places: dict[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    objects: dict[str, Any] = {}
     for name, uri in places.items():
         try:
-            found[name] = read_object(platform, uri)
+            objects[name] = read_object(platform, uri)
         except DataError:  # not yet
             continue
-    return found
+    return objects
 
 
 _WAYS: dict[str, Callable[[Platform, Mapping[str, Any], bytes, str], bytes]] = {

@@ -19,10 +19,10 @@ def pictures(paths: Iterable[Path]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        found = _below(path)
-        if not found:
+        below = _below(path)
+        if not below:
             raise DataError(f"there is no JPEG or PNG picture below {str(path)!r}")
-        yield from found
+        yield from below
 
 
 def _below(folder: Path) -> list[Path]:

@@ -68,7 +68,7 @@ def query_command(platform: Platform, endpoint: str, image: str) -> str:
 
 def _predictions(endpoint: str, body: bytes) -> list[Prediction]:
     try:
-        predictions = [Prediction(**found) for found in json.loads(body)["predictions"]]
+        predictions = [Prediction(**each) for each in json.loads(body)["predictions"]]
     except (ValueError, KeyError, TypeError):  # a model with handlers of its own
         predictions = []
     if not predictions:

@@ -35,7 +35,7 @@ def _settle(platform: Platform, endpoint: str) -> None:
 
     wait_until(
         status,
-        lambda found: found["EndpointStatus"] not in _IN_TRANSITION,
+        lambda description: description["EndpointStatus"] not in _IN_TRANSITION,
         what=f"endpoint {endpoint!r}, which is being deleted,",
         pace=Pace(slowest=platform.defaults.poll_seconds, deadline=_DEADLINE_SECONDS),
     )

@@ -34,7 +34,7 @@ def test_an_endpoint_without_its_config_is_what_it_says_itself(sagemaker):
     sagemaker.resources["endpoint", "ours"]["ProductionVariants"] = variants
     text = about_endpoint(platform, "ours")
     assert "endpoint 'ours' is serverless, InService" in text
-    assert "model   its configuration is gone" in text
+    assert "model   its configuration no longer exists" in text
 
 
 def test_what_is_not_there_or_does_not_answer_is_said(sagemaker):
