@@ -25,7 +25,6 @@ def sync_data(
         return TrainingInputs(
             dataset=synced.dataset,
             data_uri=synced.uri,
-            data_fingerprint=synced.fingerprint,
             classes=synced.classes,
             train_images=synced.train_images,
             source_uri=source_uri,

@@ -6,7 +6,7 @@ from prefect import flow
 
 from flows.hooks import FLOW_POLICY
 from flows.sync_data import sync_data
-from tasks.linting import lint_finished_search, lint_objective
+from tasks.linting import lint_finished_search
 from tasks.parameters.run import (
     DataParameters,
     ModelParameters,
@@ -30,7 +30,6 @@ def search_hyperparameters(
 ) -> BestTrial:
     """Launch or adopt the run's tuning job, follow it, return its best trial."""
     with stage("tune") as run:
-        lint_objective(run, inputs, model, tuning, resources)
         name = launch_tuning_job(run, inputs, model, tuning, resources)
         follow_tuning_job(run, name, tuning, resources)
     with stage("best"):

@@ -17,7 +17,7 @@ from platforms.job_status import TERMINAL
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints import contract
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
-from tasks.costs.comparison_cap import allowance, held_to
+from tasks.costs.comparison_cap import allowance, comparison_prices, held_to
 from tasks.costs.ledger import note_jobs
 from tasks.costs.ledger_update import settle
 from tasks.dataset.sameness import require_same_data
@@ -171,7 +171,8 @@ def conclude_improvement(plan: ImprovementPlan, name: str) -> dict[str, Any]:
         unpack_output(platform, trained_model(job).output_uri, Path(scratch))
         (path,) = Path(scratch).glob(f"*/{contract.COMPARISON_FILE}")
         comparison = read_json(path)
-    found = improvement(plan, job, comparison)
+    prices = comparison_prices(platform, read_run(platform.settings, plan.name), job)
+    found = improvement(plan, job, comparison, prices)
     write_json(folder / IMPROVEMENT_FILE, found)
     record(platform.settings, plan.run, RunFacts(improvement=ImprovementFacts(**found)))
     if kept := found["improved_hyperparameters"]:

@@ -1,8 +1,8 @@
-"""The objective lint of a run: before its search, after its search, after its training.
+"""The objective lint of a run: after its search, and after its training.
 
-Before a search an error refuses the run, because a search on a wrong number is wasted money. After
-a job nothing is refused: findings appear in the log, in the artifact ``objective-lint``, in the
-run's record and in its report.
+Nothing is refused after a job: findings appear in the log, in the artifact ``objective-lint``, in
+the run's record and in its report. The request of a search is Whippet's own, so a unit test looks
+at it once; ``whippet lint`` looks at other people's before they cost anything.
 """
 
 from __future__ import annotations
@@ -14,52 +14,18 @@ from prefect.artifacts import create_markdown_artifact
 
 from dashboards.files.trials import read_trials
 from platforms import Settings, connect
-from tasks.lint.findings import EDGE_CODE, LintFinding, lint_markdown, require_sound
+from tasks.lint.findings import EDGE_CODE, LintFinding, lint_markdown
 from tasks.lint.jobs import lint_output
-from tasks.lint.request import contract_sample, lint_request
 from tasks.lint.search import lint_search
-from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
-from tasks.requests.identity import Request
+from tasks.parameters.run import TuningParameters
 from tasks.requests.inputs import TrainingInputs
-from tasks.requests.tuning import list_trials, search_requests
+from tasks.requests.tuning import list_trials
 from tasks.runs.names import RunIdentity
 from tasks.runs.output import training_output
 from tasks.runs.record import read_run, record, run_folder
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import BestTrial
 from tasks.runs.task_policy import policy
-
-
-@task(name="lint objective", **policy(300))
-def lint_objective(
-    run: RunIdentity,
-    inputs: TrainingInputs,
-    model: ModelParameters,
-    tuning: TuningParameters,
-    resources: ResourceParameters,
-) -> None:
-    """Refuse a search whose objective cannot be right, before it costs anything.
-
-    Raises:
-        ParameterError: the lint found an error and ``tuning.lint`` is ``error``.
-    """
-    if tuning.lint != "off":
-        request = search_requests(
-            connect(), run, inputs=inputs, model=model, tuning=tuning, resources=resources
-        )(1)
-        judge_request(run, request, tuning)
-
-
-def judge_request(run: RunIdentity, request: Request, tuning: TuningParameters) -> None:
-    """Publish what is wrong with a request of a script that prints as train.py does.
-
-    Raises:
-        ParameterError: there is an error and ``tuning.lint`` is ``error``.
-    """
-    findings = lint_request(request, contract_sample())
-    publish_findings(run, "request", findings)
-    if tuning.lint == "error":
-        require_sound(findings, what=f"the search of run {run.name!r}")
 
 
 @task(name="lint search", **policy(300))

@@ -25,8 +25,6 @@ from dashboards.figures.step_times import get_outlier_info, get_step_time_info
 from dashboards.figures.steps import get_phase_share_info
 from dashboards.figures.system import CPU_DIMENSION, NO_SYSTEM
 from dashboards.figures.theme import BLUE, GREEN, GREY, ORANGE, PHASE_COLORS, RED, SKY, SPLIT_COLORS
-from dashboards.figures.tuning import get_history_info
-from dashboards.files.trials import Trials
 from sm_entrypoints.contract import STEP_COLUMNS
 
 MAX_CHART_POINTS = 300
@@ -141,28 +139,6 @@ def cpu_timeline_svg(system: pd.DataFrame) -> str:
         axes.set(ylim=(0, 100), ylabel="CPU %", xlabel=f"seconds from {started:%H:%M:%S} UTC")
 
     return _svg(draw, 8.0, 2.2)
-
-
-def trials_svg(trials: Trials) -> str:
-    """Return the objective of every trial and the best so far; failed trials as red marks."""
-
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        info = get_history_info(trials)
-        if info.message:
-            _say(axes, info.message)
-            return
-        axes.step(info.trials, info.best_so_far, where="post", color=GREEN, label="best so far")
-        axes.scatter(info.trials, info.objectives, s=22, color=BLUE, zorder=3, label="trial")
-        best = info.objectives.index(info.best_so_far[-1])
-        axes.scatter(info.trials[best], info.objectives[best], s=60, color=ORANGE, zorder=4)
-        for number in info.failed:
-            axes.axvline(number, color=RED, linewidth=0.8, linestyle=":")
-        axes.set(xlabel="trial", ylabel=info.metric)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend()
-
-    return _svg(draw, 8.0, 2.6)
 
 
 def comparison_svg(blocks: Sequence[Mapping[str, Any]]) -> str:

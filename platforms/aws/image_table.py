@@ -13,14 +13,11 @@ from typing import Literal
 
 Scope = Literal["training", "inference"]
 
-TABLE_DATE = date(2026, 11, 22)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageVersion:
     """One release of an image: its tags without and with a GPU, and its last day of patches."""
 
-    framework: str
     version: str
     repository: str
     cpu_tag: str
@@ -31,7 +28,6 @@ class ImageVersion:
 
 def _classic(scope: Scope, version: str, python: str, until: date) -> ImageVersion:
     return ImageVersion(
-        framework="pytorch",
         version=version,
         repository=f"pytorch-{scope}",
         cpu_tag=f"{version}-cpu-{python}",
@@ -43,7 +39,6 @@ def _classic(scope: Scope, version: str, python: str, until: date) -> ImageVersi
 
 def _amazon_linux(version: str, cuda: str, until: date) -> ImageVersion:
     return ImageVersion(
-        framework="pytorch-amzn2023",
         version=version,
         repository="pytorch",
         cpu_tag=f"{version}-cpu-amzn2023-sagemaker",

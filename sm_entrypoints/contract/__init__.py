@@ -11,7 +11,6 @@ from sm_entrypoints.contract.names import (
     COMPARE_PROGRAM,
     COMPARISON_FILE,
     COMPARISON_METRICS,
-    DEBUG_FOLDER,
     EPOCH_METRICS,
     EVALUATION_FILE,
     FINAL_METRICS,
@@ -65,7 +64,6 @@ from sm_entrypoints.contract.names import (
     format_metrics,
     metric_definitions,
     metric_regex,
-    parse_metrics,
     require_architecture,
     require_rule_action,
 )
@@ -76,7 +74,6 @@ __all__ = [
     "COMPARE_PROGRAM",
     "COMPARISON_FILE",
     "COMPARISON_METRICS",
-    "DEBUG_FOLDER",
     "EPOCH_METRICS",
     "EVALUATION_FILE",
     "FINAL_METRICS",
@@ -131,7 +128,6 @@ __all__ = [
     "format_metrics",
     "metric_definitions",
     "metric_regex",
-    "parse_metrics",
     "require_architecture",
     "require_rule_action",
 ]

@@ -7,7 +7,6 @@ import it. The code that prints a metric and the code that parses it use the sam
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import get_args
@@ -61,7 +60,6 @@ COMPARISON_FILE = "comparison.json"
 REQUESTED_RULES_FILE = "requested_rules.json"
 SYSTEM_FOLDER = "profiler-output/system/incremental"
 RULE_REPORTS_FOLDER = "profiler-output/profiler-reports"
-DEBUG_FOLDER = "debug-output"
 
 # Rules that look at tensors while the job trains: they can stop it.
 ONLINE_RULES = (
@@ -247,25 +245,3 @@ def format_metrics(values: Mapping[str, float]) -> str:
     if unknown:
         raise ValueError(f"unknown metrics {unknown}; known:   {list(known)}")
     return METRIC_PREFIX + json.dumps(dict(values))
-
-
-def parse_metrics(line: str) -> dict[str, float] | None:
-    """Return the metrics of one line of a log, or None when the line carries none.
-
-    Values that are not finite are dropped, as the regex of :func:`metric_regex` drops them.
-    """
-    start = line.find(METRIC_PREFIX)
-    if start < 0:
-        return None
-    try:
-        # Whole numbers too: one of 400 digits has no float, and isfinite would raise.
-        values = json.loads(line[start + len(METRIC_PREFIX) :], parse_int=float)
-    except ValueError:
-        return None
-    if not isinstance(values, dict):
-        return None
-    return {
-        key: value
-        for key, value in values.items()
-        if isinstance(value, float) and math.isfinite(value)
-    }

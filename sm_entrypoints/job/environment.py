@@ -37,7 +37,6 @@ class Environment:
     failure_file: Path = Path("/opt/ml/output/failure")
     hosts: tuple[str, ...] = ("algo-1",)
     current_host: str = "algo-1"
-    num_gpus: int = 0
     job_name: str = "training-job"
     rank: int = 0
     local_rank: int = 0
@@ -84,7 +83,6 @@ class Environment:
             failure_file=Path(read.get("SM_OUTPUT_FAILURE", str(output_dir / "failure"))),
             hosts=_hosts(read, current_host),
             current_host=current_host,
-            num_gpus=_number(read, "SM_NUM_GPUS", 0),
             job_name=read.get("TRAINING_JOB_NAME", "training-job"),
             rank=rank,
             local_rank=_number(read, "LOCAL_RANK", 0),

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from platforms import Platform
 from platforms.errors import ParameterError
 from tasks.costs.cap import LEAST_SECONDS, BudgetError, require_prices_of_region
-from tasks.costs.ledger import prices_of
+from tasks.costs.ledger import planned_prices
 from tasks.costs.prices import PriceList, current_prices
 from tasks.costs.worst_case import CLEAN_UP_HOURS, cents, jobs_usd
 from tasks.requests.identity import Request
@@ -44,10 +44,7 @@ def allowance(
         cap: the comparison's own cap.
         besides: name of the comparison job itself, which may be in the ledger already.
     """
-    instance = job["ResourceConfig"]["InstanceType"]
-    prices = prices_of(run_record, None, instance)
-    if run_record.plan is None:
-        prices = current_prices(platform.pricing, [(instance, "training")])
+    prices = comparison_prices(platform, run_record, job)
     whole = run_record.group("resources").get("max_usd")
     if cap is None and whole is not None:
         committed = [_committed(each) for each in run_record.ledger.values() if each.job != besides]
@@ -55,6 +52,15 @@ def allowance(
     if cap is not None and platform.bills:
         require_prices_of_region(cap, prices)
     return Allowance(usd=cap, prices=prices)
+
+
+def comparison_prices(
+    platform: Platform, run_record: RunRecord, job: Mapping[str, Any]
+) -> PriceList:
+    """Return the prices of a comparison on an instance like ``job``'s: the run's, if it has any."""
+    planned = planned_prices(run_record)
+    instance = job["ResourceConfig"]["InstanceType"]
+    return planned or current_prices(platform.pricing, [(instance, "training")])
 
 
 def _committed(entry: LedgerEntry) -> Decimal:

@@ -21,9 +21,6 @@ from platforms import Pricing
 
 Use = Literal["training", "hosting"]
 
-# For sentences; the date is the table's.
-SOURCE = "about, table of 2026-11, not confirmed by AWS"
-
 _TABLE = Path(__file__).with_name("price_table.json")
 _SERVICE = "AmazonSageMaker"
 # The price list's usage types: "USE1-Train:ml.m5.xlarge", "EU-Host:ml.t2.medium".
@@ -94,18 +91,6 @@ def table_source(region: str | None = None) -> str:
 def table_region() -> str:
     """Return the region that the table's prices are for."""
     return str(_table()["region"])
-
-
-def price_per_hour(instance_type: str) -> float | None:
-    """Return the table's USD per hour of an instance, None when the table does not know it."""
-    text = _table()["instance_hour"].get(instance_type)
-    return None if text is None else float(text)
-
-
-def price_of(seconds: float, instance_type: str, count: int = 1) -> float | None:
-    """Return the table's USD of ``seconds`` on ``count`` instances, billed by the second."""
-    per_hour = price_per_hour(instance_type)
-    return None if per_hour is None else seconds / 3600 * per_hour * count
 
 
 def table_prices(wanted: Iterable[tuple[str, Use]], region: str | None = None) -> PriceList:

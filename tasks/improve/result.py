@@ -8,7 +8,7 @@ from typing import Any
 
 from dashboards.artifacts.charts import comparison_svg, markdown_image
 from dashboards.artifacts.tables import markdown_table, markdown_text
-from tasks.costs.prices import SOURCE, price_of, price_per_hour
+from tasks.costs.prices import PriceList
 from tasks.improve.plan import ImprovementPlan
 from tasks.parameters.notation import write_pair
 
@@ -20,7 +20,10 @@ _REST_OF_A_JOB = ("start_up", "initialization", "evaluation", "finalization")
 
 
 def improvement(
-    plan: ImprovementPlan, job: Mapping[str, Any] | None, comparison: Mapping[str, Any] | None
+    plan: ImprovementPlan,
+    job: Mapping[str, Any] | None,
+    comparison: Mapping[str, Any] | None,
+    prices: PriceList | None = None,
 ) -> dict[str, Any]:
     """Return the content of ``improvement.json``.
 
@@ -28,6 +31,7 @@ def improvement(
         plan: what was asked.
         job: the described comparison job; None when there was nothing to change.
         comparison: its ``comparison.json``; None with the job.
+        prices: of the job's instance; without them nothing is said in dollars.
     """
     found = comparison or {}
     decision = str(found.get("decision", NOTHING))
@@ -42,7 +46,7 @@ def improvement(
         "before": dict(found.get("before", {})),
         "decision": decision,
         "reason": str(found.get("reason", plan.sentence)),
-        "saved": _saved(job, found),
+        "saved": _saved(job, found, prices),
         "whole_job": _whole_job(plan, found),
         "improved_hyperparameters": change if decision == "kept" else None,
         "options": set_options(change) if decision == "kept" else [],
@@ -50,20 +54,24 @@ def improvement(
     }
 
 
-def _saved(job: Mapping[str, Any] | None, comparison: Mapping[str, Any]) -> dict[str, Any] | None:
+def _saved(
+    job: Mapping[str, Any] | None, comparison: Mapping[str, Any], prices: PriceList | None
+) -> dict[str, Any] | None:
     """Return what each job of this length takes less (negative: more), in seconds and USD."""
     whole = comparison.get("job")
     if job is None or not whole:
         return None
     seconds, instance = float(whole["saved_seconds"]), job["ResourceConfig"]["InstanceType"]
+    price = prices and prices.per_hour(instance, "training")
+    hour = float(price.usd) if price else None
     return {
         "seconds": seconds,
         "epochs": whole["epochs"],
         "instance_type": instance,
-        "usd_per_hour": price_per_hour(instance),
-        "usd": price_of(seconds, instance),
-        "usd_of_comparison": price_of(float(comparison["seconds"]), instance),
-        "prices": SOURCE,
+        "usd_per_hour": hour,
+        "usd": hour and hour * seconds / 3600,
+        "usd_of_comparison": hour and hour * float(comparison["seconds"]) / 3600,
+        "prices": price.source if price else None,
     }
 
 

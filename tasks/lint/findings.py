@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from dashboards.artifacts.tables import markdown_table
-from platforms.errors import ParameterError
-from sm_entrypoints.contract.sentences import clause, ended, joined
 
 Severity = Literal["error", "warning"]
 
@@ -51,23 +49,6 @@ def worst_first(findings: Iterable[LintFinding]) -> list[LintFinding]:
 def errors(findings: Iterable[LintFinding]) -> list[LintFinding]:
     """Return the findings of severity ``error``."""
     return [finding for finding in findings if finding.severity == "error"]
-
-
-def require_sound(findings: Sequence[LintFinding], *, what: str) -> None:
-    """Refuse what the lint found an error in, before it costs anything.
-
-    Raises:
-        ParameterError: there is an error; says all of them with what to do, and how to go on.
-    """
-    found = errors(findings)
-    if found:
-        said = "; ".join(
-            f"{clause(joined(each.message, each.advice))} ({each.code})" for each in found
-        )
-        raise ParameterError(
-            f"{what} was refused by the objective lint: {ended(said)} To continue anyway: "
-            "tuning.lint='warn'"
-        )
 
 
 def lint_markdown(sections: Mapping[str, Sequence[Mapping[str, str]]]) -> str:

@@ -90,7 +90,7 @@ class TuningParameters(Parameters):
         default_factory=list, max_length=5, description="Finished tuning jobs to learn from."
     )
     lint: Literal["error", "warn", "off"] = Field(
-        "error", description="A search whose objective cannot be right is refused, or warned of."
+        "error", description="Whether the trials of the search are linted; `off` leaves it out."
     )
 
     @model_validator(mode="after")

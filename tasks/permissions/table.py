@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 Stage = Literal[
     "plan", "sync", "tune", "train", "deploy", "query", "logs", "stop", "clean-up", "job"
 ]
 Feature = Literal["async", "autoscaling", "create-bucket", "kms", "own-image", "transform", "vpc"]
-FEATURES: tuple[Feature, ...] = get_args(Feature)
 Condition = Mapping[str, Mapping[str, str | list[str]]]
 
 EVERYTHING = "*"

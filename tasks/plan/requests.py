@@ -115,7 +115,6 @@ def planned_inputs(platform: Platform, choices: RunChoices, record: RunFacts) ->
     return TrainingInputs(
         dataset=name,
         data_uri=f"{root}/datasets/{name}",
-        data_fingerprint="",
         classes=[],
         train_images=0,
         source_uri=f"{root}/code/{digest[:16]}/{ARCHIVE_NAME}",

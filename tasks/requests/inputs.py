@@ -12,7 +12,6 @@ class TrainingInputs(BaseModel):
 
     dataset: str
     data_uri: str
-    data_fingerprint: str
     classes: list[str]
     train_images: int
     source_uri: str

@@ -71,15 +71,3 @@ def download(platform: Platform, uri: str, path: Path) -> None:
                 file.write(chunk)
     except FileNotFoundError as error:
         raise DataError(f"{uri} does not exist") from error
-
-
-def list_keys(platform: Platform, uri: str) -> list[str]:
-    """Return the URIs of all objects below a prefix, sorted.
-
-    Raises:
-        StoreFailed: the bucket may not be listed.
-    """
-    bucket, prefix = split_uri(uri)
-    with _refusals_named("s3:ListBucket", uri, bucket):
-        pages = obstore.list(platform.store(bucket), prefix=prefix)
-        return sorted(f"s3://{bucket}/{item['path']}" for page in pages for item in page)

@@ -18,7 +18,7 @@ from sm_entrypoints.comparison.decision import decide_on_speed
 from sm_entrypoints.comparison.lane import Lane
 from sm_entrypoints.comparison.quality import shortened
 from sm_entrypoints.comparison.speed import Limits, compare_speed
-from sm_entrypoints.contract import COMPARISON_FILE, parse_metrics
+from sm_entrypoints.contract import COMPARISON_FILE
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.contract.errors import JobError
 from sm_entrypoints.images.batches import ImageData, Key, Samples
@@ -27,6 +27,7 @@ from sm_entrypoints.job.environment import Environment
 from sm_entrypoints.job.processes import StopRequest
 from sm_entrypoints.training.preparation import prepare
 from sm_entrypoints.training.state import Feed, Training
+from tests.printed_metrics import parse_metrics
 from tests.sm_entrypoints.pictures import job_variables, make_channels
 
 pytestmark = pytest.mark.slow

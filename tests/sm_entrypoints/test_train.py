@@ -14,9 +14,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sm_entrypoints.contract import METRIC_NAMES, METRIC_PREFIX, parse_metrics
+from sm_entrypoints.contract import METRIC_NAMES, METRIC_PREFIX
 from sm_entrypoints.models.model import build_model, load_model
 from sm_entrypoints.train import main
+from tests.printed_metrics import parse_metrics
 from tests.sm_entrypoints.pictures import (
     CLASSES,
     job_variables,

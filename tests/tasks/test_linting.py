@@ -1,4 +1,4 @@
-"""What a run does with the lint's findings: refuses before a search, tells after a job."""
+"""What a run does with the lint's findings: it tells them after a job."""
 
 from __future__ import annotations
 
@@ -10,66 +10,23 @@ from prefect import flow
 
 from flows.hooks import FLOW_POLICY
 from platforms import Settings
-from platforms.errors import ParameterError
 from sm_entrypoints import contract
 from tasks.lint.findings import LintFinding
 from tasks.linting import (
-    judge_request,
     lint_finished_training,
-    lint_objective,
     publish_findings,
 )
-from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
 from tasks.report.content import collect_report
 from tasks.runs.record import OUTPUT_FOLDER, read_run, run_folder
 from tasks.runs.stages import stage
 from tests.dashboards.sample_output import write_output
 from tests.tasks.artifacts import artifacts
-from tests.worlds.requests import training_inputs, whippet_request
 
 pytestmark = pytest.mark.slow
 
 FINDING = LintFinding(
     code="rounded", severity="error", message="It is rounded.", evidence="1.0", advice="Do not."
 )
-
-
-@flow(**FLOW_POLICY)
-def before(tuning: TuningParameters):
-    with stage("tune") as run:
-        given = training_inputs(), ModelParameters(), tuning, ResourceParameters()
-        lint_objective(run, *given)
-    return run
-
-
-def test_our_own_search_passes_and_off_is_off(prefect_server, whippet_home):
-    before.with_options(flow_run_name="passes")(TuningParameters())
-    assert read_run(Settings(), "passes").lint == {"request": []}
-    assert "Nothing found" in artifacts("objective-lint")[0]
-    before.with_options(flow_run_name="off")(TuningParameters(lint="off"))
-    assert read_run(Settings(), "off").lint == {}
-
-
-@flow(**FLOW_POLICY)
-def judged(lint: str):
-    request = whippet_request()
-    request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["Type"] = (
-        "Maximize"
-    )
-    with stage("tune") as run:
-        judge_request(run, request, TuningParameters(lint=lint))
-
-
-def test_a_search_for_the_worst_is_refused_unless_warnings_are_enough(prefect_server, whippet_home):
-    with pytest.raises(
-        ParameterError, match=r"refused by the objective lint.*Minimize.*lint='warn'"
-    ):
-        judged.with_options(flow_run_name="refused")(lint="error")
-    judged.with_options(flow_run_name="warned")(lint="warn")
-    for name, status in (("refused", "failed"), ("warned", "completed")):
-        known = read_run(Settings(), name)
-        assert known.status == status
-        assert [each["code"] for each in known.lint["request"]] == ["objective-direction"]
 
 
 @flow(**FLOW_POLICY)

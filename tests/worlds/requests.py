@@ -46,7 +46,6 @@ def training_inputs(weights_uri: str | None = "s3://bucket/w.safetensors") -> Tr
     return TrainingInputs(
         dataset="clipart",
         data_uri="s3://bucket/whippet/datasets/clipart",
-        data_fingerprint="f" * 64,
         classes=["a", "b"],
         train_images=100,
         source_uri="s3://bucket/code/sourcedir.tar.gz",

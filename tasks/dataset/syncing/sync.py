@@ -56,7 +56,6 @@ class SyncResult:
         uploaded: objects written.
         skipped: objects that were there already, with this content.
         removed: objects deleted because their files left the data set.
-        bytes_uploaded: bytes written.
         seconds: wall time.
     """
 
@@ -64,7 +63,6 @@ class SyncResult:
     uploaded: int
     skipped: int
     removed: int
-    bytes_uploaded: int
     seconds: float
 
 
@@ -116,7 +114,6 @@ def sync_data(
         uploaded=len(sent),
         skipped=len(wanted) - len(sent),
         removed=len(stale),
-        bytes_uploaded=sum(sent),
         seconds=time.monotonic() - started,
     )
 

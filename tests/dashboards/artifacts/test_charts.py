@@ -10,42 +10,36 @@ from dashboards.artifacts.charts import (
     phase_share_svg,
     svg_data_uri,
     training_curves_svg,
-    trials_svg,
 )
 from dashboards.figures.theme import SPLIT_COLORS
 from dashboards.files.frames import empty_training_output
-from dashboards.files.trials import read_trials
 from sm_entrypoints import contract
-from tests.dashboards.sample_output import trial_summaries
 
 MAX_BYTES = 60_000
 
 
-def all_charts(output, trials):
+def all_charts(output):
     return {
         "curves": training_curves_svg(output.metrics),
         "phases": phase_share_svg(output.summary),
         "cpu": cpu_timeline_svg(output.system),
-        "trials": trials_svg(trials),
     }
 
 
 def test_charts_are_small_valid_and_the_same_every_time(output):
-    trials = read_trials(trial_summaries())
-    charts = all_charts(output, trials)
-    assert charts == all_charts(output, trials)
+    charts = all_charts(output)
+    assert charts == all_charts(output)
     for svg in charts.values():
         assert ET.fromstring(svg).tag.endswith("svg")
         assert len(svg.encode()) <= MAX_BYTES
-    assert "valid:loss" in charts["trials"]
     assert "data wait" in charts["phases"]
     for color in SPLIT_COLORS.values():
         assert color in charts["curves"]
 
 
 def test_charts_of_nothing_say_so():
-    for svg in all_charts(empty_training_output(), read_trials([])).values():
-        assert "No trial" in svg or "The job re" in svg
+    for svg in all_charts(empty_training_output()).values():
+        assert "The job re" in svg
 
 
 @pytest.mark.parametrize("epochs", [1, 40, 400])
@@ -57,14 +51,6 @@ def test_long_trainings_stay_small(epochs):
     ]
     svg = training_curves_svg(pd.DataFrame(rows, columns=list(contract.METRIC_COLUMNS)))
     assert len(svg.encode()) <= MAX_BYTES
-
-
-def test_a_metric_name_is_text_not_mathematics():
-    summary = {
-        **trial_summaries(1, failed=())[0],
-        "FinalHyperParameterTuningJobObjectiveMetric": {"MetricName": "$x_1$ <b>", "Value": 1.0},
-    }
-    assert "$x_1$ &lt;b&gt;" in trials_svg(read_trials([summary]))
 
 
 def test_an_image_carries_its_svg():

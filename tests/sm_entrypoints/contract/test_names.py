@@ -6,6 +6,7 @@ import re
 import pytest
 
 from sm_entrypoints import contract
+from tests.printed_metrics import parse_metrics
 
 
 def read_as_sagemaker(line: str) -> dict[str, float]:
@@ -31,15 +32,15 @@ EXAMPLES = [
 def test_what_is_printed_is_read_back_exactly(values):
     line = contract.format_metrics(values)
     assert "\n" not in line
-    assert contract.parse_metrics(line) == values
-    assert contract.parse_metrics(f"2026-01-01T00:00:00 {line}\n") == values
+    assert parse_metrics(line) == values
+    assert parse_metrics(f"2026-01-01T00:00:00 {line}\n") == values
     assert read_as_sagemaker(line) == values
 
 
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf")])
 def test_what_is_no_number_is_missing_not_a_value(odd):
     line = contract.format_metrics({"epoch": 2, "valid:loss": odd, "train:loss": 0.5})
-    assert contract.parse_metrics(line) == {"epoch": 2, "train:loss": 0.5}
+    assert parse_metrics(line) == {"epoch": 2, "train:loss": 0.5}
     assert read_as_sagemaker(line) == {"epoch": 2, "train:loss": 0.5}
 
 
@@ -61,13 +62,13 @@ def test_unknown_names_are_refused():
     ],
 )
 def test_other_lines_carry_no_metrics(line):
-    assert contract.parse_metrics(line) is None
+    assert parse_metrics(line) is None
 
 
 def test_odd_values_of_a_users_script_are_dropped():
     line = contract.METRIC_PREFIX + json.dumps({"a": 1, "b": "x", "c": None, "d": True, "e": [1]})
-    assert contract.parse_metrics(line) == {"a": 1}
-    assert contract.parse_metrics(f'[metrics] {{"a": 1{"0" * 400}, "b": 2}}') == {"b": 2}
+    assert parse_metrics(line) == {"a": 1}
+    assert parse_metrics(f'[metrics] {{"a": 1{"0" * 400}, "b": 2}}') == {"b": 2}
 
 
 def test_definitions_fit_sagemakers_limits_and_read_one_metric_each():

@@ -91,7 +91,6 @@ def test_nothing_is_launched_over_other_pictures(whippet_home: Path, tmp_path: P
     inputs = TrainingInputs(
         dataset="data",
         data_uri=uri,
-        data_fingerprint="0" * 64,
         classes=["a", "b"],
         train_images=6,
         source_uri="s3://b/code.tar.gz",

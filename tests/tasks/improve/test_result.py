@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.costs.prices import price_of, price_per_hour
+from tasks.costs.prices import table_prices
 from tasks.improve.result import facts, improvement, improvement_markdown, rows, set_options
 from tasks.parameters.notation import read_pair
 from tests.tasks.improvements import comparison, planned, write_run
 
+PRICES = table_prices([("ml.g4dn.xlarge", "training")])
 JOB = {"TrainingJobName": "x-improve-1", "ResourceConfig": {"InstanceType": "ml.g4dn.xlarge"}}
 
 
@@ -17,7 +18,7 @@ def plan(awkward_path):
 
 
 def test_a_kept_change_is_worth_its_seconds_at_the_instances_price(plan):
-    found = improvement(plan, JOB, comparison())
+    found = improvement(plan, JOB, comparison(), PRICES)
     assert found["improved_hyperparameters"] == {"num_workers": 2}
     assert found["options"] == ["--set", "num_workers=2"]
     assert found["saved"]["seconds"] == 50
@@ -26,7 +27,7 @@ def test_a_kept_change_is_worth_its_seconds_at_the_instances_price(plan):
     said = facts(found)
     assert said["saved"] == (
         "50.0 s less for a job of 4 epochs, 0.0102 USD less if ml.g4dn.xlarge is as fast (0.736 "
-        "USD per hour, about, table of 2026-11, not confirmed by AWS)"
+        "USD per hour, table of 2026-11, not confirmed by AWS)"
     )
     assert said["ratio"] == "0.500 (0.400 to 0.600, 97%) from 6 pairs of blocks"
 
@@ -43,7 +44,7 @@ SECONDS = {
 
 def test_expected_and_measured_are_both_of_the_whole_job(tmp_path):
     write_run(tmp_path, training={"epochs_run": 4, "seconds": SECONDS})
-    found = improvement(planned(tmp_path), JOB, comparison())
+    found = improvement(planned(tmp_path), JOB, comparison(), PRICES)
     # 6 + 9 + 3 s, and of the 2.5 s the 2 s that A's half second of preparation is not.
     assert found["whole_job"] == {
         "basis": "the whole job: start-up, loading and test included",
@@ -62,7 +63,7 @@ def test_expected_and_measured_are_both_of_the_whole_job(tmp_path):
 
 
 def test_a_job_that_did_not_say_its_seconds_is_compared_by_its_epochs_only(plan):
-    found = improvement(plan, JOB, comparison())
+    found = improvement(plan, JOB, comparison(), PRICES)
     assert found["whole_job"] is None
     assert "whole job" not in facts(found)
 
@@ -76,7 +77,7 @@ def test_what_is_not_kept_is_no_improvement(plan, decision):
 
 
 def test_a_row_a_variant(plan):
-    a, b = rows(improvement(plan, JOB, comparison()))
+    a, b = rows(improvement(plan, JOB, comparison(), PRICES))
     assert a == {
         "variant": "as trained",
         "hyperparameters": "num_workers=0",
@@ -98,7 +99,7 @@ def test_losses_have_a_column(plan):
 
 
 def test_the_artifact_shows_the_blocks(plan):
-    text = improvement_markdown(improvement(plan, JOB, comparison()))
+    text = improvement_markdown(improvement(plan, JOB, comparison(), PRICES))
     assert "data:image/svg+xml" in text
     assert "| as trained | num\\_workers=0 |" in text
     assert "--set num_workers=2" in text
@@ -113,16 +114,9 @@ def test_nothing_to_change_is_a_result(plan):
 
 def test_an_unknown_instance_has_no_price(plan):
     job = {**JOB, "ResourceConfig": {"InstanceType": "ml.new.huge"}}
-    found = improvement(plan, job, comparison())
+    found = improvement(plan, job, comparison(), PRICES)
     assert found["saved"]["usd"] is None
     assert "no price is known for ml.new.huge" in facts(found)["saved"]
-
-
-def test_prices_are_per_hour_and_billed_by_the_second():
-    assert price_per_hour("ml.m5.xlarge") == 0.23
-    assert price_of(3600, "ml.m5.xlarge", 2) == pytest.approx(0.46)
-    assert price_of(-1800, "ml.m5.xlarge") == pytest.approx(-0.115)
-    assert price_per_hour("ml.new.huge") is None
 
 
 def test_options_are_what_run_reads():

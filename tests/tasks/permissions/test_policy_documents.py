@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
+from typing import get_args
 
 import pytest
 from botocore.loaders import Loader
 
 from tasks.permissions.policy_documents import Scope, chosen, policy_document, trust_document
-from tasks.permissions.table import FEATURES, ROLE, USER
+from tasks.permissions.table import ROLE, USER, Feature
+
+FEATURES = get_args(Feature)
 
 SCOPE = Scope(
     account="111122223333",

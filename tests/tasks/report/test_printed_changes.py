@@ -165,7 +165,7 @@ def _request(change):
     TuningParameters(**chosen["tuning"])
     DeploymentParameters(**chosen["deployment"])
     inputs = TrainingInputs(
-        dataset="pictures", data_uri="s3://bucket/data", data_fingerprint="0", classes=["a", "b"],
+        dataset="pictures", data_uri="s3://bucket/data", classes=["a", "b"],
         train_images=24, source_uri="s3://bucket/source.tar.gz", source_digest="0",
         weights_uri="s3://bucket/weights/", weights_source="imagenet",
     )  # fmt: skip

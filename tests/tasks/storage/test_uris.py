@@ -9,7 +9,7 @@ import pytest
 from obstore.store import LocalStore
 
 from platforms.errors import DataError
-from tasks.storage.uris import download, list_keys, read_object, split_uri
+from tasks.storage.uris import download, read_object, split_uri
 
 
 @dataclass
@@ -79,11 +79,3 @@ def test_a_missing_object_is_named_and_leaves_the_old_file(buckets, awkward_path
         download(buckets, "s3://bucket/none", target)
     assert target.read_bytes() == b"old"
     assert list(target.parent.iterdir()) == [target]
-
-
-def test_keys_below_a_prefix_are_listed_sorted(buckets):
-    for key in KEYS:
-        obstore.put(buckets.store("bucket"), f"data/{key}", b"x")
-    obstore.put(buckets.store("bucket"), "data2/other", b"x")
-    assert list_keys(buckets, "s3://bucket/data") == sorted(f"s3://bucket/data/{k}" for k in KEYS)
-    assert list_keys(buckets, "s3://bucket/nothing") == []

@@ -64,7 +64,6 @@ def test_first_sync_puts_every_file(root: Path, store: Any) -> None:
     check = check_data(root)
     result = sync_data(check, store, PREFIX, progress=seen.append)
     assert (result.prefix, result.uploaded, result.skipped, result.removed) == (PREFIX, 24, 0, 0)
-    assert result.bytes_uploaded == sum(file.size for file in check.files)
     assert [moved.files for moved in seen] == list(range(1, 25))
     assert (seen[-1].of_files, seen[-1].of_bytes) == (24, seen[-1].bytes)
     assert data_keys(store) == [f"{PREFIX}/{file.key}" for file in check.files]
@@ -81,7 +80,7 @@ def test_second_sync_of_unchanged_data_writes_nothing(root: Path, store: Any) ->
     for path in root.rglob("*.jpg"):
         os.utime(path, (1, 1))  # Times do not count.
     result = sync_data(check_data(root), store, PREFIX)
-    assert (result.uploaded, result.skipped, result.bytes_uploaded) == (0, 24, 0)
+    assert (result.uploaded, result.skipped) == (0, 24)
     assert objects(store) == before
 
 
