@@ -29,3 +29,11 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         linked = page.parent / file if file else page
         assert linked.exists(), file
         assert not anchor or anchor in anchors(linked), f"{file}#{anchor}"
+
+
+def test_drawings_are_ones_that_mermaid_reads() -> None:
+    page = next(page for page in DOCUMENTS if page.name == "architecture.md")
+    drawings = re.findall(r"^```mermaid\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+    assert [drawing.split()[0] for drawing in drawings] == ["flowchart", "sequenceDiagram"]
+    # There it ends a statement, wherever it stands.
+    assert ";" not in drawings[1]
