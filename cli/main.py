@@ -8,8 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cli.options.commands import build_parser
-from platforms.loopback import spare_loopback
+from cli.parser import build_parser
 from sm_entrypoints.contract.sentences import clause
 
 EXIT_FAILED = 1
@@ -19,6 +18,8 @@ EXIT_INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code. No traceback for errors meant for people."""
     arguments = build_parser().parse_args(argv)
+    from platforms.loopback import spare_loopback  # its urllib is half the time of --help
+
     spare_loopback()  # before anything asks Prefect's server, a model server or a local S3
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that the terminal cannot show must not end a run that worked.
@@ -40,11 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: argparse.Namespace) -> int:
-    # Deferred: prefect and boto3 take seconds to import, and --help must not pay for them.
-    from importlib import import_module
-
-    command = import_module(arguments.module)
-    code: int = getattr(command, arguments.function)(arguments)
+    code: int = arguments.command(arguments)
     return code
 
 

@@ -407,14 +407,13 @@ def test_deployments_give_parameters_that_the_flow_takes():
 
 
 def test_every_command_has_help_and_exists():
-    from cli.options.commands import build_parser
+    from cli.parser import build_parser
 
     parser = build_parser()
     (commands,) = [action for action in parser._actions if action.choices]
     for name, command in commands.choices.items():
         assert command.description, name
-        module = importlib.import_module(command.get_default("module"))
-        assert callable(getattr(module, command.get_default("function"))), name
+        assert callable(command.get_default("command")), name
         for action in command._actions:
             if action.choices is None:
                 assert action.help, f"{name} {action.option_strings or action.dest}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 import sys
 import tempfile
@@ -23,22 +22,18 @@ from cli.doctor.setup import check_job_environment, check_setup
 from platforms import Settings
 from platforms.errors import DataError, WhippetError
 from platforms.settings import PROJECT_ROOT
-from sm_entrypoints.contract import require_architecture
 from tasks.endpoints.predictions import CONTENT_TYPES
 
 _SAMPLES = PROJECT_ROOT / "samples" / "clipart" / "test"
 _SIDE_PIXELS = 320
 
 
-def doctor(arguments: argparse.Namespace) -> int:
+def check_all(source: Source, image: Path | None) -> int:
     """Print every check; return 0 when all that are required passed.
 
-    Raises:
-        DataError: an option names what is not there; nothing was checked then.
+    ``image`` is a good one to ask about.
     """
     settings = Settings()
-    source = _source(arguments)
-    image = _good_image(arguments.image)
     done = print_checks("Set-up", check_setup(settings))
     done += print_checks("Job environment", check_job_environment(settings))
     if any(check.name == "job environment" and check.outcome == "failed" for check in done):
@@ -88,23 +83,12 @@ def _until_one_fails(stages: Iterable[Callable[[], Iterator[Check]]]) -> Iterato
             return
 
 
-def _source(arguments: argparse.Namespace) -> Source:
-    try:
-        architecture = require_architecture(arguments.model)
-    except ValueError as error:
-        raise DataError(f"--model: {error}") from None
-    source = Source(
-        file=Path(arguments.model_data) if arguments.model_data else None,
-        run=arguments.run,
-        code=Path(arguments.code) if arguments.code else None,
-        architecture=architecture,
-    )
-    source.check()
-    return source
+def good_image(option: str | None) -> Path | None:
+    """Return the image to ask about: the user's, else a sample, else none.
 
-
-def _good_image(option: str | None) -> Path | None:
-    """Return the image to ask about: the user's, else a sample, else none."""
+    Raises:
+        DataError: the user's is not there, or no JPEG or PNG.
+    """
     if option is None:
         return next(iter(sorted(_SAMPLES.glob("*/*.jpg"))), None)
     path = Path(option).absolute()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from platforms import Platform
+from platforms.job_status import TERMINAL
+from tasks.requests.create_or_adopt import TRAINING_JOB, Resource
 
 TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
 TRANSFORM_LOGS = "/aws/sagemaker/TransformJobs"
+_FOLLOW_SECONDS = 1.0
 
 
 def log_events(
@@ -37,3 +41,31 @@ def log_events(
 def log_text(platform: Platform, name: str) -> str:
     """Return the whole log of a training job; empty when it said nothing."""
     return "\n".join(str(event["message"]) for event in log_events(platform, name))
+
+
+def log_lines(
+    platform: Platform,
+    name: str,
+    *,
+    follow: bool,
+    job: Resource = TRAINING_JOB,
+    group: str = TRAINING_LOGS,
+) -> Iterator[str]:
+    """Yield the lines of a job's log, and with ``follow`` those that come until it ends."""
+    seen: set[str] = set()
+    start = 0
+    while True:
+        ended = not follow or _has_ended(platform, name, job)
+        for event in log_events(platform, name, start, group=group):
+            if event["eventId"] not in seen:
+                seen.add(event["eventId"])
+                start = max(start, event["timestamp"])
+                yield event["message"]
+        if ended:
+            return
+        time.sleep(_FOLLOW_SECONDS)
+
+
+def _has_ended(platform: Platform, name: str, job: Resource) -> bool:
+    description = job.describe(platform.sagemaker, name) or {}
+    return description.get(job.status_member or "") in TERMINAL

@@ -10,7 +10,7 @@ from functools import cache
 
 import pytest
 
-from cli.options.commands import build_parser
+from cli.parser import build_parser
 from tasks.parameters.run import ModelParameters
 from tests.documents.reading import DOCUMENTS, README, Call, calls, mentions
 from tests.sources import ROOT, relative
@@ -36,7 +36,7 @@ def test_calls_are_found() -> None:
 
 @pytest.mark.parametrize("call", calls("whippet"), ids=str)
 def test_every_call_is_understood(call: Call) -> None:
-    assert build_parser().parse_args(call.arguments).function
+    assert build_parser().parse_args(call.arguments).command
 
 
 def test_commands_that_are_named_exist() -> None:

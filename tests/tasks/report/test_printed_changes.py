@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.options.commands import build_parser
-from cli.run import from_options
+from cli.options import from_options
+from cli.parser import build_parser
 from platforms.settings import PROJECT_ROOT, Settings
 from platforms.validation import validate
 from sm_entrypoints.contract import HYPERPARAMETERS

@@ -6,8 +6,8 @@ import shlex
 
 import pytest
 
-from cli.options.commands import build_parser
-from cli.run import from_options
+from cli.options import from_options
+from cli.parser import build_parser
 from platforms.errors import shown
 from tasks.parameters.run import (
     DataParameters,

@@ -1,4 +1,4 @@
-"""Every page of a log is read; cli/test_inspection.py reads those of real jobs."""
+"""Every page of a log is read; cli/commands/test_inspection.py reads those of real jobs."""
 
 from __future__ import annotations
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.inspection import confirmed, log_lines
+from cli.commands.clean_up import confirmed
 from cli.main import main
 from platforms import Settings
 from platforms.client_errors import client_error
 from platforms.local.hosting.endpoints import Endpoints
 from platforms.local.hosting.models import EndpointConfigs, Models
 from platforms.local.tags import Tags
+from tasks.requests.logs import log_lines
 from tasks.requests.tags import EXPIRES_TAG, RUN_TAG
 from tasks.runs.record import open_run, record
 from tasks.runs.record_model import RunFacts

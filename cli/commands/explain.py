@@ -5,30 +5,53 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.table import print_table
-from dashboards.files.findings import gain_text
-from dashboards.sections.judgement import change_text
-from platforms import Platform, Settings, connect
 from sm_entrypoints.contract.sentences import clause
-from tasks.explain.explanation import Explanation
-from tasks.explain.explanation import explain as explain_source
+
+if TYPE_CHECKING:
+    from tasks.explain.explanation import Explanation
+
+HELP = "say what holds a training back, from what smdebug and SageMaker's profiler wrote earlier"
 
 _ISSUES = "IssuesFound"
 
 
-def explain(arguments: argparse.Namespace) -> int:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument(
+        "source",
+        help="a folder (debug-output, profiler-output, rule-output, …), s3://bucket/prefix, or the "
+        "name of a run",
+    )
+    parser.add_argument("--output", metavar="DIR", help="new folder of the report")
+    parser.add_argument(
+        "--other",
+        metavar="SOURCE",
+        action="append",
+        default=[],
+        help="another job: are the two the same run? repeatable",
+    )
+    parser.add_argument("--json", action="store_true", help="print verdict.json instead of text")
+    parser.add_argument("--open", action="store_true", help="show the report in a browser")
+
+
+def command(arguments: argparse.Namespace) -> int:
     """Print the verdict, the rules that triggered, and where the report is."""
+    import webbrowser
+
+    from platforms import Platform, Settings, connect
+    from tasks.explain.explanation import explain
+
     settings = Settings()
 
     def platform() -> Platform:
         return connect(settings)
 
-    found = explain_source(
+    found = explain(
         arguments.source,
         output=Path(arguments.output) if arguments.output else None,
         settings=settings,
@@ -46,6 +69,9 @@ def explain(arguments: argparse.Namespace) -> int:
 
 
 def _print(found: Explanation, output: str | None) -> None:
+    from dashboards.files.findings import gain_text
+    from dashboards.sections.judgement import change_text
+
     verdict = found.verdict
     print(verdict["sentence"])
     for line in verdict.get("evidence") or ():

@@ -5,18 +5,29 @@ from __future__ import annotations
 import argparse
 import sys
 
-from platforms import connect
 from sm_entrypoints.contract.sentences import counted
-from tasks.dataset.fetch import fetch as fetch_source
-from tasks.parameters.typed_path import expanded
 from tasks.storage.sync_progress import Moved
 
+HELP = "bring a data set, or what a training job wrote, from the bucket to a folder, verified"
 
-def fetch(arguments: argparse.Namespace) -> int:
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument(
+        "source", help="name of a data set or of a training job, or s3://bucket/prefix"
+    )
+    parser.add_argument("folder", help="made when it is not there; nothing in it is deleted")
+
+
+def command(arguments: argparse.Namespace) -> int:
     """Fetch what is not there yet; say how much that was."""
+    from platforms import connect
+    from tasks.dataset.fetch import fetch
+    from tasks.parameters.typed_path import expanded
+
     typed = arguments.folder
     folder = expanded(typed)
-    result = fetch_source(connect(), arguments.source, folder, progress=_progress(), typed=typed)
+    result = fetch(connect(), arguments.source, folder, progress=_progress(), typed=typed)
     print(
         f"{counted(result.fetched, 'file')} fetched ({result.bytes_fetched / 1e6:,.1f} MB, "
         f"{result.seconds:.1f} s), {result.skipped:,} were there: {typed}"

@@ -5,21 +5,36 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cli.console import quiet_console
-from cli.preflight import require_room
-from cli.server.choosing import ui_and_password, use_server
+from cli.options import add_options as add_rows
 from cli.table import print_table
-from platforms import Settings, connect
-from tasks.improve.plan import ImprovementPlan, plan_improvement
-from tasks.parameters.command_line import parameters_of
-from tasks.parameters.improvement import ImprovementParameters
 from tasks.parameters.options import IMPROVE_OPTIONS
 
+if TYPE_CHECKING:
+    from tasks.improve.plan import ImprovementPlan
 
-def improve(arguments: argparse.Namespace) -> int:
+HELP = "measure the change that a run's verdict proposes, and keep it only if it is better"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument(
+        "run", nargs="?", default="latest", help="name of the run (default: latest)"
+    )
+    add_rows(parser, IMPROVE_OPTIONS)
+
+
+def command(arguments: argparse.Namespace) -> int:
     """Run ``improve_training`` in this process; print what it found. Ctrl-C stops its job."""
+    from cli.console import quiet_console
+    from cli.preflight import require_room
+    from cli.server.choosing import ui_and_password, use_server
+    from platforms import Settings, connect
+    from tasks.improve.plan import plan_improvement
+    from tasks.parameters.command_line import parameters_of
+    from tasks.parameters.improvement import ImprovementParameters
+
     settings = Settings()
     chosen = parameters_of(IMPROVE_OPTIONS, vars(arguments))["improvement"]
     parameters = ImprovementParameters.model_validate({**chosen, "run": arguments.run})
@@ -50,6 +65,7 @@ def improve(arguments: argparse.Namespace) -> int:
 
 def print_improvement(plan: ImprovementPlan, found: dict[str, Any]) -> None:
     """Print the variants as a table, then what was decided and what it saves."""
+    from platforms import Settings
     from tasks.costs.ledger import cost_sentence
     from tasks.improve.result import IMPROVEMENT_FILE, facts, rows
     from tasks.runs.record import read_run, run_folder

@@ -6,15 +6,28 @@ import argparse
 import re
 import shlex
 
-from platforms import Settings
 from platforms.errors import ParameterError
+
+HELP = "print the commands that build the serving image and push it to your registry"
 
 _VERSION = "2.14.1"
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::(?P<account>\d{12}):role/.+")
 
 
-def image(arguments: argparse.Namespace) -> int:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("--variant", choices=("cpu", "cuda"), default="cpu", help="default cpu")
+    parser.add_argument("--account", metavar="ID", help="default: of WHIPPET_ROLE_ARN")
+    parser.add_argument("--region", help="default: WHIPPET_REGION")
+    parser.add_argument(
+        "--repository", default="whippet-serving", help="in the registry (default whippet-serving)"
+    )
+
+
+def command(arguments: argparse.Namespace) -> int:
     """Print the commands, ready for a shell; runs none of them."""
+    from platforms import Settings
+
     settings = Settings()
     match = _ROLE.fullmatch(settings.role_arn or "")
     account = arguments.account or (match["account"] if match else None)

@@ -5,27 +5,53 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from typing import TYPE_CHECKING
 
 from cli.table import print_table
-from platforms import Settings
 from platforms.errors import ParameterError
-from tasks.permissions.policy_documents import (
-    Document,
-    Scope,
-    chosen,
-    policy_document,
-    trust_document,
-)
-from tasks.permissions.table import ROLE, USER, Permission
-from tasks.runs.names import slug
+
+if TYPE_CHECKING:
+    from platforms import Settings
+    from tasks.permissions.policy_documents import Document, Scope
+    from tasks.permissions.table import Permission
+
+HELP = "print the least-privilege policies for AWS, with reasons"
 
 _ROLE_ARN = re.compile(r"arn:[\w-]+:iam::(?P<account>\d{12}):role/(?P<role>\S+)")
 _DEFAULT_ROLE = "whippet-execution"
 _LONGEST_PREFIX = 20
 
 
-def iam(arguments: argparse.Namespace) -> int:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("--account", metavar="ID", help="default: of WHIPPET_ROLE_ARN")
+    parser.add_argument("--region", help="default: WHIPPET_REGION")
+    parser.add_argument("--bucket", help="default: WHIPPET_BUCKET, or SageMaker's own name for it")
+    parser.add_argument("--prefix", help="key prefix in the bucket (default: WHIPPET_PREFIX)")
+    parser.add_argument("--role", metavar="NAME", help="execution role, with its path")
+    parser.add_argument("--names", metavar="PREFIX", help="only runs whose names begin so")
+    parser.add_argument(
+        "--feature",
+        action="append",
+        default=[],
+        choices=(
+            *("async", "autoscaling", "create-bucket", "kms", "own-image"),
+            *("transform", "vpc"),
+        ),
+        help="also what this needs; repeatable",
+    )
+    parser.add_argument("--kms-key", metavar="ID", help="the key, for --feature kms")
+    parser.add_argument(
+        "--json", choices=("user", "role", "trust"), help="one policy document, to be attached"
+    )
+
+
+def command(arguments: argparse.Namespace) -> int:
     """Print the permissions with their reasons, or one policy document as JSON; asks nobody."""
+    from platforms import Settings
+    from tasks.permissions.policy_documents import chosen
+    from tasks.permissions.table import ROLE, USER
+
     scope = _scope(arguments, Settings())
     # The one bucket that a run creates by itself.
     own = ["create-bucket"] if scope.bucket == _default_bucket(scope.region, scope.account) else []
@@ -43,6 +69,8 @@ def _default_bucket(region: str, account: str) -> str:
 
 
 def _document(which: str, scope: Scope, tables: dict[str, list[Permission]]) -> Document:
+    from tasks.permissions.policy_documents import policy_document, trust_document
+
     return trust_document(scope) if which == "trust" else policy_document(tables[which], scope)
 
 
@@ -74,6 +102,9 @@ def _row(permission: Permission, scope: Scope) -> dict[str, str]:
 
 
 def _scope(arguments: argparse.Namespace, settings: Settings) -> Scope:
+    from tasks.permissions.policy_documents import Scope
+    from tasks.runs.names import slug
+
     found = _ROLE_ARN.fullmatch(settings.role_arn or "")
     account = arguments.account or (found and found["account"])
     if not account or not re.fullmatch(r"\d{12}", account):

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import argparse
 import sys
-import webbrowser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from platforms import Settings
 from platforms.errors import ParameterError
-from tasks.report.content import write_run_report
-from tasks.report.pdf import PROGRAMS, PdfError, find_chromium, print_pdf
-from tasks.runs.names import folder_name
-from tasks.runs.record import PDF_FILE, read_run, run_folder
+
+if TYPE_CHECKING:
+    from platforms import Settings
+
+HELP = "write a run's report again"
 
 
-def report(arguments: argparse.Namespace) -> int:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("run", nargs="?", default="latest", help="name of the run (default latest)")
+    parser.add_argument("--pdf", action="store_true", help="as report.pdf too, by Chromium")
+    parser.add_argument("--open", action="store_true", help="show it in a browser")
+
+
+def command(arguments: argparse.Namespace) -> int:
     """Write the report of a run; print where it is, as PDF too when asked."""
+    import webbrowser
+
+    from platforms import Settings
+    from tasks.report.content import write_run_report
+    from tasks.report.pdf import print_pdf
+    from tasks.runs.record import PDF_FILE, read_run
+
     settings = Settings()
     folder = _folder(settings, arguments.run)
     pdf = folder / PDF_FILE
@@ -38,6 +52,9 @@ def report(arguments: argparse.Namespace) -> int:
 
 
 def _folder(settings: Settings, run: str) -> Path:
+    from tasks.runs.names import folder_name
+    from tasks.runs.record import run_folder
+
     name = run if run == "latest" else folder_name(run)
     folder = run_folder(settings, name)
     if not (folder / "run.json").is_file():
@@ -47,6 +64,8 @@ def _folder(settings: Settings, run: str) -> Path:
 
 
 def _browser(settings: Settings) -> Path:
+    from tasks.report.pdf import PROGRAMS, PdfError, find_chromium
+
     found = find_chromium(settings.chromium)
     if found is None:
         raise PdfError(

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from cli.lint import lint
+from cli.commands.lint import command as lint
 from cli.main import main
-from cli.options.commands import build_parser
+from cli.parser import build_parser
 from platforms.errors import ParameterError
 from tests.platforms.local.jobs import local_jobs
 from tests.worlds.logs import NOTEBOOK_ACCURACY, NOTEBOOK_LOSS
 from tests.worlds.requests import whippet_request
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TEST_LOSS = "test:loss=Testing Loss: ([0-9.]+)"
 
 

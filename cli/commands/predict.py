@@ -7,31 +7,54 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from platforms.errors import DataError, EndpointFailed, ParameterError
 
-from cli.transform import predict_folder, require_no_transform_options
-from platforms import Platform, Settings, connect
-from platforms.errors import DataError, EndpointFailed
-from tasks.endpoints.about import about_endpoint, require_answering
-from tasks.endpoints.pictures import pictures
-from tasks.endpoints.predictions import ask, read_image
-from tasks.parameters.typed_path import expanded
-from tasks.runs.record import read_run
-from tasks.runs.record_parts import Prediction
+if TYPE_CHECKING:
+    from platforms import Platform, Settings
+    from tasks.runs.record_parts import Prediction
+    from tasks.transform.parameters import TransformParameters
 
+HELP = "ask an endpoint about images"
 # A model server that ended is started again within seconds.
 _WAITS = (1.0, 2.0, 4.0)
 
 
-def predict(arguments: argparse.Namespace) -> int:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument(
+        "image", nargs="+", help="JPEG or PNG files, or folders; with --out, one folder"
+    )
+    parser.add_argument("--endpoint", help="its name (default: the latest run's)")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="label a whole folder by a batch transform job, without an endpoint: .csv or .jsonl",
+    )
+    parser.add_argument(
+        "--training-job", metavar="NAME", help="with --out: whose model (default: the latest run's)"
+    )
+    parser.add_argument("--instance-type", help="with --out: default ml.m5.large")
+    parser.add_argument("--max-usd", metavar="USD", help="with --out: hard cap, or it refuses")
+
+
+def command(arguments: argparse.Namespace) -> int:
     """Print the endpoint's labels for each picture; with ``--out``, label a folder without one.
 
     A picture that has no answer is reported, and the others go on; 1 when there was one.
     """
     if arguments.out:
-        return predict_folder(arguments)
-    require_no_transform_options(arguments)
+        from cli.transform import predict_folder
+
+        return predict_folder(_folder_parameters(arguments))
+    from platforms import connect
+    from tasks.endpoints.about import about_endpoint, require_answering
+    from tasks.endpoints.pictures import pictures
+    from tasks.endpoints.predictions import read_image
+    from tasks.parameters.typed_path import expanded
+
+    _require_no_transform_options(arguments)
     platform = connect()
     endpoint = arguments.endpoint or _latest_endpoint(platform.settings)
     given = [expanded(image) for image in arguments.image]
@@ -51,6 +74,32 @@ def predict(arguments: argparse.Namespace) -> int:
     if failures.refused:
         _say(about_endpoint(platform, endpoint))
     return failures.told(len(images))
+
+
+def _require_no_transform_options(arguments: argparse.Namespace) -> None:
+    """Check that nothing was asked for that only ``--out`` heeds."""
+    for option in ("training_job", "instance_type", "max_usd"):
+        if getattr(arguments, option) is not None:
+            raise ParameterError(f"--{option.replace('_', '-')} needs --out FILE")
+
+
+def _folder_parameters(arguments: argparse.Namespace) -> TransformParameters:
+    if len(arguments.image) != 1:
+        raise ParameterError(f"--out takes one folder, not {len(arguments.image)} paths")
+    if arguments.endpoint:
+        raise ParameterError("--out uses a model, not an endpoint: leave out --endpoint")
+    from tasks.transform.parameters import TransformParameters
+
+    given = {
+        "images": arguments.image[0],
+        "out": arguments.out,
+        "training_job": arguments.training_job,
+        "instance_type": arguments.instance_type,
+        "max_usd": arguments.max_usd,
+    }
+    return TransformParameters.model_validate(
+        {key: value for key, value in given.items() if value is not None}
+    )
 
 
 class _Failures:
@@ -74,6 +123,10 @@ class _Failures:
 
 
 def _answer(platform: Platform, endpoint: str, path: Path, name: str) -> list[Prediction]:
+    from botocore.exceptions import ClientError
+
+    from tasks.endpoints.predictions import ask, read_image
+
     try:
         data, content_type = read_image(path, name)
     except OSError as error:
@@ -99,6 +152,8 @@ def _say(text: str) -> None:
 
 
 def _latest_endpoint(settings: Settings) -> str:
+    from tasks.runs.record import read_run
+
     try:
         deployed = read_run(settings, "latest").endpoint
     except FileNotFoundError:

@@ -5,18 +5,33 @@ from __future__ import annotations
 import argparse
 import logging
 import shlex
+from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from platforms import Settings, serve
 from platforms.errors import ParameterError
+
+if TYPE_CHECKING:
+    from platforms import Settings
+
+HELP = "serve the local SageMaker over HTTP for boto3, the AWS CLI and the SageMaker SDK"
 
 # The services that one port answers, by botocore's names of their variables.
 _SERVICES = ("SAGEMAKER", "SAGEMAKER_RUNTIME", "CLOUDWATCH", "CLOUDWATCH_LOGS", "IAM", "STS")
 
 
-def api(arguments: argparse.Namespace) -> int:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument(
+        "--port", type=int, default=4180, help="on 127.0.0.1 (default 4180; 0: any)"
+    )
+    parser.add_argument(
+        "--s3-endpoint", metavar="URL", help="S3 server of inputs and outputs (default: folders)"
+    )
+
+
+def command(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C; prints the variables to set in the client's shell first."""
+    from platforms import serve
+
     settings = _settings(arguments.s3_endpoint)
     logging.basicConfig(format="%(levelname)s: %(message)s")
     try:
@@ -32,6 +47,10 @@ def _settings(s3_endpoint: str | None) -> Settings:
     Raises:
         ParameterError: the option is no address.
     """
+    from pydantic import ValidationError
+
+    from platforms import Settings
+
     given = Settings()
     try:
         return Settings(

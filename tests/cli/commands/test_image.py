@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cli.image import commands
+from cli.commands.image import commands
 from cli.main import main
 from tests.image.recipe import ROOT
 

@@ -9,22 +9,40 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.table import print_table
 from platforms.errors import ParameterError
-from platforms.metric_regexes import MetricRegex, MetricRegexError
-from platforms.validation import validate
 from sm_entrypoints.contract.sentences import clause
-from tasks.lint.findings import LintFinding, errors, worst_first
-from tasks.lint.history import lint_history
-from tasks.lint.log_metrics import log_lines
-from tasks.lint.regexes import Objective
-from tasks.lint.request import lint_request, measured_by
+
+if TYPE_CHECKING:
+    from tasks.lint.findings import LintFinding
+
+HELP = "check that an objective and its metrics are what they claim to be, before money is spent"
 
 
-def lint(arguments: argparse.Namespace) -> int:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("name", nargs="?", help="a training or tuning job of the platform")
+    parser.add_argument("--log", metavar="FILE", help="somebody else's log; no platform is needed")
+    parser.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        metavar="NAME=REGEX",
+        help="how SageMaker reads a metric from that log; repeatable",
+    )
+    parser.add_argument("--objective", metavar="NAME", help="the metric that a search optimises")
+    parser.add_argument(
+        "--request", metavar="FILE", help="a tuning or training request as JSON, with --log or not"
+    )
+    parser.add_argument("--classes", type=int, metavar="N", help="classes of the data")
+
+
+def command(arguments: argparse.Namespace) -> int:
     """Print what is wrong, with what to do; 1 when there is an error, 0 otherwise."""
+    from tasks.lint.findings import errors
+
     _require_sense(arguments)
     if arguments.name:
         findings = _lint_job(arguments)
@@ -38,6 +56,8 @@ def lint(arguments: argparse.Namespace) -> int:
 
 def print_findings(findings: Sequence[LintFinding]) -> None:
     """Print a table of findings, each with what was seen and what to do, and their count."""
+    from tasks.lint.findings import errors
+
     rows = []
     for finding in findings:
         head = {"severity": finding.severity, "code": finding.code, "finding": finding.message}
@@ -70,7 +90,6 @@ def _require_sense(arguments: argparse.Namespace) -> None:
 
 
 def _lint_job(arguments: argparse.Namespace) -> list[LintFinding]:
-    # Deferred: prefect and boto3 take seconds to import, and a log needs neither.
     from platforms import connect
     from tasks.lint.jobs import lint_job
 
@@ -78,6 +97,11 @@ def _lint_job(arguments: argparse.Namespace) -> list[LintFinding]:
 
 
 def _lint_request(arguments: argparse.Namespace) -> list[LintFinding]:
+    from tasks.lint.findings import worst_first
+    from tasks.lint.history import lint_history
+    from tasks.lint.log_metrics import log_lines
+    from tasks.lint.request import lint_request, measured_by
+
     request = _read_request(arguments.request)
     if not arguments.log:
         return lint_request(request)
@@ -89,6 +113,8 @@ def _lint_request(arguments: argparse.Namespace) -> list[LintFinding]:
 
 
 def _read_request(path: str) -> Mapping[str, Any]:
+    from platforms.validation import validate
+
     try:
         request = json.loads(_read("--request", path))
     except ValueError as error:
@@ -101,6 +127,9 @@ def _read_request(path: str) -> Mapping[str, Any]:
 
 
 def _lint_log(arguments: argparse.Namespace) -> list[LintFinding]:
+    from tasks.lint.history import lint_history
+    from tasks.lint.regexes import Objective
+
     definitions = [_definition(text) for text in arguments.metric]
     log = _read_log(arguments.log)
     objective = Objective(name=arguments.objective) if arguments.objective else None
@@ -108,6 +137,8 @@ def _lint_log(arguments: argparse.Namespace) -> list[LintFinding]:
 
 
 def _definition(text: str) -> Mapping[str, str]:
+    from platforms.metric_regexes import MetricRegex, MetricRegexError
+
     name, equals, regex = text.partition("=")
     if not equals or not name or not regex:
         raise ParameterError(

@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from cli.main import main
-from cli.options.commands import build_parser
-from cli.run import from_options, print_summary
+from cli.options import from_options
+from cli.parser import build_parser
+from cli.run_summary import print_summary
 from platforms import Settings
 from platforms.errors import ParameterError
 from sm_entrypoints import contract

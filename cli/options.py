@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from typing import Any
 
 from tasks.parameters.option import Option
-from tasks.parameters.options import RUN_SECTIONS
+from tasks.parameters.options import RUN_OPTIONS, RUN_SECTIONS
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -40,3 +41,10 @@ def add_options(parser: argparse._ActionsContainer, options: Iterable[Option]) -
                 dest=option.name,
                 help=option.alias.help,
             )
+
+
+def from_options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Return the flow's parameters that the options of a run stand for: those that were given."""
+    from tasks.parameters.command_line import parameters_of
+
+    return parameters_of(RUN_OPTIONS, vars(arguments))

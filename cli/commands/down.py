@@ -1,0 +1,36 @@
+"""``whippet down``: stop what Whippet started on this machine."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from platforms import Settings
+
+HELP = "stop what Whippet started on this machine, only that"
+
+
+def command(_: argparse.Namespace) -> int:
+    """Stop our Prefect server, and what the platform runs on this machine."""
+    from platforms import Settings, connect
+
+    settings = Settings()
+    try:
+        for name in connect(settings).shut_down():
+            print(f"stopped {name}")
+    finally:  # also when there is no platform to ask
+        _stop_server(settings)
+    return 0
+
+
+def _stop_server(settings: Settings) -> None:
+    from cli.server.choosing import STOP_SECONDS, ui_url
+    from cli.server.record import read_server, record_file
+    from platforms.processes.process import terminate_group
+
+    server = read_server(settings)
+    if server is not None:
+        terminate_group(server.process, STOP_SECONDS)
+        print(f"stopped the Prefect server at {ui_url(server.api_url)}")
+    record_file(settings).unlink(missing_ok=True)

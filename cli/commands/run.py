@@ -1,0 +1,116 @@
+"""``whippet run``: the whole pipeline from the shell."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, cast
+
+from cli.options import add_run_options, from_options
+from platforms.errors import ParameterError
+from sm_entrypoints.contract.sentences import did_you_mean, nearest
+
+if TYPE_CHECKING:
+    from platforms import Settings
+    from tasks.parameters.run import DataParameters, ModelParameters, Parameters
+    from tasks.runs.record_model import RunRecord
+
+HELP = "sync, tune, train, report, deploy and query: the whole pipeline on a folder of images"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("--name", help="name of the run (default: a new one)")
+    parser.add_argument("--resume", metavar="RUN", help="go on with a run that did not finish")
+    add_run_options(parser)
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Run ``release_model`` in this process; print what it made. Ctrl-C stops its jobs."""
+    from cli.console import quiet_console
+    from cli.preflight import check_before_run
+    from cli.run_summary import print_summary
+    from cli.server.choosing import ui_and_password, use_server
+    from platforms import Settings
+    from tasks.runs.names import folder_name
+
+    if arguments.platform:
+        # Every task reads its settings anew, from here.
+        os.environ["WHIPPET_PLATFORM"] = arguments.platform
+    settings = Settings()
+    parameters = _parameters(settings, arguments)
+    # A mistake must not cost a server, let alone a job.
+    data = cast("DataParameters", parameters["data"])
+    check_before_run(settings, data, cast("ModelParameters", parameters["model"]))
+    api_url = use_server(settings)
+    # Prefect reads its settings when it is imported.
+    from cli.billing import print_billing
+    from cli.flow_run import run_release
+
+    if not arguments.debug:
+        quiet_console()
+
+    print(f"Prefect UI: {ui_and_password(settings, api_url)}", file=sys.stderr)
+    name = folder_name(arguments.resume or arguments.name or _new_name(settings))
+    try:
+        record = run_release(settings, parameters, name, resume=arguments.resume is not None)
+    finally:
+        print_billing(settings)  # of a run that failed, too
+    print_summary(settings, record, api_url)
+    return 0
+
+
+def _new_name(settings: Settings) -> str:
+    from coolname import generate_slug
+
+    from tasks.runs.record import run_folder
+
+    names = iter(lambda: str(generate_slug(2)), "")
+    return next(name for name in names if not run_folder(settings, name).exists())
+
+
+def _parameters(settings: Settings, arguments: argparse.Namespace) -> dict[str, Parameters]:
+    from tasks.parameters.recorded import recorded_parameters
+    from tasks.parameters.run import RUN_PARAMETERS
+    from tasks.runs.names import folder_name
+    from tasks.runs.record import run_folder
+
+    if arguments.resume is not None:
+        _refuse_options(arguments)
+        return recorded_parameters(_known_run(settings, arguments.resume))
+    if arguments.name and (run_folder(settings, folder_name(arguments.name))).exists():
+        raise ParameterError(
+            f"run {arguments.name!r} exists: choose another --name, or --resume it"
+        )
+    chosen = from_options(arguments)
+    return {
+        name: model.model_validate(chosen.get(name) or {}) for name, model in RUN_PARAMETERS.items()
+    }
+
+
+def _refuse_options(arguments: argparse.Namespace) -> None:
+    from tasks.parameters.typed_path import with_typed
+
+    given = [
+        f"{group}.{name}"
+        for group, values in from_options(arguments).items()
+        for name in with_typed(values)[0]
+    ]
+    if arguments.name or given:
+        raise ParameterError(
+            f"--resume {arguments.resume!r} uses that run's options: leave out "
+            f"{', '.join(sorted(given)) or '--name'}, or start a new run"
+        )
+
+
+def _known_run(settings: Settings, name: str) -> RunRecord:
+    from tasks.runs.names import folder_name
+    from tasks.runs.record import read_run
+
+    try:
+        return read_run(settings, folder_name(name))
+    except FileNotFoundError as error:
+        runs = [path.name for path in settings.runs.glob("[!.]*")]
+        hint = f": {meant}" if (meant := did_you_mean(nearest(name, runs))) else ""
+        raise ParameterError(f"there is no run {name!r} in {settings.runs}{hint}") from error

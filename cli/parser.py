@@ -1,0 +1,41 @@
+"""The parser of the whole command line: of every module in :mod:`cli.commands`."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+from pathlib import Path
+
+from cli import commands
+
+_EPILOG = "Settings are WHIPPET_* environment variables: see README.md. Docs: docs/."
+# As people come to need them; a command that is not here follows, by its name.
+_ORDER = (
+    *("run", "plan", "improve", "predict", "jobs", "logs", "endpoints", "report", "fetch"),
+    *("explain", "clean_up", "iam", "image", "lint", "doctor", "up", "api", "down"),
+)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; what it parses has the ``command`` to call."""
+    parser = argparse.ArgumentParser(
+        prog="whippet",
+        description="Train image classifiers on SageMaker with Prefect; rehearse on this machine.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    listed = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    modules = Path(str(commands.__file__)).parent.glob("[!_]*.py")
+    for name in sorted((module.stem for module in modules), key=_place):
+        module = import_module(f"{commands.__name__}.{name}")
+        text: str = module.HELP
+        description = f"{text[0].upper()}{text[1:]}."
+        command = listed.add_parser(name.replace("_", "-"), help=text, description=description)
+        command.set_defaults(command=module.command)
+        if hasattr(module, "add_options"):
+            module.add_options(command)
+    return parser
+
+
+def _place(name: str) -> tuple[int, str]:
+    return (_ORDER.index(name) if name in _ORDER else len(_ORDER)), name
