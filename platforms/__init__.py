@@ -1,4 +1,7 @@
-"""Where jobs run: the seam is SageMaker's own client API. See :func:`connect`."""
+"""Where jobs run: the seam is SageMaker's own client API. See :func:`connect`.
+
+What a run is, and what it sends to a platform, is not known here: that is in :mod:`tasks`.
+"""
 
 from __future__ import annotations
 

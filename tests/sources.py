@@ -34,9 +34,8 @@ def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-SOURCES = sorted(
-    path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if path.stat().st_size
-)
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+FACES = [path for path in SOURCES if path.name == "__init__.py"]
 TREES = {path: ast.parse(path.read_text("utf-8")) for path in SOURCES}
 
 

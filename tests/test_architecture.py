@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.house import cycles, folders, imported_names, module_name, package_edges
 from tests.sources import (
+    FACES,
     PACKAGES,
     ROOT,
     SOURCES,
@@ -69,9 +71,19 @@ PICKLE = {
     "sm_entrypoints/models/packaged_weights.py": "unpickles arrays only, of pinned hash",
     "sm_entrypoints/pretrained.py": "names the error that torch.load(weights_only=True) raises",
 }
+# Below tasks/ the library knows nothing of Prefect, but for these.
+READS_PREFECT = {
+    "tasks/runs/stages.py": "which flow run this is",
+    "tasks/runs/task_policy.py": "the arguments of every @task",
+    "tasks/runs/progress.py": "a progress artifact",
+    "tasks/cancelling/history.py": "the states of a flow run",
+    "tasks/cancelling/watch.py": "ends the flow run that it watches",
+}
+# Loaded by the model server from a model's code/, not run.
+HANDLERS = "sm_entrypoints/inference.py"
 MANY_PARAMETERS: dict[str, str] = {}
 LONG_FUNCTIONS: dict[str, str] = {}
-MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 300, 50, 6
+MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS, MOST_FILES = 300, 50, 6, 20
 
 
 def every_module(check: Callable[[Path], None]) -> Callable[[], None]:
@@ -176,6 +188,131 @@ def test_local_is_a_condition_in_platforms_only(path):
         texts = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant)]
         assert "local" not in texts, f"{relative(path)}:{node.lineno} asks which platform it is"
         assert "aws" not in texts, f"{relative(path)}:{node.lineno} asks which platform it is"
+
+
+def _texts() -> dict[str, str]:
+    return {relative(path): path.read_text("utf-8") for path in SOURCES}
+
+
+def test_folders_are_tables_of_contents():
+    full = {name: count for name, count in folders(_texts()).items() if count > MOST_FILES}
+    assert not full, f"more than {MOST_FILES} files: give each noun a package"
+
+
+def test_no_packages_import_each_other():
+    assert not cycles(package_edges(_texts()))
+
+
+def _is_task(node: ast.AST) -> bool:
+    decorators = getattr(node, "decorator_list", [])
+    return any(ast.unparse(each).startswith("task(") for each in decorators)
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def test_the_top_shelf_of_tasks_holds_what_prefect_runs_and_nothing_else():
+    """A task, or what publishes, logs or asks through Prefect for one."""
+    for path in (ROOT / "tasks").glob("*.py"):
+        if path.name == "__init__.py":
+            continue
+        nodes = [each for each in TREES[path].body if isinstance(each, Function | ast.ClassDef)]
+        through = {
+            alias.asname or alias.name
+            for node in ast.walk(TREES[path])
+            if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "prefect"
+            for alias in node.names
+        }
+        assert through, f"{relative(path)} imports nothing of Prefect: it belongs into a package"
+        for _ in nodes:  # what calls one that goes through Prefect does so, too
+            through |= {each.name for each in nodes if _names(each) & through}
+        plain = [
+            each.name
+            for each in nodes
+            if not (_is_task(each) or each.name in through or each.name.startswith("_"))
+        ]
+        assert not plain, f"{relative(path)}: {plain} know nothing of Prefect: move them below"
+
+
+def test_packages_of_tasks_know_neither_prefect_nor_the_top_shelf():
+    below = [path for path in SOURCES if relative(path).startswith("tasks/")]
+    below = [path for path in below if path.parent != ROOT / "tasks"]
+    knowing = {
+        relative(path)
+        for path in below
+        if any(name.split(".")[0] == "prefect" for name in imports(path))
+    }
+    assert knowing == set(READS_PREFECT)
+    shelf = {module_name(relative(path)) for path in (ROOT / "tasks").glob("*.py")} - {"tasks"}
+    for path in below:
+        upwards = {name for name in imports(path) if name.rpartition(".")[0] in shelf}
+        assert not upwards, f"{relative(path)} imports {upwards}"
+
+
+def test_the_top_shelf_of_sm_entrypoints_holds_the_programs():
+    programs = [path for path in (ROOT / "sm_entrypoints").glob("*.py") if path not in FACES]
+    for path in programs:
+        runs = '__name__ == "__main__"' in path.read_text("utf-8")
+        assert runs or relative(path) == HANDLERS, f"{relative(path)} does not run"
+    named = {module_name(relative(path)) for path in programs}
+    for path in SOURCES:
+        taken = {
+            name for name in imports(path) if name in named or name.rpartition(".")[0] in named
+        }
+        assert not taken, f"{relative(path)} imports a program: {taken}"
+
+
+def test_every_package_says_what_it_is_for_and_what_not():
+    """A sentence for the former; then where its border is, and who is behind it."""
+    limits = re.compile(
+        r"\b(not|nothing|none|never|no|only|itself|(is|are)( \w+)? (in|by))\b", re.IGNORECASE
+    )
+    vague = []
+    for path in FACES:
+        first, _, rest = (ast.get_docstring(TREES[path]) or "").partition("\n\n")
+        if not first or not limits.search(rest):
+            vague.append(relative(path))
+    assert not vague
+
+
+def test_what_a_package_offers_is_listed():
+    """Modules are imported by their full names; two packages have a face, with ``__all__``."""
+    packages = {module_name(relative(path)): path for path in FACES}
+    modules = {module_name(relative(path)) for path in SOURCES}
+    offers = {}
+    for name, path in packages.items():
+        if any(not isinstance(each, ast.Expr) for each in TREES[path].body):
+            (listed,) = [
+                ast.literal_eval(each.value)
+                for each in TREES[path].body
+                if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "__all__"
+            ]
+            offers[name] = set(listed)
+    assert set(offers) == {"platforms", "sm_entrypoints.contract"}
+    for path in SOURCES:
+        for name in imported_names(TREES[path]):
+            package, _, member = name.rpartition(".")
+            if package in packages and name not in modules:
+                assert member in offers.get(package, ()), f"{relative(path)} imports {name}"
+
+
+def test_modules_that_are_named_exist():
+    """In docstrings and documents: paths, and :mod: with a full name."""
+    missing = []
+    folder = "|".join(PACKAGES)
+    pattern = re.compile(
+        rf"[`(](?P<path>(?:{folder}|tests|benchmarks)/[\w/.-]*[\w/])[`)#]"
+        rf"|:mod:`~?(?:[^`<]*<)?(?P<module>(?:{folder})[\w.]*)>?`"
+    )
+    for path in tracked():
+        if path.suffix not in (".py", ".md") or path.name == "CHANGELOG.md":
+            continue
+        for found in pattern.finditer(path.read_text("utf-8")):
+            name = found["path"] or found["module"].replace(".", "/")
+            if not ((ROOT / name).exists() or (ROOT / f"{name}.py").exists()):
+                missing.append(f"{relative(path)}: {found[0]}")
+    assert not missing, "\n".join(missing)
 
 
 @every_module

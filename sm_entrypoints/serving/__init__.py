@@ -1,1 +1,4 @@
-"""What the model server does like SageMaker's inference toolkit: contexts, Accept, defaults."""
+"""What the model server does like SageMaker's inference toolkit: contexts, Accept, defaults.
+
+The server itself is ``sm_entrypoints/serve.py``; endpoints are not known here.
+"""

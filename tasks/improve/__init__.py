@@ -1,1 +1,4 @@
-"""Turn a verdict into a comparison: what changes, what it may cost, and the result."""
+"""Turn a verdict into a comparison: what changes, what it may cost, and the result.
+
+The comparison itself is a job: it is in :mod:`sm_entrypoints.comparison`.
+"""

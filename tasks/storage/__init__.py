@@ -1,1 +1,4 @@
-"""Objects in buckets: list, download, receive, always verified and resumable."""
+"""Objects in buckets: list, download, receive, always verified and resumable.
+
+Nothing here knows about pictures: data sets are in :mod:`tasks.dataset.syncing`.
+"""

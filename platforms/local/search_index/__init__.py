@@ -1,1 +1,4 @@
-"""SageMaker's ``Search`` over the records of this machine: jobs, models and endpoints."""
+"""SageMaker's ``Search`` over the records of this machine: jobs, models and endpoints.
+
+Nothing is indexed: each search reads the records (:mod:`platforms.local.records`).
+"""

@@ -1,1 +1,4 @@
-"""The machine under a training: system metrics, operators, workers, GPUs."""
+"""The machine under a training: system metrics, operators, workers, GPUs.
+
+What they mean for the training is in :mod:`sm_entrypoints.rules.profiler`.
+"""
