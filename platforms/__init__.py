@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from platforms.instances import has_gpu
 
 if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
     from platforms.settings import Settings
 
 __all__ = [
@@ -72,7 +74,7 @@ class InvokeCommand(Protocol):
 class Store(Protocol):
     """Give the ``obstore`` store of a bucket: ``store(bucket)`` then ``obstore.put`` and so on."""
 
-    def __call__(self, bucket: str) -> Any: ...
+    def __call__(self, bucket: str) -> ObjectStore: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

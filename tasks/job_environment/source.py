@@ -13,7 +13,8 @@ import io
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from obstore.store import ObjectStore
 
 from platforms.errors import SettingsError
 from sm_entrypoints.contract import TRAIN_PROGRAM
@@ -66,7 +67,7 @@ def package_source(project_root: Path) -> SourceArchive:
     )
 
 
-def upload_source(archive: SourceArchive, store: Any, bucket: str, prefix: str) -> str:
+def upload_source(archive: SourceArchive, store: ObjectStore, bucket: str, prefix: str) -> str:
     """Put the archive under its digest, unless it is there, and return its URI.
 
     Raises:

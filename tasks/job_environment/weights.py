@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from obstore.store import ObjectStore
+
 from platforms import Platform
 from platforms.errors import DataError, WhippetError, shown
 from platforms.files import write_json
@@ -108,7 +110,9 @@ def prepare_weights(
         return _prepare(str(file), model, job_python, cache, source=weights)
 
 
-def upload_weights(prepared: PreparedWeights, store: Any, bucket: str, prefix: str) -> str | None:
+def upload_weights(
+    prepared: PreparedWeights, store: ObjectStore, bucket: str, prefix: str
+) -> str | None:
     """Put the file under its digest, unless it is there; return the URI of its folder.
 
     The URI ends with a slash and is a training channel's prefix: the file is its only object. It

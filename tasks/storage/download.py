@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+from obstore.store import ObjectStore
 
 from platforms.errors import DataError
 from tasks.storage.listing import Listed, list_objects
@@ -22,7 +23,11 @@ from tasks.storage.transfers import MOST_AT_A_TIME
 
 
 def fetch_objects(
-    store: Any, prefix: str, folder: Path, *, progress: Callable[[Moved], None] | None = None
+    store: ObjectStore,
+    prefix: str,
+    folder: Path,
+    *,
+    progress: Callable[[Moved], None] | None = None,
 ) -> FetchResult:
     """Make ``folder`` hold every object below ``prefix``; delete nothing.
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import S3Store
+from obstore.store import ObjectStore, S3Store
 
 from tasks.storage.objects import StoreFailed, again, place_of, plain_tag, store_said
 
@@ -36,7 +36,9 @@ class Listed:
     tag: str | None
 
 
-def list_objects(store: Any, prefix: str, expected: Iterable[str] = ()) -> dict[str, Listed]:
+def list_objects(
+    store: ObjectStore, prefix: str, expected: Iterable[str] = ()
+) -> dict[str, Listed]:
     """Return every object below ``prefix``, by its key without the prefix.
 
     Args:
@@ -55,7 +57,7 @@ def list_objects(store: Any, prefix: str, expected: Iterable[str] = ()) -> dict[
         raise StoreFailed(f"Could not list '{prefix}' in {store!r}: {said}") from error
 
 
-def _list(store: Any, prefix: str, expected: Iterable[str]) -> dict[str, Listed]:
+def _list(store: ObjectStore, prefix: str, expected: Iterable[str]) -> dict[str, Listed]:
     # A folder is read as a whole whatever is asked of it.
     bounds = _bounds(prefix, expected) if isinstance(store, S3Store) else []
     stretches = list(zip([None, *bounds], [*bounds, None], strict=True))
@@ -82,7 +84,9 @@ def _bounds(prefix: str, expected: Iterable[str]) -> list[str]:
     return [key for key in ends if _PLAIN.fullmatch(f"{prefix}/{key}")]
 
 
-def _stretch(store: Any, prefix: str, after: str | None, until: str | None) -> dict[str, Listed]:
+def _stretch(
+    store: ObjectStore, prefix: str, after: str | None, until: str | None
+) -> dict[str, Listed]:
     """Return what is between two keys, the second included, and perhaps more behind that.
 
     None stands for the beginning, and for the end.

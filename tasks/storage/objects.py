@@ -17,7 +17,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import obstore
 from obstore.exceptions import (
@@ -28,6 +28,7 @@ from obstore.exceptions import (
     UnauthenticatedError,
     UnknownConfigurationKeyError,
 )
+from obstore.store import ObjectStore
 
 from platforms.errors import WhippetError
 from sm_entrypoints.contract.sentences import ended
@@ -125,13 +126,13 @@ def _refused(error: Exception) -> bool:
     )
 
 
-def place_of(store: Any, key: str = "") -> str:
+def place_of(store: ObjectStore, key: str = "") -> str:
     """Return bucket and key as an ARN ends; empty for a store that has no bucket."""
     bucket = getattr(store, "config", {}).get("bucket", "")
     return f"{bucket}/{key}" if bucket and key else str(bucket)
 
 
-def put_object(store: Any, key: str, content: bytes | Path) -> str | None:
+def put_object(store: ObjectStore, key: str, content: bytes | Path) -> str | None:
     """Write one object: readers see all of it or what was there before. Returns its tag.
 
     Raises:
@@ -156,7 +157,7 @@ def put_object(store: Any, key: str, content: bytes | Path) -> str | None:
         ) from error
 
 
-def put_checked(store: Any, key: str, content: bytes) -> str | None:
+def put_checked(store: ObjectStore, key: str, content: bytes) -> str | None:
     """Write one object and make sure that it holds ``content``. Returns its tag.
 
     Raises:
@@ -173,7 +174,7 @@ def put_checked(store: Any, key: str, content: bytes) -> str | None:
     )
 
 
-def put_once(store: Any, key: str, content: bytes | Path) -> bool:
+def put_once(store: ObjectStore, key: str, content: bytes | Path) -> bool:
     """Write an object whose key names its content, unless it is there; tell whether written.
 
     Raises:
@@ -186,7 +187,7 @@ def put_once(store: Any, key: str, content: bytes | Path) -> bool:
     return True
 
 
-def size_of(store: Any, key: str) -> int | None:
+def size_of(store: ObjectStore, key: str) -> int | None:
     """Return an object's size in bytes, or None when there is none.
 
     Raises:
@@ -201,7 +202,7 @@ def size_of(store: Any, key: str) -> int | None:
         raise StoreFailed(f"Could not check '{key}' in {store!r}: {said}") from error
 
 
-def read_if_there(store: Any, key: str) -> bytes | None:
+def read_if_there(store: ObjectStore, key: str) -> bytes | None:
     """Return an object's bytes, or None when there is none.
 
     Raises:
@@ -216,7 +217,7 @@ def read_if_there(store: Any, key: str) -> bytes | None:
         raise StoreFailed(f"Could not read '{key}' from {store!r}: {said}") from error
 
 
-def read_checked(store: Any, key: str) -> bytes:
+def read_checked(store: ObjectStore, key: str) -> bytes:
     """Return an object's bytes: as its tag says, or else the same in two readings.
 
     Raises:
@@ -232,12 +233,12 @@ def read_checked(store: Any, key: str) -> bytes:
         doubtful = content
 
 
-def _read(store: Any, key: str) -> tuple[str | None, bytes]:
+def _read(store: ObjectStore, key: str) -> tuple[str | None, bytes]:
     found = obstore.get(store, key)
     return plain_tag(found.meta["e_tag"]), bytes(found.bytes())
 
 
-def answer_seconds(store: Any, key: str) -> float:
+def answer_seconds(store: ObjectStore, key: str) -> float:
     """Return the seconds that a store takes to say whether there is an object."""
     shortest = math.inf
     for _ in range(2):  # the first may have to open a connection
@@ -248,7 +249,7 @@ def answer_seconds(store: Any, key: str) -> float:
     return shortest
 
 
-def delete_objects(store: Any, keys: list[str]) -> None:
+def delete_objects(store: ObjectStore, keys: list[str]) -> None:
     """Delete objects that are there.
 
     Raises:

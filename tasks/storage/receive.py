@@ -18,10 +18,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import obstore
 from obstore.exceptions import BaseError
+from obstore.store import ObjectStore
 
 from platforms.errors import DataError, some
 from tasks.storage.objects import ATTEMPTS, FINAL, StoreFailed, pauses
@@ -71,7 +71,7 @@ class Reception:
     Digests are by ``algorithm``, as ``hashlib`` names it.
     """
 
-    def __init__(self, store: Any, prefix: str, folder: Path, algorithm: str) -> None:
+    def __init__(self, store: ObjectStore, prefix: str, folder: Path, algorithm: str) -> None:
         """Say where from and where to; nothing is read or written yet."""
         self._store, self._prefix, self._folder = store, prefix, folder
         self._digest = partial(hashlib.new, algorithm, usedforsecurity=False)

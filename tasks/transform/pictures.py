@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Any
+
+from obstore.store import ObjectStore
 
 from platforms.errors import DataError
 from tasks.storage.listing import list_objects
@@ -87,7 +88,7 @@ def find_pictures(folder: Path, typed: str | None = None) -> Pictures:
     return Pictures(found=tuple(found), others=others)
 
 
-def upload(pictures: Pictures, store: Any, prefix: str) -> int:
+def upload(pictures: Pictures, store: ObjectStore, prefix: str) -> int:
     """Make the objects below ``prefix`` the pictures; return how many were sent.
 
     The prefix belongs to exactly these pictures (its name holds their digest), so what is there

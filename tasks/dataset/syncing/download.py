@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+from obstore.store import ObjectStore
 
 from platforms.errors import DataError
 from tasks.dataset.syncing.manifest import Entry, read_manifest
@@ -19,7 +20,7 @@ from tasks.storage.transfers import MOST_AT_A_TIME
 
 
 def fetch_data(
-    store: Any,
+    store: ObjectStore,
     prefix: str,
     folder: Path,
     *,

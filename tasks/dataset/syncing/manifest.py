@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+
+from obstore.store import ObjectStore
 
 from platforms.errors import DataError
 from sm_entrypoints.contract.sentences import clause
@@ -46,7 +47,7 @@ class Manifest:
         return fingerprint_of({key: entry.sha256 for key, entry in self.files.items()})
 
 
-def read_manifest(store: Any, prefix: str) -> Manifest:
+def read_manifest(store: ObjectStore, prefix: str) -> Manifest:
     """Return the manifest below a prefix; without one, an empty manifest.
 
     Raises:
@@ -73,7 +74,7 @@ def read_manifest(store: Any, prefix: str) -> Manifest:
         ) from error
 
 
-def write_manifest(store: Any, prefix: str, manifest: Manifest) -> None:
+def write_manifest(store: ObjectStore, prefix: str, manifest: Manifest) -> None:
     """Put the manifest: readers see this one or the one before.
 
     Raises:

@@ -22,7 +22,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+from obstore.store import ObjectStore
 
 from platforms.errors import DataError, shown, some
 from sm_entrypoints.contract.sentences import ended
@@ -68,7 +69,7 @@ class SyncResult:
 
 def sync_data(
     check: DataFiles,
-    store: Any,
+    store: ObjectStore,
     prefix: str,
     *,
     delete: bool = False,
@@ -142,7 +143,12 @@ class _Sync:
     """One run of changes to a prefix; ``done`` are the objects known to hold what they should."""
 
     def __init__(
-        self, root: Path, store: Any, prefix: str, there: dict[str, Listed], done: dict[str, Entry]
+        self,
+        root: Path,
+        store: ObjectStore,
+        prefix: str,
+        there: dict[str, Listed],
+        done: dict[str, Entry],
     ) -> None:
         self._root = root
         self._store = store
