@@ -42,13 +42,14 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class SageMaker(Protocol):
-    """The operations of ``boto3.client("sagemaker")`` that Whippet uses: dicts in, dicts out.
+if TYPE_CHECKING:
+    # The operations of ``boto3.client("sagemaker")``: dicts in, dicts out. Errors are
+    # ``botocore.exceptions.ClientError`` with SageMaker's codes on every platform.
+    from mypy_boto3_sagemaker import SageMakerClient as SageMaker
+else:
 
-    Errors are ``botocore.exceptions.ClientError`` with SageMaker's codes on every platform.
-    """
-
-    def __getattr__(self, operation: str) -> Any: ...
+    class SageMaker(Protocol):
+        """What a platform's ``sagemaker`` is; type checks know the operations by boto3-stubs."""
 
 
 class Runtime(Protocol):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 
 from platforms import Platform, connect
 from platforms.errors import EndpointFailed, NameTaken
+from platforms.sagemaker_types import Endpoint
 from tasks.cancelling.watch import CancelWatch
 from tasks.costs.ledger_update import note_endpoint
 from tasks.dataset.sameness import require_same_data
@@ -100,8 +100,8 @@ def _remove_if_broken(platform: Platform, names: dict[Step, str]) -> None:
         remove_endpoint(platform, names["endpoint"], names["config"], [names["model"]])
 
 
-def _wait_in_service(platform: Platform, name: str) -> dict[str, Any]:
-    endpoint: dict[str, Any] = wait_until(
+def _wait_in_service(platform: Platform, name: str) -> Endpoint:
+    endpoint = wait_until(
         lambda: platform.sagemaker.describe_endpoint(EndpointName=name),
         lambda endpoint: endpoint["EndpointStatus"] in ("InService", "Failed", "OutOfService"),
         what=f"endpoint {name!r}",

@@ -14,6 +14,7 @@ from platforms import Platform, Settings, connect
 from platforms.errors import JobFailed
 from platforms.files import read_json, write_json
 from platforms.job_status import TERMINAL
+from platforms.sagemaker_types import TrainingJob
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints import contract
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
@@ -25,6 +26,7 @@ from tasks.improve.plan import ImprovementPlan, comparison_request, plan_improve
 from tasks.improve.result import IMPROVEMENT_FILE, improvement, improvement_markdown
 from tasks.job_environment.source import package_source, upload_source
 from tasks.parameters.improvement import ImprovementParameters
+from tasks.parameters.ranges import Value
 from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
 from tasks.requests.identity import Request, with_tags
 from tasks.requests.training import (
@@ -102,7 +104,7 @@ def _upload_source(platform: Platform) -> str:
     return upload_source(archive, platform.store(bucket), bucket, platform.settings.prefix)
 
 
-def _assignments(change: Mapping[str, Any]) -> str:
+def _assignments(change: Mapping[str, Value]) -> str:
     return ", ".join(f"{name}={value}" for name, value in change.items())
 
 
@@ -140,7 +142,7 @@ class _ComparisonWatch:
     def __init__(self, progress: Progress) -> None:
         self._progress, self._tenth = progress, 0
 
-    def show(self, job: Mapping[str, Any]) -> None:
+    def show(self, job: TrainingJob) -> None:
         """Show how much of its time the comparison has used, if it moved enough to see."""
         metrics = final_metrics(job)
         share = metrics.get("compare:progress", 0.0)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from prefect import get_run_logger, task
 
 from platforms import Platform, connect
 from platforms.errors import JobFailed
 from platforms.job_status import TERMINAL
+from platforms.sagemaker_types import TrainingJob
 from sm_entrypoints import contract
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.costs.ledger import note_jobs, spent_jobs
@@ -119,7 +117,7 @@ class _EpochWatch:
     def __init__(self, progress: Progress, epochs: int) -> None:
         self._progress, self._epochs, self._epoch = progress, epochs, 0
 
-    def show(self, job: Mapping[str, Any]) -> None:
+    def show(self, job: TrainingJob) -> None:
         """Show the job's last epoch, if it is new."""
         metrics = final_metrics(job)
         epoch = int(metrics.get("epoch", 0))

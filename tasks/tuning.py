@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pandas as pd
 from prefect import get_run_logger, task
@@ -13,6 +12,7 @@ from platforms import Platform, connect
 from platforms.errors import JobFailed
 from platforms.files import write_atomically, write_json
 from platforms.job_status import TERMINAL
+from platforms.sagemaker_types import Trial, TuningJob
 from sm_entrypoints import contract
 from sm_entrypoints.contract.sentences import ended
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
@@ -79,7 +79,7 @@ def follow_tuning_job(
     with Progress("tuning-progress", f"Tuning job {name}") as progress:
         table = _TrialTable(platform, run, name)
 
-        def watch(found: dict[str, Any]) -> None:
+        def watch(found: TuningJob) -> None:
             done = table.update(found)
             progress.of(done, tuning.trials())
 
@@ -101,7 +101,7 @@ def follow_tuning_job(
         _require_completed(job)
 
 
-def _require_completed(job: dict[str, Any]) -> None:
+def _require_completed(job: TuningJob) -> None:
     status = job["HyperParameterTuningJobStatus"]
     if status != "Completed":
         name = job["HyperParameterTuningJobName"]
@@ -119,10 +119,11 @@ class _TrialTable:
         self._platform, self._run, self._name = platform, run, name
         self._done = -1
 
-    def update(self, job: dict[str, Any]) -> int:
+    def update(self, job: TuningJob) -> int:
         """Publish the trials when their number changed; return how many have ended."""
         counters = job["TrainingJobStatusCounters"]
-        done = sum(int(counters.get(k, 0)) for k in ("Completed", "Stopped", "NonRetryableError"))
+        ends = ("Completed", "Stopped", "NonRetryableError")
+        done = sum(int(str(counters.get(end, 0))) for end in ends)
         if done != self._done:
             trials = publish_trials(self._platform, self._run, self._name)
             ended = [t["TrainingJobName"] for t in trials if t["TrainingJobStatus"] in TERMINAL]
@@ -132,12 +133,12 @@ class _TrialTable:
         return done
 
 
-def _best_so_far(job: dict[str, Any]) -> str:
+def _best_so_far(job: TuningJob) -> str:
     metric = job.get("BestTrainingJob", {}).get("FinalHyperParameterTuningJobObjectiveMetric")
     return f", best {metric['MetricName']} {metric['Value']:.4f}" if metric else ""
 
 
-def publish_trials(platform: Platform, run: RunIdentity, name: str) -> list[dict[str, Any]]:
+def publish_trials(platform: Platform, run: RunIdentity, name: str) -> list[Trial]:
     """Write the trials of a tuning job to the run's folder and to the trial table; return them."""
     trials = list_trials(platform, name)
     folder = run_folder(platform.settings, run.name)

@@ -9,7 +9,7 @@ from platforms.errors import JobFailed
 
 if TYPE_CHECKING:
     from platforms import Platform
-    from tasks.requests.create_or_adopt import Resource
+    from tasks.requests.create_or_adopt import AnyResource
 
 HELP = "print the log of a training or transform job"
 
@@ -33,7 +33,7 @@ def command(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _job_with_log(platform: Platform, name: str) -> tuple[Resource, str]:
+def _job_with_log(platform: Platform, name: str) -> tuple[AnyResource, str]:
     from platforms.client_errors import AccessDenied
     from tasks.requests.create_or_adopt import TRAINING_JOB
     from tasks.requests.logs import TRAINING_LOGS, TRANSFORM_LOGS

@@ -5,8 +5,9 @@ from __future__ import annotations
 import mimetypes
 import shlex
 from functools import partial
+from typing import cast
 
-from platforms import Defaults, Needs, Platform
+from platforms import Defaults, Needs, Platform, SageMaker
 from platforms.job_environment import require_job_python
 from platforms.local.client import LocalSageMaker
 from platforms.local.context import ACCOUNT, LocalContext, local_context
@@ -35,7 +36,8 @@ def connect_local(settings: Settings) -> Platform:
     sagemaker = LocalSageMaker(context)
     return Platform(
         settings=settings,
-        sagemaker=sagemaker,
+        # It honours some of the client's operations, and names them when it is asked another.
+        sagemaker=cast(SageMaker, sagemaker),
         runtime=LocalRuntime(context),
         logs=LocalLogs(context=context),
         store=context.buckets,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform
 from platforms.errors import ParameterError
+from platforms.sagemaker_types import TrainingJob
 from tasks.costs.cap import LEAST_SECONDS, BudgetError, require_prices_of_region
 from tasks.costs.ledger import planned_prices
 from tasks.costs.prices import PriceList, current_prices
@@ -32,7 +31,7 @@ class Allowance(BaseModel):
 def allowance(
     platform: Platform,
     run_record: RunRecord,
-    job: Mapping[str, Any],
+    job: TrainingJob,
     cap: Decimal | None,
     besides: str,
 ) -> Allowance:
@@ -54,9 +53,7 @@ def allowance(
     return Allowance(usd=cap, prices=prices)
 
 
-def comparison_prices(
-    platform: Platform, run_record: RunRecord, job: Mapping[str, Any]
-) -> PriceList:
+def comparison_prices(platform: Platform, run_record: RunRecord, job: TrainingJob) -> PriceList:
     """Return the prices of a comparison on an instance like ``job``'s: the run's, if it has any."""
     planned = planned_prices(run_record)
     instance = job["ResourceConfig"]["InstanceType"]

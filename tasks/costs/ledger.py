@@ -6,12 +6,12 @@ next update fills the gap. An endpoint's entry is updated (tasks/costs/ledger_up
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
 
 from platforms import Platform, Settings
 from platforms.job_status import TERMINAL
+from platforms.sagemaker_types import TrainingJob
 from sm_entrypoints.contract.sentences import counted
 from tasks.costs.prices import PriceList, table_prices
 from tasks.costs.worst_case import cents, job_usd
@@ -64,7 +64,7 @@ def note_jobs(platform: Platform, run: RunIdentity, stage: str, jobs: Iterable[s
         record(platform.settings, run, RunFacts(ledger={each.job: each for each in entries}))
 
 
-def entry(job: Mapping[str, Any], stage: str, prices: PriceList) -> LedgerEntry:
+def entry(job: TrainingJob, stage: str, prices: PriceList) -> LedgerEntry:
     """Return the entry of a described training job that has ended."""
     resources = job["ResourceConfig"]
     billable = int(job.get("BillableTimeInSeconds", 0))

@@ -6,13 +6,12 @@ names, so trials, failed attempts and comparisons of `whippet improve` are all i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from platforms import Platform
 from platforms.job_status import TERMINAL
+from platforms.sagemaker_types import Endpoint
 from tasks.costs.ledger import note_jobs, planned_prices
 from tasks.costs.prices import PriceList, current_prices
 from tasks.costs.worst_case import CLEAN_UP_HOURS, endpoint_hour_usd, wanted_instances
@@ -68,7 +67,7 @@ def note_endpoint(platform: Platform, run: RunIdentity) -> None:
 
 
 def _endpoint_entry(
-    platform: Platform, run_record: RunRecord, endpoint: Mapping[str, Any], now: datetime
+    platform: Platform, run_record: RunRecord, endpoint: Endpoint, now: datetime
 ) -> LedgerEntry:
     tags = tags_of(platform, endpoint["EndpointArn"])
     config = config_now(platform, endpoint)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform
+from platforms.sagemaker_types import TrainingJob
 from tasks.costs.prices import PriceList, Use, current_prices
 from tasks.costs.worst_case import endpoint_hour_usd, job_usd, wanted_instances
 from tasks.endpoints.inventory import OwnedResource, config_now, list_endpoints
@@ -121,7 +121,7 @@ def _warm_pools(platform: Platform) -> list[str]:
     ]
 
 
-def _job_billing(platform: Platform, job: Mapping[str, Any], run: str, kind: str) -> Billing:
+def _job_billing(platform: Platform, job: TrainingJob, run: str, kind: str) -> Billing:
     resources = job["ResourceConfig"]
     wanted: list[tuple[str, Use]] = [(resources["InstanceType"], "training")]
     prices: PriceList = current_prices(platform.pricing, wanted)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
-from typing import Any
 
+from platforms.sagemaker_types import ResourceConfig
 from tasks.costs.prices import PriceList, Use
 from tasks.endpoints.kinds import instances_of
 from tasks.requests.identity import Request
@@ -81,7 +81,9 @@ def wall_seconds(request: Request, seconds: float) -> int:
     return math.ceil(math.ceil(most_jobs(request) / parallel_jobs(request)) * seconds)
 
 
-def job_usd(resources: Mapping[str, Any], seconds: float, prices: PriceList) -> Decimal | None:
+def job_usd(
+    resources: ResourceConfig | Request, seconds: float, prices: PriceList
+) -> Decimal | None:
     """Return what ``seconds`` of a job cost on a ``ResourceConfig``: instances and volumes.
 
     None when the price of the instance is not known.

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from platforms import Platform
 from platforms.client_errors import AccessDenied
 from platforms.errors import EndpointFailed
+from platforms.sagemaker_types import Container, Endpoint, Model
 from tasks.endpoints.inventory import config_now
 from tasks.endpoints.kinds import kind_of
 from tasks.requests.create_or_adopt import ENDPOINT, MODEL
@@ -40,14 +38,14 @@ def require_answering(platform: Platform, name: str) -> None:
         raise EndpointFailed(about_endpoint(platform, name))
 
 
-def _described(platform: Platform, name: str) -> dict[str, Any]:
+def _described(platform: Platform, name: str) -> Endpoint:
     endpoint = ENDPOINT.describe(platform.sagemaker, name)
     if endpoint is None:
         raise EndpointFailed(f"there is no endpoint {name!r}: see `whippet endpoints`")
     return endpoint
 
 
-def _about(platform: Platform, endpoint: Mapping[str, Any]) -> str:
+def _about(platform: Platform, endpoint: Endpoint) -> str:
     name, status = endpoint["EndpointName"], endpoint["EndpointStatus"]
     config = config_now(platform, endpoint)
     models = [
@@ -67,21 +65,22 @@ def _about(platform: Platform, endpoint: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _container(model: Mapping[str, Any]) -> Mapping[str, Any]:
+def _container(model: Model | None) -> Container:
+    if model is None:
+        return {}
     containers = [model.get("PrimaryContainer"), *model.get("Containers", [])]
-    container: Mapping[str, Any] = next(filter(None, containers), {})
-    return container
+    return next((each for each in containers if each), Container())
 
 
-def _archive(model: Mapping[str, Any] | None) -> str:
-    uri = _container(model or {}).get("ModelDataUrl")
+def _archive(model: Model | None) -> str:
+    uri = _container(model).get("ModelDataUrl")
     return f" ({uri})" if uri else ""
 
 
-def _answers(model: Mapping[str, Any] | None, run: str | None) -> str:
+def _answers(model: Model | None, run: str | None) -> str:
     if run:
         return "labels and probabilities of one JPEG or PNG picture, as JSON or CSV"
-    program = _container(model or {}).get("Environment", {}).get("SAGEMAKER_PROGRAM", _PROGRAM)
+    program = _container(model).get("Environment", {}).get("SAGEMAKER_PROGRAM", _PROGRAM)
     return (
         f"what {program} of its model returns for the request; `whippet predict` reads only labels"
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from platforms import Platform
+from platforms.sagemaker_types import Endpoint
 from tasks.parameters.run import CleanUpParameters
-from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, Resource
+from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, AnyResource
 from tasks.requests.identity import Request
 from tasks.requests.pages import list_all
 from tasks.requests.tags import EXPIRES_TAG, RUN_TAG, tags_if_there
@@ -24,7 +24,7 @@ class OwnedResource:
         expires: the end of its time to live, if it has one.
     """
 
-    resource: Resource
+    resource: AnyResource
     name: str
     status: str
     run: str
@@ -41,7 +41,7 @@ class OwnedResource:
         return self.expires is not None and self.expires <= now
 
 
-def list_owned(platform: Platform, resource: Resource) -> Iterator[OwnedResource]:
+def list_owned(platform: Platform, resource: AnyResource) -> Iterator[OwnedResource]:
     """Yield the resources of a type that carry Whippet's tags, newest first."""
     summaries = list_all(
         getattr(platform.sagemaker, f"list_{resource.operation}s"),
@@ -80,7 +80,7 @@ def meant_by(
     return [each for each in owned if parameters.all or each.expired(now)]
 
 
-def config_now(platform: Platform, endpoint: Mapping[str, Any]) -> Request:
+def config_now(platform: Platform, endpoint: Endpoint) -> Request:
     """Return the config of a described endpoint, with as many instances as it has now.
 
     A config may be deleted while its endpoint is in service: then what the endpoint says itself.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from platforms.endpoint_kinds import EndpointKind, endpoint_kind
+from platforms.sagemaker_types import EndpointConfig
 from tasks.parameters.run import DeploymentParameters
 from tasks.requests.identity import Request
 from tasks.requests.placement import Placement
@@ -58,7 +59,7 @@ class Kind(ABC):
         """Return what the kind adds to a config; answers in S3 go below ``async_uri``."""
         return {}
 
-    def instances(self, config: Mapping[str, Any]) -> list[Instances]:
+    def instances(self, config: EndpointConfig | Request) -> list[Instances]:
         """Return the instances of a config of this kind; none when it bills by use."""
         return [
             Instances(
@@ -70,12 +71,12 @@ class Kind(ABC):
             if "InstanceType" in variant
         ]
 
-    def machines(self, config: Mapping[str, Any]) -> str:
+    def machines(self, config: EndpointConfig | Request) -> str:
         """Return what serves a config, in words: ``2 x ml.m5.xlarge``."""
         instances = self.instances(config)
         return ", ".join(f"{each.count} x {each.type}" for each in instances) or self.title
 
-    def in_words(self, config: Mapping[str, Any]) -> str:
+    def in_words(self, config: EndpointConfig | Request) -> str:
         """Return the kind with what tells an endpoint of it from another, in words."""
         return self.title
 
@@ -98,7 +99,7 @@ class _RealTime(_OnInstances):
     name = "real_time"
     title = "real-time"
 
-    def in_words(self, config: Mapping[str, Any]) -> str:
+    def in_words(self, config: EndpointConfig | Request) -> str:
         types = [each.type for each in self.instances(config)]
         return f"{self.title} ({types[0]})" if types else self.title
 
@@ -136,7 +137,7 @@ KINDS: dict[EndpointKind, Kind] = {
 }
 
 
-def instances_of(config: Mapping[str, Any]) -> list[Instances]:
+def instances_of(config: EndpointConfig | Request) -> list[Instances]:
     """Return the instances that a config keeps, of whatever kind it is."""
     return kind_of(config).instances(config)
 

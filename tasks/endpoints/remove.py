@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from platforms import Platform
 from tasks.endpoints.autoscaling import stop_scaling
 from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, MODEL
@@ -30,12 +28,9 @@ def remove_endpoint(
 
 
 def _settle(platform: Platform, endpoint: str) -> None:
-    def status() -> dict[str, Any]:
-        return ENDPOINT.describe(platform.sagemaker, endpoint) or {"EndpointStatus": "Deleted"}
-
     wait_until(
-        status,
-        lambda description: description["EndpointStatus"] not in _IN_TRANSITION,
+        lambda: ENDPOINT.describe(platform.sagemaker, endpoint),
+        lambda described: described is None or described["EndpointStatus"] not in _IN_TRANSITION,
         what=f"endpoint {endpoint!r}, which is being deleted,",
         pace=Pace(slowest=platform.defaults.poll_seconds, deadline=_DEADLINE_SECONDS),
     )

@@ -11,7 +11,7 @@ from platforms.errors import ParameterError
 from sm_entrypoints import contract
 from tasks.endpoints.kinds import KINDS
 from tasks.parameters.run import DeploymentParameters
-from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, MODEL, Resource
+from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, MODEL, AnyResource
 from tasks.requests.identity import Request, with_tags
 from tasks.requests.placement import Placement, placement_of, vpc_config
 from tasks.requests.tags import EXPIRES_TAG, SCALED_TAG
@@ -22,7 +22,7 @@ from tasks.runs.record_parts import TrainedModel
 # The only production variant of an endpoint.
 VARIANT = "primary"
 
-RESOURCES: dict[Step, Resource] = {
+RESOURCES: dict[Step, AnyResource] = {
     "model": MODEL,
     "config": ENDPOINT_CONFIG,
     "endpoint": ENDPOINT,

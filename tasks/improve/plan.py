@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from decimal import Decimal
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from platforms import Settings
 from platforms.errors import ParameterError
 from platforms.files import read_json
+from platforms.sagemaker_types import ResourceConfig, TrainingJob
 from sm_entrypoints import contract
 from sm_entrypoints.contract.choices import Measure
 from sm_entrypoints.contract.sentences import clause
@@ -125,7 +127,7 @@ def _record(settings: Settings, name: str) -> RunRecord:
         raise ParameterError(f"there is no run {name!r} in {settings.runs}") from error
 
 
-def _document(folder: Any, name: str) -> dict[str, Any] | None:
+def _document(folder: Path, name: str) -> dict[str, Any] | None:
     path = folder / name
     if not path.is_file():
         return None
@@ -163,7 +165,7 @@ def _question(verdict: Mapping[str, Any], parameters: ImprovementParameters) -> 
 
 def comparison_request(
     plan: ImprovementPlan,
-    job: Mapping[str, Any],
+    job: TrainingJob,
     source_uri: str,
     tags: Mapping[str, str],
     attempt: int = 1,
@@ -186,7 +188,7 @@ def comparison_request(
             "MetricDefinitions": contract.metric_definitions(contract.COMPARISON_METRICS),
         },
         "HyperParameters": _hyperparameters(plan, job, source_uri),
-        **{member: job[member] for member in _SAME_MEMBERS if job.get(member)},
+        **{member: value for member, value in job.items() if member in _SAME_MEMBERS and value},
         # Both variants run in one process; what many instances would gain is not measured.
         "ResourceConfig": {**_instance(job["ResourceConfig"]), "InstanceCount": 1},
         "StoppingCondition": {
@@ -197,14 +199,12 @@ def comparison_request(
     return with_tags(request, tags)
 
 
-def _instance(resources: Mapping[str, Any]) -> dict[str, Any]:
+def _instance(resources: ResourceConfig) -> Request:
     kept = ("InstanceType", "VolumeSizeInGB", "VolumeKmsKeyId")
-    return {member: resources[member] for member in kept if member in resources}
+    return {member: value for member, value in resources.items() if member in kept}
 
 
-def _hyperparameters(
-    plan: ImprovementPlan, job: Mapping[str, Any], source_uri: str
-) -> dict[str, str]:
+def _hyperparameters(plan: ImprovementPlan, job: TrainingJob, source_uri: str) -> dict[str, str]:
     given = job.get("HyperParameters", {})
     own = {name: text for name, text in given.items() if name in from_wire(given)}
     values = {

@@ -8,6 +8,7 @@ from typing import Any
 
 from dashboards.artifacts.charts import comparison_svg, markdown_image
 from dashboards.artifacts.tables import markdown_table, markdown_text
+from platforms.sagemaker_types import TrainingJob
 from tasks.costs.prices import PriceList
 from tasks.improve.plan import ImprovementPlan
 from tasks.parameters.notation import write_pair
@@ -21,7 +22,7 @@ _REST_OF_A_JOB = ("start_up", "initialization", "evaluation", "finalization")
 
 def improvement(
     plan: ImprovementPlan,
-    job: Mapping[str, Any] | None,
+    job: TrainingJob | None,
     comparison: Mapping[str, Any] | None,
     prices: PriceList | None = None,
 ) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def improvement(
 
 
 def _saved(
-    job: Mapping[str, Any] | None, comparison: Mapping[str, Any], prices: PriceList | None
+    job: TrainingJob | None, comparison: Mapping[str, Any], prices: PriceList | None
 ) -> dict[str, Any] | None:
     """Return what each job of this length takes less (negative: more), in seconds and USD."""
     whole = comparison.get("job")

@@ -6,13 +6,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from dashboards.files.frames import TrainingOutput, read_training_output
 from dashboards.files.trials import read_trials
 from platforms import Platform
 from platforms.errors import ParameterError, WhippetError
 from platforms.job_status import TERMINAL
+from platforms.sagemaker_types import TrainingJob, Trial, TuningJob
 from sm_entrypoints import contract
 from sm_entrypoints.contract.sentences import counted
 from sm_entrypoints.contract.wire import OBJECTIVE_KEY, decode
@@ -61,7 +61,7 @@ def lint_job(platform: Platform, name: str, classes: int | None = None) -> list[
 
 
 def lint_training_job(
-    platform: Platform, job: Mapping[str, Any], classes: int | None = None
+    platform: Platform, job: TrainingJob, classes: int | None = None
 ) -> list[LintFinding]:
     """Return what is wrong with a described training job: its log, its values, its inputs."""
     definitions, output = metric_definitions(job), job_output(platform, job)
@@ -76,11 +76,11 @@ def lint_training_job(
 
 
 def lint_tuning_job(
-    platform: Platform, job: Mapping[str, Any], classes: int | None = None
+    platform: Platform, job: TuningJob, classes: int | None = None
 ) -> list[LintFinding]:
     """Return what is wrong with a described tuning job: its request, its trials, their logs."""
     summaries = list_trials(platform, job["HyperParameterTuningJobName"])
-    best = job.get("BestTrainingJob") or {}
+    best = job.get("BestTrainingJob")
     if classes is None and best:
         output = job_output(platform, _described(platform, best["TrainingJobName"]))
         classes = class_count(output) if output else None
@@ -95,9 +95,8 @@ def lint_tuning_job(
     return worst_first([*lint_request(job), *search, *merge_trials(histories)])
 
 
-def _described(platform: Platform, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = platform.sagemaker.describe_training_job(TrainingJobName=name)
-    return found
+def _described(platform: Platform, name: str) -> TrainingJob:
+    return platform.sagemaker.describe_training_job(TrainingJobName=name)
 
 
 def _lint_trial(platform: Platform, name: str, classes: int | None) -> list[LintFinding]:
@@ -133,9 +132,7 @@ def merge_trials(histories: Mapping[str, Sequence[LintFinding]]) -> list[LintFin
     return merged
 
 
-def _objective(
-    job: Mapping[str, Any], definitions: Sequence[Mapping[str, str]]
-) -> Objective | None:
+def _objective(job: TrainingJob, definitions: Sequence[Mapping[str, str]]) -> Objective | None:
     """Return the objective that a trial was given; ours for jobs with Whippet's metrics."""
     names = [each["Name"] for each in definitions]
     given = str(decode(job.get("HyperParameters", {}).get(OBJECTIVE_KEY, "")))
@@ -143,14 +140,14 @@ def _objective(
     return Objective(name=given or ours) if given or ours else None
 
 
-def _edges(job: Mapping[str, Any], best: Mapping[str, Any]) -> dict[str, str]:
+def _edges(job: TuningJob, best: Trial | None) -> dict[str, str]:
     ranges = ranges_from_wire(job["HyperParameterTuningJobConfig"].get("ParameterRanges", {}))
-    values = from_wire(best.get("TunedHyperParameters", {}))
+    values = from_wire(best.get("TunedHyperParameters", {}) if best else {})
     found = {name: at_edge(values[name], ranges[name]) for name in ranges if name in values}
     return {name: edge for name, edge in found.items() if edge}
 
 
-def job_output(platform: Platform, job: Mapping[str, Any]) -> TrainingOutput | None:
+def job_output(platform: Platform, job: TrainingJob) -> TrainingOutput | None:
     """Return what a job wrote as Whippet's train.py writes it; None when it did not."""
     folder = job["OutputDataConfig"]["S3OutputPath"].rstrip("/")
     uri = f"{folder}/{job['TrainingJobName']}/output/output.tar.gz"

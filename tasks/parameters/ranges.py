@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from platforms.sagemaker_types import ParameterRanges
 from sm_entrypoints.contract.choices import Preset
 from sm_entrypoints.contract.hyperparameters import hyperparameter
 from sm_entrypoints.contract.wire import decode, is_sagemakers
@@ -97,11 +98,6 @@ def _require_scale(low: float, scaling: Scaling) -> None:
     if scaling == "Logarithmic" and low <= 0:
         raise ValueError(f"scaling='Logarithmic' needs min > 0, not {low}: use Linear")
 
-
-_WIRE_KINDS: dict[str, type[ContinuousRange] | type[IntegerRange]] = {
-    "ContinuousParameterRanges": ContinuousRange,
-    "IntegerParameterRanges": IntegerRange,
-}
 
 # The second and third are the ranges of the two original write-ups; the third wrote eps high to
 # low (1e-8 to 1e-9), and called it a batch-norm term: it is the optimiser's.
@@ -210,16 +206,20 @@ def wire_ranges(ranges: Mapping[str, SearchRange]) -> dict[str, list[dict[str, o
     }
 
 
-def ranges_from_wire(ranges: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, SearchRange]:
+def ranges_from_wire(ranges: ParameterRanges) -> dict[str, SearchRange]:
     """Return the searched ranges of a described tuning job, without those that leave no choice."""
     found: dict[str, SearchRange] = {}
-    for kind, span in _WIRE_KINDS.items():
-        for each in ranges.get(kind, []):
+    numeric = (
+        (IntegerRange, ranges.get("IntegerParameterRanges", [])),
+        (ContinuousRange, ranges.get("ContinuousParameterRanges", [])),
+    )
+    for span, described in numeric:
+        for each in described:
             low, high = json.loads(each["MinValue"]), json.loads(each["MaxValue"])
             if low < high:
                 bounds = {"min": low, "max": high, "scaling": each.get("ScalingType", "Auto")}
                 found[each["Name"]] = span.model_validate(bounds)
-    for each in ranges.get("CategoricalParameterRanges", []):
-        values = list(dict.fromkeys(each["Values"]))
-        found[each["Name"]] = CategoricalRange(values=values)
+    for choice in ranges.get("CategoricalParameterRanges", []):
+        values = list(dict.fromkeys(choice["Values"]))
+        found[choice["Name"]] = CategoricalRange(values=values)
     return found

@@ -7,7 +7,6 @@ model trained earlier.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,6 +25,7 @@ from tasks.endpoints.requests import endpoint_requests
 from tasks.parameters.run import DeploymentParameters
 from tasks.plan.requests import as_json, by_operation, quotas, require_valid
 from tasks.plan.text import request_lines, usd
+from tasks.requests.identity import Request
 from tasks.runs.names import RunIdentity
 from tasks.runs.record_parts import TrainedModel
 
@@ -36,7 +36,7 @@ class DeploymentPlan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     bills: bool
-    requests: list[dict[str, Any]]
+    requests: list[Request]
     hours_to_live: float
     worst_usd: Decimal | None
     hour_usd: Decimal | None

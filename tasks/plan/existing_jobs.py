@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 from platforms import Platform
 from platforms.errors import NameTaken
+from platforms.sagemaker_types import TrainingJob, Trial, TuningJob
 from tasks.costs.ledger_update import settle
 from tasks.costs.prices import PriceList
 from tasks.costs.worst_case import jobs_usd
 from tasks.endpoints.requests import RESOURCES
-from tasks.requests.create_or_adopt import SPENT, TRAINING_JOB, TUNING_JOB, Resource
+from tasks.requests.create_or_adopt import SPENT, TRAINING_JOB, TUNING_JOB, AnyResource, Resource
 from tasks.requests.stop import names_in_progress
 from tasks.requests.tags import RUN_TAG, tags_of
 from tasks.requests.tuning import list_trials
@@ -22,7 +23,10 @@ from tasks.runs.record_model import RunFacts
 
 JobStep = Literal["tune", "train"]
 
-_JOBS: dict[JobStep, Resource] = {"tune": TUNING_JOB, "train": TRAINING_JOB}
+_JOBS: dict[JobStep, Resource[TrainingJob | TuningJob]] = {
+    "tune": TUNING_JOB,
+    "train": TRAINING_JOB,
+}
 _MOST_ATTEMPTS = 9
 
 
@@ -33,7 +37,7 @@ class Job:
     step: JobStep
     name: str
     status: str
-    described: Mapping[str, Any]
+    described: TrainingJob | TuningJob
     training_jobs: tuple[str, ...]
 
 
@@ -42,7 +46,7 @@ class Standing:
     """The jobs of a run that exist; ``comparisons`` are those of `whippet improve` in progress."""
 
     jobs: tuple[Job, ...] = ()
-    comparisons: tuple[Mapping[str, Any], ...] = ()
+    comparisons: tuple[TrainingJob, ...] = ()
 
     def spent(self) -> list[str]:
         """Return the names of the jobs that another attempt follows."""
@@ -76,13 +80,13 @@ def require_own_names(platform: Platform, run: RunIdentity, steps: Iterable[Step
     Raises:
         NameTaken: a resource of such a name is not tagged as the run's.
     """
-    resources: dict[Step, Resource] = {"tune": TUNING_JOB, "train": TRAINING_JOB, **RESOURCES}
+    resources: dict[Step, AnyResource] = {"tune": TUNING_JOB, "train": TRAINING_JOB, **RESOURCES}
     for step in steps:
         resource, name = resources[step], resource_name(run, step)
         found = resource.describe(platform.sagemaker, name)
         if found is None:
             continue
-        owner = tags_of(platform, found[resource.arn_member]).get(RUN_TAG)
+        owner = tags_of(platform, str(found[resource.arn_member])).get(RUN_TAG)
         if owner != run.name:
             raise NameTaken(
                 f"{resource.noun} {name!r} exists and was created by another request (its "
@@ -116,7 +120,7 @@ def _attempts(platform: Platform, run: RunIdentity, step: JobStep) -> list[Job]:
             Job(
                 step=step,
                 name=name,
-                status=found[str(resource.status_member)],
+                status=str(resource.status_of(found)),
                 described=found,
                 training_jobs=tuple(trials) or (name,),
             )
@@ -124,5 +128,5 @@ def _attempts(platform: Platform, run: RunIdentity, step: JobStep) -> list[Job]:
     return jobs
 
 
-def _trials(platform: Platform, step: JobStep, name: str) -> list[dict[str, Any]]:
+def _trials(platform: Platform, step: JobStep, name: str) -> list[Trial]:
     return list_trials(platform, name) if step == "tune" else []

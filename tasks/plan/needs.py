@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from platforms import Needs
+from tasks.requests.identity import Request
 
 _IMAGE_MEMBERS = ("TrainingImage", "Image")
 
 
-def needs(quotas: dict[str, int], requests: list[dict[str, Any]]) -> Needs:
+def needs(quotas: dict[str, int], requests: list[Request]) -> Needs:
     """Return what planned requests ask of an account."""
     # AWS names its quotas by their instance type.
     types = sorted({name.split(" ")[0] for name in quotas})

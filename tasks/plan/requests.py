@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, cast
+from typing import cast
 
 from botocore.exceptions import ClientError, ParamValidationError
 from botocore.model import StringShape
@@ -249,7 +249,7 @@ def total(amounts: list[Decimal | None]) -> Decimal | None:
     return sum(known, Decimal(0)) if len(known) == len(amounts) else None
 
 
-def as_json(requests: Mapping[Step, Request]) -> list[dict[str, Any]]:
+def as_json(requests: Mapping[Step, Request]) -> list[Request]:
     """Return requests as documents with their operation."""
     return [
         {"operation": operation, "request": request}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -66,7 +65,7 @@ class RunPlan(BaseModel):
 
     run: str
     bills: bool
-    requests: list[dict[str, Any]]
+    requests: list[Request]
     data: DataSize
     costs: list[CostLine]
     worst_usd: Decimal | None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any
 
 from sm_entrypoints.contract.sentences import counted
 from tasks.costs.worst_case import cents, job_definition, most_jobs, parallel_jobs
@@ -60,7 +59,7 @@ def _goes_on(plan: RunPlan) -> str:
     )
 
 
-def request_lines(requests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def request_lines(requests: Sequence[Request]) -> Iterator[str]:
     """Yield a line for each request: its operation, its name, and what it asks for."""
     rows = [
         (each["operation"], _name(each["request"]), _facts(each["request"])) for each in requests
@@ -75,7 +74,7 @@ def _requests(plan: RunPlan) -> Iterator[str]:
         yield f"  not sent, existing already: {', '.join(plan.adopted)}"
 
 
-def _name(request: Mapping[str, Any]) -> str:
+def _name(request: Request) -> str:
     return next(str(request[name]) for name in _NAMES if name in request)
 
 

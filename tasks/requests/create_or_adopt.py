@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic, TypeVar
 
 from botocore.exceptions import ClientError
 
 from platforms import SageMaker
 from platforms.client_errors import is_not_found
 from platforms.errors import NameTaken
+from platforms.sagemaker_types import Endpoint, EndpointConfig, Model, Tag, TrainingJob, TuningJob
 from tasks.requests.identity import Request, with_source_of
 from tasks.requests.tags import DIGEST_TAG
 
 Relax = Callable[[Request, ClientError], Request | None]
 _MOST_ATTEMPTS = 9
+# What its description is.
+D = TypeVar("D", bound=Mapping[str, object], covariant=True)
 SPENT = ("Failed", "Stopped", "Stopping")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
+class Resource(Generic[D]):
     """How one kind of resource is created, found and named in SageMaker's API.
 
     Attributes:
@@ -48,22 +51,26 @@ class Resource:
         """The member with its status, ``TrainingJobStatus``; None when it has none."""
         return f"{self.type_name}Status" if self.has_status else None
 
+    def status_of(self, described: Mapping[str, object]) -> str | None:
+        """Return the status of a described resource; None when it has none."""
+        return None if self.status_member is None else str(described[self.status_member])
+
     @property
     def type_name(self) -> str:
         """What SageMaker calls it: ``TrainingJob``."""
         return "".join(word.capitalize() for word in self.operation.split("_"))
 
-    def describe(self, sagemaker: SageMaker, name: str) -> dict[str, Any] | None:
+    def describe(self, sagemaker: SageMaker, name: str) -> D | None:
         """Return the description, or None when there is no resource of that name."""
         try:
-            found: dict[str, Any] = getattr(sagemaker, f"describe_{self.operation}")(
+            described: D = getattr(sagemaker, f"describe_{self.operation}")(
                 **{self.name_member: name}
             )
         except ClientError as error:
             if is_not_found(error):
                 return None
             raise
-        return found
+        return described
 
     def create(self, sagemaker: SageMaker, request: Request) -> None:
         """Create the resource."""
@@ -78,11 +85,16 @@ class Resource:
                 raise
 
 
-TRAINING_JOB = Resource(noun="training job", operation="training_job")
-TUNING_JOB = Resource(noun="tuning job", operation="hyper_parameter_tuning_job")
-MODEL = Resource(noun="model", operation="model", has_status=False)
-ENDPOINT_CONFIG = Resource(noun="endpoint config", operation="endpoint_config", has_status=False)
-ENDPOINT = Resource(noun="endpoint", operation="endpoint")
+AnyResource = Resource[Mapping[str, object]]
+TRAINING_JOB: Resource[TrainingJob] = Resource(noun="training job", operation="training_job")
+TUNING_JOB: Resource[TuningJob] = Resource(
+    noun="tuning job", operation="hyper_parameter_tuning_job"
+)
+MODEL: Resource[Model] = Resource(noun="model", operation="model", has_status=False)
+ENDPOINT_CONFIG: Resource[EndpointConfig] = Resource(
+    noun="endpoint config", operation="endpoint_config", has_status=False
+)
+ENDPOINT: Resource[Endpoint] = Resource(noun="endpoint", operation="endpoint")
 
 
 def _already_there(error: ClientError) -> bool:
@@ -93,7 +105,7 @@ def _already_there(error: ClientError) -> bool:
 
 def create_or_adopt(
     sagemaker: SageMaker,
-    resource: Resource,
+    resource: AnyResource,
     request: Callable[[int], Request],
     relax: Relax = lambda _request, _error: None,
     spent: Container[str] | None = None,
@@ -136,7 +148,7 @@ def create_or_adopt(
                 found = resource.describe(sagemaker, name)
                 if found is None:  # it went between the two calls
                     raise
-        if found.get(resource.status_member or "") not in SPENT:
+        if resource.status_of(found) not in SPENT:
             _require_same_request(sagemaker, resource, found, body, told)
             return name
         if spent is not None and name not in spent:
@@ -146,7 +158,7 @@ def create_or_adopt(
     )
 
 
-def _create(sagemaker: SageMaker, resource: Resource, body: Request, relax: Relax) -> None:
+def _create(sagemaker: SageMaker, resource: AnyResource, body: Request, relax: Relax) -> None:
     try:
         resource.create(sagemaker, body)
     except ClientError as error:
@@ -158,13 +170,13 @@ def _create(sagemaker: SageMaker, resource: Resource, body: Request, relax: Rela
 
 def _require_same_request(
     sagemaker: SageMaker,
-    resource: Resource,
-    described: dict[str, Any],
+    resource: AnyResource,
+    described: Mapping[str, object],
     body: Request,
     told: Callable[[str], None],
 ) -> None:
     name = body[resource.name_member]
-    digest = _tag(sagemaker.list_tags(ResourceArn=described[resource.arn_member])["Tags"])
+    digest = _tag(sagemaker.list_tags(ResourceArn=str(described[resource.arn_member]))["Tags"])
     if digest == _tag(body["Tags"]):
         return
     if digest != _tag(with_source_of(body, described)["Tags"]):
@@ -175,5 +187,5 @@ def _require_same_request(
     told(f"{resource.noun} {name!r} began with an earlier version of the code, and is kept")
 
 
-def _tag(tags: list[dict[str, str]]) -> str | None:
+def _tag(tags: Iterable[Tag]) -> str | None:
     return next((tag["Value"] for tag in tags if tag["Key"] == DIGEST_TAG), None)

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from platforms import Platform
 from platforms.job_status import TERMINAL
-from tasks.requests.create_or_adopt import TRAINING_JOB, Resource
+from tasks.requests.create_or_adopt import TRAINING_JOB, AnyResource
 
 TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
 TRANSFORM_LOGS = "/aws/sagemaker/TransformJobs"
@@ -48,7 +48,7 @@ def log_lines(
     name: str,
     *,
     follow: bool,
-    job: Resource = TRAINING_JOB,
+    job: AnyResource = TRAINING_JOB,
     group: str = TRAINING_LOGS,
 ) -> Iterator[str]:
     """Yield the lines of a job's log, and with ``follow`` those that come until it ends."""
@@ -66,6 +66,6 @@ def log_lines(
         time.sleep(_FOLLOW_SECONDS)
 
 
-def _has_ended(platform: Platform, name: str, job: Resource) -> bool:
+def _has_ended(platform: Platform, name: str, job: AnyResource) -> bool:
     description = job.describe(platform.sagemaker, name) or {}
     return description.get(job.status_member or "") in TERMINAL

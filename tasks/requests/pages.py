@@ -7,9 +7,9 @@ from typing import Any
 _PAGE = 100
 
 
-def list_all(operation: Any, member: str, **request: Any) -> list[dict[str, Any]]:
+def list_all(operation: Any, member: str, **request: Any) -> list[Any]:
     """Return the summaries of every page of a ``list_…`` operation."""
-    found: list[dict[str, Any]] = []
+    found: list[Any] = []
     token: dict[str, str] = {}
     while True:
         page = operation(MaxResults=_PAGE, **request, **token)

@@ -7,10 +7,10 @@ spot, warm pool) is a parameter.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from platforms import Settings
 from tasks.parameters.run import ResourceParameters
+from tasks.requests.identity import Request
 
 # What the framework images' toolkit reads: it then starts one process a GPU by torchrun on every
 # instance. Sent as the SDK sends it (sagemaker 2.257.7, pytorch/estimator.py).
@@ -38,7 +38,7 @@ def placement_of(settings: Settings) -> Placement:
     )
 
 
-def vpc_config(placement: Placement) -> dict[str, Any]:
+def vpc_config(placement: Placement) -> Request:
     """Return ``VpcConfig`` as a member of a request; nothing when there is no network to name."""
     if not placement.subnets:
         return {}
@@ -46,9 +46,7 @@ def vpc_config(placement: Placement) -> dict[str, Any]:
     return {"VpcConfig": {"SecurityGroupIds": groups, "Subnets": subnets}}
 
 
-def job_placement(
-    resources: ResourceParameters, placement: Placement, output_uri: str
-) -> dict[str, Any]:
+def job_placement(resources: ResourceParameters, placement: Placement, output_uri: str) -> Request:
     """Return the members of a job's request that say where it runs, and how long.
 
     The same for a training job and for the definition of a tuning job's trials.
@@ -56,7 +54,7 @@ def job_placement(
     output = {"S3OutputPath": output_uri}
     if placement.output_kms_key:
         output["KmsKeyId"] = placement.output_kms_key
-    found: dict[str, Any] = {
+    found: Request = {
         "OutputDataConfig": output,
         "ResourceConfig": _resource_config(resources, placement),
         "StoppingCondition": {"MaxRuntimeInSeconds": resources.max_runtime_seconds},
@@ -68,8 +66,8 @@ def job_placement(
     return found
 
 
-def _resource_config(resources: ResourceParameters, placement: Placement) -> dict[str, Any]:
-    found: dict[str, Any] = {
+def _resource_config(resources: ResourceParameters, placement: Placement) -> Request:
+    found: Request = {
         "InstanceType": resources.instance_type,
         "InstanceCount": resources.instance_count,
         "VolumeSizeInGB": resources.volume_gb,

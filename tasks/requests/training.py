@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from platforms import Platform
 from platforms.errors import JobFailed
+from platforms.sagemaker_types import TrainingJob
 from sm_entrypoints import contract
 from sm_entrypoints.contract.sentences import ended
 from tasks.parameters.ranges import Value
@@ -104,7 +104,7 @@ def training_requests(
     )
 
 
-def require_completed(job: Mapping[str, Any]) -> None:
+def require_completed(job: TrainingJob) -> None:
     """Raise JobFailed, with the job's own reason, unless a training job is Completed."""
     status = job["TrainingJobStatus"]
     if status == "Completed":
@@ -117,12 +117,12 @@ def require_completed(job: Mapping[str, Any]) -> None:
     )
 
 
-def final_metrics(job: Mapping[str, Any]) -> dict[str, float]:
+def final_metrics(job: TrainingJob) -> dict[str, float]:
     """Return the last value of each metric of a training job."""
     return {m["MetricName"]: float(m["Value"]) for m in job.get("FinalMetricDataList", [])}
 
 
-def trained_model(job: Mapping[str, Any]) -> TrainedModel:
+def trained_model(job: TrainingJob) -> TrainedModel:
     """Return what a described, completed training job left behind."""
     output = job["OutputDataConfig"]["S3OutputPath"].rstrip("/")
     channels = {

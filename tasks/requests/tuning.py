@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from dashboards.artifacts.tables import markdown_table
 from platforms import Platform
+from platforms.sagemaker_types import TrainingJob, Trial
 from sm_entrypoints import contract
 from tasks.parameters.ranges import Value, at_edge, from_wire
 from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
@@ -59,7 +59,7 @@ def fixed_hyperparameters(
     return {name: value for name, value in fixed.items() if name not in searched}
 
 
-def list_trials(platform: Platform, name: str) -> list[dict[str, Any]]:
+def list_trials(platform: Platform, name: str) -> list[Trial]:
     """Return the training job summaries of a tuning job, oldest first."""
     return list_all(
         platform.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job,
@@ -70,7 +70,7 @@ def list_trials(platform: Platform, name: str) -> list[dict[str, Any]]:
     )
 
 
-def trial_row(trial: dict[str, Any]) -> dict[str, Any]:
+def trial_row(trial: Trial) -> dict[str, object]:
     """Return one trial as a row: name, status, objective, seconds, tuned hyperparameters."""
     objective = trial.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
     start, end = trial.get("TrainingStartTime"), trial.get("TrainingEndTime")
@@ -84,7 +84,7 @@ def trial_row(trial: dict[str, Any]) -> dict[str, Any]:
 
 
 def best_trial(
-    tuning_job: str, summary: dict[str, Any], trial: dict[str, Any], tuning: TuningParameters
+    tuning_job: str, summary: Trial, trial: TrainingJob, tuning: TuningParameters
 ) -> BestTrial:
     """Return the best trial from its summary and its description, values typed."""
     ranges = tuning.search_ranges()

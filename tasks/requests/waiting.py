@@ -6,13 +6,15 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from botocore.exceptions import ClientError
 
 from platforms.client_errors import BROKEN_CONNECTION, is_transient
 from platforms.errors import DeadlinePassed
 
+# What is asked for again and again.
+D = TypeVar("D")
 # All of these are shares of the pace.
 # Nothing that is waited for ends at once: the first gap is longer by up to this, which saves
 # questions, and lets waits that started together ask at different moments for ever after.
@@ -93,14 +95,14 @@ class _Schedule:
 
 
 def wait_until(
-    describe: Callable[[], dict[str, Any]],
-    finished: Callable[[dict[str, Any]], bool],
+    describe: Callable[[], D],
+    finished: Callable[[D], bool],
     *,
     what: str,
     pace: Pace,
-    watch: Callable[[dict[str, Any]], None] = lambda _: None,
+    watch: Callable[[D], None] = lambda _: None,
     clock: Clock | None = None,
-) -> dict[str, Any]:
+) -> D:
     """Return the first description that is ``finished``; each one is shown to ``watch``.
 
     A transient error of ``describe`` or ``watch`` counts as "not yet": the job goes on, and so

@@ -6,13 +6,13 @@ from collections.abc import Callable, Container
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 from botocore.exceptions import ClientError
 
 from platforms import Platform, Settings
 from platforms.errors import DeadlinePassed, JobFailed
 from platforms.job_status import TERMINAL
+from platforms.sagemaker_types import TransformJob
 from tasks.endpoints.requests import ModelInputs, model_request
 from tasks.parameters.run import DeploymentParameters
 from tasks.requests.create_or_adopt import MODEL, TRAINING_JOB, create_or_adopt
@@ -142,7 +142,7 @@ def follow(
     platform: Platform,
     job: str,
     max_seconds: int,
-    watch: Callable[[dict[str, Any]], None] = lambda _: None,
+    watch: Callable[[TransformJob], None] = lambda _: None,
     interrupt: Callable[[], None] = lambda: None,
 ) -> Ended:
     """Wait for a transform job's end; what outlasts its time, or who waits for it, is stopped.

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from platforms import Platform
 from platforms.errors import ParameterError
+from platforms.sagemaker_types import TransformJob
 from tasks.costs.cap import BudgetError
 from tasks.costs.prices import current_prices
 from tasks.costs.worst_case import cents
@@ -17,7 +18,7 @@ from tasks.runs.names import RunIdentity, resource_name
 from tasks.transform.parameters import TransformParameters
 from tasks.transform.pictures import MOST_MEGABYTES, Pictures
 
-TRANSFORM_JOB = Resource(noun="transform job", operation="transform_job")
+TRANSFORM_JOB: Resource[TransformJob] = Resource(noun="transform job", operation="transform_job")
 
 
 def folder_uri(platform: Platform, pictures: Pictures) -> str:

@@ -119,7 +119,9 @@ def sync_data(
     )
 
 
-def _look(store: Any, prefix: str, keys: Iterable[str]) -> tuple[Manifest, dict[str, Listed]]:
+def _look(
+    store: ObjectStore, prefix: str, keys: Iterable[str]
+) -> tuple[Manifest, dict[str, Listed]]:
     """Return the manifest below a prefix, and what else lies there; ``keys`` are expected."""
     with ThreadPoolExecutor(1, thread_name_prefix="manifest") as pool:
         reading = pool.submit(read_manifest, store, prefix)

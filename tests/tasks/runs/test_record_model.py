@@ -55,7 +55,7 @@ def test_a_run_of_an_earlier_version_is_reported(tmp_path: Path) -> None:
     killed = read_record(earlier("killed"), "here")
     assert killed.best is killed.training is killed.endpoint is None
     assert cost_sentence(killed) is None
-    assert "no test was made" in run_markdown(killed)
+    assert "no test was run" in run_markdown(killed)
 
 
 def test_a_run_of_an_earlier_version_goes_on(whippet_home: Path) -> None:
