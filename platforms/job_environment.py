@@ -37,8 +37,8 @@ def require_job_python(job_python: Path) -> None:
         return
     absent = "there is no" if not job_python.exists() else "it is not executable:"
     raise SettingsError(
-        f"The job environment is missing: {absent} '{job_python}'; run `make job-env`, or set "
-        "WHIPPET_JOB_PYTHON to an interpreter that has torch."
+        f"The job environment is missing: {absent} '{job_python}'. Create it with "
+        "`make job-env`, or set WHIPPET_JOB_PYTHON to an interpreter that has torch."
     )
 
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from platforms.local.boundary.mechanism import Mechanism, choose
 from platforms.local.boundary.network import network_variables
@@ -79,10 +80,33 @@ class LocalContext:
         """Return the ARN of a resource: ``arn("training-job", name)``."""
         return f"arn:aws:sagemaker:{self.region}:{ACCOUNT}:{resource}/{name}"
 
+    def to_record(self) -> dict[str, Any]:
+        """Return, as JSON values, what the supervisor of a job takes over from its creator."""
+        return {
+            "JobPython": str(self.settings.job_python),
+            "Boundary": self.boundary().name,
+            "Limits": self.settings.job_limits,
+            "Region": self.region,
+            "S3Endpoint": self.settings.s3_endpoint,
+        }
+
 
 def local_context(settings: Settings) -> LocalContext:
     """Return the context of ``settings``; writes nothing."""
     return LocalContext(settings=settings, records=Records(settings.home))
+
+
+def recorded_context(home: Path, created: Mapping[str, Any]) -> LocalContext:
+    """Return the context that :meth:`LocalContext.to_record` described, also of an older record."""
+    settings = Settings(
+        home=home,
+        job_python=Path(created["JobPython"]),
+        boundary=created.get("Boundary", "none"),
+        region=created["Region"],
+        s3_endpoint=created.get("S3Endpoint"),
+        **created.get("Limits", {}),
+    )
+    return local_context(settings)
 
 
 def supervisor_environment(

@@ -1,21 +1,42 @@
-"""Restart the supervisor of a job whose supervisor died, whenever somebody looks at the job."""
+"""Start supervisors, and start one again whenever somebody looks at a job whose own died."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from platforms.job_status import TERMINAL
 from platforms.local.context import LocalContext, supervisor_environment
 from platforms.local.records import Kind, Record
-from platforms.processes.process import ProcessId, alive, spawn_detached, terminate_session
+from platforms.processes.process import (
+    ProcessError,
+    ProcessId,
+    alive,
+    spawn_detached,
+    terminate_session,
+)
 from platforms.settings import PROJECT_ROOT
 
 _SUPERVISOR_LOG = "supervisor.txt"
 # A supervisor that dies this often is not being killed: something is wrong with the job.
 _MAX_STARTS = 20
+
+
+def start_supervisor(command: Sequence[str], *, log: Path, s3_endpoint: str | None) -> ProcessId:
+    """Start a module of ours with its arguments as a process that outlives its starter.
+
+    Raises:
+        ProcessError: it cannot be started.
+    """
+    return spawn_detached(
+        [sys.executable, "-m", *command],
+        env=supervisor_environment(os.environ, s3_endpoint=s3_endpoint),
+        log=log,
+        cwd=PROJECT_ROOT,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +72,18 @@ class Supervised:
             self.kind, name, lambda newest: self._with_supervisor(context, name, newest)
         )
 
+    def begin(self, context: LocalContext, name: str) -> None:
+        """Start the supervisor of a job whose record was just created.
+
+        Raises:
+            ProcessError: it cannot be started; the record is removed, as if never asked for.
+        """
+        try:
+            self.ensure(context, name)
+        except ProcessError:
+            context.records.delete(self.kind, name)
+            raise
+
     def _with_supervisor(self, context: LocalContext, name: str, newest: Record) -> Record:
         if not self._needs_supervisor(newest):
             return newest
@@ -60,12 +93,9 @@ class Supervised:
         if local["Starts"] >= _MAX_STARTS:
             log = folder / _SUPERVISOR_LOG
             return self.failed(newest, f"its supervisor died {_MAX_STARTS} times; see {log}")
-        process = spawn_detached(
-            [sys.executable, "-m", self.module, str(context.home), name],
-            env=supervisor_environment(os.environ, s3_endpoint=local.get("S3Endpoint")),
-            log=folder / _SUPERVISOR_LOG,
-            cwd=PROJECT_ROOT,
-        )
+        command = [self.module, str(context.home), name]
+        log = folder / _SUPERVISOR_LOG
+        process = start_supervisor(command, log=log, s3_endpoint=local.get("S3Endpoint"))
         started = {"Supervisor": process.to_record(), "Starts": local["Starts"] + 1}
         return {**newest, "Local": {**local, **started}}
 

@@ -11,9 +11,7 @@ differences from AWS:
 
 from __future__ import annotations
 
-import os
 import secrets
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +21,6 @@ from platforms.job_environment import require_job_python
 from platforms.local.context import (
     LOGGER,
     LocalContext,
-    supervisor_environment,
 )
 from platforms.local.hosting.deployment import FAILURE_REASON_CHARACTERS, Deployment
 from platforms.local.hosting.errors import as_client_error
@@ -34,14 +31,13 @@ from platforms.local.hosting.record import groups, not_deployed, server_lost, up
 from platforms.local.hosting.supervisor import GRACE_SECONDS
 from platforms.local.listing import listing
 from platforms.local.records import Missing, Record, now, with_times
+from platforms.local.supervision import start_supervisor
 from platforms.processes.process import (
     ProcessError,
     ProcessId,
     alive,
-    spawn_detached,
     terminate_group,
 )
-from platforms.settings import PROJECT_ROOT
 
 _SUPERVISOR = "platforms.local.hosting.supervisor"
 # A deployment whose supervisor never signed in was killed with its creator.
@@ -178,21 +174,16 @@ class Endpoints:
             "ProductionVariants": variants,
             **{member: config.get(member) for member in CONFIG_MEMBERS},
             "Container": dict(container_of(model)),
-            "JobPython": str(self._context.settings.job_python),
-            "Boundary": self._context.boundary().name,
-            "Limits": self._context.settings.job_limits,
-            "Region": self._context.region,
-            "S3Endpoint": self._context.settings.s3_endpoint,
+            **self._context.to_record(),
         }
 
     def _supervise(self, name: str, token: str) -> None:
         """Start the supervisor, which signs in to the record by itself."""
         folder = self._context.records.folder("endpoints", name)
-        spawn_detached(
-            [sys.executable, "-m", _SUPERVISOR, str(self._context.home), name, token],
-            env=supervisor_environment(os.environ, s3_endpoint=self._context.settings.s3_endpoint),
+        start_supervisor(
+            [_SUPERVISOR, str(self._context.home), name, token],
             log=folder / "supervisor.log",
-            cwd=PROJECT_ROOT,
+            s3_endpoint=self._context.settings.s3_endpoint,
         )
 
     def _update(self, operation: str, name: str, change: Callable[[Record], Record]) -> Record:

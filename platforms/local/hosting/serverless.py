@@ -9,21 +9,20 @@ when a caller dies.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from platforms.local.context import LocalContext, supervisor_environment
+from platforms.local.context import LocalContext
 from platforms.local.hosting.deployment import Deployment
 from platforms.local.hosting.model_calls import model_error, runtime_error
 from platforms.local.hosting.supervisor import deployment_of
 from platforms.local.records import Missing, Record
+from platforms.local.supervision import start_supervisor
 from platforms.locks import held, held_if_free
-from platforms.processes.process import ProcessId, alive, spawn_detached
-from platforms.settings import PROJECT_ROOT
+from platforms.processes.process import ProcessId, alive
 
 USE_LOCK = "use.lock"
 # AWS does not say when it lets a worker go; reports are of several minutes.
@@ -80,14 +79,11 @@ class ServerlessCalls:
 
     def _start(self, deployment: Deployment, seconds: float) -> int:
         settings = deployment.context.settings
-        supervisor = spawn_detached(
-            [
-                *(sys.executable, "-m", _SUPERVISOR, str(self.context.home)),
-                *(deployment.endpoint, deployment.token, str(self.idle_seconds)),
-            ],
-            env=supervisor_environment(os.environ, s3_endpoint=settings.s3_endpoint),
+        which = (deployment.endpoint, deployment.token, str(self.idle_seconds))
+        supervisor = start_supervisor(
+            [_SUPERVISOR, str(self.context.home), *which],
             log=deployment.folder / "supervisor.log",
-            cwd=PROJECT_ROOT,
+            s3_endpoint=settings.s3_endpoint,
         )
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and alive(supervisor):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from platforms.errors import WhippetError
-from platforms.local.context import LocalContext, local_context
+from platforms.local.context import LocalContext, local_context, recorded_context
 from platforms.local.copies import remove_tree
 from platforms.local.hosting.deployment import (
     DEFAULT_STARTUP_SECONDS,
@@ -67,17 +67,8 @@ def _claim(context: LocalContext, endpoint: str, token: str) -> Record:
 def deployment_of(context: LocalContext, endpoint: str, pending: Mapping[str, Any]) -> Deployment:
     """Return the deployment that ``Pending`` of an endpoint's record describes."""
     variant = pending["ProductionVariants"][0]
-    settings = context.settings.model_copy(
-        update={
-            "job_python": Path(pending["JobPython"]),
-            "boundary": pending.get("Boundary", "none"),
-            "region": pending["Region"],
-            "s3_endpoint": pending.get("S3Endpoint"),
-            **pending.get("Limits", {}),
-        }
-    )
     return Deployment(
-        context=LocalContext(settings=settings, records=context.records),
+        context=recorded_context(context.home, pending),
         endpoint=endpoint,
         token=pending["Token"],
         variant=variant["VariantName"],

@@ -9,8 +9,6 @@ that has ended.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -21,7 +19,7 @@ from platforms.errors import WhippetError
 from platforms.job_environment import require_job_python
 from platforms.job_status import TERMINAL
 from platforms.local.boundary.hard_coded import hard_coded_notice
-from platforms.local.context import LOGGER, LocalContext, supervisor_environment
+from platforms.local.context import LOGGER, LocalContext
 from platforms.local.debugger.live_output import LiveOutput
 from platforms.local.debugger.rule_statuses import (
     NOTHING_TO_JUDGE,
@@ -34,6 +32,7 @@ from platforms.local.job_tree import JobTree
 from platforms.local.listing import listing
 from platforms.local.own_command.command import own_command
 from platforms.local.records import Exists, Missing, Record, now, with_times
+from platforms.local.supervision import start_supervisor
 from platforms.local.toolkit.entry_point import submit_directory
 from platforms.local.toolkit.image import version_notice
 from platforms.local.training.description import described
@@ -43,12 +42,11 @@ from platforms.processes.process import (
     ProcessError,
     ProcessId,
     alive,
-    spawn_detached,
     terminate_session,
 )
-from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract.sentences import joined
 
+_SUPERVISOR = "platforms.local.training.supervisor"
 # SageMaker waits this long between SIGTERM and SIGKILL.
 STOP_GRACE_SECONDS = 120.0
 # Between a record and the first sign of its supervisor; longer only if its starter was killed.
@@ -212,11 +210,8 @@ class TrainingJobs:
             ),
             "EnableManagedSpotTraining": request.get("EnableManagedSpotTraining", False),
             "Local": {
-                "JobPython": str(self._context.settings.job_python),
+                **self._context.to_record(),
                 "Boundary": self._context.boundary().to_record(),
-                "Limits": self._context.settings.job_limits,
-                "Region": self._context.region,
-                "S3Endpoint": self._context.settings.s3_endpoint,
                 "StopGraceSeconds": self._stop_grace_seconds,
                 "Ignored": ignored_fields(request),
             },
@@ -238,19 +233,10 @@ class TrainingJobs:
     def _start_supervisor(self, name: str) -> None:
         tree = JobTree(folder=self._context.records.folder(KIND, name))
         try:
-            process = spawn_detached(
-                [
-                    sys.executable,
-                    "-m",
-                    "platforms.local.training.supervisor",
-                    str(self._context.home),
-                    name,
-                ],
-                env=supervisor_environment(
-                    os.environ, s3_endpoint=self._context.settings.s3_endpoint
-                ),
+            process = start_supervisor(
+                [_SUPERVISOR, str(self._context.home), name],
                 log=tree.supervisor_log,
-                cwd=PROJECT_ROOT,
+                s3_endpoint=self._context.settings.s3_endpoint,
             )
         except ProcessError:
             # Nothing runs and nobody has seen it: as if it had never been asked for.

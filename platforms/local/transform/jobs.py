@@ -19,14 +19,13 @@ from platforms.local.hosting.models import container_of, read_model
 from platforms.local.listing import listing
 from platforms.local.records import Exists, Missing, Record, now, with_times
 from platforms.local.transform.inputs import input_objects
-from platforms.local.transform.record import KIND, ensure_supervisor, stopping
+from platforms.local.transform.record import KIND, SUPERVISED, stopping
 from platforms.local.transform.request import (
     OPERATION,
     check_request,
     ignored_fields,
     plan,
 )
-from platforms.processes.process import ProcessError
 from sm_entrypoints.contract.sentences import ended
 
 _SUMMARY = (
@@ -72,12 +71,7 @@ class TransformJobs:
         ignored = ", ".join(ignored_fields(request))
         if ignored:
             LOGGER.warning("transform job %r: this platform does not honour %s", name, ignored)
-        try:
-            ensure_supervisor(self._context, name)
-        except ProcessError:
-            # Nothing runs and nobody has seen it: as if it had never been asked for.
-            self._context.records.delete(KIND, name)
-            raise
+        SUPERVISED.begin(self._context, name)
         return {"TransformJobArn": record["TransformJobArn"]}
 
     def describe_transform_job(self, **request: Any) -> dict[str, Any]:
@@ -112,7 +106,7 @@ class TransformJobs:
 
     def _current(self, operation: str, name: str) -> Record:
         try:
-            return ensure_supervisor(self._context, name)
+            return SUPERVISED.ensure(self._context, name)
         except Missing as error:
             arn = self._context.arn("transform-job", name)
             raise client_error(
@@ -145,11 +139,7 @@ class TransformJobs:
             "LastModifiedTime": moment,
             "Local": {
                 "Container": dict(container),
-                "JobPython": str(self._context.settings.job_python),
-                "Boundary": self._context.boundary().name,
-                "Limits": self._context.settings.job_limits,
-                "Region": self._context.region,
-                "S3Endpoint": self._context.settings.s3_endpoint,
+                **self._context.to_record(),
                 "Supervisor": None,
                 "Starts": 0,
             },

@@ -5,23 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from platforms.job_status import TERMINAL
-from platforms.local.context import LocalContext
 from platforms.local.records import Kind, Record, now
 from platforms.local.supervision import Supervised
 from platforms.local.training.status import MAX_REASON
 
 KIND: Kind = "transform-jobs"
-
-
-def ensure_supervisor(context: LocalContext, name: str) -> Record:
-    """Return a transform job's record, with a new supervisor if it needs one and has none.
-
-    The new one goes on behind the last object whose output was written.
-
-    Raises:
-        Missing: there is no such transform job.
-    """
-    return _SUPERVISED.ensure(context, name)
 
 
 def started(record: Record) -> Record:
@@ -51,7 +39,8 @@ def ended(record: Record, status: str, reason: str | None = None) -> Record:
     }
 
 
-_SUPERVISED = Supervised(
+# A new supervisor goes on behind the last object whose output was written.
+SUPERVISED = Supervised(
     kind=KIND,
     module="platforms.local.transform.supervisor",
     status="TransformJobStatus",

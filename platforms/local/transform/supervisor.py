@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 
 from platforms.errors import WhippetError
 from platforms.job_status import TERMINAL
-from platforms.local.context import LocalContext, local_context
+from platforms.local.context import LocalContext, local_context, recorded_context
 from platforms.local.hosting.deployment import DeploymentFailed, DeploymentUnwanted
 from platforms.local.hosting.model_calls import call_model
 from platforms.local.job_tree import JobTree
@@ -241,15 +241,7 @@ def main(home: str, name: str) -> None:
         return
     if record["TransformJobStatus"] in TERMINAL:
         return
-    settings = Settings(
-        home=records.root,
-        job_python=Path(local["JobPython"]),
-        boundary=local.get("Boundary", "none"),
-        region=local["Region"],
-        s3_endpoint=local["S3Endpoint"],
-        **local.get("Limits", {}),
-    )
-    supervisor = TransformSupervisor(local_context(settings), record)
+    supervisor = TransformSupervisor(recorded_context(records.root, local), record)
     try:
         supervisor.run()
     except Missing:

@@ -25,8 +25,7 @@ from platforms.local.tuning import request as tuning_request
 from platforms.local.tuning import trials as tuning_trials
 from platforms.local.tuning.description import counters, progress
 from platforms.local.tuning.search import Search
-from platforms.local.tuning.status import KIND, ensure_supervisor
-from platforms.processes.process import ProcessError
+from platforms.local.tuning.status import KIND, SUPERVISED
 from platforms.validation import validate
 
 _CREATE = "CreateHyperParameterTuningJob"
@@ -70,12 +69,7 @@ class HyperParameterTuningJobs:
         notice = version_notice(request["TrainingJobDefinition"], record["Local"]["JobPython"])
         if notice:
             LOGGER.warning("tuning job %r: %s", name, notice)
-        try:
-            ensure_supervisor(self._context, name)
-        except ProcessError:
-            # Nothing runs and nobody has seen it: as if it had never been asked for.
-            self._context.records.delete(KIND, name)
-            raise
+        SUPERVISED.begin(self._context, name)
         return {"HyperParameterTuningJobArn": record["HyperParameterTuningJobArn"]}
 
     def describe_hyper_parameter_tuning_job(self, **request: Any) -> dict[str, Any]:
@@ -177,7 +171,7 @@ class HyperParameterTuningJobs:
     def _current(self, operation: str, name: str) -> Record:
         """Return the record of a tuning job that has a supervisor when it needs one."""
         try:
-            return ensure_supervisor(self._context, name)
+            return SUPERVISED.ensure(self._context, name)
         except Missing as error:
             raise _unknown(operation, name) from error
 
@@ -193,11 +187,7 @@ class HyperParameterTuningJobs:
             "LastModifiedTime": moment,
             "Local": {
                 "Seed": config.get("RandomSeed", secrets.randbelow(2**32)),
-                "JobPython": str(self._context.settings.job_python),
-                "Boundary": self._context.boundary().name,
-                "Limits": self._context.settings.job_limits,
-                "Region": self._context.region,
-                "S3Endpoint": self._context.settings.s3_endpoint,
+                **self._context.to_record(),
                 "Supervisor": None,
                 "Starts": 0,
                 "Trials": [],

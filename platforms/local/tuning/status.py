@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from platforms.job_status import TERMINAL
-from platforms.local.context import LocalContext
 from platforms.local.records import Kind, Record, now
 from platforms.local.supervision import Supervised
 from platforms.local.training.status import MAX_REASON
 
 KIND: Kind = "tuning-jobs"
-
-
-def ensure_supervisor(context: LocalContext, name: str) -> Record:
-    """Return the record of a tuning job, with a new supervisor if it needs one and has none.
-
-    Raises:
-        Missing: there is no such tuning job.
-    """
-    return _SUPERVISED.ensure(context, name)
 
 
 def ended(record: Record, status: str, reason: str | None = None) -> Record:
@@ -34,7 +24,7 @@ def ended(record: Record, status: str, reason: str | None = None) -> Record:
     }
 
 
-_SUPERVISED = Supervised(
+SUPERVISED = Supervised(
     kind=KIND,
     module="platforms.local.tuning.supervisor",
     status="HyperParameterTuningJobStatus",

@@ -28,7 +28,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from platforms.job_status import TERMINAL
-from platforms.local.context import LocalContext, local_context
+from platforms.local.context import LocalContext, recorded_context
 from platforms.local.job_tree import JobTree
 from platforms.local.records import Record, Records
 from platforms.local.training.jobs import TrainingJobs
@@ -40,7 +40,6 @@ from platforms.local.tuning.search import Search
 from platforms.local.tuning.status import KIND, ended
 from platforms.local.tuning.trials import Summary
 from platforms.processes.process import identify
-from platforms.settings import Settings
 
 _POLL_SECONDS = 0.25
 # As the service: "No training job succeeded after 5 attempts" (aws/amazon-sagemaker-examples#2436).
@@ -237,15 +236,7 @@ def main(home: Path, name: str) -> None:
     ours = identify(os.getpid()).to_record()
     if record["Local"]["Supervisor"] is None or record["Local"]["Supervisor"]["Pid"] != ours["Pid"]:
         return
-    settings = Settings(
-        home=home,
-        job_python=Path(record["Local"]["JobPython"]),
-        boundary=record["Local"].get("Boundary", "none"),
-        region=record["Local"]["Region"],
-        s3_endpoint=record["Local"].get("S3Endpoint"),
-        **record["Local"].get("Limits", {}),
-    )
-    supervisor = TuningSupervisor(local_context(settings), record)
+    supervisor = TuningSupervisor(recorded_context(home, record["Local"]), record)
     try:
         supervisor.run()
     except Exception as error:  # noqa: BLE001 - the outermost edge of this process
