@@ -12,7 +12,7 @@ _SHARED_REGIONS = (
     "us-west-1 us-west-2"
 )
 # The account that holds the images of a region. China, GovCloud and the isolated regions have
-# domains of their own: there the SDK, or WHIPPET_TRAINING_IMAGE, is needed.
+# domains of their own: there WHIPPET_TRAINING_IMAGE and WHIPPET_INFERENCE_IMAGE are needed.
 ACCOUNTS = {
     **dict.fromkeys(_SHARED_REGIONS.split(), _SHARED_ACCOUNT),
     "af-south-1": "626614931356",

@@ -1,8 +1,7 @@
 """AWS's deep learning images for PyTorch: what they are called, until when they are patched.
 
-A dated table, for when SageMaker's SDK is not installed or does not know a version. Tags are those
-of the SDK 3.27 (``image_uri_config``, 2026-10-21); ends of patching are those of
-aws/deep-learning-containers (``docs/src/data``, 2026-08-21).
+A dated table. Tags are those of the SDK 3.27 (``image_uri_config``, 2026-10-21); ends of patching
+are those of aws/deep-learning-containers (``docs/src/data``, 2026-08-21).
 """
 
 from __future__ import annotations

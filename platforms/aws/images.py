@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from functools import cache
-from importlib import import_module
-from typing import Any
 
-from platforms.aws.image_table import VERSIONS, ImageVersion, Scope
+from platforms.aws.image_table import VERSIONS, Scope
 from platforms.errors import SettingsError
 from platforms.image_accounts import ACCOUNTS
 from platforms.instances import has_gpu
@@ -23,15 +20,11 @@ ECR_IMAGE = re.compile(
 def image_uri(scope: Scope, region: str, version: str, instance_type: str) -> str:
     """Return the URI of AWS's PyTorch image, with CUDA for an instance that has a GPU.
 
-    Asks SageMaker's SDK when it is installed and knows the version, else our dated table.
-
     Raises:
-        SettingsError: neither knows the version or the region; names those that are known.
+        SettingsError: the dated table does not know the version or the region; names the variable
+            that takes a URI instead, and the versions that are known.
     """
     found = VERSIONS[scope].get(".".join(version.split(".")[:2]))
-    uri = _from_sdk(scope, region, version, found, instance_type)
-    if uri is not None:
-        return uri
     variable = f"WHIPPET_{scope.upper()}_IMAGE"
     if found is None:
         raise SettingsError(
@@ -41,42 +34,11 @@ def image_uri(scope: Scope, region: str, version: str, instance_type: str) -> st
         )
     if region not in ACCOUNTS:
         raise SettingsError(
-            f"no {scope} image is known in region {region!r}: set {variable} to its URI, or "
-            f"install the extra `aws`, whose SageMaker SDK may know it"
+            f"no {scope} image is known in region {region!r}: set {variable} to its URI, as in "
+            f"China, GovCloud and the isolated regions"
         )
     tag = found.gpu_tag if has_gpu(instance_type) else found.cpu_tag
     return f"{ACCOUNTS[region]}.dkr.ecr.{region}.amazonaws.com/{found.repository}:{tag}"
-
-
-def _from_sdk(
-    scope: Scope, region: str, version: str, found: ImageVersion | None, instance_type: str
-) -> str | None:
-    image_uris = _sdk()
-    if image_uris is None:
-        return None
-    # Since 2.11 AWS builds on another base, which the SDK calls another framework.
-    amazon_linux = found is None or found.python is None
-    try:
-        uri: str = image_uris.retrieve(
-            "pytorch-amzn2023" if amazon_linux else "pytorch",
-            region,
-            version=version if found is None else found.version,
-            py_version=None if found is None else found.python,
-            instance_type=instance_type,
-            image_scope=scope,
-        )
-    except ValueError:  # a version, region or instance that this SDK does not know
-        return None
-    return uri
-
-
-@cache
-def _sdk() -> Any:
-    """Return the SDK's module of images; None when the extra ``aws`` is not installed."""
-    try:
-        return import_module("sagemaker.core.image_uris")
-    except ImportError:
-        return None
 
 
 def image_notes(image: str, today: date) -> list[str]:

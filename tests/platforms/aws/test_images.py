@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-import sys
 from datetime import date
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from platforms import Defaults
-from platforms.aws import images as aws_images
 from platforms.aws.image_table import VERSIONS, Scope
 from platforms.aws.images import ECR_IMAGE, image_notes, image_uri
 from platforms.errors import SettingsError
@@ -17,29 +13,6 @@ from platforms.instances import has_gpu, needs_neuron
 
 REGISTRY = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
 PATCHED, PAST = date(2026, 11, 22), date(2027, 1, 22)
-
-
-@pytest.fixture
-def no_sdk(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setitem(sys.modules, "sagemaker", None)
-    aws_images._sdk.cache_clear()
-    yield
-    aws_images._sdk.cache_clear()
-
-
-@pytest.fixture
-def sdk(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """An SDK that knows 2.10 and 2.13 only."""
-    asked: list[dict[str, Any]] = []
-
-    def retrieve(framework: str, region: str, **options: Any) -> str:
-        asked.append({"framework": framework, "region": region, **options})
-        if options["version"] not in ("2.10.0", "2.13"):
-            raise ValueError(f"Unsupported pytorch version: {options['version']}")
-        return f"sdk/{framework}:{options['version']}"
-
-    monkeypatch.setattr(aws_images, "_sdk", lambda: SimpleNamespace(retrieve=retrieve))
-    return asked
 
 
 @pytest.mark.parametrize(
@@ -52,40 +25,21 @@ def sdk(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         ("inference", "2.6", "ml.t2.medium", "pytorch-inference:2.6.0-cpu-py312"),
     ],
 )
-def test_the_table(no_sdk: None, scope: Scope, version: str, instance: str, image: str) -> None:
+def test_the_table(scope: Scope, version: str, instance: str, image: str) -> None:
     assert image_uri(scope, "us-east-1", version, instance) == f"{REGISTRY}/{image}"
 
 
-def test_regions_have_accounts_of_their_own(no_sdk: None) -> None:
+def test_regions_have_accounts_of_their_own() -> None:
     uri = image_uri("training", "mx-central-1", "2.10", "ml.m5.xlarge")
     assert uri.startswith("637423239942.dkr.ecr.mx-central-1.amazonaws.com/")
 
 
-def test_the_sdk_is_asked_first(sdk: list[dict[str, Any]]) -> None:
-    assert image_uri("training", "eu-west-1", "2.10", "ml.m5.xlarge") == "sdk/pytorch:2.10.0"
-    assert image_uri("training", "eu-west-1", "2.13", "ml.g5.xlarge") == "sdk/pytorch-amzn2023:2.13"
-    assert sdk[1] == {
-        "framework": "pytorch-amzn2023",
-        "region": "eu-west-1",
-        "version": "2.13",
-        "py_version": None,
-        "instance_type": "ml.g5.xlarge",
-        "image_scope": "training",
-    }
-
-
-def test_what_the_sdk_does_not_know_is_in_the_table(sdk: list[dict[str, Any]]) -> None:
-    uri = image_uri("training", "us-east-1", "2.12", "ml.m5.xlarge")
-    assert uri == f"{REGISTRY}/pytorch:2.12-cpu-amzn2023-sagemaker"
-    assert len(sdk) == 1
-
-
-def test_an_unknown_version_names_the_known_ones(no_sdk: None) -> None:
+def test_an_unknown_version_names_the_known_ones() -> None:
     with pytest.raises(SettingsError, match=r"PyTorch 1\.4 .*2\.10.*WHIPPET_TRAINING_IMAGE"):
         image_uri("training", "us-east-1", "1.4", "ml.m5.xlarge")
 
 
-def test_an_unknown_region_names_the_variable(no_sdk: None) -> None:
+def test_an_unknown_region_names_the_variable() -> None:
     with pytest.raises(SettingsError, match="'cn-north-1': set WHIPPET_TRAINING_IMAGE"):
         image_uri("training", "cn-north-1", "2.10", "ml.m5.xlarge")
 
