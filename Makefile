@@ -94,7 +94,7 @@ FAST := -q --no-header -m "not slow and not job"
 FAST_JOB := $(FAST) -n 2 --dist loadfile
 
 .PHONY: check
-check: lint  ## the fast subset (a minute): format, lint, types, tests without jobs or servers; PKG=dashboards: one package
+check: lint  ## the fast subset (a minute or two): format, lint, types, tests without jobs or servers; PKG=dashboards: one package
 ifeq ($(PKG),)
 	@$(ORCHESTRATOR) -m pytest $(FAST) $(PARALLEL) tests --ignore tests/sm_entrypoints $(AWS_TESTS:%=--ignore %)
 	@$(JOB) -m pytest $(FAST_JOB) tests/sm_entrypoints

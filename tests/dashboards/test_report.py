@@ -123,6 +123,7 @@ def test_the_page_tells_the_numbers(html, output):
     assert "10:15 UTC" in html
 
 
+@pytest.mark.slow
 def test_a_long_job_makes_a_page_as_small(tmp_path):
     folder = write_output(tmp_path / "o", samples=5_000, steps=20_000, layers=40, seconds=3_600)
     html = render_report(sample_report(folder))
@@ -170,6 +171,7 @@ def test_a_failed_write_keeps_the_old_page(tmp_path, report):
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
 
 
+@pytest.mark.slow
 def test_rendering_needs_neither_prefect_nor_boto3_nor_scikit_learn(tmp_path, output_folder):
     code = """
 import sys

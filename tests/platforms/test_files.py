@@ -97,6 +97,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_kill_9_at_any_moment_leaves_a_whole_file(awkward_path):
     path = awkward_path / "record"
     for delay in (0.0, 0.003, 0.007, 0.011, 0.019, 0.031, 0.05, 0.08):

@@ -34,6 +34,7 @@ def test_python() -> None:
     assert "make setup PYTHON=" in old.advice
 
 
+@pytest.mark.slow
 def test_packages() -> None:
     assert check_packages(["httpx>=0.28", "pillow>=12", "pydantic-settings"]).outcome == "passed"
     absent = check_packages(["httpx", "no-such.package>=1"])

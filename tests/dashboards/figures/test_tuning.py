@@ -86,6 +86,7 @@ def test_importance_finds_the_hyperparameter_that_decides(capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_importance_of_few_or_equal_trials_is_a_sentence():
     few = get_importance_info(read_trials(trial_summaries(3, failed=())))
     assert few.message

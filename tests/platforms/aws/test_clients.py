@@ -16,6 +16,8 @@ from platforms.settings import Settings
 from tests.platforms.contract import PlatformContract
 from tests.platforms.local.jobs import Jobs
 
+pytestmark = pytest.mark.slow
+
 ROLE = "arn:aws:iam::123456789012:role/whippet"
 IMAGES = {"training_image": "training:1", "inference_image": "inference:1"}
 

@@ -24,6 +24,8 @@ from tasks.permissions.table import ROLE as PERMISSIONS
 from tests.platforms import aws_stub as stubs
 from tests.platforms.aws_stub import ROLE, AwsStub
 
+pytestmark = pytest.mark.slow
+
 REGION = "eu-west-1"
 IMAGE = "763104351884.dkr.ecr.eu-west-1.amazonaws.com/pytorch-training:2.10.0-cpu-py313"
 SERVING = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/whippet-serve:1"

@@ -66,6 +66,7 @@ def test_names_stay_in_their_folder(tmp_path: Path, name: str) -> None:
         Records(tmp_path).create(KIND, name, {})
 
 
+@pytest.mark.slow
 def test_of_many_creators_one_wins(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     results = context.Queue()

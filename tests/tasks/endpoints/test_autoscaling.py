@@ -21,6 +21,8 @@ from tasks.endpoints.autoscaling import (
 from tasks.parameters.run import DeploymentParameters
 from tasks.requests.tags import SCALED_TAG
 
+pytestmark = pytest.mark.slow
+
 SCALED = DeploymentParameters(instance_count=2, max_instances=5, invocations_per_instance=70)
 REGION = {"region_name": "eu-west-1"}
 

@@ -288,6 +288,7 @@ def test_what_stands_where_a_number_should():
     assert "\\x1b[32m0.5" in coloured.evidence
 
 
+@pytest.mark.slow
 def test_a_regex_that_backtracks_is_found_and_named():
     (found,) = lint_request(request([{**CUT, "Regex": "(a+)+$"}]))
     assert (found.code, found.severity) == ("regex-too-slow", "warning")

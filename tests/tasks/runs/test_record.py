@@ -143,6 +143,7 @@ print(run.name)
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_between_processes(settings):
     processes = [
         subprocess.Popen(

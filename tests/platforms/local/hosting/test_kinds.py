@@ -18,6 +18,8 @@ from platforms.processes.process import ProcessId, alive, group_alive
 from tests.platforms.local.served import client, served
 from tests.platforms.local.serving import BUCKET, make_config, make_context, wait_for_endpoint
 
+pytestmark = pytest.mark.slow
+
 SERVERLESS = {"MemorySizeInMB": 2048, "MaxConcurrency": 1}
 OUTPUT = {
     "S3OutputPath": f"s3://{BUCKET}/async/e/output/",
