@@ -33,7 +33,7 @@ SAMPLER_SHARE, SAMPLER_MEGABYTES, PROFILER_SHARE = 0.003, 15.0, 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A line of the table; ``met`` is None where there is no goal."""
+    """A row of the table; ``met`` is None if there is no goal."""
 
     what: str
     measured: str
@@ -184,7 +184,7 @@ def main() -> int:
         debug_row(),
         *report_rows(chosen.repeat),
     ]
-    print(f"hook: resnet18, all of it trained, a step of {hook['step_seconds']:.3f} s, both cores")
+    print(f"hook: resnet18, fully trained, a step of {hook['step_seconds']:.3f} s, both cores")
     print(f"profiler: resnet18, a step of {profiler['step_seconds']:.3f} s, one thread")
     print_table(rows)
     print(" ".join(f"{name}={value}" for name, value in hook["versions"].items()))

@@ -54,7 +54,7 @@ TIMED_ALONE = 5_000
 
 
 class Bench:
-    """The twins and what looks at them."""
+    """The twins and their observers."""
 
     def __init__(self, folder: Path) -> None:
         torch.manual_seed(1)
@@ -64,7 +64,7 @@ class Bench:
         self._failed: list[str] = []
 
     def plain(self) -> Twin:
-        """Return a twin that nobody looks at."""
+        """Return a twin without an observer."""
         return Twin(*self._batch)
 
     def ours(self, stride: int | None) -> Twin:

@@ -101,7 +101,7 @@ def cpu_seconds(work: Callable[[], object], times: int = 1) -> float:
 
 
 def samplers(folder: Path, seconds: float) -> list[dict[str, Any]]:
-    """Return what each sampler cost in a process of its own, all at the same time."""
+    """Return the cost of each sampler in its own process, all running at the same time."""
     children = []
     for kind, interval in _SAMPLERS:
         place = folder / f"{kind}-{interval}"

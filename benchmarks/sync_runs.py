@@ -44,7 +44,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 class TransferFailed(RuntimeError):
-    """Raised when a client did not do what it was told, or took too long; with what it said."""
+    """Raised when a client failed or took too long; includes its output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ _BOOKKEEPING = ("Beginning ", "View at ", "Finished in state", "Running hook", "
 
 
 class OnlyOurs(logging.Filter):
-    """Pass what our tasks say and Prefect's warnings; errors are said once, at the end."""
+    """Pass our tasks' messages and Prefect's warnings; errors are reported once, at the end."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether the console shows a record."""

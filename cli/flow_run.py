@@ -32,8 +32,8 @@ def run_release(
 ) -> RunRecord:
     """Return the record of the finished run.
 
-    When it is interrupted (Ctrl-C, SIGTERM), its jobs are stopped before the interrupt goes on:
-    what nobody waits for must not go on computing, or billing.
+    When it is interrupted (Ctrl-C, SIGTERM), its jobs are stopped before the interrupt takes
+    effect: abandoned jobs must not keep computing, or billing.
 
     Raises:
         RunStopped: it was cancelled, in the UI or by Prefect's commands; its jobs are stopped.

@@ -13,7 +13,7 @@ from tasks.runs.record_model import RunRecord
 
 
 def print_summary(settings: Settings, record: RunRecord, api_url: str) -> None:
-    """Print what a person wants at the end of a run, each on a line of its own.
+    """Print what a user wants to know at the end of a run, one line each.
 
     The run completed: every stage has given its part of the record.
     """

@@ -26,9 +26,8 @@ _SHOWN = 20
 
 
 def predict_folder(parameters: TransformParameters) -> int:
-    """Write the answers to ``--out``; 1 when a picture has none.
-
-    The same folder and model find the same job: after a kill, the same command goes on with it.
+    """Write the answers to ``--out``; 1 if a picture has none. The same folder and model lead to
+    the same job: after a kill, the same command continues it.
     """
     platform, out = connect(), expanded(parameters.out)
     require_writable(out, parameters.out)

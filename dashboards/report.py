@@ -27,7 +27,7 @@ from sm_entrypoints.contract.files import write_atomically
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Report:
-    """What a report shows; every part may be missing and is then said to be.
+    """What a report shows; any part may be missing, and the report then says so.
 
     ``overview`` are the key facts, most important first. ``data`` is the dict of the data check.
     ``endpoint`` and ``best_hyperparameters`` are shown as names and values. ``configuration`` adds
@@ -93,7 +93,8 @@ def render_report(report: Report) -> str:
 def write_report(path: Path, report: Report) -> int:
     """Write the page to ``path``, atomically, and return its size in bytes.
 
-    The folder is made if it is missing. A reader sees the old page or the new one, never a part.
+    The folder is created if it is missing. A reader sees the old page or the new one, never a
+    partial one.
 
     Raises:
         OSError: the folder cannot be made or written.

@@ -51,7 +51,7 @@ def failed_or_cancelled(flow: Flow[..., Any], flow_run: FlowRun, state: State[An
 
 
 def crashed_or_cancelled(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Write down that a run crashed: its jobs go on. End one that was cancelled."""
+    """Record that a run crashed: its jobs continue. End a cancelled run."""
     if not end_if_lost(flow_run):
         note_crashed(flow, flow_run, state)
 

@@ -13,7 +13,7 @@ from tasks.recovery import mark_dead_runs, restart_crashed_runs
 def recover_runs(request: RecoverParameters | None = None) -> list[str]:
     """Mark dead runs of deployments as crashed, restart crashed ones; return their names.
 
-    A run that was cancelled is not restarted: what goes on of it is ended.
+    A cancelled run is not restarted: whatever of it is still running is ended.
     """
     chosen = request or RecoverParameters()
     mark_dead_runs(chosen)

@@ -80,7 +80,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """What a request needs and the user did not say: resolved by the platform.
+    """What a request needs and the user did not specify: resolved by the platform.
 
     ``poll_seconds`` is the slowest pace of waiting: a compromise between the detection of a
     finished job and the service's rate limits (goal: at most 0.2 Describe calls a second).
@@ -109,11 +109,11 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What a run is going to ask of an account, for a look before anything is created.
+    """What a run will ask of an account, for a check before anything is created.
 
     ``quotas`` are numbers of instances by the names that AWS gives its quotas:
-    ``ml.m5.xlarge for training job usage``. Without ``images`` the platform's own are meant, those
-    of instances without a GPU.
+    ``ml.m5.xlarge for training job usage``. Without ``images`` it means the platform's own, for
+    instances without a GPU.
     """
 
     instance_types: tuple[str, ...] = ()
@@ -124,7 +124,7 @@ class Needs:
 class RequireReady(Protocol):
     """Raise ``SettingsError`` when jobs cannot run here; creates nothing, takes seconds at most.
 
-    Returns what it could not make sure of and what people should know, one sentence each.
+    Returns what it could not verify and what users should know, one sentence each.
     """
 
     def __call__(self, needs: Needs = ...) -> list[str]: ...
@@ -142,12 +142,12 @@ class Pricing:
 class Platform:
     """A place where SageMaker requests run. Holds clients: build it inside a task, never pass it.
 
-    ``shut_down`` stops what the platform runs on this machine and returns its names; nothing is
-    lost by it that a request could not make again, and it never touches an AWS account.
-    ``prepare`` makes what the platform may make by itself before the first upload: its own bucket.
-    ``pricing`` is AWS's price list where there is an account to ask it with. ``bills`` says whether
-    what is requested here costs money. ``scaling`` is ``boto3.client("application-autoscaling")``
-    where endpoints can have more than one instance.
+    ``shut_down`` stops what the platform runs on this machine and returns its names; everything it
+    stops can be requested again, and it never touches an AWS account. ``prepare`` creates what the
+    platform may create by itself before the first upload: its own bucket. ``pricing`` is AWS's
+    price list, if there is an account to query it with. ``bills`` says whether requests here cost
+    money. ``scaling`` is ``boto3.client("application-autoscaling")`` where endpoints can have more
+    than one instance.
     """
 
     settings: Settings
@@ -169,7 +169,7 @@ def connect(settings: Settings | None = None) -> Platform:
     """Return the platform that ``settings`` name (default: from the environment).
 
     Raises:
-        SettingsError: the platform cannot be used as set up; says what to do.
+        SettingsError: the platform cannot be used with these settings; says what to do.
 
     Example:
         >>> from platforms import Settings, connect
@@ -193,7 +193,7 @@ def connect(settings: Settings | None = None) -> Platform:
 
 
 def serve(settings: Settings, port: int, announce: Callable[[str], None]) -> None:
-    """Serve the local platform's API over HTTP on 127.0.0.1 until the process is told to end.
+    """Serve the local platform's API over HTTP on 127.0.0.1 until the process is stopped.
 
     ``port`` 0 takes any free one; ``announce`` is called with the URL.
 

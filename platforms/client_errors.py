@@ -44,9 +44,8 @@ Code = Literal[
 
 
 class AccessDenied(ClientError, WhippetError):
-    """Raised by AWS's clients when IAM refuses a call; says who may not do what, on what.
-
-    A ``ClientError`` like any other for who looks at codes.
+    """Raised by AWS's clients when IAM refuses a call; says who may not do what, on what. It is a
+    ``ClientError`` like any other for code that checks codes.
     """
 
     def __init__(self, error_response: Any, operation_name: str) -> None:
@@ -56,7 +55,7 @@ class AccessDenied(ClientError, WhippetError):
         self.args = (denial_sentence(said, operation_name),)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Be copied from what it was made of, as pickle does it for results of tasks."""
+        """Be rebuilt from the constructor's arguments, as pickle does for results of tasks."""
         return type(self), (self.response, self.operation_name)
 
 

@@ -34,7 +34,7 @@ class EndpointFailed(WhippetError):
 
 
 class NameTaken(WhippetError):
-    """Raised when a resource of that name exists and was made by another request."""
+    """Raised when a resource of that name exists and was created by another request."""
 
 
 class DeadlinePassed(WhippetError):

@@ -11,12 +11,12 @@ from pathlib import Path
 
 @contextmanager
 def held(path: Path, *, shared: bool = False, make_folder: bool = False) -> Iterator[None]:
-    """Hold the lock of a file, made if need be; waits for it.
+    """Hold the lock of a file, which is created if needed; waits for it.
 
     The file is the one at ``path`` when the block begins, also when it was replaced meanwhile.
 
     Raises:
-        FileNotFoundError: its folder is not there, or was removed meanwhile.
+        FileNotFoundError: its folder is missing, or was removed meanwhile.
     """
     if make_folder:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def held_if_free(path: Path) -> Iterator[bool]:
     """Hold the lock of a file if nobody else does; gives whether it is held.
 
     Raises:
-        FileNotFoundError: its folder is not there.
+        FileNotFoundError: its folder is missing.
     """
     descriptor = _open(path)
     try:

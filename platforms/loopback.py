@@ -15,13 +15,13 @@ _HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE
 def names_this_machine(host: str) -> bool:
     """Say whether a ``Host`` header names this machine, whatever the port.
 
-    A web page whose name was made to lead here (DNS rebinding) sends that name.
+    A web page whose name was pointed here (DNS rebinding) sends that name.
     """
     return _HOST.fullmatch(host) is not None
 
 
 def is_loopback(url: str) -> bool:
-    """Say whether an address leads to this machine; False for what is no address."""
+    """Say whether an address leads to this machine; False for an invalid address."""
     try:
         return urlsplit(url).hostname in NAMES
     except ValueError:

@@ -25,7 +25,7 @@ _LEADING: Any = regex.compile(r"[\w :=,-]*+(?![*?{])|")
 
 
 class MetricRegexError(ValueError):
-    """Raised when a text is no regex, or one without a group to read a value from."""
+    """Raised when a text is not a valid regex, or has no group to read a value from."""
 
 
 class MetricRegex:

@@ -36,7 +36,7 @@ class S3Stores:
         self._opened: dict[str, Any] = {}
 
     def __call__(self, bucket: str) -> Any:
-        """Return the ``obstore`` store of a bucket; asks nobody whether it exists."""
+        """Return the ``obstore`` store of a bucket; does not check whether it exists."""
         if bucket not in self._opened:
             self._opened[bucket] = self._open(bucket)
         return self._opened[bucket]

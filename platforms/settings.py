@@ -45,7 +45,7 @@ def _mapped(value: Any) -> Any:
 
 
 def _server(address: str) -> str:
-    """Refuse what is no address of a server, such as one that carries credentials."""
+    """Refuse anything but a bare server address, such as one with credentials."""
     if not re.fullmatch(r"https?://[^/@\s]+/?", address):
         # Not repeated: it may hold a password.
         raise ValueError("not a bare server address: use http://HOST:PORT")
@@ -73,7 +73,7 @@ def _memory(text: str) -> str:
 
 
 def _count(value: Any) -> Any:
-    """Refuse what is no count of processes, in words that help."""
+    """Refuse an invalid number of processes, with a helpful message."""
     text = str(value).strip()
     if value is not None and not re.fullmatch(r"0*[1-9]\d{0,8}", text, re.ASCII):
         raise ValueError(
@@ -155,7 +155,8 @@ class Settings(BaseSettings):
 
     @property
     def region_said(self) -> str | None:
-        """The region that was said, to us or to AWS's tools; None leaves it to boto3's profiles."""
+        """The region that was set, for us or for AWS's tools; None leaves it to boto3's
+        profiles."""
         said = (os.environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION"))
         return self.region or next(filter(None, said), None)
 

@@ -73,15 +73,14 @@ def explain(
     others: Sequence[Path] = (),
     requested: Sequence[RequestedRule] = (),
 ) -> dict[str, Any]:
-    """Judge the job whose traces lie in ``roots``; return what was found, and notes.
+    """Judge the job whose traces lie in ``roots``; return the findings and notes.
 
     The answer has ``parts``, ``notes`` and ``sagemaker_rules`` (each as a ``ForeignRule``).
 
     Args:
-        roots: folders that together hold one job's traces.
-        output: gets the layout of a job's output; must be new or empty.
-        allow_nothing: whether finding nothing is no error; the verdict then says so.
-        others: outputs of other jobs, in the layout that this one gets: are they the same run?
+        roots: folders that together hold one job's traces. output: gets the layout of a job's
+        output; must be new or empty. allow_nothing: accept finding nothing; the verdict then says
+        so. others: outputs of other jobs, in the layout that this one gets: are they the same run?
         requested: rules that the job's request names, with its parameters.
 
     Raises:
@@ -190,7 +189,7 @@ class _Import:
         _write_json(self.inside / REQUESTED_RULES_FILE, {"rules": rules})
 
     def _actions(self) -> dict[str, RuleAction]:
-        """Return what the job's own rules did; nothing when that cannot be told."""
+        """Return the actions of the job's own rules; empty if unknown."""
         training = read_object(self._output / TRAINING_SUMMARY_FILE) or {}
         arguments = training.get("arguments")
         text = arguments.get("rules") if isinstance(arguments, dict) else None

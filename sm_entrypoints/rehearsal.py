@@ -50,9 +50,8 @@ class Journal:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[dict[str, Any]]:
-        """Write when a stage begins, and how it ends; what it raises goes on.
-
-        Gives what the end's line is to say besides.
+        """Write when a stage begins, and how it ends; exceptions propagate. Yields further members
+        for the end's line.
         """
         said: dict[str, Any] = {}
         self.write(name, "begin")

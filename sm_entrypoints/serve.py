@@ -115,7 +115,7 @@ class ServerSettings:
 
 
 class ModelServer:
-    """One process that loads a model and answers requests for it until told to stop."""
+    """One process that loads a model and answers requests for it until it is stopped."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings

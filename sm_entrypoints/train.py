@@ -149,7 +149,7 @@ def _features_fit(prepared: Prepared, splits: Splits) -> bool | None:
         pretrained=False,
     )
     images = len(splits.train) + len(splits.valid)
-    containment = Containment("the look at features", on_failure=lambda: None)
+    containment = Containment("the check for cached features", on_failure=lambda: None)
     return containment.run(features_fit, built, images, training.environment.world_size)
 
 

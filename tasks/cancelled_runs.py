@@ -47,10 +47,10 @@ _SUSPECT = [StateType.CANCELLING, StateType.CANCELLED, StateType.CRASHED, StateT
 
 @task(name="end cancelled runs", **policy(3600))
 def end_cancelled_runs(request: RecoverParameters) -> list[str]:
-    """End what cancelled runs left behind, whoever started them; return their names.
+    """End what cancelled runs left behind; return their names.
 
-    Their jobs are stopped, their endpoints removed, and their state is Cancelled. One that cannot
-    be ended is told as an error, and tried again next time.
+    Their jobs are stopped, their endpoints removed, and their state is Cancelled. A run that cannot
+    be ended is reported as an error, and tried again next time.
     """
     ended, logger, platform = [], get_run_logger(), connect()
     with get_client(sync_client=True) as client:
@@ -89,7 +89,7 @@ def end_if_lost(flow_run: FlowRun) -> bool:
 def end_cancelled(
     client: SyncPrefectClient, platform: Platform, flow_run: FlowRun, asked: datetime
 ) -> list[str] | None:
-    """End a run that was cancelled at ``asked``: stop what goes on of it, write its state.
+    """End a run that was cancelled at ``asked``: stop what is still running, write its state.
 
     Returns the names of what was stopped, and None when there was nothing to do.
     """

@@ -121,7 +121,7 @@ class SyncLog:
 
 @task(name="sync data", **policy(6 * 3600))
 def sync_dataset(run: RunIdentity, parameters: DataParameters, check: DataCheck) -> SyncedData:
-    """Bring the data set to the bucket; what is there already is not moved again."""
+    """Bring the data set to the bucket; existing objects are not transferred again."""
     platform = connect()
     name = check.name
     prefix = f"{platform.settings.prefix}/datasets/{name}"

@@ -74,9 +74,9 @@ def _same(request: Request, _attempt: int) -> Request:
 
 @contextmanager
 def _removed_on_failure(platform: Platform, names: dict[Step, str]) -> Iterator[None]:
-    """Delete endpoint, config and model when the block fails: what bills must not stay behind.
-
-    A hiccup after which Prefect runs the task again removes nothing: the next try goes on with it.
+    """Delete endpoint, config and model when the block fails: nothing that bills may stay behind. A
+    transient error, after which Prefect runs the task again, removes nothing: the next attempt
+    continues with it.
     """
     try:
         yield

@@ -49,7 +49,7 @@ ARTIFACT_KEY = "improvement"
 
 @task(name="plan improvement", **policy(300))
 def choose_change(parameters: ImprovementParameters) -> ImprovementPlan:
-    """Return what is to be measured: the verdict's change, or the one that was asked for."""
+    """Return what to measure: the verdict's change, or the requested one."""
     plan = plan_improvement(Settings(), parameters)
     get_run_logger().info("run %s: %s", plan.name, plan.sentence or "no verdict")
     return plan

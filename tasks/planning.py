@@ -12,7 +12,7 @@ from tasks.costs.cap import Limits
 from tasks.endpoints.requests import RESOURCES
 from tasks.parameters.run import DeploymentParameters
 from tasks.plan.deployment import deployment_markdown, deployment_plan
-from tasks.plan.existing_jobs import require_own_names, standing
+from tasks.plan.existing_jobs import find_existing_jobs, require_own_names
 from tasks.plan.needs import needs
 from tasks.plan.requests import RunChoices
 from tasks.plan.run import plan_run
@@ -26,10 +26,9 @@ from tasks.runs.task_policy import policy
 
 @task(name="plan run", **policy(900))
 def plan_stage(run: RunIdentity, choices: RunChoices) -> Limits:
-    """Publish what the run will send and cost; return the limits that its jobs are held to.
-
-    A resumed run is planned with what is left of its cap. Then the platform is looked at, with
-    these needs, and makes what it may make by itself: the first thing that is created.
+    """Publish what the run will send and cost; return the limits of its jobs. A resumed run is
+    planned with the rest of its cap. Then the platform is checked for these needs, and creates what
+    it may create by itself, before anything else.
 
     Raises:
         BudgetError: the worst case passes ``max_usd`` whatever the limits.
@@ -39,9 +38,9 @@ def plan_stage(run: RunIdentity, choices: RunChoices) -> Limits:
     """
     platform = connect()
     require_own_names(platform, run, _steps(choices))
-    stands = standing(platform, run)
-    plan = plan_run(platform, run, choices, read_run(platform.settings, run.name), stands)
-    facts = PlanFacts(**plan.model_dump(mode="json"), spent=stands.spent())
+    existing_jobs = find_existing_jobs(platform, run)
+    plan = plan_run(platform, run, choices, read_run(platform.settings, run.name), existing_jobs)
+    facts = PlanFacts(**plan.model_dump(mode="json"), spent=existing_jobs.spent())
     record(platform.settings, run, RunFacts(plan=facts))
     create_markdown_artifact(plan_markdown(plan), key="run-plan")
     get_run_logger().info(

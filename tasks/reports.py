@@ -75,7 +75,7 @@ def render_report(run: RunIdentity) -> str:
 def print_report(run: RunIdentity) -> str | None:
     """Write report.pdf beside report.html, where there is a Chromium; return its path.
 
-    A PDF is an extra: what goes wrong is a warning, and the run goes on.
+    A PDF is an extra: a failure is a warning, and the run continues.
     """
     settings = Settings()
     folder = run_folder(settings, run.name)

@@ -54,10 +54,10 @@ def command(arguments: argparse.Namespace) -> int:
 
 
 def confirmed(names: list[str], *, bills: bool) -> bool:
-    """Ask; where it is about an account, yes is not enough: the name, or how many, is to be typed.
+    """Ask for confirmation; on AWS the name (or the count) must be typed.
 
     Raises:
-        ParameterError: nobody is there to ask.
+        ParameterError: there is no terminal to ask at.
     """
     if not sys.stdin.isatty():
         raise ParameterError("no terminal to confirm at: add --yes")

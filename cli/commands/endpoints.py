@@ -16,7 +16,7 @@ HELP = "list endpoints"
 
 
 def command(_: argparse.Namespace) -> int:
-    """Print the endpoints that Whippet made, with what each costs an hour and until when."""
+    """Print the endpoints that Whippet created, with their cost per hour and end time."""
     from platforms import connect
     from tasks.costs.still_billing import endpoint_billing
     from tasks.endpoints.inventory import list_endpoints

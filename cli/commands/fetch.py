@@ -16,7 +16,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source", help="name of a data set or of a training job, or s3://bucket/prefix"
     )
-    parser.add_argument("folder", help="made when it is not there; nothing in it is deleted")
+    parser.add_argument("folder", help="created if missing; nothing in it is deleted")
 
 
 def command(arguments: argparse.Namespace) -> int:

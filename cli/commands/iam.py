@@ -47,7 +47,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def command(arguments: argparse.Namespace) -> int:
-    """Print the permissions with their reasons, or one policy document as JSON; asks nobody."""
+    """Print the permissions with their reasons, or one policy document as JSON; makes no
+    request."""
     from platforms import Settings
     from tasks.permissions.policy_documents import chosen
     from tasks.permissions.table import ROLE, USER

@@ -43,7 +43,7 @@ def command(arguments: argparse.Namespace) -> int:
 
 
 def _transforms(platform: Platform, newest: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the transform jobs; none for who does without them and may not list them."""
+    """Return the transform jobs; none for users without the permission to list them."""
     from platforms.client_errors import AccessDenied
     from tasks.requests.pages import list_all
 

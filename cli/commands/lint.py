@@ -24,7 +24,9 @@ HELP = "check that an objective and its metrics are what they claim to be, befor
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("name", nargs="?", help="a training or tuning job of the platform")
-    parser.add_argument("--log", metavar="FILE", help="somebody else's log; no platform is needed")
+    parser.add_argument(
+        "--log", metavar="FILE", help="the log of any script; no platform is needed"
+    )
     parser.add_argument(
         "--metric",
         action="append",

@@ -30,7 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="FILE",
-        help="label a whole folder by a batch transform job, without an endpoint: .csv or .jsonl",
+        help="label a whole folder in a batch transform job, without an endpoint: .csv or .jsonl",
     )
     parser.add_argument(
         "--training-job", metavar="NAME", help="with --out: whose model (default: the latest run's)"
@@ -42,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def command(arguments: argparse.Namespace) -> int:
     """Print the endpoint's labels for each picture; with ``--out``, label a folder without one.
 
-    A picture that has no answer is reported, and the others go on; 1 when there was one.
+    A picture without an answer is reported, and the others continue; returns 1 if there was one.
     """
     if arguments.out:
         from cli.transform import predict_folder
@@ -103,7 +103,8 @@ def _folder_parameters(arguments: argparse.Namespace) -> TransformParameters:
 
 
 class _Failures:
-    """Pictures without an answer, told as they come; ``refused`` if the endpoint's was a no."""
+    """Pictures without an answer, reported as they occur; ``refused`` if the endpoint refused
+    them."""
 
     def __init__(self) -> None:
         self._count = 0

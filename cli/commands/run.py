@@ -22,7 +22,7 @@ HELP = "sync, tune, train, report, deploy and query: the whole pipeline on a fol
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("--name", help="name of the run (default: a new one)")
-    parser.add_argument("--resume", metavar="RUN", help="go on with a run that did not finish")
+    parser.add_argument("--resume", metavar="RUN", help="resume a run that did not finish")
     add_run_options(parser)
 
 

@@ -31,7 +31,7 @@ _MEBIBYTE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Which archive is meant, and whose code goes into it.
+    """Which archive to check, and whose code goes into it.
 
     Attributes:
         file: a model.tar.gz; when None, the model of ``run``; when that is None, a fresh one.
@@ -62,7 +62,7 @@ class Source:
 
 
 def fetch(source: Source, settings: Settings, bench: Bench) -> str:
-    """Write the archive to the bench and extract it to ``bench.model``; say which it is.
+    """Write the archive to the bench, extract it to ``bench.model``, and describe it.
 
     Raises:
         DataError: there is no such run, it has no model, or the fresh model cannot be built.

@@ -17,12 +17,11 @@ _DETAIL_LINES = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was looked at.
+    """One thing that was checked.
 
     Attributes:
-        found: a sentence on what is the case.
-        advice: what to do; for warnings and failures.
-        detail: lines to show as they are, such as the end of a traceback.
+        found: a sentence about the result. advice: what to do; for warnings and failures. detail:
+        lines to show as they are, such as the end of a traceback.
     """
 
     name: str

@@ -144,7 +144,7 @@ def _not_started(bench: Bench, server: subprocess.Popen[bytes]) -> Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requests:
-    """What is asked of a running server."""
+    """The requests to a running server."""
 
     bench: Bench
     client: httpx.Client

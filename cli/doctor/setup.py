@@ -127,7 +127,7 @@ def check_platform(settings: Settings) -> Check:
 
 
 def check_home(home: Path) -> Check:
-    """Check that files can be made in the project's folder, or where it would be made."""
+    """Check that files can be created in the project's folder, or where it would be created."""
     advice = "choose a folder of your own: export WHIPPET_HOME=/path/to/folder"
     folder = _existing(home)
     for path in (home, *home.parents):

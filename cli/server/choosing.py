@@ -43,8 +43,8 @@ _ALLOWED_VARIABLES = (
 def use_server(settings: Settings) -> str:
     """Point Prefect, in this process and its children, at a healthy server; return its API URL.
 
-    That is ``PREFECT_API_URL`` when it is set, else the one that we started before, else a new one
-    of our own. Somebody else's server is never used without being asked for.
+    That is ``PREFECT_API_URL`` if it is set, otherwise the one we started earlier, otherwise a new
+    one. A server of somebody else is never used unless it was asked for.
 
     Must run before Prefect is imported: it reads its settings then.
 
@@ -86,7 +86,7 @@ def is_own(settings: Settings, api_url: str) -> bool:
 
 
 def _means_ours(settings: Settings, api_url: str) -> bool:
-    """Say whether an address is our server's, or was, and nobody else has it now."""
+    """Say whether an address is our server's, or was and is now free."""
     if is_own(settings, api_url):
         return True
     last = last_address(settings)
@@ -195,7 +195,7 @@ def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _announced(settings: Settings, process: ProcessId) -> Server | None:
-    """Wait until the process has a port of its own; None when it ends before."""
+    """Wait until the process has a port; None if it ends first."""
     end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end and alive(process):
         server = read_server(settings)
@@ -206,7 +206,7 @@ def _announced(settings: Settings, process: ProcessId) -> Server | None:
 
 
 def _note_another(url: str) -> None:
-    """Say who has Prefect's own port, when it is a Prefect server: people look for theirs there."""
+    """Report a Prefect server on Prefect's default port, where users may look for theirs."""
     usual = f"http://127.0.0.1:{_DEFAULT_PORT}/api"
     if usual != url and look(usual).healthy:
         print(
@@ -217,7 +217,7 @@ def _note_another(url: str) -> None:
 
 
 def _wait(server: Server, login: str | None) -> Answer:
-    """Return the server's answer, once there is one; nobody's when it ends or takes too long."""
+    """Return the server's answer, once there is one; none if it ends or takes too long."""
     end = time.monotonic() + _START_SECONDS
     found = Answer()
     while time.monotonic() < end and alive(server.process):

@@ -15,12 +15,11 @@ _SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a look at an address found.
+    """The result of checking an address.
 
     Attributes:
-        healthy: a Prefect server answers.
-        version: of the server, when it lets us in.
-        refused: it asks for a login, and does not take the one that it was given, if any.
+        healthy: a Prefect server answers. version: of the server, when it lets us in. refused: it
+        asks for a login, and rejects the given one, if any.
     """
 
     healthy: bool = False
@@ -37,7 +36,7 @@ NOBODY = Answer()
 
 
 def look(api_url: str, login: str | None = None) -> Answer:
-    """Ask the address of an API who answers there; ``login`` is ``user:password``."""
+    """Ask what answers at the address of an API; ``login`` is ``user:password``."""
     base = api_url.rstrip("/")
     # As Prefect's own clients send it: as it is, with a colon or without one.
     known = base64.b64encode((login or "").encode()).decode()

@@ -52,9 +52,8 @@ def read_login(settings: Settings) -> str | None:
 
 
 def make_login(settings: Settings) -> str:
-    """Return the login for a server that is about to start; a new one unless there is a good one.
-
-    One that others could read, or that somebody else wrote, is no secret: it is replaced.
+    """Return the login for a server that is about to start; a new one unless there is a good one. A
+    login that others could read, or that somebody else wrote, is not secret and is replaced.
 
     Raises:
         SettingsError: Prefect's folder is somebody else's, or no folder.
@@ -76,7 +75,7 @@ def make_login(settings: Settings) -> str:
 
 
 def make_private(settings: Settings) -> None:
-    """Make Prefect's folder, or close it: others have no business in its database either.
+    """Create Prefect's folder, or close it: others must not access its database either.
 
     Raises:
         SettingsError: it is somebody else's, or no folder.

@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _listen(port: int) -> socket.socket:
-    """Return a listening socket of that port, or of a free one: nobody else can have it then."""
+    """Return a listening socket on that port, or on a free one, so that nobody else can take it."""
     try:
         return socket.create_server((_HOST, port), backlog=2048)
     except OSError:

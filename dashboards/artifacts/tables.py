@@ -12,7 +12,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]|~])")
 def markdown_table(
     rows: Sequence[Mapping[str, object]], columns: Mapping[str, str] | Sequence[str]
 ) -> str:
-    """Return a Markdown table of ``rows``; its cells read exactly as their values do.
+    """Return a Markdown table of ``rows``; its cells show exactly their values.
 
     Args:
         rows: a mapping a row; a missing key is an empty cell.

@@ -47,7 +47,7 @@ class OperatorRow(NamedTuple):
 
 
 def get_workers_info(workers: pd.DataFrame, processes: int | None = None) -> WorkersInfo:
-    """Return who made which batches, and how busy each worker was over the job.
+    """Return which process made which batches, and how busy each worker was during the job.
 
     ``processes`` is the loader's number of workers; with 0 the training process made the batches.
     """

@@ -84,7 +84,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """All that the rules said about one job; ``judged`` is False when none was evaluated."""
+    """All results of the rules for one job; ``judged`` is False if none was evaluated."""
 
     judged: bool = False
     verdict: Verdict | None = None

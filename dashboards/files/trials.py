@@ -100,7 +100,7 @@ def read_trials(
 
 
 def plain_value(text: object) -> float | str:
-    """Return a hyperparameter as it was meant: a number if it reads as one, JSON quotes undone.
+    """Return a hyperparameter as intended: a number if it reads as one, without JSON quotes.
 
     SageMaker hands categorical values back quoted twice (``'"4"'``).
     """

@@ -60,7 +60,7 @@ def rules_section(findings: Findings) -> Section:
 
 
 def change_text(change: Mapping[str, object]) -> str:
-    """Return a change as settings, such as ``num_workers=2``, letter for letter as they are set."""
+    """Return a change as settings, such as ``num_workers=2``, exactly as they are set."""
     return " ".join(
         f"{name}={value if isinstance(value, str) else json.dumps(value, default=str)}"
         for name, value in change.items()
@@ -182,7 +182,7 @@ def _reason(rule: RuleOutcome) -> str:
 
 
 def _if_it_fires(rule: RuleOutcome) -> str:
-    """Return a silent rule's recommendation so that nobody takes it for advice."""
+    """Return a silent rule's recommendation, marked so that nobody mistakes it for advice."""
     never = not rule.recommendation or rule.threshold.startswith("Never")
     return "—" if never else f"<small>If it fires: {text(rule.recommendation)}</small>"
 

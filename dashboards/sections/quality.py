@@ -111,7 +111,7 @@ def _confusion_blocks(info: ConfusionInfo) -> list[Block]:
 
 
 def mistakes_section(output: TrainingOutput) -> Section:
-    """Return the worst mistakes with their pictures: true class, then what the model said."""
+    """Return the worst mistakes with their pictures: true class, then the model's answer."""
     if not output.mistakes:
         nothing = paragraph("No mistakes were recorded.", "empty")
         return Section(anchor="mistakes", title="Worst mistakes", blocks=[nothing])

@@ -87,7 +87,7 @@ def data_section(data: Mapping[str, Any] | None) -> Section:
 
 
 def tuning_section(trials: Trials | None, best: Mapping[str, Any] | None) -> Section:
-    """Return what was tried, which trial won, and what made the difference."""
+    """Return the trials, the winner, and what made the difference."""
     if trials is None:
         return _empty("tuning", "Tuning", "No tuning job ran: the hyperparameters were given.")
     goal = "lower" if trials.direction == "Minimize" else "higher"

@@ -51,10 +51,10 @@ class Caller:
 
 
 def caller(session: boto3.Session, config: Config = QUICK) -> Caller:
-    """Ask STS who we are, which every valid credential may.
+    """Ask STS who we are, which every valid credential is allowed to do.
 
     Raises:
-        SettingsError: the credentials are expired or unknown, or nobody answers.
+        SettingsError: the credentials are expired or unknown, or there is no answer.
     """
     try:
         found = session.client("sts", config=config).get_caller_identity()

@@ -42,9 +42,8 @@ def image_uri(scope: Scope, region: str, version: str, instance_type: str) -> st
 
 
 def image_notes(image: str, today: date) -> list[str]:
-    """Return what to know about an image: that it gets no security patches, or soon will not.
-
-    Knows AWS's own images by their tag; of any other nothing is said.
+    """Return notes about an image: that it gets no security patches, or soon will not. Knows AWS's
+    own images by their tag; for any other it returns nothing.
     """
     match = ECR_IMAGE.fullmatch(image)
     if match is None:

@@ -50,7 +50,7 @@ _ROLE_ACTIONS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """A look at the account of a session. Call it with what the run needs."""
+    """Checks of a session's account. Call it with what the run needs."""
 
     session: boto3.Session
     defaults: Defaults

@@ -53,7 +53,7 @@ def copy_tree(source: Path, target: Path) -> None:
 
 
 def _clones(files: list[Path], target: Path) -> bool:
-    """Tell whether copies in ``target`` take no room of their own."""
+    """Tell whether copies in ``target`` take no additional space."""
     if not files or not files[0].is_file():
         return False
     trial = target / ".clone"

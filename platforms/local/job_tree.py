@@ -39,7 +39,7 @@ class JobTree:
         return self.at or self.folder / "opt" / "ml"
 
     def as_seen(self, *, contained: bool) -> JobTree:
-        """Return the tree with the paths that the job has to be told."""
+        """Return the tree with the paths as the job sees them."""
         return replace(self, at=Path(_CONTAINER_ROOT)) if contained else self
 
     @property
@@ -144,13 +144,12 @@ class JobTree:
         return self.inside(config.get("LocalPath", "/opt/ml/checkpoints"))
 
     def make(self, request: Mapping[str, Any], inputs: Inputs) -> list[Step]:
-        """Make the folders, the config files and the channels of a job.
-
-        Returns what makes a boundary show the channels: none is copied where it can.
+        """Create the folders, the config files and the channels of a job. Returns the steps with
+        which a boundary shows the channels; with those, nothing is copied.
 
         Raises:
-            JobTreeError: a channel's data is not there (any more); in SageMaker's words.
-            WhippetError: there is no room for the copies of a channel.
+            JobTreeError: a channel's data is missing; in SageMaker's words. WhippetError: there is
+            no room for the copies of a channel.
         """
         for folder in (self.config, self.data, self.model, self.output_data):
             folder.mkdir(parents=True, exist_ok=True)
@@ -207,7 +206,7 @@ def channel_source(channel: Mapping[str, Any], request: Mapping[str, Any], bucke
 
 
 def input_mode(channel: Mapping[str, Any], request: Mapping[str, Any]) -> str:
-    """Return how a channel is asked to be delivered: ``File`` or ``FastFile``."""
+    """Return how a channel is to be delivered: ``File`` or ``FastFile``."""
     mode: str = channel.get("InputMode", request["AlgorithmSpecification"]["TrainingInputMode"])
     return mode
 

@@ -137,8 +137,8 @@ class Records:
     def update(self, kind: Kind, name: str, change: Callable[[Record], Record]) -> Record:
         """Replace a record by ``change`` of it, and return the new one.
 
-        ``change`` sees the newest record; no other update happens meanwhile. What it raises
-        passes through and leaves the record as it was. It must not update the same record.
+        ``change`` sees the newest record; no other update happens meanwhile. An exception from it
+        propagates and leaves the record unchanged. It must not update the same record.
 
         Raises:
             Missing: there is no such record.

@@ -41,13 +41,13 @@ def start_supervisor(command: Sequence[str], *, log: Path, s3_endpoint: str | No
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supervised:
-    """A kind of job that a supervisor can go on with where its records say.
+    """A kind of job that a supervisor can continue from its records.
 
     Attributes:
-        module: the supervisor's program; its arguments are the home and the job's name.
-        status: the member of a record that says whether its job goes on.
-        failed: gives a record in the status ``Failed``, with a reason.
-        sweeps: what a dead supervisor left running is ended before another one starts.
+        module: the supervisor's program; its arguments are the home and the job's name. status: the
+        member of a record that says whether its job is still running. failed: gives a record in the
+        status ``Failed``, with a reason. sweeps: end what a dead supervisor left running before
+        another one starts.
     """
 
     kind: Kind

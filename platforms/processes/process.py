@@ -55,7 +55,7 @@ class ProcessId:
 def spawn_detached(
     argv: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: Path
 ) -> ProcessId:
-    """Start a process that is nobody's child, and return when it exists.
+    """Start a process that is not our child, and return when it exists.
 
     It leads a session and a process group of its own, reads nothing, and appends stdout and
     stderr to ``log``. ``env`` is all of its environment.

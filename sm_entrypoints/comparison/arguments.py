@@ -30,8 +30,8 @@ _JUDGED_BY_LOSS = {name for name, row in HYPERPARAMETERS.items() if row.judged_b
 class ComparisonArguments:
     """Two trainings to compare: ``baseline`` as it was, ``changed`` with ``change`` applied.
 
-    ``pairs`` of blocks are measured at least, within about ``seconds``; what is paid once is
-    spread over ``job_epochs``.
+    ``pairs`` of blocks are measured at least, within about ``seconds``; one-off costs are spread
+    over ``job_epochs``.
     """
 
     baseline: TrainingArguments
@@ -52,8 +52,8 @@ def parse_comparison(argv: Sequence[str]) -> ComparisonArguments:
     """Read ``--name value``: those of train.py, and of the comparison itself.
 
     These are ``change`` (a JSON object), ``measure`` (auto, speed or quality), ``pairs``,
-    ``seconds``, ``job_epochs``, and ``cached``: whether the training that is to be improved had
-    its features cached, which ``cache_features=auto`` does not tell.
+    ``seconds``, ``job_epochs``, and ``cached``: whether the training to improve had its features
+    cached, which ``cache_features=auto`` does not tell.
 
     Raises:
         HyperparameterError: one is unknown, malformed or out of bounds, or the change is none.

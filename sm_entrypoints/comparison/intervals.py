@@ -35,7 +35,7 @@ def median_estimate(values: Sequence[float]) -> Estimate:
     """Return the median and its sign-test interval, of at least 95 % if there are six values.
 
     The interval between the k-th smallest and the k-th largest of n values misses the median with
-    probability 2 P(Binomial(n, 1/2) < k): exact for any distribution, untouched by single blocks
+    probability 2 P(Binomial(n, 1/2) < k): exact for any distribution, unaffected by single blocks
     that something else on the machine slowed down. With fewer than six values it is their whole
     range, and ``confidence`` says how little that is.
 
@@ -63,7 +63,7 @@ def _confidence(count: int, rank: int) -> float:
 
 
 def mean_estimate(values: Sequence[float]) -> Estimate:
-    """Return the mean and its 95 % Student interval; of a single value it is everything.
+    """Return the mean and its 95 % Student interval; for a single value it is unbounded.
 
     Raises:
         ValueError: there are no values.

@@ -40,7 +40,8 @@ class Block:
 
 
 class Lane:
-    """A training that goes on forever, a block at a time. ``threads`` 0 keeps torch's choice."""
+    """A training that continues forever, one block at a time. ``threads`` 0 keeps torch's
+    choice."""
 
     def __init__(self, training: Training, *, threads: int) -> None:
         self.training = training

@@ -228,7 +228,7 @@ def compare_quality(
 ) -> Quality | None:
     """Train both variants from three seeds, and from more (up to eight) while there is time.
 
-    ``said`` is told the share of the time that is used. None when stopped before one seed was
+    ``said`` is called with the share of the time used. None when stopped before one seed was
     complete.
 
     Raises:

@@ -138,10 +138,9 @@ def compare_speed(
     """Time the lanes, ``A`` and ``B``, against each other; None when stopped before one pair.
 
     Args:
-        lanes: the variants; nothing of them has run yet.
-        limits: when to end.
-        setup: seconds that making each variant took.
-        said: told after each pair: the share of the time that is used, and the ratio so far.
+        lanes: the variants; nothing of them has run yet. limits: when to end. setup: seconds that
+        making each variant took. said: called after each pair with the share of the time used and
+        the ratio so far.
     """
     started = time.perf_counter()
     # B first: what only the very first steps of a process pay counts against the change.

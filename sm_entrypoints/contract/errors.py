@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class JobError(Exception):
-    """Raised when a job cannot go on; says what failed, the offending value and what to do."""
+    """Raised when a job cannot continue; says what failed, the offending value and what to do."""

@@ -122,11 +122,12 @@ _ROWS = (
         help="Learning rate of all but the head; none: lr / 10 with given weights, else lr."),
     Hyperparameter(
         "batch_size", int, 32, Bounds(1, 65_536), "time",
-        help="Images a step, in each process."),
+        help="Images per step, in each process."),
     Hyperparameter(
         "cache_features", str, "auto", get_args(Choice), "time", same_numbers=True, makes_data=True,
-        help="Whether features of a frozen backbone are computed once and kept in memory; auto: "
-        "where they fit and nobody watches the network. true needs augmentation=none."),
+        help="Whether features of a frozen backbone are computed once and kept in memory; "
+             "auto: if they fit and the network is not observed. true needs "
+             "augmentation=none."),
     Hyperparameter(
         "channels_last", str, "auto", get_args(Choice), "time", makes_data=True,
         help="Whether a pixel's channels are neighbours in memory, which is faster; auto: true."),

@@ -16,10 +16,9 @@ _ENDS = ("…", "...", "?", "!", ":")
 
 
 def clause(said: object) -> str:
-    """Return ``said`` so that the sentence goes on after it: without a full stop at its end.
-
-    An ellipsis, a question mark and an exclamation mark stay: they say something. An error is
-    said in its own words.
+    """Return ``said`` without a full stop at its end, so that a sentence can continue after it. An
+    ellipsis, a question mark and an exclamation mark stay, since they carry meaning. An error is
+    converted to its message.
     """
     text = str(said).rstrip()
     if text.endswith(_ENDS) and not text.endswith((":", "....")):

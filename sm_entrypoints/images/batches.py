@@ -45,7 +45,7 @@ Samples = tuple[Tensor, Tensor, Tensor]
 class Batch(NamedTuple):
     """Samples as a loader gives them: ``indices`` are places in the split, int64 like labels.
 
-    ``making`` is None when nobody timed how the batch was made.
+    ``making`` is None if the making of the batch was not timed.
     """
 
     inputs: Tensor

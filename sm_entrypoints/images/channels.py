@@ -52,7 +52,7 @@ class Splits:
 def read_splits(channels: Mapping[str, Path]) -> Splits:
     """List the images of the train, valid and (if there is one) test channel.
 
-    Files and folders of a system, and files that are no pictures, are left out.
+    System files and folders, and files that are not pictures, are left out.
 
     Raises:
         DataSetError: a channel is missing or empty, there are fewer than two classes, or a

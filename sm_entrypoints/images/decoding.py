@@ -169,7 +169,7 @@ def _opened(source: Source, kind: str | None, formats: Sequence[str]) -> Image.I
 
 
 def _scale(image: Image.Image) -> int:
-    """Return by how much a picture is to be reduced, each way.
+    """Return the factor by which to reduce a picture in each direction.
 
     Raises:
         TooManyPixels: nothing helps.

@@ -80,7 +80,7 @@ _HEIF_BRANDS = frozenset(
 
 
 def is_system_name(name: str) -> bool:
-    """Tell whether a file or folder is a system's or a tool's own, and nobody's picture or class.
+    """Tell whether a file or folder belongs to a system or a tool, and is not a picture or class.
 
     ``.DS_Store``, ``._a.jpg``, ``.Trash-1000``, ``@eaDir``, ``lost+found``, ``Thumbs.db``.
     """

@@ -18,8 +18,8 @@ _END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 def pixels_only(data: bytes) -> bytes:
     """Return a PNG of the same pixels, transparency and orientation, and nothing else.
 
-    Chunks of pixels stay as they are, damaged or not: what is wrong with them is for the decoder to
-    say. The file ends where its last whole chunk ends.
+    Chunks of pixels stay unchanged, damaged or not: the decoder reports what is wrong with them.
+    The file ends where its last whole chunk ends.
     """
     kept, at, ended = [data[: len(_SIGNATURE)]], len(_SIGNATURE), False
     while not ended and at + 12 <= len(data):

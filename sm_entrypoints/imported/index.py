@@ -253,7 +253,7 @@ class _Stage:
 
 
 def _with_epochs(entries: Sequence[_Entry]) -> Iterator[_Entry]:
-    """Count an epoch each time that training goes on after a validation."""
+    """Count an epoch each time training continues after a validation."""
     epoch, trained, before = 1, False, ""
     for entry in entries:
         # A validation before the training begins no epoch.
@@ -279,7 +279,7 @@ def _read_collections(source: Path) -> tuple[str, dict[str, list[str]]]:
 
 
 def _plain_name(name: str) -> str:
-    """Return the name of the tensor that a saved reduction stands for; others as they are."""
+    """Return the name of the tensor that a saved reduction stands for; other names unchanged."""
     match = _REDUCTION.fullmatch(name)
     return match[1] if match else name
 

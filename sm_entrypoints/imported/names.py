@@ -32,7 +32,7 @@ _PATTERNS = (
 
 
 def collection_of(name: str, collections: Mapping[str, Sequence[str]]) -> str | None:
-    """Return our collection of a tensor; None for one that no rule looks at.
+    """Return our collection of a tensor; None if no rule uses it.
 
     Args:
         name: as it was saved.

@@ -96,7 +96,7 @@ def find_parts(roots: Sequence[Path], *, allow_nothing: bool = False) -> Parts:
             "give the folder of one of them"
         )
     if not any(found.values()) and not reports and not allow_nothing:
-        raise ExplainError(f"{str(roots[0])!r} holds nothing to explain. Looked for {LOOKED_FOR}")
+        raise ExplainError(f"{str(roots[0])!r} has nothing to explain. Looked for {LOOKED_FOR}")
     parts = {kind: folders[0] for kind, folders in found.items() if folders}
     return Parts(**parts, reports=reports)
 

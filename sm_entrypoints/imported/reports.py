@@ -15,9 +15,8 @@ _COUNTS = ("RuleTriggered", "Violations", "Datapoints")
 
 
 def sagemaker_rules(folders: Sequence[Path]) -> Iterator[ForeignRule]:
-    """Yield the rules in the folders ``profiler-reports``; of one that is there twice, the worse.
-
-    Files that are no such report, too large, or links are passed over.
+    """Yield the rules in the folders ``profiler-reports``; for duplicates, the worse one. Files
+    that are not such a report, are too large, or are links are skipped.
     """
     found: dict[str, ForeignRule] = {}
     for path in sorted(path for folder in folders for path in folder.glob("*.json")):

@@ -23,7 +23,7 @@ QUOTA_PARAMETER = "whippet.quota_bytes"
 class InstrumentationPlan:
     """What a job's configuration files ask for.
 
-    ``interval_ms`` is None when the system is not to be sampled; ``hook_config`` is the
+    ``interval_ms`` is None if the system is not sampled; ``hook_config`` is the
     ``debughookconfig.json``, if there is one. ``stride`` is the distance between two steps whose
     tensors are described; None adapts it to what it costs. ``quota_bytes`` is how much smdebug's
     tensors may take; None is no limit.

@@ -80,7 +80,7 @@ class StepRecorder:
         return self._phases[name]
 
     def exclude(self, name: str, seconds: float) -> None:
-        """Take ``seconds`` of our own measuring out of a phase of the current step."""
+        """Subtract ``seconds`` of our own measuring from a phase of the current step."""
         index = STEP_PHASES.index(name)
         self.seconds[index] = max(0.0, self.seconds[index] - seconds)
 

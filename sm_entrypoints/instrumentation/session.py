@@ -115,7 +115,7 @@ class Instrumentation:
         return self._containment.run(self._begin_phase, name) or nullcontext()
 
     def batch(self, making: Making | None, samples: int) -> None:
-        """Note how the batch of the coming step was made, if somebody timed it."""
+        """Record how the batch of the coming step was made, if that was timed."""
         if making is not None and self.enabled and self._profiler is not None:
             self._containment.run(self._profiler.note_batch, making, samples)
 

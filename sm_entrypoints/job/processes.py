@@ -97,10 +97,10 @@ class StopRequest:
         return self.reason(rule=False) is not None
 
     def reason(self, *, rule: bool) -> StopReason | None:
-        """Return why to stop, if at all; all processes get the same answer together.
+        """Return the reason to stop, if any; all processes get the same answer at the same time.
 
         Args:
-            rule: whether a rule of this process asks for a stop; SIGTERM goes first.
+            rule: whether a rule of this process asks for a stop; SIGTERM takes precedence.
         """
         sigterm = self._received
         if joined():

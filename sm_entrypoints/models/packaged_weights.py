@@ -106,7 +106,7 @@ def _read_member(archive: Path, member: str) -> bytes:
     with tarfile.open(archive) as source:
         file = source.extractfile(member)
         if file is None:
-            raise WeightsError(f"{member} of {archive.name} is no file")
+            raise WeightsError(f"{member} of {archive.name} is not a file")
         return file.read()
 
 

@@ -38,7 +38,7 @@ class Fit:
     """The tensors that fit, whether the head is among them, and sentences about the rest.
 
     ``fresh`` are the layers before the head, in the same part of the network, that the weights do
-    not have: a classifier of several layers that somebody replaced.
+    not have: a replaced classifier of several layers.
     """
 
     tensors: Mapping[str, Tensor]

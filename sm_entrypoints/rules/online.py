@@ -38,7 +38,7 @@ class RuleWatch:
                     self._by_collection[collection].append(watch)
 
     def observe(self, record: TensorRecord) -> None:
-        """Show a record to every rule that looks at its collection."""
+        """Show a record to every rule that uses its collection."""
         for watch in self._by_collection.get(record.collection, ()):
             mark = watch.observe(record)
             if mark is not None:

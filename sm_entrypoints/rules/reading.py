@@ -81,8 +81,8 @@ def read_table(
 ) -> dict[str, NDArray[Any]]:
     """Return the columns of a CSV without quotes by name; {} when there is no such file or row.
 
-    A last line without its end is dropped, as is a row with another number of cells or with a
-    cell that is no number. Columns that the file has and ``columns`` has not are left out.
+    An incomplete last line is dropped, as is a row with a different number of cells or with a cell
+    that is not a number. Columns of the file that are not in ``columns`` are left out.
     """
     try:
         content = path.read_text(encoding="utf-8", errors="replace")

@@ -75,7 +75,7 @@ def _judge(evidence: Evidence, requested: RequestedRule, parameters: Parameters)
 
 
 def _is_recorded(evidence: Evidence, rule: str) -> bool:
-    """Tell whether anything that a tensor rule looks at was saved, be it too little to judge."""
+    """Tell whether anything that a tensor rule uses was saved, even if too little to judge."""
     collections = next((watch.collections for watch in WATCHES if watch.rule == rule), ())
     return any(record.collection in collections for record in evidence.records)
 
@@ -122,7 +122,7 @@ def _outcome(result: RuleResult) -> dict[str, Any]:
 
 
 def _report_outcome(results: Sequence[RuleResult]) -> dict[str, Any]:
-    """Return the outcome of a ProfilerReport: the issues of the rules that it is made of."""
+    """Return the outcome of a ProfilerReport: the issues of the rules that it consists of."""
     found = [result for result in results if result.status == "IssuesFound"]
     judged = any(result.status != "NotApplicable" for result in results)
     names = ", ".join(f"{result.rule} ({result.triggered})" for result in found)

@@ -29,12 +29,10 @@ class RuleResult:
     """The outcome of one rule.
 
     Attributes:
-        rule: its name, AWS's where AWS has the rule (``VanishingGradient``).
-        triggered: how often it fired (``RuleTriggered``).
-        violations: datapoints that broke the threshold.
-        datapoints: datapoints looked at.
-        details: JSON values that show the evidence, and ``reason`` when not applicable.
-        parameters: the thresholds that were used, after scaling to the job's length.
+        rule: its name, AWS's where AWS has the rule (``VanishingGradient``). triggered: how often
+        it fired (``RuleTriggered``). violations: datapoints that broke the threshold. datapoints:
+        datapoints examined. details: JSON values that show the evidence, and ``reason`` when not
+        applicable. parameters: the thresholds that were used, after scaling to the job's length.
         marks: the first places where it triggered.
     """
 

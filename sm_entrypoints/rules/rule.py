@@ -17,13 +17,10 @@ class Rule:
     """A rule of the report.
 
     Attributes:
-        name: AWS's name where AWS has the rule.
-        kind: what it looks at.
-        description: one sentence on what it looks for.
-        threshold: when it triggers, in words, with numbers.
-        recommendation: what to do when it has triggered.
-        parameters: defaults of its thresholds.
-        evaluate: the rule itself; takes the evidence and the parameters in force.
+        name: AWS's name where AWS has the rule. kind: what it examines. description: one sentence
+        on what it looks for. threshold: when it triggers, in words, with numbers. recommendation:
+        what to do when it has triggered. parameters: defaults of its thresholds. evaluate: the rule
+        itself; takes the evidence and the parameters in force.
     """
 
     name: str

@@ -49,7 +49,7 @@ class BodyError(Exception):
 def picture_bytes(body: bytes) -> bytes:
     """Return the bytes of the picture that a body holds; the body itself where it is unwrapped.
 
-    What is no picture comes back too, without its wrappings: its decoder says what is wrong.
+    Other content is returned too, without its wrappings: the decoder reports what is wrong.
 
     Raises:
         BodyError: 400 no picture or several in a wrapping, or a broken wrapping; 413 it unpacks to

@@ -32,7 +32,7 @@ class Headers(dict[str, str]):
 
 
 class RequestProcessor:
-    """One request's headers, and what is to be said in the answer besides its body."""
+    """One request's headers, and the headers and status of its answer."""
 
     def __init__(self, headers: Mapping[str, str] | None = None) -> None:
         self._request = Headers(headers or {})
@@ -122,7 +122,7 @@ class Context:
         self._processor(idx).add_response_property(key, value)
 
     def get_response_content_type(self, idx: int) -> str | None:
-        """Return what ``set_response_content_type`` was told."""
+        """Return what ``set_response_content_type`` was given."""
         return self._processor(idx).get_response_header(CONTENT_TYPE)
 
     def set_response_content_type(self, idx: int, value: str) -> None:

@@ -59,7 +59,7 @@ def default_input_fn(data: bytes | str, content_type: str | None) -> torch.Tenso
     """Return the numbers of a body as a tensor on the device: float32 of JSON and CSV.
 
     Raises:
-        PayloadError: 415 another type, 400 a body that is no tensor.
+        PayloadError: 415 another type, 400 a body that is not a tensor.
     """
     import torch
 

@@ -78,7 +78,7 @@ class Program:
         *,
         context: Context | None = None,
     ) -> tuple[Any, str | None]:
-        """Answer one request: return the response and its content type, if the handler said it."""
+        """Answer one request: return the response and its content type, if the handler gave one."""
         context = context or self.context
         if "transform_fn" in self.functions:
             response = self._call("transform_fn", context, model, data, content_type, accept)

@@ -140,7 +140,7 @@ class ModelService:
 
 
 async def _elsewhere(request: Request, error: Exception) -> Response:
-    """Answer what is no route of ours: 404, or 405 with what is allowed."""
+    """Answer a request for an unknown route: 404, or 405 with what is allowed."""
     assert isinstance(error, HTTPException)
     path, method = request.url.path, request.method
     if error.status_code == 405:

@@ -64,7 +64,7 @@ def _inner(loaded: Mapping[Any, Any]) -> Any:
 
 
 def refused(problem: str) -> str:
-    """Say why a file was not read, in words, from what ``torch.load`` said.
+    """Explain why a file was not read, from the message of ``torch.load``.
 
     A pickle of Python objects can run any code, so it is not read at all.
     """

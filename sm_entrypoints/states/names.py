@@ -29,7 +29,7 @@ def renamed(tensors: Mapping[str, Tensor], model: nn.Module) -> Renamed:
     """Return ``tensors`` under the names of ``model``, whatever stands before them.
 
     The wrapper is the one under which most names are the model's. Names that no wrapper explains
-    stay as they are: they are told as unknown later.
+    stay as they are: they are reported as unknown later.
     """
     plain = {name.replace(_COMPILED, ""): tensor for name, tensor in tensors.items()}
     wanted = list(model.state_dict())

@@ -54,7 +54,7 @@ class Scores:
 class Evaluation:
     """How batches are scored: ``prepare`` turns a batch's inputs into those of ``network``.
 
-    ``loss_function`` is called for who watches it (a debugger's hook); scores do not depend on it.
+    ``loss_function`` is called for observers (a debugger's hook); scores do not depend on it.
     """
 
     network: nn.Module

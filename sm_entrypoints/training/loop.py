@@ -193,7 +193,8 @@ class _Loop:
         return True
 
     def diverge(self, epoch: int, loss: float, valid: float | None) -> None:
-        """Say which loss is no number, since when, and what to do; the last good model stays."""
+        """Report which loss is not a number, since when, and what to do; the last good model
+        stays."""
         lr = self.training.arguments.lr
         if not math.isfinite(loss):
             # Of several processes, another one may have met it first.

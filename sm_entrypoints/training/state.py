@@ -22,7 +22,7 @@ Stopped = Literal["early_stopping", "sigterm", "diverged", "rule"]
 
 
 class NothingLearned(JobError):
-    """Raised when a training ended before one epoch was complete, for a reason of its own."""
+    """Raised when a training ended before one epoch was complete, for an internal reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +61,8 @@ class Training:
 class Outcome:
     """What :func:`fit` did; the model holds the weights of ``progress.best_epoch``.
 
-    With no complete epoch (``best_epoch`` 0) the model is as the last step left it. ``failure`` is
-    a sentence when there is no model to deliver.
+    With no complete epoch (``best_epoch`` 0) the model is that of the last step. ``failure`` is a
+    sentence when there is no model to deliver.
     """
 
     progress: Progress

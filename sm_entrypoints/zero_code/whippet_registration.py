@@ -72,7 +72,7 @@ class Registration:
             self._contain(self._register, hook, module)
 
     def _asked_loss(self, hook: Any, module: Any) -> None:
-        """Note the script's loss: every loss is looked at anyhow."""
+        """Note the script's loss: every loss is observed anyway."""
         if self._stands_aside() or not self._is_loss(module):
             self._originals["register_loss"](hook, module)  # says what is wrong with it
         else:

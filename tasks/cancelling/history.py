@@ -12,10 +12,10 @@ CANCELS = (StateType.CANCELLING, StateType.CANCELLED)
 
 
 def cancel_asked(states: Iterable[State[Any]]) -> datetime | None:
-    """Return since when a run is to end, whatever state it has now; None for one that is not.
+    """Return since when a run has been cancelled, whatever its current state; None if it is not.
 
     A process that dies overwrites Cancelling with Crashed, and an engine that starts, with Running.
-    Only who schedules a run again that had ended Cancelled takes the cancel back.
+    Only rescheduling a run that had ended Cancelled revokes the cancel.
     """
     asked: datetime | None = None
     before = None

@@ -88,10 +88,10 @@ class Budget:
     """A cap, and what stands against it.
 
     Attributes:
-        max_usd: the cap. fixed_usd: what no limit changes: money spent already, jobs that go on,
-        the endpoint. fixed_trials: the number of trials is given (a grid). worst: what the jobs
-        still to be created cost at most under some limits; grows with them. tuning_fixed: the
-        search is created already, its limits stand. training_fixed: so is the training job.
+        max_usd: the cap. fixed_usd: what no limit changes: money spent already, running jobs, the
+        endpoint. fixed_trials: the number of trials is given (a grid). worst: what the jobs still
+        to be created cost at most under some limits; grows with them. tuning_fixed: the search is
+        created already, its limits stand. training_fixed: so is the training job.
     """
 
     max_usd: Decimal

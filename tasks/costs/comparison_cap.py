@@ -63,7 +63,7 @@ def comparison_prices(platform: Platform, run_record: RunRecord, job: TrainingJo
 def _committed(entry: LedgerEntry) -> Decimal:
     """Return what an entry costs in the end: an endpoint lives until the clean-up after its time.
 
-    The same whenever it is asked, so that a comparison that exists is the one that is asked for.
+    The result is always the same, so an existing comparison is the requested one.
     """
     if entry.usd is None:
         raise ParameterError(

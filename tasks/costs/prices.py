@@ -82,7 +82,7 @@ def _table() -> dict[str, Any]:
 
 
 def table_source(region: str | None = None) -> str:
-    """Return how a price of the table is to be cited; a region that it is not for is named."""
+    """Return how to cite a price of the table; names the region if it differs."""
     table = _table()
     other = f" for {table['region']}, not {region}" if region not in (None, table["region"]) else ""
     return f"table of {table['dated']}{other}, not confirmed by AWS"

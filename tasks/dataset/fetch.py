@@ -31,11 +31,9 @@ def fetch(
     """Make ``folder`` hold a data set, verified by its manifest, or what a training job wrote.
 
     Args:
-        platform: where it is.
-        source: name of a data set or of a training job, or ``s3://bucket/prefix``.
-        folder: made when it is not there; nothing in it is deleted.
-        progress: called after each file.
-        typed: how ``folder`` is named.
+        platform: where it is. source: name of a data set or of a training job, or
+        ``s3://bucket/prefix``. folder: created if missing; nothing in it is deleted. progress:
+        called after each file. typed: how ``folder`` is named.
 
     Raises:
         DataError: there is nothing of that name, or it is not complete.

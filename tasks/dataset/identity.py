@@ -23,8 +23,8 @@ def name_of_folder(folder: Path) -> str:
     """Return the name of a folder's data set: its own, and six digits of where it lies.
 
     The same for the same folder, whatever link or relative path leads to it, so that a sync moves
-    only what changed. Another for another folder of that name. A folder that was moved is another:
-    a name that is said (``--data-name``) stays.
+    only what changed. Another for another folder of that name. A folder that was moved counts as
+    another: a name that is said (``--data-name``) stays.
     """
     place = folder.resolve()
     return f"{_words(place.name)}-{_digits(os.fsencode(place))}"
@@ -37,7 +37,7 @@ def name_of_uri(uri: str) -> str:
 
 
 def origin_of(folder: Path) -> str:
-    """Return where a data set comes from, for a person who finds it in the bucket."""
+    """Return where a data set comes from, for people who find it in the bucket."""
     return f"{platform.node()}:{folder.resolve()}".encode(errors="backslashreplace").decode()
 
 

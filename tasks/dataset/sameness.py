@@ -29,7 +29,7 @@ _DIGITS = 12
 def require_same_pictures(
     folder: Path, run_record: RunRecord, files: Sequence[DataFile], fingerprint: str
 ) -> None:
-    """Check that a run that goes on finds the pictures that it brought to the bucket before.
+    """Check that a resumed run finds the same pictures that it uploaded before.
 
     Args:
         folder: the run's.

@@ -23,7 +23,7 @@ from tasks.parameters.typed_path import expanded
 from tasks.runs.record_model import RunFacts
 from tasks.storage.download import wanted_object
 from tasks.storage.listing import Listed, list_objects
-from tasks.storage.receive import MANIFEST, Reception
+from tasks.storage.receive import MANIFEST, Receiver
 from tasks.storage.sync_progress import Moved
 from tasks.storage.transfers import MOST_AT_A_TIME
 from tasks.storage.uris import split_uri
@@ -47,7 +47,7 @@ def require_folder(path: str, typed: str | None = None) -> None:
     """Check that a data path leads to a folder; ``typed`` is how it is named.
 
     Raises:
-        DataError: names the path as it was typed, and the nearest one that is there.
+        DataError: names the path as typed, and the nearest existing one.
     """
     typed = typed or path
     if path.startswith(("http://", "https://", "file://")):
@@ -89,7 +89,7 @@ def _nearest(path: str) -> str | None:
 
 
 def default_name(path: str) -> str:
-    """Return the name that a data set gets when nobody gives it one."""
+    """Return the default name of a data set."""
     return name_of_uri(path) if is_remote(path) else name_of_folder(data_root(path))
 
 
@@ -123,23 +123,22 @@ def bring_source(
     """Return the folder that mirrors a prefix, up to date.
 
     Raises:
-        DataError: there are no pictures, or a key is no file name.
-        SettingsError: the disk has no room for them.
-        StoreFailed: an object cannot be read.
+        DataError: there are no pictures, or a key is not a valid file name. SettingsError: the disk
+        has no room for them. StoreFailed: an object cannot be read.
     """
     there = list_source(platform, uri)
     bucket, prefix = split_uri(uri.rstrip("/"))
     folder = platform.settings.home / _FOLDER / name_of_uri(uri)
     _require_room(folder, there, uri)
     files = [wanted_object(key, listed) for key, listed in sorted(there.items())]
-    reception = Reception(platform.store(bucket), prefix, folder, "md5")
-    reception.receive_all(files, progress, MOST_AT_A_TIME)
+    receiver = Receiver(platform.store(bucket), prefix, folder, "md5")
+    receiver.receive_all(files, progress, MOST_AT_A_TIME)
     _remove_others(folder, there)
     return folder
 
 
 def _may_be_data(key: str, listed: Listed) -> bool:
-    """Leave out the markers of folders, a system's files, and what is no picture by its name."""
+    """Leave out folder markers, system files, and files without a picture's name."""
     parts = key.split("/")
     if not listed.size or not parts[-1] or parts[-1] == MANIFEST:
         return False
@@ -170,7 +169,7 @@ def _remove_others(folder: Path, there: Mapping[str, Listed]) -> None:
 
 
 def dataset_name(parameters: DataParameters, facts: RunFacts) -> str:
-    """Return the name of the data set in the bucket; a run that goes on keeps its own.
+    """Return the name of the data set in the bucket; a resumed run keeps its own.
 
     ``facts`` are those of a run that goes on: earlier versions named data sets otherwise.
     """

@@ -16,10 +16,10 @@ _PROGRAM = "inference.py"
 
 
 def about_endpoint(platform: Platform, name: str) -> str:
-    """Return what an endpoint is, in a few lines; its status alone to who may see no more.
+    """Return what an endpoint is, in a few lines; only its status for users who may not see more.
 
     Raises:
-        EndpointFailed: there is none of this name.
+        EndpointFailed: there is no endpoint of this name.
     """
     endpoint = _described(platform, name)
     try:

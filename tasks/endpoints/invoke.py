@@ -24,11 +24,11 @@ _DEADLINE_SECONDS = 900.0
 
 
 def invoke(platform: Platform, endpoint: str, body: bytes, content_type: str) -> bytes:
-    """Return an endpoint's answer, in JSON; an asynchronous one is waited for.
+    """Return an endpoint's answer as JSON; waits for an asynchronous one.
 
     Raises:
-        EndpointFailed: the model refused the body or failed; says what it said.
-        DeadlinePassed: an asynchronous endpoint did not answer within a quarter of an hour.
+        EndpointFailed: the model refused the body or failed; includes its message. DeadlinePassed:
+        an asynchronous endpoint did not answer within a quarter of an hour.
     """
     description = _described(platform, endpoint)
     ask = _WAYS[kind_of(description).asked_by]

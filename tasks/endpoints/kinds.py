@@ -124,7 +124,7 @@ class _Serverless(Kind):
     title = "serverless"
     in_vpc = False  # SageMaker's guide, "Feature exclusions" of serverless inference
     no_price = "by use"
-    at_rest = "by use: nothing while it is not asked"
+    at_rest = "by use: nothing while idle"
 
     def variant(self, deployment: DeploymentParameters) -> Request:
         memory, calls = deployment.memory_mb, deployment.max_concurrency

@@ -42,7 +42,7 @@ def content_type_of(image: bytes) -> str:
 
 
 def suffix_of(path: str, content_type: str) -> str:
-    """Return the suffix of a file for a test image: curl is told the type by the file's name."""
+    """Return the suffix of a file for a test image: curl derives the type from the file's name."""
     suffix = Path(path).suffix
     if suffix.lower() in CONTENT_TYPES:
         return suffix
@@ -53,8 +53,8 @@ def ask(platform: Platform, endpoint: str, image: bytes, content_type: str) -> l
     """Return the endpoint's predictions for one image.
 
     Raises:
-        EndpointFailed: the model refused the image, failed, or gave no predictions; says what it
-            said.
+        EndpointFailed: the model refused the image, failed, or gave no predictions; includes its
+        message.
     """
     return _predictions(endpoint, invoke(platform, endpoint, image, content_type))
 

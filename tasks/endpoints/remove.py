@@ -14,9 +14,9 @@ _IN_TRANSITION = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Dele
 def remove_endpoint(
     platform: Platform, endpoint: str, config: str | None, models: list[str]
 ) -> None:
-    """Delete an endpoint with its config and models; what is not there is no error.
+    """Delete an endpoint with its config and models; a missing one is not an error.
 
-    An endpoint in transition cannot be deleted: it is waited for, since it bills.
+    An endpoint in transition cannot be deleted, so this waits for it, since it bills.
     """
     _settle(platform, endpoint)
     stop_scaling(platform, endpoint)

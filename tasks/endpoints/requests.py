@@ -70,7 +70,7 @@ def endpoint_requests(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInputs:
-    """What a model is made of."""
+    """The parts of a model."""
 
     image: str
     role_arn: str

@@ -15,7 +15,7 @@ from tasks.requests.tags import run_of
 def list_unused(platform: Platform) -> list[OwnedResource]:
     """Return the configs that no endpoint uses, then the models that only such configs use.
 
-    What others made of ours counts as use: an endpoint of somebody else's on our config, too.
+    Use by others counts too, such as somebody else's endpoint with our config.
     """
     configs = list(list_owned(platform, ENDPOINT_CONFIG))
     models = list(list_owned(platform, MODEL))

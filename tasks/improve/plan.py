@@ -77,7 +77,7 @@ class ImprovementPlan(BaseModel):
 
 
 def plan_improvement(settings: Settings, parameters: ImprovementParameters) -> ImprovementPlan:
-    """Return what is to be measured on the run; writes nothing, asks no platform.
+    """Return what to measure on the run; writes nothing, calls no platform.
 
     Raises:
         ParameterError: there is no such run, it trained no model, or it has no verdict and no
@@ -143,7 +143,7 @@ def _document(folder: Path, name: str) -> dict[str, Any] | None:
 
 
 def _question(verdict: Mapping[str, Any], parameters: ImprovementParameters) -> dict[str, Any]:
-    """Return the change, why, and what is to be measured."""
+    """Return the change, its reason, and what to measure."""
     proposed = verdict.get("change") or {}
     own = parameters.change is not None and parameters.change != proposed
     change = parameters.change if parameters.change is not None else proposed

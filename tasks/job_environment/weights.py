@@ -186,7 +186,7 @@ def weights_file(weights: str, typed: str | None = None) -> Path:
 
 
 def _cached(out: Path, answer: Path) -> dict[str, Any] | None:
-    """Return what the program said about a file that is still the one it wrote."""
+    """Return the program's earlier answer about a file that has not changed since."""
     try:
         known = json.loads(answer.read_bytes())
         return known if _sha256(out) == known["sha256"] else None

@@ -17,12 +17,10 @@ from tasks.lint.metric_names import nearest_split
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One match of a regex: the line, the text of its first group, and the number that it is.
-
-    ``value`` is None when the text is no number, and may be NaN or infinite. ``split`` is the
-    split (``train``, ``valid``, ``test``) that the line names last before the number. ``first`` is
-    False for a second and later match on one line. ``start`` and ``end`` are where the group's text
-    lies in the line.
+    """One match of a regex: the line, the text of its first group, and its number. ``value`` is
+    None if the text is not a number, and may be NaN or infinite. ``split`` is the split (``train``,
+    ``valid``, ``test``) that the line names last before the number. ``first`` is False for a second
+    and later match on one line. ``start`` and ``end`` are where the group's text lies in the line.
     """
 
     line: str

@@ -145,7 +145,7 @@ def advice(text: str, cut: Cut, line: str | None = None) -> str:
 
 
 def text_advice(regex: str, bad: Reading) -> str:
-    """Say what to do about a regex whose group reads text that is no number."""
+    """Say what to do about a regex whose group reads text that is not a number."""
     if bad.text.startswith("tensor("):
         return "Print loss.item(), not the tensor."
     split, number = parts(regex), re.search(NUMBER_GROUP, bad.text)

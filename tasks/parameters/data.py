@@ -24,8 +24,8 @@ class DataParameters(Parameters):
     name: str | None = field_for("data.name", pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,39}$")
     splits: dict[Literal["train", "valid", "test"], str] | None = Field(
         None,
-        description="Folder of each split, relative to path; {}: every folder is a class; "
-        "default: told by their names.",
+        description="Folder of each split, relative to path; {}: every folder is a class; default: "
+        "recognised by their names.",
     )
     convert: bool = field_for("data.convert")
     skip_bad: bool = field_for("data.skip_bad")

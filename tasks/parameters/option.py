@@ -64,7 +64,7 @@ class Option(NamedTuple):
 
     @property
     def value(self) -> Any:
-        """What the parameter is when nobody sets it."""
+        """The parameter's default."""
         if self.notation == "switch":
             return False
         return self.words.get(str(self.default), self.default)

@@ -38,19 +38,19 @@ RUN_SECTIONS = {
         Option(
             "--valid-share SHARE",
             "data.valid_share",
-            "share of train that is split off where there is no valid split",
+            "share of train that is split off if there is no valid split",
             0.15,
         ),
         Option(
             "--test-share SHARE",
             "data.test_share",
-            "share of train that is split off where there is no test split",
+            "share of train that is split off if there is no test split",
             0.15,
         ),
         Option(
             "--convert",
             "data.convert",
-            "read WebP, BMP, GIF, TIFF and AVIF too, as PNG or JPEG; the folder stays as it is",
+            "read WebP, BMP, GIF, TIFF and AVIF too, as PNG or JPEG; the folder is not changed",
             notation="switch",
         ),
         Option(
@@ -184,7 +184,7 @@ RUN_SECTIONS = {
     ),
     "resources and cost": (
         Option("--instance-type", "resources.instance_type", "instance of jobs", "ml.m5.xlarge"),
-        Option("--instance-count", "resources.instance_count", "instances a job", 1),
+        Option("--instance-count", "resources.instance_count", "instances per job", 1),
         Option("--volume-gb GB", "resources.volume_gb", "storage of an instance, GB", 30),
         Option(
             "--spot",

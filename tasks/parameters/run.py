@@ -83,7 +83,7 @@ class TuningParameters(Parameters):
         None, description="Own ranges by hyperparameter; replaces the preset."
     )
     fixed: dict[str, Value] = Field(
-        default_factory=dict, description="Hyperparameters that every trial gets as they are."
+        default_factory=dict, description="Fixed hyperparameters of every trial."
     )
     seed: int = Field(0, ge=0, le=2_147_483_647, description="RandomSeed of the search.")
     warm_start_from: list[str] = Field(
@@ -260,7 +260,7 @@ class CleanUpParameters(Parameters):
 
 
 class RecoverParameters(Parameters):
-    """Which interrupted runs of deployments go on."""
+    """Which interrupted runs of deployments are resumed."""
 
     silent_seconds: int = Field(90, ge=60, description="No sign of life for so long: it is dead.")
     settled_seconds: int = Field(20, ge=0, description="Dead for so long, or it is left alone.")

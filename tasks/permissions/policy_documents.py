@@ -64,8 +64,8 @@ def chosen(permissions: Iterable[Permission], features: Iterable[Feature]) -> li
 def policy_document(permissions: Iterable[Permission], scope: Scope) -> Document:
     """Return the policy that allows exactly these: a statement for each set of resources.
 
-    What a run goes on without has statements of its own, whose ``Sid`` says so: they may be left
-    out as a whole.
+    Optional actions have their own statements, whose ``Sid`` says so; whole statements may be left
+    out.
     """
     groups: dict[str, Document] = {}
     for permission in permissions:
@@ -88,7 +88,7 @@ def policy_document(permissions: Iterable[Permission], scope: Scope) -> Document
 
 
 def trust_document(scope: Scope) -> Document:
-    """Return who may take on the execution role: SageMaker, for this account alone."""
+    """Return who may assume the execution role: SageMaker, for this account only."""
     jobs = f"arn:{scope.partition}:sagemaker:{scope.region}:{scope.account}:*"
     return {
         "Version": _VERSION,

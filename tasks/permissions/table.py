@@ -51,10 +51,9 @@ class Permission:
 
     Attributes:
         resources: patterns of ARNs; names in braces are filled in by
-            ``tasks.permissions.policy_documents``.
-        stage: what needs it first.
-        feature: it is needed with this feature only.
-        optional: without it the run goes on, as ``reason`` says.
+            ``tasks.permissions.policy_documents``. stage: what needs it first. feature: it is
+            needed only with this feature. optional: without it the run continues, as ``reason``
+            says.
     """
 
     action: str

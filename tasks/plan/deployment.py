@@ -55,7 +55,7 @@ def deployment_plan(
 
     Raises:
         BudgetError: the endpoint costs more than ``max_usd`` within its time to live.
-        ParameterError: there is a cap, and a price that nobody knows; or SageMaker would refuse a
+        ParameterError: there is a cap but an unknown price; or SageMaker would refuse a
             request.
     """
     requests = endpoint_requests(platform, run, trained, deployment)

@@ -42,7 +42,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ExistingJobs:
     """The jobs of a run that exist; ``comparisons`` are those of `whippet improve` in progress."""
 
     jobs: tuple[Job, ...] = ()
@@ -53,15 +53,15 @@ class Standing:
         return [job.name for job in self.jobs if job.status in SPENT]
 
     def created(self, step: JobStep) -> bool:
-        """Say whether the step's job is there to be adopted: it goes on, or is done."""
+        """Say whether the step's job can be adopted: it is running, or done."""
         statuses = {job.status for job in self.jobs if job.step == step}
         return bool(statuses & {"InProgress", "Completed"})
 
     def usd(self, facts: RunFacts, prices: PriceList) -> Decimal | None:
         """Return what the run cost at most, by the record's ledger where jobs have ended.
 
-        A job that goes on counts with its own limits; an endpoint only when it is gone, since the
-        run will have one for its whole time to live. None when a price is not known.
+        A running job counts with its own limits; an endpoint only once it is gone, since the run
+        will have one for its whole time to live. None when a price is not known.
         """
         going_on = [job for job in self.jobs if job.status in ("InProgress", "Stopping")]
         counted = {name for job in going_on for name in job.training_jobs}
@@ -95,10 +95,10 @@ def require_own_names(platform: Platform, run: RunIdentity, steps: Iterable[Step
             )
 
 
-def standing(platform: Platform, run: RunIdentity) -> Standing:
+def find_existing_jobs(platform: Platform, run: RunIdentity) -> ExistingJobs:
     """Return what of the run exists, and bring its ledger up to date."""
     settle(platform, run)
-    return Standing(
+    return ExistingJobs(
         jobs=tuple(job for step in _JOBS for job in _attempts(platform, run, step)),
         comparisons=tuple(
             found

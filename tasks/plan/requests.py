@@ -239,7 +239,7 @@ def _job_quota(request: Request) -> tuple[str, int]:
 
 
 def permissions(requests: Mapping[Step, Request]) -> list[str]:
-    """Return the actions that the requests themselves need of who sends them."""
+    """Return the permissions that the sender of the requests needs."""
     return [*(f"sagemaker:{operation}" for operation in by_operation(requests)), "iam:PassRole"]
 
 

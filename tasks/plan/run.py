@@ -26,7 +26,7 @@ from tasks.costs.worst_case import (
     wanted_instances,
 )
 from tasks.plan.earlier_runs import Rehearsal, find_rehearsal
-from tasks.plan.existing_jobs import JobStep, Standing
+from tasks.plan.existing_jobs import ExistingJobs, JobStep
 from tasks.plan.requests import (
     DataSize,
     RunChoices,
@@ -87,7 +87,7 @@ class RunPlan(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planner:
-    """Plans one run; ``record`` and ``standing`` are what a resumed run has already."""
+    """Plans one run; ``record`` and ``existing`` are what a resumed run already has."""
 
     platform: Platform
     run: RunIdentity
@@ -95,14 +95,14 @@ class Planner:
     inputs: TrainingInputs
     data: DataSize
     record: RunFacts = field(default_factory=RunFacts)
-    standing: Standing = field(default_factory=Standing)
+    existing: ExistingJobs = field(default_factory=ExistingJobs)
 
     def plan(self) -> RunPlan:
         """Return the plan.
 
         Raises:
-            BudgetError: the worst case passes ``max_usd`` whatever the limits.
-            ParameterError: there is a cap, and a price that nobody knows; or SageMaker would
+            BudgetError: the worst case passes ``max_usd`` whatever the limits. ParameterError:
+            there is a cap but an unknown price; or SageMaker would
                 refuse a request.
         """
         asked = self._asked()
@@ -133,7 +133,7 @@ class Planner:
             prices=prices,
             quotas=quotas(requests),
             permissions=permissions(requests),
-            adopted=[job.name for job in self.standing.jobs if self.standing.created(job.step)],
+            adopted=[job.name for job in self.existing.jobs if self.existing.created(job.step)],
         )
 
     def requests(self, limits: Limits) -> dict[Step, Request]:
@@ -148,14 +148,14 @@ class Planner:
         return planned_requests(self.platform, self.run, self.inputs, limited, resources)
 
     def _asked(self) -> Limits:
-        """Return the limits that are asked for; of a job that exists, those it was made with."""
+        """Return the requested limits; for an existing job, those it was created with."""
         asked = asked_limits(self.choices.tuning, self.choices.resources)
         if (plan := self.record.plan) is None or plan.limits is None:
             return asked
         before, kept = Limits.model_validate(plan.limits), dict[str, int]()
-        if self.standing.created("tune"):
+        if self.existing.created("tune"):
             kept |= {"max_jobs": before.max_jobs, "trial_seconds": before.trial_seconds}
-        if self.standing.created("train"):
+        if self.existing.created("train"):
             kept |= {"training_seconds": before.training_seconds}
         return asked.model_copy(update=kept)
 
@@ -172,7 +172,7 @@ class Planner:
             return asked
         if self.platform.bills:
             require_prices_of_region(cap, prices)
-        fixed = total([self._endpoint(asked, prices), self.standing.usd(self.record, prices)])
+        fixed = total([self._endpoint(asked, prices), self.existing.usd(self.record, prices)])
         if fixed is None or self._open_jobs(asked, prices) is None:
             raise ParameterError(
                 f"max_usd={cap} cannot be guaranteed, because a price is not known: "
@@ -185,15 +185,15 @@ class Planner:
             fixed_usd=fixed + objects_month_usd(self.data.bytes, prices),
             fixed_trials=tuning is None or tuning.strategy == "Grid",
             worst=lambda limits: self._open_jobs(limits, prices) or Decimal(0),
-            tuning_fixed=self.standing.created("tune"),
-            training_fixed=self.standing.created("train"),
+            tuning_fixed=self.existing.created("tune"),
+            training_fixed=self.existing.created("train"),
         )
         return budget.fit(asked)
 
     def _open_jobs(self, limits: Limits, prices: PriceList) -> Decimal | None:
-        """Return what the jobs that are still to be created cost at most."""
+        """Return the maximum cost of the jobs still to be created."""
         requests = self.requests(limits)
-        steps = [s for s in _JOB_STEPS if s in requests and not self.standing.created(s)]
+        steps = [s for s in _JOB_STEPS if s in requests and not self.existing.created(s)]
         return total([jobs_usd(requests[step], prices) for step in steps])
 
     def _endpoint(self, limits: Limits, prices: PriceList) -> Decimal | None:
@@ -212,11 +212,11 @@ class Planner:
     def _costs(
         self, requests: Mapping[Step, Request], prices: PriceList, rehearsal: Rehearsal | None
     ) -> Iterator[CostLine]:
-        if self.standing.jobs:
-            usd = self.standing.usd(self.record, prices)
+        if self.existing.jobs:
+            usd = self.existing.usd(self.record, prices)
             yield CostLine(what="this run's jobs so far", worst_usd=usd, expected_usd=usd)
         for step in _JOB_STEPS:
-            if step in requests and not self.standing.created(step):
+            if step in requests and not self.existing.created(step):
                 yield _job_line(requests[step], prices, _measured(step, rehearsal))
         deployment = self.choices.deployment
         if deployment is not None:
@@ -235,7 +235,7 @@ class Planner:
         """Return how long the jobs take one after the other, at most or as rehearsed."""
         whole = 0
         for step in _JOB_STEPS:
-            if step not in requests or self.standing.created(step):
+            if step not in requests or self.existing.created(step):
                 continue
             each = _measured(step, rehearsal) if rehearsal else most_seconds(requests[step])
             if each is None:
@@ -278,7 +278,7 @@ def plan_run(
     run: RunIdentity,
     choices: RunChoices,
     record: RunFacts | None = None,
-    standing: Standing | None = None,
+    existing_jobs: ExistingJobs | None = None,
 ) -> RunPlan:
     """Return the plan of a run; reads the data folder's names and sizes.
 
@@ -294,5 +294,5 @@ def plan_run(
         inputs=planned_inputs(platform, choices, record or RunFacts()),
         data=data_size(platform, choices.data),
         record=record or RunFacts(),
-        standing=standing or Standing(),
+        existing=existing_jobs or ExistingJobs(),
     ).plan()

@@ -77,7 +77,7 @@ class Resource(Generic[D]):
         getattr(sagemaker, f"create_{self.operation}")(**request)
 
     def delete(self, sagemaker: SageMaker, name: str) -> None:
-        """Delete the resource; what is not there is no error."""
+        """Delete the resource; a missing one is not an error."""
         try:
             getattr(sagemaker, f"delete_{self.operation}")(**{self.name_member: name})
         except ClientError as error:
@@ -123,7 +123,7 @@ def create_or_adopt(
     it is being adopted is not paid for twice, its name is returned for its end to be told.
 
     Raises:
-        NameTaken: a resource of that name was made by another request, or every attempt failed.
+        NameTaken: a resource of that name was created by another request, or every attempt failed.
 
     Example:
         >>> from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt

@@ -39,7 +39,7 @@ def log_events(
 
 
 def log_text(platform: Platform, name: str) -> str:
-    """Return the whole log of a training job; empty when it said nothing."""
+    """Return the whole log of a training job; empty if it wrote nothing."""
     return "\n".join(str(event["message"]) for event in log_events(platform, name))
 
 

@@ -16,7 +16,7 @@ from tasks.runs.record import recorded_jobs
 def stop_run(platform: Platform, run: RunIdentity, steps: Sequence[Step] = JOB_STEPS) -> list[str]:
     """Stop the jobs of a run's ``steps`` that are in progress; return their names.
 
-    Jobs are found by name prefix, so nothing has to be remembered by the process that stops them.
+    Jobs are found by name prefix, so the process that stops them need not remember anything.
     """
     sagemaker = platform.sagemaker
     stopped = []

@@ -32,5 +32,5 @@ def tags_if_there(platform: Platform, arn: str) -> dict[str, str]:
 
 
 def run_of(platform: Platform, arn: str) -> str | None:
-    """Return the run that made a resource; None when somebody else did, or it is gone."""
+    """Return the run that created a resource; None if somebody else did, or it is gone."""
     return tags_if_there(platform, arn).get(RUN_TAG)

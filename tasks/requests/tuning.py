@@ -43,7 +43,8 @@ def search_requests(
 def fixed_hyperparameters(
     model: ModelParameters, inputs: TrainingInputs, tuning: TuningParameters
 ) -> dict[str, Value]:
-    """Return what every trial gets as it is: nothing that is searched, SageMaker refuses both.
+    """Return the fixed hyperparameters of every trial, without searched ones: SageMaker refuses
+    both.
 
     Raises:
         ParameterError: the network cannot learn from a batch that may be drawn.

@@ -30,11 +30,10 @@ _LONGEST_GAP = 1.15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How often to ask: ``slowest`` seconds apart, for at most ``deadline`` seconds.
-
-    At 5 seconds that is 0.2 questions a second, repetitions included, and 95 of 100 jobs are seen
-    to be finished within 5 seconds, when few answers are trouble (benchmarks/detection.py).
-    ``interrupt`` is called between the questions, and may raise.
+    """How often to call: ``slowest`` seconds apart, for at most ``deadline`` seconds. At 5 seconds
+    that is 0.2 calls a second, repetitions included, and 95 of 100 finished jobs are noticed within
+    5 seconds, if few calls fail (benchmarks/detection.py). ``interrupt`` is called between the
+    calls, and may raise.
     """
 
     slowest: float
@@ -105,10 +104,10 @@ def wait_until(
 ) -> D:
     """Return the first description that is ``finished``; each one is shown to ``watch``.
 
-    A transient error of ``describe`` or ``watch`` counts as "not yet": the job goes on, and so
-    does the wait; the question is soon repeated. The last one is asked when the deadline has come.
-    ``pace.interrupt`` is called while nothing is finished, whatever became of the question: what
-    it raises ends the wait, unless that is transient, too.
+    A transient error of ``describe`` or ``watch`` counts as "not yet": the job and the wait
+    continue, and the call is soon repeated. The last call is made at the deadline.
+    ``pace.interrupt`` is called as long as nothing is finished, even after an error; an exception
+    from it ends the wait, unless it is transient too.
 
     Raises:
         DeadlinePassed: nothing finished within ``pace.deadline`` seconds.

@@ -54,9 +54,9 @@ def open_run(
 ) -> RunIdentity:
     """Return the identity of a root flow run; its folder and record exist afterwards.
 
-    The same flow run id always gets the same identity. Another flow run of the same name gets a
-    folder of its own, unless it means to ``resume``: then it takes over identity and folder, also
-    those of the run that ``latest`` points to.
+    The same flow run id always gets the same identity. Another flow run of the same name gets its
+    own folder, unless it is meant to ``resume``: then it takes over identity and folder, also those
+    of the run that ``latest`` points to.
 
     Raises:
         NewerRun: the run that is to go on was made by a newer version.

@@ -45,10 +45,8 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def stage(name: str) -> Iterator[RunIdentity]:
-    """Give the run's identity to a stage, and note its seconds, also when it fails.
-
-    The seconds of a resumed run come on top of what the stage took before. A run that was cancelled
-    begins no other stage.
+    """Give the run's identity to a stage, and record its seconds, even if it fails. The seconds of
+    a resumed run are added to those of the stage before. A cancelled run begins no other stage.
 
     Raises:
         RunCancelled: somebody cancelled the run.
@@ -75,7 +73,7 @@ def note_failed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> N
 
 
 def note_crashed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Write into the run's record that its process died; its jobs go on, to be adopted."""
+    """Record in the run's record that its process died; its jobs continue, to be adopted."""
     _note(flow_run, "crashed", state.message)
 
 

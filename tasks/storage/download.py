@@ -17,7 +17,7 @@ from obstore.store import ObjectStore
 from platforms.errors import DataError
 from tasks.storage.listing import Listed, list_objects
 from tasks.storage.objects import is_md5
-from tasks.storage.receive import FetchResult, Reception, Wanted
+from tasks.storage.receive import FetchResult, Receiver, Wanted
 from tasks.storage.sync_progress import Moved
 from tasks.storage.transfers import MOST_AT_A_TIME
 
@@ -48,12 +48,12 @@ def fetch_objects(
     files = [
         wanted_object(name, listed) for name, listed in sorted(there.items(), key=lambda at: at[0])
     ]
-    result = Reception(store, prefix, folder, "md5").receive_all(files, progress, MOST_AT_A_TIME)
+    result = Receiver(store, prefix, folder, "md5").receive_all(files, progress, MOST_AT_A_TIME)
     return replace(result, seconds=time.monotonic() - started)
 
 
 def wanted_object(name: str, listed: Listed) -> Wanted:
-    """Return what a listing tells of an object that is to be received."""
+    """Return what a listing says about an object to receive."""
     return Wanted(
         name=name,
         size=listed.size,

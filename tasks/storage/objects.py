@@ -102,7 +102,7 @@ def matches(tag: str | None, content: bytes) -> bool | None:
 
 
 def store_said(error: Exception, action: str, where: str) -> str:
-    """Return what the store said, without obstore's dump of its own structures.
+    """Return the store's message, without obstore's dump of its internal structures.
 
     Args:
         error: obstore's.
@@ -136,7 +136,7 @@ def put_object(store: ObjectStore, key: str, content: bytes | Path) -> str | Non
     """Write one object: readers see all of it or what was there before. Returns its tag.
 
     Raises:
-        StoreFailed: no space, no right, no such bucket; names the key.
+        StoreFailed: no space, no permission, no such bucket; names the key.
     """
     size = content.stat().st_size if isinstance(content, Path) else len(content)
     parts = None if size > _LARGEST_SINGLE else False

@@ -48,14 +48,13 @@ class FetchResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """An object that is to become a file.
+    """An object to receive as a file.
 
     Attributes:
-        name: key below the prefix, and path below the folder.
-        size: bytes.
-        version: another for another content: what was received of one is not gone on with.
-        digest: of a file that need not be received again; None when nobody knows it.
-        is_right: tells by its digest whether what arrived may become the file.
+        name: key below the prefix, and path below the folder. size: bytes. version: differs if the
+        content differs: a partial file of another version is not continued. digest: of a file that
+        need not be received again; None if unknown. is_right: tells by its digest whether what
+        arrived may become the file.
     """
 
     name: str
@@ -65,7 +64,7 @@ class Wanted:
     is_right: Callable[[str], bool]
 
 
-class Reception:
+class Receiver:
     """Receives objects below a prefix into a folder; safe to use from several threads.
 
     Digests are by ``algorithm``, as ``hashlib`` names it.
@@ -107,13 +106,13 @@ class Reception:
         )
 
     def receive(self, wanted: Wanted) -> bool:
-        """Make the object a file: all of it and what it should be, or what was there before.
+        """Make the object a file: complete and verified, or else the previous file.
 
         Returns:
             Whether it had to be received.
 
         Raises:
-            StoreFailed: it cannot be read, or arrived otherwise than it should each time.
+            StoreFailed: it cannot be read, or arrived corrupted each time.
         """
         if self._is_there(wanted):
             return False

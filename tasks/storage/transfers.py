@@ -94,8 +94,8 @@ def transfer(
 ) -> Iterator[tuple[Item, Result]]:
     """Call ``work`` on every item, several at a time; yield each with its result when it is done.
 
-    Work goes on while the caller looks at a result. Work that was begun is finished before an error
-    leaves this function, or before it is closed; nothing else is begun.
+    Work continues while the caller processes a result. Work in progress is finished before an error
+    leaves this function, or before it is closed; nothing else is started.
 
     Args:
         items: what to transfer; begun in this order. None is no item.

@@ -22,12 +22,11 @@ _SUFFIXES = (".csv", ".jsonl")
 
 
 class Answer(BaseModel):
-    """What became of one picture.
+    """The result for one picture.
 
     Attributes:
-        predictions: labels with their probabilities, most probable first.
-        answer: what a model with handlers of its own said instead.
-        error: why there is neither.
+        predictions: labels with their probabilities, most probable first. answer: what a model with
+        its own handlers answered instead. error: why there is neither.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -69,9 +69,8 @@ def _latest_job(settings: Settings) -> str:
 
 
 def identity_of(trained: TrainedModel, pictures: Pictures, top_k: int) -> RunIdentity:
-    """Return an identity that is the same whenever the same is asked of the same model.
-
-    So who asks again after a kill finds the job that was launched, and pays for it once.
+    """Return an identity that is the same for the same request to the same model. Repeating a
+    request after a kill therefore finds the launched job, which is paid for only once.
     """
     asked = f"{trained.model_data_uri}\0{pictures.digest}\0{top_k}"
     digest = sha256(asked.encode()).hexdigest()
@@ -93,8 +92,8 @@ def launch(
 ) -> str:
     """Create model and transform job, or adopt those of the same name; return the job's name.
 
-    A job that failed for some pictures is not paid for twice: it is adopted, and its end is told.
-    One that gave no answer at all is followed by another attempt.
+    A job that failed for some pictures is not paid for twice: it is adopted, and its end is
+    reported. One that gave no answer at all is followed by another attempt.
     """
     create_or_adopt(
         platform.sagemaker,
@@ -145,7 +144,7 @@ def follow(
     watch: Callable[[TransformJob], None] = lambda _: None,
     interrupt: Callable[[], None] = lambda: None,
 ) -> Ended:
-    """Wait for a transform job's end; what outlasts its time, or who waits for it, is stopped.
+    """Wait for a transform job's end; the job is stopped if it exceeds its time or the wait ends.
 
     Raises:
         DeadlinePassed: it did not end in time; it was asked to stop.
@@ -175,7 +174,7 @@ def stop(platform: Platform, job: str) -> None:
 
 
 def remove_model(platform: Platform, run: RunIdentity) -> None:
-    """Remove the model that the job was made with; one that is gone does not matter."""
+    """Remove the model that the job was created with, if it still exists."""
     MODEL.delete(platform.sagemaker, resource_name(run, "model"))
 
 

@@ -62,10 +62,9 @@ class Pictures:
 
 
 def find_pictures(folder: Path, typed: str | None = None) -> Pictures:
-    """Return the JPEG and PNG files below a folder: told by their content, not by their names.
-
-    Hidden files and folders are passed over. Links to files count, links to folders do not.
-    ``typed`` is how the folder is named.
+    """Return the JPEG and PNG files below a folder: recognised by content, not by name. Hidden
+    files and folders are skipped. Links to files count, links to folders do not. ``typed`` is how
+    the folder is named.
 
     Raises:
         DataError: no such folder, no picture in it, a name that no bucket takes, a file that
@@ -91,12 +90,12 @@ def find_pictures(folder: Path, typed: str | None = None) -> Pictures:
 def upload(pictures: Pictures, store: ObjectStore, prefix: str) -> int:
     """Make the objects below ``prefix`` the pictures; return how many were sent.
 
-    The prefix belongs to exactly these pictures (its name holds their digest), so what is there
-    with its full size was sent before.
+    The prefix belongs to exactly these pictures (its name holds their digest), so existing objects
+    of the right size were sent before.
 
     Raises:
-        DataError: a file changed since it was looked at.
-        StoreFailed: the bucket cannot be read or written.
+        DataError: a file changed since it was examined. StoreFailed: the bucket cannot be read or
+        written.
     """
     there = list_objects(store, prefix, [each.name for each in pictures.found])
     sent = 0

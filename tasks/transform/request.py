@@ -70,7 +70,7 @@ def transform_job_request(
 
 
 def require_within_budget(platform: Platform, parameters: TransformParameters) -> Decimal | None:
-    """Return what the job costs at most, None when that is not known.
+    """Return the job's maximum cost, None if unknown.
 
     By the price of hosting, which a transform instance's price equals in AWS's list.
 

@@ -116,7 +116,7 @@ CASES = {
             "DescribeHyperParameterTuningJob": (200, json.dumps(OTHERS)),
             "ListTags": (200, json.dumps({"Tags": [{"Key": "whippet:run", "Value": "other"}]})),
         },
-        sentence=r"tuning job '\S+' exists and was made by another request .*use another run name",
+        sentence=r"tuning job '\S+' exists and was created by another .*use another run name",
     ),
 }
 

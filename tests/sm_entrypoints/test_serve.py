@@ -197,7 +197,9 @@ def test_other_routes_and_methods(ours: Server) -> None:
     assert answer.json() == {"error": "GET is not allowed on /invocations, which takes POST."}
     answer = httpx.post(f"{ours.url}/models/x")
     assert answer.status_code == 404
-    assert answer.json()["error"].startswith("There is nothing at /models/x: GET /ping and POST ")
+    assert answer.json()["error"].startswith(
+        "There is nothing at /models/x: only GET /ping and POST "
+    )
     answer = httpx.delete(f"{ours.url}/ping")
     assert (answer.status_code, "GET" in answer.json()["error"]) == (405, True)
     assert httpx.get(f"{ours.url}/ping").content == b""

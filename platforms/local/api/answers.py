@@ -36,7 +36,7 @@ def result(body: Mapping[str, Any]) -> Response:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """An error as every protocol tells it; ``members`` are those of its own."""
+    """An error as every protocol reports it; ``members`` are its additional members."""
 
     code: str
     message: str

@@ -21,9 +21,8 @@ class WireError(WhippetError):
 
 
 def from_wire(value: Any, shape: Shape | None) -> Any:
-    """Return what boto3's caller would have passed; null members are as good as absent.
-
-    What does not fit the shape stays as it is, unknown members too: validation names it.
+    """Return what boto3's caller would have passed; null members count as absent. What does not fit
+    the shape, including unknown members, stays unchanged: validation names it.
 
     Raises:
         WireError: a time or bytes that are written in another way than the protocol's.

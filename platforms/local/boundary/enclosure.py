@@ -38,10 +38,9 @@ class Enclosure:
     """What one job or model server runs in.
 
     Attributes:
-        home: ``WHIPPET_HOME``.
-        scratch: a folder of its own for all that it writes elsewhere than in ``/opt/ml``.
-        layer: what its requirements.txt installed, if anything.
-        keep: further paths that it must see.
+        home: ``WHIPPET_HOME``. scratch: its own folder for everything it writes outside
+        ``/opt/ml``. layer: what its requirements.txt installed, if anything. keep: further paths
+        that it must see.
     """
 
     mechanism: Mechanism
@@ -70,7 +69,7 @@ class Enclosure:
 
     @property
     def copy_on_write(self) -> bool:
-        """Tell how the place for pip is made: see :mod:`platforms.local.boundary.place`."""
+        """Tell how the place for pip is created: see :mod:`platforms.local.boundary.place`."""
         return is_copy_on_write(self.python, overlays=self.mechanism.overlays, home=self.home)
 
     def with_layer(self, layer: Path | None) -> Enclosure:

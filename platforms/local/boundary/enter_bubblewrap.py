@@ -44,7 +44,7 @@ def _number(text: bytes, key: bytes) -> int | None:
 
 
 class _Watch:
-    """bubblewrap's own process, and what it said about the one inside."""
+    """bubblewrap's own process, and what it reported about the one inside."""
 
     def __init__(self, process: int, status: int) -> None:
         self._process = process

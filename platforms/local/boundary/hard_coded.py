@@ -20,8 +20,8 @@ _WITH_DEFAULT = frozenset({"get", "getenv", "setdefault", "pop"})
 def hard_coded_paths(archive: Path) -> list[str]:
     """Return ``file:line`` of each path below ``/opt/ml`` that a source archive would use.
 
-    Defaults for variables that are always set do not count, nor does our own package. An archive
-    that cannot be read has none: whoever extracts it says why.
+    Defaults for variables that are always set do not count, nor does our own package. An unreadable
+    archive has none: the code that extracts it reports why.
     """
     found: list[str] = []
     try:

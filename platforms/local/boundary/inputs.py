@@ -23,7 +23,7 @@ class Inputs:
     buckets: Buckets
 
     def deliver(self, uri: str, folder: Path, seen: Path, *, read_only: bool) -> list[Step]:
-        """Put the object or the objects of ``uri`` into a new ``folder``, or return what does.
+        """Put the object or objects of ``uri`` into a new ``folder``, or return the step that does.
 
         ``seen`` is the folder as the job names it. The job may change, move and remove the files,
         unless they are ``read_only``, as FastFile's.

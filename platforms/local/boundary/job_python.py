@@ -80,7 +80,7 @@ class JobPython:
 
 
 def job_python(executable: Path, cache: Path) -> JobPython:
-    """Ask an interpreter about itself; what it said is kept in ``cache`` until it changes.
+    """Ask an interpreter about itself; its answer is kept in ``cache`` until it changes.
 
     Raises:
         WhippetError: it does not run, or does not say.
@@ -123,7 +123,8 @@ def _asked(executable: Path) -> dict[str, Any]:
 
 
 def _identity(found: dict[str, Any]) -> str:
-    """Return a digest of the folders and links that change when a package comes or goes."""
+    """Return a digest of the folders and links that change when a package is installed or
+    removed."""
     parts = [found["executable"], found["base_executable"], found["version"]]
     for path in _stamped(found):
         try:

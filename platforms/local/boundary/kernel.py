@@ -67,7 +67,7 @@ def _write(path: str, text: str) -> None:
 
 
 def become_user_namespace() -> None:
-    """Enter a new user namespace, in which we are who we are, and may mount."""
+    """Enter a new user namespace, in which we keep our identity and may mount."""
     user, group = os.getuid(), os.getgid()
     check(LIBC.unshare(NEW_USER), "unshare the user namespace")
     _write("/proc/self/setgroups", "deny")

@@ -28,7 +28,7 @@ _UNRECLAIMABLE = ("Pss_Anon:", "Pss_Shmem:")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobLimits:
-    """Limits for all processes together; None is no limit.
+    """Limits for all processes together; None means no limit.
 
     Attributes:
         memory: as in ``WHIPPET_JOB_MEMORY``, such as ``8G``.

@@ -30,12 +30,11 @@ _ABSENT = "this system is not Linux"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mechanism:
-    """How a process is closed in.
+    """How a process is isolated.
 
     Attributes:
-        user_namespace: ours is made first: we are not root.
-        overlays: copy-on-write folders work.
-        why: why it is not a better one; for people.
+        user_namespace: we are not root, so a namespace is created first. overlays: copy-on-write
+        folders work. why: why it is not a better one, in words.
     """
 
     name: Name

@@ -31,7 +31,7 @@ def _several(step: Step, name: str) -> list[str]:
 
 
 def _place(target: str, like: str) -> None:
-    """Make a mount point: a folder, or an empty file when ``like`` is no folder."""
+    """Create a mount point: a folder, or an empty file if ``like`` is not a folder."""
     if os.path.isdir(like):
         os.makedirs(target, exist_ok=True)
     elif not os.path.lexists(target):

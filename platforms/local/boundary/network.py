@@ -27,7 +27,7 @@ _HOST = "algo-1"
 
 
 def network_variables(ours: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of proxies, certificates and pip; loopback is asked directly."""
+    """Return the variables of proxies, certificates and pip; loopback is used without a proxy."""
     found = {key: value for key, value in ours.items() if _is_of_network(key)}
     for key in _PATHS:
         if key in found and Path(found[key]).exists():

@@ -147,7 +147,7 @@ def _copy_on_write(lower: Path, at: Path, target: Path) -> Overlay:
 
 
 def hidden_folders() -> list[Path]:
-    """Return the machine's folders that a job has of its own instead, or sees in parts."""
+    """Return the machine's folders that a job has private copies of, or sees only in part."""
     return [*private_homes(), Path("/tmp"), Path("/var/tmp"), Path("/run"), Path("/opt")]
 
 

@@ -63,7 +63,7 @@ class Buckets(Protocol):
     def on_disk(self, uri: str) -> Path | None:
         """Return the bucket's own file or folder of a URI; None when it is not on this disk.
 
-        To be shown to nobody who could write to it.
+        Do not show it to a process that could write to it.
         """
 
     def push(self, folder: Path, uri: str, *, files: Iterable[Path] | None = None) -> None:
@@ -71,7 +71,7 @@ class Buckets(Protocol):
 
         ``files`` are those to look at, all of them below ``folder``; default: every one.
 
-        A file that goes away meanwhile is passed over. Objects are replaced atomically.
+        A file that disappears meanwhile is skipped. Objects are replaced atomically.
         """
 
     def pull(self, uri: str, folder: Path) -> None:

@@ -73,7 +73,7 @@ class S3Buckets:
         self._sent: dict[Path, tuple[int, int]] = {}
 
     def __call__(self, bucket: str) -> Any:
-        """Return the obstore store of a bucket; asks nobody whether it exists."""
+        """Return the obstore store of a bucket; does not check whether it exists."""
         split_uri(f"s3://{bucket}")
         return self._stores(bucket)
 

@@ -27,7 +27,7 @@ class Sample:
 def read_samples(context: LocalContext, metric: Mapping[str, Any]) -> list[Sample]:
     """Return all values of a metric in order of time; ``metric`` names it as CloudWatch does.
 
-    A metric that nobody logged has none, as in CloudWatch: a wrong name is no error there.
+    A metric that was never logged has none; as in CloudWatch, a wrong name is not an error.
     """
     job = _job_of(metric.get("Dimensions", ()))
     if metric.get("Namespace") != NAMESPACE or job is None:

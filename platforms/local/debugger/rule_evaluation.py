@@ -72,7 +72,7 @@ class RuleEvaluation:
     def run(self) -> dict[str, RuleStatus]:
         """Judge, write ``rule-output`` to the bucket, and return the statuses by name.
 
-        What goes wrong is a rule's status, ``Error``, and its details.
+        A failure becomes the rule's status, ``Error``, and its details.
         """
         configurations = rule_configurations(self.record)
         known = [each for each in configurations if each.problem is None]
@@ -163,7 +163,7 @@ class RuleEvaluation:
 def _status(
     configuration: RuleConfiguration, outcome: Mapping[str, Any], *, has_tensors: bool
 ) -> RuleStatus:
-    """Return what is said of a rule: never nothing about one that could not look at anything."""
+    """Return the details of a rule, including a reason if it had nothing to examine."""
     unused = outcome["unused"]
     notes = [f"Not used on this platform: {', '.join(unused)}."] if unused else []
     if outcome["status"] == "NotApplicable":

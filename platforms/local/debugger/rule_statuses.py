@@ -19,7 +19,7 @@ _JOB_CHARACTERS, _RULE_CHARACTERS = 26, 26
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleStatus:
-    """What is said of one rule: SageMaker's ``RuleEvaluationStatus`` and its details."""
+    """The status of one rule: SageMaker's ``RuleEvaluationStatus`` and its details."""
 
     status: str
     details: str | None = None
@@ -62,7 +62,7 @@ def in_progress(record: Mapping[str, Any]) -> bool:
 
 
 def with_statuses(record: Record, found: Mapping[str, RuleStatus]) -> Record:
-    """Return the record with the statuses by configuration name; final ones stay as they are."""
+    """Return the record with the statuses by configuration name; final ones stay unchanged."""
     moment = now()
     changed = dict(record)
     for member in STATUSES.values():

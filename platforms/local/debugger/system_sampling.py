@@ -39,7 +39,7 @@ def interval_problems(request: Mapping[str, Any]) -> Iterator[str]:
 
 
 class SystemSampling:
-    """The sampling process of one job; a job whose machine cannot be sampled runs all the same.
+    """The sampling process of one job; a job whose machine cannot be sampled runs anyway.
 
     It ends with :meth:`stop`, when the supervisor dies (its stdin ends), or when the job begins to
     write samples of its own.

@@ -41,7 +41,7 @@ class AsyncQueue:
 
     @property
     def gate(self) -> Path:
-        """The lock of whoever adds a request, or sees that there is none and leaves."""
+        """The lock held while adding a request, or while the worker finds none and leaves."""
         return self.folder / "gate.lock"
 
     @property
@@ -50,7 +50,7 @@ class AsyncQueue:
         return self.folder / "worker.lock"
 
     def put(self, request: Mapping[str, Any], output: Mapping[str, str]) -> dict[str, Any]:
-        """Add a request and see to it that somebody works; return what the operation answers.
+        """Add a request, ensure that a worker runs, and return the operation's answer.
 
         Raises:
             ClientError: ``ValidationError``, it names no input.

@@ -66,7 +66,7 @@ class _Worker:
     calls: int
 
     def run(self) -> None:
-        """Return when nothing is queued any more; whoever adds a request from then on knows."""
+        """Return when the queue is empty; whoever adds a request after that can tell."""
         idle_since = time.monotonic()
         with ThreadPoolExecutor(self.calls) as pool:
             while True:

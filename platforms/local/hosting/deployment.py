@@ -151,7 +151,7 @@ class Deployment:
         return started
 
     def _tell_of_limits(self, over: str) -> None:
-        """Leave word of why the server is about to be killed."""
+        """Record why the server is about to be killed."""
         words = f"the model server is killed: {over}"
         self.failure_file.write_text(words, encoding="utf-8")
         with self.log.open("a", encoding="utf-8") as log:

@@ -107,7 +107,7 @@ class Endpoints:
         return {"EndpointArn": arn}
 
     def describe_endpoint(self, **request: Any) -> dict[str, Any]:
-        """Return an endpoint as it is now: a server that ended meanwhile is noticed here."""
+        """Return an endpoint's current state: a server that ended meanwhile is noticed here."""
         record = settle_endpoint(self._context, "DescribeEndpoint", request["EndpointName"])
         shown = {key: value for key, value in record.items() if key not in {"Tags", "Local"}}
         pending = record["Local"]["Pending"]
@@ -120,7 +120,7 @@ class Endpoints:
         return described
 
     def list_endpoints(self, **request: Any) -> dict[str, Any]:
-        """Return a page of endpoint summaries, newest first, each as it is now."""
+        """Return a page of endpoint summaries, newest first, each in its current state."""
         fields = (
             "EndpointName",
             "EndpointArn",
@@ -192,7 +192,7 @@ class Endpoints:
 
 
 def settle_endpoint(context: LocalContext, operation: str, name: str) -> Record:
-    """Return an endpoint's record after noticing what died since it was written.
+    """Return an endpoint's record, updated for processes that died since it was written.
 
     Raises:
         ClientError: ``ValidationException``, there is no such endpoint.
@@ -206,7 +206,7 @@ def local_url(context: LocalContext, name: str) -> str:
 
     Raises:
         ClientError: ``ValidationException``, there is no such endpoint or it has no server;
-            ``ServiceUnavailable``, its server is being started again.
+            ``ServiceUnavailable``, its server is being restarted.
     """
     record = settle_endpoint(context, "DescribeEndpoint", name)
     server = record["Local"]["Server"]

@@ -80,7 +80,8 @@ def model_error(name: str, status: int, text: str) -> ClientError:
 
 
 def runtime_error(status: int, code: str, message: str, **members: Any) -> ClientError:
-    """Return an error as ``sagemaker-runtime`` answers it; ``members`` are those of its own."""
+    """Return an error as ``sagemaker-runtime`` answers it; ``members`` are its additional
+    members."""
     response: Any = {
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {

@@ -107,7 +107,7 @@ class EndpointConfigs:
         return _list(self._context, "endpoint-configs", "EndpointConfigs", fields, request)
 
     def delete_endpoint_config(self, **request: Any) -> dict[str, Any]:
-        """Remove a configuration; endpoints that were made from it keep running."""
+        """Remove a configuration; endpoints created from it keep running."""
         name = request["EndpointConfigName"]
         with as_client_error(self._context, "DeleteEndpointConfig", "endpoint-configs", name):
             self._context.records.delete("endpoint-configs", name)

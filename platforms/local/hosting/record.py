@@ -48,9 +48,8 @@ def updating(record: Record, pending: dict[str, Any]) -> Record:
 
 
 def in_service(record: Record, token: str, server: ProcessId | None, port: int) -> Record:
-    """Return the record with the pending deployment serving; as it was when not wanted.
-
-    Without a ``server`` it is serverless: one is started when somebody asks.
+    """Return the record with the pending deployment serving; unchanged if it is not wanted. Without
+    a ``server`` it is serverless: the first call starts one.
     """
     if not wants(record, token):
         return record
@@ -103,7 +102,7 @@ def warm(record: Record, token: str, server: ProcessId, port: int) -> Record:
 
 
 def cold(record: Record, token: str, group: ProcessId) -> Record:
-    """Return the record with no server any more; as it was when another was started since."""
+    """Return the record without a server; unchanged if another was started since."""
     server = record["Local"]["Server"]
     if server is None or server["Group"] != group.to_record():
         return record
@@ -111,7 +110,7 @@ def cold(record: Record, token: str, group: ProcessId) -> Record:
 
 
 def with_worker(record: Record, group: ProcessId) -> Record:
-    """Return the record with a process that works off the queue; as it was if none is wanted."""
+    """Return the record with a process that processes the queue; unchanged if none is wanted."""
     queued = endpoint_kind(record) == "asynchronous"
     if record["EndpointStatus"] not in _ANSWERING or not queued:
         return record
@@ -126,7 +125,7 @@ def _with_server(record: Record, token: str, change: dict[str, Any]) -> Record:
 
 
 def not_deployed(record: Record, token: str, reason: str) -> Record:
-    """Return the record after a deployment failed: the old server, if any, goes on serving."""
+    """Return the record after a deployment failed: the old server, if any, keeps serving."""
     if not wants(record, token):
         return record
     return {

@@ -27,7 +27,7 @@ from platforms.processes.process import identify
 # The first start follows at once: most servers end once, over one request.
 DELAYS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 FAILED_STARTS = 5
-# A server that answered for so long ended for a reason of its own.
+# A server that answered for so long ended for an internal reason.
 STEADY_SECONDS = 60.0
 
 

@@ -45,7 +45,7 @@ _COLD_START_SECONDS = 180.0
 class LocalRuntime:
     """Answers with bytes untouched in both directions, or as objects in a bucket.
 
-    ``idle_seconds``: a serverless endpoint's server ends when nobody asked for that long.
+    ``idle_seconds``: a serverless endpoint's server ends after that long without a call.
     """
 
     def __init__(self, context: LocalContext, *, idle_seconds: float = IDLE_SECONDS) -> None:

@@ -67,7 +67,7 @@ def _serve(deployment: Deployment, ours: ProcessId, idle_seconds: float) -> None
 def _wait_until_idle(
     deployment: Deployment, server: subprocess.Popen[bytes], ours: ProcessId, idle_seconds: float
 ) -> None:
-    """Return when nobody asked for that long, and nobody will be given this server any more."""
+    """Return after that long without a call, when no call can get this server any more."""
     use, records = deployment.folder / USE_LOCK, deployment.context.records
     while server.poll() is None:
         time.sleep(_POLL_SECONDS)

@@ -32,7 +32,7 @@ _TRUST = {
 
 @dataclass(frozen=True, slots=True)
 class LocalSts:
-    """Tells who calls: a session of the local role."""
+    """Answers who calls: a session of the local role."""
 
     def get_caller_identity(self, /, **request: Any) -> dict[str, Any]:
         """Return the local account and the ARN of a session of its role."""

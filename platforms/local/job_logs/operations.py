@@ -67,7 +67,7 @@ class LocalLogs:
     def get_log_events(self, /, **request: Any) -> dict[str, Any]:
         """Return a page of one stream: the newest events, or the oldest with ``startFromHead``.
 
-        A token that has nothing after it (or before it) comes back as it is, as in CloudWatch.
+        A token that has nothing after it (or before it) comes back unchanged, as in CloudWatch.
 
         Raises:
             ClientError: as :meth:`filter_log_events`.

@@ -31,7 +31,7 @@ class MergeToken:
 def first_page(
     found: Iterable[Event], request: Mapping[str, Any], matches: Callable[[str], bool]
 ) -> tuple[list[Event], Event | None]:
-    """Return the first events that match, and the last one looked at when there are more."""
+    """Return the first events that match, and the last one examined if there are more."""
     size, room = min(request.get("limit", _EVENTS), _EVENTS), _BYTES
     kept: list[Event] = []
     last: Event | None = None

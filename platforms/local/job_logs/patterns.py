@@ -21,7 +21,7 @@ _PLAIN = re.compile(r"\w+")
 def filter_pattern(pattern: str) -> Matcher:
     """Return what tells whether a message matches a pattern; an empty one matches everything.
 
-    Terms are sought in the message as they are written, upper and lower case apart.
+    Terms are searched for in the message literally, and case-sensitively.
 
     Raises:
         ClientError: ``InvalidParameterException``: it cannot be read, or is of a kind that this

@@ -22,8 +22,8 @@ class LogGroup:
     """A log group: the logs of one kind of job.
 
     Attributes:
-        kind: of the jobs' records.
-        status: the member of a record that says whether its job goes on.
+        kind: of the jobs' records. status: the member of a record that says whether its job is
+        still running.
     """
 
     name: str

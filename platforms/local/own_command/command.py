@@ -35,11 +35,11 @@ def interpreter_arguments(tree: JobTree, request: Mapping[str, Any]) -> list[str
     """Return what the interpreter is started with to become the command.
 
     Args:
-        tree: the job's folders as the job sees them. Where that is not ``/opt/ml``, the places
-            that the command mentions are named as they are here.
+        tree: the job's folders as the job sees them. Where that is not ``/opt/ml``, places
+        mentioned in the command are replaced by those here.
 
     Raises:
-        JobTreeError: there is no ``/opt/ml``, and the tree's path is nothing for a shell.
+        JobTreeError: there is no ``/opt/ml``, and a shell would misread the tree's path.
     """
     return ["-c", _EXEC, *(placed(each, tree.root) for each in own_command(request))]
 

@@ -51,7 +51,7 @@ def submit_directory(request: Mapping[str, Any]) -> str:
 def program(request: Mapping[str, Any]) -> PurePosixPath:
     """Return the entry point, relative to the code folder.
 
-    ``SAGEMAKER_PROGRAM`` of the request's ``Environment`` goes before the hyperparameter.
+    ``SAGEMAKER_PROGRAM`` in the request's ``Environment`` takes precedence over the hyperparameter.
 
     Raises:
         EntryPointError: the request names none, or one that the toolkit refuses.

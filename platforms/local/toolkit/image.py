@@ -18,7 +18,7 @@ _NAMES = {"pytorch": "PyTorch", "tensorflow": "TensorFlow", "mxnet": "MXNet", "c
 
 
 class Versions(NamedTuple):
-    """A framework with its version, and Python's; None where it is not said."""
+    """A framework with its version, and Python's; None if unknown."""
 
     framework: str
     version: str

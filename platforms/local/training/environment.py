@@ -40,11 +40,11 @@ def unknown_framework_parameters(request: Mapping[str, Any]) -> list[str]:
 def job_environment(
     tree: JobTree, record: Mapping[str, Any], ours: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return all environment variables of a job; ``record`` holds the request's members, too.
+    """Return all environment variables of a job; ``record`` also holds the request's members.
 
-    In order of precedence: the contract, the request's ``Environment``, and of our own
-    environment (``ours``) only what the allow-list names: no credentials, no ``PREFECT_*``.
-    A job that brings its own command gets nothing of the toolkit's, which does not run then.
+    In order of precedence: the contract, the request's ``Environment``, and of our own environment
+    (``ours``) only what the allow-list names: no credentials, no ``PREFECT_*``. A job with its own
+    command gets nothing from the toolkit, which does not run then.
     """
     environment = record.get("Environment", {})
     if own_command(record):

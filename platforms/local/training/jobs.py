@@ -133,7 +133,7 @@ class TrainingJobs:
     def stop_training_job(self, **request: Any) -> dict[str, Any]:
         """Ask a job to stop: SIGTERM, 120 seconds, SIGKILL; artifacts are kept. Returns at once.
 
-        One that nobody has begun to run (its starter was interrupted) is ``Stopped`` at once.
+        A job that nobody has begun to run (its starter was interrupted) is ``Stopped`` at once.
         """
         operation, name = "StopTrainingJob", request["TrainingJobName"]
         status = self._current(operation, name)["TrainingJobStatus"]
@@ -164,7 +164,7 @@ class TrainingJobs:
             ) from error
 
     def _reconciled(self, record: Record) -> Record:
-        """Return the record, made ``Failed`` when nobody watches over the job any more."""
+        """Return the record, changed to ``Failed`` if the job no longer has a supervisor."""
         if record["TrainingJobStatus"] in TERMINAL:
             return self._with_rules_ended(record)
         if not _abandoned(record):
@@ -188,7 +188,7 @@ class TrainingJobs:
         return failed
 
     def _with_rules_ended(self, record: Record) -> Record:
-        """Return the record of an ended job; rules that nobody judges any more ended too."""
+        """Return the record of an ended job; with its unfinished rules ended too."""
         if not in_progress(record) or not _abandoned(record):
             return record
         name = record["TrainingJobName"]

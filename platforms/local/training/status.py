@@ -30,7 +30,7 @@ _MESSAGES = {
 def move(record: Record, secondary: str, *, status: str | None = None) -> Record:
     """Return the record in another secondary status (and status), with the transition noted.
 
-    A job in a terminal status stays as it is: whoever comes late changes nothing.
+    A job in a terminal status stays unchanged: a late update has no effect.
     """
     if record["TrainingJobStatus"] in TERMINAL:
         return record

@@ -48,7 +48,8 @@ class Uploads:
     def collect(self, *, model: bool = False) -> None:
         """Bring archives and checkpoints to the bucket, however the job ended.
 
-        With ``model``, model.tar.gz is made even if it is empty: its URI is about to be told.
+        With ``model``, model.tar.gz is created even if it is empty, because its URI will be
+        reported.
         """
         self.sync_checkpoints()
         if model and not _is_folder(self.tree.model):

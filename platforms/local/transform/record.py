@@ -18,14 +18,14 @@ def started(record: Record) -> Record:
 
 
 def stopping(record: Record) -> Record:
-    """Return the record as one that is to stop; one that has ended stays as it is."""
+    """Return the record marked to stop; a finished one stays unchanged."""
     if record["TransformJobStatus"] in TERMINAL:
         return record
     return {**record, "TransformJobStatus": "Stopping", "LastModifiedTime": now()}
 
 
 def ended(record: Record, status: str, reason: str | None = None) -> Record:
-    """Return the record in a final status; a job that has one already stays as it is."""
+    """Return the record in a final status; a job that already has one stays unchanged."""
     if record["TransformJobStatus"] in TERMINAL:
         return record
     moment = now()

@@ -73,11 +73,11 @@ class RunningServer:
         self._port = 0
 
     def url(self) -> str:
-        """Return where to send requests, after a start if there is no server; one thread at a time.
+        """Return where to send requests, starting a server if there is none; one thread at a time.
 
         Raises:
-            DeploymentFailed: it does not start, or ended too often.
-            DeploymentUnwanted: the job is to stop.
+            DeploymentFailed: it does not start, or ended too often. DeploymentUnwanted: the job is
+            stopping.
         """
         if self._process is None or self._process.poll() is not None:
             if self._starts >= _MAX_STARTS:

@@ -146,7 +146,7 @@ class TransformSupervisor:
                 shutil.move(answered, target)
 
     def _ask(self, body: bytes) -> bytes:
-        """Return the model's answer; what only failed this time is asked again, as often as asked.
+        """Return the model's answer; transient failures are retried, as often as requested.
 
         Raises:
             ClientError: the model refused the body, or failed each time.
@@ -223,7 +223,7 @@ class TransformSupervisor:
 
 
 def _told(error: ClientError) -> str:
-    """Return what a model said, where it said something; the error names an endpoint's log."""
+    """Return the model's own message, if any; the error names an endpoint's log."""
     response: Mapping[str, Any] = error.response
     status = response.get("OriginalStatusCode")
     if status:

@@ -90,9 +90,9 @@ class HyperParameterTuningJobs:
         return described
 
     def list_hyper_parameter_tuning_jobs(self, **request: Any) -> dict[str, Any]:
-        """Return a page of tuning job summaries, by name unless told otherwise.
+        """Return a page of tuning job summaries, by name unless specified otherwise.
 
-        Only looks: a tuning job without a living supervisor is left as it is.
+        Read-only: a tuning job without a living supervisor is left unchanged.
         """
         summaries = []
         for record in self._context.records.list(KIND):
@@ -122,7 +122,7 @@ class HyperParameterTuningJobs:
         )
 
     def list_training_jobs_for_hyper_parameter_tuning_job(self, **request: Any) -> dict[str, Any]:
-        """Return a page of trial summaries, by name unless told otherwise.
+        """Return a page of trial summaries, by name unless specified otherwise.
 
         Sorted by ``FinalObjectiveMetricValue``, trials without one are left out, as on AWS.
         """

@@ -124,7 +124,7 @@ def ignored_fields(request: Request) -> list[str]:
 
 
 def trial_name(tuning_job: Request, number: int) -> str:
-    """Return the name of trial ``number`` (from 0): the same whenever it is asked for."""
+    """Return the name of trial ``number`` (from 0): the same on every call."""
     name, created = tuning_job["HyperParameterTuningJobName"], tuning_job["CreationTime"]
     digest = hashlib.sha256(f"{name} {created} {number}".encode()).hexdigest()
     return f"{name}-{number + 1:03d}-{digest[:8]}"
@@ -133,8 +133,8 @@ def trial_name(tuning_job: Request, number: int) -> str:
 def training_request(tuning_job: Request, name: str, tuned: Mapping[str, str]) -> dict[str, Any]:
     """Return the CreateTrainingJob request of a trial.
 
-    Tags of the tuning job go to its trials. Each trial has checkpoints of its own, below the
-    given ``S3Uri``: a shared folder would make one trial resume from another's.
+    Tags of the tuning job go to its trials. Each trial has its own checkpoints, below the given
+    ``S3Uri``: a shared folder would make one trial resume from another's.
     """
     definition = tuning_job["TrainingJobDefinition"]
     request = {key: definition[key] for key in _TRIAL_MEMBERS if key in definition}

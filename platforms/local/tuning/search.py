@@ -58,7 +58,7 @@ class SearchPlan:
 
 
 class Search:
-    """An Optuna study that is asked for trials and told what became of them.
+    """An Optuna study that proposes trials and takes their results.
 
     Trials have numbers from 0 in the order in which they were proposed. Not thread safe.
 
@@ -131,10 +131,9 @@ class Search:
         self._handles[number] = Trial(self._study, newest._trial_id)
 
     def report(self, number: int, values: Sequence[float]) -> bool:
-        """Tell all objective values of a running trial so far; say whether to stop it.
-
-        Only values that were not told before are looked at, one by one, so that the decision
-        does not depend on how often the log is read.
+        """Report all objective values of a running trial so far; return whether to stop it. Only
+        new values are considered, one by one, so that the decision does not depend on how often the
+        log is read.
         """
         trial, start = self._handles[number], self._reported.get(number, 0)
         stop = False
@@ -146,7 +145,7 @@ class Search:
         return stop or (self._plan.strategy == "Hyperband" and len(values) > limit)
 
     def finish(self, number: int, value: float | None, *, stopped: bool = False) -> None:
-        """Tell the end of a trial: its objective, or None when it has none."""
+        """Report the end of a trial: its objective, or None if it has none."""
         trial = self._handles.pop(number)
         # A grid sampler would end an optimisation loop that we do not run.
         self._study.sampler = RandomSampler()

@@ -11,7 +11,7 @@ KIND: Kind = "tuning-jobs"
 
 
 def ended(record: Record, status: str, reason: str | None = None) -> Record:
-    """Return the record in a final status; a job that has one already stays as it is."""
+    """Return the record in a final status; a job that already has one stays unchanged."""
     if record["HyperParameterTuningJobStatus"] in TERMINAL:
         return record
     moment = now()

@@ -30,9 +30,9 @@ class Counters:
     """Turn the kernel's running totals into percentages and rates since the last read.
 
     Args:
-        make_gpus: gives the GPUs to read; by default those that torch sees.
-        root: a process whose memory, with that of its descendants, is the job's; by default this
-            process and what :meth:`watch` is told of.
+        make_gpus: gives the GPUs to read; by default those that torch sees. root: a process whose
+        memory, with that of its descendants, is the job's; by default this process and those passed
+        to :meth:`watch`.
     """
 
     def __init__(self, make_gpus: Callable[[], Gpus] = Gpus, root: int | None = None) -> None:

@@ -42,7 +42,7 @@ _SILENT = "99"
 class OperatorWindow:
     """Profile a few steps once. No method raises; ``failure`` says what switched it off.
 
-    Call :meth:`schedule` once, :meth:`begin_epoch` and :meth:`after_step` as the training goes on
+    Call :meth:`schedule` once, :meth:`begin_epoch` and :meth:`after_step` during the training
     (training steps only), and :meth:`close` at the end, also after an error.
     """
 
@@ -91,7 +91,7 @@ class OperatorWindow:
     def after_step(self, seconds: float, *, watched: bool) -> None:
         """Note the end of a training step that took ``seconds``; may start or end the window.
 
-        ``watched``: whether tensors of the next step will be looked at; that one is not profiled.
+        ``watched``: whether tensors of the next step will be sampled; that step is not profiled.
         """
         self._in_epoch += 1
         if self._done:

@@ -57,7 +57,7 @@ class Profiler:
         self._workers.write(making, samples, self._steps.mode)
 
     def after_step(self, seconds: float, *, watched: bool) -> None:
-        """Note the end of a step; ``watched``: the next one's tensors will be looked at."""
+        """Note the end of a step; ``watched``: the next one's tensors will be sampled."""
         if self._operators is not None and self._steps.mode == TRAIN:
             self._operators.after_step(seconds, watched=watched)
 

@@ -45,7 +45,7 @@ class Parameters:
                 self._record("gradients", f"gradient/{name}", summarize(parameter.grad))
 
     def remember(self) -> None:
-        """Remember the weights as they are before the update."""
+        """Remember the weights before the update."""
         for name, parameter in self._trainable():
             self._before[name] = _values(parameter).copy()
 

@@ -39,7 +39,7 @@ class Stride:
         self.length = fixed or SHORTEST_STRIDE
 
     def due(self, step: int, *, begins_epoch: bool = False) -> bool:
-        """Return whether training step ``step`` (from 0) is to be sampled."""
+        """Return whether to sample training step ``step`` (from 0)."""
         if step < FIRST_STEPS or step >= self._next:
             return True
         return begins_epoch and self._affordable()

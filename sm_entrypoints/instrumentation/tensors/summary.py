@@ -64,9 +64,8 @@ def summarize(tensor: Tensor, active: tuple[float, float] | None = None) -> Tens
 
 @torch.no_grad()
 def summarize_sample(tensor: Tensor, active: tuple[float, float] | None = None) -> TensorStatistics:
-    """Return the statistics of a sample alone: for half the price, but without the extremes.
-
-    For what cannot be broken unless something else is that :func:`summarize` looks at.
+    """Return the statistics of a sample alone: at half the cost, but without the extremes. For
+    tensors that cannot be broken unless another one is that :func:`summarize` examines.
     """
     tensor = plain(tensor)
     found = describe(as_numpy(sample(flatten(tensor))))

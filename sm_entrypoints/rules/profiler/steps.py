@@ -130,8 +130,8 @@ def dataloader(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
     """Too few processes load data while training waits for it, or too many for the cores.
 
     AWS counts distinct loader processes per second (the median) and triggers below 70 % of the
-    cores whether or not anybody waits; data that is in memory needs none, so here the lower
-    bound counts only when training waits for data for more than ``wait_percent`` of a step.
+    cores whether or not the training waits; data in memory needs none, so here the lower bound
+    counts only when training waits for data for more than ``wait_percent`` of a step.
     """
     started, pids = evidence.workers.get("started"), evidence.workers.get("pid")
     if started is None or pids is None or not len(started):

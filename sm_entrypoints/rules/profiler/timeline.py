@@ -117,9 +117,8 @@ def on_node(series: Sequence[Series], node: str) -> list[Series]:
 
 
 def moments(series: Sequence[Series]) -> tuple[NDArray[np.int64], int]:
-    """Return for each value of all series, in their order, the number of its look at the machine.
-
-    The second value is how many looks there are.
+    """Return for each value of all series, in their order, the number of its sample of the machine.
+    The second value is the number of samples.
     """
     times = np.concatenate([one.timestamps for one in series])
     order = np.argsort(times, kind="stable")
@@ -129,7 +128,7 @@ def moments(series: Sequence[Series]) -> tuple[NDArray[np.int64], int]:
 
 
 def mean_of(series: Sequence[Series]) -> Numbers:
-    """Return the mean over the series (a node's cores) at every look at the machine."""
+    """Return the mean over the series (a node's cores) at every sample of the machine."""
     if not series:
         return np.array([])
     numbers, count = moments(series)

@@ -112,12 +112,12 @@ def _unequal(counts: Mapping[str, int], largest: str, smallest: str) -> str:
 
 
 def confusion(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
-    """Look for classes that are hardly recognised, or taken for one other class mostly.
+    """Look for classes that are hardly recognised, or are mostly taken for one other class.
 
     AWS's 0.9 on the diagonal and 0.1 beside it flag every classifier that is not nearly perfect.
     ``min_diag`` is 1.5 times chance here (at most one half), ``max_off_diag`` one half: more than
     half of a class is taken for another one. Classes with fewer than ``min_support`` test images
-    are not looked at.
+    are ignored.
     """
     document = evidence.evaluation or {}
     table = np.array(document.get("confusion") or [], dtype=np.float64)

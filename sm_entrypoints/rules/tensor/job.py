@@ -18,10 +18,8 @@ class TensorJob:
     """The length of a training and where it starts.
 
     Attributes:
-        steps_per_epoch: TRAIN steps an epoch; 0 when unknown.
-        epochs: epochs that are planned; 0 when unknown.
-        batch_size: images a step.
-        classes: classes that are told apart; 0 when unknown.
+        steps_per_epoch: TRAIN steps an epoch; 0 when unknown. epochs: epochs that are planned; 0
+        when unknown. batch_size: images a step. classes: number of classes; 0 if unknown.
         pretrained: whether the network started from given weights.
     """
 

@@ -132,7 +132,7 @@ class Overfit(TensorWatch):
         return None if done is None else self._judge(done)
 
     def result(self) -> RuleResult:
-        """Return what was found; the last epoch is complete when this is asked."""
+        """Return the finding; the last epoch is complete when this is called."""
         done = self._epochs.finish()
         if done is not None:
             self._judge(done)
@@ -167,9 +167,9 @@ class Overfit(TensorWatch):
 class Overtraining(TensorWatch):
     """The validation loss has found no better value for ``patience_validation`` epochs.
 
-    Better means lower by ``delta`` of itself. The patience is 40 % of the epochs, at least 4 and
-    at most AWS's 10. Whether the training loss still falls (``patience_train`` epochs, half of
-    the other) tells over-fitting from having converged; it is said, and does not decide.
+    Better means lower by ``delta`` of itself. The patience is 40 % of the epochs, at least 4 and at
+    most AWS's 10. Whether the training loss still falls (``patience_train`` epochs, half of the
+    other) distinguishes over-fitting from convergence; it is reported, but does not decide.
     """
 
     rule = "Overtraining"
@@ -189,7 +189,7 @@ class Overtraining(TensorWatch):
         return None if done is None else self._judge(done)
 
     def result(self) -> RuleResult:
-        """Return what was found; the last epoch is complete when this is asked."""
+        """Return the finding; the last epoch is complete when this is called."""
         done = self._epochs.finish()
         if done is not None:
             self._judge(done)

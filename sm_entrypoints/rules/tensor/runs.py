@@ -25,8 +25,8 @@ def stalled_training(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleR
     """Look for the time between two steps in which no step was in progress.
 
     AWS's 1,800 seconds are longer than most fine-tunings. The bound is ``share`` of the time from
-    the first step to the last, not less than ``least_seconds`` and not more than AWS's threshold.
-    A step that itself takes long is not a stall: StepOutlier looks at those.
+    the first step to the last, not less than ``least_seconds`` and not more than AWS's threshold. A
+    step that itself takes long is not a stall: StepOutlier covers those.
     """
     steps = evidence.steps
     if not steps or len(steps["started"]) < 2:
@@ -62,10 +62,9 @@ def stalled_training(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleR
 
 
 class StalledWatch(TensorWatch):
-    """The same between the steps of a training that is going on: it tells when it goes on again.
-
-    What is timed is from loss to loss, with the step itself: a stall is then 50 times a usual
-    step, too. The first ten are not judged.
+    """The same between the steps of a running training: it reports a stall once the training
+    continues. The time runs from loss to loss, including the step itself, so a stall is also 50
+    times a usual step. The first ten are not judged.
     """
 
     rule = "StalledTrainingRule"

@@ -22,7 +22,7 @@ _RATIO_TO_ZERO = 1e5
 class VanishingGradient(TensorWatch):
     """A weight whose gradient is next to nothing, at ``patience`` samples in a row.
 
-    Left out, because it is no fault there: biases (none before batch normalisation), gradients
+    Left out, because there it is not a fault: biases (none before batch normalisation), gradients
     when the loss is next to nothing itself, and the first step alone (a head that starts at zero
     passes no gradient back in it).
     """

@@ -35,8 +35,8 @@ class ExplodingTensor(TensorWatch):
 class AllZero(TensorWatch):
     """A tensor of zeros only, at ``patience`` samples in a row.
 
-    Patience, because the gradients behind a head that starts at zero (vision transformers) are
-    zero in the first step. Biases are left out, and ReLU outputs, which have a rule of their own.
+    Patience, because the gradients behind a head that starts at zero (vision transformers) are zero
+    in the first step. Biases are left out, and ReLU outputs, which have their own rule.
     """
 
     rule = "AllZero"
@@ -57,7 +57,7 @@ class AllZero(TensorWatch):
 
 
 class UnchangedTensor(TensorWatch):
-    """A weight, the network's output or the loss that stays as it is over ``num_steps`` samples.
+    """A weight, the network's output or the loss that stays unchanged over ``num_steps`` samples.
 
     AWS compares the elements with numpy.allclose; here a weight is unchanged when 95 % of its
     elements moved by less than ``rtol`` of themselves from one step to the next, an output or a
@@ -113,7 +113,7 @@ class UnchangedTensor(TensorWatch):
 class TensorVariance(TensorWatch):
     """A layer's input or the network's output with (almost) no variance, or with far too much.
 
-    AWS's rule has no bounds of its own; these are so wide that no network that learns meets them.
+    AWS's rule has no bounds of its own; these are so wide that no learning network reaches them.
     """
 
     rule = "TensorVariance"

@@ -45,7 +45,7 @@ class TensorWatch(ABC):
         """Look at one record of ``collections``; return where the rule triggered, if it did."""
 
     def observe(self, record: TensorRecord) -> Mark | None:
-        """Count a record and look at it; records of other collections are passed over."""
+        """Count a record and examine it; records of other collections are skipped."""
         if record.collection not in self.collections:
             return None
         self.datapoints += 1

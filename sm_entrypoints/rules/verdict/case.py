@@ -129,7 +129,7 @@ class Case:
 
     @cached_property
     def classes(self) -> int:
-        """How many classes are told apart; 0 when unknown."""
+        """The number of classes; 0 if unknown."""
         named = (self.evidence.job.get("model") or {}).get("classes")
         return len(named or self.evidence.class_counts)
 
@@ -171,7 +171,7 @@ class Case:
         return float(known[0]), int(known[1])  # type: ignore[arg-type]
 
     def beats_guessing(self, *splits: str) -> bool | None:
-        """Say whether the model is better than guessing in the splits; None: it cannot be told."""
+        """Say whether the model is better than guessing in the splits; None if unknown."""
         told = set()
         for split in splits:
             right, guess = self.right(split), self.guess(split)
@@ -192,7 +192,7 @@ class Case:
 
     @cached_property
     def train_losses(self) -> list[tuple[int, float]]:
-        """Training losses by step, else by epoch, as they were recorded: NaN stands for no number.
+        """Training losses by step, else by epoch, as recorded: NaN stands for a missing number.
 
         An epoch is so many steps as it is recorded; a step counts from 0, an epoch from 1.
         """
@@ -217,7 +217,7 @@ class Case:
 
     @cached_property
     def learned(self) -> bool | None:
-        """Whether the training loss got clearly below chance, None when that cannot be told."""
+        """Whether the training loss got clearly below chance, None if unknown."""
         losses = self.values(TRAIN_CHANNEL, "loss")
         if not losses or self.chance is None:
             return None

@@ -29,7 +29,7 @@ def holds(case: Case, finding: Finding) -> bool:
 
 
 def exploded(case: Case) -> bool:
-    """Whether the numbers broke: said by the job or a rule, or to be seen in the losses."""
+    """Whether the numbers broke, according to the job, a rule or the losses."""
     if case.issue("ExplodingTensor") or case.evidence.job.get("stopped") == "diverged":
         return True
     losses = [loss for _, loss in case.train_losses]

@@ -28,7 +28,7 @@ class Group(IntEnum):
 class Claim(StrEnum):
     """What a sentence says of a job beyond the numbers in it; ``verdict_claims`` has the proof.
 
-    A finding whose claims do not hold is not told, whoever makes it.
+    A finding whose claims do not hold is never reported.
     """
 
     LEARNS = "the model is better than guessing, and its loss fell"
@@ -63,7 +63,7 @@ class Finding:
     """Something that holds the training back.
 
     ``change`` holds hyperparameters of train.py, ready to be passed; ``worth`` ranks findings of
-    one group (in TIME: seconds of this job at most). ``claims`` must hold for it to be told.
+    one group (in TIME: seconds of this job at most). ``claims`` must hold for it to be reported.
     """
 
     group: Group

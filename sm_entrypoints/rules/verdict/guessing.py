@@ -32,7 +32,7 @@ def best_guess(counts: Mapping[str, int], classes: int) -> float | None:
 
 
 def guessing_loss(counts: Mapping[str, int], classes: int) -> float | None:
-    """Return the cross entropy of who knows how frequent the classes are, and nothing else.
+    """Return the cross entropy of a guess that uses only the frequencies of the classes.
 
     None with fewer than two classes, or an unknown number of them.
     """
@@ -44,7 +44,7 @@ def guessing_loss(counts: Mapping[str, int], classes: int) -> float | None:
 
 
 def better_than_guessing(right: float, pictures: int, guess: float) -> bool | None:
-    """Say whether ``right`` of so many pictures is more than guessing; None: it cannot be told.
+    """Say whether ``right`` of so many pictures is more than guessing; None if unknown.
 
     False needs proof as well: that the true share is below half of the way from ``guess`` to 1.
 
@@ -62,7 +62,7 @@ def better_than_guessing(right: float, pictures: int, guess: float) -> bool | No
 
 
 def _chance_of(hits: int, pictures: int, guess: float) -> float:
-    """Return how probable so many hits or more are for who guesses."""
+    """Return the probability of so many hits or more by guessing."""
     if pictures > _SUMMED:
         mean, spread = pictures * guess, math.sqrt(pictures * guess * (1 - guess))
         return 0.5 * math.erfc((hits - 0.5 - mean) / spread / math.sqrt(2))

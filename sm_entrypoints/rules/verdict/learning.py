@@ -230,7 +230,7 @@ def _guessed_at_most(case: Case) -> float:
 
 
 def inputs_not_normalised(case: Case) -> Finding | None:
-    """The network is fed images at another scale than it was made for."""
+    """The network gets images at a scale it was not made for."""
     result = case.issue("CheckInputImages")
     if result is None:
         return None

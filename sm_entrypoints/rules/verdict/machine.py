@@ -111,7 +111,7 @@ def busy_machine(case: Case) -> Finding | None:
 
 
 def too_many_loaders(case: Case) -> Finding | None:
-    """More processes load images than there are cores for; too few are told by the waiting."""
+    """More processes load images than there are cores for; too few show in the waiting."""
     result = case.issue("Dataloader")
     if result is None or result.details.get("problem") == "too few":
         return None

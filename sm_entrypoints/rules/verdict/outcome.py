@@ -31,7 +31,7 @@ _TOLD_SPLITS = {VALID_CHANNEL: "validation", TEST_CHANNEL: "test", TRAIN_CHANNEL
 
 
 def loss_exploded(case: Case) -> Finding | None:
-    """The last loss is no number, or beyond all bounds, though no rule looked at it."""
+    """The last loss is not a number, or beyond all bounds, though no rule examined it."""
     told = case.issue("ExplodingTensor") or case.evidence.job.get("stopped") == "diverged"
     if told or not exploded(case):
         return None
@@ -49,7 +49,7 @@ def loss_exploded(case: Case) -> Finding | None:
 
 
 def loss_rose(case: Case) -> Finding | None:
-    """The loss rose, in too few steps for LossNotDecreasing to look at."""
+    """The loss rose, in too few steps for LossNotDecreasing to judge."""
     judged = case.results.get("LossNotDecreasing")
     losses = [loss for _, loss in case.train_losses]
     if (judged is not None and judged.status != "NotApplicable") or len(losses) < 2:
@@ -173,7 +173,8 @@ OUTCOME_FINDINGS: tuple[Callable[[Case], Finding | None], ...] = (
 
 
 def untold(case: Case, found: Iterable[Finding]) -> list[Finding]:
-    """Return a finding for each rule that triggered, ours or SageMaker's, and is not told yet."""
+    """Return a finding for each triggered rule, ours or SageMaker's, that no other finding
+    covers."""
     told = {finding.rule for finding in found}
     ours = [
         _of_rule(case, result)

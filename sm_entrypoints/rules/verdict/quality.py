@@ -142,7 +142,7 @@ def _less_overfit(case: Case) -> tuple[Change | None, str, str]:
 
 
 def underfit(case: Case) -> Finding | None:
-    """Not even the training images are told apart: a frozen backbone does not see what matters."""
+    """Not even the training images are recognised: a frozen backbone does not see what matters."""
     trained = case.values(TRAIN_CHANNEL, "accuracy")[-1:]
     if not trained or trained[0] > _WEAK or not case.learned or not case.frozen:
         return None

@@ -60,7 +60,7 @@ def features_repeated(case: Case) -> Finding | None:
             saved,
             f"one pass over the images instead of {epochs}: {duration(spent)} become about "
             f"{duration(spent / epochs)}; start-up, test and the rest of the job's "
-            f"{duration(case.seconds)} stay as they are",
+            f"{duration(case.seconds)} do not change",
         ),
         worth=saved,
     )

@@ -44,7 +44,7 @@ class ConversionError(DataError):
 
 @dataclass(frozen=True, slots=True)
 class Converter:
-    """Converts pictures into a folder of its own."""
+    """Converts pictures into its own folder."""
 
     folder: Path
 
@@ -100,8 +100,8 @@ def converted(data: bytes, kind: str) -> tuple[bytes, str]:
     """Return a picture as JPEG or PNG, and the suffix that says which; of several, the first.
 
     Raises:
-        ConversionError: what its values mean cannot be told.
-        OSError: it is broken; so do the decoder's other errors.
+        ConversionError: the meaning of its values is unknown. OSError: it is broken; so do the
+        decoder's other errors.
     """
     with Image.open(io.BytesIO(data), formats=pillow_formats([kind])) as image:
         image.seek(0)

@@ -72,9 +72,8 @@ class ImageFacts:
 def inspect_image(path: Path, converter: Converter | None = None) -> ImageFacts:
     """Read, hash and fully decode a file. Never raises for what is in the file.
 
-    With a ``converter``, other pictures than JPEG and PNG are looked at as what they become.
-
-    What is too large is told from the header, before anything is decoded. Safe to call from
+    With a ``converter``, pictures other than JPEG and PNG are examined after conversion. Pictures
+    that are too large are recognised by their header, before anything is decoded. Safe to call from
     several threads: Pillow and hashlib release the interpreter lock.
     """
     try:

@@ -29,10 +29,9 @@ class Inspected:
     """What was found in the files of a layout.
 
     Attributes:
-        candidates: files that can be used, or are yet to be complained of.
-        facts: of each of them.
-        problems: files that cannot be used, in words.
-        skipped: files that are left out for that reason, by path and reason.
+        candidates: files that can be used, or still have to be reported. facts: of each of them.
+        problems: files that cannot be used, in words. skipped: files that are left out for that
+        reason, by path and reason.
     """
 
     candidates: tuple[Candidate, ...]

@@ -26,8 +26,8 @@ def read_layout(root: Path, reading: Reading | None = None) -> Layout:
         reading: how to read it.
 
     Raises:
-        DataError: there is no folder, it cannot be read, no class folders are in it, or it cannot
-            be told which of them are splits.
+        DataError: there is no folder, it cannot be read, no class folders are in it, or it is
+        unclear which of them are splits.
     """
     try:
         mode = root.stat().st_mode

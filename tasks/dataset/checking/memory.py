@@ -29,7 +29,7 @@ def inspect_once(memory: StatCache, path: Path, converter: Converter | None = No
     """Return what :func:`tasks.dataset.checking.images.inspect_image` finds, from memory if it is
     there.
 
-    Files with a problem are looked at each time.
+    Files with a problem are examined each time.
     """
     try:
         known = memory.get(path)

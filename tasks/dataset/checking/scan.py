@@ -48,8 +48,8 @@ class Candidate:
 class Layout:
     """The files of a data folder, in the order of their paths, and what is odd about it.
 
-    ``splits`` are the channels that folders gave, none in the flat layout; ``classes`` are
-    pairs of split and label; ``bad`` are files that cannot even be looked at, by path and reason.
+    ``splits`` are the channels that folders gave, none in the flat layout; ``classes`` are pairs of
+    split and label; ``bad`` are files that cannot even be read, by path and reason.
     """
 
     candidates: tuple[Candidate, ...]

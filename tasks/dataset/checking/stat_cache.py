@@ -40,8 +40,8 @@ def _identity(found: os.stat_result) -> str:
 class StatCache:
     """JSON values by file, in one JSON file; without it, or with a broken one, nothing is known.
 
-    ``kind`` says what the values are and how they were made: another kind knows nothing. Safe to
-    use from several threads.
+    ``kind`` says what the values are and how they were made: another kind starts empty. Safe to use
+    from several threads.
     """
 
     def __init__(self, file: Path, kind: str) -> None:
@@ -61,7 +61,7 @@ class StatCache:
         return known[1]
 
     def put(self, path: Path, before: str, value: Any) -> None:
-        """Remember a value that was made after ``before`` was the file's identity."""
+        """Remember a value computed while the file's identity was ``before``."""
         found = path.stat()
         if _identity(found) == before and time.time() - found.st_ctime > _SETTLED_SECONDS:
             self._seen[str(path)] = [before, value]

@@ -28,7 +28,7 @@ class SplitChoice:
         """Return the split folders of ``base`` by channel, none when every folder is a class.
 
         Raises:
-            DataError: it cannot be told, or the splits cannot be trained on.
+            DataError: it is unclear, or the splits cannot be trained on.
         """
         folders = self.tree.folders(base)
         names = {path: name for path in folders if (name := split_name(path.name))}

@@ -73,7 +73,7 @@ def is_counterpart(name: str) -> bool:
 
 
 def says_nothing(name: str) -> bool:
-    """Tell whether a name is no class's: ``images``, ``data_set``, ``photos2``."""
+    """Tell whether a name is not that of a class: ``images``, ``data_set``, ``photos2``."""
     words = words_of(name)
     return bool(words) and all(word in NOISE for word in words)
 

@@ -26,7 +26,7 @@ _TEST, _VALID = SPLITS[2], SPLITS[1]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassFolder:
-    """A folder whose pictures are of one class; ``split`` is None where nobody made splits."""
+    """A folder whose pictures are of one class; ``split`` is None if there are no splits."""
 
     path: Path
     label: str
@@ -61,7 +61,7 @@ def read_structure(root: Path, splits: Mapping[str, str] | None = None) -> Struc
             None: find out.
 
     Raises:
-        DataError: there are no classes, or it cannot be told what is a split.
+        DataError: there are no classes, or it is unclear what is a split.
     """
     reader = _Reader(root, Tree())
     if splits:
@@ -103,7 +103,7 @@ class _Reader:
         return self._flat(base, passed)
 
     def told(self, splits: Mapping[str, str]) -> Structure:
-        """Read the folders that somebody said are the splits."""
+        """Read the folders that were specified as the splits."""
         folders = {split: self.root / name for split, name in splits.items()}
         missing = [str(path) for path in folders.values() if not path.is_dir()]
         if missing:
@@ -249,7 +249,7 @@ class _Reader:
         )
 
     def _ask_if_alike(self, full: Sequence[Path]) -> None:
-        """Refuse folders that all hold the same folders: splits in words of one's own, or folds.
+        """Refuse folders that all hold the same folders: splits with unusual names, or folds.
 
         Raises:
             DataError: asks what they are.

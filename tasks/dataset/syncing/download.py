@@ -14,7 +14,7 @@ from obstore.store import ObjectStore
 
 from platforms.errors import DataError
 from tasks.dataset.syncing.manifest import Entry, read_manifest
-from tasks.storage.receive import FetchResult, Reception, Wanted
+from tasks.storage.receive import FetchResult, Receiver, Wanted
 from tasks.storage.sync_progress import Moved
 from tasks.storage.transfers import MOST_AT_A_TIME
 
@@ -29,7 +29,7 @@ def fetch_data(
 ) -> FetchResult:
     """Make ``folder`` hold every file of the data set below ``prefix``; delete nothing.
 
-    Files that are there are hashed, and received again only when they differ.
+    Existing files are hashed, and received again only if they differ.
 
     Args:
         store: obstore store of the bucket.
@@ -50,7 +50,7 @@ def fetch_data(
             "fetch."
         )
     files = [_wanted(name, entry) for name, entry in sorted(manifest.files.items())]
-    result = Reception(store, prefix, folder, "sha256").receive_all(files, progress, workers)
+    result = Receiver(store, prefix, folder, "sha256").receive_all(files, progress, workers)
     return replace(result, seconds=time.monotonic() - started)
 
 

@@ -233,7 +233,7 @@ class _Sync:
 
 
 def _content(path: Path, size: int) -> bytes:
-    """Return a file's bytes, more than ``size`` of which nobody needs.
+    """Return a file's bytes, up to one more than ``size``.
 
     In three calls of the system: Path.read_bytes has eight, and after each a thread waits its turn.
     """

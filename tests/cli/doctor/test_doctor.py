@@ -331,7 +331,7 @@ def test_the_model_of_a_run_with_the_users_own_code(tmp_path: Path) -> None:
     assert uri in checks[0].found
     lacking = next(check for check in checks if check.outcome == "warning")
     assert "no-such-package>=3 (not installed)" in lacking.found
-    assert "sm_entrypoints.contract, which code/" in _only_failure(checks).found
+    assert "sm_entrypoints.contract, which is not in code/" in _only_failure(checks).found
 
 
 @pytest.mark.parametrize(

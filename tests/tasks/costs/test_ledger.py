@@ -9,7 +9,7 @@ from tasks.costs.ledger import cost_sentence, ledger_rows, note_jobs, spent_usd
 from tasks.costs.prices import table_prices
 from tasks.costs.worst_case import jobs_usd
 from tasks.parameters.run import ResourceParameters
-from tasks.plan.existing_jobs import Job, Standing
+from tasks.plan.existing_jobs import ExistingJobs, Job
 from tasks.runs.record import read_run, record
 from tasks.runs.record_model import RunFacts
 from tests.worlds.platforms import platform_with_run
@@ -101,7 +101,7 @@ def test_a_job_that_goes_on_counts_with_its_limit_and_an_ended_one_with_its_use(
 
     def stands(status):
         job = Job(step="tune", name="s", status=status, described=search, training_jobs=("j", "k"))
-        return Standing(jobs=(job,))
+        return ExistingJobs(jobs=(job,))
 
     assert stands("InProgress").usd(found, prices) == jobs_usd(search, prices)
     assert stands("Completed").usd(found, prices) == USD

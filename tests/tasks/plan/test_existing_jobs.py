@@ -11,7 +11,7 @@ from platforms.errors import NameTaken
 from tasks.costs.prices import table_prices
 from tasks.costs.worst_case import job_usd, jobs_usd
 from tasks.parameters.run import TrainingParameters
-from tasks.plan.existing_jobs import require_own_names, standing
+from tasks.plan.existing_jobs import find_existing_jobs, require_own_names
 from tasks.requests.bodies import training_job_request
 from tasks.requests.identity import with_tags
 from tasks.requests.tags import RUN_TAG
@@ -42,13 +42,13 @@ def test_what_stands_is_counted_with_comparisons_and_names_what_failed(tmp_path)
         sagemaker.create_training_job(**body)
     first = sagemaker.resources["training_job", f"{run.prefix}-train"]
     first |= {"TrainingJobStatus": "Failed", "BillableTimeInSeconds": 3600}
-    stands = standing(world, run)
-    assert stands.spent() == [f"{run.prefix}-train"]
-    assert [job["TrainingJobName"] for job in stands.comparisons] == [
+    existing_jobs = find_existing_jobs(world, run)
+    assert existing_jobs.spent() == [f"{run.prefix}-train"]
+    assert [job["TrainingJobName"] for job in existing_jobs.comparisons] == [
         f"{run.prefix}-improve-0a1b2c"
     ]
     prices = table_prices([("ml.m5.xlarge", "training")])
-    usd = stands.usd(read_run(settings, run.name), prices)
+    usd = existing_jobs.usd(read_run(settings, run.name), prices)
     hour = job_usd(first["ResourceConfig"], 3600, prices)
     limits = jobs_usd(first, prices)
     assert usd == hour + 2 * limits, "what failed as used, the others by their limits"

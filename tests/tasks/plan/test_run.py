@@ -256,14 +256,14 @@ def test_the_text_says_what_matters(data, platform):
         "nothing has been sent or created",
         f"At most {usd(found.worst_usd)} in total (--max-usd makes it a hard cap)",
         "AWS does not remove the endpoint: after its time to live it keeps billing $0.062 per hour",
-        "stopped by SageMaker, and the run fails",
+        "SageMaker stops a job that exceeds its limit, and the run fails",
         "CreateHyperParameterTuningJob",
         "run-xxxxxx-endpoint",
         "ml.m5.xlarge for training job usage",
         "ml.t2.medium for endpoint usage",
         "iam:PassRole",
         "not confirmed by AWS",
-        "a month",
+        "per month",
     ):
         assert words in text
     assert platform.sagemaker.calls == [], "a plan asks nothing of SageMaker"

@@ -31,7 +31,7 @@ def read_form(body: bytes) -> dict[str, str]:
     """Return the fields of a form.
 
     Raises:
-        QueryError: it is no form, or has too many fields.
+        QueryError: it is not a form, or has too many fields.
     """
     try:
         fields = parse_qsl(
@@ -45,10 +45,10 @@ def read_form(body: bytes) -> dict[str, str]:
 def from_form(form: Form, shape: Shape | None) -> dict[str, Any]:
     """Return the members of a request as boto3's caller would have passed them.
 
-    Fields that the operation does not have stay as they are: validation names them.
+    Fields that the operation does not have stay unchanged: validation names them.
 
     Raises:
-        QueryError: a number, time or boolean that is none.
+        QueryError: an invalid number, time or boolean.
     """
     members = {key: text for key, text in form.items() if key not in {"Action", "Version"}}
     if not isinstance(shape, StructureShape):

@@ -84,7 +84,7 @@ def named(services: Iterable[Service], member: str, value: str) -> Service:
     """Return the service whose metadata has a value: ``targetPrefix`` or ``apiVersion``.
 
     Raises:
-        Refused: there is none; says what is there.
+        Refused: there is none; lists the existing ones.
     """
     known = {each.metadata[member]: each for each in services if member in each.metadata}
     if value not in known:
