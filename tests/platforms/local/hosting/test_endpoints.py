@@ -324,7 +324,7 @@ def test_create_refuses_before_anything_is_written(context, tmp_path):
         endpoints.create_endpoint(EndpointName="e", EndpointConfigName="no")
     make_config(context, "c", "fine")
     missing = Settings(home=context.home, job_python=tmp_path / "nowhere/python")
-    with pytest.raises(SettingsError, match="run `make job-env`"):
+    with pytest.raises(SettingsError, match="Create it with `make job-env`"):
         Endpoints(local_context(missing)).create_endpoint(EndpointName="e", EndpointConfigName="c")
     assert endpoints.list_endpoints()["Endpoints"] == []
     endpoints.create_endpoint(EndpointName="e", EndpointConfigName="c")

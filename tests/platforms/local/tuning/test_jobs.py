@@ -354,7 +354,7 @@ def test_a_request_that_could_not_train_is_refused(context):
     with pytest.raises(ClientError, match="No S3 objects found"):
         create(context, request)
     missing = Settings(home=context.home, job_python=context.home / "no/python")
-    with pytest.raises(SettingsError, match="run `make job-env`"):
+    with pytest.raises(SettingsError, match="Create it with `make job-env`"):
         create(local_context(missing), tuning_request("bad"))
     assert not context.records.names("tuning-jobs")
 
