@@ -21,7 +21,7 @@ def test_a_plan_is_printed_and_nothing_is_written(data, whippet_home, capsys):
     text = capsys.readouterr().out
     assert "Plan of 'démo'" in text
     assert "demo-xxxxxx-tune" in text
-    assert "cap $5.00: kept by seconds of a trial 7200 -> " in text
+    assert "cap $5.00: met by seconds of a trial 7200 -> " in text
     assert "ml.g4dn.xlarge for training job usage" in text
     assert sorted(whippet_home.rglob("*")) == before
 
