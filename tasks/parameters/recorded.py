@@ -15,15 +15,17 @@ def recorded_parameters(run_record: RunRecord) -> dict[str, Parameters]:
         NewerRun: it has parameters that this version does not know.
         ValidationError: a value is out of its bounds.
     """
-    try:
-        return {
-            name: model.model_validate(run_record.group(name))
-            for name, model in RUN_PARAMETERS.items()
-        }
-    except ValidationError as error:
-        problems = error.errors(include_url=False)
-        unknown = [each["loc"] for each in problems if each["type"] == "extra_forbidden"]
-        if not unknown:
-            raise
-        names = ", ".join(".".join(map(str, place)) for place in unknown)
-        raise newer_run(run_record.name, f"it has the parameters {names}") from error
+    parameters: dict[str, Parameters] = {}
+    unknown: list[str] = []
+    for name, model in RUN_PARAMETERS.items():
+        try:
+            parameters[name] = model.model_validate(run_record.group(name))
+        except ValidationError as error:
+            problems = error.errors(include_url=False)
+            places = [each["loc"] for each in problems if each["type"] == "extra_forbidden"]
+            if not places:
+                raise
+            unknown += [".".join(map(str, (name, *place))) for place in places]
+    if unknown:
+        raise newer_run(run_record.name, f"it has the parameters {', '.join(unknown)}")
+    return parameters

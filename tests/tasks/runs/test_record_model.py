@@ -103,7 +103,7 @@ def test_parameters_that_this_version_does_not_know_are_of_a_newer_one(
     assert main(["run", "--resume", "future options"]) == 1
     said = capsys.readouterr().err
     assert "run 'future options' was made by a newer version of Whippet" in said
-    assert "path_of_tomorrow" in said
+    assert "it has the parameters data.path_of_tomorrow, model.size" in said
     assert "Extra inputs" not in said
 
 
