@@ -17,13 +17,15 @@ def print_billing(settings: Settings) -> None:
     """Print what still bills by the hour, to stderr; a run that failed keeps its own error."""
     try:
         platform = connect(settings)
-        found = still_billing(platform)
+        resources = still_billing(platform)
     except (WhippetError, BotoCoreError, ClientError, OSError) as error:
         print(
             f"could not check what is still billing ({clause(error)}): see `whippet endpoints`",
             file=sys.stderr,
         )
         return
-    print_table([each.row for each in found], empty="nothing is billing any more", file=sys.stderr)
-    if found:
-        print(total_sentence(found, bills=platform.bills), file=sys.stderr, flush=True)
+    print_table(
+        [each.row for each in resources], empty="nothing is billing any more", file=sys.stderr
+    )
+    if resources:
+        print(total_sentence(resources, bills=platform.bills), file=sys.stderr, flush=True)

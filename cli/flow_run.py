@@ -60,7 +60,7 @@ def run_improvement(
     named = improve_training.with_options(flow_run_name=f"improve {run.name}")
     try:
         with _terminated_like_interrupted():
-            found: dict[str, Any] = named(parameters)
+            improvement: dict[str, Any] = named(parameters)
     except (KeyboardInterrupt, TerminationSignal) as interrupt:
         for job in stop_run(connect(settings), run, ["improve"]):
             print(f"stopped {job}", file=sys.stderr)
@@ -69,7 +69,7 @@ def run_improvement(
         raise RunStopped(
             f"the improvement of run {run.name!r} was cancelled, and its job was stopped"
         ) from cancelled
-    return found
+    return improvement
 
 
 @contextmanager

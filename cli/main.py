@@ -61,8 +61,8 @@ def _sentence(error: Exception) -> str:
     from pydantic import ValidationError
 
     if isinstance(error, HTTPError):
-        said = f"the Prefect server did not answer ({clause(error)})"
-        return f"{said}: start it again with `whippet up`"
+        sentence = f"the Prefect server did not answer ({clause(error)})"
+        return f"{sentence}: start it again with `whippet up`"
     if not isinstance(error, ValidationError):
         return str(error)
     # A setting is known to people as the variable that they set.

@@ -44,7 +44,7 @@ def write_job_page(folder: Path, about: Mapping[str, Any], page: Path) -> None:
 
 def _overview(job: Mapping[str, Any], output: TrainingOutput) -> list[tuple[str, object]]:
     steps = output.summary.get("steps") or {}
-    known = [
+    rows = [
         ("Training job", job["name"]),
         ("Start", _moment(job.get("start"))),
         ("End", _moment(job.get("end"))),
@@ -54,12 +54,14 @@ def _overview(job: Mapping[str, Any], output: TrainingOutput) -> list[tuple[str,
         ("Saved tensors", len(output.saved_tensors.get("tensors") or []) or None),
         ("System samples", len(output.system) or None),
     ]
-    return [(name, value) for name, value in known if value is not None]
+    return [(name, value) for name, value in rows if value is not None]
 
 
 def _rule_text(rule: Mapping[str, Any]) -> str:
-    given = {key: value for key, value in rule["parameters"].items() if key != "rule_to_invoke"}
-    changed = ", ".join(f"{key}={value}" for key, value in sorted(given.items()))
+    parameters = {
+        key: value for key, value in rule["parameters"].items() if key != "rule_to_invoke"
+    }
+    changed = ", ".join(f"{key}={value}" for key, value in sorted(parameters.items()))
     return f"{rule['rule']} ({changed})" if changed else str(rule["rule"])
 
 

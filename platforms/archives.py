@@ -56,10 +56,10 @@ def write_archive(folder: Path, target: Path) -> None:
 
 def regular_files(folder: Path) -> list[Path]:
     """Return the regular files under a folder, sorted; links are not followed or returned."""
-    found = []
+    paths = []
     for parent, _, names in os.walk(folder):
-        found += [Path(parent, name) for name in names]
-    return sorted(path for path in found if stat.S_ISREG(path.lstat().st_mode))
+        paths += [Path(parent, name) for name in names]
+    return sorted(path for path in paths if stat.S_ISREG(path.lstat().st_mode))
 
 
 def extract_archive(archive: Path, folder: Path) -> None:

@@ -51,8 +51,8 @@ class AccessDenied(ClientError, WhippetError):
     def __init__(self, error_response: Any, operation_name: str) -> None:
         """Take boto3's own two: the answer, whose message is read, and the operation's name."""
         super().__init__(error_response, operation_name)
-        said = str(error_response.get("Error", {}).get("Message", ""))
-        self.args = (denial_sentence(said, operation_name),)
+        message = str(error_response.get("Error", {}).get("Message", ""))
+        self.args = (denial_sentence(message, operation_name),)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be rebuilt from the constructor's arguments, as pickle does for results of tasks."""
@@ -67,8 +67,8 @@ def denial_sentence(said: str, action: str, resource: str = "") -> str:
         action: what was asked for (``s3:GetObject``, ``CreateModel``).
         resource: its ARN, if known.
     """
-    found = _SAID.search(said)
-    parts = found.groupdict() if found else {}
+    match = _SAID.search(said)
+    parts = match.groupdict() if match else {}
     who, why = parts.get("who") or "the caller", parts.get("why") or ""
     action, resource = parts.get("action") or action, parts.get("resource") or resource
     refusal = f"{who} may not do {action}" + (f" on {resource}" if resource else "")

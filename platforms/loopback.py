@@ -56,9 +56,9 @@ def _proxies() -> dict[str, str]:
 
 def spared_names(environment: Mapping[str, str] | None = None) -> str:
     """Return what ``NO_PROXY`` should be: what the environment says, and this machine."""
-    known = os.environ if environment is None else environment
-    said = known.get("no_proxy") or known.get("NO_PROXY") or ""
-    given = [name.strip() for name in said.split(",")]
-    if "*" in given:  # everything, but only when it stands alone
+    variables = os.environ if environment is None else environment
+    text = variables.get("no_proxy") or variables.get("NO_PROXY") or ""
+    names = [name.strip() for name in text.split(",")]
+    if "*" in names:  # everything, but only when it stands alone
         return "*"
-    return ",".join(dict.fromkeys(name for name in (*given, *NAMES) if name))
+    return ",".join(dict.fromkeys(name for name in (*names, *NAMES) if name))

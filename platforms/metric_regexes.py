@@ -57,14 +57,14 @@ class MetricRegex:
             return
         began = time.perf_counter()
         try:
-            found = list(self._pattern.finditer(line[:MOST_CHARACTERS], timeout=LINE_SECONDS))
+            matches = list(self._pattern.finditer(line[:MOST_CHARACTERS], timeout=LINE_SECONDS))
         except TimeoutError:
-            found = []
+            matches = []
         spent = time.perf_counter() - began
         if spent > _SLOW_SECONDS:
             self._patience -= spent
             self.given_up = self._patience < 0
-        for match in found:
+        for match in matches:
             if match.group(1) is not None:  # a group of the other alternative
                 yield match.group(1), match.start(1), match.end(1)
 

@@ -58,10 +58,10 @@ def memory_bytes(text: str) -> int:
     Raises:
         ValueError: it is none, or less than any interpreter needs.
     """
-    found = _MEMORY.fullmatch(text.strip())
-    if found is None:
+    match = _MEMORY.fullmatch(text.strip())
+    if match is None:
         raise ValueError(f"{text!r} is not a valid amount of memory: write it like 512M or 8G")
-    amount = int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+    amount = int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
     if amount < _LEAST_MEMORY:
         raise ValueError(f"{text!r} is too little for any job: use 32M or more, such as 8G")
     return amount
@@ -157,8 +157,8 @@ class Settings(BaseSettings):
     def region_said(self) -> str | None:
         """The region that was set, for us or for AWS's tools; None leaves it to boto3's
         profiles."""
-        said = (os.environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION"))
-        return self.region or next(filter(None, said), None)
+        regions = (os.environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION"))
+        return self.region or next(filter(None, regions), None)
 
     @property
     def runs(self) -> Path:

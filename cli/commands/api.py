@@ -51,13 +51,13 @@ def _settings(s3_endpoint: str | None) -> Settings:
 
     from platforms import Settings
 
-    given = Settings()
+    settings = Settings()
     try:
         return Settings(
             platform="local",
-            s3_endpoint=s3_endpoint or given.s3_endpoint,
+            s3_endpoint=s3_endpoint or settings.s3_endpoint,
             # That of clients that are set up alike: it is in every ARN.
-            region=given.region_said,
+            region=settings.region_said,
         )
     except ValidationError as error:
         (problem,) = error.errors(include_input=False)

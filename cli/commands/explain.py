@@ -51,7 +51,7 @@ def command(arguments: argparse.Namespace) -> int:
     def platform() -> Platform:
         return connect(settings)
 
-    found = explain(
+    explanation = explain(
         arguments.source,
         output=Path(arguments.output) if arguments.output else None,
         settings=settings,
@@ -60,11 +60,11 @@ def command(arguments: argparse.Namespace) -> int:
         others=arguments.other,
     )
     if arguments.json:
-        print(json.dumps(found.verdict, indent=2, ensure_ascii=False))
+        print(json.dumps(explanation.verdict, indent=2, ensure_ascii=False))
     else:
-        _print(found, arguments.output)
-    if arguments.open and not webbrowser.open(found.report.as_uri()):
-        print(f"no browser can be opened here: open {found.report.as_uri()}", file=sys.stderr)
+        _print(explanation, arguments.output)
+    if arguments.open and not webbrowser.open(explanation.report.as_uri()):
+        print(f"no browser can be opened here: open {explanation.report.as_uri()}", file=sys.stderr)
     return 0
 
 

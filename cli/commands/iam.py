@@ -106,8 +106,8 @@ def _scope(arguments: argparse.Namespace, settings: Settings) -> Scope:
     from tasks.permissions.policy_documents import Scope
     from tasks.runs.names import slug
 
-    found = _ROLE_ARN.fullmatch(settings.role_arn or "")
-    account = arguments.account or (found and found["account"])
+    role_arn = _ROLE_ARN.fullmatch(settings.role_arn or "")
+    account = arguments.account or (role_arn and role_arn["account"])
     if not account or not re.fullmatch(r"\d{12}", account):
         raise ParameterError(
             f"--account {arguments.account or ''}: give the account's 12 digits "
@@ -121,7 +121,7 @@ def _scope(arguments: argparse.Namespace, settings: Settings) -> Scope:
         region=region,
         bucket=arguments.bucket or settings.bucket or _default_bucket(region, account),
         prefix=arguments.prefix or settings.prefix,
-        role=arguments.role or (found and found["role"]) or _DEFAULT_ROLE,
+        role=arguments.role or (role_arn and role_arn["role"]) or _DEFAULT_ROLE,
         names=slug(arguments.names, _LONGEST_PREFIX) if arguments.names else "",
         key=arguments.kms_key or "*",
     )

@@ -56,10 +56,10 @@ def command(arguments: argparse.Namespace) -> int:
     # `latest` may be another run's by the time that the flow looks.
     named = parameters.model_copy(update={"run": plan.name})
     try:
-        found = run_improvement(settings, named, plan.run)
+        improvement = run_improvement(settings, named, plan.run)
     finally:
         print_billing(settings)  # of one that failed, too
-    print_improvement(plan, found)
+    print_improvement(plan, improvement)
     return 0
 
 

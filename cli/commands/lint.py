@@ -108,10 +108,10 @@ def _lint_request(arguments: argparse.Namespace) -> list[LintFinding]:
     if not arguments.log:
         return lint_request(request)
     log = _read_log(arguments.log)
-    found = lint_request(request, log_lines(log))
+    findings = lint_request(request, log_lines(log))
     for definitions, objective in measured_by(request):
-        found += lint_history(log, definitions, objective=objective, classes=arguments.classes)
-    return worst_first(found)
+        findings += lint_history(log, definitions, objective=objective, classes=arguments.classes)
+    return worst_first(findings)
 
 
 def _read_request(path: str) -> Mapping[str, Any]:

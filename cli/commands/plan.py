@@ -31,10 +31,10 @@ def command(arguments: argparse.Namespace) -> int:
     settings = Settings()
     if arguments.platform:
         settings = Settings(platform=arguments.platform)
-    given = choices(arguments)
-    check_folder(settings, given.data)
-    found = plan_run(connect(settings), _identity(arguments.name), given)
-    print(found.model_dump_json(indent=2) if arguments.json else plan_text(found))
+    run_choices = choices(arguments)
+    check_folder(settings, run_choices.data)
+    plan = plan_run(connect(settings), _identity(arguments.name), run_choices)
+    print(plan.model_dump_json(indent=2) if arguments.json else plan_text(plan))
     return 0
 
 
@@ -53,7 +53,7 @@ def choices(arguments: argparse.Namespace) -> RunChoices:
     from tasks.parameters.run import RUN_PARAMETERS
     from tasks.plan.requests import RunChoices
 
-    given = from_options(arguments)
+    parameters = from_options(arguments)
     return RunChoices.model_validate(
-        {name: model.model_validate(given[name]) for name, model in RUN_PARAMETERS.items()}
+        {name: model.model_validate(parameters[name]) for name, model in RUN_PARAMETERS.items()}
     )

@@ -57,9 +57,9 @@ def command(arguments: argparse.Namespace) -> int:
     _require_no_transform_options(arguments)
     platform = connect()
     endpoint = arguments.endpoint or _latest_endpoint(platform.settings)
-    given = [expanded(image) for image in arguments.image]
-    typed = dict(zip(given, arguments.image, strict=True))
-    images = [(path, typed.get(path, str(path))) for path in pictures(given)]
+    paths = [expanded(image) for image in arguments.image]
+    typed = dict(zip(paths, arguments.image, strict=True))
+    images = [(path, typed.get(path, str(path))) for path in pictures(paths)]
     if len(images) == 1:
         read_image(*images[0])  # nothing is asked when there is nothing to ask about
     require_answering(platform, endpoint)
@@ -90,7 +90,7 @@ def _folder_parameters(arguments: argparse.Namespace) -> TransformParameters:
         raise ParameterError("--out uses a model, not an endpoint: leave out --endpoint")
     from tasks.transform.parameters import TransformParameters
 
-    given = {
+    options = {
         "images": arguments.image[0],
         "out": arguments.out,
         "training_job": arguments.training_job,
@@ -98,7 +98,7 @@ def _folder_parameters(arguments: argparse.Namespace) -> TransformParameters:
         "max_usd": arguments.max_usd,
     }
     return TransformParameters.model_validate(
-        {key: value for key, value in given.items() if value is not None}
+        {key: value for key, value in options.items() if value is not None}
     )
 
 

@@ -58,18 +58,18 @@ def _folder(settings: Settings, run: str) -> Path:
     name = run if run == "latest" else folder_name(run)
     folder = run_folder(settings, name)
     if not (folder / "run.json").is_file():
-        known = ", ".join(sorted(path.name for path in settings.runs.glob("[!.]*"))) or "none yet"
-        raise ParameterError(f"there is no run {run!r} in {settings.runs}: runs are {known}")
+        runs = ", ".join(sorted(path.name for path in settings.runs.glob("[!.]*"))) or "none yet"
+        raise ParameterError(f"there is no run {run!r} in {settings.runs}: runs are {runs}")
     return folder.resolve()
 
 
 def _browser(settings: Settings) -> Path:
     from tasks.report.pdf import PROGRAMS, PdfError, find_chromium
 
-    found = find_chromium(settings.chromium)
-    if found is None:
+    browser = find_chromium(settings.chromium)
+    if browser is None:
         raise PdfError(
             f"a PDF needs one of {', '.join(PROGRAMS)} on PATH: install one, set WHIPPET_CHROMIUM "
             f"to its path, or print the page from your browser"
         )
-    return found
+    return browser

@@ -92,15 +92,15 @@ def _parameters(settings: Settings, arguments: argparse.Namespace) -> dict[str, 
 def _refuse_options(arguments: argparse.Namespace) -> None:
     from tasks.parameters.typed_path import with_typed
 
-    given = [
+    options = [
         f"{group}.{name}"
         for group, values in from_options(arguments).items()
         for name in with_typed(values)[0]
     ]
-    if arguments.name or given:
+    if arguments.name or options:
         raise ParameterError(
             f"--resume {arguments.resume!r} uses that run's options: leave out "
-            f"{', '.join(sorted(given)) or '--name'}, or start a new run"
+            f"{', '.join(sorted(options)) or '--name'}, or start a new run"
         )
 
 

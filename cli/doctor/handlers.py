@@ -111,8 +111,8 @@ def _success(
     if stage == "import":
         return f"{INFERENCE_PROGRAM} imports in a clean process ({seconds})"
     if stage == "signatures":
-        given = by_event.get("given", {"names": []})["names"]
-        return f"{INFERENCE_PROGRAM} defines {', '.join(given)}"
+        handlers = by_event.get("given", {"names": []})["names"]
+        return f"{INFERENCE_PROGRAM} defines {', '.join(handlers)}"
     answer = next((event for event in events if event["stage"] == "answer"), None)
     if stage in ("output_fn", "transform_fn") and answer is not None:
         return f"answers {textwrap.shorten(answer['text'], _ANSWER_CHARACTERS, placeholder=' …')}"
@@ -133,8 +133,8 @@ def _raised(stage: str, error: Mapping[str, Any]) -> Check:
 def _died(stage: str, status: int | None, bench: Bench) -> Check:
     place, log = _place(stage), bench.tail(_LOG)
     if status is None:
-        found = f"{place} did not return within {bench.patience.handlers:g} seconds"
-        return failed(stage, found, "find out what it waits for: it must not need a network", log)
+        problem = f"{place} did not return within {bench.patience.handlers:g} seconds"
+        return failed(stage, problem, "find out what it waits for: it must not need a network", log)
     return failed(stage, f"{place} ended the process ({ending(status)})", _ADVICE[stage], log)
 
 

@@ -119,12 +119,12 @@ def _status(client: httpx.Client, url: str) -> int | None:
 
 def started(seconds: float) -> Check:
     """Return the check of a server that began to answer after ``seconds``."""
-    found = f"200 after {seconds:.1f} seconds"
+    answered = f"200 after {seconds:.1f} seconds"
     if seconds < _SLOW_SECONDS:
-        return passed("/ping", found)
+        return passed("/ping", answered)
     return warning(
         "/ping",
-        f"{found}: each added instance waits that long, and so does the first call of a "
+        f"{answered}: each added instance waits that long, and so does the first call of a "
         "serverless endpoint (AWS ends it after 180)",
         "import less at the top of the program, and load less in model_fn",
     )
@@ -157,8 +157,8 @@ class Requests:
         if isinstance(answer, str):
             return self._failure(name, answer, "make the handlers faster, or the model smaller")
         if answer.status_code != httpx.codes.OK:
-            found = f"{kind} → {_shown(answer)}"
-            return self._failure(name, found, "a good image must get 200")
+            problem = f"{kind} → {_shown(answer)}"
+            return self._failure(name, problem, "a good image must get 200")
         return _check_labels(name, kind, answer)
 
     def bad(self, bad: BadRequest) -> Check:
@@ -167,12 +167,16 @@ class Requests:
         advice = _RAISE.format(status=bad.advised_status)
         if isinstance(answer, str):
             return self._failure(bad.name, answer, advice)
-        found = f"{bad.what} → {_shown(answer)}"
+        exchange = f"{bad.what} → {_shown(answer)}"
         if not answer.is_client_error:
-            return self._failure(bad.name, found, f"this is the client's mistake (4xx): {advice}")
+            return self._failure(
+                bad.name, exchange, f"this is the client's mistake (4xx): {advice}"
+            )
         if not answer.content.strip():
-            return failed(bad.name, f"{found} without a word", "say in the answer what was wrong")
-        return passed(bad.name, found)
+            return failed(
+                bad.name, f"{exchange} without a word", "say in the answer what was wrong"
+            )
+        return passed(bad.name, exchange)
 
     def untyped(self, picture: Picture) -> Check:
         """Send the good image without a Content-Type; want an answer or a 4xx."""
@@ -181,10 +185,10 @@ class Requests:
         advice = "content_type may be None: look at the bytes, or " + _RAISE.format(status=415)
         if isinstance(answer, str):
             return self._failure(name, answer, advice)
-        found = f"→ {_shown(answer)}"
+        exchange = f"→ {_shown(answer)}"
         if answer.is_success or answer.is_client_error:
-            return passed(name, found)
-        return self._failure(name, found, advice)
+            return passed(name, exchange)
+        return self._failure(name, exchange, advice)
 
     def _post(self, body: bytes, content_type: str | None) -> httpx.Response | str:
         """Return the answer, or a sentence on why there is none."""
@@ -207,14 +211,14 @@ def _check_labels(name: str, kind: str, answer: httpx.Response) -> Check:
     try:
         document = json.loads(answer.content, parse_constant=_no_number)
     except ValueError as error:
-        found = f"{kind} → {_shown(answer)}, which is not JSON ({clause(error)})"
-        return failed(name, found, advice)
+        problem = f"{kind} → {_shown(answer)}, which is not JSON ({clause(error)})"
+        return failed(name, problem, advice)
     try:
         first = document["predictions"][0]
         label, probability = str(first["label"]), float(first["probability"])
     except (KeyError, IndexError, TypeError, ValueError):
-        found = f"{kind} → 200, JSON of a different shape than Whippet's: {_text(answer)}"
-        return warning(name, found, f"for `whippet predict`: {advice}")
+        problem = f"{kind} → 200, JSON of a different shape than Whippet's: {_text(answer)}"
+        return warning(name, problem, f"for `whippet predict`: {advice}")
     return passed(name, f"{kind} → 200, {label!r} with probability {probability:.3f}")
 
 

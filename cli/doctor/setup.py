@@ -145,29 +145,29 @@ def check_boundary(settings: Settings) -> Check:
     """Try out what closes local jobs and model servers in; see docs/boundary.md."""
     name = "boundary"
     try:
-        found = choose(settings.boundary, settings.home)
+        mechanism = choose(settings.boundary, settings.home)
     except WhippetError as error:
         return failed(name, str(error), "unset WHIPPET_BOUNDARY, or set it to auto")
-    if found.name == "none":
+    if mechanism.name == "none":
         return warning(
             name,
             f"none: local jobs get private copies, but no /opt/ml of their own "
-            f"({clause(found.why)})",
+            f"({clause(mechanism.why)})",
             "see docs/boundary.md: scripts must use SM_* here, not /opt/ml",
         )
-    inputs = "inputs are copy-on-write" if found.overlays else "inputs are copied"
-    better = f" ({clause(found.why)})" if found.why else ""
-    user = ", by a user namespace" if found.user_namespace else ""
-    return passed(name, f"local jobs run in {found.name}{user}; {inputs}{better}")
+    inputs = "inputs are copy-on-write" if mechanism.overlays else "inputs are copied"
+    better = f" ({clause(mechanism.why)})" if mechanism.why else ""
+    user = ", by a user namespace" if mechanism.user_namespace else ""
+    return passed(name, f"local jobs run in {mechanism.name}{user}; {inputs}{better}")
 
 
 def check_disk(home: Path, least: int = _LEAST_FREE_BYTES) -> Check:
     """Check the free space, in bytes, where the project's folder is."""
     free = shutil.disk_usage(_existing(home)).free
-    found = f"{free / 1024**3:.1f} GiB free at {home}"
+    space = f"{free / 1024**3:.1f} GiB free at {home}"
     if free >= least:
-        return passed("disk", found)
-    return warning("disk", found, "jobs that fill a disk fail: make room, or move WHIPPET_HOME")
+        return passed("disk", space)
+    return warning("disk", space, "jobs that fill a disk fail: make room, or move WHIPPET_HOME")
 
 
 def check_server(settings: Settings) -> Check:
@@ -182,10 +182,10 @@ def check_server(settings: Settings) -> Check:
 
 def _check_other(name: str, url: str) -> Check:
     advice = "start it, or unset the variable: then whippet starts its own"
-    found = look(url, os.environ.get(VARIABLE))
-    if found.usable:
+    server = look(url, os.environ.get(VARIABLE))
+    if server.usable:
         return passed(name, f"answers at {ui_url(url)}")
-    if found.refused:
+    if server.refused:
         problem = f"PREFECT_API_URL={url!r} asks for a login, and {VARIABLE} is wrong"
         return failed(name, problem, f"set {VARIABLE} to its user:password")
     return failed(name, f"no server of our version answers at PREFECT_API_URL={url!r}", advice)
@@ -212,12 +212,14 @@ def check_job_environment(settings: Settings) -> Iterator[Check]:
         return
     yield passed(name, ", ".join(f"{p} {installed[p]}" for p in _SHOWN if p in installed))
     if problems:
-        found = f"smdebug cannot work: the environment lacks {', '.join(problems.values())}"
-        yield warning("smdebug", found, f"training works without it; to get it, {advice}")
+        problem = f"smdebug cannot work: the environment lacks {', '.join(problems.values())}"
+        yield warning("smdebug", problem, f"training works without it; to get it, {advice}")
     absent = _problems(installed, image / "image_libraries.txt", image / "image_toolkit.txt")
     if absent:
-        found = f"scripts that import them fail: there is no {', '.join(absent.values())}"
-        yield warning("image libraries", found, f"AWS's images include them; to get them, {advice}")
+        problem = f"scripts that import them fail: there is no {', '.join(absent.values())}"
+        yield warning(
+            "image libraries", problem, f"AWS's images include them; to get them, {advice}"
+        )
     yield check_versions(installed, PROJECT_ROOT / "constraints" / "job.txt", "job")
 
 

@@ -52,9 +52,9 @@ def use_server(settings: Settings) -> str:
         SettingsError: ``PREFECT_API_URL`` does not answer or asks for another login, or the new
             server did not start.
     """
-    asked = os.environ.get("PREFECT_API_URL")
-    if asked and not _means_ours(settings, asked):
-        url, login = asked, os.environ.get(VARIABLE)
+    configured_url = os.environ.get("PREFECT_API_URL")
+    if configured_url and not _means_ours(settings, configured_url):
+        url, login = configured_url, os.environ.get(VARIABLE)
         _require_usable(url, login)
         make_private(settings)
     else:
@@ -98,22 +98,22 @@ def _same_port(api_url: str, ours: str) -> bool:
 
 
 def _require_usable(url: str, login: str | None) -> None:
-    found = look(url, login)
-    if found.usable:
+    server = look(url, login)
+    if server.usable:
         return
-    if found.refused:
+    if server.refused:
         how = f"rejects the login in {VARIABLE}" if login else "asks for a login"
         raise SettingsError(
             f"the Prefect server at PREFECT_API_URL={url!r} {how}: set {VARIABLE} to its "
             f"user:password, or unset PREFECT_API_URL for a server of Whippet's own. If another "
             f"folder's `whippet up` started it, source that folder's prefect/server.env"
         )
-    if found.version is None:
+    if server.version is None:
         raise SettingsError(
             f"no Prefect server answers at PREFECT_API_URL={url!r}: start it, or unset the variable"
         )
     raise SettingsError(
-        f"the Prefect server at PREFECT_API_URL={url!r} has version {found.version}, not ours "
+        f"the Prefect server at PREFECT_API_URL={url!r} has version {server.version}, not ours "
         f"({version('prefect')}): use a server of our version, or unset the variable"
     )
 
@@ -219,10 +219,10 @@ def _note_another(url: str) -> None:
 def _wait(server: Server, login: str | None) -> Answer:
     """Return the server's answer, once there is one; none if it ends or takes too long."""
     end = time.monotonic() + _START_SECONDS
-    found = Answer()
+    answer = Answer()
     while time.monotonic() < end and alive(server.process):
-        found = look(server.api_url, login)
-        if found.healthy:
+        answer = look(server.api_url, login)
+        if answer.healthy:
             break
         time.sleep(_POLL_SECONDS)
-    return found
+    return answer

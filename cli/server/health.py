@@ -39,8 +39,8 @@ def look(api_url: str, login: str | None = None) -> Answer:
     """Ask what answers at the address of an API; ``login`` is ``user:password``."""
     base = api_url.rstrip("/")
     # As Prefect's own clients send it: as it is, with a colon or without one.
-    known = base64.b64encode((login or "").encode()).decode()
-    headers = {"Authorization": f"Basic {known}"} if login else {}
+    credentials = base64.b64encode((login or "").encode()).decode()
+    headers = {"Authorization": f"Basic {credentials}"} if login else {}
     try:
         # No proxy can reach this machine's own addresses; others may need one. To load the
         # certificates takes longer than the answer, and plain HTTP has no use for them.

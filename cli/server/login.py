@@ -60,9 +60,9 @@ def make_login(settings: Settings) -> str:
     """
     make_private(settings)
     path = login_file(settings)
-    found = read_login(settings)
-    if found is not None and _is_private(path):
-        return found
+    login = read_login(settings)
+    if login is not None and _is_private(path):
+        return login
     made = f"{_USER}:{secrets.token_urlsafe(32)}"
     write_atomically(path, f"{made}\n".encode(), mode=_FILE_MODE)
     if not _is_private(path):
@@ -93,9 +93,9 @@ def make_private(settings: Settings) -> None:
 
 
 def _is_private(path: Path) -> bool:
-    found = path.lstat()
-    mine = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
-    return mine and not stat.S_IMODE(found.st_mode) & 0o077
+    status = path.lstat()
+    mine = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+    return mine and not stat.S_IMODE(status.st_mode) & 0o077
 
 
 def write_shell_file(settings: Settings, api_url: str, login: str) -> None:
@@ -112,8 +112,8 @@ def last_address(settings: Settings) -> str | None:
         text = shell_file(settings).read_text("utf-8")
     except FileNotFoundError:
         return None
-    found = _ADDRESS.search(text)
-    return found[1] if found else None
+    match = _ADDRESS.search(text)
+    return match[1] if match else None
 
 
 def _shell_lines(api_url: str, login: str) -> Iterator[str]:

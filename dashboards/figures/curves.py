@@ -58,8 +58,8 @@ def get_curve_info(
     placed = NOWHERE
     if marks and lines:
         curve = next(iter(lines.values()))
-        known = empty_frame(STEP_COLUMNS) if steps is None else steps
-        placed = place_by_epoch(marks, known, *(np.asarray(values) for values in curve))
+        step_rows = empty_frame(STEP_COLUMNS) if steps is None else steps
+        placed = place_by_epoch(marks, step_rows, *(np.asarray(values) for values in curve))
     return CurveInfo(column, lines, best_epoch, placed, None if lines else NO_METRICS)
 
 

@@ -136,11 +136,11 @@ def _colors(info: LayersInfo) -> dict[str, Any]:
     if not info.logarithmic:
         return {"zmin": 0, "zmax": 1, "colorbar": {**bar, "tickformat": ".0%"}}
     bar["title"] = {"text": "log10", "side": "right"}
-    known = info.values[np.isfinite(info.values)]
-    if not len(known):
+    finite = info.values[np.isfinite(info.values)]
+    if not len(finite):
         return {"colorbar": bar}
-    middle = float(np.median(known))
-    low, high = max(known.min(), middle - _DECADES), min(known.max(), middle + _DECADES)
+    middle = float(np.median(finite))
+    low, high = max(finite.min(), middle - _DECADES), min(finite.max(), middle + _DECADES)
     if high - low < _LEAST_DECADES:
         low, high = middle - _LEAST_DECADES / 2, middle + _LEAST_DECADES / 2
     return {"zmin": round(float(low), 2), "zmax": round(float(high), 2), "colorbar": bar}

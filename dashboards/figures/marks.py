@@ -96,10 +96,10 @@ def _on_curve(placed: Sequence[tuple[float, Mark]], x: Floats, y: Floats) -> Pla
 
 
 def _text(mark: Mark) -> str:
-    said = mark.message if len(mark.message) <= _TEXT else mark.message[: _TEXT - 1] + "…"
+    message = mark.message if len(mark.message) <= _TEXT else mark.message[: _TEXT - 1] + "…"
     lines = (
         f"<b>{plain(mark.rule)}</b> · epoch {mark.epoch}, {plain(mark.mode)} step {mark.step}",
         plain(mark.subject),
-        plain(said, _TEXT),
+        plain(message, _TEXT),
     )
     return "<br>".join(line for line in lines if line)

@@ -112,8 +112,8 @@ def get_outlier_info(steps: pd.DataFrame) -> OutlierInfo:
     phases = rows[list(STEP_PHASES)].fillna(0.0).to_numpy(dtype="float64") * 1_000
     times, numbers = phases.sum(axis=1), rows["step"].to_numpy(dtype="float64")
     threshold = float(times.mean() + OUTLIER_DEVIATIONS * times.std())
-    found = np.flatnonzero(times > threshold)
-    longest = np.sort(found[np.argsort(times[found])[::-1][:MAX_OUTLIERS]])
+    outliers = np.flatnonzero(times > threshold)
+    longest = np.sort(outliers[np.argsort(times[outliers])[::-1][:MAX_OUTLIERS]])
     x, y = downsample(numbers, times, MAX_STEP_POINTS)
     return OutlierInfo(
         steps=x.tolist(),
@@ -122,7 +122,7 @@ def get_outlier_info(steps: pd.DataFrame) -> OutlierInfo:
         outlier_times=times[longest].tolist(),
         outlier_texts=_outlier_texts(phases, rows["epoch"].to_numpy(), longest),
         threshold=threshold,
-        found=len(found),
+        found=len(outliers),
     )
 
 

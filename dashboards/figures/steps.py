@@ -80,11 +80,11 @@ def phase_timeline_figure(info: PhaseTimelineInfo) -> go.Figure:
 
 def get_phase_share_info(steps: pd.DataFrame, summary: Mapping[str, Any]) -> PhaseShareInfo:
     """Return seconds per phase and mode, from the steps or, without them, from the summary."""
-    known = summary.get("phase_seconds") or {}
+    summed = summary.get("phase_seconds") or {}
     modes, seconds = [], {phase: list[float]() for phase in STEP_PHASES}
     for mode in ("TRAIN", "EVAL"):
         rows = steps[steps["mode"] == mode]
-        totals = known.get(mode) or {} if rows.empty else rows[list(STEP_PHASES)].sum().to_dict()
+        totals = summed.get(mode) or {} if rows.empty else rows[list(STEP_PHASES)].sum().to_dict()
         values = [float(totals.get(phase) or 0.0) for phase in STEP_PHASES]
         if sum(values) > 0:
             modes.append(mode)

@@ -162,8 +162,8 @@ def read_findings(rules_file: Path, verdict_file: Path) -> Findings:
 
 
 def _order(outcome: RuleOutcome) -> tuple[bool, bool, int, str]:
-    found, nothing = outcome.status == ISSUES, outcome.status == NOT_APPLICABLE
-    return not found, nothing, -outcome.triggered, outcome.rule
+    triggered, nothing = outcome.status == ISSUES, outcome.status == NOT_APPLICABLE
+    return not triggered, nothing, -outcome.triggered, outcome.rule
 
 
 def _outcome(members: _Members) -> RuleOutcome:

@@ -44,14 +44,14 @@ def rules_section(findings: Findings) -> Section:
     if not findings.rules:
         nothing = paragraph("No rules were evaluated for this job.", "empty")
         return Section(anchor=anchor, title=title, blocks=[nothing])
-    found = [rule for rule in findings.rules if rule.status == ISSUES]
+    triggered = [rule for rule in findings.rules if rule.status == ISSUES]
     absent = [rule for rule in findings.rules if rule.status == NOT_APPLICABLE]
-    silent = [rule for rule in findings.rules if rule not in found and rule not in absent]
+    silent = [rule for rule in findings.rules if rule not in triggered and rule not in absent]
     total = len(findings.rules)
-    order = "; most triggers first" if len(found) > 1 else ""
-    blocks = [paragraph(f"{len(found)} of {counted(total, 'rule')} found something{order}.")]
-    if found:
-        blocks.append(_rule_table(found))
+    order = "; most triggers first" if len(triggered) > 1 else ""
+    blocks = [paragraph(f"{len(triggered)} of {counted(total, 'rule')} found something{order}.")]
+    if triggered:
+        blocks.append(_rule_table(triggered))
     if silent:
         blocks.append(_folded(f"{_count(silent)} found nothing", _rule_table(silent)))
     if absent:

@@ -61,7 +61,7 @@ def data_section(data: Mapping[str, Any] | None) -> Section:
     splits = data.get("splits") or {}
     counted = [(f"{name} images", split.get("images")) for name, split in splits.items()]
     size = data.get("bytes")
-    known = [
+    figures = [
         ("data set", data.get("name")),
         ("classes", len(data.get("classes") or [])),
         *counted,
@@ -69,13 +69,13 @@ def data_section(data: Mapping[str, Any] | None) -> Section:
         ("splits made by", data.get("split_source")),
         ("fingerprint", str(data.get("fingerprint") or "")[:12]),
     ]
-    found = [_data_warning(warning) for warning in data.get("warnings") or []]
+    warnings = [_data_warning(warning) for warning in data.get("warnings") or []]
     return Section(
         anchor="data",
         title="Data",
         blocks=[
-            facts(known),
-            callout("The data check warns", found),
+            facts(figures),
+            callout("The data check warns", warnings),
             plot(
                 "images-per-class",
                 "Images per class",
@@ -151,11 +151,11 @@ def _tuning_plots(trials: Trials) -> list[Block]:
 
 def _trial_table(trials: Trials) -> Block:
     columns = ("trial", "training job", "status", trials.metric, "seconds")
-    known = trials.frame[["trial", "name", "status", "objective", "seconds"]]
+    trial_columns = trials.frame[["trial", "name", "status", "objective", "seconds"]]
     rows = [
         (*left, *right)
         for left, right in zip(
-            known.itertuples(index=False),
+            trial_columns.itertuples(index=False),
             trials.parameters.itertuples(index=False),
             strict=True,
         )

@@ -37,10 +37,10 @@ class SageMakerRule:
 
 def sagemaker_section(theirs: Sequence[SageMakerRule], ours: Sequence[RuleOutcome]) -> Section:
     """Return SageMaker's rules beside ours of the same name, and why they differ."""
-    known = {rule.rule: rule for rule in ours}
+    by_name = {rule.rule: rule for rule in ours}
     rows = []
     for rule in sorted(theirs, key=lambda rule: (-rule.triggered, rule.rule)):
-        own = known.get(rule.rule)
+        own = by_name.get(rule.rule)
         rows.append(
             (
                 rule.rule,
@@ -66,8 +66,8 @@ def why_different(theirs: SageMakerRule, ours: RuleOutcome | None) -> str:
         return "no rule of that name was evaluated here"
     if ours.status == NOT_APPLICABLE:
         return f"does not apply here: {ours.reason}"
-    fired, found = theirs.triggered > 0, ours.status == ISSUES
-    if fired == found:
+    fired, fired_here = theirs.triggered > 0, ours.status == ISSUES
+    if fired == fired_here:
         return "both agree"
     if fired:
         return f"not found here; the threshold here: {ours.threshold}"

@@ -57,10 +57,10 @@ def caller(session: boto3.Session, config: Config = QUICK) -> Caller:
         SettingsError: the credentials are expired or unknown, or there is no answer.
     """
     try:
-        found = session.client("sts", config=config).get_caller_identity()
+        identity = session.client("sts", config=config).get_caller_identity()
     except (BotoCoreError, ClientError) as error:
         raise credentials_error(error, session.region_name) from error
-    return Caller(account=found["Account"], arn=found["Arn"])
+    return Caller(account=identity["Account"], arn=identity["Arn"])
 
 
 def error_code(error: Exception) -> str:
@@ -103,7 +103,7 @@ def bucket_exists(client: Any, bucket: str, account: str) -> bool:
     """
     region = client.meta.region_name
     try:
-        found = client.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
+        head = client.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
     except ClientError as error:
         code, where = error_code(error), _region_of(error)
         if where not in (None, region):
@@ -118,7 +118,7 @@ def bucket_exists(client: Any, bucket: str, account: str) -> bool:
         raise SettingsError(f"bucket {bucket!r} cannot be checked: {error}") from error
     except BotoCoreError as error:
         raise SettingsError(f"bucket {bucket!r} cannot be checked: {error}") from error
-    where = found.get("BucketRegion") or region
+    where = head.get("BucketRegion") or region
     if where != region:
         raise _elsewhere(bucket, where, region)
     return True
@@ -126,8 +126,8 @@ def bucket_exists(client: Any, bucket: str, account: str) -> bool:
 
 def _region_of(error: ClientError) -> str | None:
     headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    found: str | None = headers.get("x-amz-bucket-region")
-    return found
+    region: str | None = headers.get("x-amz-bucket-region")
+    return region
 
 
 def _elsewhere(bucket: str, where: str, region: str) -> SettingsError:

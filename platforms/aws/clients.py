@@ -123,13 +123,13 @@ def _require_region(session: boto3.Session) -> None:
     region = session.region_name
     if region is None:
         raise SettingsError("no AWS region: set WHIPPET_REGION, or AWS_REGION")
-    known = [
+    regions = [
         each
         for partition in session.get_available_partitions()
         for each in session.get_available_regions("sagemaker", partition)
     ]
-    if region not in known:
-        hint = did_you_mean(nearest(region, known, most=3), str) or f"such as {known[0]}"
+    if region not in regions:
+        hint = did_you_mean(nearest(region, regions, most=3), str) or f"such as {regions[0]}"
         raise SettingsError(
             f"WHIPPET_REGION={region!r} is not a SageMaker region that boto3 {boto3.__version__} "
             f"knows: {hint}"

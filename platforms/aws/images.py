@@ -24,9 +24,9 @@ def image_uri(scope: Scope, region: str, version: str, instance_type: str) -> st
         SettingsError: the dated table does not know the version or the region; names the variable
             that takes a URI instead, and the versions that are known.
     """
-    found = VERSIONS[scope].get(".".join(version.split(".")[:2]))
+    image_version = VERSIONS[scope].get(".".join(version.split(".")[:2]))
     variable = f"WHIPPET_{scope.upper()}_IMAGE"
-    if found is None:
+    if image_version is None:
         raise SettingsError(
             f"no {scope} image of PyTorch {version} is known (known: "
             f"{', '.join(VERSIONS[scope])}): set WHIPPET_PYTORCH_VERSION to one of these, or "
@@ -37,8 +37,8 @@ def image_uri(scope: Scope, region: str, version: str, instance_type: str) -> st
             f"no {scope} image is known in region {region!r}: set {variable} to its URI, as in "
             f"China, GovCloud and the isolated regions"
         )
-    tag = found.gpu_tag if has_gpu(instance_type) else found.cpu_tag
-    return f"{ACCOUNTS[region]}.dkr.ecr.{region}.amazonaws.com/{found.repository}:{tag}"
+    tag = image_version.gpu_tag if has_gpu(instance_type) else image_version.cpu_tag
+    return f"{ACCOUNTS[region]}.dkr.ecr.{region}.amazonaws.com/{image_version.repository}:{tag}"
 
 
 def image_notes(image: str, today: date) -> list[str]:
@@ -49,10 +49,12 @@ def image_notes(image: str, today: date) -> list[str]:
     if match is None:
         return []
     for versions in VERSIONS.values():
-        for found in versions.values():
-            tags = (found.cpu_tag, found.gpu_tag)
-            if match["repository"] == found.repository and _same_tag(match["tag"] or "", tags):
-                return _age(image, found.patched_until, today)
+        for image_version in versions.values():
+            tags = (image_version.cpu_tag, image_version.gpu_tag)
+            if match["repository"] == image_version.repository and _same_tag(
+                match["tag"] or "", tags
+            ):
+                return _age(image, image_version.patched_until, today)
     return []
 
 

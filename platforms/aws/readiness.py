@@ -156,9 +156,9 @@ class Readiness:
                 ResourceArns=[resource],
             )
             denied += [
-                f"{found['EvalActionName']} on {resource}"
-                for found in answer["EvaluationResults"]
-                if found["EvalDecision"] != "allowed"
+                f"{evaluation['EvalActionName']} on {resource}"
+                for evaluation in answer["EvaluationResults"]
+                if evaluation["EvalDecision"] != "allowed"
             ]
         if denied:
             raise SettingsError(
@@ -173,7 +173,7 @@ class Readiness:
             if match is None or match["tag"] is None:
                 continue
             try:
-                found = self._client("ecr").batch_get_image(
+                images = self._client("ecr").batch_get_image(
                     registryId=match["account"],
                     repositoryName=match["repository"],
                     imageIds=[{"imageTag": match["tag"]}],
@@ -182,7 +182,7 @@ class Readiness:
                 if error_code(error) != "RepositoryNotFoundException":
                     raise
                 raise _no_image(image) from error
-            if found.get("failures"):
+            if images.get("failures"):
                 raise _no_image(image)
         return []
 

@@ -163,13 +163,13 @@ class Records:
 
     def list(self, kind: Kind) -> list[Record]:
         """Return all records of a kind, by name."""
-        found = []
+        records = []
         for name in self.names(kind):
             try:
-                found.append(self.read(kind, name))
+                records.append(self.read(kind, name))
             except Missing:  # Deleted since the listing.
                 continue
-        return found
+        return records
 
     def names(self, kind: Kind) -> tuple[str, ...]:
         """Return the names of all records of a kind, sorted."""

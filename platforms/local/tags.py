@@ -33,10 +33,10 @@ class Tags:
 
     def add_tags(self, **request: Any) -> dict[str, Any]:
         """Add tags, or change the values of tags that are there; return all of them."""
-        given = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+        new = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
 
         def add(tags: list[Tag]) -> list[Tag]:
-            merged = {**{tag["Key"]: tag["Value"] for tag in tags}, **given}
+            merged = {**{tag["Key"]: tag["Value"] for tag in tags}, **new}
             if len(merged) > _MAX_TAGS:
                 raise client_error(
                     "AddTags",
@@ -92,10 +92,10 @@ class Tags:
         for name in self._context.records.names(kind):
             if name.lower() == lowered.lower():
                 try:
-                    found = self._context.records.read(kind, name)
+                    record = self._context.records.read(kind, name)
                 except Missing:
                     continue
-                if found.get(member) == arn:
+                if record.get(member) == arn:
                     return kind, name
         raise _unknown(operation, arn)
 

@@ -72,10 +72,10 @@ def failure(error: Exception) -> Response:
 
 def _client_error(error: ClientError) -> Problem:
     response: Mapping[str, Any] = error.response
-    found, status = response["Error"], response["ResponseMetadata"]["HTTPStatusCode"]
-    known = {"Error", "ResponseMetadata", "message"}
-    members = {key: value for key, value in response.items() if key not in known}
-    return Problem(code=found["Code"], message=found["Message"], status=status, members=members)
+    details, status = response["Error"], response["ResponseMetadata"]["HTTPStatusCode"]
+    own_members = {"Error", "ResponseMetadata", "message"}
+    members = {key: value for key, value in response.items() if key not in own_members}
+    return Problem(code=details["Code"], message=details["Message"], status=status, members=members)
 
 
 def _response(body: Mapping[str, Any], status: int) -> Response:

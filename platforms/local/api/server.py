@@ -79,18 +79,18 @@ class LocalApi:
 
     async def _invocation(self, request: Request) -> Response:
         model = service_model("sagemaker-runtime").operation_model("InvokeEndpoint")
-        given = _given(request, model.input_shape)
+        arguments = _given(request, model.input_shape)
         # One byte more, so that the runtime can say with the service's words what is too long.
-        given |= {"EndpointName": request.path_params["name"]}
-        given |= {"Body": await read_body(request, MAX_BODY_BYTES + 1)}
-        answer = await run_in_threadpool(self._runtime.invoke_endpoint, **given)
+        arguments |= {"EndpointName": request.path_params["name"]}
+        arguments |= {"Body": await read_body(request, MAX_BODY_BYTES + 1)}
+        answer = await run_in_threadpool(self._runtime.invoke_endpoint, **arguments)
         return Response(answer["Body"].read(), headers=_answered(answer, model.output_shape))
 
     async def _queued(self, request: Request) -> Response:
         model = service_model("sagemaker-runtime").operation_model("InvokeEndpointAsync")
-        given = _given(request, model.input_shape)
-        given |= {"EndpointName": request.path_params["name"]}
-        answer = await run_in_threadpool(self._runtime.invoke_endpoint_async, **given)
+        arguments = _given(request, model.input_shape)
+        arguments |= {"EndpointName": request.path_params["name"]}
+        answer = await run_in_threadpool(self._runtime.invoke_endpoint_async, **arguments)
         response = result({"InferenceId": answer["InferenceId"]})
         response.status_code = model.http["responseCode"]
         response.headers.update(_answered(answer, model.output_shape))
@@ -160,15 +160,15 @@ async def _left(request: Request, error: Exception) -> Response:
 
 def _given(request: Request, shape: Any) -> dict[str, Any]:
     """Return the members of an operation of REST that a request has in its headers."""
-    given: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     for member, name in _headers(shape):
         text = request.headers.get(name)
         if text is not None:
             # Starlette reads headers as Latin-1; boto3 writes them in UTF-8.
             text = text.encode("latin-1").decode("utf-8", "replace")
             whole = shape.members[member].type_name == "integer" and text.isdecimal()
-            given[member] = int(text) if whole else text
-    return given
+            members[member] = int(text) if whole else text
+    return members
 
 
 def _answered(answer: Mapping[str, Any], shape: Any) -> dict[str, str]:

@@ -28,8 +28,8 @@ def from_wire(value: Any, shape: Shape | None) -> Any:
         WireError: a time or bytes that are written in another way than the protocol's.
     """
     if isinstance(shape, StructureShape) and isinstance(value, dict):
-        given = {key: item for key, item in value.items() if item is not None}
-        return {key: from_wire(item, shape.members.get(key)) for key, item in given.items()}
+        members = {key: item for key, item in value.items() if item is not None}
+        return {key: from_wire(item, shape.members.get(key)) for key, item in members.items()}
     if isinstance(shape, ListShape) and isinstance(value, list):
         return [from_wire(item, shape.member) for item in value]
     if isinstance(shape, MapShape) and isinstance(value, dict):

@@ -26,13 +26,13 @@ _HARMLESS = frozenset({"null", "zero", "full", "random", "urandom", "tty"})
 
 def options(steps: Sequence[Step], *, cwd: str, host: str, root: bool) -> list[str]:
     """Return bubblewrap's options for a view; the command follows them."""
-    found = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", host]
-    found += ["--die-with-parent", "--cap-drop", "ALL"]
+    arguments = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", host]
+    arguments += ["--die-with-parent", "--cap-drop", "ALL"]
     if root:
-        found += [part for name in _CAPABILITIES for part in ("--cap-add", f"CAP_{name}")]
+        arguments += [part for name in _CAPABILITIES for part in ("--cap-add", f"CAP_{name}")]
     for step in steps:
-        found += _option(step)
-    return [*found, "--chdir", cwd, "--"]
+        arguments += _option(step)
+    return [*arguments, "--chdir", cwd, "--"]
 
 
 def _option(step: Step) -> list[str]:
@@ -56,8 +56,8 @@ def _option(step: Step) -> list[str]:
 
 
 def _devices(step: Devices) -> list[str]:
-    found = ["--dev", step.target]
+    arguments = ["--dev", step.target]
     for node in step.nodes:
         if Path(node).name not in _HARMLESS:
-            found += ["--dev-bind-try", node, node]
-    return [*found, "--perms", "1777", "--tmpfs", f"{step.target}/shm"]
+            arguments += ["--dev-bind-try", node, node]
+    return [*arguments, "--perms", "1777", "--tmpfs", f"{step.target}/shm"]

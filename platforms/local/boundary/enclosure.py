@@ -140,14 +140,14 @@ class Enclosure:
 
     def _environment(self, given: Mapping[str, str], place: Place) -> dict[str, str]:
         path = [*place.path, given.get("PATH", os.defpath)]
-        found = {
+        variables = {
             **network_variables(os.environ),
             "PIP_ROOT_USER_ACTION": "ignore",
             **given,
             "PATH": os.pathsep.join(path),
         }
         if self.mechanism.contained:
-            found.pop("TMPDIR", None)  # It is the machine's, and out of sight.
+            variables.pop("TMPDIR", None)  # It is the machine's, and out of sight.
             homes = private_homes()
-            found["HOME"] = str(homes[0]) if homes else "/tmp"
-        return found
+            variables["HOME"] = str(homes[0]) if homes else "/tmp"
+        return variables

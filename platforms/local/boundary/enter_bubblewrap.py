@@ -23,7 +23,7 @@ SETUP_FAILED = 125
 
 def _first_child(parent: int) -> int | None:
     """Return the oldest child of a process: all later ones of process 1 are orphans."""
-    found = []
+    children = []
     for name in os.listdir("/proc"):
         if name.isdecimal():
             try:
@@ -32,8 +32,8 @@ def _first_child(parent: int) -> int | None:
             except OSError:
                 continue
             if int(fields[1]) == parent:  # proc(5): 4th field; the 22nd is when it started
-                found.append((int(fields[19]), int(name)))
-    return min(found)[1] if found else None
+                children.append((int(fields[19]), int(name)))
+    return min(children)[1] if children else None
 
 
 def _number(text: bytes, key: bytes) -> int | None:

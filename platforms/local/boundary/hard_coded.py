@@ -23,7 +23,7 @@ def hard_coded_paths(archive: Path) -> list[str]:
     Defaults for variables that are always set do not count, nor does our own package. An unreadable
     archive has none: the code that extracts it reports why.
     """
-    found: list[str] = []
+    places: list[str] = []
     try:
         with tarfile.open(archive, "r:*") as tar:
             for number, member in enumerate(tar):
@@ -33,10 +33,10 @@ def hard_coded_paths(archive: Path) -> list[str]:
                     file = tar.extractfile(member)
                     text = file.read() if file is not None else b""
                     if _ROOT.encode() in text and not _is_ours(member.name, text):
-                        found += [f"{member.name}:{line}" for line in sorted(set(_lines(text)))]
+                        places += [f"{member.name}:{line}" for line in sorted(set(_lines(text)))]
     except (OSError, tarfile.TarError, EOFError):
         return []
-    return found
+    return places
 
 
 def _is_ours(name: str, text: bytes) -> bool:
@@ -73,12 +73,12 @@ def _harmless(node: ast.AST) -> Iterator[ast.AST]:
 
 def hard_coded_notice(archive: Path) -> str | None:
     """Say which paths of a source archive would be the machine's; None when none would."""
-    found = hard_coded_paths(archive)
-    if not found:
+    places = hard_coded_paths(archive)
+    if not places:
         return None
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
     return (
-        f"the source names /opt/ml ({', '.join(found[:3])}{more}), and this machine has no "
+        f"the source names /opt/ml ({', '.join(places[:3])}{more}), and this machine has no "
         "boundary that gives the job one: what it writes there stays here and reaches no bucket. "
         "Use SM_MODEL_DIR, SM_CHANNEL_* and the like; see docs/boundary.md"
     )

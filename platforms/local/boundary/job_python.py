@@ -88,16 +88,16 @@ def job_python(executable: Path, cache: Path) -> JobPython:
     key = hashlib.sha256(os.fsencode(executable)).hexdigest()[:16]
     file = cache / f"{key}.json"
     try:
-        known = json.loads(file.read_text(encoding="utf-8"))
-        if known["identity"] == _identity(known):
-            return _read(known)
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        if kept["identity"] == _identity(kept):
+            return _read(kept)
     except (OSError, ValueError, KeyError, TypeError):
         pass  # Not asked yet, or by another version of ours.
-    found = _asked(executable)
-    found["identity"] = _identity(found)
+    answer = _asked(executable)
+    answer["identity"] = _identity(answer)
     cache.mkdir(parents=True, exist_ok=True)
-    write_json(file, found)
-    return _read(found)
+    write_json(file, answer)
+    return _read(answer)
 
 
 def _read(found: dict[str, Any]) -> JobPython:
@@ -113,13 +113,13 @@ def _asked(executable: Path) -> dict[str, Any]:
         if answer.status != 0:
             words = answer.stderr.strip()[-500:]
             raise WhippetError(f"the job environment's {executable} does not run: {words}")
-        found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
+        facts: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
     except (OSError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
         raise WhippetError(f"the job environment's {executable} does not run: {error}") from error
     with executable.open("rb") as file:
         if file.read(2) == b"#!":  # A script that sets something up, and then becomes Python.
-            found["executable"] = str(executable)
-    return found
+            facts["executable"] = str(executable)
+    return facts
 
 
 def _identity(found: dict[str, Any]) -> str:

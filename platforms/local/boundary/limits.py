@@ -77,24 +77,24 @@ class LimitWatch:
 
     def _members(self) -> set[psutil.Process]:
         """Return all that run, also what has lost its parent."""
-        found: set[psutil.Process] = set()
+        processes: set[psutil.Process] = set()
         for each in self._known | self._in_group():
-            if each not in found and each.is_running():
-                found.add(each)
+            if each not in processes and each.is_running():
+                processes.add(each)
                 with suppress(psutil.Error):
-                    found |= set(each.children(recursive=True))
-        self._known = {each for each in found if not _is_over(each)}
+                    processes |= set(each.children(recursive=True))
+        self._known = {each for each in processes if not _is_over(each)}
         return self._known
 
     def _in_group(self) -> set[psutil.Process]:
         """Return the members of the process group, if it is theirs alone."""
-        found: set[psutil.Process] = set()
+        processes: set[psutil.Process] = set()
         if self._group is not None:
             for pid in psutil.pids():
                 if _group_of(pid) == self._group:
                     with suppress(psutil.Error):
-                        found.add(psutil.Process(pid))
-        return found
+                        processes.add(psutil.Process(pid))
+        return processes
 
     def _too_many(self, members: set[psutil.Process]) -> str | None:
         most, count = self._limits.processes, len(members) - self._boundary

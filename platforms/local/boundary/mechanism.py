@@ -187,5 +187,5 @@ def _tried(candidate: Mechanism, folder: Path) -> str | None:
     if done.returncode == 0:
         return None
     words = problem.read_text("utf-8") if problem.exists() else ""
-    said = done.stderr.decode(errors="replace").strip()[-300:]
-    return f"{candidate.name}: {words or said or f'exit code {done.returncode}'}"
+    stderr = done.stderr.decode(errors="replace").strip()[-300:]
+    return f"{candidate.name}: {words or stderr or f'exit code {done.returncode}'}"

@@ -28,17 +28,17 @@ _HOST = "algo-1"
 
 def network_variables(ours: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of proxies, certificates and pip; loopback is used without a proxy."""
-    found = {key: value for key, value in ours.items() if _is_of_network(key)}
+    variables = {key: value for key, value in ours.items() if _is_of_network(key)}
     for key in _PATHS:
-        if key in found and Path(found[key]).exists():
+        if key in variables and Path(variables[key]).exists():
             # A job, and its supervisor, have a working folder of their own.
-            found[key] = str(Path(found[key]).absolute())
-    if any(found.get(key) for key in _PROXIES):
+            variables[key] = str(Path(variables[key]).absolute())
+    if any(variables.get(key) for key in _PROXIES):
         spared = spared_names(ours)
         if spared != "*" and _HOST not in spared.split(","):
             spared = f"{spared},{_HOST}"
-        found["NO_PROXY"] = found["no_proxy"] = spared
-    return found
+        variables["NO_PROXY"] = variables["no_proxy"] = spared
+    return variables
 
 
 def _is_of_network(key: str) -> bool:

@@ -85,15 +85,15 @@ Step = Bind | Scratch | Folder | Link | Overlay | Processes | Devices
 
 def fields(step: Step) -> dict[str, str]:
     """Return a step as ``enter.py`` reads it: text only, the members of a tuple numbered."""
-    found = {"kind": step.kind}
+    texts = {"kind": step.kind}
     for key, value in asdict(step).items():
         if isinstance(value, tuple):
-            found |= {f"{key}:{number}": text for number, text in enumerate(value)}
+            texts |= {f"{key}:{number}": text for number, text in enumerate(value)}
         elif isinstance(value, bool):
-            found[key] = "1" if value else ""
+            texts[key] = "1" if value else ""
         else:
-            found[key] = f"{value:o}" if isinstance(value, int) else value
-    return found
+            texts[key] = f"{value:o}" if isinstance(value, int) else value
+    return texts
 
 
 def overlay(lowers: Sequence[Path], scratch: Path, target: Path | str) -> Overlay:

@@ -157,13 +157,13 @@ def private_homes() -> list[Path]:
         listed = pwd.getpwuid(os.getuid()).pw_dir
     except KeyError:  # A user of a container, whom no file lists.
         listed = ""
-    found: list[Path] = []
+    homes: list[Path] = []
     for name in (os.environ.get("HOME", ""), listed):
         path = Path(name).resolve() if name else Path("/")
         # Not the whole machine, or a folder that others' homes are in.
-        if path.is_dir() and len(path.parts) > 1 and path != Path("/home") and path not in found:
-            found.append(path)
-    return found
+        if path.is_dir() and len(path.parts) > 1 and path != Path("/home") and path not in homes:
+            homes.append(path)
+    return homes
 
 
 def _machine() -> Iterator[Step]:
@@ -221,7 +221,7 @@ def _below(path: Path, folders: Iterable[Path]) -> bool:
 def _hosts() -> str:
     """Return ``/etc/hosts`` in which a job finds itself, as in the container."""
     try:
-        known = Path("/etc/hosts").read_text(encoding="utf-8", errors="replace")
+        hosts = Path("/etc/hosts").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        known = "127.0.0.1 localhost\n"
-    return f"{known.rstrip()}\n127.0.0.1 {HOST_NAME}\n"
+        hosts = "127.0.0.1 localhost\n"
+    return f"{hosts.rstrip()}\n127.0.0.1 {HOST_NAME}\n"

@@ -57,10 +57,10 @@ class S3Buckets:
             session = boto3.Session()
             if session.region_name is None:
                 session = boto3.Session(region_name=region)
-            found = session.get_credentials()
+            credentials = session.get_credentials()
         except BotoCoreError as error:
             raise BucketError(f"boto3 cannot be set up for {endpoint}: {error}") from error
-        if found is None:
+        if credentials is None:
             raise BucketError(
                 f"no credentials for the S3 server {endpoint}: set AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
@@ -172,11 +172,11 @@ class S3Buckets:
         except FileNotFoundError:  # Gone since it was listed.
             return
         with file, _explained(f"s3://{bucket}/{key}"):
-            found = os.fstat(file.fileno())
-            known: Any = {"Content-Type": content_type} if content_type else None
-            obstore.put(self(bucket), key, file, attributes=known)
+            stat = os.fstat(file.fileno())
+            attributes: Any = {"Content-Type": content_type} if content_type else None
+            obstore.put(self(bucket), key, file, attributes=attributes)
         # As it was when it was read: a later change counts as one.
-        self._sent[path] = found.st_size, found.st_mtime_ns
+        self._sent[path] = stat.st_size, stat.st_mtime_ns
 
     def _remember(self, path: Path) -> None:
         state = _state(path)
@@ -203,10 +203,10 @@ def _below(store: Any, uri: str) -> Iterator[tuple[str, str]]:
 def _state(path: Path) -> tuple[int, int] | None:
     """Return size and time of a file; None when it is gone."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_size, found.st_mtime_ns
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _key(prefix: str, name: str) -> str:

@@ -58,12 +58,12 @@ def values_by_period(
 
     Periods count from ``start``; ``end`` is the first time that does not belong.
     """
-    found: dict[float, list[float]] = {}
+    periods: dict[float, list[float]] = {}
     for sample in samples:
         if start <= sample.time < end:
             begin = start + math.floor((sample.time - start) / period) * period
-            found.setdefault(begin, []).append(sample.value)
-    return sorted(found.items())
+            periods.setdefault(begin, []).append(sample.value)
+    return sorted(periods.items())
 
 
 def _percentile(values: Sequence[float], share: float) -> float:

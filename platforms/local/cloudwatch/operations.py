@@ -127,10 +127,10 @@ class LocalCloudWatch:
         _require_period("GetMetricData", query.period)
         # Unlike the other operation's, these periods are those of the clock.
         begin = start // query.period * query.period
-        found = by_period.values_by_period(
+        periods = by_period.values_by_period(
             self._samples(query.metric, query.unit), begin, end, query.period
         )
-        values = [(time, of(values)) for time, values in found]
+        values = [(time, of(values)) for time, values in periods]
         return reversed(values) if descending else values
 
 
@@ -154,14 +154,14 @@ def _require_period(operation: str, period: int) -> None:
 
 
 def _statistic(operation: str, name: str) -> by_period.Statistic:
-    found = by_period.statistic(name)
-    if found is None:
+    statistic = by_period.statistic(name)
+    if statistic is None:
         raise client_error(
             operation,
             "InvalidParameterValue",
             f"The statistic {name!r} is not available here; use {', '.join(by_period.NAMES)}.",
         )
-    return found
+    return statistic
 
 
 def _datapoint(

@@ -107,5 +107,5 @@ class JobDebugger:
             buckets=self._buckets,
             profiler_output=self._tree.profiler_output,
         )
-        found = evaluation.run()
-        self._update(lambda record: with_statuses(record, found))
+        statuses = evaluation.run()
+        self._update(lambda record: with_statuses(record, statuses))

@@ -75,7 +75,7 @@ class RuleEvaluation:
         A failure becomes the rule's status, ``Error``, and its details.
         """
         configurations = rule_configurations(self.record)
-        known = [each for each in configurations if each.problem is None]
+        usable = [each for each in configurations if each.problem is None]
         statuses = {
             each.name: RuleStatus(status="Error", details=ended(f"ClientError: {each.problem}"))
             for each in configurations
@@ -83,10 +83,10 @@ class RuleEvaluation:
         }
         work = self.tree.folder / "rules"
         try:
-            statuses |= self._judged(known, work) if known else {}
+            statuses |= self._judged(usable, work) if usable else {}
         except (WhippetError, OSError, ValueError, KeyError) as error:
             failed = RuleStatus(status="Error", details=f"InternalServerError: {error}")
-            statuses |= {each.name: failed for each in known if each.name not in statuses}
+            statuses |= {each.name: failed for each in usable if each.name not in statuses}
         return statuses
 
     def _judged(self, known: Sequence[RuleConfiguration], work: Path) -> dict[str, RuleStatus]:
@@ -167,13 +167,13 @@ def _status(
     unused = outcome["unused"]
     notes = [f"Not used on this platform: {', '.join(unused)}."] if unused else []
     if outcome["status"] == "NotApplicable":
-        said = f"{configuration.rule} was not judged: {ended(outcome['reason'])}"
+        sentence = f"{configuration.rule} was not judged: {ended(outcome['reason'])}"
         # As SageMaker: rules of GPUs end without issues in a job without one, rules of tensors
         # where too few were saved, which its default interval of 500 steps makes common.
         if configuration.member == "ProfilerRuleConfigurations" or outcome["recorded"]:
-            return RuleStatus(status="NoIssuesFound", details=" ".join([said, *notes]))
+            return RuleStatus(status="NoIssuesFound", details=" ".join([sentence, *notes]))
         start = "ClientError:" if has_tensors else _NO_TENSORS
-        return RuleStatus(status="Error", details=" ".join([start, said, *notes]))
+        return RuleStatus(status="Error", details=" ".join([start, sentence, *notes]))
     if outcome["status"] == "IssuesFound":
         step = outcome["step"] if outcome["step"] is not None else 0
         met = (

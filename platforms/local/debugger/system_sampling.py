@@ -34,8 +34,8 @@ def interval_problems(request: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the interval that a request asks for."""
     interval = request.get("ProfilerConfig", {}).get("ProfilingIntervalInMilliseconds")
     if interval is not None and interval not in INTERVALS_MS:
-        known = ", ".join(map(str, INTERVALS_MS))
-        yield f"ProfilerConfig: ProfilingIntervalInMilliseconds {interval} is not one of {known}."
+        allowed = ", ".join(map(str, INTERVALS_MS))
+        yield f"ProfilerConfig: ProfilingIntervalInMilliseconds {interval} is not one of {allowed}."
 
 
 class SystemSampling:

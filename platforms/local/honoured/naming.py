@@ -13,6 +13,6 @@ def warn_of(operation: str, request: Mapping[str, Any], members: Iterable[str]) 
 
     One that is False asks for nothing.
     """
-    given = [member for member in members if request.get(member) not in (None, False)]
-    if given:
-        LOGGER.warning("%s: this platform does not honour %s", operation, ", ".join(given))
+    present = [member for member in members if request.get(member) not in (None, False)]
+    if present:
+        LOGGER.warning("%s: this platform does not honour %s", operation, ", ".join(present))

@@ -61,11 +61,11 @@ class AsyncQueue:
                 "ValidationError",
                 "InputLocation is missing: here a body must be an object in S3.",
             )
-        name, asked = str(uuid.uuid4()), time.time()
+        name, received = str(uuid.uuid4()), time.time()
         item: dict[str, Any] = {
             "Request": dict(request),
             "OutputLocation": f"{output['S3OutputPath'].rstrip('/')}/{name}.out",
-            "Expires": asked + request.get("RequestTTLSeconds", _DEFAULT_TTL_SECONDS),
+            "Expires": received + request.get("RequestTTLSeconds", _DEFAULT_TTL_SECONDS),
             "Seconds": request.get("InvocationTimeoutSeconds", _DEFAULT_TIMEOUT_SECONDS),
         }
         if "S3FailurePath" in output:

@@ -260,8 +260,8 @@ def _runs(server: dict[str, Any]) -> bool:
 def _abandoned(pending: dict[str, Any]) -> bool:
     if pending["Group"]:
         return not alive(ProcessId.from_record(pending["Group"]))
-    asked = datetime.fromisoformat(pending["RequestTime"])
-    return (datetime.now(UTC) - asked).total_seconds() > _SIGN_IN_SECONDS
+    requested = datetime.fromisoformat(pending["RequestTime"])
+    return (datetime.now(UTC) - requested).total_seconds() > _SIGN_IN_SECONDS
 
 
 def _give_up(context: LocalContext, record: Record) -> Record:

@@ -88,8 +88,8 @@ class EndpointConfigs:
         read_model(self._context, "CreateEndpointConfig", variant["ModelName"])
         _warn_ignored("Endpoint configuration", name, request, _CONFIG_FIELDS)
         _warn_ignored("Variant of endpoint configuration", name, variant, _VARIANT_FIELDS)
-        for what, given, honoured in hosted_kind(request).settings(request, variant):
-            _warn_ignored(f"{what} of endpoint configuration", name, given, honoured)
+        for what, settings, honoured in hosted_kind(request).settings(request, variant):
+            _warn_ignored(f"{what} of endpoint configuration", name, settings, honoured)
         arn = self._context.arn("endpoint-config", name)
         record = {"Tags": [], **request, "EndpointConfigArn": arn, "CreationTime": now()}
         with as_client_error(self._context, "CreateEndpointConfig", "endpoint-configs", name):
@@ -166,10 +166,10 @@ def _only_container(request: Mapping[str, Any]) -> Mapping[str, Any]:
 def _require_model_data(context: LocalContext, container: Mapping[str, Any]) -> None:
     url = container["ModelDataUrl"]
     try:
-        found = context.buckets.is_object(url)
+        exists = context.buckets.is_object(url)
     except BadUri:
-        found = False
-    if not found:
+        exists = False
+    if not exists:
         raise client_error(
             "CreateModel", "ValidationException", f"Could not find model data at {url}."
         )

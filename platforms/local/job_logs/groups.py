@@ -20,17 +20,17 @@ def require_group(context: LocalContext, operation: str, request: Mapping[str, A
         ClientError: ``ResourceNotFoundException``: it is another, or there is no job yet;
             ``InvalidParameterException``: it names none, or two.
     """
-    given = [request[key] for key in ("logGroupName", "logGroupIdentifier") if key in request]
-    if len(given) != 1:
+    groups = [request[key] for key in ("logGroupName", "logGroupIdentifier") if key in request]
+    if len(groups) != 1:
         raise client_error(
             operation,
             "InvalidParameterException",
             "Exactly one of logGroupName and logGroupIdentifier must be given.",
         )
-    group = given[0]
+    group = groups[0]
     for each in GROUPS:
-        known = {each.name, each.arn(context), f"{each.arn(context)}:*"}
-        if group in known and context.records.names(each.kind):
+        names = {each.name, each.arn(context), f"{each.arn(context)}:*"}
+        if group in names and context.records.names(each.kind):
             return each
     raise client_error(
         operation,
@@ -63,7 +63,9 @@ def describe_groups(context: LocalContext, request: Mapping[str, Any]) -> dict[s
             "logGroupNamePrefix and logGroupNamePattern cannot both be given.",
         )
     groups = [each for each in GROUPS if _asked_for(context, each, request)]
-    return {"logGroups": [found for each in groups for found in _described(context, each)]}
+    return {
+        "logGroups": [description for each in groups for description in _described(context, each)]
+    }
 
 
 def _described(context: LocalContext, group: LogGroup) -> list[dict[str, Any]]:

@@ -148,7 +148,7 @@ def _compared(steps: list[str | int], how: str, wanted: str, *, quoted: bool) ->
         if number is None:
             raise JsonPatternError(f"{wanted!r} is not a number, as {how} requires")
         return lambda value: (
-            _is_number(found := _found(value, steps)) and _ORDERED[how](found, number)
+            _is_number(member := _found(value, steps)) and _ORDERED[how](member, number)
         )
     text = re.sub(r"\\(.)", r"\1", wanted) if quoted else wanted
 
@@ -161,7 +161,7 @@ def _compared(steps: list[str | int], how: str, wanted: str, *, quoted: bool) ->
 
     if how == "=":
         return lambda value: equal(_found(value, steps))
-    return lambda value: (found := _found(value, steps)) is not _ABSENT and not equal(found)
+    return lambda value: (member := _found(value, steps)) is not _ABSENT and not equal(member)
 
 
 def _is_number(value: Any) -> bool:

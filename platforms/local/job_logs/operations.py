@@ -48,14 +48,14 @@ class LocalLogs:
         matches = filter_pattern(request.get("filterPattern", ""))
         token = pages.merge_token(request)
         start = max(request.get("startTime", 0), token.time if token else 0)
-        found = heapq.merge(
+        merged = heapq.merge(
             *(
                 takewhile(_until(request), _from(stream, start, token))
                 for stream in self._searched(operation, group, request)
             ),
             key=lambda event: event.order,
         )
-        events, last = pages.first_page(found, request, matches)
+        events, last = pages.first_page(merged, request, matches)
         response: dict[str, Any] = {
             "events": [event.as_answered() for event in events],
             "searchedLogStreams": [],
@@ -162,10 +162,10 @@ class LocalLogs:
 
     def _stream(self, operation: str, group: LogGroup, name: str) -> Stream:
         job = name.removesuffix(f"/{HOST}")
-        found = stream_of(self.context, group, job)
-        if found is not None and found.name == name:
-            return found
-        hint = f"; did you mean {found.name!r}?" if found else "; DescribeLogStreams lists them."
+        stream = stream_of(self.context, group, job)
+        if stream is not None and stream.name == name:
+            return stream
+        hint = f"; did you mean {stream.name!r}?" if stream else "; DescribeLogStreams lists them."
         raise client_error(
             operation,
             "ResourceNotFoundException",

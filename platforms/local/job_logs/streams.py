@@ -167,9 +167,9 @@ def streams(context: LocalContext, group: LogGroup, prefix: str = "") -> Iterato
     """Yield all streams of a group whose name begins with a prefix, by name."""
     for name in sorted(f"{job}/{HOST}" for job in context.records.names(group.kind)):
         if name.startswith(prefix):
-            found = stream_of(context, group, name.removesuffix(f"/{HOST}"))
-            if found is not None:
-                yield found
+            stream = stream_of(context, group, name.removesuffix(f"/{HOST}"))
+            if stream is not None:
+                yield stream
 
 
 def _lines(path: Path, start: int) -> Iterator[bytes]:
@@ -192,8 +192,8 @@ def _line_start(path: Path, offset: int) -> int:
         while end > 0:
             begin = max(0, end - _BLOCK)
             file.seek(begin)
-            found = file.read(end - begin).rfind(b"\n")
-            if found >= 0:
-                return begin + found + 1
+            newline = file.read(end - begin).rfind(b"\n")
+            if newline >= 0:
+                return begin + newline + 1
             end = begin
     return 0

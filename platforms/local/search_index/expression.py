@@ -68,8 +68,8 @@ def _members(entity: Entity, name: str) -> Iterator[Any]:
         metrics = entity.get("FinalMetricDataList", ())
         yield from (each["Value"] for each in metrics if each["MetricName"] == rest)
     elif name in entity:  # A hyperparameter may have a full stop in its name.
-        found = entity[name]
-        yield from found if isinstance(found, list) else [found]
+        value = entity[name]
+        yield from value if isinstance(value, list) else [value]
     elif key in entity:
         yield from values_of(entity[key], rest)
 
@@ -83,8 +83,8 @@ def _nested(nested: Mapping[str, Any]) -> Test:
     ]
     return lambda entity: any(
         all(test(item) for test in tests)
-        for found in values_of(entity, where)
-        for item in (found if isinstance(found, list) else [found])
+        for value in values_of(entity, where)
+        for item in (value if isinstance(value, list) else [value])
         if isinstance(item, Mapping)
     )
 
@@ -99,14 +99,14 @@ def _filter(each: Mapping[str, str]) -> Test:
     if how in _ORDERED:
         _require_order(name, how, wanted)
         return lambda entity: any(
-            _ordered(found, wanted, _ORDERED[how]) for found in values_of(entity, name)
+            _ordered(value, wanted, _ORDERED[how]) for value in values_of(entity, name)
         )
     if how == "NotEquals":
-        return lambda entity: not any(_equal(found, wanted) for found in values_of(entity, name))
+        return lambda entity: not any(_equal(value, wanted) for value in values_of(entity, name))
     tests: dict[str, Callable[[Any], bool]] = {
-        "Equals": lambda found: _equal(found, wanted),
-        "Contains": lambda found: wanted in _text(found),
-        "In": lambda found: any(_equal(found, part.strip()) for part in wanted.split(",")),
+        "Equals": lambda value: _equal(value, wanted),
+        "Contains": lambda value: wanted in _text(value),
+        "In": lambda value: any(_equal(value, part.strip()) for part in wanted.split(",")),
     }
     return lambda entity: any(map(tests[how], values_of(entity, name)))
 

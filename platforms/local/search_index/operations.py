@@ -63,14 +63,14 @@ class SearchIndex:
             test = search_test(request.get("SearchExpression", {}))
         except SearchError as error:
             raise _refused(ended(error)) from error
-        found = [each for each in self._entities(resource) if test(each)]
-        self._sort(resource, found, request)
+        entities = [each for each in self._entities(resource) if test(each)]
+        self._sort(resource, entities, request)
         first, size = _first(request), request.get("MaxResults", _DEFAULT_MAX_RESULTS)
         answer: dict[str, Any] = {
-            "Results": [_result(resource, each) for each in found[first : first + size]],
-            "TotalHits": {"Value": len(found), "Relation": "EqualTo"},
+            "Results": [_result(resource, each) for each in entities[first : first + size]],
+            "TotalHits": {"Value": len(entities), "Relation": "EqualTo"},
         }
-        if len(found) > first + size:
+        if len(entities) > first + size:
             answer["NextToken"] = base64.urlsafe_b64encode(str(first + size).encode()).decode()
         return answer
 

@@ -115,8 +115,8 @@ def command(code: Path, request: Mapping[str, Any]) -> list[str]:
 
 def shown(code: Path, request: Mapping[str, Any]) -> str:
     """Return the command as a person would type it."""
-    given = command(code, request)
-    return given[2] if given[0] == "-c" else " ".join(["python", *given])
+    argv = command(code, request)
+    return argv[2] if argv[0] == "-c" else " ".join(["python", *argv])
 
 
 def python_path(code: Path, request: Mapping[str, Any]) -> list[str]:

@@ -31,13 +31,13 @@ class Versions(NamedTuple):
 
 def asked(image: str) -> Versions | None:
     """Return what the URI of one of AWS's framework images asks for; None for any other image."""
-    found = _IMAGE.search(image)
-    if found is None:
+    match = _IMAGE.search(image)
+    if match is None:
         return None
-    python = _PYTHON.search(found["rest"])
+    python = _PYTHON.search(match["rest"])
     return Versions(
-        _NAMES[found["framework"]],
-        found["version"],
+        _NAMES[match["framework"]],
+        match["version"],
         f"{python[1]}.{python[2]}" if python and python[2] else None,
     )
 
@@ -54,13 +54,13 @@ def installed(job_python: str) -> Versions | None:
 def version_notice(request: Mapping[str, Any], job_python: str) -> str | None:
     """Say in which versions a job differs from what its image asks for; None where in none."""
     image = request.get("AlgorithmSpecification", {}).get("TrainingImage", "")
-    wanted, found = asked(image), installed(job_python)
-    if wanted is None or found is None:
+    wanted, present = asked(image), installed(job_python)
+    if wanted is None or present is None:
         return None
-    same = wanted.framework == found.framework and _within(found.version, wanted.version)
-    if same and wanted.python in (None, found.python):
+    same = wanted.framework == present.framework and _within(present.version, wanted.version)
+    if same and wanted.python in (None, present.python):
         return None
-    return f"the image asks for {wanted}; here the job runs with {found}"
+    return f"the image asks for {wanted}; here the job runs with {present}"
 
 
 def _within(version: str, wanted: str) -> bool:

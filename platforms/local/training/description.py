@@ -22,8 +22,8 @@ def described(record: Record) -> dict[str, Any]:
     """Return the answer of DescribeTrainingJob."""
     shape = service_model("sagemaker").operation_model("DescribeTrainingJob").output_shape
     members = set(getattr(shape, "members", ()))
-    found: dict[str, Any] = {key: value for key, value in record.items() if key in members}
-    found |= {
+    description: dict[str, Any] = {key: value for key, value in record.items() if key in members}
+    description |= {
         "AlgorithmSpecification": _algorithm(record.get("AlgorithmSpecification", {})),
         # SDK v2's `attach` relies on KmsKeyId.
         "OutputDataConfig": {
@@ -38,13 +38,16 @@ def described(record: Record) -> dict[str, Any]:
         "ProfilingStatus": _profiling_status(record),
     }
     if "InputDataConfig" in record:
-        found["InputDataConfig"] = [_channel(each) for each in record["InputDataConfig"]]
+        description["InputDataConfig"] = [_channel(each) for each in record["InputDataConfig"]]
     if "DebugHookConfig" in record:
-        found["DebugHookConfig"] = {"CollectionConfigurations": [], **record["DebugHookConfig"]}
-    if found["ProfilingStatus"] == "Enabled":
+        description["DebugHookConfig"] = {
+            "CollectionConfigurations": [],
+            **record["DebugHookConfig"],
+        }
+    if description["ProfilingStatus"] == "Enabled":
         interval = {"ProfilingIntervalInMilliseconds": _PROFILING_INTERVAL_MS}
-        found["ProfilerConfig"] = {**interval, **record["ProfilerConfig"]}
-    answer: dict[str, Any] = with_times(found)
+        description["ProfilerConfig"] = {**interval, **record["ProfilerConfig"]}
+    answer: dict[str, Any] = with_times(description)
     return answer
 
 

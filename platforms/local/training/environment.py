@@ -26,13 +26,13 @@ def unknown_framework_parameters(request: Mapping[str, Any]) -> list[str]:
 
     Such as ``sagemaker_torch_distributed_enabled``, which makes the toolkit start ``torchrun``.
     """
-    given = request.get("HyperParameters", {})
-    asked = framework_parameters(request)
-    if _OUTPUT_SYNC_KEY in given:
-        asked[_OUTPUT_SYNC_KEY] = given[_OUTPUT_SYNC_KEY]
+    hyperparameters = request.get("HyperParameters", {})
+    framework = framework_parameters(request)
+    if _OUTPUT_SYNC_KEY in hyperparameters:
+        framework[_OUTPUT_SYNC_KEY] = hyperparameters[_OUTPUT_SYNC_KEY]
     return [
         key
-        for key, value in asked.items()
+        for key, value in framework.items()
         if not key.startswith(_ESTIMATOR_PREFIX) and value not in (False, None, "")
     ]
 
@@ -84,10 +84,10 @@ def _python_path(tree: JobTree, record: Mapping[str, Any]) -> list[str]:
     """Return where the job imports from: its code, what the request names, and Debugger's hook."""
     extracted = tree.folder / "opt" / "ml" / "code"  # where it lies, not where the job sees it
     code = [str(tree.code / name) for name in python_path(extracted, record)]
-    given = record.get("Environment", {}).get("PYTHONPATH", "")
+    own_path = record.get("Environment", {}).get("PYTHONPATH", "")
     # Last: what the script or its image brings goes before.
     beside = [str(tree.bootstrap)] if wants_hook(record) else []
-    return [*code, *([given] if given else []), *beside]
+    return [*code, *([own_path] if own_path else []), *beside]
 
 
 def _distribution_variables() -> dict[str, str]:

@@ -52,15 +52,15 @@ class LogFollower:
                 does all that is left, within ten seconds.
         """
         deadline = time.monotonic() + (_SECONDS_AT_END if ended else _SECONDS_PER_LOOK)
-        found = False
+        has_new = False
         while time.monotonic() < deadline and (self._waiting or self._take(ended)):
             points = []
             while self._waiting and time.monotonic() < deadline:
                 line, moment = self._waiting.popleft()
                 points += self._points(line.decode("utf-8", "replace"), moment)
             self._write(points)
-            found = found or bool(points)
-        return found
+            has_new = has_new or bool(points)
+        return has_new
 
     def final_metrics(self) -> list[dict[str, Any]]:
         """Return ``FinalMetricDataList``: the last value of each metric, as stored."""
@@ -141,12 +141,12 @@ def last_text(tree: JobTree, pattern: str) -> str | None:
 
     For a job that ended without a value: what stood in its place (``nan``), in the last megabyte.
     """
-    found, regex = None, MetricRegex(pattern)
+    text, regex = None, MetricRegex(pattern)
     with tree.log.open("rb") as file:
         file.seek(max(0, tree.log.stat().st_size - _CHUNK))
         lines = _LINE_END.split(file.read(_CHUNK))
     deadline = time.monotonic() + _SECONDS_AT_END
     for line in lines:
         if time.monotonic() < deadline and not line.startswith(_OURS):
-            found = next((m[0] for m in regex.matches(line.decode("utf-8", "replace"))), found)
-    return found
+            text = next((m[0] for m in regex.matches(line.decode("utf-8", "replace"))), text)
+    return text

@@ -52,11 +52,11 @@ def _below(uri: str, buckets: Buckets) -> Iterator[InputObject]:
         for entry in batch
         if entry["path"].startswith(prefix) and not entry["path"].endswith("/")
     )
-    for found in keys:
+    for path in keys:
         # "photos" stands for the folder of that name, as with or without its slash.
-        within = found.startswith(f"{key}/") if key else False
+        within = path.startswith(f"{key}/") if key else False
         base = f"{key}/" if within else f"{folder}/" if folder else ""
-        yield InputObject(uri=f"s3://{bucket}/{found}", name=found.removeprefix(base))
+        yield InputObject(uri=f"s3://{bucket}/{path}", name=path.removeprefix(base))
 
 
 def _listed_in(uri: str, buckets: Buckets) -> Iterator[InputObject]:

@@ -116,10 +116,10 @@ class TransformJobs:
     def _require_input(self, request: Mapping[str, Any]) -> None:
         chosen = plan(request)
         try:
-            found = next(input_objects(chosen, self._context.buckets), None)
+            first = next(input_objects(chosen, self._context.buckets), None)
         except (BadUri, BucketError) as error:
             raise client_error(OPERATION, "ValidationException", ended(error)) from error
-        if found is None:
+        if first is None:
             raise client_error(
                 OPERATION,
                 "ValidationException",

@@ -132,10 +132,10 @@ def _kind_problems(request: Mapping[str, Any]) -> Iterator[str]:
         yield f"SplitType {split!r} is not supported on this platform; use None or Line."
     processing = request.get("DataProcessing", {})
     for member, default in (("InputFilter", "$"), ("OutputFilter", "$"), ("JoinSource", "None")):
-        given = processing.get(member, default)
-        if given != default:
+        value = processing.get(member, default)
+        if value != default:
             yield (
-                f"DataProcessing.{member}={given!r} is not supported on this platform, and "
+                f"DataProcessing.{member}={value!r} is not supported on this platform, and "
                 "ignoring it would change the output: leave it out, and join inputs and outputs "
                 "by name."
             )

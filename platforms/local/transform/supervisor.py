@@ -187,7 +187,7 @@ class TransformSupervisor:
             return {}
         # A last line without its end was being written when its writer was killed.
         lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
-        return {found["name"]: found["problem"] for found in map(json.loads, lines)}
+        return {outcome["name"]: outcome["problem"] for outcome in map(json.loads, lines)}
 
     def _finish(self) -> None:
         failed = [(name, problem) for name, problem in self._outcomes.items() if problem]

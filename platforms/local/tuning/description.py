@@ -18,12 +18,12 @@ def progress(record: Record, trials: Sequence[Summary], *, maximize: bool) -> di
     in_order = sorted(ended, key=lambda each: each["TrainingEndTime"])
     best = tuning_trials.best(in_order, maximize=maximize)
     since = len(in_order) - 1 - in_order.index(best) if best is not None else len(in_order)
-    found: dict[str, Any] = {
+    counts: dict[str, Any] = {
         **counters(trials),
         "TuningJobCompletionDetails": {"NumberOfTrainingJobsObjectiveNotImproving": since},
         "ConsumedResources": {"RuntimeInSeconds": _seconds(record)},
     }
-    return found if best is None else {**found, "BestTrainingJob": best}
+    return counts if best is None else {**counts, "BestTrainingJob": best}
 
 
 def counters(trials: Sequence[Summary]) -> dict[str, Any]:

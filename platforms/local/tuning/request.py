@@ -72,10 +72,10 @@ def plan(request: Request, seed: int) -> SearchPlan:
 
 def objective(request: Request) -> dict[str, str]:
     """Return the objective: ``Type`` (``Maximize`` or ``Minimize``) and ``MetricName``."""
-    found: dict[str, str] = request["HyperParameterTuningJobConfig"][
+    target: dict[str, str] = request["HyperParameterTuningJobConfig"][
         "HyperParameterTuningJobObjective"
     ]
-    return found
+    return target
 
 
 def objective_regex(request: Request) -> str:
@@ -105,12 +105,12 @@ def problems(request: Request) -> Iterator[str]:
     yield from _objective_problems(request)
     yield from _strategy_problems(request["HyperParameterTuningJobConfig"])
     try:
-        found = plan(request, 0)
+        search = plan(request, 0)
     except SearchSpaceError as error:
         yield str(error)
         return
-    yield from _static_problems(request, found.space)
-    yield from _count_problems(request, found.space)
+    yield from _static_problems(request, search.space)
+    yield from _count_problems(request, search.space)
 
 
 def ignored_fields(request: Request) -> list[str]:
@@ -190,12 +190,12 @@ def as_described(record: Request) -> dict[str, Any]:
 
 def _resource_config(definition: Request) -> dict[str, Any]:
     """Return the resources of a trial, which a definition may give in either of two members."""
-    given = definition.get("HyperParameterTuningResourceConfig", {})
-    given = {**given, **next(iter(given.get("InstanceConfigs", ())), {})}
-    found: dict[str, Any] = definition.get("ResourceConfig") or {
-        key: given[key] for key in _RESOURCES if key in given
+    settings = definition.get("HyperParameterTuningResourceConfig", {})
+    settings = {**settings, **next(iter(settings.get("InstanceConfigs", ())), {})}
+    resources: dict[str, Any] = definition.get("ResourceConfig") or {
+        key: settings[key] for key in _RESOURCES if key in settings
     }
-    return found
+    return resources
 
 
 def _objective_problems(request: Request) -> Iterator[str]:
@@ -272,11 +272,11 @@ def _grid_problems(space: SearchSpace, limit: int | None) -> Iterator[str]:
 def _resources(request: Request) -> tuple[int, int]:
     """Return Hyperband's bounds; the upper one from static epochs when it is not given."""
     config = request["HyperParameterTuningJobConfig"]
-    given = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
+    bounds = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
     static = request["TrainingJobDefinition"].get("StaticHyperParameters", {})
     inferred = next((static[key].strip('"') for key in _EPOCHS if key in static), "")
-    high = given.get("MaxResource", int(inferred) if inferred.isdigit() else None)
-    low: int = given.get("MinResource", 1)
+    high = bounds.get("MaxResource", int(inferred) if inferred.isdigit() else None)
+    low: int = bounds.get("MinResource", 1)
     if high is None:
         raise SearchSpaceError(
             "Hyperband needs HyperbandStrategyConfig.MaxResource, or one of the static "

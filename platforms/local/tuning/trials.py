@@ -65,20 +65,20 @@ def summary(context: LocalContext, tuning_job: Request, trial: Request) -> Summa
         ClientError: the training job does not exist.
     """
     job = TrainingJobs(context).describe_training_job(TrainingJobName=trial["Name"])
-    found: Summary = {key: job[key] for key in _FIELDS if key in job}
-    found["TunedHyperParameters"] = trial["HyperParameters"]
+    members: Summary = {key: job[key] for key in _FIELDS if key in job}
+    members["TunedHyperParameters"] = trial["HyperParameters"]
     definition = tuning_job["TrainingJobDefinition"]
     if "DefinitionName" in definition:
-        found["TrainingJobDefinitionName"] = definition["DefinitionName"]
+        members["TrainingJobDefinitionName"] = definition["DefinitionName"]
     if job["TrainingJobStatus"] not in TERMINAL:
-        return {**found, "ObjectiveStatus": "Pending"}
+        return {**members, "ObjectiveStatus": "Pending"}
     goal = objective(tuning_job)
     final = {each["MetricName"]: each["Value"] for each in job.get("FinalMetricDataList", [])}
     if goal["MetricName"] not in final or job["TrainingJobStatus"] == "Failed":
-        return {**found, "ObjectiveStatus": "Failed"}
+        return {**members, "ObjectiveStatus": "Failed"}
     metric = {**goal, "Value": final[goal["MetricName"]]}
     return {
-        **found,
+        **members,
         "FinalHyperParameterTuningJobObjectiveMetric": metric,
         "ObjectiveStatus": "Succeeded",
     }

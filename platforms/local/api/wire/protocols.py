@@ -57,20 +57,20 @@ class Protocols:
         service = named(self._services, "targetPrefix", prefix)
         model = service.model(operation)
         try:
-            given = json.loads(body or b"{}")
+            parsed = json.loads(body or b"{}")
         except (ValueError, RecursionError) as error:
             raise Refused("SerializationException", f"The body is not JSON: {error}") from error
-        if not isinstance(given, dict):
+        if not isinstance(parsed, dict):
             raise Refused("SerializationException", "The body is not a JSON object.")
-        answer = service.run(operation, from_wire(given, model.input_shape))
+        answer = service.run(operation, from_wire(parsed, model.input_shape))
         written: dict[str, Any] = to_wire(answer, model.output_shape or _NOTHING)
         return written
 
     def _cbor(self, target: str, operation: str, body: bytes) -> Response:
         service = named(self._services, "targetPrefix", target)
         model = service.model(operation)
-        given = cbor.decode(body) if body else {}
-        answer = only_members(service.run(operation, given), model.output_shape or _NOTHING)
+        parsed = cbor.decode(body) if body else {}
+        answer = only_members(service.run(operation, parsed), model.output_shape or _NOTHING)
         return _response(cbor.encode(answer), 200, _CBOR)
 
     def _query(self, body: bytes) -> Response:

@@ -53,10 +53,10 @@ def from_form(form: Form, shape: Shape | None) -> dict[str, Any]:
     members = {key: text for key, text in form.items() if key not in {"Action", "Version"}}
     if not isinstance(shape, StructureShape):
         return dict(members)
-    known = {key.split(".")[0] for key in members} & set(shape.members)
-    unknown = {key: text for key, text in members.items() if key.split(".")[0] not in known}
-    given = {key: _value(members, key, shape.members[key]) for key in sorted(known)}
-    return {**given, **unknown}
+    names = {key.split(".")[0] for key in members} & set(shape.members)
+    unknown = {key: text for key, text in members.items() if key.split(".")[0] not in names}
+    values = {key: _value(members, key, shape.members[key]) for key in sorted(names)}
+    return {**values, **unknown}
 
 
 def _value(form: Form, prefix: str, shape: Shape) -> Any:

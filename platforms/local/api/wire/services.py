@@ -33,8 +33,8 @@ class Service:
     @property
     def metadata(self) -> Mapping[str, Any]:
         """What botocore's model says of the service as a whole."""
-        found: Mapping[str, Any] = service_model(self.name).metadata
-        return found
+        metadata: Mapping[str, Any] = service_model(self.name).metadata
+        return metadata
 
     def model(self, operation: str) -> OperationModel:
         """Return botocore's model of an operation (``CreateTrainingJob``).
@@ -54,12 +54,12 @@ class Service:
 
     def _unknown(self, operation: str) -> str:
         names = {xform_name(name): name for name in service_model(self.name).operation_names}
-        known = sorted(names[name] for name in self.operations)
-        near = nearest(operation, known, cutoff=0.7)
+        available = sorted(names[name] for name in self.operations)
+        near = nearest(operation, available, cutoff=0.7)
         hint = f" The nearest is {near[0]}." if near else ""
         return (
             f"The local platform has no operation {operation!r} of {self.name}.{hint} "
-            f"It has {', '.join(known)}."
+            f"It has {', '.join(available)}."
         )
 
 
@@ -86,11 +86,11 @@ def named(services: Iterable[Service], member: str, value: str) -> Service:
     Raises:
         Refused: there is none; lists the existing ones.
     """
-    known = {each.metadata[member]: each for each in services if member in each.metadata}
-    if value not in known:
-        names = ", ".join(f"{prefix} ({each.name})" for prefix, each in sorted(known.items()))
+    by_value = {each.metadata[member]: each for each in services if member in each.metadata}
+    if value not in by_value:
+        names = ", ".join(f"{prefix} ({each.name})" for prefix, each in sorted(by_value.items()))
         raise Refused(
             "UnknownOperationException",
             f"The local API has no service {value!r}; it has {names}.",
         )
-    return known[value]
+    return by_value[value]
