@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
 
 from prefect import tags
 from prefect.exceptions import TerminationSignal
@@ -18,6 +17,7 @@ from platforms import Settings, connect
 from platforms.errors import RunStopped
 from tasks.cancelling.watch import RunCancelled
 from tasks.costs.stop_billing import stop_everything
+from tasks.improve.documents import Improvement
 from tasks.parameters.improvement import ImprovementParameters
 from tasks.parameters.run import Parameters
 from tasks.requests.stop import stop_run
@@ -55,12 +55,12 @@ def run_release(
 
 def run_improvement(
     settings: Settings, parameters: ImprovementParameters, run: RunIdentity
-) -> dict[str, Any]:
+) -> Improvement:
     """Return what the improvement of ``run`` gave; interrupted, its job is stopped."""
     named = improve_training.with_options(flow_run_name=f"improve {run.name}")
     try:
         with _terminated_like_interrupted():
-            improvement: dict[str, Any] = named(parameters)
+            improvement: Improvement = named(parameters)
     except (KeyboardInterrupt, TerminationSignal) as interrupt:
         for job in stop_run(connect(settings), run, ["improve"]):
             print(f"stopped {job}", file=sys.stderr)

@@ -12,6 +12,7 @@ from flows.hooks import FlowPolicy
 from platforms import Settings, connect
 from platforms.errors import WhippetError
 from tasks.cancelled_runs import end_if_lost
+from tasks.improve.documents import Improvement
 from tasks.improve.plan import plan_improvement
 from tasks.improvement import (
     choose_change,
@@ -63,7 +64,7 @@ _POLICY = FlowPolicy(
 
 
 @flow(name="improve-training", **_POLICY)
-def improve_training(request: ImprovementParameters | None = None) -> dict[str, Any]:
+def improve_training(request: ImprovementParameters | None = None) -> Improvement:
     """Apply the verdict's change in a short measured A/B; return what it gave."""
     plan = choose_change(request or ImprovementParameters())
     if not plan.change:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
@@ -18,7 +17,7 @@ from platforms.errors import shown
 from platforms.files import write_atomically, write_json
 from platforms.settings import PROJECT_ROOT
 from tasks.cancelling.watch import CancelWatch
-from tasks.dataset.checking.check import DataCheck, check_data
+from tasks.dataset.checking.check import DataCheck, DataDocument, LeftOut, check_data
 from tasks.dataset.checking.memory import open_memory
 from tasks.dataset.findings import DataProblems
 from tasks.dataset.identity import SCHEME
@@ -66,7 +65,7 @@ def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
     before = read_run(settings, run.name)
     require_same_pictures(folder, before, check.files, check.fingerprint)
     check = replace(check, name=dataset_name(parameters, before))
-    found = {**check.to_dict(), **_list_skipped(folder, check)}
+    found: DataDocument = {**check.to_dict(), **_list_skipped(folder, check)}
     if is_remote(parameters.path):
         found["root"] = parameters.path
     write_json(folder / DATA_FILE, found)
@@ -88,7 +87,7 @@ def _bring(platform: Platform, parameters: DataParameters) -> Path:
         return bring_source(platform, path, progress=SyncLog(progress.of))
 
 
-def _list_skipped(folder: Path, check: DataCheck) -> dict[str, Any]:
+def _list_skipped(folder: Path, check: DataCheck) -> LeftOut:
     """Write every file that was left out, and why, into the run's folder."""
     if not check.skipped:
         return {}

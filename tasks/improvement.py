@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from prefect import get_run_logger, runtime, task
 from prefect.artifacts import create_markdown_artifact
@@ -22,6 +21,7 @@ from tasks.costs.comparison_cap import allowance, comparison_prices, held_to
 from tasks.costs.ledger import note_jobs
 from tasks.costs.ledger_update import settle
 from tasks.dataset.sameness import require_same_data
+from tasks.improve.documents import Comparison, Improvement
 from tasks.improve.plan import ImprovementPlan, comparison_request, plan_improvement
 from tasks.improve.result import IMPROVEMENT_FILE, improvement, improvement_markdown
 from tasks.job_environment.source import package_source, upload_source
@@ -56,7 +56,7 @@ def choose_change(parameters: ImprovementParameters) -> ImprovementPlan:
 
 
 @task(name="publish that there is nothing to change", **policy(300))
-def publish_no_change(plan: ImprovementPlan) -> dict[str, Any]:
+def publish_no_change(plan: ImprovementPlan) -> Improvement:
     """Publish that the verdict has nothing to change; return the result, with no job in it."""
     found = improvement(plan, None, None)
     create_markdown_artifact(improvement_markdown(found), key=ARTIFACT_KEY)
@@ -160,7 +160,7 @@ class _ComparisonWatch:
 
 
 @task(name="conclude improvement", **policy(1800))
-def conclude_improvement(plan: ImprovementPlan, name: str) -> dict[str, Any]:
+def conclude_improvement(plan: ImprovementPlan, name: str) -> Improvement:
     """Bring the comparison home and say what it means; keep the change if it is worth it.
 
     Writes ``improvement.json`` into the run's folder, the decision and a kept change
@@ -172,7 +172,7 @@ def conclude_improvement(plan: ImprovementPlan, name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".improvement-") as scratch:
         unpack_output(platform, trained_model(job).output_uri, Path(scratch))
         (path,) = Path(scratch).glob(f"*/{contract.COMPARISON_FILE}")
-        comparison = read_json(path)
+        comparison: Comparison = read_json(path)
     prices = comparison_prices(platform, read_run(platform.settings, plan.name), job)
     found = improvement(plan, job, comparison, prices)
     write_json(folder / IMPROVEMENT_FILE, found)

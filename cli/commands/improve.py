@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cli.options import add_options as add_rows
 from cli.table import print_table
 from tasks.parameters.options import IMPROVE_OPTIONS
 
 if TYPE_CHECKING:
+    from tasks.improve.documents import Improvement
     from tasks.improve.plan import ImprovementPlan
 
 HELP = "measure the change that a run's verdict proposes, and keep it only if it is better"
@@ -63,7 +64,7 @@ def command(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def print_improvement(plan: ImprovementPlan, found: dict[str, Any]) -> None:
+def print_improvement(plan: ImprovementPlan, found: Improvement) -> None:
     """Print the variants as a table, then what was decided and what it saves."""
     from platforms import Settings
     from tasks.costs.ledger import cost_sentence

@@ -8,11 +8,11 @@ needed. Every price names its source.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field
@@ -75,9 +75,36 @@ def _key(instance_type: str, use: Use) -> str:
     return f"{use} {instance_type}"
 
 
+class _Table(TypedDict):
+    region: str
+    dated: str
+    instance_hour: dict[str, str]
+    volume_gb_month: str
+    objects_gb_month: str
+
+
+class _Attributes(TypedDict):
+    attributes: dict[str, str]
+
+
+class _Dimension(TypedDict):
+    pricePerUnit: dict[str, str]
+
+
+class _Offer(TypedDict):
+    priceDimensions: dict[str, _Dimension]
+
+
+class _Product(TypedDict):
+    """A product of AWS's price list: what is read of it."""
+
+    product: _Attributes
+    terms: dict[str, dict[str, _Offer]]
+
+
 @cache
-def _table() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(_TABLE.read_text("utf-8"))
+def _table() -> _Table:
+    found: _Table = json.loads(_TABLE.read_text("utf-8"))
     return found
 
 
@@ -136,7 +163,7 @@ def _asked(pricing: Pricing, instance_type: str, use: Use) -> Decimal | None:
     ]
     answer = pricing.client.get_products(ServiceCode=_SERVICE, Filters=filters, MaxResults=100)
     usage = f"{_USAGE[use]}:{instance_type}"
-    products = [json.loads(product) for product in answer["PriceList"]]
+    products: list[_Product] = [json.loads(product) for product in answer["PriceList"]]
     prices = {
         price
         for product in products
@@ -146,7 +173,7 @@ def _asked(pricing: Pricing, instance_type: str, use: Use) -> Decimal | None:
     return prices.pop() if len(prices) == 1 else None
 
 
-def _on_demand(product: Mapping[str, Any]) -> Iterator[Decimal]:
+def _on_demand(product: _Product) -> Iterator[Decimal]:
     for offer in product["terms"].get("OnDemand", {}).values():
         for dimension in offer["priceDimensions"].values():
             usd = Decimal(str(dimension["pricePerUnit"]["USD"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from platforms.errors import DataError, shown
 from platforms.files import write_atomically
@@ -13,6 +13,14 @@ from platforms.files import write_atomically
 # Enough to see the pattern; the rest is counted.
 MAX_PROBLEMS = 20
 MAX_PATHS = 20
+
+
+class WarningDocument(TypedDict):
+    """A warning as JSON values."""
+
+    code: str
+    message: str
+    paths: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +37,7 @@ class DataWarning:
     message: str
     paths: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> WarningDocument:
         """Return the warning as JSON values."""
         return {"code": self.code, "message": self.message, "paths": list(self.paths)}
 

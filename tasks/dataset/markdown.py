@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from dashboards.artifacts.tables import markdown_table
+from tasks.dataset.checking.check import DataDocument
 
 
-def data_markdown(found: dict[str, Any]) -> str:
+def data_markdown(found: DataDocument) -> str:
     """Return the data check as the markdown of its artifact."""
     splits = found["splits"]
     rows = [

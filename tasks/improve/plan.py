@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from platforms import Settings
 from platforms.errors import ParameterError
@@ -19,6 +19,7 @@ from platforms.sagemaker_types import ResourceConfig, TrainingJob
 from sm_entrypoints import contract
 from sm_entrypoints.contract.choices import Measure
 from sm_entrypoints.contract.sentences import clause
+from tasks.improve.documents import Gain, TrainingSummary, Verdict
 from tasks.parameters.improvement import ImprovementParameters
 from tasks.parameters.ranges import Value, from_wire, require_known
 from tasks.requests.identity import Request, with_tags
@@ -55,7 +56,7 @@ class ImprovementPlan(BaseModel):
     training_job: str
     change: dict[str, Value]
     sentence: str
-    expected_gain: dict[str, Any]
+    expected_gain: dict[str, JsonValue]
     measure: Measure
     seconds: float
     pairs: int
@@ -92,13 +93,17 @@ def plan_improvement(settings: Settings, parameters: ImprovementParameters) -> I
             f"run {run.name!r} has no training job to improve: resume it with `whippet run "
             f"--resume {shlex.quote(run.name)}`"
         )
-    verdict = _document(folder / contract.INSTRUMENTATION_FOLDER, contract.VERDICT_FILE)
+    verdict: Verdict | None = _document(
+        folder / contract.INSTRUMENTATION_FOLDER, contract.VERDICT_FILE
+    )
     if verdict is None and parameters.change is None:
         raise ParameterError(
             f"run {run.name!r} has no verdict: its training was not instrumented, or is not "
             "finished; give the change with --change NAME=VALUE"
         )
-    training = _document(folder, contract.TRAINING_SUMMARY_FILE) or {}
+    training: TrainingSummary = (
+        _document(folder, contract.TRAINING_SUMMARY_FILE) or TrainingSummary()
+    )
     return ImprovementPlan(
         name=run.name,
         token=run.token,
@@ -114,7 +119,7 @@ def plan_improvement(settings: Settings, parameters: ImprovementParameters) -> I
     )
 
 
-def _stage_seconds(training: Mapping[str, Any]) -> dict[str, float]:
+def _stage_seconds(training: TrainingSummary) -> dict[str, float]:
     told = training.get("seconds")
     parts = told.items() if isinstance(told, Mapping) else ()
     return {name: value for name, value in parts if isinstance(value, int | float)}
@@ -127,7 +132,7 @@ def _record(settings: Settings, name: str) -> RunRecord:
         raise ParameterError(f"there is no run {name!r} in {settings.runs}") from error
 
 
-def _document(folder: Path, name: str) -> dict[str, Any] | None:
+def _document(folder: Path, name: str) -> Any:
     path = folder / name
     if not path.is_file():
         return None
@@ -142,7 +147,14 @@ def _document(folder: Path, name: str) -> dict[str, Any] | None:
     return found
 
 
-def _question(verdict: Mapping[str, Any], parameters: ImprovementParameters) -> dict[str, Any]:
+class _Question(TypedDict):
+    change: dict[str, Value]
+    sentence: str
+    expected_gain: Gain
+    measure: Measure
+
+
+def _question(verdict: Verdict, parameters: ImprovementParameters) -> _Question:
     """Return the change, its reason, and what to measure."""
     proposed = verdict.get("change") or {}
     own = parameters.change is not None and parameters.change != proposed
@@ -151,10 +163,11 @@ def _question(verdict: Mapping[str, Any], parameters: ImprovementParameters) -> 
         require_known(change)
     except ValueError as error:
         raise ParameterError(f"the verdict's change {change}: {error}") from error
-    expected = {} if own else dict(verdict.get("expected_gain") or {})
+    expected: Gain = {} if own else verdict.get("expected_gain") or {}
     measure = parameters.measure
-    if measure == "auto" and expected.get("kind") in ("speed", "quality"):
-        measure = expected["kind"]
+    kind = expected.get("kind")
+    if measure == "auto" and (kind == "speed" or kind == "quality"):
+        measure = kind
     return {
         "change": change,
         "sentence": str(verdict.get("sentence", "")),

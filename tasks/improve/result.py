@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from typing import Any
 
 from dashboards.artifacts.charts import comparison_svg, markdown_image
 from dashboards.artifacts.tables import markdown_table, markdown_text
 from platforms.sagemaker_types import TrainingJob
 from tasks.costs.prices import PriceList
+from tasks.improve.documents import Comparison, Estimate, Improvement, Saved, WholeJob
 from tasks.improve.plan import ImprovementPlan
 from tasks.parameters.notation import write_pair
+from tasks.parameters.ranges import Value
 
 IMPROVEMENT_FILE = "improvement.json"
 NOTHING = "nothing to change"
@@ -23,9 +24,9 @@ _REST_OF_A_JOB = ("start_up", "initialization", "evaluation", "finalization")
 def improvement(
     plan: ImprovementPlan,
     job: TrainingJob | None,
-    comparison: Mapping[str, Any] | None,
+    comparison: Comparison | None,
     prices: PriceList | None = None,
-) -> dict[str, Any]:
+) -> Improvement:
     """Return the content of ``improvement.json``.
 
     Args:
@@ -34,7 +35,7 @@ def improvement(
         comparison: its ``comparison.json``; None with the job.
         prices: of the job's instance; without them nothing is said in dollars.
     """
-    found = comparison or {}
+    found: Comparison = comparison or {}
     decision = str(found.get("decision", NOTHING))
     change = dict(found.get("change", plan.change))
     return {
@@ -56,8 +57,8 @@ def improvement(
 
 
 def _saved(
-    job: TrainingJob | None, comparison: Mapping[str, Any], prices: PriceList | None
-) -> dict[str, Any] | None:
+    job: TrainingJob | None, comparison: Comparison, prices: PriceList | None
+) -> Saved | None:
     """Return what each job of this length takes less (negative: more), in seconds and USD."""
     whole = comparison.get("job")
     if job is None or not whole:
@@ -76,7 +77,7 @@ def _saved(
     }
 
 
-def _whole_job(plan: ImprovementPlan, comparison: Mapping[str, Any]) -> dict[str, Any] | None:
+def _whole_job(plan: ImprovementPlan, comparison: Comparison) -> WholeJob | None:
     """Return how many times as fast the whole job is, expected and measured on one basis.
 
     The verdict's expectation is about the whole job. The comparison measures the epochs and what
@@ -86,7 +87,8 @@ def _whole_job(plan: ImprovementPlan, comparison: Mapping[str, Any]) -> dict[str
     measured, stages = comparison.get("job"), plan.stage_seconds
     if not measured or "training" not in stages:
         return None
-    once = (comparison.get("speed") or {}).get("one_time_seconds", {}).get("A", 0.0)
+    speed = comparison.get("speed")
+    once = speed["one_time_seconds"].get("A", 0.0) if speed else 0.0
     rest = {name: stages.get(name, 0.0) for name in _REST_OF_A_JOB}
     # What the comparison measured of preparing the variant is no second time in the rest.
     rest["initialization"] = max(0.0, rest["initialization"] - once)
@@ -103,20 +105,24 @@ def _whole_job(plan: ImprovementPlan, comparison: Mapping[str, Any]) -> dict[str
     }
 
 
-def set_options(change: Mapping[str, Any]) -> list[str]:
+def set_options(change: Mapping[str, Value]) -> list[str]:
     """Return the options that give the next ``whippet run`` the change."""
     return [word for item in change.items() for word in ("--set", write_pair(*item))]
 
 
-def rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
+def rows(found: Improvement) -> list[dict[str, str]]:
     """Return a row a variant: what it is, and what was measured of it."""
-    comparison = found["comparison"] or {}
+    comparison: Comparison = found["comparison"] or {}
     return [_row(variant, found, comparison) for variant in _VARIANTS] if comparison else []
 
 
-def _row(variant: str, found: Mapping[str, Any], comparison: Mapping[str, Any]) -> dict[str, str]:
+def _row(variant: str, found: Improvement, comparison: Comparison) -> dict[str, str]:
     values = found["before"] if variant == "A" else found["change"]
-    speed, quality, job = (comparison.get(name) for name in ("speed", "quality", "job"))
+    speed, quality, job = (
+        comparison.get("speed"),
+        comparison.get("quality"),
+        comparison.get("job"),
+    )
     row = {
         "variant": _VARIANTS[variant],
         "hyperparameters": ", ".join(f"{name}={value}" for name, value in values.items()),
@@ -134,9 +140,9 @@ def _row(variant: str, found: Mapping[str, Any], comparison: Mapping[str, Any]) 
     return row
 
 
-def facts(found: Mapping[str, Any]) -> dict[str, str]:
+def facts(found: Improvement) -> dict[str, str]:
     """Return what was found out, a line each."""
-    comparison = found["comparison"] or {}
+    comparison: Comparison = found["comparison"] or {}
     lines = {"decision": f"{found['decision']}: {found['reason']}"}
     if found["verdict"]:
         lines = {"verdict": found["verdict"], **lines}
@@ -152,24 +158,25 @@ def facts(found: Mapping[str, Any]) -> dict[str, str]:
     return lines
 
 
-def _whole_job_text(whole: Mapping[str, Any]) -> str:
+def _whole_job_text(whole: WholeJob) -> str:
     """Return what was expected and what was measured of the whole job, both in the same seconds."""
     seconds, expected = whole["seconds"], whole["expected_factor"]
-    said = f"expected {expected:.2f} times as fast, " if expected else ""
+    is_known = isinstance(expected, int | float) and expected
+    said = f"expected {expected:.2f} times as fast, " if is_known else ""
     return (
         f"{said}measured {whole['factor']:.2f} ({seconds['A']:.1f} s become {seconds['B']:.1f} s, "
         f"of which {whole['rest_seconds']:.1f} s are start-up, loading and test)"
     )
 
 
-def _interval(estimate: Mapping[str, float]) -> str:
+def _interval(estimate: Estimate) -> str:
     return (
         f"{estimate['value']:.3f} ({estimate['low']:.3f} to {estimate['high']:.3f}, "
         f"{estimate['confidence']:.0%})"
     )
 
 
-def saved_text(saved: Mapping[str, Any]) -> str:
+def saved_text(saved: Saved) -> str:
     """Return what a job of this length takes less, or more, in words."""
     seconds = saved["seconds"]
     more = "less" if seconds >= 0 else "more"
@@ -182,14 +189,15 @@ def saved_text(saved: Mapping[str, Any]) -> str:
     )
 
 
-def improvement_markdown(found: Mapping[str, Any]) -> str:
+def improvement_markdown(found: Improvement) -> str:
     """Return the artifact: decision, table, blocks as a picture."""
     lines = [f"# Improvement of {markdown_text(found['run'])}: {found['decision']}", ""]
     lines += [f"- {name}: {markdown_text(text)}" for name, text in facts(found).items()]
     table = rows(found)
     if table:
         lines += ["", markdown_table(table, list(table[0]))]
-    speed = (found["comparison"] or {}).get("speed")
+    comparison: Comparison = found["comparison"] or {}
+    speed = comparison.get("speed")
     if speed:
         lines += [markdown_image(comparison_svg(speed["blocks"]), "Time of each block"), ""]
     if found["options"]:

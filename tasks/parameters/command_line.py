@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from pydantic import JsonValue
 
 from platforms.errors import ParameterError
 from tasks.parameters.notation import read_pair, write_pair
 from tasks.parameters.option import Option
 from tasks.parameters.typed_path import TypedPath, expanded
 
+# What argparse makes of an option; of a repeatable one, a list, with None for its alias.
+Argument = str | int | float | bool | list[str | None] | None
+
 
 def parameters_of(
-    options: Sequence[Option], arguments: Mapping[str, Any]
-) -> dict[str, dict[str, Any]]:
+    options: Sequence[Option], arguments: Mapping[str, Argument]
+) -> dict[str, dict[str, JsonValue]]:
     """Return by group the parameters that parsed arguments stand for: those that were given.
 
     Raises:
         ParameterError: one cannot be read; says how it is written.
     """
-    groups: dict[str, dict[str, Any]] = {}
+    groups: dict[str, dict[str, JsonValue]] = {}
     for option in options:
         given = arguments[option.name]
         for parameter in option.parameters.split():
@@ -31,7 +35,7 @@ def parameters_of(
 
 
 def words_of(
-    options: Sequence[Option], groups: Mapping[str, Mapping[str, Any]]
+    options: Sequence[Option], groups: Mapping[str, Mapping[str, JsonValue]]
 ) -> list[str] | None:
     """Return the words that stand for parameters which differ from their defaults, by group.
 
@@ -48,23 +52,23 @@ def words_of(
     return None if left else words
 
 
-def _read(option: Option, given: Any) -> Any:
-    if not option.is_repeatable:
-        return option.words.get(given, given)
+def _read(option: Option, given: Argument) -> JsonValue:
+    if not isinstance(given, list):
+        return option.words.get(given, given) if isinstance(given, str) else given
     if None in given:  # the alias
         if any(given):
             raise ParameterError("--no-splits says that there are none: leave out --split")
         return {}
-    return dict(read_pair(text, option.notation, option.flag) for text in given)
+    return dict(read_pair(text, option.notation, option.flag) for text in given if text is not None)
 
 
-def _named(name: str, value: Any, option: Option) -> dict[str, Any]:
+def _named(name: str, value: JsonValue, option: Option) -> dict[str, JsonValue]:
     """Return a parameter; of a path that is there, the absolute one, and how it was typed.
 
     A run may be resumed from another folder.
     """
     is_path = option.notation == "path" and value and value not in option.words
-    if not is_path or not expanded(value).exists():
+    if not is_path or not isinstance(value, str) or not expanded(value).exists():
         return {name: value}
     typed = TypedPath.here(value)
     if typed.resolved == value:
@@ -72,13 +76,15 @@ def _named(name: str, value: Any, option: Option) -> dict[str, Any]:
     return {name: typed.resolved, f"{name}_typed": typed.model_dump()}
 
 
-def _words(option: Option, value: Any) -> list[str]:
+def _words(option: Option, value: JsonValue) -> list[str]:
     if option.notation == "switch":
         return [option.flag] if value else []
     if option.is_repeatable:
         if not value and option.alias:
             return [option.alias.flag]
-        return [word for item in value.items() for word in (option.flag, write_pair(*item))]
-    text = {value: word for word, value in option.words.items()}.get(value, str(value))
+        pairs = value.items() if isinstance(value, dict) else ()
+        return [word for item in pairs for word in (option.flag, write_pair(*item))]
+    words = {meaning: word for word, meaning in option.words.items()}
+    text = words.get(str(value), str(value))
     # What begins like an option is read as one, unless it is glued to its own.
     return [f"{option.flag}={text}"] if text.startswith("-") else [option.flag, text]

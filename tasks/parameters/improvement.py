@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 from pydantic import Field, field_validator
 
@@ -25,7 +24,7 @@ class ImprovementParameters(Parameters):
 
     @field_validator("change")
     @classmethod
-    def _names_are_known(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+    def _names_are_known(cls, value: dict[str, Value] | None) -> dict[str, Value] | None:
         require_known(value or {})
         require_values(value or {})
         return value

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from platforms.errors import ParameterError
 from sm_entrypoints.contract import SPLITS
@@ -25,7 +24,7 @@ _FORMS = {
 _SCALES = {"": "Auto", ":log": "Logarithmic", ":linear": "Linear"}
 
 
-def read_pair(text: str, notation: str, flag: str) -> tuple[str, Any]:
+def read_pair(text: str, notation: str, flag: str) -> tuple[str, JsonValue]:
     """Return the name and the value of ``NAME=…``.
 
     Raises:
@@ -40,18 +39,19 @@ def read_pair(text: str, notation: str, flag: str) -> tuple[str, Any]:
     return name, value
 
 
-def write_pair(name: str, value: Any) -> str:
+def write_pair(name: str, value: JsonValue) -> str:
     """Return the text that :func:`read_pair` reads."""
     if not isinstance(value, Mapping):
         return f"{name}={_text(value)}"
-    if "values" in value:
-        return f"{name}={','.join(map(_text, value['values']))}"
+    values = value.get("values")
+    if isinstance(values, list):
+        return f"{name}={','.join(map(_text, values))}"
     words = {scaling: word for word, scaling in _SCALES.items()}
     scale = words.get(str(value.get("scaling")), "")
     return f"{name}={_text(value['min'])}:{_text(value['max'])}{scale}"
 
 
-def _range(text: str, where: str) -> dict[str, Any] | None:
+def _range(text: str, where: str) -> JsonValue:
     low, *rest = text.split(":")
     if rest:
         return _bounds(low, *rest, where=where) if len(rest) <= 2 else None
@@ -61,7 +61,7 @@ def _range(text: str, where: str) -> dict[str, Any] | None:
     return CategoricalRange(values=[_number(value) for value in values]).model_dump()
 
 
-def _bounds(low: str, high: str, scale: str | None = None, *, where: str) -> dict[str, Any]:
+def _bounds(low: str, high: str, scale: str | None = None, *, where: str) -> JsonValue:
     span = {"min": _number(low), "max": _number(high)}
     if any(isinstance(bound, str | bool) for bound in span.values()):
         raise ParameterError(f"{where}: the bounds must be numbers")
@@ -88,11 +88,11 @@ def _number(text: str) -> Value:
     return text
 
 
-def _text(value: Value) -> str:
+def _text(value: JsonValue) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-_READ: dict[str, Callable[[str, str], Any]] = {
+_READ: dict[str, Callable[[str, str], JsonValue]] = {
     "assignment": lambda text, _: _number(text),
     "rule": lambda text, _: text,
     "split": lambda text, _: text,

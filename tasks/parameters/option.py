@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 Notation = Literal["value", "switch", "path", "split", "range", "assignment", "rule"]
 ValueType = type[str] | type[int] | type[float]
@@ -63,7 +63,7 @@ class Option(NamedTuple):
         return self.type or (str if self.default is None else type(self.default))
 
     @property
-    def value(self) -> Any:
+    def value(self) -> str | int | float | None:
         """The parameter's default."""
         if self.notation == "switch":
             return False

@@ -28,7 +28,7 @@ class Parameters(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _no_typos(cls, value: Any) -> Any:
+    def _no_typos(cls, value: object) -> object:
         for name in value if isinstance(value, dict) else ():
             meant = did_you_mean(nearest(str(name), cls.model_fields))
             if name not in cls.model_fields and meant:

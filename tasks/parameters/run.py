@@ -7,7 +7,7 @@ models live below the flows because tasks read them too, and imports point one w
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -162,13 +162,13 @@ class TrainingParameters(Parameters):
 
     @field_validator("debugger", mode="before")
     @classmethod
-    def _yes_and_no(cls, value: Any) -> Any:
+    def _yes_and_no(cls, value: object) -> object:
         # Runs of earlier versions recorded a truth value.
         return {True: "auto", False: "off"}[value] if isinstance(value, bool) else value
 
     @field_validator("hyperparameters")
     @classmethod
-    def _names_are_known(cls, value: dict[str, Any]) -> dict[str, Any]:
+    def _names_are_known(cls, value: dict[str, Value]) -> dict[str, Value]:
         require_known(value)
         require_values(value)
         return value

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 _SUFFIX = "_typed"
 
@@ -52,7 +52,7 @@ def as_typed(path: str, typed: TypedPath | None) -> str:
     return typed.text if typed is not None and typed.resolved == path else path
 
 
-def with_typed(values: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
+def with_typed(values: Mapping[str, JsonValue]) -> tuple[dict[str, JsonValue], set[str]]:
     """Return recorded parameters with their paths as they were typed.
 
     With them come the folders that the relative ones were typed in.
@@ -67,7 +67,7 @@ def with_typed(values: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
     return shown, folders
 
 
-def _recorded(value: Any) -> TypedPath | None:
+def _recorded(value: JsonValue) -> TypedPath | None:
     try:
         return TypedPath.model_validate(value)
     except ValidationError:  # none, or of another version

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from platforms import Needs
 from tasks.requests.identity import Request
@@ -19,7 +18,7 @@ def needs(quotas: dict[str, int], requests: list[Request]) -> Needs:
     return Needs(instance_types=tuple(types), images=images, quotas=quotas)
 
 
-def _images(value: Any) -> Iterator[str]:
+def _images(value: object) -> Iterator[str]:
     """Yield the images that requests name, of jobs first, as requests are in the order of a run."""
     if isinstance(value, list):
         for each in value:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from typing import Any
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from platforms.errors import shown
 from tasks.parameters.command_line import words_of
 from tasks.parameters.options import RUN_OPTIONS
+from tasks.parameters.ranges import Value
 from tasks.parameters.run import RUN_PARAMETERS
 from tasks.parameters.typed_path import with_typed
+from tasks.runs.record_parts import Json
 
 
 def change_commands(
-    run: str, parameters: Mapping[str, Any], change: Mapping[str, Any]
+    run: str, parameters: Mapping[str, JsonValue], change: Mapping[str, Value]
 ) -> list[tuple[str, str]]:
     """Return labelled command lines: measure the change first, or run everything with it.
 
@@ -39,20 +40,26 @@ def change_commands(
     return commands
 
 
-def _typed_in(parameters: Mapping[str, Any]) -> str:
+def _typed_in(parameters: Mapping[str, JsonValue]) -> str:
     """Return where the command means what it meant, if it names a path that is relative."""
     groups = (with_typed(_differences(name, parameters.get(name))) for name in RUN_PARAMETERS)
     folders = sorted(set().union(*(folders for _, folders in groups)))
     return f", in the folder {' and '.join(map(shown, folders))}" if folders else ""
 
 
-def _run_again(parameters: Mapping[str, Any], change: Mapping[str, Any]) -> list[str] | None:
+def _run_again(
+    parameters: Mapping[str, JsonValue], change: Mapping[str, Value]
+) -> list[str] | None:
     groups = {
         name: with_typed(_differences(name, parameters.get(name)))[0] for name in RUN_PARAMETERS
     }
     tuning, training = groups["tuning"], groups["training"]
-    fixed = {**tuning.pop("fixed", {}), **training.pop("hyperparameters", {}), **change}
-    ranges = tuning.pop("ranges", None) or {}
+    fixed = {
+        **_group(tuning.pop("fixed", None)),
+        **_group(training.pop("hyperparameters", None)),
+        **change,
+    }
+    ranges = _group(tuning.pop("ranges", None))
     needed = _preconditions(change).items()
     fixed |= {name: value for name, value in needed if name in ranges}
     # A hyperparameter is either searched or fixed.
@@ -67,7 +74,7 @@ def _run_again(parameters: Mapping[str, Any], change: Mapping[str, Any]) -> list
     return None if words is None else ["whippet", "run", *words]
 
 
-def _preconditions(change: Mapping[str, Any]) -> dict[str, Any]:
+def _preconditions(change: Mapping[str, Value]) -> dict[str, Value]:
     """Return what a change needs in every trial, though the trained job had it by chance."""
     if str(change.get("cache_features")).lower() == "true":
         return {"augmentation": "none", "trainable": "head"}
@@ -75,11 +82,13 @@ def _preconditions(change: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_accepted(
-    parameters: Mapping[str, Any], fixed: Mapping[str, Any], ranges: Mapping[str, Any]
+    parameters: Mapping[str, JsonValue],
+    fixed: Mapping[str, JsonValue],
+    ranges: Mapping[str, JsonValue],
 ) -> bool:
     """Return whether the flow takes these parameters: a printed command must be one that runs."""
-    tuning = {**(parameters["tuning"] or {}), "fixed": fixed, "ranges": ranges or None}
-    training = {**(parameters.get("training") or {}), "hyperparameters": fixed}
+    tuning = {**_group(parameters["tuning"]), "fixed": fixed, "ranges": ranges or None}
+    training = {**_group(parameters.get("training")), "hyperparameters": fixed}
     try:
         RUN_PARAMETERS["tuning"].model_validate(tuning)
         RUN_PARAMETERS["training"].model_validate(training)
@@ -88,11 +97,16 @@ def _is_accepted(
     return True
 
 
-def _differences(group: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
+def _differences(group: str, values: JsonValue) -> Json:
     """Return the group's parameters that differ from their defaults."""
     defaults = RUN_PARAMETERS[group]().model_dump(mode="json")
     return {
         name: value
-        for name, value in (values or {}).items()
+        for name, value in _group(values).items()
         if name in defaults and value != defaults[name]
     }
+
+
+def _group(value: JsonValue) -> Json:
+    """Return a JSON object; empty for what is none, such as null."""
+    return value if isinstance(value, dict) else {}

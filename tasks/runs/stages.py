@@ -11,7 +11,7 @@ from uuid import UUID
 from prefect import get_client, runtime
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from platforms import Settings
 from tasks.cancelling.watch import end_if_cancelled
@@ -39,7 +39,7 @@ def current_run() -> RunIdentity:
     return open_run(settings, root, flow_run.name, parameters, resume=resume)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: BaseModel | JsonValue) -> JsonValue:
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
 

@@ -6,9 +6,8 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from dashboards.artifacts.tables import markdown_table
 from platforms import Platform
@@ -32,7 +31,7 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     image: str
-    predictions: list[dict[str, Any]] = []
+    predictions: list[dict[str, JsonValue]] = []
     answer: str | None = None
     error: str | None = None
 

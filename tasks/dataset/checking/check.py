@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from platforms.errors import shown
 from sm_entrypoints.contract import TEST_CHANNEL, TRAIN_CHANNEL, VALID_CHANNEL
@@ -25,9 +25,37 @@ from tasks.dataset.checking.oddities import data_warnings, images_per_class
 from tasks.dataset.checking.scan import Candidate, Layout
 from tasks.dataset.checking.split import check_shares, split_class
 from tasks.dataset.checking.stat_cache import StatCache
-from tasks.dataset.findings import DataWarning, data_error, warning
+from tasks.dataset.findings import DataWarning, WarningDocument, data_error, warning
 from tasks.dataset.folders.reading import Reading
 from tasks.dataset.identity import fingerprint_of, name_of_folder
+
+
+class SplitDocument(TypedDict):
+    """How many images a split has."""
+
+    images: int
+    per_class: dict[str, int]
+
+
+class LeftOut(TypedDict):
+    """How many files were left out, and the list of them."""
+
+    left_out: NotRequired[int]
+    left_out_list: NotRequired[str]
+
+
+class DataDocument(LeftOut):
+    """The content of ``data.json``: what a data check found."""
+
+    name: str
+    root: str
+    fingerprint: str
+    classes: list[str]
+    splits: dict[str, SplitDocument]
+    bytes: int
+    sizes: dict[str, dict[str, int]]
+    warnings: list[WarningDocument]
+    split_source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +85,7 @@ class DataCheck:
         """Class names in the order of the trained model's outputs."""
         return sorted({file.label for file in self.files})
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> DataDocument:
         """Return the summary that artifacts and reports show: JSON values, no file list."""
         counts = images_per_class(self.files)
         return {
