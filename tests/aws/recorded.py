@@ -19,6 +19,7 @@ from starlette.responses import Response
 from platforms.local.api.answers import ANSWERED, failure, result
 from platforms.local.api.shapes import from_wire, to_wire
 from platforms.validation import service_model
+from tasks.runs.record_model import RunRecord
 from tests.aws.account import BUCKET, Account, role_policy
 from tests.fake_sagemaker import FakeSageMaker
 
@@ -141,9 +142,9 @@ def _prefix(name: str) -> str:
     return name.partition("-tune")[0].partition("-train")[0]
 
 
-def keep(recording: Recording, real: str, made: Account, record: dict[str, Any]) -> None:
+def keep(recording: Recording, real: str, made: Account, record: RunRecord) -> None:
     """Keep what a real run left: descriptions of its jobs, and their output archives."""
-    tuning, training = record["jobs"]["tuning"], record["jobs"]["training"]
+    tuning, training = record.jobs["tuning"], record.jobs["training"]
     recording.prefix = training.removesuffix("-train")
     name = {"HyperParameterTuningJobName": tuning}
     trials = _asked(real, _TRIALS, {**name, "MaxResults": 100})
