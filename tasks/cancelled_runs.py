@@ -55,12 +55,12 @@ def end_cancelled_runs(request: RecoverParameters) -> list[str]:
     ended, logger, platform = [], get_run_logger(), connect()
     with get_client(sync_client=True) as client:
         for flow_run in _suspects(client):
-            asked = cancel_asked(client.read_flow_run_states(flow_run.id))
+            cancelled_at = cancel_asked(client.read_flow_run_states(flow_run.id))
             # Whoever is alive sees to it within that time.
-            if asked is None or _age(flow_run).total_seconds() < request.settled_seconds:
+            if cancelled_at is None or _age(flow_run).total_seconds() < request.settled_seconds:
                 continue
             try:
-                stopped = end_cancelled(client, platform, flow_run, asked)
+                stopped = end_cancelled(client, platform, flow_run, cancelled_at)
             except (WhippetError, ClientError, BotoCoreError, OSError) as error:
                 logger.error("run %s was cancelled, but is still running: %s", flow_run.name, error)
                 continue
@@ -79,10 +79,10 @@ def end_if_lost(flow_run: FlowRun) -> bool:
     if flow_run.parent_task_run_id is not None:
         return False
     with get_client(sync_client=True) as client:
-        asked = cancel_asked(client.read_flow_run_states(flow_run.id))
-        if asked is None:
+        cancelled_at = cancel_asked(client.read_flow_run_states(flow_run.id))
+        if cancelled_at is None:
             return False
-        end_cancelled(client, connect(), client.read_flow_run(flow_run.id), asked)
+        end_cancelled(client, connect(), client.read_flow_run(flow_run.id), cancelled_at)
     return True
 
 
@@ -130,8 +130,8 @@ def _stop_own(
     if run_record.status == "completed":
         return None
     # A run that is started again keeps what its record said of its end. Whole seconds are written.
-    said = run_record.ended if run_record.status == "cancelled" else None
-    ended = datetime.fromisoformat(said) if said is not None else None
+    recorded_end = run_record.ended if run_record.status == "cancelled" else None
+    ended = datetime.fromisoformat(recorded_end) if recorded_end is not None else None
     seen_to = ended is not None and ended + timedelta(seconds=1) >= asked
     if ended is not None and seen_to and datetime.now(UTC) - ended > _AFTERMATH:
         return None

@@ -95,8 +95,8 @@ def _deployed_runs(client: SyncPrefectClient, state: StateType) -> list[FlowRun]
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[state])),
         parent_task_run_id=FlowRunFilterParentTaskRunId(is_null_=True),
     )
-    found = client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.START_TIME_DESC)
-    return [run for run in found if run.deployment_id is not None]
+    flow_runs = client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.START_TIME_DESC)
+    return [run for run in flow_runs if run.deployment_id is not None]
 
 
 def _last_heartbeat(client: SyncPrefectClient, run: FlowRun, now: datetime) -> datetime | None:

@@ -41,14 +41,16 @@ def close_accounts(flow_run: FlowRun, run: RunIdentity | None) -> None:
         if run is not None:
             settle(platform, run)
             _publish_costs(flow_run.id, platform.settings, run, logger)
-        found = still_billing(platform)
+        resources = still_billing(platform)
     except (WhippetError, BotoCoreError, ClientError, OSError) as error:
         logger.warning("what still bills is not known (%s): see `whippet endpoints`", error)
         return
     sentence = (
-        total_sentence(found, bills=platform.bills) if found else "nothing is billing any more"
+        total_sentence(resources, bills=platform.bills)
+        if resources
+        else "nothing is billing any more"
     )
-    _publish(flow_run.id, BILLING_KEY, [each.row for each in found], sentence)
+    _publish(flow_run.id, BILLING_KEY, [each.row for each in resources], sentence)
     logger.info("%s", sentence)
 
 

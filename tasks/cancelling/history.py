@@ -17,12 +17,12 @@ def cancel_asked(states: Iterable[State[Any]]) -> datetime | None:
     A process that dies overwrites Cancelling with Crashed, and an engine that starts, with Running.
     Only rescheduling a run that had ended Cancelled revokes the cancel.
     """
-    asked: datetime | None = None
+    since: datetime | None = None
     before = None
     for state in sorted(states, key=lambda each: each.timestamp):
         if state.type in CANCELS:
-            asked = asked or state.timestamp
+            since = since or state.timestamp
         elif state.type is StateType.SCHEDULED and before is StateType.CANCELLED:
-            asked = None
+            since = None
         before = state.type
-    return asked
+    return since

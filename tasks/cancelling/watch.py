@@ -105,8 +105,8 @@ def _client() -> SyncPrefectClient | None:
 
 def _flow_runs() -> list[UUID]:
     """Return the ids of this flow run and of its root, which may be the same."""
-    found = (runtime.flow_run.id, runtime.flow_run.root_flow_run_id)
-    return [UUID(str(each)) for each in dict.fromkeys(found) if each is not None]
+    ids = (runtime.flow_run.id, runtime.flow_run.root_flow_run_id)
+    return [UUID(str(each)) for each in dict.fromkeys(ids) if each is not None]
 
 
 def _root(client: SyncPrefectClient) -> FlowRun:

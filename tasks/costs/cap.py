@@ -131,8 +131,8 @@ class Budget:
         return asked.model_copy(update=changes)
 
     def _too_small(self, shortest: Limits) -> BudgetError:
-        given = self.fixed_trials or self.tuning_fixed
-        least = shortest if given else _with_jobs(shortest, 1)
+        is_fixed = self.fixed_trials or self.tuning_fixed
+        least = shortest if is_fixed else _with_jobs(shortest, 1)
         jobs = self.worst(least)
         smallest = cents(self.fixed_usd + jobs)
         trials = f"{least.max_jobs} trial{'s' if least.max_jobs > 1 else ''}"

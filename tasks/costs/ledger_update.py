@@ -108,9 +108,9 @@ def _prices(platform: Platform, run_record: RunRecord, config: Request) -> Price
 
 
 def _source(config: Request, prices: PriceList) -> str:
-    found = [prices.per_hour(each.type, "hosting") for each in instances_of(config)]
-    known = sorted({price.source for price in found if price is not None})
-    return ", ".join(known) if found and all(found) else kind_of(config).no_price
+    hourly = [prices.per_hour(each.type, "hosting") for each in instances_of(config)]
+    sources = sorted({price.source for price in hourly if price is not None})
+    return ", ".join(sources) if hourly and all(hourly) else kind_of(config).no_price
 
 
 def _closed(entry: LedgerEntry, now: datetime) -> LedgerEntry:

@@ -66,11 +66,11 @@ def find_source(platform: Platform, source: str) -> tuple[str, str]:
     try:
         job = platform.sagemaker.describe_training_job(TrainingJobName=source)
     except ClientError as error:
-        said = clause(error.response["Error"]["Message"])
+        message = clause(error.response["Error"]["Message"])
         hint = did_you_mean(_like(platform, source)).replace("did", " Did", 1)
         raise DataError(
             f"{source!r} is neither a data set in s3://{bucket}/{platform.settings.prefix}/"
-            f"datasets/ nor a training job ({said}): `whippet jobs` lists jobs, and "
+            f"datasets/ nor a training job ({message}): `whippet jobs` lists jobs, and "
             f"s3://bucket/prefix names anything else.{hint}"
         ) from error
     return split_uri(f"{job['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{source}")
@@ -81,9 +81,9 @@ def _like(platform: Platform, name: str) -> list[str]:
     store = platform.store(platform.defaults.bucket)
     below = f"{platform.settings.prefix}/datasets/"
     try:
-        found = obstore.list_with_delimiter(store, below)["common_prefixes"]
+        prefixes = obstore.list_with_delimiter(store, below)["common_prefixes"]
     except BaseError:  # a hint is not worth another failure
         return []
-    names = [prefix.rstrip("/").rpartition("/")[2] for prefix in found]
+    names = [prefix.rstrip("/").rpartition("/")[2] for prefix in prefixes]
     begun = [each for each in names if each.rpartition("-")[0] == name]
     return begun or nearest(name, names, most=2)

@@ -41,19 +41,19 @@ def require_same_pictures(
         DataError: they are others; says how many there were and are, and what to do.
     """
     data = run_record.data
-    known = data.fingerprint
-    if data.uri is None or known is None:  # nothing was brought yet, so nothing was trained
+    recorded = data.fingerprint
+    if data.uri is None or recorded is None:  # nothing was brought yet, so nothing was trained
         return
     if data.scheme == SCHEME:
-        is_same = known == fingerprint
+        is_same = recorded == fingerprint
     else:
         rows = ((file.split, file.label, file.path, file.sha256) for file in files)
-        is_same = known == fingerprint_over_paths(rows)
+        is_same = recorded == fingerprint_over_paths(rows)
     if not is_same:
         now = f"{counted(len(files), 'picture')} of {len({file.label for file in files})} classes"
         raise DataError(
             f"Run '{run_record.name}' began with different pictures: then "
-            f"{_before(folder, known)}, now {now} (fingerprint {fingerprint[:_DIGITS]}). Its "
+            f"{_before(folder, recorded)}, now {now} (fingerprint {fingerprint[:_DIGITS]}). Its "
             "trainings so far used only the former. Put them back to continue it, or start a "
             "new run; nothing was uploaded."
         )
@@ -103,11 +103,11 @@ def _is_same(folder: Path, data: DataFacts, manifest: Manifest) -> bool:
 
 def _before(folder: Path, fingerprint: str) -> str:
     path = folder / DATA_FILE
-    found = read_json(path) if path.exists() else {}
-    count = sum(part["images"] for part in found.get("splits", {}).values())
+    summary = read_json(path) if path.exists() else {}
+    count = sum(part["images"] for part in summary.get("splits", {}).values())
     pictures = (
         f"{counted(count, 'picture')} of "
-        f"{counted(len(found.get('classes', [])), 'class', 'classes')}"
+        f"{counted(len(summary.get('classes', [])), 'class', 'classes')}"
         if count
         else "others"
     )

@@ -39,8 +39,8 @@ def is_remote(path: str) -> bool:
 
 def data_root(path: str) -> Path:
     """Return the folder that a data path means: seen from here, else from the project."""
-    given = expanded(path)
-    return given if given.is_absolute() or given.exists() else PROJECT_ROOT / given
+    typed = expanded(path)
+    return typed if typed.is_absolute() or typed.exists() else PROJECT_ROOT / typed
 
 
 def require_folder(path: str, typed: str | None = None) -> None:
@@ -107,14 +107,14 @@ def list_source(platform: Platform, uri: str) -> dict[str, Listed]:
     """
     bucket, prefix = split_uri(uri.rstrip("/"))
     there = list_objects(platform.store(bucket), prefix)
-    found = {key: each for key, each in there.items() if _may_be_data(key, each)}
-    if not found:
+    pictures = {key: each for key, each in there.items() if _may_be_data(key, each)}
+    if not pictures:
         other = f" (only {len(there)} other objects)" if there else ""
         raise DataError(
             f"There are no pictures below '{uri}'{other}: check bucket and prefix, as in "
             "s3://bucket/pets with train/<class>/<file> or <class>/<file> below it."
         )
-    return found
+    return pictures
 
 
 def bring_source(

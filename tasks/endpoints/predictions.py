@@ -46,7 +46,7 @@ def suffix_of(path: str, content_type: str) -> str:
     suffix = Path(path).suffix
     if suffix.lower() in CONTENT_TYPES:
         return suffix
-    return next(end for end, known in CONTENT_TYPES.items() if known == content_type)
+    return next(end for end, kind in CONTENT_TYPES.items() if kind == content_type)
 
 
 def ask(platform: Platform, endpoint: str, image: bytes, content_type: str) -> list[Prediction]:
@@ -102,6 +102,6 @@ def read_image(path: Path, typed: str | None = None) -> tuple[bytes, str]:
     content_type = _TYPES.get(kind_of(data[:64])) or CONTENT_TYPES.get(path.suffix.lower())
     if content_type is None:
         kind = kind_of(data[:64])
-        said = f" but {kind}" if kind else ""
-        raise DataError(f"image {name!r} is not a JPEG or PNG{said}: convert it")
+        but_kind = f" but {kind}" if kind else ""
+        raise DataError(f"image {name!r} is not a JPEG or PNG{but_kind}: convert it")
     return data, content_type

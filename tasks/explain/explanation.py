@@ -74,9 +74,9 @@ def explain(
         work, new = Path(folder), Path(folder) / "new"
         new.mkdir()
         (work / "source").mkdir()
-        found = fetch_source(source, work / "source", settings, connect)
+        fetched = fetch_source(source, work / "source", settings, connect)
         answer = run_program(
-            found.roots,
+            fetched.roots,
             new,
             job_python=settings.job_python,
             progress=progress,
@@ -85,9 +85,9 @@ def explain(
                 for number, other in enumerate(others)
             ],
         )
-        notes = [*found.notes, *answer["notes"]]
+        notes = [*fetched.notes, *answer["notes"]]
         theirs = [SageMakerRule(**rule) for rule in answer["sagemaker_rules"]]
-        _write_page(new, found, theirs, {**answer, "notes": notes}, settings)
+        _write_page(new, fetched, theirs, {**answer, "notes": notes}, settings)
         _replace(target, new)
     return _explanation_in(target, notes)
 
@@ -106,9 +106,9 @@ def _other(source: str, folder: Path, settings: Settings, connect: Callable[[], 
     """Return another job's traces in the layout of a job's output, below the new ``folder``."""
     (folder / "source").mkdir(parents=True)
     (folder / "output").mkdir()
-    found = fetch_source(source, folder / "source", settings, connect)
+    fetched = fetch_source(source, folder / "source", settings, connect)
     run_program(
-        found.roots,
+        fetched.roots,
         folder / "output",
         job_python=settings.job_python,
         progress=lambda _line: None,
@@ -167,7 +167,7 @@ def _overview(source: Source, output: TrainingOutput) -> list[tuple[str, object]
     saved, summary = output.saved_tensors, output.summary
     steps = summary.get("steps") or {}
     model = output.training.get("arguments", {}).get("model")
-    known = [
+    rows = [
         ("Explained", source.label),
         ("Model", model),
         ("Saved by", saved.get("source")),
@@ -176,7 +176,7 @@ def _overview(source: Source, output: TrainingOutput) -> list[tuple[str, object]
         ("Saved tensors", len(saved.get("tensors") or []) or None),
         ("System samples", len(output.system) or None),
     ]
-    return [(name, value) for name, value in known if value is not None]
+    return [(name, value) for name, value in rows if value is not None]
 
 
 def _commands(source: Source, output: TrainingOutput, settings: Settings) -> list[tuple[str, str]]:

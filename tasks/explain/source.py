@@ -104,13 +104,13 @@ def _opened(label: str, folder: Path, work: Path) -> Source:
 def _fetch(platform: Platform, uri: str, work: Path) -> Source:
     bucket, key = split_uri(uri)
     prefix = key.rstrip("/")
-    found = _wanted(platform, bucket, prefix)
-    if not found:
+    objects = _wanted(platform, bucket, prefix)
+    if not objects:
         raise DataError(
             f"{uri} has nothing to explain: it has no object of smdebug, SageMaker's profiler or "
             "a Whippet job"
         )
-    chosen, notes = _limited(found)
+    chosen, notes = _limited(objects)
     # The folder's own name says what it is: `incremental`, `pevents`.
     folder = work / (PurePosixPath(prefix).name or "source")
     with ThreadPoolExecutor(_PARALLEL) as pool:

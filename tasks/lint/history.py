@@ -44,16 +44,16 @@ def lint_history(
         classes: how many classes the data has; None skips the comparison with guessing.
     """
     metrics = read_metrics(definitions, objective, log_lines(log))
-    series = [series_from(name, found) for name, found in metrics.readings.items()]
+    series = [series_from(name, readings) for name, readings in metrics.readings.items()]
     measured = Measured(
         series=[each for each in series if each.texts],
         objective=objective.name if objective else None,
         classes=classes,
     )
-    found = [*lint_metrics(metrics), *lint_values(measured), *_fractions(metrics)]
-    if not any(finding.code == "not-finite" for finding in found):
-        found += _not_finite(metrics)
-    return worst_first(found)
+    findings = [*lint_metrics(metrics), *lint_values(measured), *_fractions(metrics)]
+    if not any(finding.code == "not-finite" for finding in findings):
+        findings += _not_finite(metrics)
+    return worst_first(findings)
 
 
 def _not_finite(metrics: Metrics) -> Iterator[LintFinding]:

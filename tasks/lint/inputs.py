@@ -29,8 +29,8 @@ def lint_inputs(reductions: pd.DataFrame, training: Mapping[str, Any]) -> list[L
     """
     pretrained = training.get("arguments", {}).get("weights", "none") != "none"
     inputs = reductions[reductions["collection"] == _COLLECTION]
-    found = [*_range(inputs, pretrained), *_constants(training.get("model", {}), pretrained)]
-    return worst_first(found)
+    findings = [*_range(inputs, pretrained), *_constants(training.get("model", {}), pretrained)]
+    return worst_first(findings)
 
 
 def _range(inputs: pd.DataFrame, pretrained: bool) -> Iterator[LintFinding]:
@@ -66,15 +66,15 @@ def _advice() -> str:
 
 
 def _constants(model: Mapping[str, Any], pretrained: bool) -> Iterator[LintFinding]:
-    given = {name: model.get(name) for name in _IMAGENET}
-    if not pretrained or all(_fits(given[name], _IMAGENET[name]) for name in _IMAGENET):
+    normalisation = {name: model.get(name) for name in _IMAGENET}
+    if not pretrained or all(_fits(normalisation[name], _IMAGENET[name]) for name in _IMAGENET):
         return
     yield LintFinding(
         code="normalisation-differs",
         severity="warning",
         message="Images are normalised with numbers other than those of torchvision's "
         "pretrained weights.",
-        evidence=f"mean {given['mean']}, std {given['std']}",
+        evidence=f"mean {normalisation['mean']}, std {normalisation['std']}",
         advice=f"{_advice()} Leave it if your own weights were trained with these.",
     )
 

@@ -118,10 +118,10 @@ def merge_trials(histories: Mapping[str, Sequence[LintFinding]]) -> list[LintFin
         for finding in findings:
             by_code.setdefault(finding.code, {}).setdefault(name, finding)
     merged = []
-    for code, found in by_code.items():
-        first, names = next(iter(found.values())), list(found)
-        excused = code in _SEARCHED and len(found) < len(histories)
-        where = f"{len(found)} of {counted(len(histories), 'trial')}, first {names[0]}"
+    for code, by_trial in by_code.items():
+        first, names = next(iter(by_trial.values())), list(by_trial)
+        excused = code in _SEARCHED and len(by_trial) < len(histories)
+        where = f"{len(by_trial)} of {counted(len(histories), 'trial')}, first {names[0]}"
         merged.append(
             replace(
                 first,
@@ -135,16 +135,16 @@ def merge_trials(histories: Mapping[str, Sequence[LintFinding]]) -> list[LintFin
 def _objective(job: TrainingJob, definitions: Sequence[Mapping[str, str]]) -> Objective | None:
     """Return the objective that a trial was given; ours for jobs with Whippet's metrics."""
     names = [each["Name"] for each in definitions]
-    given = str(decode(job.get("HyperParameters", {}).get(OBJECTIVE_KEY, "")))
+    metric = str(decode(job.get("HyperParameters", {}).get(OBJECTIVE_KEY, "")))
     ours = contract.OBJECTIVE_METRIC if contract.OBJECTIVE_METRIC in names else ""
-    return Objective(name=given or ours) if given or ours else None
+    return Objective(name=metric or ours) if metric or ours else None
 
 
 def _edges(job: TuningJob, best: Trial | None) -> dict[str, str]:
     ranges = ranges_from_wire(job["HyperParameterTuningJobConfig"].get("ParameterRanges", {}))
     values = from_wire(best.get("TunedHyperParameters", {}) if best else {})
-    found = {name: at_edge(values[name], ranges[name]) for name in ranges if name in values}
-    return {name: edge for name, edge in found.items() if edge}
+    edges = {name: at_edge(values[name], ranges[name]) for name in ranges if name in values}
+    return {name: edge for name, edge in edges.items() if edge}
 
 
 def job_output(platform: Platform, job: TrainingJob) -> TrainingOutput | None:

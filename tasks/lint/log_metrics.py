@@ -67,18 +67,18 @@ def log_lines(text: str) -> list[str]:
 
 def compiled(definitions: Iterable[Mapping[str, str]]) -> dict[str, MetricRegex]:
     """Return the usable regexes by metric name: those that compile and have a group."""
-    found = {}
+    regexes = {}
     for definition in definitions:
         try:
-            found[definition["Name"]] = MetricRegex(definition["Regex"])
+            regexes[definition["Name"]] = MetricRegex(definition["Regex"])
         except MetricRegexError:
             continue
-    return found
+    return regexes
 
 
 def readings(pattern: MetricRegex, lines: Iterable[str]) -> list[Reading]:
     """Return every match of ``pattern`` in the lines, in order; none once it was too slow."""
-    found = []
+    matches = []
     for line in lines:
         for number, (text, start, end) in enumerate(pattern.matches(line)):
             reading = Reading(
@@ -90,8 +90,8 @@ def readings(pattern: MetricRegex, lines: Iterable[str]) -> list[Reading]:
                 split=nearest_split(line[:start]),
                 first=number == 0,
             )
-            found.append(reading)
-    return found
+            matches.append(reading)
+    return matches
 
 
 def series_from(name: str, found: Iterable[Reading]) -> Series:

@@ -35,8 +35,8 @@ def words(text: str) -> list[str]:
 
 def split_of(text: str) -> str | None:
     """Return ``train``, ``valid`` or ``test``; None when the text names none or several."""
-    found = {SPLIT_OF_WORD[word] for word in words(text) if word in SPLIT_OF_WORD}
-    return found.pop() if len(found) == 1 else None
+    splits = {SPLIT_OF_WORD[word] for word in words(text) if word in SPLIT_OF_WORD}
+    return splits.pop() if len(splits) == 1 else None
 
 
 def nearest_split(text: str) -> str | None:
@@ -47,8 +47,8 @@ def nearest_split(text: str) -> str | None:
 
 def kind_of(name: str) -> Kind | None:
     """Return ``loss`` (less is better), ``accuracy`` (more is better), or None."""
-    found = set(words(name))
-    loss, accuracy = bool(found & _LOSSES), bool(found & _ACCURACIES)
+    parts = set(words(name))
+    loss, accuracy = bool(parts & _LOSSES), bool(parts & _ACCURACIES)
     if loss == accuracy:
         return None
     return "loss" if loss else "accuracy"

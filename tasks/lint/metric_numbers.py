@@ -71,14 +71,14 @@ def cut_by_design(text: str) -> Cut | None:
 
     A loss of 0.032 may be printed as ``3.2e-02``; Python prints small numbers so by itself.
     """
-    found = parts(text)
-    if found is None or "|" in found.before + found.after:
+    regex_parts = parts(text)
+    if regex_parts is None or "|" in regex_parts.before + regex_parts.after:
         return None
-    if _GREEDY_END.search(found.before):
-        read = _read(f".*{found.group}{found.after}", _PLAIN)
+    if _GREEDY_END.search(regex_parts.before):
+        read = _read(f".*{regex_parts.group}{regex_parts.after}", _PLAIN)
         if read and read[0] != _PLAIN:
             return Cut(_PLAIN, read[0])
-    return _small_number(f"{found.group}{found.after}")
+    return _small_number(f"{regex_parts.group}{regex_parts.after}")
 
 
 def _small_number(rest: str) -> Cut | None:
@@ -135,11 +135,11 @@ def advice(text: str, cut: Cut, line: str | None = None) -> str:
     """
     if "," in cut.printed:
         return "Print the number without thousands separators: no regex can read it as one number."
-    found = parts(text)
-    mended = found.mended() if found else ""
-    if found and line is None:
+    regex_parts = parts(text)
+    mended = regex_parts.mended() if regex_parts else ""
+    if regex_parts and line is None:
         return f"Use {mended}"
-    if found and line is not None and reads(mended, line, cut.printed):
+    if regex_parts and line is not None and reads(mended, line, cut.printed):
         return f"Use {mended}"
     return f"In the regex, name what precedes the number, and read it with {NUMBER_GROUP}."
 
@@ -157,7 +157,7 @@ def text_advice(regex: str, bad: Reading) -> str:
 def reads(text: str, line: str, number: str) -> bool:
     """Tell whether a regex reads a number from a line."""
     try:
-        return any(_same(found, number) for found, _, _ in MetricRegex(text).matches(line))
+        return any(_same(read, number) for read, _, _ in MetricRegex(text).matches(line))
     except MetricRegexError:
         return False
 

@@ -83,11 +83,16 @@ def read_metrics(
 
 def lint_metrics(metrics: Metrics) -> list[LintFinding]:
     """Return what is wrong with the definitions and the choice of the objective."""
-    found = [*_objective_findings(metrics), *_broken(metrics), *_contained(metrics)]
-    found += [*_slow(metrics), *_bound_to_cut(metrics)]
+    findings = [*_objective_findings(metrics), *_broken(metrics), *_contained(metrics)]
+    findings += [*_slow(metrics), *_bound_to_cut(metrics)]
     if metrics.lines:
-        found += [*_silent(metrics), *_not_numbers(metrics), *_ambiguous(metrics), *_cut(metrics)]
-    return found
+        findings += [
+            *_silent(metrics),
+            *_not_numbers(metrics),
+            *_ambiguous(metrics),
+            *_cut(metrics),
+        ]
+    return findings
 
 
 def _objective_findings(metrics: Metrics) -> Iterator[LintFinding]:
@@ -157,8 +162,8 @@ def _broken(metrics: Metrics) -> Iterator[LintFinding]:
 
 
 def _slow(metrics: Metrics) -> Iterator[LintFinding]:
-    found = dict(runaways(metrics.regexes))
-    for name in metrics.too_slow | set(found):
+    slow_lines = dict(runaways(metrics.regexes))
+    for name in metrics.too_slow | set(slow_lines):
         met = name in metrics.too_slow
         yield LintFinding(
             code="regex-too-slow",
@@ -166,7 +171,7 @@ def _slow(metrics: Metrics) -> Iterator[LintFinding]:
             message=f"The regex of {name!r} backtracks: "
             + ("lines of this log take" if met else "a line can take")
             + " longer than a job runs, so the job abandons it.",
-            evidence=excerpt(f"{metrics.regexes[name]} ; on {found.get(name, 'the log')}"),
+            evidence=excerpt(f"{metrics.regexes[name]} ; on {slow_lines.get(name, 'the log')}"),
             advice="Do not nest repetitions, as in (a+)+; name what precedes the number, and "
             f"read the number with {NUMBER_GROUP}.",
         )
@@ -192,8 +197,8 @@ def _bound_to_cut(metrics: Metrics) -> Iterator[LintFinding]:
 
 def _cut(metrics: Metrics) -> Iterator[LintFinding]:
     """Find a group that ends, or begins, in the middle of a number."""
-    for name, found in metrics.readings.items():
-        cuts = [(each, cut) for each in found if (cut := cut_reading(each)) is not None]
+    for name, metric_readings in metrics.readings.items():
+        cuts = [(each, cut) for each in metric_readings if (cut := cut_reading(each)) is not None]
         if not cuts:
             continue
         reading, cut = cuts[-1]
@@ -201,7 +206,7 @@ def _cut(metrics: Metrics) -> Iterator[LintFinding]:
             code="regex-cuts-numbers",
             severity=metrics.severity(name),
             message=f"The regex of {name!r} reads {cut.read} from {cut.printed}, a part of the "
-            f"number, in {len(cuts)} of {len(found)} matches.",
+            f"number, in {len(cuts)} of {len(metric_readings)} matches.",
             evidence=excerpt(f"{metrics.regexes[name]} ; {reading.line}"),
             advice=advice(metrics.regexes[name], cut, reading.line),
         )
@@ -217,8 +222,8 @@ def _contained(metrics: Metrics) -> Iterator[LintFinding]:
 
 
 def _is_inside(regex: str, other: str) -> bool:
-    before, found, after = other.partition(regex)
-    if not found or other == regex or not regex:
+    before, inner, after = other.partition(regex)
+    if not inner or other == regex or not regex:
         return False
     alone = not _CONTEXT.search(before) and not re.match(r"[*+?{]|.*\|", after)
     return alone and "|" not in regex
@@ -238,11 +243,11 @@ def _alike(metrics: Metrics, name: str, evidence: str, what: str) -> LintFinding
 
 def _silent(metrics: Metrics) -> Iterator[LintFinding]:
     speaks = any(metrics.readings.values())
-    for name, found in metrics.readings.items():
+    for name, metric_readings in metrics.readings.items():
         regex = metrics.regexes[name]
         # Ours reads what train.py writes; what it does not print (no test split) is no mistake.
         ours = name in contract.METRIC_NAMES and regex == contract.metric_regex(name)
-        if found or (ours and speaks and not metrics.is_objective(name)):
+        if metric_readings or (ours and speaks and not metrics.is_objective(name)):
             continue
         line, advice = _near_miss(regex, name, metrics.lines)
         yield LintFinding(
@@ -271,27 +276,27 @@ def _near_miss(regex: str, name: str, lines: Sequence[str]) -> tuple[str, str]:
 
 
 def _not_numbers(metrics: Metrics) -> Iterator[LintFinding]:
-    for name, found in metrics.readings.items():
-        bad = [each for each in found if each.value is None]
+    for name, metric_readings in metrics.readings.items():
+        bad = [each for each in metric_readings if each.value is None]
         if bad:
             yield LintFinding(
                 code="regex-not-a-number",
                 severity=metrics.severity(name),
                 message=f"The regex of {name!r} reads text that is not a number, in {len(bad)} "
-                f"of {len(found)} matches.",
+                f"of {len(metric_readings)} matches.",
                 evidence=excerpt(f"{bad[0].text!r} from {bad[0].line}"),
                 advice=text_advice(metrics.regexes[name], bad[0]),
             )
 
 
 def _ambiguous(metrics: Metrics) -> Iterator[LintFinding]:
-    for name, found in metrics.readings.items():
-        splits = {each.split: each for each in reversed(found)}
+    for name, metric_readings in metrics.readings.items():
+        splits = {each.split: each for each in reversed(metric_readings)}
         if kind_of(name) and len(splits) > 1:
             named = " and of ".join(sorted(split or "no named split" for split in splits))
             shown = " ; ".join(excerpt(each.line) for each in splits.values())
             yield _alike(metrics, name, shown, f"numbers of {named} indiscriminately")
             continue
-        again = [each for each in found if not each.first]
+        again = [each for each in metric_readings if not each.first]
         if again:
             yield _alike(metrics, name, again[0].line, "several numbers in one line")

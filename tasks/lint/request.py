@@ -22,10 +22,10 @@ def lint_request(request: Mapping[str, Any], sample_lines: Sequence[str] = ()) -
     Raises:
         ParameterError: it is neither.
     """
-    found: list[LintFinding] = []
+    findings: list[LintFinding] = []
     for definitions, objective in measured_by(request):
-        found += lint_metrics(read_metrics(definitions, objective, sample_lines))
-    return worst_first(found)
+        findings += lint_metrics(read_metrics(definitions, objective, sample_lines))
+    return worst_first(findings)
 
 
 def contract_sample() -> list[str]:
@@ -37,17 +37,19 @@ def contract_sample() -> list[str]:
 
 def metric_definitions(request: Mapping[str, Any]) -> list[Mapping[str, str]]:
     """Return the metric definitions of a training request or of a described training job."""
-    found: list[Mapping[str, str]] = request.get("AlgorithmSpecification", {}).get(
+    definitions: list[Mapping[str, str]] = request.get("AlgorithmSpecification", {}).get(
         "MetricDefinitions", []
     )
-    return found
+    return definitions
 
 
 def tuning_objective(request: Mapping[str, Any]) -> Objective | None:
     """Return the objective of a tuning request, or of one of its training job definitions."""
     config = request.get("HyperParameterTuningJobConfig", {})
-    found = request.get("TuningObjective") or config.get("HyperParameterTuningJobObjective")
-    return Objective(name=found["MetricName"], type=found.get("Type")) if found else None
+    objective = request.get("TuningObjective") or config.get("HyperParameterTuningJobObjective")
+    return (
+        Objective(name=objective["MetricName"], type=objective.get("Type")) if objective else None
+    )
 
 
 def measured_by(

@@ -98,9 +98,9 @@ def _impossible_accuracies(measured: Measured) -> Iterator[LintFinding]:
 
 
 def _scales(measured: Measured) -> Iterator[LintFinding]:
-    found = [(each.name, max(each.finite)) for each in measured.of_kind("accuracy")]
-    shares = [(name, top) for name, top in found if 0 < top <= 1]
-    percents = [(name, top) for name, top in found if 2 < top <= 100 + _ROUNDING]
+    highest = [(each.name, max(each.finite)) for each in measured.of_kind("accuracy")]
+    shares = [(name, top) for name, top in highest if 0 < top <= 1]
+    percents = [(name, top) for name, top in highest if 2 < top <= 100 + _ROUNDING]
     if shares and percents:
         yield LintFinding(
             code="accuracy-scales-differ",

@@ -208,7 +208,7 @@ def wire_ranges(ranges: Mapping[str, SearchRange]) -> dict[str, list[dict[str, o
 
 def ranges_from_wire(ranges: ParameterRanges) -> dict[str, SearchRange]:
     """Return the searched ranges of a described tuning job, without those that leave no choice."""
-    found: dict[str, SearchRange] = {}
+    searched: dict[str, SearchRange] = {}
     numeric = (
         (IntegerRange, ranges.get("IntegerParameterRanges", [])),
         (ContinuousRange, ranges.get("ContinuousParameterRanges", [])),
@@ -218,8 +218,8 @@ def ranges_from_wire(ranges: ParameterRanges) -> dict[str, SearchRange]:
             low, high = json.loads(each["MinValue"]), json.loads(each["MaxValue"])
             if low < high:
                 bounds = {"min": low, "max": high, "scaling": each.get("ScalingType", "Auto")}
-                found[each["Name"]] = span.model_validate(bounds)
+                searched[each["Name"]] = span.model_validate(bounds)
     for choice in ranges.get("CategoricalParameterRanges", []):
         values = list(dict.fromkeys(choice["Values"]))
-        found[choice["Name"]] = CategoricalRange(values=values)
-    return found
+        searched[choice["Name"]] = CategoricalRange(values=values)
+    return searched

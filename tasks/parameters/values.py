@@ -88,7 +88,7 @@ def _number(value: Value) -> float:
 
 def _least_side(model: str) -> int:
     """Return the least image size at which a batch of one image can train a network, in pixels."""
-    known = [side for name, side in _LEAST_SIDES.items() if model.startswith(name)]
+    sides = [side for name, side in _LEAST_SIDES.items() if model.startswith(name)]
     if model.startswith(_WITHOUT_BATCH_NORM) and not model.endswith("_bn"):
         return 0
-    return known[0] if known else _LEAST_SIDE
+    return sides[0] if sides else _LEAST_SIDE

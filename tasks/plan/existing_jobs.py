@@ -70,8 +70,8 @@ class ExistingJobs:
         entries = facts.ledger.values()
         ended = [each for each in entries if each.job not in counted and not each.billing]
         amounts += [each.usd for each in ended]
-        known = [amount for amount in amounts if amount is not None]
-        return sum(known, Decimal(0)) if len(known) == len(amounts) else None
+        priced = [amount for amount in amounts if amount is not None]
+        return sum(priced, Decimal(0)) if len(priced) == len(amounts) else None
 
 
 def require_own_names(platform: Platform, run: RunIdentity, steps: Iterable[Step]) -> None:
@@ -83,10 +83,10 @@ def require_own_names(platform: Platform, run: RunIdentity, steps: Iterable[Step
     resources: dict[Step, AnyResource] = {"tune": TUNING_JOB, "train": TRAINING_JOB, **RESOURCES}
     for step in steps:
         resource, name = resources[step], resource_name(run, step)
-        found = resource.describe(platform.sagemaker, name)
-        if found is None:
+        description = resource.describe(platform.sagemaker, name)
+        if description is None:
             continue
-        owner = tags_of(platform, str(found[resource.arn_member])).get(RUN_TAG)
+        owner = tags_of(platform, str(description[resource.arn_member])).get(RUN_TAG)
         if owner != run.name:
             raise NameTaken(
                 f"{resource.noun} {name!r} exists and was created by another request (its "
@@ -101,9 +101,9 @@ def find_existing_jobs(platform: Platform, run: RunIdentity) -> ExistingJobs:
     return ExistingJobs(
         jobs=tuple(job for step in _JOBS for job in _attempts(platform, run, step)),
         comparisons=tuple(
-            found
+            comparison
             for name in names_in_progress(platform, run, ["improve"])
-            if (found := TRAINING_JOB.describe(platform.sagemaker, name)) is not None
+            if (comparison := TRAINING_JOB.describe(platform.sagemaker, name)) is not None
         ),
     )
 
@@ -112,16 +112,16 @@ def _attempts(platform: Platform, run: RunIdentity, step: JobStep) -> list[Job]:
     resource, jobs = _JOBS[step], []
     for attempt in range(1, _MOST_ATTEMPTS + 1):
         name = resource_name(run, step, attempt)
-        found = resource.describe(platform.sagemaker, name)
-        if found is None:
+        description = resource.describe(platform.sagemaker, name)
+        if description is None:
             break
         trials = [trial["TrainingJobName"] for trial in _trials(platform, step, name)]
         jobs.append(
             Job(
                 step=step,
                 name=name,
-                status=str(resource.status_of(found)),
-                described=found,
+                status=str(resource.status_of(description)),
+                described=description,
                 training_jobs=tuple(trials) or (name,),
             )
         )

@@ -164,8 +164,8 @@ def _best(
 ) -> dict[str, Value]:
     if tuning is None:
         return {}
-    found = {name: f"best trial's {name}" for name in tuning.search_ranges()}
-    return {**fixed_hyperparameters(model, inputs, tuning), **found}
+    best = {name: f"best trial's {name}" for name in tuning.search_ranges()}
+    return {**fixed_hyperparameters(model, inputs, tuning), **best}
 
 
 def _deployment(
@@ -192,9 +192,9 @@ def require_valid(requests: Mapping[Step, Request]) -> None:
             instance type that there is not is answered by those that are like it.
     """
     for instance_type, use in wanted_instances(by_operation(requests)):
-        known = cast(StringShape, service_model("sagemaker").shape_for(_INSTANCE_SHAPES[use])).enum
-        if instance_type not in known:
-            like = nearest(instance_type, known, most=3, cutoff=0.5)
+        types = cast(StringShape, service_model("sagemaker").shape_for(_INSTANCE_SHAPES[use])).enum
+        if instance_type not in types:
+            like = nearest(instance_type, types, most=3, cutoff=0.5)
             raise ParameterError(
                 f"SageMaker has no instance type {instance_type!r} for {use}: did you mean "
                 f"{', '.join(like) or 'such as ml.m5.xlarge'}?"
@@ -245,8 +245,8 @@ def permissions(requests: Mapping[Step, Request]) -> list[str]:
 
 def total(amounts: list[Decimal | None]) -> Decimal | None:
     """Return the sum of amounts, None when one of them is not known."""
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known, Decimal(0)) if len(known) == len(amounts) else None
+    priced = [amount for amount in amounts if amount is not None]
+    return sum(priced, Decimal(0)) if len(priced) == len(amounts) else None
 
 
 def as_json(requests: Mapping[Step, Request]) -> list[Request]:

@@ -105,9 +105,9 @@ class Planner:
             there is a cap but an unknown price; or SageMaker would
                 refuse a request.
         """
-        asked = self._asked()
-        prices = self._prices(asked)
-        limits = self._limits(asked, prices)
+        requested = self._asked()
+        prices = self._prices(requested)
+        limits = self._limits(requested, prices)
         requests = self.requests(limits)
         require_valid(requests)
         rehearsal = find_rehearsal(self.platform.settings, self.choices, self.run.name)
@@ -128,7 +128,7 @@ class Planner:
             endpoint_month_usd=None if hour is None else hour * HOURS_A_MONTH,
             objects_month_usd=objects_month_usd(self.data.bytes, prices),
             max_usd=self.choices.resources.max_usd,
-            asked=asked,
+            asked=requested,
             limits=limits,
             prices=prices,
             quotas=quotas(requests),
@@ -149,15 +149,15 @@ class Planner:
 
     def _asked(self) -> Limits:
         """Return the requested limits; for an existing job, those it was created with."""
-        asked = asked_limits(self.choices.tuning, self.choices.resources)
+        requested = asked_limits(self.choices.tuning, self.choices.resources)
         if (plan := self.record.plan) is None or plan.limits is None:
-            return asked
+            return requested
         before, kept = Limits.model_validate(plan.limits), dict[str, int]()
         if self.existing.created("tune"):
             kept |= {"max_jobs": before.max_jobs, "trial_seconds": before.trial_seconds}
         if self.existing.created("train"):
             kept |= {"training_seconds": before.training_seconds}
-        return asked.model_copy(update=kept)
+        return requested.model_copy(update=kept)
 
     def _prices(self, asked: Limits) -> PriceList:
         """Return the prices of the run: a resumed one keeps those that it began with."""

@@ -57,7 +57,7 @@ def collect_report(folder: Path, record: RunRecord) -> Report:
         training=output,
         endpoint=record.endpoint.model_dump() if record.endpoint else None,
         configuration={
-            name: with_typed(given)[0] for name in _GROUPS if (given := record.group(name))
+            name: with_typed(values)[0] for name in _GROUPS if (values := record.group(name))
         },
         commands=_commands(record, output),
     )
@@ -100,13 +100,13 @@ def _warnings(
     best: BestTrial | None,
     lint: Mapping[str, list[dict[str, str]]],
 ) -> list[str]:
-    found = [warning["message"] for warning in (data or {}).get("warnings", [])]
+    messages = [warning["message"] for warning in (data or {}).get("warnings", [])]
     for name, edge in (best.edges if best else {}).items():
-        found.append(f"The best {name} is at the {edge} edge of its range: widen the range.")
+        messages.append(f"The best {name} is at the {edge} edge of its range: widen the range.")
     for finding in (each for findings in lint.values() for each in findings):
         if finding["code"] != EDGE_CODE:  # said above
-            found.append(f"{finding['message']} {finding['advice']}")
-    return found
+            messages.append(f"{finding['message']} {finding['advice']}")
+    return messages
 
 
 def training_markdown(output: TrainingOutput) -> str:

@@ -38,13 +38,13 @@ def find_chromium(program: Path | None = None) -> Path | None:
     if program == NO_PROGRAM:
         return None
     if program is not None:
-        found = shutil.which(program)
-        if found is None:
+        path = shutil.which(program)
+        if path is None:
             raise PdfError(
                 f"WHIPPET_CHROMIUM={str(program)!r} is not a program: set it to the path of a "
                 f"Chromium or Chrome, to none, or unset it"
             )
-        return Path(found)
+        return Path(path)
     names = (shutil.which(name) for name in PROGRAMS)
     return next((Path(name) for name in names if name), None)
 

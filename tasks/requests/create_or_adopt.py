@@ -137,19 +137,19 @@ def create_or_adopt(
     for attempt in range(1, _MOST_ATTEMPTS + 1):
         body = request(attempt)
         name = str(body[resource.name_member])
-        found = resource.describe(sagemaker, name)
-        if found is None:
+        existing = resource.describe(sagemaker, name)
+        if existing is None:
             try:
                 _create(sagemaker, resource, body, relax)
                 return name
             except ClientError as error:  # a racer, or our own answer that was lost
                 if not _already_there(error):
                     raise
-                found = resource.describe(sagemaker, name)
-                if found is None:  # it went between the two calls
+                existing = resource.describe(sagemaker, name)
+                if existing is None:  # it went between the two calls
                     raise
-        if resource.status_of(found) not in SPENT:
-            _require_same_request(sagemaker, resource, found, body, told)
+        if resource.status_of(existing) not in SPENT:
+            _require_same_request(sagemaker, resource, existing, body, told)
             return name
         if spent is not None and name not in spent:
             return name

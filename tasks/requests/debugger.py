@@ -44,9 +44,9 @@ class DebuggerFallback:
 
     def __call__(self, request: Request, error: ClientError) -> Request | None:
         """Return what to ask for instead, or None when something else is wrong."""
-        found = error.response.get("Error", {})
-        message = str(found.get("Message", ""))
-        refused = found.get("Code") in _REFUSALS and _NAMED.search(message) is not None
+        details = error.response.get("Error", {})
+        message = str(details.get("Message", ""))
+        refused = details.get("Code") in _REFUSALS and _NAMED.search(message) is not None
         if self.insist or not refused or not any(member in request for member in MEMBERS):
             return None
         self.reason = message

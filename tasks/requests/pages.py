@@ -9,11 +9,11 @@ _PAGE = 100
 
 def list_all(operation: Any, member: str, **request: Any) -> list[Any]:
     """Return the summaries of every page of a ``list_…`` operation."""
-    found: list[Any] = []
+    summaries: list[Any] = []
     token: dict[str, str] = {}
     while True:
         page = operation(MaxResults=_PAGE, **request, **token)
-        found += page[member]
+        summaries += page[member]
         if not page.get("NextToken"):
-            return found
+            return summaries
         token = {"NextToken": page["NextToken"]}

@@ -54,29 +54,29 @@ def job_placement(resources: ResourceParameters, placement: Placement, output_ur
     output = {"S3OutputPath": output_uri}
     if placement.output_kms_key:
         output["KmsKeyId"] = placement.output_kms_key
-    found: Request = {
+    members: Request = {
         "OutputDataConfig": output,
         "ResourceConfig": _resource_config(resources, placement),
         "StoppingCondition": {"MaxRuntimeInSeconds": resources.max_runtime_seconds},
         **vpc_config(placement),
     }
     if resources.spot:
-        found["EnableManagedSpotTraining"] = True
-        found["StoppingCondition"]["MaxWaitTimeInSeconds"] = resources.longest_seconds
-    return found
+        members["EnableManagedSpotTraining"] = True
+        members["StoppingCondition"]["MaxWaitTimeInSeconds"] = resources.longest_seconds
+    return members
 
 
 def _resource_config(resources: ResourceParameters, placement: Placement) -> Request:
-    found: Request = {
+    config: Request = {
         "InstanceType": resources.instance_type,
         "InstanceCount": resources.instance_count,
         "VolumeSizeInGB": resources.volume_gb,
     }
     if placement.volume_kms_key:
-        found["VolumeKmsKeyId"] = placement.volume_kms_key
+        config["VolumeKmsKeyId"] = placement.volume_kms_key
     if resources.keep_alive_seconds:
-        found["KeepAlivePeriodInSeconds"] = resources.keep_alive_seconds
-    return found
+        config["KeepAlivePeriodInSeconds"] = resources.keep_alive_seconds
+    return config
 
 
 def launcher(resources: ResourceParameters) -> dict[str, str]:

@@ -116,8 +116,8 @@ class RunRecord(RunFacts):
 
     def group(self, name: str) -> Json:
         """Return a group of the parameters, such as ``data``; empty when it was not given."""
-        given = self.parameters.get(name)
-        return given if isinstance(given, dict) else {}
+        values = self.parameters.get(name)
+        return values if isinstance(values, dict) else {}
 
     @property
     def bills(self) -> bool:

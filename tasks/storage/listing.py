@@ -53,8 +53,8 @@ def list_objects(
     try:
         return _list(store, prefix, expected)
     except (BaseError, OSError) as error:
-        said = store_said(error, "s3:ListBucket", place_of(store))
-        raise StoreFailed(f"Could not list '{prefix}' in {store!r}: {said}") from error
+        reason = store_said(error, "s3:ListBucket", place_of(store))
+        raise StoreFailed(f"Could not list '{prefix}' in {store!r}: {reason}") from error
 
 
 def _list(store: ObjectStore, prefix: str, expected: Iterable[str]) -> dict[str, Listed]:
@@ -67,12 +67,12 @@ def _list(store: ObjectStore, prefix: str, expected: Iterable[str]) -> dict[str,
 
     with ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="list") as pool:
         parts = [pool.submit(read, each) for each in stretches[:_AT_A_TIME]]
-        found = parts[0].result()
-        if len(found) >= PAGE:  # else that is all there is
+        objects = parts[0].result()
+        if len(objects) >= PAGE:  # else that is all there is
             parts += [pool.submit(read, each) for each in stretches[_AT_A_TIME:]]
     for part in parts[1:]:
-        found |= part.result()
-    return found
+        objects |= part.result()
+    return objects
 
 
 def _bounds(prefix: str, expected: Iterable[str]) -> list[str]:
@@ -91,13 +91,13 @@ def _stretch(
 
     None stands for the beginning, and for the end.
     """
-    found: dict[str, Listed] = {}
+    objects: dict[str, Listed] = {}
     offset = None if after is None else f"{prefix}/{after}"
     for page in obstore.list(store, prefix=prefix, offset=offset, chunk_size=PAGE):
-        found |= _listed(page, prefix)
-        if until is not None and until <= max(found):
+        objects |= _listed(page, prefix)
+        if until is not None and until <= max(objects):
             break
-    return found
+    return objects
 
 
 def _listed(page: Iterable[Any], prefix: str) -> dict[str, Listed]:

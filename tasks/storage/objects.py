@@ -109,13 +109,13 @@ def store_said(error: Exception, action: str, where: str) -> str:
         action: what IAM calls the request (``s3:GetObject``): named when it was refused.
         where: bucket, or bucket and key, that it was about; empty for a folder's store.
     """
-    said = str(error).partition("\n\nDebug source")[0]
+    message = str(error).partition("\n\nDebug source")[0]
     if where and _refused(error):
         # Deferred: botocore takes longer to import than a sync of unchanged data.
         from platforms.client_errors import denial_sentence
 
-        return denial_sentence(said, action, f"arn:aws:s3:::{where}")
-    return said
+        return denial_sentence(message, action, f"arn:aws:s3:::{where}")
+    return message
 
 
 def _refused(error: Exception) -> bool:
@@ -142,10 +142,10 @@ def put_object(store: ObjectStore, key: str, content: bytes | Path) -> str | Non
     parts = None if size > _LARGEST_SINGLE else False
 
     def put() -> str | None:
-        found = obstore.put(
+        stored = obstore.put(
             store, key, content, use_multipart=parts, max_concurrency=_PARTS_AT_A_TIME
         )
-        return plain_tag(found["e_tag"])
+        return plain_tag(stored["e_tag"])
 
     try:
         return again(put)
@@ -198,8 +198,8 @@ def size_of(store: ObjectStore, key: str) -> int | None:
     except FileNotFoundError:
         return None
     except (BaseError, OSError) as error:
-        said = store_said(error, "s3:GetObject", place_of(store, key))
-        raise StoreFailed(f"Could not check '{key}' in {store!r}: {said}") from error
+        reason = store_said(error, "s3:GetObject", place_of(store, key))
+        raise StoreFailed(f"Could not check '{key}' in {store!r}: {reason}") from error
 
 
 def read_if_there(store: ObjectStore, key: str) -> bytes | None:
@@ -213,8 +213,8 @@ def read_if_there(store: ObjectStore, key: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except (BaseError, OSError) as error:
-        said = store_said(error, "s3:GetObject", place_of(store, key))
-        raise StoreFailed(f"Could not read '{key}' from {store!r}: {said}") from error
+        reason = store_said(error, "s3:GetObject", place_of(store, key))
+        raise StoreFailed(f"Could not read '{key}' from {store!r}: {reason}") from error
 
 
 def read_checked(store: ObjectStore, key: str) -> bytes:
@@ -234,8 +234,8 @@ def read_checked(store: ObjectStore, key: str) -> bytes:
 
 
 def _read(store: ObjectStore, key: str) -> tuple[str | None, bytes]:
-    found = obstore.get(store, key)
-    return plain_tag(found.meta["e_tag"]), bytes(found.bytes())
+    answer = obstore.get(store, key)
+    return plain_tag(answer.meta["e_tag"]), bytes(answer.bytes())
 
 
 def answer_seconds(store: ObjectStore, key: str) -> float:
@@ -260,5 +260,5 @@ def delete_objects(store: ObjectStore, keys: list[str]) -> None:
     try:
         obstore.delete(store, keys)
     except (BaseError, OSError) as error:
-        said = store_said(error, "s3:DeleteObject", place_of(store, keys[0]))
-        raise StoreFailed(f"Could not delete from {store!r}: {said}") from error
+        reason = store_said(error, "s3:DeleteObject", place_of(store, keys[0]))
+        raise StoreFailed(f"Could not delete from {store!r}: {reason}") from error

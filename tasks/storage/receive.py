@@ -170,8 +170,8 @@ class Receiver:
             there = file.tell()
             if there < wanted.size:
                 options = {"range": {"offset": there}} if there else None
-                found = obstore.get(self._store, key, options=options)  # type: ignore[arg-type]
-                for chunk in found.stream(min_chunk_size=_CHUNK):
+                answer = obstore.get(self._store, key, options=options)  # type: ignore[arg-type]
+                for chunk in answer.stream(min_chunk_size=_CHUNK):
                     digest.update(chunk)
                     file.write(chunk)
             size = file.tell()

@@ -49,11 +49,11 @@ def model_to_ask(platform: Platform, training_job: str | None) -> TrainedModel:
         JobFailed: there is no such job, it did not complete, or no run has trained one.
     """
     name = training_job or _latest_job(platform.settings)
-    found = TRAINING_JOB.describe(platform.sagemaker, name)
-    if found is None:
+    job = TRAINING_JOB.describe(platform.sagemaker, name)
+    if job is None:
         raise JobFailed(f"there is no training job {name!r}: see `whippet jobs`")
-    require_completed(found)
-    return trained_model(found)
+    require_completed(job)
+    return trained_model(job)
 
 
 def _latest_job(settings: Settings) -> str:
@@ -72,8 +72,8 @@ def identity_of(trained: TrainedModel, pictures: Pictures, top_k: int) -> RunIde
     """Return an identity that is the same for the same request to the same model. Repeating a
     request after a kill therefore finds the launched job, which is paid for only once.
     """
-    asked = f"{trained.model_data_uri}\0{pictures.digest}\0{top_k}"
-    digest = sha256(asked.encode()).hexdigest()
+    question = f"{trained.model_data_uri}\0{pictures.digest}\0{top_k}"
+    digest = sha256(question.encode()).hexdigest()
     return RunIdentity(name="batch", token=run_token(digest), flow_run_id=digest[:36])
 
 
@@ -150,7 +150,7 @@ def follow(
         DeadlinePassed: it did not end in time; it was asked to stop.
     """
     try:
-        found = wait_until(
+        last_answer = wait_until(
             lambda: platform.sagemaker.describe_transform_job(TransformJobName=job),
             lambda description: description["TransformJobStatus"] in TERMINAL,
             what=f"transform job {job!r}",
@@ -164,7 +164,9 @@ def follow(
     except (DeadlinePassed, KeyboardInterrupt):
         stop(platform, job)
         raise
-    return Ended(job=job, status=found["TransformJobStatus"], reason=found.get("FailureReason"))
+    return Ended(
+        job=job, status=last_answer["TransformJobStatus"], reason=last_answer.get("FailureReason")
+    )
 
 
 def stop(platform: Platform, job: str) -> None:

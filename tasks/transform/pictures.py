@@ -74,17 +74,17 @@ def find_pictures(folder: Path, typed: str | None = None) -> Pictures:
     if not folder.is_dir():
         kind = "is not a folder" if folder.exists() else "does not exist"
         raise DataError(f"the folder of pictures {place!r} {kind}")
-    found, others = [], 0
+    pictures, others = [], 0
     for path in _visible_files(folder):
         picture = _picture(path, path.relative_to(folder).as_posix())
         if picture is None:
             others += 1
         else:
-            found.append(picture)
-    if not found:
+            pictures.append(picture)
+    if not pictures:
         beside = f" ({others} other files)" if others else ""
         raise DataError(f"there is no JPEG or PNG picture in {place!r}{beside}")
-    return Pictures(found=tuple(found), others=others)
+    return Pictures(found=tuple(pictures), others=others)
 
 
 def upload(pictures: Pictures, store: ObjectStore, prefix: str) -> int:

@@ -134,8 +134,8 @@ def _plain(image: Image.Image) -> Image.Image:
     if mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         turn = ImageCms.buildTransform(lab, srgb, "LAB", "RGB")
-        found = ImageCms.applyTransform(image, turn)
-        return found if found is not None else image
+        in_srgb = ImageCms.applyTransform(image, turn)
+        return in_srgb if in_srgb is not None else image
     return image.convert("L") if mode in ("1", "L") else image.convert("RGB")
 
 

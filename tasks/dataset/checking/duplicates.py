@@ -52,10 +52,10 @@ class _Groups:
         self._parent[high] = low
 
     def members(self) -> list[list[int]]:
-        found: dict[int, list[int]] = {}
+        groups: dict[int, list[int]] = {}
         for item in range(len(self._parent)):
-            found.setdefault(self._root(item), []).append(item)
-        return [items for items in found.values() if len(items) > 1]
+            groups.setdefault(self._root(item), []).append(item)
+        return [items for items in groups.values() if len(items) > 1]
 
     def _root(self, item: int) -> int:
         while self._parent[item] != item:

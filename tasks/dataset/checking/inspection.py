@@ -54,16 +54,16 @@ def inspect_files(
     """
     facts = _inspect(root, layout.candidates, reading, progress, remembered)
     pairs = list(zip(layout.candidates, facts, strict=True))
-    bad = [*layout.bad, *((each.path, found.problem) for each, found in pairs if found.problem)]
+    bad = [*layout.bad, *((each.path, fact.problem) for each, fact in pairs if fact.problem)]
     if not reading.skip_bad:
         problems = tuple(f"'{shown(path)}' {reason}" for path, reason in bad)
         return Inspected(layout.candidates, tuple(facts), problems)
-    kept = [(each, found) for each, found in pairs if not found.problem]
+    kept = [(each, fact) for each, fact in pairs if not fact.problem]
     there = {(each.split or "", each.label) for each, _ in kept}
     gone = sorted({(split or "", label) for split, label in layout.classes} - there)
     return Inspected(
         tuple(each for each, _ in kept),
-        tuple(found for _, found in kept),
+        tuple(fact for _, fact in kept),
         tuple(_nothing_left(split, label) for split, label in gone),
         tuple(bad),
     )

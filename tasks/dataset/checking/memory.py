@@ -32,18 +32,18 @@ def inspect_once(memory: StatCache, path: Path, converter: Converter | None = No
     Files with a problem are examined each time.
     """
     try:
-        known = memory.get(path)
-        if known is not None:
-            facts = _facts(known)
+        remembered = memory.get(path)
+        if remembered is not None:
+            facts = _facts(remembered)
             if facts.converted is None or (converter and Path(facts.converted).exists()):
                 return facts
         before = identity(path)
-        found = inspect_image(path, converter)
-        if found.problem is None:
-            memory.put(path, before, _value(found))
+        inspected = inspect_image(path, converter)
+        if inspected.problem is None:
+            memory.put(path, before, _value(inspected))
     except OSError:
         return inspect_image(path, converter)
-    return found
+    return inspected
 
 
 def _value(facts: ImageFacts) -> dict[str, Any]:

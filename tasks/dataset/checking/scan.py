@@ -78,9 +78,9 @@ class Scan:
 
     def folders(self, folder: Path) -> list[Path]:
         """Return the visible folders of a folder; files beside them are noted."""
-        found, files = self._list(folder)
+        inner, files = self._list(folder)
         self.odd["outside"] += [self._relative(file) for file in files]
-        return found
+        return inner
 
     def read(self, structure: Structure) -> Layout:
         """Read the class folders of a structure; the folders beside them are only noted."""
@@ -100,10 +100,10 @@ class Scan:
             self.problems.append(
                 f"the class folder '{shown(label)}' has control characters in its name; rename it"
             )
-        before, found = len(self.candidates) + len(self.bad), 0
+        before, count = len(self.candidates) + len(self.bad), 0
         pictures_before = sum(map(len, self.others.values()))
         for file in self._walk(folder):
-            found += 1
+            count += 1
             if self._is_candidate(file):
                 name = PurePosixPath(file.relative_to(folder)).as_posix()
                 self.candidates.append(
@@ -111,7 +111,7 @@ class Scan:
                 )
         if len(self.candidates) + len(self.bad) == before:
             pictures = sum(map(len, self.others.values())) - pictures_before
-            self._no_images(folder, found, pictures)
+            self._no_images(folder, count, pictures)
 
     def _no_images(self, folder: Path, found: int, pictures: int) -> None:
         others = f" (only {found} other files)" if found else ""
@@ -224,7 +224,7 @@ class Scan:
 
     def _skipped(self) -> Iterator[DataWarning]:
         if self.others:
-            paths = sorted(path for found in self.others.values() for path in found)
+            paths = sorted(path for files in self.others.values() for path in files)
             text = f"{counted(len(paths), 'image is', 'images are')} skipped"
             why = f"({readable(self.others)}): only JPEG and PNG are read."
             yield warning("skipped_format", f"{text} {why} {advice_on(self.others)}", paths)

@@ -35,18 +35,18 @@ def split_class(
     sizes = [len(group) for group in groups]
     wanted = _wanted(sum(sizes), shares)
     order = sorted(range(len(groups)), key=lambda index: _rank(groups[index], seed))
-    given = dict.fromkeys(shares, 0)
+    assigned = dict.fromkeys(shares, 0)
     splits = [TRAIN_CHANNEL] * len(groups)
     for index in order:
         for split in shares:
-            if given[split] + sizes[index] <= wanted[split]:
+            if assigned[split] + sizes[index] <= wanted[split]:
                 splits[index] = split
-                given[split] += sizes[index]
+                assigned[split] += sizes[index]
                 break
     for split in shares:
         # Every group is larger than the share: an oversized split beats an empty one.
         left = [index for index in order if splits[index] == TRAIN_CHANNEL]
-        if not given[split] and len(left) > 1:
+        if not assigned[split] and len(left) > 1:
             splits[min(left, key=lambda index: sizes[index])] = split
     return splits
 

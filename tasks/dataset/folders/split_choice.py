@@ -100,9 +100,9 @@ def _namings(names: Mapping[Path, SplitName]) -> dict[tuple[str, ...], set[str]]
     for name in names.values():
         kinds.setdefault(name.rest, set()).add(name.split)
     return {
-        rest: found
-        for rest, found in kinds.items()
-        if TRAIN_CHANNEL in found and found - {TRAIN_CHANNEL}
+        rest: splits
+        for rest, splits in kinds.items()
+        if TRAIN_CHANNEL in splits and splits - {TRAIN_CHANNEL}
     }
 
 
@@ -121,7 +121,7 @@ def _one_naming(names: Mapping[Path, SplitName]) -> dict[Path, SplitName]:
     several = list(_namings(names))
     if len(several) == 1:
         return groups[several[0]]
-    every = {split for found in kinds.values() for split in found}
+    every = {split for splits in kinds.values() for split in splits}
     if len(names) == len(every) > 1 and TRAIN_CHANNEL in every and plain:
         return dict(names)  # "train_photos_2021" and "test"
     return plain

@@ -83,8 +83,8 @@ def words_of(name: str) -> list[str]:
     plain = unicodedata.normalize("NFKC", name)
     plain = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain)
     plain = re.sub(r"(?i)hold[\W_]*out", "holdout", re.sub(r"(?i)held[\W_]*out", "heldout", plain))
-    found = re.findall(r"[^\W\d_]+", plain.casefold())
-    return [part for word in found for part in _parts(word)]
+    raw_words = re.findall(r"[^\W\d_]+", plain.casefold())
+    return [part for word in raw_words for part in _parts(word)]
 
 
 def _parts(word: str) -> list[str]:

@@ -82,8 +82,8 @@ class _Reader:
         inner = self._wrapped(full, len(passed))
         if inner is not None:
             beside = tuple(path for path in folders if path != inner)
-            found = self.read(inner, (*passed, inner))
-            return replace(found, ignored=(*beside, *found.ignored))
+            structure = self.read(inner, (*passed, inner))
+            return replace(structure, ignored=(*beside, *structure.ignored))
         by_class = self._splits_in_classes(base, full, passed)
         if by_class is not None:
             return by_class
@@ -174,12 +174,12 @@ class _Reader:
         for split in (_VALID, _TEST):
             if split not in folders:
                 continue
-            found, through = self._inside_split(folders[split], labels)
-            said = self._left_out(split, found, labels)
-            if said is not None:
-                notices.append(said)
+            folder_of_split, through = self._inside_split(folders[split], labels)
+            notice = self._left_out(split, folder_of_split, labels)
+            if notice is not None:
+                notices.append(notice)
                 continue
-            inner[split] = found
+            inner[split] = folder_of_split
             passed = (*passed, *through)
         taken |= set(inner.values())
         beside = [path for path in self.tree.folders(base) if path not in taken]

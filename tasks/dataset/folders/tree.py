@@ -82,8 +82,8 @@ def _look(folder: Path) -> _Inside:
                     (folders if _is_folder(entry) else others).append(entry.name)
     except OSError:
         return _Inside((), has_pictures=False, is_readable=False)
-    found = any(is_picture(folder / name) for name in others)
-    return _Inside(tuple(folder / name for name in sorted(folders)), has_pictures=found)
+    has_pictures = any(is_picture(folder / name) for name in others)
+    return _Inside(tuple(folder / name for name in sorted(folders)), has_pictures=has_pictures)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -45,19 +45,19 @@ def refuse_another(
 ) -> None:
     """Stop before another data set is replaced: two people may use one bucket and one path."""
     contents = {file.sha256 for file in wanted.values()}
-    known = {entry.sha256 for entry in manifest.files.values()}
-    if not known:
+    stored = {entry.sha256 for entry in manifest.files.values()}
+    if not stored:
         return
-    if not (contents & known or wanted.keys() & manifest.files.keys()):
+    if not (contents & stored or wanted.keys() & manifest.files.keys()):
         raise DataError(
             f"There is another data set below '{prefix}': "
             f"{counted(len(manifest.files), 'file')}, none of them in this one. {_ANOTHER_NAME}, "
             "or delete those objects."
         )
-    shared = len(contents & known)
+    shared = len(contents & stored)
     is_foreign = bool(manifest.origin) and manifest.origin != origin_of(root)
-    if is_foreign and 2 * shared < min(len(contents), len(known)):
+    if is_foreign and 2 * shared < min(len(contents), len(stored)):
         raise DataError(
             f"The data set below '{prefix}' is that of {shown(manifest.origin)}: of its "
-            f"{len(known)} different pictures this folder has {shared}. {_ANOTHER_NAME}."
+            f"{len(stored)} different pictures this folder has {shared}. {_ANOTHER_NAME}."
         )
