@@ -123,15 +123,17 @@ def _read_ahead(splits: Splits) -> None:
 
 
 def _measure_speed(job: _Job) -> tuple[Speed | None, Quality | None]:
-    asked = job.arguments
-    share = _SHARE_OF_SPEED if asked.alters_numbers else 1.0
+    arguments = job.arguments
+    share = _SHARE_OF_SPEED if arguments.alters_numbers else 1.0
     made, setup = _prepared(job, job.variants)
     lanes = {name: Lane(made[name].training, threads=job.threads) for name in VARIANTS}
-    limits = Limits(pairs=asked.pairs, seconds=share * asked.seconds, stopped=job.stop.agreed)
+    limits = Limits(
+        pairs=arguments.pairs, seconds=share * arguments.seconds, stopped=job.stop.agreed
+    )
     speed = compare_speed(lanes, limits, setup=setup, said=_speaker(share))
-    if not asked.alters_numbers or speed is None or job.stop.agreed():
+    if not arguments.alters_numbers or speed is None or job.stop.agreed():
         return speed, None
-    return speed, _short_trainings(job, (1 - share) * asked.seconds, after=share)
+    return speed, _short_trainings(job, (1 - share) * arguments.seconds, after=share)
 
 
 def _measure_quality(job: _Job) -> tuple[Speed | None, Quality | None]:
@@ -165,15 +167,15 @@ def _speaker(share: float) -> Callable[[float, Estimate], None]:
 
 
 def _short_trainings(job: _Job, seconds: float, *, after: float) -> Quality | None:
-    asked = job.variants
+    chosen = job.variants
     if "cache_features" not in job.arguments.change:
         # Features that are computed once give the same losses sooner.
-        asked = {name: replace(each, cache_features="auto") for name, each in asked.items()}
-    made, _ = _prepared(job, asked)
+        chosen = {name: replace(each, cache_features="auto") for name, each in chosen.items()}
+    made, _ = _prepared(job, chosen)
     lanes = {name: Lane(made[name].training, threads=job.threads) for name in VARIANTS}
     per_image = {name: lanes[name].block(1).seconds_per_image for name in reversed(VARIANTS)}
     try:
-        variants, splits = shortened(asked, per_image, job.splits, seconds)
+        variants, splits = shortened(chosen, per_image, job.splits, seconds)
     except TooSlow as error:  # what was measured before is worth having
         print(error, flush=True)
         return None
@@ -213,12 +215,12 @@ def _document(
     job: _Job, speed: Speed | None, losses: Quality | None, decision: Decision
 ) -> dict[str, Any]:
     """Return the content of ``comparison.json``; ``seconds`` of the comparison are to come."""
-    asked = job.arguments
+    arguments = job.arguments
     return {
         "schema": SCHEMA,
-        "change": dict(asked.change),
-        "before": {name: getattr(asked.baseline, name) for name in asked.change},
-        "measure": asked.measure,
+        "change": dict(arguments.change),
+        "before": {name: getattr(arguments.baseline, name) for name in arguments.change},
+        "measure": arguments.measure,
         "decision": decision.verdict,
         "reason": decision.reason,
         "job": _whole_job(job, speed, losses),

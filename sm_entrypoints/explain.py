@@ -125,17 +125,17 @@ class _Import:
         with tempfile.TemporaryDirectory(prefix="whippet-explain-") as folder:
             staged = stage_trial(source, Path(folder) / "trial")
             reader = TensorImport(staged, self.inside)
-            found = reader.run()
+            tensors = reader.run()
             document = read_saved_tensors(staged.folder, seconds=_LIST_SECONDS)
         document["bytes"] = staged.source_bytes
         _write_json(self.inside / SAVED_TENSORS_FILE, document)
-        self.notes += [*staged.notes, *found.notes]
+        self.notes += [*staged.notes, *tensors.notes]
         self._summary |= {
-            "steps": dict(found.steps),
-            "reductions": dict(found.quota),
+            "steps": dict(tensors.steps),
+            "reductions": dict(tensors.quota),
             "smdebug": {"path": str(source), "tensors": len(document["tensors"])},
         }
-        self._describe_training(staged, found)
+        self._describe_training(staged, tensors)
 
     def _describe_training(self, staged: StagedTrial, found: ImportedTensors) -> None:
         epochs = max((saved.epoch for saved in staged.steps), default=1)
@@ -153,16 +153,16 @@ class _Import:
             self.notes.append("Losses by epoch are means of the saved steps only.")
 
     def take_steps(self, source: Path) -> None:
-        found = read_steps(source)
-        self.notes += found.notes
-        if found.rows:
-            write_steps(self.inside / STEPS_FILE, found)
+        steps = read_steps(source)
+        self.notes += steps.notes
+        if steps.rows:
+            write_steps(self.inside / STEPS_FILE, steps)
 
     def take_system(self, source: Path) -> None:
-        found = copy_system(source, self._output / SYSTEM_FOLDER)
-        self.notes += found.notes
-        if found.samples:
-            self._summary["system"] = {"samples": found.samples, "interval_ms": found.interval_ms}
+        system = copy_system(source, self._output / SYSTEM_FOLDER)
+        self.notes += system.notes
+        if system.samples:
+            self._summary["system"] = {"samples": system.samples, "interval_ms": system.interval_ms}
 
     def finish(self, others: Sequence[Path], theirs: Sequence[ForeignRule]) -> None:
         """Write what a job says about itself, unless it did; then judge."""
@@ -234,10 +234,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--allow-nothing", action="store_true", help="missing traces are not an error"
     )
-    told = "another job's output, as written by this program"
-    parser.add_argument("--other", action="append", default=[], type=Path, help=told)
-    asked = "JSON list of requested rules: name, rule, parameters"
-    parser.add_argument("--requests", type=Path, help=asked)
+    other_help = "another job's output, as written by this program"
+    parser.add_argument("--other", action="append", default=[], type=Path, help=other_help)
+    requests_help = "JSON list of requested rules: name, rule, parameters"
+    parser.add_argument("--requests", type=Path, help=requests_help)
     options = parser.parse_args(argv)
     # Small tensors: more threads would only get into each other's way.
     torch.set_num_threads(1)

@@ -134,18 +134,19 @@ def input_fn(body: bytes | bytearray | str, content_type: str | None = None) -> 
         raise RequestError(413, _sentence(error)) from error
     except ImageError as error:
         raise _no_picture(picture, error) from error
-    found = what_it_is(raw)
-    said = f", and the body is {found}" if found else ""
+    content = what_it_is(raw)
+    but_body = f", and the body is {content}" if content else ""
     raise RequestError(
-        415, f"Content-Type is {kind!r}{said}; send a JPEG or PNG image as image/jpeg or image/png."
+        415,
+        f"Content-Type is {kind!r}{but_body}; send a JPEG or PNG image as image/jpeg or image/png.",
     )
 
 
 def _no_picture(body: bytes, error: ImageError) -> RequestError:
-    found = what_it_is(body)
-    if found is None or found in ("a JPEG picture", "a PNG picture"):
+    content = what_it_is(body)
+    if content is None or content in ("a JPEG picture", "a PNG picture"):
         return RequestError(400, _sentence(error))
-    return RequestError(400, f"The body is {found}; send the bytes of a JPEG or PNG image.")
+    return RequestError(400, f"The body is {content}; send the bytes of a JPEG or PNG image.")
 
 
 def predict_fn(data: Image.Image, model: Classifier) -> list[Prediction]:

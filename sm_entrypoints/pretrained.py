@@ -149,10 +149,10 @@ def prepare_file(found: Found, architecture: str, out: Path) -> dict[str, Any]:
         WeightsError: they are of another architecture; names the tensors.
         OSError: ``out`` cannot be written.
     """
-    given = renamed(found.tensors, build_model(architecture, IMAGENET_CLASSES))
-    model = reference_model(architecture, given.tensors)
+    weights = renamed(found.tensors, build_model(architecture, IMAGENET_CLASSES))
+    model = reference_model(architecture, weights.tensors)
     try:
-        fit = fit_weights(given.tensors, model, architecture=architecture, source=found.source)
+        fit = fit_weights(weights.tensors, model, architecture=architecture, source=found.source)
     except WeightsError as error:
         raise WeightsError(f"{ended(error)} {_advice(found.tensors, architecture)}") from None
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -168,7 +168,7 @@ def prepare_file(found: Found, architecture: str, out: Path) -> dict[str, Any]:
         "version": found.version,
         "tensors": len(kept),
         "head": fit.head,
-        "notes": [*fit.notes, *_outside(given.outside)],
+        "notes": [*fit.notes, *_outside(weights.outside)],
     }
 
 
@@ -204,8 +204,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     cache = options.cache or options.out.parent / "downloads"
     try:
         build_model(options.model, IMAGENET_CLASSES)  # an unknown name costs no download
-        found = find_weights(options.weights, options.model, cache)
-        answer = prepare_file(found, options.model, options.out)
+        weights = find_weights(options.weights, options.model, cache)
+        answer = prepare_file(weights, options.model, options.out)
     except JobError as error:
         print(error, file=sys.stderr)
         return 1

@@ -53,16 +53,16 @@ class Journal:
         """Write when a stage begins, and how it ends; exceptions propagate. Yields further members
         for the end's line.
         """
-        said: dict[str, Any] = {}
+        members: dict[str, Any] = {}
         self.write(name, "begin")
         start = time.perf_counter()
         try:
-            yield said
+            yield members
         # Whatever the user's code raises belongs into the report, SystemExit too.
         except BaseException as error:
             self.error(name, error)
             raise
-        self.write(name, "end", seconds=round(time.perf_counter() - start, 3), **said)
+        self.write(name, "end", seconds=round(time.perf_counter() - start, 3), **members)
 
     def error(self, name: str, error: BaseException) -> None:
         """Write that a stage failed: the error in one line, and the user's own frames."""
@@ -145,8 +145,8 @@ def _load(journal: Journal, model_dir: Path, program: str) -> Program:
     with journal.stage("signatures"):
         if problem is not None:
             raise problem
-    given = sorted(name for name, call in loaded.functions.items() if _is_from(call, code))
-    journal.write("signatures", "given", names=given)
+    own_functions = sorted(name for name, call in loaded.functions.items() if _is_from(call, code))
+    journal.write("signatures", "given", names=own_functions)
     traced = {name: _traced(journal, name, call) for name, call in loaded.functions.items()}
     return type(loaded)(functions=traced, context=loaded.context)
 
@@ -183,9 +183,9 @@ def _traced(journal: Journal, name: str, function: Callable[..., Any]) -> Callab
 
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
-        with journal.stage(name) as said:
+        with journal.stage(name) as members:
             value = function(*arguments)
-            said["returned"] = type(value).__name__
+            members["returned"] = type(value).__name__
         return value
 
     return call

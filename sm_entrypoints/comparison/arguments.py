@@ -58,15 +58,15 @@ def parse_comparison(argv: Sequence[str]) -> ComparisonArguments:
     Raises:
         HyperparameterError: one is unknown, malformed or out of bounds, or the change is none.
     """
-    given, rest = _parser().parse_known_args(list(argv))
+    options, rest = _parser().parse_known_args(list(argv))
     # Watching both variants would be measured too.
     baseline = replace(parse_arguments(rest), instrumentation="off")
-    values = _change(given.change)
+    values = _change(options.change)
     typed = parse_arguments([f"--{name}={value}" for name, value in values.items()])
     change = {name: getattr(typed, name) for name in values}
-    measure = _measure(given.measure, set(change))
-    if measure == "speed" and baseline.cache_features == "auto" and given.cached is not None:
-        baseline = replace(baseline, cache_features=given.cached.lower())
+    measure = _measure(options.measure, set(change))
+    if measure == "speed" and baseline.cache_features == "auto" and options.cached is not None:
+        baseline = replace(baseline, cache_features=options.cached.lower())
     changed = replace(baseline, **change)
     if changed == baseline:
         raise HyperparameterError(
@@ -77,9 +77,9 @@ def parse_comparison(argv: Sequence[str]) -> ComparisonArguments:
         changed=changed,
         change=change,
         measure=measure,
-        pairs=int(_number("pairs", given.pairs, LEAST_PAIRS, MOST_PAIRS)),
-        seconds=_number("seconds", given.seconds, 1, 86_400),
-        job_epochs=int(_number("job_epochs", given.job_epochs or baseline.epochs, 1, 100_000)),
+        pairs=int(_number("pairs", options.pairs, LEAST_PAIRS, MOST_PAIRS)),
+        seconds=_number("seconds", options.seconds, 1, 86_400),
+        job_epochs=int(_number("job_epochs", options.job_epochs or baseline.epochs, 1, 100_000)),
     )
 
 
@@ -100,18 +100,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _change(text: str) -> dict[str, Any]:
-    found = decode(text, times=2)  # quoted twice, SageMaker passes it on as it is
-    if not isinstance(found, dict) or not found:
+    change = decode(text, times=2)  # quoted twice, SageMaker passes it on as it is
+    if not isinstance(change, dict) or not change:
         raise HyperparameterError(
             f'change={text!r} must be a JSON object of hyperparameters: {{"num_workers": 2}}'
         )
-    unfit = sorted(set(found) - _COMPARED)
+    unfit = sorted(set(change) - _COMPARED)
     if unfit:
         raise HyperparameterError(
             f"a change of {', '.join(unfit)} cannot be compared: known:   "
             f"{', '.join(sorted(_COMPARED))}"
         )
-    return found
+    return change
 
 
 def _measure(text: str, names: set[str]) -> Measured:

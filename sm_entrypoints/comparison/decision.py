@@ -82,32 +82,32 @@ def _faster(
             f"{counted(job_epochs, 'epoch takes', 'epochs take')} {after:.1f} s instead "
             f"of {before:.1f} s: next to nothing",
         )
-    said = f"; {describe(losses)}" if losses else ""
-    return Decision(verdict="kept", reason=f"the change is faster: {seen}{said}")
+    effect = f"; {describe(losses)}" if losses else ""
+    return Decision(verdict="kept", reason=f"the change is faster: {seen}{effect}")
 
 
 def decide_on_quality(losses: Quality | None) -> Decision:
     """Decide on a change that should give a better model: judged by the validation loss."""
     if losses is None:
         return _open("no seed could be trained with both variants in time: give more")
-    said = describe(losses)
+    effect = describe(losses)
     if losses.is_better():
-        return Decision(verdict="kept", reason=f"the model gets better: {said}")
+        return Decision(verdict="kept", reason=f"the model gets better: {effect}")
     if losses.is_worse():
-        return Decision(verdict="rejected", reason=f"the model gets worse: {said}")
+        return Decision(verdict="rejected", reason=f"the model gets worse: {effect}")
     difference, before = losses.difference(), losses.losses("A")
     least = LEAST_SHARE * sum(before) / len(before)
     if difference is not None and -difference.low < least:
-        return Decision(verdict="rejected", reason=f"the model does not get better: {said}")
-    return _open(f"the difference is within the spread between seeds: {said}")
+        return Decision(verdict="rejected", reason=f"the model does not get better: {effect}")
+    return _open(f"the difference is within the spread between seeds: {effect}")
 
 
 def decide_on_duration(losses: Quality | None) -> Decision:
     """Decide on a change that leaves out epochs: it must save time and not cost quality."""
     if losses is None:
         return _open("no seed could be trained with both variants in time: give more")
-    ratio, said = losses.seconds_ratio(), describe(losses)
-    seen = f"{ratio.value:.3f} times the time ({ratio.low:.3f} to {ratio.high:.3f}); {said}"
+    ratio, effect = losses.seconds_ratio(), describe(losses)
+    seen = f"{ratio.value:.3f} times the time ({ratio.low:.3f} to {ratio.high:.3f}); {effect}"
     if losses.is_worse():
         return Decision(verdict="rejected", reason=f"the model gets worse: {seen}")
     if ratio.high < 1 and 1 / ratio.value - 1 > _LEAST_SPEED_GAIN:

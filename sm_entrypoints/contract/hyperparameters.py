@@ -108,8 +108,8 @@ def hyperparameter(name: str) -> Hyperparameter:
     """
     if name in HYPERPARAMETERS:
         return HYPERPARAMETERS[name]
-    known = f"{did_you_mean(nearest(name, HYPERPARAMETERS))} Known are {', '.join(HYPERPARAMETERS)}"
-    raise ValueError(f"unknown hyperparameter {name!r}: {known.lstrip()}")
+    hint = f"{did_you_mean(nearest(name, HYPERPARAMETERS))} Known are {', '.join(HYPERPARAMETERS)}"
+    raise ValueError(f"unknown hyperparameter {name!r}: {hint.lstrip()}")
 
 
 # fmt: off

@@ -209,8 +209,8 @@ def require_rule_action(rule: str, action: str) -> None:
         ValueError: it does not, or it cannot; the message names the nearest rule, or why.
     """
     if rule not in RULES:
-        known = f"{did_you_mean(nearest(rule, RULES))} Known are {', '.join(RULES)}".lstrip()
-        raise ValueError(f"unknown rule {rule!r}: {known}")
+        hint = f"{did_you_mean(nearest(rule, RULES))} Known are {', '.join(RULES)}".lstrip()
+        raise ValueError(f"unknown rule {rule!r}: {hint}")
     if action not in RULE_ACTIONS:
         raise ValueError(f"rule {rule}: action {action!r} is not one of {', '.join(RULE_ACTIONS)}")
     if action == "stop" and rule not in ONLINE_RULES:
@@ -240,8 +240,8 @@ def format_metrics(values: Mapping[str, float]) -> str:
     Raises:
         ValueError: a name that no metric definition reads.
     """
-    known = (*METRIC_NAMES, *COMPARISON_METRICS)
-    unknown = sorted(set(values) - set(known))
+    names = (*METRIC_NAMES, *COMPARISON_METRICS)
+    unknown = sorted(set(values) - set(names))
     if unknown:
-        raise ValueError(f"unknown metrics {unknown}; known:   {list(known)}")
+        raise ValueError(f"unknown metrics {unknown}; known:   {list(names)}")
     return METRIC_PREFIX + json.dumps(dict(values))

@@ -132,8 +132,8 @@ def _kind(source: Source, formats: Sequence[str]) -> str | None:
             start = file.read(8)
     else:
         start = bytes(source[:8])
-    found = next((kind for magic, kind in _START.items() if start.startswith(magic)), None)
-    return found if found in formats else None
+    kind_of_start = next((kind for magic, kind in _START.items() if start.startswith(magic)), None)
+    return kind_of_start if kind_of_start in formats else None
 
 
 def _load(source: Source, kind: str | None, formats: Sequence[str]) -> Picture:
@@ -229,10 +229,10 @@ def _reduced(image: Image.Image, scale: int) -> Image.Image:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except DECODE_ERRORS:
         return 1
-    return found if isinstance(found, int) else 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

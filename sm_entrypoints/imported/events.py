@@ -160,18 +160,18 @@ def _within(spans: Sequence[_Span], low: float, high: float) -> float:
 
 
 def _notes(timeline: _Timeline, skipped: int, broken: int) -> list[str]:
-    said = []
+    notes = []
     steps = timeline.steps
     if len(steps) > 1 and not timeline.loading:
         whole = steps[-1].ended - steps[0].started
         outside = max(0.0, whole - sum(span.seconds for span in steps))
-        said.append(
+        notes.append(
             f"{100 * outside / whole if whole else 0:.0f} % of the time lies between the "
             "recorded steps (updates, data, logging): the profiler's events do not distinguish "
             "these."
         )
     if skipped:
-        said.append(f"{skipped:,} files of framework events were left out: too many or too large.")
+        notes.append(f"{skipped:,} files of framework events were left out: too many or too large.")
     if broken:
-        said.append(f"Broken lines of framework events were skipped: {broken:,}.")
-    return said
+        notes.append(f"Broken lines of framework events were skipped: {broken:,}.")
+    return notes

@@ -184,27 +184,27 @@ class _Stage:
 
     def notes(self) -> list[str]:
         """Return what was left out and why."""
-        said = []
+        notes = []
         if not self._has_ended():
-            said.append(
+            notes.append(
                 "Whether the training had ended when these files were copied is not recorded "
                 f"(no {_END_FILE}): what follows covers the available steps."
             )
         if self._seen > MAX_STEPS:
-            said.append(f"{MAX_STEPS:,} of {self._seen:,} saved steps were read, evenly spaced.")
+            notes.append(f"{MAX_STEPS:,} of {self._seen:,} saved steps were read, evenly spaced.")
         if self._full < self._trained:
-            said.append(
+            notes.append(
                 f"All tensors were read at {self._full:,} of {self._trained:,} saved training "
                 "steps, evenly spaced; losses at all steps read."
             )
         if self.broken:
-            said.append(
+            notes.append(
                 f"{self.broken:,} saved steps could not be read: their index or event files are "
                 "broken or missing."
             )
         if len(self._workers) > 1:
-            said.append(f"Only worker {self._worker!r} of {len(self._workers)} was read.")
-        return said
+            notes.append(f"Only worker {self._worker!r} of {len(self._workers)} was read.")
+        return notes
 
     def _has_ended(self) -> bool:
         """Whether something says so: smdebug leaves it to SageMaker to write the end file.
@@ -266,15 +266,15 @@ def _with_epochs(entries: Sequence[_Entry]) -> Iterator[_Entry]:
 def _read_collections(source: Path) -> tuple[str, dict[str, list[str]]]:
     """Return the worker that is read, and the names of tensors by collection."""
     for path in sorted(source.glob(f"{_COLLECTIONS}/*_collections.json")):
-        known = (read_object(path) or {}).get("collections")
-        if not isinstance(known, dict):
+        collections = (read_object(path) or {}).get("collections")
+        if not isinstance(collections, dict):
             continue
-        found = {}
-        for name, collection in known.items():
+        names = {}
+        for name, collection in collections.items():
             tensors = collection.get("tensor_names") if isinstance(collection, dict) else None
             if isinstance(tensors, list):
-                found[str(name)] = [tensor for tensor in tensors if isinstance(tensor, str)]
-        return path.name.removesuffix("_collections.json"), found
+                names[str(name)] = [tensor for tensor in tensors if isinstance(tensor, str)]
+        return path.name.removesuffix("_collections.json"), names
     return "worker_0", {}
 
 

@@ -78,26 +78,26 @@ def find_parts(roots: Sequence[Path], *, allow_nothing: bool = False) -> Parts:
             one kind: several jobs.
         OSError: a folder cannot be read.
     """
-    found: dict[str, list[Path]] = {kind: [] for kind in _KINDS}
+    by_kind: dict[str, list[Path]] = {kind: [] for kind in _KINDS}
     for root in roots:
         for folder in _folders(root.resolve()):
             for kind in _kinds(folder):
-                found[kind].append(folder)
+                by_kind[kind].append(folder)
     # Local jobs leave the system metrics twice: beside their output and in it.
-    inside = [path for path in found["system"] for own in found["own"] if _is_own(path, own)]
-    found["system"] = inside or found["system"]
+    inside = [path for path in by_kind["system"] for own in by_kind["own"] if _is_own(path, own)]
+    by_kind["system"] = inside or by_kind["system"]
     # A job may have several reports; those in a Whippet job's output are ours.
-    reports = tuple(path for path in found.pop("reports") if not _is_ours(path))
-    several = {kind: folders for kind, folders in found.items() if len(folders) > 1}
+    reports = tuple(path for path in by_kind.pop("reports") if not _is_ours(path))
+    several = {kind: folders for kind, folders in by_kind.items() if len(folders) > 1}
     for folders in several.values():
         names = ", ".join(repr(str(folder)) for folder in folders[:3])
         raise ExplainError(
             f"{str(roots[0])!r} holds {len(folders)} jobs ({names}{', …' * (len(folders) > 3)}): "
             "give the folder of one of them"
         )
-    if not any(found.values()) and not reports and not allow_nothing:
+    if not any(by_kind.values()) and not reports and not allow_nothing:
         raise ExplainError(f"{str(roots[0])!r} has nothing to explain. Looked for {LOOKED_FOR}")
-    parts = {kind: folders[0] for kind, folders in found.items() if folders}
+    parts = {kind: folders[0] for kind, folders in by_kind.items() if folders}
     return Parts(**parts, reports=reports)
 
 

@@ -18,12 +18,12 @@ def sagemaker_rules(folders: Sequence[Path]) -> Iterator[ForeignRule]:
     """Yield the rules in the folders ``profiler-reports``; for duplicates, the worse one. Files
     that are not such a report, are too large, or are links are skipped.
     """
-    found: dict[str, ForeignRule] = {}
+    by_name: dict[str, ForeignRule] = {}
     for path in sorted(path for folder in folders for path in folder.glob("*.json")):
         rule = _rule(path)
-        if rule is not None and rule.triggered >= found.get(rule.rule, rule).triggered:
-            found[rule.rule] = rule
-    yield from found.values()
+        if rule is not None and rule.triggered >= by_name.get(rule.rule, rule).triggered:
+            by_name[rule.rule] = rule
+    yield from by_name.values()
 
 
 def _rule(path: Path) -> ForeignRule | None:

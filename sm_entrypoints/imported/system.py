@@ -97,9 +97,9 @@ def _interval(moments: list[float]) -> float | None:
 
 
 def _notes(skipped: int, broken: int) -> list[str]:
-    said = []
+    notes = []
     if skipped:
-        said.append(f"{skipped:,} files of system metrics were left out: too many or too large.")
+        notes.append(f"{skipped:,} files of system metrics were left out: too many or too large.")
     if broken:
-        said.append(f"Broken lines of system metrics were skipped: {broken:,}.")
-    return said
+        notes.append(f"Broken lines of system metrics were skipped: {broken:,}.")
+    return notes

@@ -109,15 +109,15 @@ class TensorImport:
         )
 
     def _notes(self) -> list[str]:
-        said = []
+        notes = []
         if self._unread:
-            said.append(f"{self._unread:,} saved values are broken and were skipped.")
+            notes.append(f"{self._unread:,} saved values are broken and were skipped.")
         if self._late:
-            said.append(f"At {self._late:,} steps only the loss was read: it took too long.")
+            notes.append(f"At {self._late:,} steps only the loss was read: it took too long.")
         dropped = self._file.summary()["dropped"]
         if dropped:
-            said.append(f"{dropped:,} statistics were left out: too many for one report.")
-        return said
+            notes.append(f"{dropped:,} statistics were left out: too many for one report.")
+        return notes
 
     def _read_step(self, saved: SavedStep) -> None:
         # Without modes in the script every step is GLOBAL: those are trainings nearly always.

@@ -90,11 +90,11 @@ def _read() -> _Reading:
 
 def _waited() -> dict[str, float]:
     """Return the seconds that each thread was ready but not running; {} where that is unknown."""
-    found = {}
+    seconds = {}
     for task in _TASKS.iterdir() if _TASKS.is_dir() else ():
         try:
             fields = (task / "schedstat").read_text(encoding="ascii").split()
-            found[task.name] = int(fields[1]) / _NANOSECONDS
+            seconds[task.name] = int(fields[1]) / _NANOSECONDS
         except (OSError, ValueError, IndexError):
             continue  # the thread ended meanwhile, or the kernel keeps no such statistics
-    return found
+    return seconds

@@ -104,8 +104,8 @@ class StopRequest:
         """
         sigterm = self._received
         if joined():
-            asked = total(torch.tensor([float(sigterm), float(rule)]))
-            sigterm, rule = (count > 0 for count in asked.tolist())
+            counts = total(torch.tensor([float(sigterm), float(rule)]))
+            sigterm, rule = (count > 0 for count in counts.tolist())
         if sigterm:
             return "sigterm"
         return "rule" if rule else None

@@ -74,11 +74,11 @@ class ModelCard:
                 f"this code reads {SCHEMA_VERSION}: serve the model with the code in its archive"
             )
         _check_card(document)
-        known = {member.name for member in fields(cls)}
+        members = {member.name for member in fields(cls)}
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in document.items()
-            if name in known
+            if name in members
         }
         return cls(**values)
 
@@ -99,11 +99,11 @@ def build_model(architecture: str, class_count: int, *, image_size: int = 224) -
         ModelError: unknown architecture (close matches are named), fewer than two classes, or an
             image size that the architecture cannot take.
     """
-    known = torchvision.models.list_models(module=torchvision.models)
-    if architecture not in known:
-        hint = did_you_mean(nearest(architecture, known, most=3, cutoff=0.5), str)
+    architectures = torchvision.models.list_models(module=torchvision.models)
+    if architecture not in architectures:
+        hint = did_you_mean(nearest(architecture, architectures, most=3, cutoff=0.5), str)
         raise ModelError(
-            f"unknown model {architecture!r}: {hint or 'known:   ' + ', '.join(known)}"
+            f"unknown model {architecture!r}: {hint or 'known:   ' + ', '.join(architectures)}"
         )
     if class_count < 2:
         raise ModelError(f"a classifier needs at least two classes, but got {class_count}")
@@ -220,8 +220,8 @@ def load_model(folder: Path) -> tuple[nn.Module, ModelCard]:
 def _check_card(document: Mapping[str, Any]) -> None:
     def require(name: str, ok: bool, wanted: str) -> None:
         if not ok:
-            found = document.get(name)
-            raise ModelError(f"{MODEL_CARD_FILE}: {name} must be {wanted}, but got {found!r}")
+            value = document.get(name)
+            raise ModelError(f"{MODEL_CARD_FILE}: {name} must be {wanted}, but got {value!r}")
 
     classes = document.get("classes")
     require("architecture", isinstance(document.get("architecture"), str), "a model's name")

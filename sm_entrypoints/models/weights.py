@@ -122,12 +122,12 @@ def _classifier(
     The layers before the head fit all together or not at all, and the head does only after them.
     """
     before = {name: value for name, value in wanted.items() if not _in(name, head)}
-    known = {name for name in ours if name in before}
-    if _differences({name: ours[name] for name in known}, before):
+    shared = {name for name in ours if name in before}
+    if _differences({name: ours[name] for name in shared}, before):
         return set(), tuple(sorted({name.rpartition(".")[0] for name in before}))
-    rest = {name: value for name, value in ours.items() if name not in known}
+    rest = {name: value for name, value in ours.items() if name not in shared}
     top = {name: value for name, value in wanted.items() if _in(name, head)}
-    return known | (set() if _differences(rest, top) else set(top)), ()
+    return shared | (set() if _differences(rest, top) else set(top)), ()
 
 
 def _in(name: str, layer: str) -> bool:
@@ -176,10 +176,10 @@ def _finite(tensors: Mapping[str, Tensor], source: str) -> None:
 
 
 def _head_note(head: str, ours: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
-    known = [name for name in sorted(ours) if _in(name, head) and name in wanted]
-    if not known:
+    shared = [name for name in sorted(ours) if _in(name, head) and name in wanted]
+    if not shared:
         return f"no head ({head}) in the weights: it starts with random weights"
-    shown = ", ".join(f"{n} {_shape(ours[n])} for {_shape(wanted[n])}" for n in known)
+    shown = ", ".join(f"{n} {_shape(ours[n])} for {_shape(wanted[n])}" for n in shared)
     return f"the head of the weights does not fit ({shown}): it starts with random weights"
 
 

@@ -61,8 +61,8 @@ def _judge(evidence: Evidence, requested: RequestedRule, parameters: Parameters)
     used: set[str] = set()
     results = []
     for rule in rules:
-        asked = dict(_asked(rule, requested.parameters, prefixed=is_report, used=used))
-        changed = {**rule.parameters, **parameters.get(rule.name, {}), **asked}
+        own = dict(_asked(rule, requested.parameters, prefixed=is_report, used=used))
+        changed = {**rule.parameters, **parameters.get(rule.name, {}), **own}
         results.append(evaluate_rule(rule, evidence, changed))
     return {
         "name": requested.name,
@@ -123,12 +123,12 @@ def _outcome(result: RuleResult) -> dict[str, Any]:
 
 def _report_outcome(results: Sequence[RuleResult]) -> dict[str, Any]:
     """Return the outcome of a ProfilerReport: the issues of the rules that it consists of."""
-    found = [result for result in results if result.status == "IssuesFound"]
+    issues = [result for result in results if result.status == "IssuesFound"]
     judged = any(result.status != "NotApplicable" for result in results)
-    names = ", ".join(f"{result.rule} ({result.triggered})" for result in found)
+    names = ", ".join(f"{result.rule} ({result.triggered})" for result in issues)
     return {
-        "status": "IssuesFound" if found else "NoIssuesFound" if judged else "NotApplicable",
-        "triggered": sum(result.triggered for result in found),
+        "status": "IssuesFound" if issues else "NoIssuesFound" if judged else "NotApplicable",
+        "triggered": sum(result.triggered for result in issues),
         "reason": None if judged else "neither the system nor the steps were recorded",
         "step": None,
         "message": f"rules that triggered: {names}" if names else None,

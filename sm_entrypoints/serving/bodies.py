@@ -76,10 +76,10 @@ def what_it_is(body: bytes) -> str | None:
         article = "an" if kind[0] in "AH" and kind != "HEIF" else "a"
         return f"{article} {kind} picture"
     start = body[:64].lstrip()
-    found = next((words for magic, words in _OTHERS if start.startswith(magic)), None)
-    if found is None and body and body[:200].isascii() and body[:200].decode().isprintable():
+    description = next((words for magic, words in _OTHERS if start.startswith(magic)), None)
+    if description is None and body and body[:200].isascii() and body[:200].decode().isprintable():
         return "text"
-    return found
+    return description
 
 
 def _unwrapped(body: bytes) -> bytes | None:
@@ -99,14 +99,14 @@ def _unwrapped(body: bytes) -> bytes | None:
 def _gunzipped(body: bytes) -> bytes:
     unpacker = zlib.decompressobj(wbits=31)
     try:
-        found = unpacker.decompress(body, MOST_BYTES + 1)
+        unpacked = unpacker.decompress(body, MOST_BYTES + 1)
     except zlib.error as error:
         raise BodyError(400, f"The body is gzip, and broken: {ended(error)}") from None
-    if len(found) > MOST_BYTES:
+    if len(unpacked) > MOST_BYTES:
         raise BodyError(413, f"The body unpacks to more than {MOST_BYTES:,} bytes.")
     if not unpacker.eof:
         raise BodyError(400, "The body is gzip, and its end is missing.")
-    return found
+    return unpacked
 
 
 def _of_form(body: bytes) -> bytes:
@@ -115,11 +115,11 @@ def _of_form(body: bytes) -> bytes:
     fields: list[bytes] = []
     for part in body.split(boundary)[1:]:
         head, _, content = part.replace(b"\r\n\r\n", b"\n\n", 1).partition(b"\n\n")
-        said = _DISPOSITION.search(head.replace(b"\r", b""))
-        if said is None:
+        disposition = _DISPOSITION.search(head.replace(b"\r", b""))
+        if disposition is None:
             continue  # what ends the form
         content = content.removesuffix(b"\n").removesuffix(b"\r")
-        (files if b"filename" in said[0].lower() else fields).append(content)
+        (files if b"filename" in disposition[0].lower() else fields).append(content)
     return _only([content for content in files or fields if content], "form")
 
 
@@ -137,21 +137,21 @@ def _of_json(body: bytes) -> bytes | None:
         value = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    found = []
+    pictures = []
     for text in _texts(value):
         raw = text.encode(errors="replace")
         if raw[:5].lower() == b"data:":
-            found.append(_of_data_uri(raw))
+            pictures.append(_of_data_uri(raw))
         else:
             inner = _of_base64(raw)
-            found += [] if inner is None else [inner]
-    if not found:
+            pictures += [] if inner is None else [inner]
+    if not pictures:
         raise BodyError(
             400,
             "The body is JSON without a picture in base64; send the bytes of a JPEG or PNG image, "
             'or {"image": "…base64…"}.',
         )
-    return _only(found, "JSON")
+    return _only(pictures, "JSON")
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -172,11 +172,11 @@ def _of_base64(body: bytes) -> bytes | None:
     if not _BASE64.fullmatch(body):
         return None
     try:
-        found = _decoded(body, "The body")
+        decoded = _decoded(body, "The body")
     except BodyError:
         return None
-    known = kind_of(found[:64]) or found.startswith((_GZIP, _NPY))
-    return found if known else None
+    is_picture = kind_of(decoded[:64]) or decoded.startswith((_GZIP, _NPY))
+    return decoded if is_picture else None
 
 
 def _decoded(text: bytes, what: str) -> bytes:

@@ -36,16 +36,16 @@ def default_model_fn(model_dir: str) -> Any:
     folder = Path(model_dir)
     path = folder / MODEL_FILE
     if not path.exists():
-        found = sorted(
+        models = sorted(
             file.name
             for file in folder.iterdir()
             if file.suffix in MODEL_SUFFIXES and file.is_file()
         )
-        if len(found) != 1:
+        if len(models) != 1:
             raise ModelFileError(
-                f"Exactly one .pth or .pt file is required for PyTorch models: {found}"
+                f"Exactly one .pth or .pt file is required for PyTorch models: {models}"
             )
-        path = folder / found[0]
+        path = folder / models[0]
     device = _device()
     try:
         return torch.jit.load(str(path), map_location=device).to(device)

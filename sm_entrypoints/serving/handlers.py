@@ -114,16 +114,16 @@ def load_program(code_dir: Path, program: str, context: Context | None = None) -
         Exception: whatever importing the module raises.
     """
     module = _import_program(code_dir, program)
-    found = {
+    handlers = {
         name: getattr(module, name)
         for name in ARGUMENTS
         # The toolkit takes None for a function that is left out.
         if getattr(module, name, None) is not None
     }
-    _check(program, found)
+    _check(program, handlers)
     missing = _not_there(code_dir, program) if module is None else _undefined(program)
-    functions = {"model_fn": _model_fn_without(missing), **found}
-    if "transform_fn" not in found:
+    functions = {"model_fn": _model_fn_without(missing), **handlers}
+    if "transform_fn" not in handlers:
         functions = {
             "input_fn": default_input_fn,
             "predict_fn": default_predict_fn,
@@ -167,10 +167,10 @@ def _import_program(code_dir: Path, program: str) -> ModuleType | None:
     sys.path.insert(0, str(code_dir))
     importlib.invalidate_caches()
     try:
-        found = bool(name) and importlib.util.find_spec(name) is not None
+        exists = bool(name) and importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
-        found = False
-    return importlib.import_module(name) if found else None
+        exists = False
+    return importlib.import_module(name) if exists else None
 
 
 def _check(program: str, found: Mapping[str, Any]) -> None:

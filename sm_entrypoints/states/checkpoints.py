@@ -68,9 +68,9 @@ def refused(problem: str) -> str:
 
     A pickle of Python objects can run any code, so it is not read at all.
     """
-    found = _GLOBAL.search(problem)
-    if found:
-        what = found[1] or found[2]
+    match = _GLOBAL.search(problem)
+    if match:
+        what = match[1] or match[2]
         return (
             f"it holds a Python object ({what}) beside tensors, which is not loaded, because "
             "that could run any code: load it where it was made, and save only "

@@ -24,8 +24,8 @@ def looks_like(tensors: Mapping[str, Tensor]) -> str | None:
     best, share = None, _ENOUGH
     for architecture in torchvision.models.list_models(module=torchvision.models):
         model = _outline(architecture)
-        if model is not None and (found := _share(tensors, model)) > share:
-            best, share = architecture, found
+        if model is not None and (model_share := _share(tensors, model)) > share:
+            best, share = architecture, model_share
     return best
 
 

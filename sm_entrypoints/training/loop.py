@@ -89,11 +89,11 @@ class _Loop:
         while self.progress.epochs < self.training.arguments.epochs:
             if self.patience_is_over():
                 return "early_stopping"
-            asked = self.train_epoch(self.progress.epochs + 1)
-            if asked == "rule":  # no checkpoint: what it found would be in there
+            stop_reason = self.train_epoch(self.progress.epochs + 1)
+            if stop_reason == "rule":  # no checkpoint: what it found would be in there
                 self.stop_by_rule()
                 return "rule"
-            if asked == "sigterm":
+            if stop_reason == "sigterm":
                 self.progress.totals = total(_float64(self.progress.totals)).tolist()
                 self.save()
                 return "sigterm"
@@ -110,8 +110,8 @@ class _Loop:
     def stop_by_rule(self) -> None:
         training, best = self.training, self.progress.best_epoch
         if not best:  # without a sentence it is not the leader, who measures
-            said = None if training.watch is None else training.watch.stop_sentence
-            self.failure = said or "stopped by a rule of the first process"
+            sentence = None if training.watch is None else training.watch.stop_sentence
+            self.failure = sentence or "stopped by a rule of the first process"
         elif training.environment.is_leader:
             print(f"stopped by a rule; the model of epoch {best} is delivered", flush=True)
 
@@ -129,8 +129,8 @@ class _Loop:
         batches = iter(self.train_loader)
         while True:
             measured = training.instrumentation
-            asked = training.stop.reason(rule=measured.stop_requested is not None)
-            if asked:
+            stop_reason = training.stop.reason(rule=measured.stop_requested is not None)
+            if stop_reason:
                 break
             with measured.phase("data_wait"):
                 batch = next(batches, None)
@@ -145,7 +145,7 @@ class _Loop:
         self.seen += progress.totals[2] - before
         self.busy += progress.seconds - spent
         whole = progress.batches == self.steps_per_epoch
-        return None if whole and asked != "rule" else asked
+        return None if whole and stop_reason != "rule" else stop_reason
 
     def seed_epoch(self, epoch: int) -> None:
         """Set torch's random state, which only dropout and stochastic depth use."""
@@ -206,11 +206,11 @@ class _Loop:
             what = f"the training loss is {loss} since {step}epoch {epoch}"
         else:
             what = f"the validation loss is {valid} in epoch {epoch}"
-        said = f"{what}: lower the learning rate ({lr=})"
+        sentence = f"{what}: lower the learning rate ({lr=})"
         if not self.progress.best_epoch:
-            self.failure = said
+            self.failure = sentence
             return
-        print(f"{said}; the model of epoch {self.progress.best_epoch} is delivered", flush=True)
+        print(f"{sentence}; the model of epoch {self.progress.best_epoch} is delivered", flush=True)
 
     def announce(
         self,
@@ -221,9 +221,12 @@ class _Loop:
     ) -> None:
         values = {f"train:{name}": train[name] for name in ("loss", "accuracy")}
         values |= {f"valid:{name}": value for name, value in valid.items()}
-        known = {name: value for name, value in values.items() if value is not None}
+        measured_values = {name: value for name, value in values.items() if value is not None}
         if self.training.environment.is_leader:
-            print(format_metrics({"epoch": epoch, **known, "epoch:seconds": seconds}), flush=True)
+            print(
+                format_metrics({"epoch": epoch, **measured_values, "epoch:seconds": seconds}),
+                flush=True,
+            )
 
     def say(self, epoch: int, totals: Tensor) -> None:
         """Print a line of progress every ten seconds."""
@@ -258,10 +261,10 @@ class _Loop:
     def resume(self) -> None:
         """Take up the newest checkpoint, if there is one."""
         training = self.training
-        found = training.checkpoints.load()
-        if found is None:
+        checkpoint = training.checkpoints.load()
+        if checkpoint is None:
             return
-        self.progress, tensors = found
+        self.progress, tensors = checkpoint
         training.model.load_state_dict(with_prefix(tensors, "model."), strict=False)
         restore_optimizer(training.optimizer, tensors)
         if self.progress.best_epoch:

@@ -218,9 +218,9 @@ def _weights_file(arguments: TrainingArguments, channels: Mapping[str, Path]) ->
         )
     file = folder / WEIGHTS_FILE
     if not file.is_file():
-        found = sorted(path.name for path in folder.iterdir())[:3] if folder.is_dir() else []
+        names = sorted(path.name for path in folder.iterdir())[:3] if folder.is_dir() else []
         raise WeightsError(
-            f"channel 'weights' must hold {WEIGHTS_FILE}, but it holds {found or 'nothing'}"
+            f"channel 'weights' must hold {WEIGHTS_FILE}, but it holds {names or 'nothing'}"
         )
     return file
 

@@ -106,14 +106,14 @@ def _visible(nvml: Any, chosen: str | None) -> Sequence[Any]:
     if chosen is None:
         return handles
     identities = [_text(nvml.nvmlDeviceGetUUID(handle)) for handle in handles]
-    found = []
+    visible = []
     for entry in (part.strip() for part in chosen.split(",")):
         numbered = entry.isdecimal() and int(entry) < len(handles)
         fits = [i for i, identity in enumerate(identities) if entry and identity.startswith(entry)]
         if not numbered and len(fits) != 1:
             break
-        found.append(handles[int(entry) if numbered else fits[0]])
-    return found
+        visible.append(handles[int(entry) if numbered else fits[0]])
+    return visible
 
 
 def _text(value: str | bytes) -> str:

@@ -63,13 +63,13 @@ def operators(events: Iterable[Event]) -> list[Operator]:
             threads[event["pid"], event["tid"]].append(event)
         elif category in _DEVICE:
             kernels[event.get("args", {}).get("External id")] += event["dur"]
-    found: dict[str, Operator] = {}
+    by_name: dict[str, Operator] = {}
     for calls in threads.values():
         for call in _nested(calls, kernels):
-            _add(found, call)
+            _add(by_name, call)
     by_device = bool(kernels)
     return sorted(
-        found.values(), key=lambda each: each.self_device if by_device else each.self_cpu
+        by_name.values(), key=lambda each: each.self_device if by_device else each.self_cpu
     )[::-1]
 
 

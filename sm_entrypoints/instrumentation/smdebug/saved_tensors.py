@@ -83,12 +83,12 @@ class _Reading:
             self._tensors.append({"name": name, "collection": collections.get(name), **described})
 
     def _describe(self, tensor: Any) -> dict[str, Any]:
-        found = {mode: tensor.steps(mode=self._modes[mode]) for mode in _MODES}
+        steps_by_mode = {mode: tensor.steps(mode=self._modes[mode]) for mode in _MODES}
         # The global count says the same again for what has a mode.
-        modes = [mode for mode in _MODES[:3] if found[mode]] or ["GLOBAL"]
-        steps = found[modes[0]]
+        modes = [mode for mode in _MODES[:3] if steps_by_mode[mode]] or ["GLOBAL"]
+        steps = steps_by_mode[modes[0]]
         return {
-            "steps": sum(len(found[mode]) for mode in modes),
+            "steps": sum(len(steps_by_mode[mode]) for mode in modes),
             "modes": modes,
             "first_step": steps[0] if steps else None,
             "last_step": steps[-1] if steps else None,

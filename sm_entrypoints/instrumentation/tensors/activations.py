@@ -111,6 +111,6 @@ def first_tensor(value: Any) -> Tensor | None:
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, Sequence) and not isinstance(value, str):
-        found = (first_tensor(member) for member in value)
-        return next((tensor for tensor in found if tensor is not None), None)
+        tensors = (first_tensor(member) for member in value)
+        return next((tensor for tensor in tensors if tensor is not None), None)
     return None

@@ -95,9 +95,9 @@ class NonFiniteDetector:
         ):
             return None
         device, dtype, enabled = self._autocast
-        found: list[str] = []
+        broken: list[str] = []
         if any(not _finite(tensor) for tensor in self._inputs if isinstance(tensor, Tensor)):
-            found.append("input")
+            broken.append("input")
         with (
             _without_hooks(self._model),
             _unchanged_buffers(self._model),
@@ -108,10 +108,10 @@ class NonFiniteDetector:
             prepare()
             for name, module in self._model.named_modules():
                 if not any(True for _ in module.children()):
-                    module.register_forward_pre_hook(_weights_hook(name, self._prefix, found))
-                    module.register_forward_hook(_output_hook(name, found))
+                    module.register_forward_pre_hook(_weights_hook(name, self._prefix, broken))
+                    module.register_forward_hook(_output_hook(name, broken))
             self._model(*self._inputs)
-        return found[0] if found else None
+        return broken[0] if broken else None
 
     def broken_weights(self) -> list[str]:
         """Return the names of weights and buffers that are not finite, frozen ones too."""

@@ -68,10 +68,10 @@ def summarize_sample(tensor: Tensor, active: tuple[float, float] | None = None) 
     tensors that cannot be broken unless another one is that :func:`summarize` examines.
     """
     tensor = plain(tensor)
-    found = describe(as_numpy(sample(flatten(tensor))))
+    statistics = describe(as_numpy(sample(flatten(tensor))))
     if active is None:
-        return found
-    return replace(found, inactive_fraction=inactive_fraction(tensor, active))
+        return statistics
+    return replace(statistics, inactive_fraction=inactive_fraction(tensor, active))
 
 
 def describe(values: Values) -> TensorStatistics:
@@ -193,9 +193,9 @@ def _percentiles(values: Values) -> tuple[float, float]:
     places = [share * (values.size - 1) for share in (0.05, 0.95)]
     around = sorted({int(place) for place in places} | {math.ceil(place) for place in places})
     ordered = np.partition(values, around)
-    found = []
+    percentiles = []
     for place in places:
         below, above = float(ordered[int(place)]), float(ordered[math.ceil(place)])
         share = place - int(place)
-        found.append(below * (1 - share) + above * share)
-    return found[0], found[1]
+        percentiles.append(below * (1 - share) + above * share)
+    return percentiles[0], percentiles[1]

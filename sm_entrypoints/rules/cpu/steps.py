@@ -38,12 +38,12 @@ def data_wait(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
     percent = 100 * phase_share(steps, "data_wait")
     waits = steps.phases["data_wait"]
     seconds = float(waits[steps.steady].sum())
-    found = percent > parameters["percent"] and seconds > parameters["min_seconds"]
+    triggered = percent > parameters["percent"] and seconds > parameters["min_seconds"]
     slow = waits > steps.seconds * parameters["percent"] / 100
     return RuleResult(
         rule="DataWait",
-        status="IssuesFound" if found else "NoIssuesFound",
-        triggered=int(found),
+        status="IssuesFound" if triggered else "NoIssuesFound",
+        triggered=int(triggered),
         violations=int((slow & steps.steady).sum()),
         datapoints=count,
         details={
@@ -160,12 +160,12 @@ def batch_size_throughput(evidence: Evidence, parameters: Mapping[str, Any]) -> 
     better = _better_batch(cost, images, parameters)
     percent = 100 * cost.fixed / max(cost.seconds(cost.batch), 1e-12)
     factor = cost.factor(better)
-    found = percent > parameters["percent"] and factor > parameters["min_factor"]
+    triggered = percent > parameters["percent"] and factor > parameters["min_factor"]
     return RuleResult(
         rule="BatchSizeThroughput",
-        status="IssuesFound" if found else "NoIssuesFound",
-        triggered=int(found),
-        violations=count if found else 0,
+        status="IssuesFound" if triggered else "NoIssuesFound",
+        triggered=int(triggered),
+        violations=count if triggered else 0,
         datapoints=count,
         details={
             "batch_size": cost.batch,

@@ -117,13 +117,13 @@ def _excess(steps: Steps, phase: str, above: NDArray[np.bool_]) -> dict[str, flo
 
 def _marks(steps: Steps, mode: str, phase: str, above: NDArray[np.bool_]) -> list[Mark]:
     usual = float(np.median(steps.phases[phase][steps.steady]))
-    found = []
+    marks = []
     for index in np.flatnonzero(above)[:_MOST_MARKS]:
         seconds = float(steps.phases[phase][index])
         message = f"{phase} took {1e3 * seconds:.0f} ms, usually {1e3 * usual:.0f} ms"
         place = {"step": int(steps.step[index]), "epoch": int(steps.epoch[index])}
-        found.append(Mark(**place, mode=mode, subject=phase, message=message))
-    return found
+        marks.append(Mark(**place, mode=mode, subject=phase, message=message))
+    return marks
 
 
 def dataloader(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:

@@ -95,15 +95,15 @@ def loop_span(evidence: Evidence) -> tuple[float, float]:
 def series_of(evidence: Evidence, dimension: str, name: str | None = None) -> list[Series]:
     """Return the series of a dimension (and name), only of the time while it trained."""
     first, last = loop_span(evidence)
-    found = []
+    trained = []
     for series in evidence.system:
         if series.dimension != dimension or name not in (None, series.name):
             continue
         inside = (series.timestamps >= first) & (series.timestamps <= last)
         if inside.any():
             cut = {"timestamps": series.timestamps[inside], "values": series.values[inside]}
-            found.append(Series(node=series.node, dimension=dimension, name=series.name, **cut))
-    return found
+            trained.append(Series(node=series.node, dimension=dimension, name=series.name, **cut))
+    return trained
 
 
 def nodes_of(series: Sequence[Series]) -> list[str]:

@@ -69,12 +69,12 @@ class PoorWeightInitialization(TensorWatch):
     def _judge(self, record: TensorRecord) -> Mark | None:
         if not self._variances and not self._flat:
             return None  # not a sampled step
-        said = (self._unequal() if self._steps == 0 else None) or self._without_gradients()
+        complaint = (self._unequal() if self._steps == 0 else None) or self._without_gradients()
         self._steps += 1
-        if said is None:
+        if complaint is None:
             return None
         self.violations += 1
-        return self.trigger(record, said, "initial weights")
+        return self.trigger(record, complaint, "initial weights")
 
     def _unequal(self) -> str | None:
         if len(self._variances) > 1:

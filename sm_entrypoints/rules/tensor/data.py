@@ -132,24 +132,26 @@ def confusion(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
         reason = f"no class has {parameters['min_support']} test images"
         return not_applicable("Confusion", reason)
     shares = table[looked_at] / support[looked_at, None]
-    found = []
+    confused = []
     for row, index in zip(shares, looked_at.tolist(), strict=True):
         others = np.where(np.arange(len(classes)) == index, -1.0, row)
         taken = int(others.argmax())
         if row[index] < diagonal or others[taken] > parameters["max_off_diag"]:
-            found.append((classes[index], float(row[index]), classes[taken], float(others[taken])))
-    found.sort(key=lambda pair: pair[1])
+            confused.append(
+                (classes[index], float(row[index]), classes[taken], float(others[taken]))
+            )
+    confused.sort(key=lambda pair: pair[1])
     return RuleResult(
         rule="Confusion",
-        status="IssuesFound" if found else "NoIssuesFound",
-        triggered=len(found),
-        violations=len(found),
+        status="IssuesFound" if confused else "NoIssuesFound",
+        triggered=len(confused),
+        violations=len(confused),
         datapoints=len(looked_at),
-        details={"classes": [_pair(*pair) for pair in found[:MOST_PAIRS]]},
+        details={"classes": [_pair(*pair) for pair in confused[:MOST_PAIRS]]},
         parameters=used,
         marks=tuple(
             _mark(evidence, label, f"{right:.0%} recognised, {wrong:.0%} taken for {other!r}")
-            for label, right, other, wrong in found[:MOST_PAIRS]
+            for label, right, other, wrong in confused[:MOST_PAIRS]
         ),
     )
 

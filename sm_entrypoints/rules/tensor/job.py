@@ -56,9 +56,9 @@ class TensorJob:
 
 def _steps_per_epoch(evidence: Evidence) -> int:
     """Return the most TRAIN steps of one epoch: a stopped epoch has fewer."""
-    said = _whole(evidence.job.get("steps_per_epoch"))
-    if said:
-        return said
+    recorded = _whole(evidence.job.get("steps_per_epoch"))
+    if recorded:
+        return recorded
     if "epoch" in evidence.steps and "mode" in evidence.steps:
         trained = evidence.steps["epoch"][evidence.steps["mode"] == "TRAIN"]
         counts = [int((trained == epoch).sum()) for epoch in set(trained.tolist())]

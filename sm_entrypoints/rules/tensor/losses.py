@@ -65,11 +65,11 @@ class LossNotDecreasing(TensorWatch):
         with np.errstate(over="ignore", invalid="ignore"):
             error = float(losses.std() / math.sqrt(len(losses)))
         self._windows.append(_Window(mean=float(losses.mean()), error=error))
-        said = self._complaint()
-        if said is None:
+        complaint = self._complaint()
+        if complaint is None:
             return None
         self.violations += 1
-        return self.trigger(record, said)
+        return self.trigger(record, complaint)
 
     def _reason_not_to_apply(self) -> str | None:
         if self._windows:

@@ -38,7 +38,7 @@ def stalled_training(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleR
     total = float(started[-1] - started[0])
     scaled = max(parameters["least_seconds"], parameters["share"] * total)
     bound = min(parameters["threshold"], scaled)
-    found = [int(index) for index in np.flatnonzero(gaps > bound)]
+    stalls = [int(index) for index in np.flatnonzero(gaps > bound)]
     marks = tuple(
         Mark(
             step=int(steps["step"][order[index + 1]]),
@@ -47,13 +47,13 @@ def stalled_training(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleR
             subject="time between steps",
             message=f"nothing happened for {gaps[index]:.1f} s before this step",
         )
-        for index in found[:MOST_GAPS]
+        for index in stalls[:MOST_GAPS]
     )
     return RuleResult(
         rule="StalledTrainingRule",
-        status="IssuesFound" if found else "NoIssuesFound",
-        triggered=len(found),
-        violations=len(found),
+        status="IssuesFound" if stalls else "NoIssuesFound",
+        triggered=len(stalls),
+        violations=len(stalls),
         datapoints=len(gaps),
         details={"longest_gap_seconds": float(gaps.max())},
         parameters={**parameters, "threshold": bound},

@@ -119,8 +119,10 @@ class Case:
     def values(self, split: str, name: str) -> list[float]:
         """Return a metric of a split by epoch, as far as it is finite."""
         rows = [row for row in self.evidence.epochs if row.get("split") == split]
-        found = [row.get(name) for row in rows]
-        return [value for value in found if isinstance(value, int | float) and math.isfinite(value)]
+        column = [row.get(name) for row in rows]
+        return [
+            value for value in column if isinstance(value, int | float) and math.isfinite(value)
+        ]
 
     def images(self, *splits: str) -> int:
         """Return how many images the splits of an epoch have."""
@@ -160,15 +162,15 @@ class Case:
         """Return the delivered model's share of right answers in a split, and its pictures."""
         if split == TEST_CHANNEL:
             told = self.evidence.evaluation or {}
-            known = (told.get("accuracy"), told.get("samples"))
+            scores = (told.get("accuracy"), told.get("samples"))
         else:
             rows = [row for row in self.evidence.epochs if row.get("split") == split]
             best = self.evidence.job.get("best_epoch")
             row = next((row for row in rows if row.get("epoch") == best), (rows or [{}])[-1])
-            known = (row.get("accuracy"), row.get("samples"))
-        if not all(isinstance(value, int | float) and math.isfinite(value) for value in known):
+            scores = (row.get("accuracy"), row.get("samples"))
+        if not all(isinstance(value, int | float) and math.isfinite(value) for value in scores):
             return None
-        return float(known[0]), int(known[1])  # type: ignore[arg-type]
+        return float(scores[0]), int(scores[1])  # type: ignore[arg-type]
 
     def beats_guessing(self, *splits: str) -> bool | None:
         """Say whether the model is better than guessing in the splits; None if unknown."""
@@ -267,5 +269,5 @@ def _within_bounds(name: str, value: float) -> float:
 
 
 def _number(value: object) -> float:
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if known else math.nan  # type: ignore[arg-type]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else math.nan  # type: ignore[arg-type]

@@ -65,9 +65,9 @@ def broken_numbers(case: Case) -> Finding | None:
     if result is None and not diverged:
         return None
     first = result.marks[0] if result is not None and result.marks else None
-    given = first is not None and _came_with_the_job(first)
+    from_input = first is not None and _came_with_the_job(first)
     what = f"{first.subject} at step {first.step} (epoch {first.epoch})" if first else "the loss"
-    if given:
+    if from_input:
         sentence = f"The training's input is broken: {what} holds values that are not numbers"
         advice = "Check the weights and the images: they contain NaN or infinite values."
     else:
@@ -79,7 +79,7 @@ def broken_numbers(case: Case) -> Finding | None:
         sentence=ended(sentence),
         rule="ExplodingTensor",
         evidence=(_marks(result) if result else ()) + _losses(case),
-        change=None if given else _rate(case, 0.1),
+        change=None if from_input else _rate(case, 0.1),
         advice=advice,
         gain=_QUALITY,
         claims=frozenset({Claim.EXPLODED}),
@@ -107,19 +107,19 @@ def nothing_learned(case: Case) -> Finding | None:
     change = _rate(case, factor)
     how_far = "by a factor of ten" if factor <= 10 else f"to {_USUAL_RATE:g}"
     how = "jumps about" if wild else "hardly moves"
-    known = case.knows_something
+    knows_something = case.knows_something
     return Finding(
         group=Group.NOT_LEARNING,
-        severity="warning" if known else "error",
+        severity="warning" if knows_something else "error",
         sentence=f"The loss {how}, though the model is better than guessing by now."
-        if known
+        if knows_something
         else f"The network learns nothing: its loss {how} and stays where guessing is.",
         rule="LossNotDecreasing",
         evidence=_losses(case),
         change=change,
         advice=f"{'Lower' if wild else 'Raise'} lr {how_far}, then search around it.",
         gain=_QUALITY,
-        claims=frozenset() if known else frozenset({Claim.LEARNS_NOTHING}),
+        claims=frozenset() if knows_something else frozenset({Claim.LEARNS_NOTHING}),
     )
 
 
@@ -272,10 +272,10 @@ def classes_unequal(case: Case) -> Finding | None:
 
 def _worst_recall(case: Case) -> tuple[str, ...]:
     rows = (case.evidence.evaluation or {}).get("per_class") or []
-    known = [row for row in rows if row.get("recall") is not None and row.get("support")]
-    if not known:
+    measured = [row for row in rows if row.get("recall") is not None and row.get("support")]
+    if not measured:
         return ()
-    worst = min(known, key=lambda row: row["recall"])
+    worst = min(measured, key=lambda row: row["recall"])
     return (f"of the {worst['label']} images in the test split {percent(worst['recall'])} found",)
 
 

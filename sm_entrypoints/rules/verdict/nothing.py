@@ -22,9 +22,10 @@ def nothing_to_change(case: Case, found: Sequence[Finding]) -> Finding:
     """Return the verdict of a job without a finding that matters; ``found`` are the small ones."""
     judged = [result for result in case.results.values() if result.status != "NotApplicable"]
     if not judged and not case.evidence.epochs and case.evidence.theirs:
-        said = "SageMaker's own rules found nothing; ours had nothing to examine."
+        sentence = "SageMaker's own rules found nothing; ours had nothing to examine."
         return _unseen(
-            said, (f"{counted(len(case.evidence.theirs), 'rule is', 'rules are')} in its report",)
+            sentence,
+            (f"{counted(len(case.evidence.theirs), 'rule is', 'rules are')} in its report",),
         )
     if not judged and not case.evidence.epochs:
         return _unseen("No verdict: the job left no data.", ())

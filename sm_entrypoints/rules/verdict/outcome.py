@@ -181,8 +181,8 @@ def untold(case: Case, found: Iterable[Finding]) -> list[Finding]:
         for result in case.results.values()
         if result.status == "IssuesFound" and result.rule not in told
     ]
-    known = told | {finding.rule for finding in ours}
-    return [*ours, *(each for each in _of_sagemaker(case) if each.rule not in known)]
+    covered = told | {finding.rule for finding in ours}
+    return [*ours, *(each for each in _of_sagemaker(case) if each.rule not in covered)]
 
 
 def _of_rule(case: Case, result: RuleResult) -> Finding:
@@ -248,5 +248,5 @@ def _times(count: int) -> str:
 
 
 def _recommendation(name: str) -> str:
-    found = next((rule.recommendation for rule in RULES if rule.name == name), "")
-    return found or "Look at what the rule measured, in its row below."
+    recommendation = next((rule.recommendation for rule in RULES if rule.name == name), "")
+    return recommendation or "Look at what the rule measured, in its row below."

@@ -105,8 +105,8 @@ def waits_for_data(case: Case) -> Finding | None:
 
 
 def _loaders_told(case: Case) -> str:
-    known = {"workers": case.evidence.summary, "num_workers": case.arguments}
-    if not any(name in found for name, found in known.items()):
+    sources = {"workers": case.evidence.summary, "num_workers": case.arguments}
+    if not any(name in source for name, source in sources.items()):
         return ""
     return f", with {case.workers or 'no'} loader {'process' if case.workers < 2 else 'processes'}"
 

@@ -65,6 +65,6 @@ def _lies_still(case: Case, stop: Mapping[str, Any]) -> bool | None:
         return None if not ratios else ratios[-1] < 1
     if stop["rule"] == "LossNotDecreasing":
         losses = [each.mean for each in records if each.collection == "losses"]
-        known = [loss for loss in losses if loss is not None]
-        return None if not known else known[-1] <= 1.05 * known[0]
+        means = [loss for loss in losses if loss is not None]
+        return None if not means else means[-1] <= 1.05 * means[0]
     return None

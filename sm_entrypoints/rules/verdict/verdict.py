@@ -61,17 +61,17 @@ class Verdict:
 def reach_verdict(evidence: Evidence, results: Mapping[str, RuleResult]) -> Verdict:
     """Return what holds the training back; "nothing to change" is a verdict too."""
     case = Case(evidence, results)
-    asked = (find(case) for find in _FINDINGS)
-    found = [each for each in asked if each is not None and holds(case, each)]
-    main = stopping(case, found)
-    found += untold(case, [*found, *([] if main is None else [main])])
-    found.sort(key=lambda finding: (finding.group, -finding.worth))
+    candidates = (find(case) for find in _FINDINGS)
+    findings = [each for each in candidates if each is not None and holds(case, each)]
+    main = stopping(case, findings)
+    findings += untold(case, [*findings, *([] if main is None else [main])])
+    findings.sort(key=lambda finding: (finding.group, -finding.worth))
     if main is not None:
-        found = [finding for finding in found if finding.rule != main.rule]
+        findings = [finding for finding in findings if finding.rule != main.rule]
     else:
-        main = next((finding for finding in found if _matters(case, finding)), None)
-    others = tuple(finding for finding in found if finding is not main)
-    told = nothing_to_change(case, found) if main is None else _with_doubt(case, main)
+        main = next((finding for finding in findings if _matters(case, finding)), None)
+    others = tuple(finding for finding in findings if finding is not main)
+    told = nothing_to_change(case, findings) if main is None else _with_doubt(case, main)
     shown = [_with_rule(case, each) for each in (told, *others[:_MOST_OTHERS])]
     return Verdict(finding=shown[0], others=tuple(shown[1:]))
 
@@ -79,8 +79,8 @@ def reach_verdict(evidence: Evidence, results: Mapping[str, RuleResult]) -> Verd
 def _with_rule(case: Case, finding: Finding) -> Finding:
     """Return a finding without its rule, where the rules' table says that this found nothing."""
     stopped_by = case.evidence.job.get("stopped_by")
-    known = stopped_by.get("rule") if isinstance(stopped_by, Mapping) else None
-    triggered = finding.rule in case.triggered or finding.rule == known
+    stopping_rule = stopped_by.get("rule") if isinstance(stopped_by, Mapping) else None
+    triggered = finding.rule in case.triggered or finding.rule == stopping_rule
     return finding if triggered else replace(finding, rule=None)
 
 
