@@ -83,16 +83,11 @@ def read_metrics(
 
 def lint_metrics(metrics: Metrics) -> list[LintFinding]:
     """Return what is wrong with the definitions and the choice of the objective."""
-    findings = [*_objective_findings(metrics), *_broken(metrics), *_contained(metrics)]
-    findings += [*_slow(metrics), *_bound_to_cut(metrics)]
+    flaws = [*_objective_findings(metrics), *_broken(metrics), *_contained(metrics)]
+    flaws += [*_slow(metrics), *_bound_to_cut(metrics)]
     if metrics.lines:
-        findings += [
-            *_silent(metrics),
-            *_not_numbers(metrics),
-            *_ambiguous(metrics),
-            *_cut(metrics),
-        ]
-    return findings
+        flaws += [*_silent(metrics), *_not_numbers(metrics), *_ambiguous(metrics), *_cut(metrics)]
+    return flaws
 
 
 def _objective_findings(metrics: Metrics) -> Iterator[LintFinding]:
