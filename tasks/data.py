@@ -65,15 +65,15 @@ def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
     before = read_run(settings, run.name)
     require_same_pictures(folder, before, check.files, check.fingerprint)
     check = replace(check, name=dataset_name(parameters, before))
-    found: DataDocument = {**check.to_dict(), **_list_skipped(folder, check)}
+    summary: DataDocument = {**check.to_dict(), **_list_skipped(folder, check)}
     if is_remote(parameters.path):
-        found["root"] = parameters.path
-    write_json(folder / DATA_FILE, found)
-    facts = DataFacts(**found, scheme=SCHEME)
+        summary["root"] = parameters.path
+    write_json(folder / DATA_FILE, summary)
+    facts = DataFacts(**summary, scheme=SCHEME)
     record(settings, run, RunFacts(data=facts, seeds={"split": parameters.seed}))
-    for warning in found["warnings"]:
+    for warning in summary["warnings"]:
         get_run_logger().warning("data: %s", warning["message"])
-    create_markdown_artifact(data_markdown(found), key="data-check", description="Data check")
+    create_markdown_artifact(data_markdown(summary), key="data-check", description="Data check")
     return check
 
 
@@ -143,13 +143,13 @@ def sync_dataset(run: RunIdentity, parameters: DataParameters, check: DataCheck)
     uri = f"s3://{bucket}/{result.prefix}"
     moved = {"uploaded": result.uploaded, "skipped": result.skipped, "removed": result.removed}
     record(platform.settings, run, RunFacts(data=DataFacts(uri=uri, dataset=name, **moved)))
-    found = check.to_dict()
+    summary = check.to_dict()
     return SyncedData(
         dataset=name,
         uri=uri,
-        fingerprint=found["fingerprint"],
-        classes=found["classes"],
-        train_images=found["splits"]["train"]["images"],
+        fingerprint=summary["fingerprint"],
+        classes=summary["classes"],
+        train_images=summary["splits"]["train"]["images"],
     )
 
 

@@ -58,9 +58,9 @@ def choose_change(parameters: ImprovementParameters) -> ImprovementPlan:
 @task(name="publish that there is nothing to change", **policy(300))
 def publish_no_change(plan: ImprovementPlan) -> Improvement:
     """Publish that the verdict has nothing to change; return the result, with no job in it."""
-    found = improvement(plan, None, None)
-    create_markdown_artifact(improvement_markdown(found), key=ARTIFACT_KEY)
-    return found
+    result = improvement(plan, None, None)
+    create_markdown_artifact(improvement_markdown(result), key=ARTIFACT_KEY)
+    return result
 
 
 @task(name="launch comparison job", **policy(600))
@@ -85,9 +85,9 @@ def launch_comparison_job(plan: ImprovementPlan) -> str:
     run_record = read_run(platform.settings, plan.name)
 
     def request(attempt: int) -> Request:
-        asked = comparison_request(plan, job, source_uri, tags, attempt)
-        allowed = allowance(platform, run_record, job, plan.max_usd, asked["TrainingJobName"])
-        return with_tags(held_to(asked, allowed), tags)
+        body = comparison_request(plan, job, source_uri, tags, attempt)
+        allowed = allowance(platform, run_record, job, plan.max_usd, body["TrainingJobName"])
+        return with_tags(held_to(body, allowed), tags)
 
     # Before there is a job: whoever ends this flow run later finds by it what to stop.
     note_improvement(platform.settings, str(runtime.flow_run.id), plan.run)
@@ -151,12 +151,12 @@ class _ComparisonWatch:
             return
         self._tenth = int(10 * share)
         ratio = metrics.get("compare:ratio")
-        said = (
+        so_far = (
             ""
             if ratio is None
             else f", the changed variant takes {ratio:.3f} times the time so far"
         )
-        get_run_logger().info("comparison %.0f %%%s", 100 * share, said)
+        get_run_logger().info("comparison %.0f %%%s", 100 * share, so_far)
 
 
 @task(name="conclude improvement", **policy(1800))
@@ -174,11 +174,11 @@ def conclude_improvement(plan: ImprovementPlan, name: str) -> Improvement:
         (path,) = Path(scratch).glob(f"*/{contract.COMPARISON_FILE}")
         comparison: Comparison = read_json(path)
     prices = comparison_prices(platform, read_run(platform.settings, plan.name), job)
-    found = improvement(plan, job, comparison, prices)
-    write_json(folder / IMPROVEMENT_FILE, found)
-    record(platform.settings, plan.run, RunFacts(improvement=ImprovementFacts(**found)))
-    if kept := found["improved_hyperparameters"]:
+    result = improvement(plan, job, comparison, prices)
+    write_json(folder / IMPROVEMENT_FILE, result)
+    record(platform.settings, plan.run, RunFacts(improvement=ImprovementFacts(**result)))
+    if kept := result["improved_hyperparameters"]:
         record(platform.settings, plan.run, RunFacts(improved_hyperparameters=kept))
-    create_markdown_artifact(improvement_markdown(found), key=ARTIFACT_KEY)
-    get_run_logger().info("%s: %s", found["decision"], found["reason"])
-    return found
+    create_markdown_artifact(improvement_markdown(result), key=ARTIFACT_KEY)
+    get_run_logger().info("%s: %s", result["decision"], result["reason"])
+    return result

@@ -104,8 +104,8 @@ class _Product(TypedDict):
 
 @cache
 def _table() -> _Table:
-    found: _Table = json.loads(_TABLE.read_text("utf-8"))
-    return found
+    table: _Table = json.loads(_TABLE.read_text("utf-8"))
+    return table
 
 
 def table_source(region: str | None = None) -> str:
@@ -143,16 +143,20 @@ def current_prices(pricing: Pricing | None, wanted: Iterable[tuple[str, Use]]) -
     Never fails for want of a price list: a price that is not AWS's says so.
     """
     pairs = sorted(set(wanted))
-    known = table_prices(pairs, pricing.region if pricing else None)
+    from_table = table_prices(pairs, pricing.region if pricing else None)
     if pricing is None:
-        return known
+        return from_table
     try:
-        asked = {_key(*pair): _asked(pricing, *pair) for pair in pairs}
+        answers = {_key(*pair): _asked(pricing, *pair) for pair in pairs}
     except (BotoCoreError, ClientError, ValueError, KeyError, TypeError):
         # No permission, no network, or an answer of a different shape: the table has to do.
-        return known
-    given = {key: Price(usd=usd, source=_FROM_AWS) for key, usd in asked.items() if usd is not None}
-    return known.model_copy(update={"instance_hours": {**known.instance_hours, **given}})
+        return from_table
+    from_aws = {
+        key: Price(usd=usd, source=_FROM_AWS) for key, usd in answers.items() if usd is not None
+    }
+    return from_table.model_copy(
+        update={"instance_hours": {**from_table.instance_hours, **from_aws}}
+    )
 
 
 def _asked(pricing: Pricing, instance_type: str, use: Use) -> Decimal | None:

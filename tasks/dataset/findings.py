@@ -57,9 +57,9 @@ class DataProblems(DataError):
         more = f"\n  - and {rest} more" if rest > 0 else ""
         if more and listed:
             more += f"; all of them: {shown(str(listed))}"
-        found = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+        amount = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         super().__init__(
-            f"The data folder '{place}' has {found}; nothing was uploaded. "
+            f"The data folder '{place}' has {amount}; nothing was uploaded. "
             f"Repair or remove what is listed and run again:\n{lines}{more}"
         )
         self.place, self.problems = place, tuple(problems)

@@ -155,21 +155,21 @@ def _prepare(
     key = json.dumps([model, content, _sha256(PROGRAM)])
     out = cache / f"{model}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
     answer = out.with_suffix(".json")
-    known = _cached(out, answer)
-    if known is None:
+    prepared = _cached(out, answer)
+    if prepared is None:
         command = _command(weights, model, job_python, cache, out)
         try:
-            known = _run_program(command)
+            prepared = _run_program(command)
         except ProgramFailed as error:
             raise DataError(
                 f"weights={source or weights!r} cannot be used for model={model!r}: {error}"
             ) from error
-        write_json(answer, known)
+        write_json(answer, prepared)
     return PreparedWeights(
         file=out,
-        sha256=str(known["sha256"]),
-        source=source or str(known["source"]),
-        notes=tuple(known.get("notes", ())),
+        sha256=str(prepared["sha256"]),
+        source=source or str(prepared["source"]),
+        notes=tuple(prepared.get("notes", ())),
     )
 
 
@@ -194,16 +194,16 @@ def weights_file(weights: str, typed: str | None = None) -> Path:
 def _cached(out: Path, answer: Path) -> _Answer | None:
     """Return the program's earlier answer about a file that has not changed since."""
     try:
-        known: _Answer = json.loads(answer.read_bytes())
-        return known if _sha256(out) == known["sha256"] else None
+        cached: _Answer = json.loads(answer.read_bytes())
+        return cached if _sha256(out) == cached["sha256"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _command(weights: str, model: str, job_python: Path, cache: Path, out: Path) -> list[str]:
     require_job_python(job_python)
-    given = weights if weights == IMAGENET else str(weights_file(weights))
-    argv = [str(job_python), str(PROGRAM), "--model", model, "--weights", given, "--out", str(out)]
+    value = weights if weights == IMAGENET else str(weights_file(weights))
+    argv = [str(job_python), str(PROGRAM), "--model", model, "--weights", value, "--out", str(out)]
     return [*argv, "--cache", str(cache / "downloads")]
 
 

@@ -29,9 +29,9 @@ def current_run() -> RunIdentity:
     """
     settings = Settings()
     root = str(runtime.flow_run.root_flow_run_id)
-    found = find_run(settings, root)
-    if found is not None:
-        return found
+    run = find_run(settings, root)
+    if run is not None:
+        return run
     with get_client(sync_client=True) as client:  # this may be a subflow: its root has the name
         flow_run = client.read_flow_run(UUID(root))
     parameters = {name: _plain(value) for name, value in flow_run.parameters.items()}

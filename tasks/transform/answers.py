@@ -69,10 +69,10 @@ def _read(platform: Platform, image: str, uri: str, reason: str | None) -> Answe
     except DataError:
         return Answer(image=image, error=f"no answer: {reason or 'the job gave no reason'}")
     try:
-        found = json.loads(text)["predictions"]
+        labels = json.loads(text)["predictions"]
         predictions = [
             {"label": str(each["label"]), "probability": float(each["probability"])}
-            for each in found
+            for each in labels
         ]
     except (ValueError, KeyError, TypeError):
         return Answer(image=image, answer=text)

@@ -102,7 +102,7 @@ class DataCheck:
                 "width": _spread([file.width for file in self.files]),
                 "height": _spread([file.height for file in self.files]),
             },
-            "warnings": [found.to_dict() for found in self.warnings],
+            "warnings": [data_warning.to_dict() for data_warning in self.warnings],
             "split_source": self.split_source,
         }
 
@@ -142,24 +142,28 @@ def check_data(
     shares = {VALID_CHANNEL: reading.valid_share, TEST_CHANNEL: reading.test_share}
     check_shares(shares)
     layout = read_layout(root, reading)
-    found = inspect_files(root, layout, reading, progress, remembered)
-    facts = found.facts
+    inspected = inspect_files(root, layout, reading, progress, remembered)
+    facts = inspected.facts
     alike = _look_alikes(facts)
     missing = {split: share for split, share in shares.items() if split not in layout.splits}
-    problems = [*layout.problems, *_too_small(found.candidates, list(missing)), *found.problems]
+    problems = [
+        *layout.problems,
+        *_too_small(inspected.candidates, list(missing)),
+        *inspected.problems,
+    ]
     if problems:
         raise data_error(root, problems)
-    layout = replace(layout, candidates=found.candidates)
+    layout = replace(layout, candidates=inspected.candidates)
     files = _files(layout, facts, _splits(layout, facts, alike, missing, reading.seed))
     odd = data_warnings(files, [fact.mode for fact in facts], alike)
-    made = [*_left_out(found.skipped), *_made_splits(layout, files, missing, reading.seed)]
+    made = [*_left_out(inspected.skipped), *_made_splits(layout, files, missing, reading.seed)]
     return DataCheck(
         name=name_of_folder(root),
         root=root,
         fingerprint=fingerprint_of({file.key: file.sha256 for file in files}),
         files=tuple(sorted(files, key=lambda file: file.key)),
         warnings=(*made, *odd, *layout.warnings),
-        skipped=found.skipped,
+        skipped=inspected.skipped,
         split_source="stratified" if missing else "folders",
     )
 
