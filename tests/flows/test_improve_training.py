@@ -107,7 +107,7 @@ def test_a_verdict_is_followed_measured_and_kept(whippet, server_url):
     assert "whippet run --set cache_features=true" in done.out
     assert "as trained" in done.out
     assert "not confirmed by AWS" in done.out
-    assert "changed takes 0." in done.err
+    assert "the changed variant takes 0." in done.err
     chosen = {"artifacts": {"key": {"any_": ["improvement"]}}}
     (artifact,) = httpx.post(f"{server_url}/artifacts/filter", json=chosen).json()
     assert "data:image/svg+xml" in artifact["data"]

@@ -70,7 +70,7 @@ def test_it_serves_until_interrupted(awkward_path: Path) -> None:
     ("argv", "words"),
     [
         (("--port", "70000"), "--port 70000 is out of range: use 1 to 65535"),
-        (("--s3-endpoint", "http://key:secret@host"), "--s3-endpoint: this is no"),
+        (("--s3-endpoint", "http://key:secret@host"), "--s3-endpoint: not a bare server address"),
     ],
 )
 def test_what_cannot_be_served_is_said(awkward_path: Path, argv: tuple, words: str) -> None:

@@ -18,6 +18,7 @@ from platforms.processes.process import ProcessId
 from platforms.validation import service_model
 from tests.platforms.local.jobs import Jobs, local_jobs, local_settings
 from tests.worlds.job_environment import job_python
+from tests.worlds.waiting import wait_for
 
 OUTPUT = "s3://whippet-local/jobs"
 HOOK = {
@@ -189,7 +190,13 @@ def test_rules_of_a_job_that_never_ran_are_stopped(tmp_path: Path) -> None:
     jobs.platform.sagemaker.create_training_job(**request)
     job = jobs.wait("job")
     assert job["TrainingJobStatus"] == "Failed"
-    status, details = statuses(jobs.describe("job"))["ProfilerReport"]
+
+    def ended() -> tuple[str, str] | None:
+        # Rules end after their job, here as with the service.
+        status, details = statuses(jobs.describe("job"))["ProfilerReport"]
+        return None if status == "InProgress" else (status, details)
+
+    status, details = wait_for(ended, "end of the rule", 30)
     assert status == "Stopped"
     assert "before there was anything to evaluate" in details
     there = jobs.context.buckets.path(f"{OUTPUT}/job")  # type: ignore[attr-defined]
