@@ -48,7 +48,6 @@ def test_trials_that_share_a_checkpoint_location_keep_to_themselves() -> None:
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"SM_NUM_GPUS": "two"}, "SM_NUM_GPUS='two'"),
         ({"SM_HOSTS": "algo-1"}, "SM_HOSTS='algo-1'"),
         ({"RANK": "2", "WORLD_SIZE": "2"}, "RANK=2 is not below WORLD_SIZE=2"),
     ],
