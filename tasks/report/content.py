@@ -100,13 +100,13 @@ def _warnings(
     best: BestTrial | None,
     lint: Mapping[str, list[dict[str, str]]],
 ) -> list[str]:
-    messages = [warning["message"] for warning in (data or {}).get("warnings", [])]
+    found = [warning["message"] for warning in (data or {}).get("warnings", [])]
     for name, edge in (best.edges if best else {}).items():
-        messages.append(f"The best {name} is at the {edge} edge of its range: widen the range.")
+        found.append(f"The best {name} is at the {edge} edge of its range: widen the range.")
     for finding in (each for findings in lint.values() for each in findings):
         if finding["code"] != EDGE_CODE:  # said above
-            messages.append(f"{finding['message']} {finding['advice']}")
-    return messages
+            found.append(f"{finding['message']} {finding['advice']}")
+    return found
 
 
 def training_markdown(output: TrainingOutput) -> str:
