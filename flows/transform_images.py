@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
 
 from flows.hooks import FLOW_POLICY
 from tasks.runs.stages import stage
 from tasks.transform.parameters import TransformParameters
 from tasks.transforming import (
+    TransformResult,
     collect_answers,
     follow_transform_job,
     launch_transform_job,
@@ -19,7 +18,7 @@ from tasks.transforming import (
 
 
 @flow(name="transform-images", **FLOW_POLICY)
-def transform_images(request: TransformParameters) -> dict[str, Any]:
+def transform_images(request: TransformParameters) -> TransformResult:
     """Return where the answers were written, how many there are, and which pictures have none."""
     with stage("sync") as run:
         trained, pictures = look_at_pictures(request)

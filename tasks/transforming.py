@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
@@ -82,10 +82,18 @@ def follow_transform_job(name: str, max_seconds: int) -> Ended:
     return ended
 
 
+class TransformResult(TypedDict):
+    """What a transform gave; ``failed`` are the pictures without an answer."""
+
+    out: str
+    answered: int
+    failed: list[str]
+
+
 @task(name="collect answers", **policy(3600))
 def collect_answers(
     run: RunIdentity, ended: Ended, pictures: Pictures, parameters: TransformParameters
-) -> dict[str, Any]:
+) -> TransformResult:
     """Write the answers to their file and publish the first of them.
 
     Raises:

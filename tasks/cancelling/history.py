@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from prefect.client.schemas.objects import State, StateType
 
 CANCELS = (StateType.CANCELLING, StateType.CANCELLED)
 
 
-def cancel_asked(states: Iterable[State[Any]]) -> datetime | None:
+def cancel_asked(states: Iterable[State[object]]) -> datetime | None:
     """Return since when a run has been cancelled, whatever its current state; None if it is not.
 
     A process that dies overwrites Cancelling with Crashed, and an engine that starts, with Running.

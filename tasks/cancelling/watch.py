@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 from uuid import UUID
 
 import httpx
@@ -27,7 +26,7 @@ _SERVER_TROUBLE = (httpx.HTTPError, PrefectException)
 class RunCancelled(Abort):
     """Ends a cancelled run: no engine above writes another state, for they are all written."""
 
-    def __init__(self, message: str, state: State[Any] | None = None) -> None:
+    def __init__(self, message: str, state: State[object] | None = None) -> None:
         super().__init__(message)
         # Where Prefect's engines look for the state that the run has now.
         self.state = state
@@ -129,16 +128,16 @@ def _end() -> None:
     message = "Cancelled: the run stopped its jobs itself."
     get_run_logger().warning("this run was cancelled: stopping its jobs")
     root = _root(client)
-    state: State[Any] = Cancelled(message=message)
+    state: State[object] = Cancelled(message=message)
     for hook in context.flow.on_cancellation_hooks or []:
         # By name, as a worker does.
         hook(flow=context.flow, flow_run=root, state=state)
     raise RunCancelled(message, _write_states(client, message))
 
 
-def _write_states(client: SyncPrefectClient, message: str) -> State[Any] | None:
+def _write_states(client: SyncPrefectClient, message: str) -> State[object] | None:
     """Write Cancelled for the task, this flow and its root; return the root's state."""
-    written: State[Any] | None = None
+    written: State[object] | None = None
     context = TaskRunContext.get()
     task_runs = [] if context is None else [context.task_run.id]
     for write, runs in (

@@ -87,12 +87,11 @@ def _through_objects(
     if "failure" in objects:
         reason = objects["failure"].decode(errors="replace")
         raise EndpointFailed(f"endpoint {name!r}: {reason}")
-    answer: bytes = objects["answer"]
-    return answer
+    return objects["answer"]
 
 
-def _written(platform: Platform, places: dict[str, str]) -> dict[str, Any]:
-    objects: dict[str, Any] = {}
+def _written(platform: Platform, places: dict[str, str]) -> dict[str, bytes]:
+    objects: dict[str, bytes] = {}
     for name, uri in places.items():
         try:
             objects[name] = read_object(platform, uri)

@@ -24,7 +24,7 @@ from platforms.errors import DataError, ParameterError
 from platforms.files import read_json, write_json
 from sm_entrypoints.contract import INSTRUMENTATION_FOLDER, RULES_FILE, VERDICT_FILE
 from tasks.explain.source import Source, fetch_source
-from tasks.job_environment.explain import run_program
+from tasks.job_environment.explain import Answer, run_program
 from tasks.report.rerun import change_commands
 from tasks.runs.names import folder_name
 from tasks.runs.record import REPORT_FILE, read_run
@@ -139,7 +139,7 @@ def _write_page(
     folder: Path,
     source: Source,
     theirs: Sequence[SageMakerRule],
-    answer: Mapping[str, Any],
+    answer: Answer,
     settings: Settings,
 ) -> None:
     try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TypedDict
 
 from platforms.errors import DataError
 from platforms.job_environment import ENTRY_POINTS, program_surroundings, require_job_python
@@ -19,6 +19,24 @@ PROGRAM = ENTRY_POINTS / "explain.py"
 TIMEOUT_SECONDS = 1800.0
 
 
+class ForeignRule(TypedDict):
+    """What a rule of SageMaker's own ProfilerReport found."""
+
+    rule: str
+    triggered: int
+    violations: int
+    datapoints: int
+    parameters: dict[str, str]
+
+
+class Answer(TypedDict):
+    """The program's answer: the parts that it found, notes on them, SageMaker's own rules."""
+
+    parts: dict[str, str]
+    notes: list[str]
+    sagemaker_rules: list[ForeignRule]
+
+
 def run_program(
     roots: Sequence[Path],
     output: Path,
@@ -26,7 +44,7 @@ def run_program(
     job_python: Path,
     progress: Callable[[str], None],
     others: Sequence[Path] = (),
-) -> Mapping[str, Any]:
+) -> Answer:
     """Judge the traces in ``roots`` into the new folder ``output``; return the program's answer.
 
     Args:
@@ -65,7 +83,7 @@ def run_program(
             progress(last)
         stdout.seek(0)
         lines = stdout.read().decode(errors="replace").strip().splitlines()
-    answer: Mapping[str, Any] = json.loads(lines[-1])
+    answer: Answer = json.loads(lines[-1])
     return answer
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from dashboards.artifacts.charts import markdown_image, training_curves_svg
 from dashboards.artifacts.tables import markdown_table
@@ -15,6 +14,7 @@ from dashboards.report import Report, write_report
 from platforms.files import read_json
 from sm_entrypoints.contract.sentences import counted
 from tasks.costs.ledger import LEDGER_COLUMNS, cost_sentence, ledger_rows
+from tasks.dataset.checking.check import DataDocument
 from tasks.lint.findings import EDGE_CODE
 from tasks.parameters.typed_path import with_typed
 from tasks.report.rerun import change_commands
@@ -96,11 +96,11 @@ def _overview(record: RunRecord, output: TrainingOutput) -> list[tuple[str, obje
 
 
 def _warnings(
-    data: Mapping[str, Any] | None,
+    data: DataDocument | None,
     best: BestTrial | None,
     lint: Mapping[str, list[dict[str, str]]],
 ) -> list[str]:
-    found = [warning["message"] for warning in (data or {}).get("warnings", [])]
+    found = [warning["message"] for warning in (data.get("warnings", []) if data else [])]
     for name, edge in (best.edges if best else {}).items():
         found.append(f"The best {name} is at the {edge} edge of its range: widen the range.")
     for finding in (each for findings in lint.values() for each in findings):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -17,9 +17,17 @@ TRANSFORM_LOGS = "/aws/sagemaker/TransformJobs"
 _FOLLOW_SECONDS = 1.0
 
 
+class LogEvent(TypedDict):
+    """An event of a job's log; ``timestamp`` in unix milliseconds."""
+
+    eventId: str
+    timestamp: int
+    message: str
+
+
 def log_events(
     platform: Platform, name: str, start: int = 0, *, group: str = TRAINING_LOGS
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[LogEvent]:
     """Yield the events of a job's log from ``start`` (unix milliseconds) on, in order."""
     token: dict[str, str] = {}
     while True:

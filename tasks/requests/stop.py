@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -20,7 +20,7 @@ def stop_run(platform: Platform, run: RunIdentity, steps: Sequence[Step] = JOB_S
     """
     sagemaker = platform.sagemaker
     stopped = []
-    kinds: list[tuple[str, Any, Any]] = [
+    kinds: list[tuple[str, Callable[..., Any], Callable[..., object]]] = [
         (
             "HyperParameterTuningJob",
             sagemaker.list_hyper_parameter_tuning_jobs,
@@ -52,7 +52,7 @@ def _in_progress(list_jobs: Any, kind: str, run: RunIdentity, steps: Sequence[St
     return [name for name in names if step_of(run, name) in steps]
 
 
-def _stop(stop: Any, member: str, name: str) -> bool:
+def _stop(stop: Callable[..., object], member: str, name: str) -> bool:
     """Stop one job; False when it ended by itself since it was listed."""
     try:
         stop(**{member: name})

@@ -6,6 +6,7 @@ is cheap and safe, while a cached answer could outlive the thing it describes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypedDict
 
 from prefect import Task, runtime
@@ -24,9 +25,9 @@ class TaskPolicy(TypedDict):
     """Arguments of ``@task`` that hold for all of ours."""
 
     retries: int
-    retry_delay_seconds: Any
+    retry_delay_seconds: Callable[[int], list[float]]
     retry_jitter_factor: float
-    retry_condition_fn: Any
+    retry_condition_fn: Callable[[Task[..., Any], TaskRun, State[Any]], bool]
     cache_policy: CachePolicy
     persist_result: bool
     timeout_seconds: float

@@ -13,13 +13,16 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore, S3Store
 
 from tasks.storage.objects import StoreFailed, again, place_of, plain_tag, store_said
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
 
 # What S3 shows in one answer, at most.
 PAGE = 1000
@@ -100,7 +103,7 @@ def _stretch(
     return objects
 
 
-def _listed(page: Iterable[Any], prefix: str) -> dict[str, Listed]:
+def _listed(page: Iterable[ObjectMeta], prefix: str) -> dict[str, Listed]:
     cut = len(prefix) + 1
     return {
         item["path"][cut:]: Listed(size=item["size"], tag=plain_tag(item["e_tag"])) for item in page

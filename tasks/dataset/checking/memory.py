@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import PIL
+from pydantic import JsonValue
 
 from tasks.dataset.checking.conversion import Converter
 from tasks.dataset.checking.images import ImageFacts, Look, inspect_image
@@ -46,7 +47,7 @@ def inspect_once(memory: StatCache, path: Path, converter: Converter | None = No
     return inspected
 
 
-def _value(facts: ImageFacts) -> dict[str, Any]:
+def _value(facts: ImageFacts) -> JsonValue:
     value = asdict(facts)
     if facts.look:
         value["look"] = [

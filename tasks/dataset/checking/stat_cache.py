@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from platforms.files import write_atomically
 
 _VERSION = 1
@@ -48,8 +50,8 @@ class StatCache:
         """Read ``file`` if it is there."""
         self._file = file
         self._kind = kind
-        self._known: dict[str, list[Any]] = self._read()
-        self._seen: dict[str, list[Any]] = {}
+        self._known = self._read()
+        self._seen: dict[str, tuple[str, JsonValue]] = {}
 
     def get(self, path: Path) -> Any:
         """Return the value of a file, or None when it is not known or the file changed."""
@@ -60,11 +62,11 @@ class StatCache:
         self._seen[name] = known
         return known[1]
 
-    def put(self, path: Path, before: str, value: Any) -> None:
+    def put(self, path: Path, before: str, value: JsonValue) -> None:
         """Remember a value computed while the file's identity was ``before``."""
         found = path.stat()
         if _identity(found) == before and time.time() - found.st_ctime > _SETTLED_SECONDS:
-            self._seen[str(path)] = [before, value]
+            self._seen[str(path)] = (before, value)
 
     def save(self) -> None:
         """Write what was asked for or learnt since the start; files not seen are forgotten."""
@@ -74,11 +76,11 @@ class StatCache:
         # ASCII: a name that is no UTF-8 has surrogates, which only an escape can hold.
         write_atomically(self._file, json.dumps(value, separators=(",", ":")).encode("ascii"))
 
-    def _read(self) -> dict[str, list[Any]]:
+    def _read(self) -> dict[str, tuple[str, JsonValue]]:
         try:
             value = json.loads(self._file.read_bytes())
             if (value["version"], value["kind"]) != (_VERSION, self._kind):
                 return {}
-            return {str(path): [str(key), found] for path, (key, found) in value["files"].items()}
+            return {str(path): (str(key), found) for path, (key, found) in value["files"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
