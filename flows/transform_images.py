@@ -6,9 +6,9 @@ from prefect import flow
 
 from flows.hooks import FLOW_POLICY
 from tasks.runs.stages import stage
+from tasks.transform.answers import TransformResult
 from tasks.transform.parameters import TransformParameters
 from tasks.transforming import (
-    TransformResult,
     collect_answers,
     follow_transform_job,
     launch_transform_job,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
-
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 
@@ -17,6 +15,7 @@ from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import TrainedModel
 from tasks.runs.task_policy import policy
 from tasks.transform.answers import (
+    TransformResult,
     read_answers,
     require_writable,
     transform_markdown,
@@ -80,14 +79,6 @@ def follow_transform_job(name: str, max_seconds: int) -> Ended:
     if ended.status == "Stopped":
         end_if_cancelled()
     return ended
-
-
-class TransformResult(TypedDict):
-    """What a transform gave; ``failed`` are the pictures without an answer."""
-
-    out: str
-    answered: int
-    failed: list[str]
 
 
 @task(name="collect answers", **policy(3600))

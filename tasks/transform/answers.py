@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import TypedDict
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -18,6 +19,14 @@ from tasks.storage.uris import read_object
 from tasks.transform.pictures import Pictures
 
 _SUFFIXES = (".csv", ".jsonl")
+
+
+class TransformResult(TypedDict):
+    """What a transform gave; ``failed`` are the pictures without an answer."""
+
+    out: str
+    answered: int
+    failed: list[str]
 
 
 class Answer(BaseModel):
