@@ -5,8 +5,9 @@ Usually there is one process; then every function here returns at once.
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Literal
@@ -18,17 +19,21 @@ from torch.nn.parallel import DistributedDataParallel
 from sm_entrypoints.job.environment import Environment
 
 StopReason = Literal["sigterm", "rule"]
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # What SageMaker shows of a failure.
 _MOST_BYTES = 1024
 
 
 @contextmanager
 def process_group(environment: Environment) -> Iterator[None]:
-    """Join the group that torchrun's variables describe (gloo on CPUs, NCCL on GPUs)."""
+    """Join the group that torchrun's variables describe."""
     if environment.world_size == 1:
         yield
         return
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    backend = backend_of(environment.world_size, torch.cuda.device_count(), os.environ)
+    if backend == "nccl":
+        # NCCL's own tensors are on the current GPU, which would be the first one for every process.
+        torch.cuda.set_device(environment.local_rank)
     distributed.init_process_group(
         backend, rank=environment.rank, world_size=environment.world_size
     )
@@ -36,6 +41,21 @@ def process_group(environment: Environment) -> Iterator[None]:
         yield
     finally:
         distributed.destroy_process_group()
+
+
+def backend_of(world_size: int, gpus: int, variables: Mapping[str, str]) -> Literal["nccl", "gloo"]:
+    """Return how processes talk to each other: NCCL where each has a GPU to itself, else gloo.
+
+    Instances that are rehearsed on one machine share its GPUs, which NCCL refuses.
+
+    Args:
+        world_size: number of processes of the job.
+        gpus: number of GPUs of this machine.
+        variables: torchrun's: ``MASTER_ADDR``, ``LOCAL_WORLD_SIZE``.
+    """
+    local = int(variables.get("LOCAL_WORLD_SIZE", "1"))
+    rehearsed = variables.get("MASTER_ADDR", "") in _LOOPBACK and local < world_size
+    return "gloo" if rehearsed or local > gpus else "nccl"
 
 
 def joined() -> bool:
