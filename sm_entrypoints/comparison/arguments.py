@@ -108,7 +108,7 @@ def _change(text: str) -> dict[str, Any]:
     unfit = sorted(set(change) - _COMPARED)
     if unfit:
         raise HyperparameterError(
-            f"a change of {', '.join(unfit)} cannot be compared: known:   "
+            f"a change of {', '.join(unfit)} cannot be compared: known: "
             f"{', '.join(sorted(_COMPARED))}"
         )
     return change

@@ -199,7 +199,7 @@ def require_architecture(name: str) -> str:
     if name in ARCHITECTURES:
         return name
     hint = did_you_mean(nearest(name, ARCHITECTURES, most=3), str)
-    raise ValueError(f"unknown model {name!r}: {hint or 'known:   ' + ', '.join(ARCHITECTURES)}")
+    raise ValueError(f"unknown model {name!r}: {hint or 'known: ' + ', '.join(ARCHITECTURES)}")
 
 
 def require_rule_action(rule: str, action: str) -> None:
@@ -243,5 +243,5 @@ def format_metrics(values: Mapping[str, float]) -> str:
     names = (*METRIC_NAMES, *COMPARISON_METRICS)
     unknown = sorted(set(values) - set(names))
     if unknown:
-        raise ValueError(f"unknown metrics {unknown}; known:   {list(names)}")
+        raise ValueError(f"unknown metrics {unknown}; known: {list(names)}")
     return METRIC_PREFIX + json.dumps(dict(values))

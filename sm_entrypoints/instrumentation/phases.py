@@ -71,7 +71,7 @@ class StepRecorder:
             ValueError: ``mode`` is neither TRAIN nor EVAL.
         """
         if mode not in MODES:
-            raise ValueError(f"unknown mode {mode!r}; known:   {list(MODES)}")
+            raise ValueError(f"unknown mode {mode!r}; known: {list(MODES)}")
         self.epoch, self.mode = epoch, mode
         self._reset()
 

@@ -103,7 +103,7 @@ def build_model(architecture: str, class_count: int, *, image_size: int = 224) -
     if architecture not in architectures:
         hint = did_you_mean(nearest(architecture, architectures, most=3, cutoff=0.5), str)
         raise ModelError(
-            f"unknown model {architecture!r}: {hint or 'known:   ' + ', '.join(architectures)}"
+            f"unknown model {architecture!r}: {hint or 'known: ' + ', '.join(architectures)}"
         )
     if class_count < 2:
         raise ModelError(f"a classifier needs at least two classes, but got {class_count}")

@@ -80,7 +80,7 @@ def test_limits() -> None:
         ({}, [], "must be a JSON object"),
         ({"lr": 0.01}, [], "already uses"),
         ({"seed": 1}, [], "a change of seed cannot be compared"),
-        ({"learning_rate": 1}, [], "a change of learning_rate cannot be compared: known:  "),
+        ({"learning_rate": 1}, [], "a change of learning_rate cannot be compared: known: "),
         ({"lr": "fast"}, [], "lr='fast': must be a number > 0"),
         ({"batch_size": 0}, [], "batch_size='0': must be"),
         ({"lr": 1}, ["--measure=both"], "measure='both' must be one of"),

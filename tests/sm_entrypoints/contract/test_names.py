@@ -45,7 +45,7 @@ def test_what_is_no_number_is_missing_not_a_value(odd):
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(ValueError, match=r"unknown metrics \['val_loss'\]; known:   \['epoch'"):
+    with pytest.raises(ValueError, match=r"unknown metrics \['val_loss'\]; known: \['epoch'"):
         contract.format_metrics({"epoch": 1, "val_loss": 0.5})
 
 
@@ -89,7 +89,7 @@ def test_architectures():
     assert contract.require_architecture("mobilenet_v2") == "mobilenet_v2"
     with pytest.raises(ValueError, match=r"unknown model 'resnet-18': did you mean resnet18"):
         contract.require_architecture("resnet-18")
-    with pytest.raises(ValueError, match=r"unknown model 'zzz': known:   alexnet, "):
+    with pytest.raises(ValueError, match=r"unknown model 'zzz': known: alexnet, "):
         contract.require_architecture("zzz")
 
 
