@@ -142,7 +142,7 @@ def test_cached_features_are_kept_and_paid_once(
 ) -> None:
     argv = ["--trainable=head", "--cache_features=false", "--num_workers=0", "--epochs=2"]
     change = '--change={"cache_features": "true"}'
-    found = comparison(tmp_path, channels, *argv, change, "--seconds=3", "--job_epochs=200")
+    found = comparison(tmp_path, channels, *argv, change, "--seconds=8", "--job_epochs=200")
     assert (found["decision"], found["measure"]) == ("kept", "speed")
     assert found["before"] == {"cache_features": "false"}
     speed, job = found["speed"], found["job"]
