@@ -60,6 +60,8 @@ def _sentence(error: Exception) -> str:
     from httpx import HTTPError
     from pydantic import ValidationError
 
+    from platforms.errors import without_pydantics_words
+
     if isinstance(error, HTTPError):
         sentence = f"the Prefect server did not answer ({clause(error)})"
         return f"{sentence}: start it again with `whippet up`"
@@ -69,7 +71,7 @@ def _sentence(error: Exception) -> str:
     prefix = "WHIPPET_" if error.title == "Settings" else ""
     problems = [
         "".join(f"{prefix}{str(part).upper() if prefix else part}: " for part in problem["loc"])
-        + problem["msg"].removeprefix("Value error, ")
+        + without_pydantics_words(problem["msg"])
         + ("" if problem["type"] == "value_error" else f" (given: {problem['input']!r})")
         for problem in error.errors(include_url=False)
     ]

@@ -55,3 +55,8 @@ def some(names: Sequence[str], limit: int = 5) -> str:
     quoted = ", ".join(f"'{shown(name)}'" for name in names[:limit])
     rest = len(names) - limit
     return f"{quoted} and {rest} more" if rest > 0 else quoted
+
+
+def without_pydantics_words(message: str) -> str:
+    """Return a problem that pydantic reports as we worded it: ``Value error,`` is pydantic's."""
+    return message.removeprefix("Value error, ")

@@ -14,7 +14,7 @@ from platforms.files import write_atomically, write_json
 from platforms.job_status import TERMINAL
 from platforms.sagemaker_types import Trial, TuningJob
 from sm_entrypoints import contract
-from sm_entrypoints.contract.sentences import ended
+from sm_entrypoints.contract.sentences import counted, ended
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.costs.ledger import note_jobs, spent_jobs
 from tasks.dataset.sameness import require_same_data
@@ -129,7 +129,7 @@ class _TrialTable:
             ended = [t["TrainingJobName"] for t in trials if t["TrainingJobStatus"] in TERMINAL]
             note_jobs(self._platform, self._run, "tune", ended)
             self._done = done
-            get_run_logger().info("%d trials done%s", done, _best_so_far(job))
+            get_run_logger().info("%s done%s", counted(done, "trial"), _best_so_far(job))
         return done
 
 

@@ -7,7 +7,7 @@ import logging
 import shlex
 from typing import TYPE_CHECKING
 
-from platforms.errors import ParameterError
+from platforms.errors import ParameterError, without_pydantics_words
 
 if TYPE_CHECKING:
     from platforms import Settings
@@ -61,9 +61,7 @@ def _settings(s3_endpoint: str | None) -> Settings:
         )
     except ValidationError as error:
         (problem,) = error.errors(include_input=False)
-        raise ParameterError(
-            f"--s3-endpoint: {problem['msg'].removeprefix('Value error, ')}"
-        ) from None
+        raise ParameterError(f"--s3-endpoint: {without_pydantics_words(problem['msg'])}") from None
 
 
 def _variables(settings: Settings, url: str) -> str:

@@ -58,8 +58,9 @@ def _folder(settings: Settings, run: str) -> Path:
     name = run if run == "latest" else folder_name(run)
     folder = run_folder(settings, name)
     if not (folder / "run.json").is_file():
-        runs = ", ".join(sorted(path.name for path in settings.runs.glob("[!.]*"))) or "none yet"
-        raise ParameterError(f"there is no run {run!r} in {settings.runs}: runs are {runs}")
+        runs = ", ".join(sorted(path.name for path in settings.runs.glob("[!.]*")))
+        known = f"the runs are {runs}" if runs else "there are no runs yet"
+        raise ParameterError(f"there is no run {run!r} in {settings.runs}: {known}")
     return folder.resolve()
 
 

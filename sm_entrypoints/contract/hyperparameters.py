@@ -108,8 +108,9 @@ def hyperparameter(name: str) -> Hyperparameter:
     """
     if name in HYPERPARAMETERS:
         return HYPERPARAMETERS[name]
-    hint = f"{did_you_mean(nearest(name, HYPERPARAMETERS))} Known are {', '.join(HYPERPARAMETERS)}"
-    raise ValueError(f"unknown hyperparameter {name!r}: {hint.lstrip()}")
+    hint = did_you_mean(nearest(name, HYPERPARAMETERS))
+    known = f"{hint} Known" if hint else "known"
+    raise ValueError(f"unknown hyperparameter {name!r}: {known}: {', '.join(HYPERPARAMETERS)}")
 
 
 # fmt: off

@@ -209,8 +209,9 @@ def require_rule_action(rule: str, action: str) -> None:
         ValueError: it does not, or it cannot; the message names the nearest rule, or why.
     """
     if rule not in RULES:
-        hint = f"{did_you_mean(nearest(rule, RULES))} Known are {', '.join(RULES)}".lstrip()
-        raise ValueError(f"unknown rule {rule!r}: {hint}")
+        hint = did_you_mean(nearest(rule, RULES))
+        known = f"{hint} Known" if hint else "known"
+        raise ValueError(f"unknown rule {rule!r}: {known}: {', '.join(RULES)}")
     if action not in RULE_ACTIONS:
         raise ValueError(f"rule {rule}: action {action!r} is not one of {', '.join(RULE_ACTIONS)}")
     if action == "stop" and rule not in ONLINE_RULES:

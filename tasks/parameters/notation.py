@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from pydantic import JsonValue, ValidationError
 
-from platforms.errors import ParameterError
+from platforms.errors import ParameterError, without_pydantics_words
 from sm_entrypoints.contract import SPLITS
 from tasks.parameters.ranges import CategoricalRange, ContinuousRange, IntegerRange, Value
 
@@ -73,7 +73,7 @@ def _bounds(low: str, high: str, scale: str | None = None, *, where: str) -> Jso
     try:
         return kind.model_validate({**span, "scaling": scaling}).model_dump()
     except ValidationError as error:
-        reasons = "; ".join(problem["msg"] for problem in error.errors())
+        reasons = "; ".join(without_pydantics_words(each["msg"]) for each in error.errors())
         raise ParameterError(f"{where}: {reasons}") from error
 
 

@@ -52,7 +52,7 @@ def test_mistakes_in_the_command_itself_are_shown_with_its_usage(awkward_path):
     ("argv", "message"),
     [
         (["run", "--model", "resnet81"], "unknown model 'resnet81': did you mean resnet18"),
-        (["run", "--range", "lr=1:0.1"], "range is reversed"),
+        (["run", "--range", "lr=1:0.1"], "--range 'lr=1:0.1': range is reversed"),
         (["run", "--range", "lr=1"], None),
         (["run", "--range", "lr"], "write NAME=LOW:HIGH"),
         (["run", "--set", "lrr=1"], "unknown hyperparameter 'lrr': did you mean 'lr'?"),

@@ -41,7 +41,7 @@ def test_none_is_a_value_of_backbone_lr() -> None:
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["--learning_rate", "1"], "unknown hyperparameter 'learning_rate'.*Known are.*lr"),
+        (["--learning_rate", "1"], "unknown hyperparameter 'learning_rate': known: .*lr"),
         (["--batch_sise", "1"], "did you mean 'batch_size'"),
         (["--lr", "1", "--lr", "2"], "'lr' is given twice"),
         (["--lr"], "'lr' has no value"),

@@ -77,7 +77,7 @@ def test_values_that_are_set_in_code_are_typed_and_checked_too() -> None:
 
 
 def test_an_unknown_name_is_told_the_nearest() -> None:
-    with pytest.raises(ValueError, match=r"'warmup': did you mean 'warmup_epochs'\? Known are aug"):
+    with pytest.raises(ValueError, match=r"'warmup': did you mean 'warmup_epochs'\? Known: aug"):
         hyperparameter("warmup")
 
 

@@ -158,7 +158,7 @@ def test_unknown_names_get_a_suggestion():
         ValueError, match=r"unknown hyperparameter 'weight_decy': did you mean 'weig"
     ):
         require_known(["lr", "weight_decy"])
-    with pytest.raises(ValueError, match="unknown hyperparameter 'zzzz': Known are augmentation"):
+    with pytest.raises(ValueError, match="unknown hyperparameter 'zzzz': known: augmentation"):
         require_known(["zzzz"])
     require_known(contract.HYPERPARAMETERS)
 
