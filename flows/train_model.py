@@ -6,8 +6,8 @@ from prefect import flow
 
 from flows.hooks import FLOW_POLICY
 from flows.sync_data import sync_data
+from sm_entrypoints.contract.wire import Value
 from tasks.linting import lint_finished_training
-from tasks.parameters.ranges import Value
 from tasks.parameters.run import (
     DataParameters,
     ModelParameters,

@@ -16,6 +16,7 @@ from platforms.job_status import TERMINAL
 from platforms.sagemaker_types import TrainingJob
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints import contract
+from sm_entrypoints.contract.wire import Value
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.costs.comparison_cap import allowance, comparison_prices, held_to
 from tasks.costs.ledger import note_jobs
@@ -26,7 +27,6 @@ from tasks.improve.plan import ImprovementPlan, comparison_request, plan_improve
 from tasks.improve.result import IMPROVEMENT_FILE, improvement, improvement_markdown
 from tasks.job_environment.source import package_source, upload_source
 from tasks.parameters.improvement import ImprovementParameters
-from tasks.parameters.ranges import Value
 from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
 from tasks.requests.identity import Request, with_tags
 from tasks.requests.training import (

@@ -9,10 +9,10 @@ from platforms.errors import JobFailed
 from platforms.job_status import TERMINAL
 from platforms.sagemaker_types import TrainingJob
 from sm_entrypoints import contract
+from sm_entrypoints.contract.wire import Value
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.costs.ledger import note_jobs, spent_jobs
 from tasks.dataset.sameness import require_same_data
-from tasks.parameters.ranges import Value
 from tasks.parameters.run import ResourceParameters, TrainingParameters
 from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
 from tasks.requests.debugger import DebuggerFallback

@@ -8,6 +8,7 @@ import pandas as pd
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from dashboards.files.trials import read_trial
 from platforms import Platform, connect
 from platforms.errors import JobFailed
 from platforms.files import write_atomically, write_json
@@ -27,7 +28,6 @@ from tasks.requests.tuning import (
     fixed_hyperparameters,
     list_trials,
     search_requests,
-    trial_row,
 )
 from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity
@@ -143,7 +143,7 @@ def publish_trials(platform: Platform, run: RunIdentity, name: str) -> list[Tria
     trials = list_trials(platform, name)
     folder = run_folder(platform.settings, run.name)
     write_json(folder / TRIALS_JSON, trials)
-    rows = [trial_row(trial) for trial in trials]
+    rows = [read_trial(trial).line() for trial in trials]
     write_atomically(folder / TRIALS_FILE, pd.DataFrame(rows).to_csv(index=False).encode())
     if rows:
         create_table_artifact(rows, key="trials", description=f"Trials of {name}")

@@ -1,4 +1,4 @@
-"""The training jobs of a tuning job as a frame: what was tried, and the results.
+"""The training jobs of a tuning job: what was tried, and the results, as rows and as a frame.
 
 A trial is one training job of a tuning job. The input is the answer of
 ``list_training_jobs_for_hyper_parameter_tuning_job``, from AWS or from this machine.
@@ -6,15 +6,16 @@ A trial is one training job of a tuning job. The input is the answer of
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
-from sm_entrypoints.contract.wire import decode, is_sagemakers
+from sm_entrypoints import contract
+from sm_entrypoints.contract.wire import Value, from_wire
 
 Direction = Literal["Minimize", "Maximize"]
 
@@ -29,6 +30,35 @@ TRIAL_COLUMNS = (
     "ended",
     "seconds",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One trial as its summary tells it; times are UTC, None where it has not come so far."""
+
+    name: str
+    status: str
+    objective: float | None
+    metric: str
+    created: datetime | None
+    started: datetime | None
+    ended: datetime | None
+    hyperparameters: Mapping[str, Value]
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of training, None before its end."""
+        return (self.ended - self.started).total_seconds() if self.started and self.ended else None
+
+    def line(self) -> dict[str, Value | None]:
+        """Return the trial as ``trials.csv`` and the trial table show it, a column each."""
+        return {
+            "trial": self.name,
+            "status": self.status,
+            contract.OBJECTIVE_METRIC: self.objective,
+            "seconds": None if self.seconds is None else round(self.seconds, 1),
+            **self.hyperparameters,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,6 +98,31 @@ class Trials:
         return int(done.index.to_numpy()[place])
 
 
+def read_trial(summary: Mapping[str, Any]) -> Trial:
+    """Return the trial that one of TrainingJobSummaries describes.
+
+    All members but the name are optional; times may be datetimes, ISO 8601 or unix seconds.
+
+    Raises:
+        ValueError: a summary without TrainingJobName, or a time that is none.
+    """
+    name = summary.get("TrainingJobName")
+    if not name:
+        raise ValueError(f"a trial has no TrainingJobName: {dict(summary)!r:.200}")
+    final = summary.get("FinalHyperParameterTuningJobObjectiveMetric") or {}
+    value = final.get("Value")
+    return Trial(
+        name=str(name),
+        status=str(summary.get("TrainingJobStatus", "")),
+        objective=None if value is None else float(value),
+        metric=str(final.get("MetricName", "")),
+        created=_time(summary.get("CreationTime")),
+        started=_time(summary.get("TrainingStartTime")),
+        ended=_time(summary.get("TrainingEndTime")),
+        hyperparameters=from_wire(summary.get("TunedHyperParameters") or {}),
+    )
+
+
 def read_trials(
     summaries: Sequence[Mapping[str, Any]],
     histories: Mapping[str, pd.DataFrame] | None = None,
@@ -76,67 +131,33 @@ def read_trials(
     """Return the trials that ``summaries`` (TrainingJobSummaries) describe.
 
     Args:
-        summaries: dicts with TrainingJobName, TrainingJobStatus, TunedHyperParameters,
-            FinalHyperParameterTuningJobObjectiveMetric and times; all but the name are optional.
+        summaries: as :func:`read_trial` takes them.
         histories: per training job name, its metrics over epochs.
         direction: of the objective, SageMaker's ``HyperParameterTuningJobObjective.Type``.
 
     Raises:
-        ValueError: a summary without TrainingJobName, or a time that is none.
+        ValueError: as :func:`read_trial`.
     """
-    ordered = sorted(summaries, key=lambda summary: _sort_key(summary))
-    rows = [_row(number, summary) for number, summary in enumerate(ordered, start=1)]
+    trials = sorted(map(read_trial, summaries), key=_created)
+    rows = [
+        [number, *(getattr(trial, column) for column in TRIAL_COLUMNS[1:])]
+        for number, trial in enumerate(trials, start=1)
+    ]
     frame = pd.DataFrame(rows, columns=list(TRIAL_COLUMNS))
-    frame["objective"] = frame["objective"].astype("float64")
+    frame["objective"] = frame["objective"].astype("float64").where(np.isfinite)
     frame["seconds"] = frame["seconds"].astype("float64")
     for column in ("created", "started", "ended"):
         frame[column] = pd.to_datetime(frame[column], utc=True)
     return Trials(
         frame=frame,
-        parameters=_parameters([summary.get("TunedHyperParameters", {}) for summary in ordered]),
+        parameters=_parameters(trials),
         direction=direction,
         histories=dict(histories or {}),
     )
 
 
-def plain_value(text: object) -> float | str:
-    """Return a hyperparameter as intended: a number if it reads as one, without JSON quotes.
-
-    SageMaker hands categorical values back quoted twice (``'"4"'``).
-    """
-    value = decode(text, times=2)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return str(value).lower() if isinstance(value, bool) else str(value)
-    return float(value)
-
-
-def _sort_key(summary: Mapping[str, Any]) -> tuple[datetime, str]:
-    created = _time(summary.get("CreationTime"))
-    return created or datetime.max.replace(tzinfo=UTC), str(summary.get("TrainingJobName", ""))
-
-
-def _row(number: int, summary: Mapping[str, Any]) -> dict[str, Any]:
-    name = summary.get("TrainingJobName")
-    if not name:
-        raise ValueError(f"trial {number} has no TrainingJobName: {dict(summary)!r:.200}")
-    final = summary.get("FinalHyperParameterTuningJobObjectiveMetric") or {}
-    started, ended = _time(summary.get("TrainingStartTime")), _time(summary.get("TrainingEndTime"))
-    return {
-        "trial": number,
-        "name": str(name),
-        "status": str(summary.get("TrainingJobStatus", "")),
-        "objective": _finite(final.get("Value")),
-        "metric": str(final.get("MetricName", "")),
-        "created": _time(summary.get("CreationTime")),
-        "started": started,
-        "ended": ended,
-        "seconds": (ended - started).total_seconds() if started and ended else math.nan,
-    }
-
-
-def _finite(value: object) -> float:
-    number = float(value) if isinstance(value, int | float | str) else math.nan
-    return number if math.isfinite(number) else math.nan
+def _created(trial: Trial) -> tuple[datetime, str]:
+    return trial.created or datetime.max.replace(tzinfo=UTC), trial.name
 
 
 def _time(value: object) -> datetime | None:
@@ -152,19 +173,19 @@ def _time(value: object) -> datetime | None:
     return stamp.replace(tzinfo=UTC) if stamp.tzinfo is None else stamp.astimezone(UTC)
 
 
-def _parameters(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    names = sorted({name for row in rows for name in row if not is_sagemakers(name)})
-    frame = pd.DataFrame(index=range(len(rows)))
+def _parameters(trials: Sequence[Trial]) -> pd.DataFrame:
+    names = sorted({name for trial in trials for name in trial.hyperparameters})
+    frame = pd.DataFrame(index=range(len(trials)))
     for name in names:
-        values = [plain_value(row[name]) if name in row else None for row in rows]
-        if all(value is None or isinstance(value, float) for value in values):
-            frame[name] = pd.Series(values, dtype="float64")
+        values = [trial.hyperparameters.get(name) for trial in trials]
+        if any(isinstance(value, bool | str) for value in values):
+            frame[name] = pd.Series([_as_text(value) for value in values], dtype="object")
         else:
-            frame[name] = pd.Series(
-                ["" if value is None else _as_text(value) for value in values], dtype="object"
-            )
+            frame[name] = pd.Series(values, dtype="float64")
     return frame
 
 
-def _as_text(value: float | str) -> str:
-    return f"{value:g}" if isinstance(value, float) else value
+def _as_text(value: Value | None) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, int | float) else value or ""

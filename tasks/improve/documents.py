@@ -7,7 +7,7 @@ from typing import Literal, TypedDict
 
 from pydantic import JsonValue
 
-from tasks.parameters.ranges import Value
+from sm_entrypoints.contract.wire import Value
 
 Seconds = Mapping[str, float]  # by variant, or by stage
 

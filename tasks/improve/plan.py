@@ -19,9 +19,10 @@ from platforms.sagemaker_types import ResourceConfig, TrainingJob
 from sm_entrypoints import contract
 from sm_entrypoints.contract.choices import Measure
 from sm_entrypoints.contract.sentences import clause
+from sm_entrypoints.contract.wire import Value, from_wire
 from tasks.improve.documents import Gain, TrainingSummary, Verdict
 from tasks.parameters.improvement import ImprovementParameters
-from tasks.parameters.ranges import Value, from_wire, require_known
+from tasks.parameters.ranges import require_known
 from tasks.requests.identity import Request, with_tags
 from tasks.runs.names import QUESTION_LENGTH, RunIdentity, folder_name, resource_name
 from tasks.runs.record import read_run, run_folder

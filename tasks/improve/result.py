@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dashboards.artifacts.charts import comparison_svg, markdown_image
 from dashboards.artifacts.tables import markdown_table, markdown_text
 from platforms.sagemaker_types import TrainingJob
+from sm_entrypoints.contract.wire import Value
 from tasks.costs.prices import PriceList
 from tasks.improve.documents import Comparison, Estimate, Improvement, Saved, WholeJob
 from tasks.improve.plan import ImprovementPlan
 from tasks.parameters.notation import write_pair
-from tasks.parameters.ranges import Value
 
 IMPROVEMENT_FILE = "improvement.json"
 NOTHING = "nothing to change"

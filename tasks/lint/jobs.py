@@ -15,7 +15,7 @@ from platforms.job_status import TERMINAL
 from platforms.sagemaker_types import TrainingJob, Trial, TuningJob
 from sm_entrypoints import contract
 from sm_entrypoints.contract.sentences import counted
-from sm_entrypoints.contract.wire import OBJECTIVE_KEY, decode
+from sm_entrypoints.contract.wire import OBJECTIVE_KEY, decode, from_wire
 from tasks.lint.findings import LintFinding, worst_first
 from tasks.lint.history import lint_history
 from tasks.lint.inputs import lint_inputs
@@ -24,7 +24,7 @@ from tasks.lint.regexes import Objective
 from tasks.lint.request import lint_request, metric_definitions, tuning_objective
 from tasks.lint.search import lint_search
 from tasks.lint.values import Measured, lint_values
-from tasks.parameters.ranges import at_edge, from_wire, ranges_from_wire
+from tasks.parameters.ranges import at_edge, ranges_from_wire
 from tasks.requests.create_or_adopt import TRAINING_JOB, TUNING_JOB
 from tasks.requests.logs import log_text
 from tasks.requests.tuning import list_trials

@@ -7,7 +7,8 @@ from decimal import Decimal
 from pydantic import Field, field_validator
 
 from sm_entrypoints.contract.choices import Measure
-from tasks.parameters.ranges import Value, require_known
+from sm_entrypoints.contract.wire import Value
+from tasks.parameters.ranges import require_known
 from tasks.parameters.resources import Parameters, field_for
 from tasks.parameters.values import require_values
 

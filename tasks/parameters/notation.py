@@ -9,7 +9,8 @@ from pydantic import JsonValue, ValidationError
 
 from platforms.errors import ParameterError, without_pydantics_words
 from sm_entrypoints.contract import SPLITS
-from tasks.parameters.ranges import CategoricalRange, ContinuousRange, IntegerRange, Value
+from sm_entrypoints.contract.wire import Value
+from tasks.parameters.ranges import CategoricalRange, ContinuousRange, IntegerRange
 
 # What to write, and an example of it, by the notation of an option.
 _FORMS = {

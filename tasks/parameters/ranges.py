@@ -12,20 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from platforms.sagemaker_types import ParameterRanges
 from sm_entrypoints.contract.choices import Preset
 from sm_entrypoints.contract.hyperparameters import hyperparameter
-from sm_entrypoints.contract.wire import decode, is_sagemakers
+from sm_entrypoints.contract.wire import Value, to_wire
 
-Value = bool | int | float | str
 Scaling = Literal["Auto", "Linear", "Logarithmic", "ReverseLogarithmic"]
 
 _EDGE_SHARE = 0.02
-
-
-def to_wire(values: Mapping[str, Value]) -> dict[str, str]:
-    """Return SageMaker's string map: JSON for numbers and booleans, text as it is."""
-    return {
-        name: value if isinstance(value, str) else json.dumps(value)
-        for name, value in values.items()
-    }
 
 
 class _Range(BaseModel):
@@ -144,21 +135,6 @@ def require_known(names: Iterable[str]) -> None:
     """Raise ValueError, with the nearest known name, for a hyperparameter train.py has not."""
     for name in names:
         hyperparameter(name)
-
-
-def from_wire(values: Mapping[str, str]) -> dict[str, Value]:
-    """Return typed hyperparameters of a job, SageMaker's own keys dropped.
-
-    Undoes the JSON quoting that SDKs add (``'"4"'`` is 4), falling back to the text.
-    """
-    return {name: _typed(text) for name, text in sorted(values.items()) if not is_sagemakers(name)}
-
-
-def _typed(text: str) -> Value:
-    value = decode(text, times=2)
-    # Not numbers to Python's JSON alone: NaN and Infinity stay text.
-    number = isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value))
-    return value if number or isinstance(value, str) else text
 
 
 def at_edge(value: Value, span: SearchRange) -> str | None:

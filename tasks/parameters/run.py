@@ -15,12 +15,12 @@ from platforms.endpoint_kinds import EndpointKind
 from sm_entrypoints import contract
 from sm_entrypoints.contract.choices import DebuggerUse, Preset, RuleAction, Strategy
 from sm_entrypoints.contract.hyperparameters import Trainable
+from sm_entrypoints.contract.wire import Value
 from tasks.parameters.data import DataParameters as DataParameters
 from tasks.parameters.options import option_of
 from tasks.parameters.ranges import (
     CategoricalRange,
     SearchRange,
-    Value,
     preset_ranges,
     require_known,
     without_epochs,

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 from platforms.errors import ParameterError
 from sm_entrypoints import contract
-from tasks.parameters.ranges import CategoricalRange, ContinuousRange, SearchRange, Value
+from sm_entrypoints.contract.wire import Value
+from tasks.parameters.ranges import CategoricalRange, ContinuousRange, SearchRange
 
 # Where all maps have several pixels still: tried with each of torchvision's families.
 _LEAST_SIDE = 33

@@ -21,6 +21,7 @@ from platforms.settings import PROJECT_ROOT
 from platforms.validation import service_model, validate
 from sm_entrypoints import contract
 from sm_entrypoints.contract.sentences import nearest
+from sm_entrypoints.contract.wire import Value
 from tasks.costs.prices import Use
 from tasks.costs.worst_case import wanted_instances
 from tasks.dataset.checking.layout import read_layout
@@ -30,7 +31,6 @@ from tasks.endpoints.kinds import instances_of
 from tasks.endpoints.requests import endpoint_requests
 from tasks.job_environment.source import ARCHIVE_NAME, package_source
 from tasks.job_environment.weights import NONE
-from tasks.parameters.ranges import Value
 from tasks.parameters.run import (
     DataParameters,
     DeploymentParameters,

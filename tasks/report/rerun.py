@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pydantic import JsonValue, ValidationError
 
 from platforms.errors import shown
+from sm_entrypoints.contract.wire import Value
 from tasks.parameters.command_line import words_of
 from tasks.parameters.options import RUN_OPTIONS
-from tasks.parameters.ranges import Value
 from tasks.parameters.run import RUN_PARAMETERS
 from tasks.parameters.typed_path import with_typed
 from tasks.runs.record_parts import Json

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sm_entrypoints import contract
-from tasks.parameters.ranges import SearchRange, Value, to_wire, wire_ranges
+from sm_entrypoints.contract.wire import Value, to_wire
+from tasks.parameters.ranges import SearchRange, wire_ranges
 from tasks.parameters.run import (
     ResourceParameters,
     TrainingParameters,

@@ -9,7 +9,7 @@ from platforms.errors import JobFailed
 from platforms.sagemaker_types import TrainingJob
 from sm_entrypoints import contract
 from sm_entrypoints.contract.sentences import ended
-from tasks.parameters.ranges import Value
+from sm_entrypoints.contract.wire import Value
 from tasks.parameters.run import ModelParameters, ResourceParameters, TrainingParameters
 from tasks.parameters.values import require_batches
 from tasks.requests.bodies import JobInputs, training_job_request

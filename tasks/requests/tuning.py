@@ -8,7 +8,8 @@ from dashboards.artifacts.tables import markdown_table
 from platforms import Platform
 from platforms.sagemaker_types import TrainingJob, Trial
 from sm_entrypoints import contract
-from tasks.parameters.ranges import Value, at_edge, from_wire
+from sm_entrypoints.contract.wire import Value, from_wire
+from tasks.parameters.ranges import at_edge
 from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
 from tasks.parameters.values import require_batches
 from tasks.requests.bodies import tuning_job_request
@@ -69,19 +70,6 @@ def list_trials(platform: Platform, name: str) -> list[Trial]:
         SortBy="CreationTime",
         SortOrder="Ascending",
     )
-
-
-def trial_row(trial: Trial) -> dict[str, object]:
-    """Return one trial as a row: name, status, objective, seconds, tuned hyperparameters."""
-    objective = trial.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
-    start, end = trial.get("TrainingStartTime"), trial.get("TrainingEndTime")
-    return {
-        "trial": trial["TrainingJobName"],
-        "status": trial["TrainingJobStatus"],
-        contract.OBJECTIVE_METRIC: objective,
-        "seconds": round((end - start).total_seconds(), 1) if start and end else None,
-        **from_wire(trial.get("TunedHyperParameters", {})),
-    }
 
 
 def best_trial(

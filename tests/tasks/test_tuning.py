@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import csv
-from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import httpx
 import pytest
 
 from sm_entrypoints import contract
-from tasks.parameters.ranges import CategoricalRange, ContinuousRange, from_wire, require_known
+from sm_entrypoints.contract.wire import from_wire
+from tasks.parameters.ranges import CategoricalRange, ContinuousRange, require_known
 from tasks.parameters.run import ModelParameters, TuningParameters
 from tasks.requests.bodies import tuning_job_request
 from tasks.requests.tuning import (
@@ -16,7 +16,6 @@ from tasks.requests.tuning import (
     best_trial,
     fixed_hyperparameters,
     list_trials,
-    trial_row,
 )
 from tests.worlds.platforms import fake_platform
 from tests.worlds.requests import inputs, training_inputs
@@ -83,28 +82,6 @@ def test_the_best_trial_is_typed_and_its_edges_are_flagged():
         [n for n, line in enumerate(lines) if kind in line] for kind in ("searched", "fixed")
     ]
     assert max(tuned) < min(rest), "what was searched comes first"
-
-
-def test_a_trial_is_a_row():
-    start = datetime(2026, 11, 1, tzinfo=UTC)
-    trial = {
-        **SUMMARY,
-        "TrainingJobStatus": "Completed",
-        "TrainingStartTime": start,
-        "TrainingEndTime": start + timedelta(seconds=61.26),
-        "TunedHyperParameters": {"lr": "0.1", "batch_size": '"16"'},
-    }
-    assert trial_row(trial) == {
-        "trial": "demo-tune-003-0a1b2c3d",
-        "status": "Completed",
-        "valid:loss": 0.25,
-        "seconds": 61.3,
-        "lr": 0.1,
-        "batch_size": 16,
-    }
-    running = {"TrainingJobName": "x", "TrainingJobStatus": "InProgress"}
-    assert trial_row(running)["valid:loss"] is None
-    assert trial_row(running)["seconds"] is None
 
 
 def test_every_page_of_trials_is_read():

@@ -1,9 +1,9 @@
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboards.files.trials import TRIAL_COLUMNS, plain_value, read_trials
+from dashboards.files.trials import TRIAL_COLUMNS, read_trial, read_trials
 from tests.dashboards.sample_output import trial_summaries
 
 
@@ -76,10 +76,47 @@ def test_malformed_summaries_are_refused(summary, message):
         ('"adam"', "adam"),
         ("adam", "adam"),
         ("true", "true"),
-        ("NaN", "nan"),
+        ("NaN", "NaN"),
         ("[1]", "[1]"),
         ("", ""),
     ],
 )
 def test_hyperparameters_are_read_as_they_were_meant(text, value):
-    assert plain_value(text) == value
+    trials = read_trials([{"TrainingJobName": "a", "TunedHyperParameters": {"x": text}}])
+    assert trials.parameters["x"].tolist() == [value]
+
+
+def test_a_trial_is_a_line_of_the_table():
+    start = datetime(2026, 11, 1, tzinfo=UTC)
+    summary = {
+        "TrainingJobName": "demo-tune-003",
+        "TrainingJobStatus": "Completed",
+        "FinalHyperParameterTuningJobObjectiveMetric": {"MetricName": "valid:loss", "Value": 0.25},
+        "TrainingStartTime": start,
+        "TrainingEndTime": start + timedelta(seconds=61.26),
+        "TunedHyperParameters": {"lr": "0.1", "batch_size": '"16"', "amp": "true"},
+    }
+    line = read_trial(summary).line()
+    assert line == {
+        "trial": "demo-tune-003",
+        "status": "Completed",
+        "valid:loss": 0.25,
+        "seconds": 61.3,
+        "amp": True,
+        "batch_size": 16,
+        "lr": 0.1,
+    }
+    assert list(line)[4:] == ["amp", "batch_size", "lr"]
+    assert (type(line["batch_size"]), type(line["amp"])) == (int, bool)
+    running = read_trial({"TrainingJobName": "x", "TrainingJobStatus": "InProgress"}).line()
+    assert (running["valid:loss"], running["seconds"]) == (None, None)
+
+
+def test_an_objective_that_is_no_number_is_none_to_compare():
+    def trial(value):
+        metric = {"MetricName": "valid:loss", "Value": value}
+        name = f"t-{value}"
+        return {"TrainingJobName": name, "FinalHyperParameterTuningJobObjectiveMetric": metric}
+
+    trials = read_trials([trial(value) for value in (math.nan, math.inf, 0.5)])
+    assert trials.measured["name"].tolist() == ["t-0.5"]

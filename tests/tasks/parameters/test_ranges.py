@@ -15,61 +15,14 @@ from tasks.parameters.ranges import (
     Preset,
     SearchRange,
     at_edge,
-    from_wire,
     preset_ranges,
     ranges_from_wire,
     require_known,
-    to_wire,
     wire_ranges,
     without_epochs,
 )
 
 RANGE = TypeAdapter(SearchRange)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [0, 4, -1, 2**40, 0.1, 1e-7, 3e-4, 1 / 3, -0.5, True, False, "adamw", "s3://b/k x", "", "é"],
-)
-def test_values_survive_the_wire_with_their_type(value):
-    wire = to_wire({"a": value})
-    assert all(isinstance(text, str) for text in wire.values())
-    back = from_wire(wire)["a"]
-    assert back == value
-    assert type(back) is type(value)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ('"4"', 4),
-        ('"adam"', "adam"),
-        ('"\\"adam\\""', "adam"),
-        ('"0.001"', 0.001),
-        ("32", 32),
-        ("true", True),
-        ("null", "null"),
-        ("[1, 2]", "[1, 2]"),
-        ("NaN", "NaN"),
-        ("Infinity", "Infinity"),
-        ("1e999", "1e999"),
-        ("resnet18", "resnet18"),
-    ],
-)
-def test_wire_values_are_read_as_people_mean_them(text, expected):
-    found = from_wire({"x": text})["x"]
-    assert found == expected
-    assert type(found) is type(expected)
-
-
-def test_keys_of_sagemaker_itself_are_dropped():
-    wire = {
-        "sagemaker_program": '"train.py"',
-        "sagemaker_submit_directory": "s3://b/x",
-        "_tuning_objective_metric": "valid:loss",
-        "lr": "0.1",
-    }
-    assert from_wire(wire) == {"lr": 0.1}
 
 
 @pytest.mark.parametrize("kind", ["continuous", "integer"])
