@@ -18,10 +18,13 @@ TRAIN_CHANNEL = "train"
 VALID_CHANNEL = "valid"
 TEST_CHANNEL = "test"
 WEIGHTS_CHANNEL = "weights"
+# Trial tables of earlier searches, which a packed search learns from.
+PARENTS_CHANNEL = "parents"
 SPLITS = (TRAIN_CHANNEL, VALID_CHANNEL, TEST_CHANNEL)
 
 TRAIN_PROGRAM = "sm_entrypoints/train.py"
 COMPARE_PROGRAM = "sm_entrypoints/compare.py"
+SEARCH_PROGRAM = "sm_entrypoints/search.py"
 INFERENCE_PROGRAM = "inference.py"
 
 # What torchvision's pretrained classifiers are normalised with, by channel, of pixels of 0 to 1:
@@ -56,6 +59,10 @@ SAVED_TENSORS_FILE = "saved_tensors.json"
 RULES_FILE = "rules.json"
 VERDICT_FILE = "verdict.json"
 COMPARISON_FILE = "comparison.json"
+# Of a packed search: what SageMaker lists of a tuning job's trials, their epochs, and the summary.
+TRIALS_FILE = "trials.json"
+TRIAL_METRICS_FILE = "trial_metrics.jsonl"
+SEARCH_SUMMARY_FILE = "search.json"
 # What the rules that a request names found (DebugRuleConfigurations, ProfilerRuleConfigurations).
 REQUESTED_RULES_FILE = "requested_rules.json"
 SYSTEM_FOLDER = "profiler-output/system/incremental"
@@ -142,6 +149,8 @@ METRIC_COLUMNS = (
     "seconds",
     "learning_rate",
 )
+# Of trial_metrics.jsonl; ``trial`` counts from 1.
+TRIAL_METRIC_COLUMNS = ("trial", *METRIC_COLUMNS)
 PREDICTION_COLUMNS = (
     "path",
     "label",
@@ -185,6 +194,8 @@ FINAL_METRICS = ("test:loss", "test:accuracy", "test:top5_accuracy")
 METRIC_NAMES = ("epoch", *EPOCH_METRICS, *FINAL_METRICS)
 # Of a comparison job: share of its time that is used (0 to 1), and changed / as trained so far.
 COMPARISON_METRICS = ("compare:progress", "compare:ratio")
+# Of a packed search: trials that have ended, of how many, and the lowest objective so far.
+SEARCH_METRICS = ("search:trials_done", "search:trials", "search:best_valid_loss")
 
 METRIC_PREFIX = "[metrics] "
 _NUMBER = r"(-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)"
@@ -241,7 +252,7 @@ def format_metrics(values: Mapping[str, float]) -> str:
     Raises:
         ValueError: a name that no metric definition reads.
     """
-    names = (*METRIC_NAMES, *COMPARISON_METRICS)
+    names = (*METRIC_NAMES, *COMPARISON_METRICS, *SEARCH_METRICS)
     unknown = sorted(set(values) - set(names))
     if unknown:
         raise ValueError(f"unknown metrics {unknown}; known: {list(names)}")
