@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import TypeVar
 
 from prefect import tags
 from prefect.exceptions import TerminationSignal
@@ -15,6 +16,7 @@ from flows.improve_training import improve_training
 from flows.release_model import release_model
 from platforms import Settings, connect
 from platforms.errors import RunStopped
+from platforms.processes.interrupts import NotedInterrupts
 from tasks.cancelling.watch import RunCancelled
 from tasks.costs.stop_billing import stop_everything
 from tasks.improve.documents import Improvement
@@ -25,6 +27,9 @@ from tasks.runs.names import RunIdentity
 from tasks.runs.record import RUN_FILE, finish, read_run, run_folder
 from tasks.runs.record_model import RunRecord
 from tasks.runs.stages import RESUME_TAG
+
+# What a flow returns.
+T = TypeVar("T")
 
 
 def run_release(
@@ -40,11 +45,11 @@ def run_release(
     """
     named = release_model.with_options(flow_run_name=name)
     try:
-        with _terminated_like_interrupted(), tags(RESUME_TAG) if resume else nullcontext():
-            record: RunRecord = named(**parameters)  # type: ignore[call-overload]
-    except (KeyboardInterrupt, TerminationSignal) as interrupt:
+        with tags(RESUME_TAG) if resume else nullcontext():
+            record: RunRecord = _interruptible(lambda: named(**parameters))  # type: ignore[call-overload]
+    except KeyboardInterrupt:
         _stop(settings, name)
-        raise KeyboardInterrupt from interrupt
+        raise
     except RunCancelled as cancelled:
         raise RunStopped(
             f"run {name!r} was cancelled, and its jobs were stopped; resume with: whippet run "
@@ -59,12 +64,11 @@ def run_improvement(
     """Return what the improvement of ``run`` gave; interrupted, its job is stopped."""
     named = improve_training.with_options(flow_run_name=f"improve {run.name}")
     try:
-        with _terminated_like_interrupted():
-            improvement: Improvement = named(parameters)
-    except (KeyboardInterrupt, TerminationSignal) as interrupt:
+        improvement = _interruptible(lambda: named(parameters))
+    except KeyboardInterrupt:
         for job in stop_run(connect(settings), run, ["improve"]):
             print(f"stopped {job}", file=sys.stderr)
-        raise KeyboardInterrupt from interrupt
+        raise
     except RunCancelled as cancelled:
         raise RunStopped(
             f"the improvement of run {run.name!r} was cancelled, and its job was stopped"
@@ -72,18 +76,17 @@ def run_improvement(
     return improvement
 
 
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Answer SIGTERM as Ctrl-C is answered.
+def _interruptible(flow: Callable[[], T]) -> T:
+    """Return what a flow gives; Ctrl-C and SIGTERM leave it as the same interrupt.
 
-    Prefect ends its flow and then sends the signal again, for the handler that was there before:
-    Python's own would end this process before it stopped its jobs.
+    Prefect ends its flow on SIGTERM and then sends the signal again, for the handler that was there
+    before: Python's own would end this process before it stopped its jobs.
     """
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with NotedInterrupts(signal.SIGINT, signal.SIGTERM):
+        try:
+            return flow()
+        except TerminationSignal as terminated:
+            raise KeyboardInterrupt from terminated
 
 
 def _stop(settings: Settings, name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -19,13 +20,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code. No traceback for errors meant for people."""
     arguments = build_parser().parse_args(argv)
     from platforms.loopback import spare_loopback  # its urllib is half the time of --help
+    from platforms.processes.interrupts import NotedInterrupts
 
     spare_loopback()  # before anything asks Prefect's server, a model server or a local S3
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that the terminal cannot show must not end a run that worked.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return _dispatch(arguments)
+        with NotedInterrupts(signal.SIGINT):
+            return _dispatch(arguments)
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -15,6 +15,7 @@ from prefect.exceptions import Abort, PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Cancelled
 
+from platforms.processes.interrupts import end_if_interrupted
 from tasks.cancelling.history import CANCELS, cancel_asked
 
 # Between two looks, and how long the worker of a deployment's run has to do it.
@@ -49,7 +50,9 @@ class CancelWatch:
 
         Raises:
             RunCancelled: its jobs are stopped, and its states are written.
+            KeyboardInterrupt: an interrupt came, and was lost on its way.
         """
+        end_if_interrupted()
         if self._now() - self._looked < LOOK_SECONDS:
             return
         self._looked = self._now()
@@ -67,7 +70,9 @@ def end_if_cancelled() -> None:
 
     Raises:
         RunCancelled: its jobs are stopped, and its states are written.
+        KeyboardInterrupt: an interrupt came, and was lost on its way.
     """
+    end_if_interrupted()
     if _is_cancelled(closely=True):
         _end()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +14,7 @@ from prefect import flow, get_client, runtime, task
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Cancelled, Cancelling, Crashed
 
+from platforms.processes.interrupts import NotedInterrupts
 from tasks.cancelling import watch
 from tasks.cancelling.watch import CancelWatch, RunCancelled, end_if_cancelled
 from tasks.requests.waiting import Clock, Pace, wait_until
@@ -170,6 +174,15 @@ def test_a_cancelled_run_begins_nothing(prefect_server):
     with pytest.raises(RunCancelled):
         run()
     assert begun == ["a stage"]
+
+
+@pytest.mark.parametrize("wait", [CancelWatch().look, end_if_cancelled])
+def test_a_lost_interrupt_ends_the_wait(wait):
+    with NotedInterrupts(signal.SIGINT):
+        with suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            wait()
 
 
 def test_outside_of_a_flow_run_nothing_is_seen():
