@@ -16,18 +16,25 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import DescribeModelOutputTypeDef as Model
     from mypy_boto3_sagemaker.type_defs import DescribeTrainingJobResponseTypeDef as TrainingJob
     from mypy_boto3_sagemaker.type_defs import DescribeTransformJobResponseTypeDef as TransformJob
+    from mypy_boto3_sagemaker.type_defs import (
+        HyperParameterTrainingJobDefinitionOutputTypeDef as DescribedTrials,
+    )
     from mypy_boto3_sagemaker.type_defs import HyperParameterTrainingJobSummaryTypeDef as Trial
     from mypy_boto3_sagemaker.type_defs import ParameterRangesOutputTypeDef as ParameterRanges
+    from mypy_boto3_sagemaker.type_defs import (
+        ProductionVariantOutputTypeDef as ConfiguredVariant,
+    )
     from mypy_boto3_sagemaker.type_defs import ResourceConfigOutputTypeDef as ResourceConfig
     from mypy_boto3_sagemaker.type_defs import TagTypeDef as Tag
 else:
-    Container = Endpoint = EndpointConfig = Model = ParameterRanges = ResourceConfig = dict[
-        str, Any
-    ]
-    Tag = TrainingJob = TransformJob = Trial = TuningJob = dict[str, Any]
+    ConfiguredVariant = Container = DescribedTrials = Endpoint = EndpointConfig = dict[str, Any]
+    Model = ParameterRanges = ResourceConfig = Tag = TrainingJob = TransformJob = dict[str, Any]
+    Trial = TuningJob = dict[str, Any]
 
 __all__ = [
+    "ConfiguredVariant",
     "Container",
+    "DescribedTrials",
     "Endpoint",
     "EndpointConfig",
     "Model",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
@@ -22,9 +21,10 @@ from tasks.endpoints.requests import RESOURCES, endpoint_requests
 from tasks.parameters.run import DeploymentParameters
 from tasks.requests.create_or_adopt import (
     ENDPOINT,
+    ENDPOINT_CONFIG,
+    MODEL,
     create_or_adopt,
 )
-from tasks.requests.identity import Request
 from tasks.requests.tags import EXPIRES_TAG, tags_of
 from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity, Step, resource_name
@@ -56,8 +56,10 @@ def create_endpoint(
         _remove_if_broken(platform, names)
         # Before there is one: whoever stops this run looks here whether there may be.
         record(platform.settings, run, RunFacts(jobs={"endpoint": names["endpoint"]}))
-        for step, resource in RESOURCES.items():
-            create_or_adopt(platform.sagemaker, resource, partial(_same, requests[step]))
+        # The same request whatever the attempt: what failed was removed, its name is free.
+        create_or_adopt(platform.sagemaker, MODEL, lambda _: requests["model"])
+        create_or_adopt(platform.sagemaker, ENDPOINT_CONFIG, lambda _: requests["config"])
+        create_or_adopt(platform.sagemaker, ENDPOINT, lambda _: requests["endpoint"])
         note_endpoint(platform, run)  # from here on it bills, whatever becomes of this process
         description = _wait_in_service(platform, names["endpoint"])
         for note in scale_endpoint(platform, names["endpoint"], deployment):
@@ -65,11 +67,6 @@ def create_endpoint(
         # An adopted endpoint keeps the time to live that it was made with.
         expires_tag = tags_of(platform, description["EndpointArn"]).get(EXPIRES_TAG, "never")
     return {**{str(step): name for step, name in names.items()}, "expires": expires_tag}
-
-
-def _same(request: Request, _attempt: int) -> Request:
-    """Return the request whatever the attempt: what failed was removed, its name is free."""
-    return request
 
 
 @contextmanager

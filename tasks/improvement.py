@@ -13,6 +13,7 @@ from platforms import Platform, Settings, connect
 from platforms.errors import JobFailed
 from platforms.files import read_json, write_json
 from platforms.job_status import TERMINAL
+from platforms.sagemaker_requests import TrainingRequest
 from platforms.sagemaker_types import TrainingJob
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints import contract
@@ -28,7 +29,7 @@ from tasks.improve.result import IMPROVEMENT_FILE, improvement, improvement_mark
 from tasks.job_environment.source import package_source, upload_source
 from tasks.parameters.improvement import ImprovementParameters
 from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
-from tasks.requests.identity import Request, with_tags
+from tasks.requests.identity import with_tags
 from tasks.requests.training import (
     GRACE_SECONDS,
     final_metrics,
@@ -84,7 +85,7 @@ def launch_comparison_job(plan: ImprovementPlan) -> str:
     settle(platform, plan.run)
     run_record = read_run(platform.settings, plan.name)
 
-    def request(attempt: int) -> Request:
+    def request(attempt: int) -> TrainingRequest:
         body = comparison_request(plan, job, source_uri, tags, attempt)
         allowed = allowance(platform, run_record, job, plan.max_usd, body["TrainingJobName"])
         return with_tags(held_to(body, allowed), tags)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 from cli.table import print_table
 from platforms.job_status import TERMINAL
@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from platforms import Platform
 
 HELP = "list tuning, training and transform jobs"
+
+
+class _Newest(TypedDict):
+    SortBy: Literal["CreationTime"]
+    SortOrder: Literal["Descending"]
+    StatusEquals: NotRequired[Literal["InProgress", "Completed", "Failed", "Stopping", "Stopped"]]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -24,45 +30,93 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def command(arguments: argparse.Namespace) -> int:
     """Print tuning, training and transform jobs, newest first."""
     from platforms import connect
-    from tasks.requests.pages import list_all
 
     platform = connect()
-    chosen = {"StatusEquals": arguments.status} if arguments.status else {}
-    newest = {"SortBy": "CreationTime", "SortOrder": "Descending", **chosen}
-    sagemaker = platform.sagemaker
-    tuning = list_all(
-        sagemaker.list_hyper_parameter_tuning_jobs, "HyperParameterTuningJobSummaries", **newest
-    )
-    training = list_all(sagemaker.list_training_jobs, "TrainingJobSummaries", **newest)
-    rows = [_job_row("tuning", "HyperParameterTuningJob", job) for job in tuning]
-    rows += [_job_row("training", "TrainingJob", job) for job in training]
-    rows += [_job_row("transform", "TransformJob", job) for job in _transforms(platform, newest)]
+    newest: _Newest = {"SortBy": "CreationTime", "SortOrder": "Descending"}
+    if arguments.status:
+        newest["StatusEquals"] = arguments.status
+    rows = _searches(platform, newest) + _trainings(platform, newest)
+    rows += _transforms(platform, newest)
     rows.sort(key=lambda row: row["created"], reverse=True)
     print_table(rows, empty="no jobs")
     return 0
 
 
-def _transforms(platform: Platform, newest: dict[str, str]) -> list[dict[str, Any]]:
+def _searches(platform: Platform, newest: _Newest) -> list[dict[str, str]]:
+    from tasks.requests.pages import pages
+
+    list_jobs = platform.sagemaker.list_hyper_parameter_tuning_jobs
+    return [
+        _row(
+            "tuning",
+            job["HyperParameterTuningJobName"],
+            status=job["HyperParameterTuningJobStatus"],
+            created=job["CreationTime"],
+            ended=job.get("HyperParameterTuningEndTime"),
+            modified=job.get("LastModifiedTime"),
+        )
+        for page in pages(lambda paging: list_jobs(**newest, **paging))
+        for job in page["HyperParameterTuningJobSummaries"]
+    ]
+
+
+def _trainings(platform: Platform, newest: _Newest) -> list[dict[str, str]]:
+    from tasks.requests.pages import pages
+
+    list_jobs = platform.sagemaker.list_training_jobs
+    return [
+        _row(
+            "training",
+            job["TrainingJobName"],
+            status=job["TrainingJobStatus"],
+            created=job["CreationTime"],
+            ended=job.get("TrainingEndTime"),
+            modified=job.get("LastModifiedTime"),
+        )
+        for page in pages(lambda paging: list_jobs(**newest, **paging))
+        for job in page["TrainingJobSummaries"]
+    ]
+
+
+def _transforms(platform: Platform, newest: _Newest) -> list[dict[str, str]]:
     """Return the transform jobs; none for users without the permission to list them."""
     from platforms.client_errors import AccessDenied
-    from tasks.requests.pages import list_all
+    from tasks.requests.pages import pages
 
+    list_jobs = platform.sagemaker.list_transform_jobs
     try:
-        return list_all(platform.sagemaker.list_transform_jobs, "TransformJobSummaries", **newest)
+        return [
+            _row(
+                "transform",
+                job["TransformJobName"],
+                status=job["TransformJobStatus"],
+                created=job["CreationTime"],
+                ended=job.get("TransformEndTime"),
+                modified=job.get("LastModifiedTime"),
+            )
+            for page in pages(lambda paging: list_jobs(**newest, **paging))
+            for job in page["TransformJobSummaries"]
+        ]
     except AccessDenied:
         return []
 
 
-def _job_row(kind: str, noun: str, job: dict[str, Any]) -> dict[str, str]:
-    ends = (job.get(f"{each}EndTime") for each in ("Training", "HyperParameterTuning", "Transform"))
-    end = next(filter(None, ends), None)
-    if end is None and job[f"{noun}Status"] in TERMINAL:  # it failed before it could start
-        end = job.get("LastModifiedTime")
-    seconds = ((end or datetime.now(UTC)) - job["CreationTime"]).total_seconds()
+def _row(
+    kind: str,
+    name: str,
+    *,
+    status: str,
+    created: datetime,
+    ended: datetime | None,
+    modified: datetime | None,
+) -> dict[str, str]:
+    if ended is None and status in TERMINAL:  # it failed before it could start
+        ended = modified
+    seconds = ((ended or datetime.now(UTC)) - created).total_seconds()
     return {
         "kind": kind,
-        "name": job[f"{noun}Name"],
-        "status": job[f"{noun}Status"],
-        "created": f"{job['CreationTime']:%Y-%m-%d %H:%M:%S}",
+        "name": name,
+        "status": status,
+        "created": f"{created:%Y-%m-%d %H:%M:%S}",
         "seconds": f"{seconds:.0f}",
     }

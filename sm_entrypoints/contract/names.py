@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import get_args
+from typing import TypedDict, get_args
 
 from sm_entrypoints.contract.choices import RuleAction
 from sm_entrypoints.contract.sentences import did_you_mean, nearest
@@ -241,7 +241,14 @@ def metric_regex(name: str) -> str:
     return f'"{re.escape(name)}": {_NUMBER}'
 
 
-def metric_definitions(names: Sequence[str] = METRIC_NAMES) -> list[dict[str, str]]:
+class MetricDefinition(TypedDict):
+    """A metric's name, and the regex by which SageMaker reads it from the log."""
+
+    Name: str
+    Regex: str
+
+
+def metric_definitions(names: Sequence[str] = METRIC_NAMES) -> list[MetricDefinition]:
     """Return the ``MetricDefinitions`` member of a SageMaker request."""
     return [{"Name": name, "Regex": metric_regex(name)} for name in names]
 

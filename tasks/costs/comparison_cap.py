@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform
 from platforms.errors import ParameterError
+from platforms.sagemaker_requests import TrainingRequest
 from platforms.sagemaker_types import TrainingJob
 from tasks.costs.cap import LEAST_SECONDS, BudgetError, require_prices_of_region
 from tasks.costs.ledger import planned_prices
 from tasks.costs.prices import PriceList, current_prices
 from tasks.costs.worst_case import CLEAN_UP_HOURS, cents, jobs_usd
-from tasks.requests.identity import Request
 from tasks.runs.record_model import RunRecord
 from tasks.runs.record_parts import LedgerEntry
 
@@ -77,7 +77,7 @@ def _committed(entry: LedgerEntry) -> Decimal:
     return max(entry.usd, entry.usd_per_hour * hours)
 
 
-def held_to(request: Request, allowed: Allowance) -> Request:
+def held_to(request: TrainingRequest, allowed: Allowance) -> TrainingRequest:
     """Return a comparison's request whose worst case keeps the allowance: its time is cut.
 
     Raises:
@@ -110,5 +110,5 @@ def held_to(request: Request, allowed: Allowance) -> Request:
     return _lasting(request, min(limit, least + more))
 
 
-def _lasting(request: Request, seconds: int) -> Request:
+def _lasting(request: TrainingRequest, seconds: int) -> TrainingRequest:
     return {**request, "StoppingCondition": {"MaxRuntimeInSeconds": seconds}}

@@ -11,15 +11,14 @@ from decimal import Decimal
 
 from platforms import Platform
 from platforms.job_status import TERMINAL
-from platforms.sagemaker_types import Endpoint
+from platforms.sagemaker_types import Endpoint, EndpointConfig
 from tasks.costs.ledger import note_jobs, planned_prices
 from tasks.costs.prices import PriceList, current_prices
 from tasks.costs.worst_case import CLEAN_UP_HOURS, endpoint_hour_usd, wanted_instances
 from tasks.endpoints.inventory import config_now
 from tasks.endpoints.kinds import instances_of, kind_of
 from tasks.requests.create_or_adopt import ENDPOINT
-from tasks.requests.identity import Request
-from tasks.requests.pages import list_all
+from tasks.requests.pages import pages
 from tasks.requests.tags import EXPIRES_TAG, SCALED_TAG, tags_of
 from tasks.runs.names import RunIdentity, resource_name, step_of
 from tasks.runs.record import read_run, record
@@ -38,11 +37,11 @@ def settle(platform: Platform, run: RunIdentity) -> None:
 
 def note_own_jobs(platform: Platform, run: RunIdentity) -> None:
     """Note every training job of the run that has ended: trials, attempts, comparisons."""
-    summaries = list_all(
-        platform.sagemaker.list_training_jobs, "TrainingJobSummaries", NameContains=run.prefix
+    answers = pages(
+        lambda paging: platform.sagemaker.list_training_jobs(NameContains=run.prefix, **paging)
     )
     stages: dict[str, list[str]] = {}
-    for summary in summaries:
+    for summary in [job for page in answers for job in page["TrainingJobSummaries"]]:
         step = step_of(run, summary["TrainingJobName"], trials=True)
         if step is not None and summary["TrainingJobStatus"] in TERMINAL:
             stages.setdefault(step, []).append(summary["TrainingJobName"])
@@ -98,7 +97,7 @@ def _endpoint_entry(
     )
 
 
-def _prices(platform: Platform, run_record: RunRecord, config: Request) -> PriceList:
+def _prices(platform: Platform, run_record: RunRecord, config: EndpointConfig) -> PriceList:
     """Return the prices that the run was planned with, or else today's."""
     wanted = wanted_instances({"CreateEndpointConfig": config})
     planned = planned_prices(run_record)
@@ -107,7 +106,7 @@ def _prices(platform: Platform, run_record: RunRecord, config: Request) -> Price
     return current_prices(platform.pricing, wanted)
 
 
-def _source(config: Request, prices: PriceList) -> str:
+def _source(config: EndpointConfig, prices: PriceList) -> str:
     hourly = [prices.per_hour(each.type, "hosting") for each in instances_of(config)]
     sources = sorted({price.source for price in hourly if price is not None})
     return ", ".join(sources) if hourly and all(hourly) else kind_of(config).no_price

@@ -15,7 +15,7 @@ from tasks.costs.worst_case import endpoint_hour_usd, job_usd, wanted_instances
 from tasks.endpoints.inventory import OwnedResource, config_now, list_endpoints
 from tasks.endpoints.kinds import NOT_KNOWN, kind_of
 from tasks.requests.create_or_adopt import ENDPOINT, TRAINING_JOB
-from tasks.requests.pages import list_all
+from tasks.requests.pages import pages
 from tasks.requests.tags import run_of
 
 _HOUR = 3600
@@ -91,10 +91,11 @@ def _until(state: OwnedResource) -> str:
 
 
 def _jobs(platform: Platform) -> Iterator[Billing]:
-    listed = list_all(
-        platform.sagemaker.list_training_jobs, "TrainingJobSummaries", StatusEquals="InProgress"
+    answers = pages(
+        lambda paging: platform.sagemaker.list_training_jobs(StatusEquals="InProgress", **paging)
     )
-    for name, kind in [(each["TrainingJobName"], "training job") for each in listed] + [
+    listed = [job["TrainingJobName"] for page in answers for job in page["TrainingJobSummaries"]]
+    for name, kind in [(name, "training job") for name in listed] + [
         (name, "warm pool") for name in _warm_pools(platform)
     ]:
         job = TRAINING_JOB.describe(platform.sagemaker, name)
@@ -109,14 +110,15 @@ def _jobs(platform: Platform) -> Iterator[Billing]:
 def _warm_pools(platform: Platform) -> list[str]:
     if not platform.bills:  # only AWS keeps instances
         return []
-    listed = list_all(
-        platform.sagemaker.list_training_jobs,
-        "TrainingJobSummaries",
-        WarmPoolStatusEquals="Available",
+    answers = pages(
+        lambda paging: platform.sagemaker.list_training_jobs(
+            WarmPoolStatusEquals="Available", **paging
+        )
     )
     return [
         each["TrainingJobName"]
-        for each in listed
+        for page in answers
+        for each in page["TrainingJobSummaries"]
         if each.get("WarmPoolStatus", {}).get("Status") == "Available"
     ]
 

@@ -9,12 +9,31 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
+from typing import TYPE_CHECKING
 
-from platforms.sagemaker_types import ResourceConfig
+from platforms.sagemaker_requests import (
+    EndpointConfigRequest,
+    RequestedResources,
+    TrainingRequest,
+    TrialDefinition,
+    TuningRequest,
+)
+from platforms.sagemaker_types import (
+    DescribedTrials,
+    EndpointConfig,
+    ResourceConfig,
+    TrainingJob,
+    TuningJob,
+)
 from tasks.costs.prices import PriceList, Use
 from tasks.endpoints.kinds import instances_of
-from tasks.requests.identity import Request
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
+# A job that is asked for or described, and the part of it that sizes one job.
+AnyJob = TrainingRequest | TuningRequest | TrainingJob | TuningJob
+Definition = TrainingRequest | TrialDefinition | TrainingJob | DescribedTrials
 CENT = Decimal("0.01")
 HOURS_A_MONTH = 730
 # At its limit a job gets SIGTERM, and 120 seconds to save its model (SageMaker's guide).
@@ -29,28 +48,44 @@ _HOSTING_VOLUME_GB = 30
 _GB = Decimal(10**9)
 
 
-def wanted_instances(requests: Mapping[str, Request]) -> list[tuple[str, Use]]:
+def wanted_instances(requests: Mapping[str, Mapping[str, object]]) -> list[tuple[str, Use]]:
     """Return the instances whose prices the requests (by operation) need."""
     wanted: list[tuple[str, Use]] = []
-    for operation, request in requests.items():
-        if operation == "CreateEndpointConfig":
+    for request in requests.values():
+        if is_endpoint_config(request):
             wanted += [(each.type, "hosting") for each in instances_of(request)]
-        elif definition := job_definition(request):
-            wanted.append((definition["ResourceConfig"]["InstanceType"], "training"))
+        elif is_job(request):
+            resources = job_definition(request)["ResourceConfig"]
+            wanted.append((resources["InstanceType"], "training"))
     return wanted
 
 
-def job_definition(request: Request) -> Request | None:
-    """Return the part of a tuning or training request that sizes a job; None of all others."""
-    definition: Request = request.get("TrainingJobDefinition", request)
-    return definition if "ResourceConfig" in definition else None
+def is_job(request: Mapping[str, object]) -> TypeIs[AnyJob]:
+    """Say whether a request or a description is that of a training or tuning job."""
+    return "ResourceConfig" in request or _is_tuning(request)
 
 
-def most_jobs(request: Request) -> int:
+def is_endpoint_config(
+    request: Mapping[str, object],
+) -> TypeIs[EndpointConfigRequest | EndpointConfig]:
+    """Say whether a request or a description is that of an endpoint's config."""
+    return "ProductionVariants" in request
+
+
+def _is_tuning(request: Mapping[str, object]) -> TypeIs[TuningRequest | TuningJob]:
+    return "HyperParameterTuningJobConfig" in request
+
+
+def job_definition(request: AnyJob) -> Definition:
+    """Return the part of a tuning or training request that sizes a job."""
+    return request["TrainingJobDefinition"] if _is_tuning(request) else request
+
+
+def most_jobs(request: AnyJob) -> int:
     """Return how many training jobs a tuning or training request starts at most."""
-    config = request.get("HyperParameterTuningJobConfig")
-    if config is None:
+    if not _is_tuning(request):
         return 1
+    config = request["HyperParameterTuningJobConfig"]
     limit = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
     if limit is not None:
         return int(limit)
@@ -59,15 +94,17 @@ def most_jobs(request: Request) -> int:
     return math.prod(len(each["Values"]) for each in ranges)
 
 
-def parallel_jobs(request: Request) -> int:
+def parallel_jobs(request: AnyJob) -> int:
     """Return how many training jobs a request runs at the same time."""
-    config = request.get("HyperParameterTuningJobConfig")
-    return 1 if config is None else int(config["ResourceLimits"]["MaxParallelTrainingJobs"])
+    if not _is_tuning(request):
+        return 1
+    limits = request["HyperParameterTuningJobConfig"]["ResourceLimits"]
+    return limits["MaxParallelTrainingJobs"]
 
 
-def most_seconds(request: Request) -> int:
+def most_seconds(request: AnyJob) -> int:
     """Return how long each job of a tuning or training request bills at most."""
-    definition = job_definition(request) or request
+    definition = job_definition(request)
     kept_warm = definition["ResourceConfig"].get("KeepAlivePeriodInSeconds", 0)
     condition = definition["StoppingCondition"]
     # Spot jobs that are interrupted start again, and nothing at AWS says that the limit holds for
@@ -76,13 +113,13 @@ def most_seconds(request: Request) -> int:
     return int(limit) + STOP_SECONDS + AROUND_SECONDS + int(kept_warm)
 
 
-def wall_seconds(request: Request, seconds: float) -> int:
+def wall_seconds(request: AnyJob, seconds: float) -> int:
     """Return how long a request takes whose jobs take ``seconds`` each, side by side."""
     return math.ceil(math.ceil(most_jobs(request) / parallel_jobs(request)) * seconds)
 
 
 def job_usd(
-    resources: ResourceConfig | Request, seconds: float, prices: PriceList
+    resources: ResourceConfig | RequestedResources, seconds: float, prices: PriceList
 ) -> Decimal | None:
     """Return what ``seconds`` of a job cost on a ``ResourceConfig``: instances and volumes.
 
@@ -99,18 +136,20 @@ def _volume_hour(gigabytes: int, prices: PriceList) -> Decimal:
     return prices.volume_gb_month.usd * gigabytes / HOURS_A_MONTH
 
 
-def jobs_usd(request: Request, prices: PriceList, seconds: float | None = None) -> Decimal | None:
+def jobs_usd(request: AnyJob, prices: PriceList, seconds: float | None = None) -> Decimal | None:
     """Return what the jobs of a tuning or training request cost, at ``seconds`` each.
 
     ``seconds`` is by default what they bill at most. None when a price is not known.
     """
-    definition = job_definition(request) or request
+    definition = job_definition(request)
     each = most_seconds(request) if seconds is None else seconds
     one = job_usd(definition["ResourceConfig"], each, prices)
     return None if one is None else one * most_jobs(request)
 
 
-def endpoint_hour_usd(request: Request, prices: PriceList) -> Decimal | None:
+def endpoint_hour_usd(
+    request: EndpointConfigRequest | EndpointConfig, prices: PriceList
+) -> Decimal | None:
     """Return what an hour of an endpoint costs, from the request of its config.
 
     None when a price is not known, or it bills by use.
@@ -127,7 +166,10 @@ def endpoint_hour_usd(request: Request, prices: PriceList) -> Decimal | None:
 
 
 def endpoint_usd(
-    request: Request, hours_to_live: float, prices: PriceList, most_instances: int | None = None
+    request: EndpointConfigRequest | EndpointConfig,
+    hours_to_live: float,
+    prices: PriceList,
+    most_instances: int | None = None,
 ) -> Decimal | None:
     """Return what an endpoint costs until the clean-up that follows its time to live.
 

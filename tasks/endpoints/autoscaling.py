@@ -5,13 +5,14 @@ The service is AWS's Application Auto Scaling: SageMaker's guide, "Automatic sca
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from botocore.exceptions import ClientError
 
 from platforms import Platform
 from tasks.endpoints.requests import VARIANT
 from tasks.parameters.run import DeploymentParameters
 from tasks.requests.create_or_adopt import ENDPOINT
-from tasks.requests.identity import Request
 from tasks.requests.tags import SCALED_TAG, tags_of
 
 _DIMENSION = "sagemaker:variant:DesiredInstanceCount"
@@ -22,7 +23,43 @@ _SCALE_OUT_SECONDS, _SCALE_IN_SECONDS = 60, 300
 _NOT_REGISTERED = "No scalable target found"
 
 
-def scalable_target_request(endpoint: str, deployment: DeploymentParameters) -> Request:
+class ScalableTarget(TypedDict):
+    """What Application Auto Scaling calls the variant of an endpoint."""
+
+    ServiceNamespace: str
+    ResourceId: str
+    ScalableDimension: str
+
+
+class ScalableTargetRequest(ScalableTarget):
+    """The body of RegisterScalableTarget."""
+
+    MinCapacity: int
+    MaxCapacity: int | None
+
+
+class _Metric(TypedDict):
+    PredefinedMetricType: str
+
+
+class _TargetTracking(TypedDict):
+    TargetValue: float
+    PredefinedMetricSpecification: _Metric
+    ScaleOutCooldown: int
+    ScaleInCooldown: int
+
+
+class ScalingPolicyRequest(ScalableTarget):
+    """The body of PutScalingPolicy."""
+
+    PolicyName: str
+    PolicyType: str
+    TargetTrackingScalingPolicyConfiguration: _TargetTracking
+
+
+def scalable_target_request(
+    endpoint: str, deployment: DeploymentParameters
+) -> ScalableTargetRequest:
     """Return the body of RegisterScalableTarget: from instance_count to max_instances."""
     return {
         **_target(endpoint),
@@ -31,7 +68,7 @@ def scalable_target_request(endpoint: str, deployment: DeploymentParameters) -> 
     }
 
 
-def scaling_policy_request(endpoint: str, deployment: DeploymentParameters) -> Request:
+def scaling_policy_request(endpoint: str, deployment: DeploymentParameters) -> ScalingPolicyRequest:
     """Return the body of PutScalingPolicy: so many invocations a minute for each instance."""
     return {
         "PolicyName": _POLICY,
@@ -46,7 +83,7 @@ def scaling_policy_request(endpoint: str, deployment: DeploymentParameters) -> R
     }
 
 
-def _target(endpoint: str) -> Request:
+def _target(endpoint: str) -> ScalableTarget:
     return {
         "ServiceNamespace": "sagemaker",
         "ResourceId": f"endpoint/{endpoint}/variant/{VARIANT}",

@@ -9,12 +9,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 from platforms.endpoint_kinds import EndpointKind, endpoint_kind
+from platforms.sagemaker_requests import (
+    AsyncInferenceOutput,
+    EndpointConfigRequest,
+    HostingInstanceType,
+    ProductionVariant,
+)
 from platforms.sagemaker_types import EndpointConfig
 from tasks.parameters.run import DeploymentParameters
-from tasks.requests.identity import Request
 from tasks.requests.placement import Placement
 
 NOT_KNOWN = "not known"
@@ -52,14 +57,18 @@ class Kind(ABC):
     at_rest: ClassVar[str] = NOT_KNOWN
 
     @abstractmethod
-    def variant(self, deployment: DeploymentParameters) -> Request:
-        """Return what the kind adds to the production variant of a config."""
+    def variant(
+        self, variant: ProductionVariant, deployment: DeploymentParameters
+    ) -> ProductionVariant:
+        """Return the production variant of a config with what the kind adds to it."""
 
-    def config(self, placement: Placement, async_uri: str) -> Request:
-        """Return what the kind adds to a config; answers in S3 go below ``async_uri``."""
-        return {}
+    def config(
+        self, config: EndpointConfigRequest, placement: Placement, async_uri: str
+    ) -> EndpointConfigRequest:
+        """Return a config with what the kind adds to it; answers in S3 go below ``async_uri``."""
+        return config
 
-    def instances(self, config: EndpointConfig | Request) -> list[Instances]:
+    def instances(self, config: EndpointConfig | EndpointConfigRequest) -> list[Instances]:
         """Return the instances of a config of this kind; none when it bills by use."""
         return [
             Instances(
@@ -71,12 +80,12 @@ class Kind(ABC):
             if "InstanceType" in variant
         ]
 
-    def machines(self, config: EndpointConfig | Request) -> str:
+    def machines(self, config: EndpointConfig | EndpointConfigRequest) -> str:
         """Return what serves a config, in words: ``2 x ml.m5.xlarge``."""
         instances = self.instances(config)
         return ", ".join(f"{each.count} x {each.type}" for each in instances) or self.title
 
-    def in_words(self, config: EndpointConfig | Request) -> str:
+    def in_words(self, config: EndpointConfig | EndpointConfigRequest) -> str:
         """Return the kind with what tells an endpoint of it from another, in words."""
         return self.title
 
@@ -84,22 +93,29 @@ class Kind(ABC):
 class _OnInstances(Kind):
     """Instances that wait to be asked."""
 
-    def variant(self, deployment: DeploymentParameters) -> Request:
+    def variant(
+        self, variant: ProductionVariant, deployment: DeploymentParameters
+    ) -> ProductionVariant:
         return {
+            **variant,
             "InitialInstanceCount": deployment.instance_count,
-            "InstanceType": deployment.instance_type,
+            "InstanceType": cast(HostingInstanceType, deployment.instance_type),
             "InitialVariantWeight": 1.0,
         }
 
-    def config(self, placement: Placement, async_uri: str) -> Request:
-        return {"KmsKeyId": placement.volume_kms_key} if placement.volume_kms_key else {}
+    def config(
+        self, config: EndpointConfigRequest, placement: Placement, async_uri: str
+    ) -> EndpointConfigRequest:
+        if not placement.volume_kms_key:
+            return config
+        return {**config, "KmsKeyId": placement.volume_kms_key}
 
 
 class _RealTime(_OnInstances):
     name = "real_time"
     title = "real-time"
 
-    def in_words(self, config: EndpointConfig | Request) -> str:
+    def in_words(self, config: EndpointConfig | EndpointConfigRequest) -> str:
         types = [each.type for each in self.instances(config)]
         return f"{self.title} ({types[0]})" if types else self.title
 
@@ -109,12 +125,17 @@ class _Asynchronous(_OnInstances):
     title = "asynchronous"
     asked_by = "invoke_endpoint_async"
 
-    def config(self, placement: Placement, async_uri: str) -> Request:
-        output = {"S3OutputPath": f"{async_uri}/output", "S3FailurePath": f"{async_uri}/failure"}
+    def config(
+        self, config: EndpointConfigRequest, placement: Placement, async_uri: str
+    ) -> EndpointConfigRequest:
+        output: AsyncInferenceOutput = {
+            "S3OutputPath": f"{async_uri}/output",
+            "S3FailurePath": f"{async_uri}/failure",
+        }
         if placement.output_kms_key:
             output["KmsKeyId"] = placement.output_kms_key
         return {
-            **super().config(placement, async_uri),
+            **super().config(config, placement, async_uri),
             "AsyncInferenceConfig": {"OutputConfig": output},
         }
 
@@ -126,9 +147,14 @@ class _Serverless(Kind):
     no_price = "by use"
     at_rest = "by use: nothing while idle"
 
-    def variant(self, deployment: DeploymentParameters) -> Request:
+    def variant(
+        self, variant: ProductionVariant, deployment: DeploymentParameters
+    ) -> ProductionVariant:
         memory, calls = deployment.memory_mb, deployment.max_concurrency
-        return {"ServerlessConfig": {"MemorySizeInMB": memory, "MaxConcurrency": calls}}
+        return {
+            **variant,
+            "ServerlessConfig": {"MemorySizeInMB": memory, "MaxConcurrency": calls},
+        }
 
 
 SERVERLESS, ASYNCHRONOUS, REAL_TIME = _Serverless(), _Asynchronous(), _RealTime()
@@ -137,11 +163,11 @@ KINDS: dict[EndpointKind, Kind] = {
 }
 
 
-def instances_of(config: EndpointConfig | Request) -> list[Instances]:
+def instances_of(config: EndpointConfig | EndpointConfigRequest) -> list[Instances]:
     """Return the instances that a config keeps, of whatever kind it is."""
     return kind_of(config).instances(config)
 
 
-def kind_of(described: Mapping[str, Any]) -> Kind:
+def kind_of(described: Mapping[str, object]) -> Kind:
     """Return the kind of an endpoint or of a config, as requested or as SageMaker describes it."""
     return KINDS[endpoint_kind(described)]

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TypedDict
 
 from platforms import Platform
 from platforms.errors import ParameterError
+from platforms.sagemaker_requests import EndpointConfigRequest, EndpointRequest, ModelRequest
 from sm_entrypoints import contract
 from tasks.endpoints.kinds import KINDS
 from tasks.parameters.run import DeploymentParameters
 from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, MODEL, AnyResource
-from tasks.requests.identity import Request, with_tags
+from tasks.requests.identity import with_tags
 from tasks.requests.placement import Placement, placement_of, vpc_config
 from tasks.requests.tags import EXPIRES_TAG, SCALED_TAG
 from tasks.requests.training import run_tags
@@ -29,12 +31,20 @@ RESOURCES: dict[Step, AnyResource] = {
 }
 
 
+class DeploymentRequests(TypedDict):
+    """The three requests, by their steps in the order of sending."""
+
+    model: ModelRequest
+    config: EndpointConfigRequest
+    endpoint: EndpointRequest
+
+
 def endpoint_requests(
     platform: Platform,
     run: RunIdentity,
     trained: TrainedModel,
     deployment: DeploymentParameters,
-) -> dict[Step, Request]:
+) -> DeploymentRequests:
     """Return the requests of model, endpoint config and endpoint; its time to live begins now."""
     names = {step: resource_name(run, step) for step in RESOURCES}
     expires = datetime.now(UTC) + timedelta(hours=deployment.hours_to_live)
@@ -79,7 +89,7 @@ class ModelInputs:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def model_request(name: str, inputs: ModelInputs, deployment: DeploymentParameters) -> Request:
+def model_request(name: str, inputs: ModelInputs, deployment: DeploymentParameters) -> ModelRequest:
     """Return the body of CreateModel: the archive's own ``code/inference.py`` serves it.
 
     Raises:
@@ -92,21 +102,21 @@ def model_request(name: str, inputs: ModelInputs, deployment: DeploymentParamete
             "SageMaker does not support: use --kind real-time, or unset WHIPPET_SUBNETS and "
             "WHIPPET_SECURITY_GROUPS"
         )
-    container = {
-        "Image": inputs.image,
-        "ModelDataUrl": inputs.model_data_uri,
-        "Environment": {
-            "SAGEMAKER_PROGRAM": contract.INFERENCE_PROGRAM,
-            "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
-            "WHIPPET_TOP_K": str(deployment.top_k),
-        },
-    }
-    request = {
+    request: ModelRequest = {
         "ModelName": name,
-        "PrimaryContainer": container,
+        "PrimaryContainer": {
+            "Image": inputs.image,
+            "ModelDataUrl": inputs.model_data_uri,
+            "Environment": {
+                "SAGEMAKER_PROGRAM": contract.INFERENCE_PROGRAM,
+                "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+                "WHIPPET_TOP_K": str(deployment.top_k),
+            },
+        },
         "ExecutionRoleArn": inputs.role_arn,
-        **vpc_config(inputs.placement),
     }
+    if (network := vpc_config(inputs.placement)) is not None:
+        request["VpcConfig"] = network
     return with_tags(request, inputs.tags)
 
 
@@ -118,22 +128,23 @@ def endpoint_config_request(
     tags: Mapping[str, str],
     async_uri: str,
     placement: Placement = Placement(),  # noqa: B008
-) -> Request:
+) -> EndpointConfigRequest:
     """Return the body of CreateEndpointConfig: one variant, of the deployment's kind.
 
     ``async_uri`` is the prefix below which an asynchronous endpoint writes its answers. Of the
     placement only the keys count: the network is the model's.
     """
     kind = KINDS[deployment.kind]
-    variant = {"VariantName": VARIANT, "ModelName": model, **kind.variant(deployment)}
-    request = {
+    request: EndpointConfigRequest = {
         "EndpointConfigName": name,
-        "ProductionVariants": [variant],
-        **kind.config(placement, async_uri),
+        "ProductionVariants": [
+            kind.variant({"VariantName": VARIANT, "ModelName": model}, deployment)
+        ],
     }
-    return with_tags(request, tags)
+    return with_tags(kind.config(request, placement, async_uri), tags)
 
 
-def endpoint_request(name: str, config: str, tags: Mapping[str, str]) -> Request:
+def endpoint_request(name: str, config: str, tags: Mapping[str, str]) -> EndpointRequest:
     """Return the body of CreateEndpoint."""
-    return with_tags({"EndpointName": name, "EndpointConfigName": config}, tags)
+    request: EndpointRequest = {"EndpointName": name, "EndpointConfigName": config}
+    return with_tags(request, tags)

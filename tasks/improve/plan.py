@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from platforms import Settings
 from platforms.errors import ParameterError
 from platforms.files import read_json
+from platforms.sagemaker_requests import RequestedResources, TrainingRequest
 from platforms.sagemaker_types import ResourceConfig, TrainingJob
 from sm_entrypoints import contract
 from sm_entrypoints.contract.choices import Measure
@@ -23,7 +24,7 @@ from sm_entrypoints.contract.wire import Value, from_wire
 from tasks.improve.documents import Gain, TrainingSummary, Verdict
 from tasks.parameters.improvement import ImprovementParameters
 from tasks.parameters.ranges import require_known
-from tasks.requests.identity import Request, with_tags
+from tasks.requests.identity import with_members, with_tags
 from tasks.runs.names import QUESTION_LENGTH, RunIdentity, folder_name, resource_name
 from tasks.runs.record import read_run, run_folder
 from tasks.runs.record_model import RunRecord
@@ -32,9 +33,7 @@ _OUTPUT_FOLDER = "training"
 # What the comparison takes over from the training job as it is. Not its checkpoints, its
 # instrumentation, and what makes it cheaper but slower to start (spot, warm pools).
 _SAME_MEMBERS = (
-    "RoleArn",
     "InputDataConfig",
-    "OutputDataConfig",
     "Environment",
     "VpcConfig",
     "EnableNetworkIsolation",
@@ -183,7 +182,7 @@ def comparison_request(
     source_uri: str,
     tags: Mapping[str, str],
     attempt: int = 1,
-) -> Request:
+) -> TrainingRequest:
     """Return the body of CreateTrainingJob that compares ``job`` with its changed self.
 
     Args:
@@ -194,7 +193,7 @@ def comparison_request(
         attempt: 2 and later follow a failed one.
     """
     algorithm = job["AlgorithmSpecification"]
-    request: Request = {
+    request: TrainingRequest = {
         "TrainingJobName": plan.job_name(source_uri, attempt),
         "AlgorithmSpecification": {
             "TrainingImage": algorithm["TrainingImage"],
@@ -202,20 +201,24 @@ def comparison_request(
             "MetricDefinitions": contract.metric_definitions(contract.COMPARISON_METRICS),
         },
         "HyperParameters": _hyperparameters(plan, job, source_uri),
-        **{member: value for member, value in job.items() if member in _SAME_MEMBERS and value},
-        # Both variants run in one process; what many instances would gain is not measured.
-        "ResourceConfig": {**_instance(job["ResourceConfig"]), "InstanceCount": 1},
+        "RoleArn": job["RoleArn"],
+        "OutputDataConfig": job["OutputDataConfig"],
+        "ResourceConfig": _one_instance(job["ResourceConfig"]),
         "StoppingCondition": {
             "MaxRuntimeInSeconds": job["StoppingCondition"]["MaxRuntimeInSeconds"]
         },
         "ProfilerConfig": {"DisableProfiler": True},
     }
-    return with_tags(request, tags)
+    same = {member: value for member, value in job.items() if member in _SAME_MEMBERS and value}
+    return with_tags(with_members(request, **same), tags)
 
 
-def _instance(resources: ResourceConfig) -> Request:
+def _one_instance(resources: ResourceConfig) -> RequestedResources:
+    """Both variants run in one process; what many instances would gain is not measured."""
     kept = ("InstanceType", "VolumeSizeInGB", "VolumeKmsKeyId")
-    return {member: value for member, value in resources.items() if member in kept}
+    same = {member: value for member, value in resources.items() if member in kept}
+    one: RequestedResources = {"InstanceCount": 1}
+    return with_members(one, **same)
 
 
 def _hyperparameters(plan: ImprovementPlan, job: TrainingJob, source_uri: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from platforms.sagemaker_requests import RequestedChoice, RequestedRange, RequestedRanges
 from platforms.sagemaker_types import ParameterRanges
 from sm_entrypoints.contract.choices import Preset
 from sm_entrypoints.contract.hyperparameters import hyperparameter
@@ -158,17 +159,17 @@ def _position(value: float, span: ContinuousRange | IntegerRange) -> float:
     return -math.log(1 - value) if span.scaling == "ReverseLogarithmic" else float(value)
 
 
-def wire_ranges(ranges: Mapping[str, SearchRange]) -> dict[str, list[dict[str, object]]]:
+def wire_ranges(ranges: Mapping[str, SearchRange]) -> RequestedRanges:
     """Return the ``ParameterRanges`` member of a tuning request."""
-    continuous: list[dict[str, object]] = []
-    integer: list[dict[str, object]] = []
-    categorical: list[dict[str, object]] = []
+    continuous: list[RequestedRange] = []
+    integer: list[RequestedRange] = []
+    categorical: list[RequestedChoice] = []
     for name, span in ranges.items():
         if isinstance(span, CategoricalRange):
             values = list(to_wire({str(i): v for i, v in enumerate(span.values)}).values())
             categorical.append({"Name": name, "Values": values})
             continue
-        bounds: dict[str, object] = {
+        bounds: RequestedRange = {
             "Name": name,
             "MinValue": json.dumps(span.min),
             "MaxValue": json.dumps(span.max),

@@ -23,9 +23,15 @@ from tasks.costs.worst_case import (
 )
 from tasks.endpoints.requests import endpoint_requests
 from tasks.parameters.run import DeploymentParameters
-from tasks.plan.requests import as_json, by_operation, quotas, require_valid
+from tasks.plan.requests import (
+    PlannedRequest,
+    RunRequests,
+    as_json,
+    by_operation,
+    quotas,
+    require_valid,
+)
 from tasks.plan.text import request_lines, usd
-from tasks.requests.identity import Request
 from tasks.runs.names import RunIdentity
 from tasks.runs.record_parts import TrainedModel
 
@@ -36,7 +42,7 @@ class DeploymentPlan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     bills: bool
-    requests: list[Request]
+    requests: list[PlannedRequest]
     hours_to_live: float
     worst_usd: Decimal | None
     hour_usd: Decimal | None
@@ -58,7 +64,12 @@ def deployment_plan(
         ParameterError: there is a cap but an unknown price; or SageMaker would refuse a
             request.
     """
-    requests = endpoint_requests(platform, run, trained, deployment)
+    built = endpoint_requests(platform, run, trained, deployment)
+    requests: RunRequests = {
+        "model": built["model"],
+        "config": built["config"],
+        "endpoint": built["endpoint"],
+    }
     require_valid(requests)
     prices = current_prices(platform.pricing, wanted_instances(by_operation(requests)))
     hours = deployment.hours_to_live

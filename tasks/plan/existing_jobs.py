@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, Never
 
 from platforms import Platform
 from platforms.errors import NameTaken
@@ -23,7 +23,7 @@ from tasks.runs.record_model import RunFacts
 
 JobStep = Literal["tune", "train"]
 
-_JOBS: dict[JobStep, Resource[TrainingJob | TuningJob]] = {
+_JOBS: dict[JobStep, Resource[Never, TrainingJob | TuningJob]] = {
     "tune": TUNING_JOB,
     "train": TRAINING_JOB,
 }
@@ -65,8 +65,8 @@ class ExistingJobs:
         """
         going_on = [job for job in self.jobs if job.status in ("InProgress", "Stopping")]
         counted = {name for job in going_on for name in job.training_jobs}
-        amounts = [jobs_usd(dict(job.described), prices) for job in going_on]
-        amounts += [jobs_usd(dict(job), prices) for job in self.comparisons]
+        amounts = [jobs_usd(job.described, prices) for job in going_on]
+        amounts += [jobs_usd(job, prices) for job in self.comparisons]
         entries = facts.ledger.values()
         ended = [each for each in entries if each.job not in counted and not each.billing]
         amounts += [each.usd for each in ended]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from platforms import Needs
-from tasks.requests.identity import Request
+from tasks.plan.requests import PlannedRequest
 
 _IMAGE_MEMBERS = ("TrainingImage", "Image")
 
 
-def needs(quotas: dict[str, int], requests: list[Request]) -> Needs:
+def needs(quotas: dict[str, int], requests: Sequence[PlannedRequest]) -> Needs:
     """Return what planned requests ask of an account."""
     # AWS names its quotas by their instance type.
     types = sorted({name.split(" ")[0] for name in quotas})
-    images = tuple(dict.fromkeys(_images(requests)))
+    images = tuple(dict.fromkeys(_images([each.request for each in requests])))
     return Needs(instance_types=tuple(types), images=images, quotas=quotas)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import cast
+from typing import Literal, TypedDict, cast
 
 from botocore.exceptions import ClientError, ParamValidationError
 from botocore.model import StringShape
@@ -17,18 +17,32 @@ from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform
 from platforms.errors import ParameterError, shown
+from platforms.sagemaker_requests import (
+    AnyRequest,
+    EndpointConfigRequest,
+    EndpointRequest,
+    ModelRequest,
+    TrainingRequest,
+    TuningRequest,
+)
 from platforms.settings import PROJECT_ROOT
 from platforms.validation import service_model, validate
 from sm_entrypoints import contract
 from sm_entrypoints.contract.sentences import nearest
 from sm_entrypoints.contract.wire import Value
 from tasks.costs.prices import Use
-from tasks.costs.worst_case import wanted_instances
+from tasks.costs.worst_case import (
+    AnyJob,
+    is_job,
+    job_definition,
+    parallel_jobs,
+    wanted_instances,
+)
 from tasks.dataset.checking.layout import read_layout
 from tasks.dataset.findings import DataProblems
 from tasks.dataset.source import data_root, dataset_name, is_remote, list_source, require_folder
 from tasks.endpoints.kinds import instances_of
-from tasks.endpoints.requests import endpoint_requests
+from tasks.endpoints.requests import DeploymentRequests, endpoint_requests
 from tasks.job_environment.source import ARCHIVE_NAME, package_source
 from tasks.job_environment.weights import NONE
 from tasks.parameters.run import (
@@ -39,11 +53,10 @@ from tasks.parameters.run import (
     TrainingParameters,
     TuningParameters,
 )
-from tasks.requests.identity import Request
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.training import final_hyperparameters, training_requests
 from tasks.requests.tuning import fixed_hyperparameters, search_requests
-from tasks.runs.names import RunIdentity, Step
+from tasks.runs.names import RunIdentity
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import TrainedModel
 
@@ -53,13 +66,33 @@ _INSTANCE_SHAPES: dict[Use, str] = {
     "training": "TrainingInstanceType",
     "hosting": "ProductionVariantInstanceType",
 }
-_OPERATIONS: dict[Step, str] = {
+# In the order of sending.
+_OPERATIONS: dict[Literal["tune", "train", "model", "config", "endpoint"], str] = {
     "tune": "CreateHyperParameterTuningJob",
     "train": "CreateTrainingJob",
     "model": "CreateModel",
     "config": "CreateEndpointConfig",
     "endpoint": "CreateEndpoint",
 }
+
+
+class RunRequests(TypedDict, total=False):
+    """The create requests of a run, by step; a stage that it does not have has none."""
+
+    tune: TuningRequest
+    train: TrainingRequest
+    model: ModelRequest
+    config: EndpointConfigRequest
+    endpoint: EndpointRequest
+
+
+class PlannedRequest(BaseModel):
+    """A request with the name of its operation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    operation: str
+    request: AnyRequest
 
 
 class RunChoices(BaseModel):
@@ -130,13 +163,13 @@ def planned_requests(
     inputs: TrainingInputs,
     choices: RunChoices,
     resources: Mapping[str, ResourceParameters],
-) -> dict[Step, Request]:
+) -> RunRequests:
     """Return every create request of a run in the order of sending, by step.
 
     Args:
         resources: those of the steps ``tune`` and ``train``; their limits may differ.
     """
-    requests: dict[Step, Request] = {}
+    requests: RunRequests = {}
     model, tuning, training = choices.model, choices.tuning, choices.training
     if tuning:
         search = search_requests(
@@ -155,7 +188,8 @@ def planned_requests(
         )
         requests["train"] = of_training(1)
     if choices.deployment:
-        requests |= _deployment(platform, run, requests["train"], choices.deployment)
+        of_endpoint = _deployment(platform, run, requests["train"], choices.deployment)
+        requests = {**requests, **of_endpoint}
     return requests
 
 
@@ -169,8 +203,8 @@ def _best(
 
 
 def _deployment(
-    platform: Platform, run: RunIdentity, train: Request, deployment: DeploymentParameters
-) -> dict[Step, Request]:
+    platform: Platform, run: RunIdentity, train: TrainingRequest, deployment: DeploymentParameters
+) -> DeploymentRequests:
     job = train["TrainingJobName"]
     output = f"{train['OutputDataConfig']['S3OutputPath']}/{job}/output"
     trained = TrainedModel(
@@ -184,7 +218,7 @@ def _deployment(
     return endpoint_requests(platform, run, trained, deployment)
 
 
-def require_valid(requests: Mapping[Step, Request]) -> None:
+def require_valid(requests: RunRequests) -> None:
     """Check requests against SageMaker's own model.
 
     Raises:
@@ -199,46 +233,46 @@ def require_valid(requests: Mapping[Step, Request]) -> None:
                 f"SageMaker has no instance type {instance_type!r} for {use}: did you mean "
                 f"{', '.join(like) or 'such as ml.m5.xlarge'}?"
             )
-    for step, request in requests.items():
+    for operation, request in by_operation(requests).items():
         try:
-            validate(_OPERATIONS[step], request)
+            validate(operation, request)
         except (ClientError, ParamValidationError) as error:
             raise ParameterError(
-                f"SageMaker would refuse {_OPERATIONS[step]} of this run: {error}"
+                f"SageMaker would refuse {operation} of this run: {error}"
             ) from error
 
 
-def by_operation(requests: Mapping[Step, Request]) -> dict[str, Request]:
+def by_operation(requests: RunRequests) -> dict[str, AnyRequest]:
     """Return requests by the name of their operation, in their order."""
-    return {_OPERATIONS[step]: request for step, request in requests.items()}
+    return {
+        operation: requests[step] for step, operation in _OPERATIONS.items() if step in requests
+    }
 
 
-def quotas(requests: Mapping[Step, Request]) -> dict[str, int]:
+def quotas(requests: RunRequests) -> dict[str, int]:
     """Return the service quotas that the requests need, by the name that AWS gives them."""
     needed: dict[str, int] = {}
-    for step in ("tune", "train"):
-        if step in requests:
-            name, count = _job_quota(requests[step])
+    for request in by_operation(requests).values():
+        if is_job(request):
+            name, count = _job_quota(request)
             needed[name] = max(count, needed.get(name, 0))  # one after the other
-    for each in instances_of(requests.get("config", {})):
+    for each in instances_of(requests["config"]) if "config" in requests else []:
         name = f"{each.type} for endpoint usage"
         needed[name] = needed.get(name, 0) + each.count
     return needed
 
 
-def _job_quota(request: Request) -> tuple[str, int]:
-    definition = request.get("TrainingJobDefinition", request)
+def _job_quota(request: AnyJob) -> tuple[str, int]:
+    definition = job_definition(request)
     resources = definition["ResourceConfig"]
-    limits = request.get("HyperParameterTuningJobConfig", {}).get("ResourceLimits", {})
     spot = "spot " if definition.get("EnableManagedSpotTraining") else ""
-    parallel = int(limits.get("MaxParallelTrainingJobs", 1))
     return (
         f"{resources['InstanceType']} for {spot}training job usage",
-        parallel * int(resources["InstanceCount"]),
+        parallel_jobs(request) * int(resources["InstanceCount"]),
     )
 
 
-def permissions(requests: Mapping[Step, Request]) -> list[str]:
+def permissions(requests: RunRequests) -> list[str]:
     """Return the permissions that the sender of the requests needs."""
     return [*(f"sagemaker:{operation}" for operation in by_operation(requests)), "iam:PassRole"]
 
@@ -249,9 +283,9 @@ def total(amounts: list[Decimal | None]) -> Decimal | None:
     return sum(priced, Decimal(0)) if len(priced) == len(amounts) else None
 
 
-def as_json(requests: Mapping[Step, Request]) -> list[Request]:
-    """Return requests as documents with their operation."""
+def as_json(requests: RunRequests) -> list[PlannedRequest]:
+    """Return requests with their operation."""
     return [
-        {"operation": operation, "request": request}
+        PlannedRequest(operation=operation, request=request)
         for operation, request in by_operation(requests).items()
     ]

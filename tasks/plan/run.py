@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -15,6 +15,7 @@ from tasks.costs.ledger import endpoint_so_far_usd, planned_prices
 from tasks.costs.prices import PriceList, current_prices
 from tasks.costs.worst_case import (
     HOURS_A_MONTH,
+    AnyJob,
     endpoint_hour_usd,
     endpoint_usd,
     job_definition,
@@ -29,7 +30,9 @@ from tasks.plan.earlier_runs import Rehearsal, find_rehearsal
 from tasks.plan.existing_jobs import ExistingJobs, JobStep
 from tasks.plan.requests import (
     DataSize,
+    PlannedRequest,
     RunChoices,
+    RunRequests,
     as_json,
     by_operation,
     data_size,
@@ -40,9 +43,8 @@ from tasks.plan.requests import (
     require_valid,
     total,
 )
-from tasks.requests.identity import Request
 from tasks.requests.inputs import TrainingInputs
-from tasks.runs.names import RunIdentity, Step
+from tasks.runs.names import RunIdentity
 from tasks.runs.record_model import RunFacts
 
 _JOB_STEPS: tuple[JobStep, ...] = ("tune", "train")
@@ -65,7 +67,7 @@ class RunPlan(BaseModel):
 
     run: str
     bills: bool
-    requests: list[Request]
+    requests: list[PlannedRequest]
     data: DataSize
     costs: list[CostLine]
     worst_usd: Decimal | None
@@ -136,7 +138,7 @@ class Planner:
             adopted=[job.name for job in self.existing.jobs if self.existing.created(job.step)],
         )
 
-    def requests(self, limits: Limits) -> dict[Step, Request]:
+    def requests(self, limits: Limits) -> RunRequests:
         """Return the requests of the run under some limits."""
         choices = self.choices
         tuning = limits.tuning(choices.tuning) if choices.tuning else None
@@ -210,7 +212,7 @@ class Planner:
         return sorted(set(missing)) or ["what bills by use, or a job of an earlier attempt"]
 
     def _costs(
-        self, requests: Mapping[Step, Request], prices: PriceList, rehearsal: Rehearsal | None
+        self, requests: RunRequests, prices: PriceList, rehearsal: Rehearsal | None
     ) -> Iterator[CostLine]:
         if self.existing.jobs:
             usd = self.existing.usd(self.record, prices)
@@ -231,7 +233,7 @@ class Planner:
         what = f"data in S3, {self.data.bytes / 1e6:.1f} MB for a month"
         yield CostLine(what=what, worst_usd=month, expected_usd=month)
 
-    def _seconds(self, requests: Mapping[Step, Request], rehearsal: Rehearsal | None) -> int | None:
+    def _seconds(self, requests: RunRequests, rehearsal: Rehearsal | None) -> int | None:
         """Return how long the jobs take one after the other, at most or as rehearsed."""
         whole = 0
         for step in _JOB_STEPS:
@@ -250,8 +252,8 @@ def _measured(step: JobStep, rehearsal: Rehearsal | None) -> int | None:
     return rehearsal.trial_seconds if step == "tune" else rehearsal.training_seconds
 
 
-def _job_line(request: Request, prices: PriceList, measured: int | None) -> CostLine:
-    definition = job_definition(request) or request
+def _job_line(request: AnyJob, prices: PriceList, measured: int | None) -> CostLine:
+    definition = job_definition(request)
     resources = definition["ResourceConfig"]
     jobs = most_jobs(request)
     noun = "the training" if request is definition else f"{jobs} trial{'s' * (jobs > 1)}"

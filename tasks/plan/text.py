@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from sm_entrypoints.contract.sentences import counted
-from tasks.costs.worst_case import cents, job_definition, most_jobs, parallel_jobs
+from tasks.costs.worst_case import (
+    AnyJob,
+    cents,
+    is_endpoint_config,
+    is_job,
+    job_definition,
+    most_jobs,
+    parallel_jobs,
+)
 from tasks.endpoints.kinds import kind_of
+from tasks.plan.requests import PlannedRequest
 from tasks.plan.run import RunPlan, duration
-from tasks.requests.identity import Request
 
 _NAMES = (
     "HyperParameterTuningJobName",
@@ -59,12 +67,11 @@ def _goes_on(plan: RunPlan) -> str:
     )
 
 
-def request_lines(requests: Sequence[Request]) -> Iterator[str]:
+def request_lines(requests: Sequence[PlannedRequest]) -> Iterator[str]:
     """Yield a line for each request: its operation, its name, and what it asks for."""
-    rows = [
-        (each["operation"], _name(each["request"]), _facts(each["request"])) for each in requests
-    ]
-    yield from _aligned(rows)
+    yield from _aligned(
+        [(each.operation, _name(each.request), _facts(each.request)) for each in requests]
+    )
 
 
 def _requests(plan: RunPlan) -> Iterator[str]:
@@ -74,20 +81,21 @@ def _requests(plan: RunPlan) -> Iterator[str]:
         yield f"  not sent, existing already: {', '.join(plan.adopted)}"
 
 
-def _name(request: Request) -> str:
+def _name(request: Mapping[str, object]) -> str:
     return next(str(request[name]) for name in _NAMES if name in request)
 
 
-def _facts(request: Request) -> str:
-    definition = job_definition(request)
-    if definition is not None:
-        return _job_facts(request, definition)
-    if "ProductionVariants" in request:
+def _facts(request: Mapping[str, object]) -> str:
+    if is_job(request):
+        return _job_facts(request)
+    if is_endpoint_config(request):
         return kind_of(request).machines(request)
-    return str(request.get("PrimaryContainer", {}).get("Image", ""))
+    container = request.get("PrimaryContainer")
+    return str(container["Image"]) if isinstance(container, Mapping) else ""
 
 
-def _job_facts(request: Request, definition: Request) -> str:
+def _job_facts(request: AnyJob) -> str:
+    definition = job_definition(request)
     resources = definition["ResourceConfig"]
     limit = definition["StoppingCondition"]["MaxRuntimeInSeconds"]
     jobs, parallel = most_jobs(request), parallel_jobs(request)
@@ -154,7 +162,7 @@ def _needs(plan: RunPlan) -> Iterator[str]:
 def _afterwards(plan: RunPlan) -> Iterator[str]:
     yield "Keeps billing until removed"
     rows = [("data in S3", f"{usd(plan.objects_month_usd)} per month", "")]
-    if any(each["operation"] == "CreateEndpoint" for each in plan.requests):
+    if any(each.operation == "CreateEndpoint" for each in plan.requests):
         rows.insert(0, ("endpoint", _endpoint_goes_on(plan), ""))
     yield from _aligned(rows)
 
@@ -163,8 +171,8 @@ def _endpoint_goes_on(plan: RunPlan) -> str:
     if plan.endpoint_hour_usd is not None:
         hour = f"${plan.endpoint_hour_usd:.3f} per hour, {usd(plan.endpoint_month_usd)} per month"
         return f"{hour}, whether used or not"
-    operations = {each["operation"]: each["request"] for each in plan.requests}
-    return kind_of(operations.get("CreateEndpointConfig", {})).at_rest
+    configs = [each.request for each in plan.requests if is_endpoint_config(each.request)]
+    return kind_of(configs[0]).at_rest
 
 
 def _aligned(rows: Sequence[tuple[str, ...]], right: tuple[int, ...] = ()) -> Iterator[str]:

@@ -6,9 +6,19 @@ would get. Shapes: botocore's service model of SageMaker.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from platforms.sagemaker_requests import (
+    AlgorithmSpecification,
+    Channel,
+    DebugHook,
+    TrainingRequest,
+    TrialDefinition,
+    TuningConfig,
+    TuningRequest,
+    WarmStart,
+)
 from sm_entrypoints import contract
 from sm_entrypoints.contract.wire import Value, to_wire
 from tasks.parameters.ranges import SearchRange, wire_ranges
@@ -17,8 +27,15 @@ from tasks.parameters.run import (
     TrainingParameters,
     TuningParameters,
 )
-from tasks.requests.identity import SOURCE_KEY, Request, with_tags
-from tasks.requests.placement import Placement, job_placement, launcher
+from tasks.requests.identity import SOURCE_KEY, with_tags
+from tasks.requests.placement import (
+    Placement,
+    launcher,
+    output_data,
+    resource_config,
+    stopping_condition,
+    vpc_config,
+)
 
 _TENSORS_PATH = "/opt/ml/output/tensors"
 # All gradients of one step are 45 MB for ResNet18: with this quota, and those of our own records, a
@@ -42,16 +59,21 @@ class JobInputs:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def _channel(name: str, uri: str) -> Request:
-    source = {
-        "S3DataType": "S3Prefix",
-        "S3Uri": uri,
-        "S3DataDistributionType": "FullyReplicated",
+def _channel(name: str, uri: str) -> Channel:
+    return {
+        "ChannelName": name,
+        "DataSource": {
+            "S3DataSource": {
+                "S3DataType": "S3Prefix",
+                "S3Uri": uri,
+                "S3DataDistributionType": "FullyReplicated",
+            }
+        },
+        "InputMode": "File",
     }
-    return {"ChannelName": name, "DataSource": {"S3DataSource": source}, "InputMode": "File"}
 
 
-def _channels(inputs: JobInputs) -> list[Request]:
+def _channels(inputs: JobInputs) -> list[Channel]:
     channels = [_channel(name, f"{inputs.data_uri}/{name}/") for name in contract.SPLITS]
     if inputs.weights_uri:
         channels.append(_channel(contract.WEIGHTS_CHANNEL, inputs.weights_uri))
@@ -67,7 +89,7 @@ def _program(inputs: JobInputs) -> dict[str, str]:
     }
 
 
-def _algorithm(inputs: JobInputs) -> Request:
+def _algorithm(inputs: JobInputs) -> AlgorithmSpecification:
     return {
         "TrainingImage": inputs.image,
         "TrainingInputMode": "File",
@@ -75,25 +97,35 @@ def _algorithm(inputs: JobInputs) -> Request:
     }
 
 
+def _place(job: TrainingRequest | TrialDefinition, inputs: JobInputs) -> None:
+    if (network := vpc_config(inputs.placement)) is not None:
+        job["VpcConfig"] = network
+    if inputs.resources.spot:
+        job["EnableManagedSpotTraining"] = True
+
+
 def training_job_request(
     name: str,
     hyperparameters: Mapping[str, Value],
     inputs: JobInputs,
     training: TrainingParameters,
-) -> Request:
+) -> TrainingRequest:
     """Return the body of CreateTrainingJob for the instrumented training job."""
-    request: Request = {
+    request: TrainingRequest = {
         "TrainingJobName": name,
         "AlgorithmSpecification": _algorithm(inputs),
         "RoleArn": inputs.role_arn,
         "HyperParameters": {**to_wire(hyperparameters), **_program(inputs)},
         "InputDataConfig": _channels(inputs),
-        **job_placement(inputs.resources, inputs.placement, inputs.output_uri),
+        "OutputDataConfig": output_data(inputs.placement, inputs.output_uri),
+        "ResourceConfig": resource_config(inputs.resources, inputs.placement),
+        "StoppingCondition": stopping_condition(inputs.resources),
         "ProfilerConfig": {
             "S3OutputPath": inputs.output_uri,
             "ProfilingIntervalInMilliseconds": training.profiling_interval_ms,
         },
     }
+    _place(request, inputs)
     if inputs.checkpoint_uri:
         request["CheckpointConfig"] = {"S3Uri": inputs.checkpoint_uri}
     if training.debugger != "off":
@@ -101,7 +133,7 @@ def training_job_request(
     return with_tags(request, inputs.tags)
 
 
-def _debug_hook(output_uri: str, save_interval: int) -> Request:
+def _debug_hook(output_uri: str, save_interval: int) -> DebugHook:
     every = str(save_interval)
     quota = {"whippet.quota_bytes": str(_TENSORS_BYTES)}  # ours: smdebug passes over it
     return {
@@ -121,24 +153,29 @@ def tuning_job_request(
     fixed: Mapping[str, Value],
     inputs: JobInputs,
     tuning: TuningParameters,
-) -> Request:
+) -> TuningRequest:
     """Return the body of CreateHyperParameterTuningJob: minimise the validation loss."""
-    request: Request = {
+    request: TuningRequest = {
         "HyperParameterTuningJobName": name,
         "HyperParameterTuningJobConfig": _search_config(ranges, tuning),
         "TrainingJobDefinition": _trial_definition(fixed, inputs),
     }
     if tuning.warm_start_from:
-        parents = [{"HyperParameterTuningJobName": parent} for parent in tuning.warm_start_from]
-        request["WarmStartConfig"] = {
-            "ParentHyperParameterTuningJobs": parents,
-            "WarmStartType": "TransferLearning",
-        }
+        request["WarmStartConfig"] = _warm_start(tuning.warm_start_from)
     return with_tags(request, inputs.tags)
 
 
-def _search_config(ranges: Mapping[str, SearchRange], tuning: TuningParameters) -> Request:
-    config: Request = {
+def _warm_start(parents: Sequence[str]) -> WarmStart:
+    return {
+        "ParentHyperParameterTuningJobs": [
+            {"HyperParameterTuningJobName": parent} for parent in parents
+        ],
+        "WarmStartType": "TransferLearning",
+    }
+
+
+def _search_config(ranges: Mapping[str, SearchRange], tuning: TuningParameters) -> TuningConfig:
+    config: TuningConfig = {
         "Strategy": tuning.strategy,
         "HyperParameterTuningJobObjective": {
             "Type": "Minimize",
@@ -156,19 +193,23 @@ def _search_config(ranges: Mapping[str, SearchRange], tuning: TuningParameters) 
         # A grid's size follows from its values; SageMaker refuses a count beside it.
         del config["ResourceLimits"]["MaxNumberOfTrainingJobs"]
     if tuning.strategy == "Hyperband":
-        limits = {"MinResource": 1, "MaxResource": tuning.max_epochs}
-        config["StrategyConfig"] = {"HyperbandStrategyConfig": limits}
+        config["StrategyConfig"] = {
+            "HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": tuning.max_epochs}
+        }
     return config
 
 
-def _trial_definition(fixed: Mapping[str, Value], inputs: JobInputs) -> Request:
-    definition: Request = {
+def _trial_definition(fixed: Mapping[str, Value], inputs: JobInputs) -> TrialDefinition:
+    definition: TrialDefinition = {
         "StaticHyperParameters": {**to_wire(fixed), **_program(inputs)},
         "AlgorithmSpecification": _algorithm(inputs),
         "RoleArn": inputs.role_arn,
         "InputDataConfig": _channels(inputs),
-        **job_placement(inputs.resources, inputs.placement, inputs.output_uri),
+        "OutputDataConfig": output_data(inputs.placement, inputs.output_uri),
+        "ResourceConfig": resource_config(inputs.resources, inputs.placement),
+        "StoppingCondition": stopping_condition(inputs.resources),
     }
+    _place(definition, inputs)
     if inputs.checkpoint_uri:
         definition["CheckpointConfig"] = {"S3Uri": inputs.checkpoint_uri}
         # All trials have this one location: nothing in AWS's guide says that they do not share it.

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Never, TypeVar
 
 from botocore.exceptions import ClientError
 
 from platforms import SageMaker
 from platforms.client_errors import is_not_found
 from platforms.errors import NameTaken
+from platforms.sagemaker_requests import (
+    EndpointConfigRequest,
+    EndpointRequest,
+    ModelRequest,
+    TrainingRequest,
+    TuningRequest,
+)
 from platforms.sagemaker_types import Endpoint, EndpointConfig, Model, Tag, TrainingJob, TuningJob
-from tasks.requests.identity import Request, with_source_of
+from tasks.requests.identity import digest_tag, with_source_of
 from tasks.requests.tags import DIGEST_TAG
 
-Relax = Callable[[Request, ClientError], Request | None]
 _MOST_ATTEMPTS = 9
-# What its description is.
+# What it is asked for by, and what its description is.
+R = TypeVar("R", bound=Mapping[str, object], contravariant=True)
 D = TypeVar("D", bound=Mapping[str, object], covariant=True)
+# What is sent.
+B = TypeVar("B", bound=Mapping[str, object])
 SPENT = ("Failed", "Stopped", "Stopping")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resource(Generic[D]):
+class Resource(Generic[R, D]):
     """How one kind of resource is created, found and named in SageMaker's API.
 
     Attributes:
@@ -72,7 +81,7 @@ class Resource(Generic[D]):
             raise
         return described
 
-    def create(self, sagemaker: SageMaker, request: Request) -> None:
+    def create(self, sagemaker: SageMaker, request: R) -> None:
         """Create the resource."""
         getattr(sagemaker, f"create_{self.operation}")(**request)
 
@@ -85,16 +94,19 @@ class Resource(Generic[D]):
                 raise
 
 
-AnyResource = Resource[Mapping[str, object]]
-TRAINING_JOB: Resource[TrainingJob] = Resource(noun="training job", operation="training_job")
-TUNING_JOB: Resource[TuningJob] = Resource(
+# Of whatever kind: it can be described and deleted, not created.
+AnyResource = Resource[Never, Mapping[str, object]]
+TRAINING_JOB: Resource[TrainingRequest, TrainingJob] = Resource(
+    noun="training job", operation="training_job"
+)
+TUNING_JOB: Resource[TuningRequest, TuningJob] = Resource(
     noun="tuning job", operation="hyper_parameter_tuning_job"
 )
-MODEL: Resource[Model] = Resource(noun="model", operation="model", has_status=False)
-ENDPOINT_CONFIG: Resource[EndpointConfig] = Resource(
+MODEL: Resource[ModelRequest, Model] = Resource(noun="model", operation="model", has_status=False)
+ENDPOINT_CONFIG: Resource[EndpointConfigRequest, EndpointConfig] = Resource(
     noun="endpoint config", operation="endpoint_config", has_status=False
 )
-ENDPOINT: Resource[Endpoint] = Resource(noun="endpoint", operation="endpoint")
+ENDPOINT: Resource[EndpointRequest, Endpoint] = Resource(noun="endpoint", operation="endpoint")
 
 
 def _already_there(error: ClientError) -> bool:
@@ -105,9 +117,9 @@ def _already_there(error: ClientError) -> bool:
 
 def create_or_adopt(
     sagemaker: SageMaker,
-    resource: AnyResource,
-    request: Callable[[int], Request],
-    relax: Relax = lambda _request, _error: None,
+    resource: Resource[B, D],
+    request: Callable[[int], B],
+    relax: Callable[[B, ClientError], B | None] = lambda _request, _error: None,
     spent: Container[str] | None = None,
     told: Callable[[str], None] = lambda _note: None,
 ) -> str:
@@ -158,7 +170,12 @@ def create_or_adopt(
     )
 
 
-def _create(sagemaker: SageMaker, resource: AnyResource, body: Request, relax: Relax) -> None:
+def _create(
+    sagemaker: SageMaker,
+    resource: Resource[B, D],
+    body: B,
+    relax: Callable[[B, ClientError], B | None],
+) -> None:
     try:
         resource.create(sagemaker, body)
     except ClientError as error:
@@ -172,14 +189,14 @@ def _require_same_request(
     sagemaker: SageMaker,
     resource: AnyResource,
     described: Mapping[str, object],
-    body: Request,
+    body: Mapping[str, object],
     told: Callable[[str], None],
 ) -> None:
     name = body[resource.name_member]
     digest = _tag(sagemaker.list_tags(ResourceArn=str(described[resource.arn_member]))["Tags"])
-    if digest == _tag(body["Tags"]):
+    if digest == digest_tag(body):
         return
-    if digest != _tag(with_source_of(body, described)["Tags"]):
+    if digest != digest_tag(with_source_of(body, described)):
         raise NameTaken(
             f"{resource.noun} {name!r} exists and was created by another request (its "
             f"{DIGEST_TAG} tag differs): use another run name, or delete it"

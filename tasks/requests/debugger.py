@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import cast
 
 from botocore.exceptions import ClientError
 
-from tasks.requests.identity import Request
+from platforms.sagemaker_requests import TrainingRequest
 
 MEMBERS = (
     "DebugHookConfig",
@@ -24,12 +25,14 @@ _NAMED = re.compile(r"debug|profil", re.IGNORECASE)
 _REFUSALS = ("ValidationException", "AccessDeniedException", "AccessDenied", "OptInRequired")
 
 
-def without_debugger(request: Request) -> Request:
+def without_debugger(request: TrainingRequest) -> TrainingRequest:
     """Return a training job's request without Debugger and profiler.
 
     Its tags stay, the digest too: it answers the same wish, so a resumed run adopts the job.
     """
-    return {key: value for key, value in request.items() if key not in MEMBERS}
+    return cast(
+        TrainingRequest, {key: value for key, value in request.items() if key not in MEMBERS}
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,7 +45,7 @@ class DebuggerFallback:
     insist: bool
     reason: str | None = field(default=None, init=False)
 
-    def __call__(self, request: Request, error: ClientError) -> Request | None:
+    def __call__(self, request: TrainingRequest, error: ClientError) -> TrainingRequest | None:
         """Return what to ask for instead, or None when something else is wrong."""
         details = error.response.get("Error", {})
         message = str(details.get("Message", ""))

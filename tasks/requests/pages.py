@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import NotRequired, Protocol, TypedDict, TypeVar
 
 _PAGE = 100
 
 
-def list_all(operation: Any, member: str, **request: Any) -> list[Any]:
-    """Return the summaries of every page of a ``list_…`` operation."""
-    summaries: list[Any] = []
-    token: dict[str, str] = {}
+class Paging(TypedDict):
+    """The members of a ``list_…`` request that say which page is asked for."""
+
+    MaxResults: int
+    NextToken: NotRequired[str]
+
+
+class _Page(Protocol):
+    def get(self, key: str, /) -> object: ...
+
+
+P = TypeVar("P", bound=_Page)
+
+
+def pages(ask: Callable[[Paging], P]) -> Iterator[P]:
+    """Yield every page of a ``list_…`` operation, which ``ask`` sends with the paging it is given.
+
+    Example:
+        >>> from tasks.requests.pages import pages
+        >>> answers = pages(lambda paging: sagemaker.list_training_jobs(**paging))
+        >>> [job["TrainingJobName"] for page in answers for job in page["TrainingJobSummaries"]]
+        []
+    """
+    paging: Paging = {"MaxResults": _PAGE}
     while True:
-        page = operation(MaxResults=_PAGE, **request, **token)
-        summaries += page[member]
-        if not page.get("NextToken"):
-            return summaries
-        token = {"NextToken": page["NextToken"]}
+        page = ask(paging)
+        yield page
+        token = page.get("NextToken")
+        if not token:
+            return
+        paging = {"MaxResults": _PAGE, "NextToken": str(token)}

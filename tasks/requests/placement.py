@@ -7,10 +7,17 @@ spot, warm pool) is a parameter.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from platforms import Settings
+from platforms.sagemaker_requests import (
+    OutputData,
+    RequestedResources,
+    StoppingCondition,
+    TrainingInstanceType,
+    VpcConfig,
+)
 from tasks.parameters.run import ResourceParameters
-from tasks.requests.identity import Request
 
 # What the framework images' toolkit reads: it then starts one process a GPU by torchrun on every
 # instance. Sent as the SDK sends it (sagemaker 2.257.7, pytorch/estimator.py).
@@ -38,37 +45,35 @@ def placement_of(settings: Settings) -> Placement:
     )
 
 
-def vpc_config(placement: Placement) -> Request:
-    """Return ``VpcConfig`` as a member of a request; nothing when there is no network to name."""
+def vpc_config(placement: Placement) -> VpcConfig | None:
+    """Return a request's ``VpcConfig``; None when there is no network to name."""
     if not placement.subnets:
-        return {}
+        return None
     groups, subnets = list(placement.security_groups), list(placement.subnets)
-    return {"VpcConfig": {"SecurityGroupIds": groups, "Subnets": subnets}}
+    return {"SecurityGroupIds": groups, "Subnets": subnets}
 
 
-def job_placement(resources: ResourceParameters, placement: Placement, output_uri: str) -> Request:
-    """Return the members of a job's request that say where it runs, and how long.
-
-    The same for a training job and for the definition of a tuning job's trials.
-    """
-    output = {"S3OutputPath": output_uri}
+def output_data(placement: Placement, output_uri: str) -> OutputData:
+    """Return the ``OutputDataConfig`` of a training job, or of a tuning job's trials."""
+    output: OutputData = {"S3OutputPath": output_uri}
     if placement.output_kms_key:
         output["KmsKeyId"] = placement.output_kms_key
-    members: Request = {
-        "OutputDataConfig": output,
-        "ResourceConfig": _resource_config(resources, placement),
-        "StoppingCondition": {"MaxRuntimeInSeconds": resources.max_runtime_seconds},
-        **vpc_config(placement),
-    }
+    return output
+
+
+def stopping_condition(resources: ResourceParameters) -> StoppingCondition:
+    """Return how long a job may take, and on spot capacity how long it may take and wait."""
+    condition: StoppingCondition = {"MaxRuntimeInSeconds": resources.max_runtime_seconds}
     if resources.spot:
-        members["EnableManagedSpotTraining"] = True
-        members["StoppingCondition"]["MaxWaitTimeInSeconds"] = resources.longest_seconds
-    return members
+        condition["MaxWaitTimeInSeconds"] = resources.longest_seconds
+    return condition
 
 
-def _resource_config(resources: ResourceParameters, placement: Placement) -> Request:
-    config: Request = {
-        "InstanceType": resources.instance_type,
+def resource_config(resources: ResourceParameters, placement: Placement) -> RequestedResources:
+    """Return the instances of a job and their volumes."""
+    config: RequestedResources = {
+        # The service model says which types there are (tasks/plan/requests.py checks).
+        "InstanceType": cast(TrainingInstanceType, resources.instance_type),
         "InstanceCount": resources.instance_count,
         "VolumeSizeInGB": resources.volume_gb,
     }

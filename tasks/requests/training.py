@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from platforms import Platform
 from platforms.errors import JobFailed
+from platforms.sagemaker_requests import TrainingRequest
 from platforms.sagemaker_types import TrainingJob
 from sm_entrypoints import contract
 from sm_entrypoints.contract.sentences import ended
@@ -13,7 +14,6 @@ from sm_entrypoints.contract.wire import Value
 from tasks.parameters.run import ModelParameters, ResourceParameters, TrainingParameters
 from tasks.parameters.values import require_batches
 from tasks.requests.bodies import JobInputs, training_job_request
-from tasks.requests.identity import Request
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.placement import placement_of
 from tasks.requests.tags import FLOW_RUN_TAG, RUN_TAG
@@ -96,7 +96,7 @@ def training_requests(
     hyperparameters: Mapping[str, Value],
     training: TrainingParameters,
     resources: ResourceParameters,
-) -> Callable[[int], Request]:
+) -> Callable[[int], TrainingRequest]:
     """Return what gives the request of the run's training job by attempt, from 1."""
     job = job_inputs(platform, run, inputs, resources, checkpoints=run.prefix)
     return lambda attempt: training_job_request(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from dashboards.artifacts.tables import markdown_table
 from platforms import Platform
+from platforms.sagemaker_requests import TuningRequest
 from platforms.sagemaker_types import TrainingJob, Trial
 from sm_entrypoints import contract
 from sm_entrypoints.contract.wire import Value, from_wire
@@ -13,9 +14,8 @@ from tasks.parameters.ranges import at_edge
 from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
 from tasks.parameters.values import require_batches
 from tasks.requests.bodies import tuning_job_request
-from tasks.requests.identity import Request
 from tasks.requests.inputs import TrainingInputs
-from tasks.requests.pages import list_all
+from tasks.requests.pages import pages
 from tasks.requests.training import base_hyperparameters, job_inputs
 from tasks.runs.names import RunIdentity, resource_name
 from tasks.runs.record_parts import BestTrial
@@ -29,7 +29,7 @@ def search_requests(
     model: ModelParameters,
     tuning: TuningParameters,
     resources: ResourceParameters,
-) -> Callable[[int], Request]:
+) -> Callable[[int], TuningRequest]:
     """Return what gives the request of the run's search by attempt, from 1."""
     ranges = tuning.search_ranges()
     fixed = fixed_hyperparameters(model, inputs, tuning)
@@ -63,13 +63,15 @@ def fixed_hyperparameters(
 
 def list_trials(platform: Platform, name: str) -> list[Trial]:
     """Return the training job summaries of a tuning job, oldest first."""
-    return list_all(
-        platform.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job,
-        "TrainingJobSummaries",
-        HyperParameterTuningJobName=name,
-        SortBy="CreationTime",
-        SortOrder="Ascending",
+    answers = pages(
+        lambda paging: platform.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=name,
+            SortBy="CreationTime",
+            SortOrder="Ascending",
+            **paging,
+        )
     )
+    return [trial for page in answers for trial in page["TrainingJobSummaries"]]
 
 
 def best_trial(

@@ -12,11 +12,11 @@ from botocore.exceptions import ClientError
 from platforms import Platform, Settings
 from platforms.errors import DeadlinePassed, JobFailed
 from platforms.job_status import TERMINAL
+from platforms.sagemaker_requests import ModelRequest, TransformRequest
 from platforms.sagemaker_types import TransformJob
 from tasks.endpoints.requests import ModelInputs, model_request
 from tasks.parameters.run import DeploymentParameters
 from tasks.requests.create_or_adopt import MODEL, TRAINING_JOB, create_or_adopt
-from tasks.requests.identity import Request
 from tasks.requests.placement import placement_of
 from tasks.requests.training import require_completed, run_tags, trained_model
 from tasks.requests.waiting import Pace, wait_until
@@ -101,7 +101,7 @@ def launch(
         lambda _: _model(platform, run, trained, parameters),
     )
 
-    def request(attempt: int) -> Request:
+    def request(attempt: int) -> TransformRequest:
         return transform_job_request(platform, run, pictures, parameters, attempt)
 
     return create_or_adopt(
@@ -114,7 +114,7 @@ def launch(
 
 def _model(
     platform: Platform, run: RunIdentity, trained: TrainedModel, parameters: TransformParameters
-) -> Request:
+) -> ModelRequest:
     inputs = ModelInputs(
         image=platform.defaults.inference_image_for(parameters.instance_type),
         role_arn=platform.defaults.role_arn,

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import cast
 
 from platforms import Platform
 from platforms.errors import ParameterError
+from platforms.sagemaker_requests import (
+    TransformInstanceType,
+    TransformOutput,
+    TransformRequest,
+    TransformResources,
+)
 from platforms.sagemaker_types import TransformJob
 from tasks.costs.cap import BudgetError
 from tasks.costs.prices import current_prices
 from tasks.costs.worst_case import cents
 from tasks.requests.create_or_adopt import Resource
-from tasks.requests.identity import Request, with_tags
+from tasks.requests.identity import with_tags
 from tasks.requests.placement import placement_of
 from tasks.requests.training import run_tags
 from tasks.runs.names import RunIdentity, resource_name
 from tasks.transform.parameters import TransformParameters
 from tasks.transform.pictures import MOST_MEGABYTES, Pictures
 
-TRANSFORM_JOB: Resource[TransformJob] = Resource(noun="transform job", operation="transform_job")
+TRANSFORM_JOB: Resource[TransformRequest, TransformJob] = Resource(
+    noun="transform job", operation="transform_job"
+)
 
 
 def folder_uri(platform: Platform, pictures: Pictures) -> str:
@@ -38,18 +47,23 @@ def transform_job_request(
     pictures: Pictures,
     parameters: TransformParameters,
     attempt: int = 1,
-) -> Request:
+) -> TransformRequest:
     """Return the body of CreateTransformJob: each picture is one request, each answer JSON."""
     name = resource_name(run, "transform", attempt)
     keys = placement_of(platform.settings)
-    output = {"S3OutputPath": output_uri(platform, pictures, name), "Accept": "application/json"}
-    resources = {"InstanceType": parameters.instance_type, "InstanceCount": 1}
+    output: TransformOutput = {
+        "S3OutputPath": output_uri(platform, pictures, name),
+        "Accept": "application/json",
+    }
+    resources: TransformResources = {
+        "InstanceType": cast(TransformInstanceType, parameters.instance_type),
+        "InstanceCount": 1,
+    }
     if keys.output_kms_key:
         output["KmsKeyId"] = keys.output_kms_key
     if keys.volume_kms_key:
         resources["VolumeKmsKeyId"] = keys.volume_kms_key
-    source = {"S3DataType": "S3Prefix", "S3Uri": f"{folder_uri(platform, pictures)}/in/"}
-    request = {
+    request: TransformRequest = {
         "TransformJobName": name,
         "ModelName": resource_name(run, "model"),
         "MaxPayloadInMB": pictures.megabytes,
@@ -58,7 +72,12 @@ def transform_job_request(
             parameters.max_concurrency, MOST_MEGABYTES // pictures.megabytes
         ),
         "TransformInput": {
-            "DataSource": {"S3DataSource": source},
+            "DataSource": {
+                "S3DataSource": {
+                    "S3DataType": "S3Prefix",
+                    "S3Uri": f"{folder_uri(platform, pictures)}/in/",
+                }
+            },
             "ContentType": pictures.content_type,
             "SplitType": "None",
             "CompressionType": "None",

@@ -42,7 +42,7 @@ def test_the_endpoint_is_priced_for_its_time_to_live_and_the_hour_after_it(platf
     assert found.worst_usd == pytest.approx(4 * hour)
     assert found.hour_usd == pytest.approx(hour)
     assert found.quotas == {"ml.m5.xlarge for endpoint usage": 2}
-    assert [each["operation"] for each in found.requests] == [
+    assert [each.operation for each in found.requests] == [
         "CreateModel",
         "CreateEndpointConfig",
         "CreateEndpoint",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tasks.plan.needs import needs
+from tasks.plan.requests import PlannedRequest
 
 
 def test_the_images_and_instances_of_the_requests_are_looked_at() -> None:
     job = {"AlgorithmSpecification": {"TrainingImage": "training:cuda"}}
-    requests: list[dict[str, Any]] = [
-        {"operation": "Tune", "request": {"TrainingJobDefinition": job}},
-        {"operation": "Train", "request": {**job, "HyperParameters": {"Image": {"x": "y"}}}},
-        {"operation": "Model", "request": {"PrimaryContainer": {"Image": "serving:cpu"}}},
+    requests = [
+        PlannedRequest(operation="Tune", request={"TrainingJobDefinition": job}),
+        PlannedRequest(
+            operation="Train", request={**job, "HyperParameters": {"Image": {"x": "y"}}}
+        ),
+        PlannedRequest(operation="Model", request={"PrimaryContainer": {"Image": "serving:cpu"}}),
     ]
     quotas = {
         "ml.g5.xlarge for training job usage": 2,

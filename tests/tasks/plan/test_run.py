@@ -22,7 +22,7 @@ from tasks.parameters.run import (
     TrainingParameters,
     TuningParameters,
 )
-from tasks.plan.requests import UNNAMED, RunChoices
+from tasks.plan.requests import UNNAMED, PlannedRequest, RunChoices
 from tasks.plan.run import Planner, plan_run
 from tasks.plan.text import plan_text, usd
 from tasks.runs.record_model import RunFacts
@@ -64,8 +64,8 @@ def worst_case(requests, hours_to_live) -> Decimal:
     """Add up by hand what requests can cost: not by the code that is tested."""
     usd = Decimal(0)
     for each in requests:
-        body = each["request"]
-        if each["operation"] == "CreateEndpointConfig":
+        body = each.request
+        if each.operation == "CreateEndpointConfig":
             (variant,) = body["ProductionVariants"]
             price = Decimal(PER_HOUR[variant["InstanceType"]]) * variant["InitialInstanceCount"]
             usd += price * Decimal(str(hours_to_live))
@@ -155,7 +155,7 @@ def test_the_limits_are_the_largest_that_keep_the_cap(data, platform):
         inputs=_inputs(platform, asked),
         data=found.data,
     )
-    bodies = [{"operation": "", "request": r} for r in planner.requests(longer).values()]
+    bodies = [PlannedRequest(operation="", request=r) for r in planner.requests(longer).values()]
     endpoint = next(line for line in found.costs if "endpoint" in line.what).worst_usd
     assert worst_case(bodies, 0) + endpoint + found.objects_month_usd > 3
 
@@ -177,7 +177,7 @@ def test_a_grid_keeps_its_trials_or_is_refused(data, platform):
         plan_run(platform, UNNAMED, choices(data, tuning=grid, resources=resources))
     enough = ResourceParameters(max_usd=Decimal("1.80"))
     found = plan_run(platform, UNNAMED, choices(data, tuning=grid, resources=enough))
-    limits = found.requests[0]["request"]["HyperParameterTuningJobConfig"]["ResourceLimits"]
+    limits = found.requests[0].request["HyperParameterTuningJobConfig"]["ResourceLimits"]
     assert limits == {"MaxParallelTrainingJobs": 1}
     assert 600 <= found.limits.trial_seconds < 7200
 
@@ -282,7 +282,7 @@ def test_spot_is_counted_for_all_of_its_wait_which_shrinks_with_the_time(data, p
     )
     found = plan_run(platform, UNNAMED, choices(data, resources=resources))
     assert worst_case(found.requests, 8) <= found.worst_usd <= 3
-    stops = found.requests[1]["request"]["StoppingCondition"]
+    stops = found.requests[1].request["StoppingCondition"]
     assert 600 <= stops["MaxRuntimeInSeconds"] < 3600
     assert stops["MaxWaitTimeInSeconds"] == 3 * stops["MaxRuntimeInSeconds"]
 
