@@ -31,6 +31,7 @@ import torchvision
 from sm_entrypoints.contract import TEST_CHANNEL, VALID_CHANNEL, format_metrics
 from sm_entrypoints.contract.arguments import TrainingArguments, parse_arguments
 from sm_entrypoints.contract.rule_actions import parse_actions
+from sm_entrypoints.features.backbone import Built
 from sm_entrypoints.images.batches import BatchOrder, ImageData, make_loader
 from sm_entrypoints.images.channels import Split, Splits, read_splits
 from sm_entrypoints.job.clock import Clock, process_age
@@ -42,7 +43,7 @@ from sm_entrypoints.job.processes import StopRequest, leaders_text
 from sm_entrypoints.models.model import ModelCard, save_model
 from sm_entrypoints.rules.judgement import announce_verdict
 from sm_entrypoints.training.evaluation import Evaluation, Scores
-from sm_entrypoints.training.feeds import Built, features_fit, images_on_device
+from sm_entrypoints.training.feeds import features_fit, images_on_device
 from sm_entrypoints.training.loop import fit
 from sm_entrypoints.training.network import multiplies_bfloat16
 from sm_entrypoints.training.outputs import (
@@ -222,6 +223,7 @@ def _summary(prepared: Prepared, outcome: Outcome, seconds: dict[str, float]) ->
     """Return the document of ``training.json``."""
     training, card = prepared.training, prepared.card
     parameters = list(training.model.parameters())
+    use = prepared.feeds.features
     by_rule = training.watch is not None and outcome.stopped == "rule"
     return {
         "arguments": asdict(training.arguments),
@@ -250,6 +252,7 @@ def _summary(prepared: Prepared, outcome: Outcome, seconds: dict[str, float]) ->
         "seconds": seconds,
         "images_per_second": outcome.images_per_second,
         "cached_features": prepared.cached_features,
+        "features": None if use is None else asdict(use),
     }
 
 

@@ -20,6 +20,8 @@ TEST_CHANNEL = "test"
 WEIGHTS_CHANNEL = "weights"
 # Trial tables of earlier searches, which a packed search learns from.
 PARENTS_CHANNEL = "parents"
+# What backbones made of pictures before; never needed, see :mod:`sm_entrypoints.features`.
+FEATURES_CHANNEL = "features"
 SPLITS = (TRAIN_CHANNEL, VALID_CHANNEL, TEST_CHANNEL)
 
 TRAIN_PROGRAM = "sm_entrypoints/train.py"

@@ -41,7 +41,9 @@ __all__ = [
 ]
 
 
-def open_image(source: Source, *, formats: Sequence[str] = SERVING_FORMATS) -> Image.Image:
+def open_image(
+    source: Source, *, formats: Sequence[str] = SERVING_FORMATS, name: str | None = None
+) -> Image.Image:
     """Return the whole image, decoded, upright (EXIF orientation applied), in mode RGB.
 
     Grey, palette, CMYK and 16-bit images are converted; transparency is laid over white. One of
@@ -51,7 +53,7 @@ def open_image(source: Source, *, formats: Sequence[str] = SERVING_FORMATS) -> I
         TooManyPixels: decoding it would take too much memory or time; nothing was decoded.
         ImageError: empty, not one of ``formats``, truncated or otherwise broken.
     """
-    name = source.name if isinstance(source, Path) else "the image"
+    name = name or (source.name if isinstance(source, Path) else "the image")
     if not isinstance(source, Path) and not source:
         raise ImageError(f"{name} is empty (0 bytes)")
     try:

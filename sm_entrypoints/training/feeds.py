@@ -6,48 +6,49 @@ A feed belongs to a model: it knows how to move a batch to that model's device.
 from __future__ import annotations
 
 import copy
+import math
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from sm_entrypoints.contract import FEATURES_CHANNEL
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.contract.errors import JobError
 from sm_entrypoints.contract.hyperparameters import HYPERPARAMETERS
-from sm_entrypoints.images.batches import BatchOrder, ImageData, TensorData, make_loader
-from sm_entrypoints.images.channels import Split, Splits
+from sm_entrypoints.features.backbone import Backbone, Built, Compute
+from sm_entrypoints.features.features import FeatureFolders, FeatureUse, features_of
+from sm_entrypoints.features.keep import readable, silent
+from sm_entrypoints.images.batches import ImageData, TensorData
+from sm_entrypoints.images.channels import Splits
 from sm_entrypoints.job.environment import Environment
 from sm_entrypoints.models.model import ModelCard
-from sm_entrypoints.training.network import Compute, compute_features, feature_numbers
 from sm_entrypoints.training.state import Feed
 
 # Decoded images or features are kept in memory up to this, or a quarter of what is available.
 _MEMORY_LIMIT = 1 << 30
-_FEATURE_BATCH = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
-    """The model on its device, and what is known before any image was decoded."""
-
-    model: nn.Module
-    card: ModelCard
-    compute: Compute
-    frozen: bool
-    pretrained: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feeds:
-    """The feeds of training and validation; ``cached`` means that they hold features."""
+    """The feeds of training and validation.
+
+    ``features`` is set when they hold features: where those are from.
+    """
 
     train: Feed
     valid: Feed
-    cached: bool
+    features: FeatureUse | None = None
+
+    @property
+    def cached(self) -> bool:
+        """Whether the feeds hold features."""
+        return self.features is not None
 
 
 def same_data(one: TrainingArguments, other: TrainingArguments) -> bool:
@@ -75,11 +76,14 @@ def make_feeds(
     insisted = arguments.cache_features == "true"
     # Auto: somebody who watches the network wants to see all of it run.
     wanted = insisted or (arguments.cache_features == "auto" and not watched)
-    feeds = _feature_feeds(arguments, environment, splits, built) if wanted else None
-    if feeds is None and insisted:
+    possible = wanted and built.frozen and arguments.augmentation == "none"
+    images = len(splits.train) + len(splits.valid)
+    if possible and features_fit(built, images, environment.world_size):
+        return _feature_feeds(arguments, environment, splits, built)
+    if insisted:
         raise JobError(_cannot_cache(built))
-    train, valid = feeds or _image_feeds(arguments, environment, splits, built)
-    return Feeds(train=train, valid=valid, cached=feeds is not None)
+    train, valid = _image_feeds(arguments, environment, splits, built)
+    return Feeds(train=train, valid=valid)
 
 
 def feeds_again(like: Feeds, built: Built, seed: int) -> Feeds:
@@ -95,7 +99,7 @@ def feeds_again(like: Feeds, built: Built, seed: int) -> Feeds:
     return Feeds(
         train=Feed(data=train, prepare=ready),
         valid=Feed(data=valid, prepare=ready),
-        cached=like.cached,
+        features=like.features,
     )
 
 
@@ -115,9 +119,11 @@ def memory_limit(processes: int) -> int:
 
 
 def features_fit(built: Built, images: int, processes: int) -> bool:
-    """Return whether the features of so many images fit into memory, now."""
-    numbers = feature_numbers(built.model, built.card, built.compute)
-    return 4 * numbers * images <= memory_limit(processes)
+    """Return whether the features of so many images fit into memory, now.
+
+    Leaves the model in evaluation mode.
+    """
+    return 4 * math.prod(Backbone(built).shape()) * images <= memory_limit(processes)
 
 
 def _image_feeds(
@@ -146,32 +152,36 @@ def images_on_device(compute: Compute, card: ModelCard) -> Callable[[Tensor], Te
 
 def _feature_feeds(
     arguments: TrainingArguments, environment: Environment, splits: Splits, built: Built
-) -> tuple[Feed, Feed] | None:
-    """Run the frozen backbone once over each image; None when that cannot be or does not fit."""
-    if not built.frozen or arguments.augmentation != "none":
-        return None
-    started, left, feeds = time.perf_counter(), memory_limit(environment.world_size), []
-    for split in (splits.train, splits.valid):
-        features = _features(arguments, split, built, left)
-        if features is None:
-            return None
-        left -= features.numel() * features.element_size()
-        labels = torch.tensor(split.labels, dtype=torch.int64)
-        feeds.append(
-            Feed(data=TensorData(features, labels), prepare=_features_on_device(built.compute))
-        )
+) -> Feeds:
+    """Have each image seen once by the frozen backbone, unless its features are kept."""
+    read = (splits.train, splits.valid)
+    folders = feature_folders(environment)
+    features = features_of(read, built, arguments, folders=folders)
     if environment.is_leader:
-        count, spent = len(splits.train) + len(splits.valid), time.perf_counter() - started
-        print(f"computed the features of {count} images in {spent:.1f} s", flush=True)
-    return feeds[0], feeds[1]
+        print(features.use, flush=True)
+    train, valid = (
+        Feed(
+            data=TensorData(
+                features.by_split[split.name], torch.tensor(split.labels, dtype=torch.int64)
+            ),
+            prepare=_features_on_device(built.compute),
+        )
+        for split in read
+    )
+    return Feeds(train=train, valid=valid, features=features.use)
 
 
-def _features(
-    arguments: TrainingArguments, split: Split, built: Built, limit: int
-) -> Tensor | None:
-    data = ImageData(split, built.card)
-    loader = make_loader(data, BatchOrder(len(data), _FEATURE_BATCH), arguments.num_workers)
-    return compute_features(built.model, built.card, loader, built.compute, limit=limit)
+def feature_folders(environment: Environment, *, write: Path | None = None) -> FeatureFolders:
+    """Return where a job's features are kept: its channel, and where it may ``write``.
+
+    Of several processes the leader writes and tells.
+    """
+    leads = environment.is_leader
+    return FeatureFolders(
+        read=readable(environment.channels.get(FEATURES_CHANNEL)),
+        write=write if leads else None,
+        tell=(lambda sentence: print(sentence, flush=True)) if leads else silent,
+    )
 
 
 def _features_on_device(compute: Compute) -> Callable[[Tensor], Tensor]:

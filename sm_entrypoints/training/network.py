@@ -1,55 +1,21 @@
 """The part of a classifier that learns: frozen or not, and how its numbers are computed.
 
 A frozen backbone is in evaluation mode (its batch normalisation keeps its statistics) and gives the
-same features for the same image in every epoch. The *tail* is what follows: the head and the
-dropout before it. Training the tail on features computed once is therefore the same training.
+same features for the same image in every epoch. Training the tail, which is what follows, on
+features computed once is therefore the same training.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch import nn
 
 from sm_entrypoints.contract.arguments import TrainingArguments
-from sm_entrypoints.images.batches import Batch
-from sm_entrypoints.images.preparation import normalise
+from sm_entrypoints.features.backbone import Compute, tail_of
 from sm_entrypoints.models.model import ModelCard, ModelError, head_name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compute:
-    """Where and in which numbers a network runs; chosen by capability, never by a stopwatch.
-
-    A choice by measured speed would differ between two runs of one seed.
-    """
-
-    device: torch.device
-    dtype: torch.dtype
-    channels_last: bool
-
-    @contextmanager
-    def autocast(self) -> Iterator[None]:
-        """Run what is inside in bfloat16 where that is safe, when so chosen."""
-        enabled = self.dtype is torch.bfloat16
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled):
-            yield
-
-    def images(self, pixels: Tensor, card: ModelCard) -> Tensor:
-        """Return uint8 pixels as the network's float32 input, on the device."""
-        inputs = normalise(pixels.to(self.device, non_blocking=True), card)
-        return self.laid_out(inputs)
-
-    def laid_out(self, inputs: Tensor) -> Tensor:
-        """Return images or feature maps in the memory format of the network."""
-        if self.channels_last and inputs.dim() == 4:
-            return inputs.contiguous(memory_format=torch.channels_last)
-        return inputs
 
 
 def choose_compute(arguments: TrainingArguments, *, local_rank: int = 0) -> Compute:
@@ -118,79 +84,8 @@ def require_batch(model: nn.Module, card: ModelCard, *, smallest: int, frozen: b
         ) from None
 
 
-class Tail(nn.Sequential):
-    """The end of a network, run by itself: what it is fed with are features, not images."""
-
-
-def tail_of(model: nn.Module) -> Tail:
-    """Return the modules from the last features to the class scores, shared with ``model``.
-
-    They are the top-level module that holds the head and the dropout just before it (googlenet
-    and inception_v3 have it at the top level). Nothing before them is random in evaluation mode.
-    """
-    top = head_name(model).partition(".")[0]
-    children = list(model.named_children())
-    position = [name for name, _ in children].index(top)
-    parts = [children[position][1]]
-    if position and isinstance(children[position - 1][1], nn.Dropout):
-        parts = [children[position - 1][1], nn.Flatten(1), *parts]
-    # torchvision flattens after squeezenet's classifier, which ends in a pooling.
-    return Tail(*parts, nn.Flatten(1))
-
-
 def set_training(model: nn.Module, *, frozen: bool) -> None:
     """Put the model into training mode; with a frozen backbone only its tail."""
     model.train(not frozen)
     if frozen:
         tail_of(model).train()
-
-
-def compute_features(
-    model: nn.Module, card: ModelCard, loader: DataLoader[Batch], compute: Compute, *, limit: int
-) -> Tensor | None:
-    """Return what enters the tail for every image of ``loader``: float32, on the CPU.
-
-    Rows are in the order of the split, which must have been read unshuffled and whole. None when
-    they would take more than ``limit`` bytes.
-
-    Raises:
-        ModelError: the model did not call its tail (no torchvision classifier does that).
-    """
-    entered: list[Tensor] = []
-    first = next(tail_of(model).children())
-    hook = first.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0]))
-    features: Tensor | None = None
-    model.eval()
-    try:
-        for pixels, labels, indices, _ in loader:
-            entered.clear()
-            with torch.inference_mode(), compute.autocast():
-                model(compute.images(pixels, card))
-            if not entered:
-                raise ModelError(f"{card.architecture} does not call its own classifier")
-            batch = entered[0].float().cpu()
-            if features is None:
-                count = len(loader.dataset)  # type: ignore[arg-type]
-                if batch[0].numel() * 4 * count > limit:
-                    return None
-                features = torch.empty((count, *batch.shape[1:]))
-            features[indices] = batch
-            del labels
-    finally:
-        hook.remove()
-    return features
-
-
-def feature_numbers(model: nn.Module, card: ModelCard, compute: Compute) -> int:
-    """Return how many numbers enter the tail for one image; leaves the model in evaluation mode."""
-    entered: list[int] = []
-    first = next(tail_of(model).children())
-    hook = first.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0][0].numel()))
-    blank = torch.zeros((1, 3, card.image_size, card.image_size), dtype=torch.uint8)
-    model.eval()
-    try:
-        with torch.inference_mode(), compute.autocast():
-            model(compute.images(blank, card))
-    finally:
-        hook.remove()
-    return entered[0]

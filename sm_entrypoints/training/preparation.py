@@ -14,6 +14,7 @@ from sm_entrypoints.contract import IMAGENET_MEAN, IMAGENET_STD, WEIGHTS_CHANNEL
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.contract.hyperparameters import HYPERPARAMETERS
 from sm_entrypoints.contract.rule_actions import parse_actions
+from sm_entrypoints.features.backbone import Built, Compute, tail_of
 from sm_entrypoints.images.batches import BatchOrder
 from sm_entrypoints.images.channels import Splits
 from sm_entrypoints.instrumentation.session import Instrumentation
@@ -35,14 +36,8 @@ from sm_entrypoints.models.weights import (
 from sm_entrypoints.rules.online import RuleWatch
 from sm_entrypoints.rules.tensor.job import TensorJob
 from sm_entrypoints.training.checkpoint import Checkpoints, frozen_digest
-from sm_entrypoints.training.feeds import Built, Feeds, feeds_again, make_feeds
-from sm_entrypoints.training.network import (
-    Compute,
-    choose_compute,
-    freeze_backbone,
-    require_batch,
-    tail_of,
-)
+from sm_entrypoints.training.feeds import Feeds, feeds_again, make_feeds
+from sm_entrypoints.training.network import choose_compute, freeze_backbone, require_batch
 from sm_entrypoints.training.optimisation import make_optimizer
 from sm_entrypoints.training.state import Training, learning_tensors
 

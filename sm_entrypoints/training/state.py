@@ -10,13 +10,13 @@ from torch import Tensor, nn, optim
 
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.contract.errors import JobError
+from sm_entrypoints.features.backbone import Compute
 from sm_entrypoints.images.batches import ImageData, TensorData
 from sm_entrypoints.instrumentation.session import Instrumentation
 from sm_entrypoints.job.environment import Environment
 from sm_entrypoints.job.processes import StopRequest
 from sm_entrypoints.rules.online import RuleWatch
 from sm_entrypoints.training.checkpoint import Checkpoints, Progress
-from sm_entrypoints.training.network import Compute
 
 Stopped = Literal["early_stopping", "sigterm", "diverged", "rule"]
 

@@ -15,8 +15,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from sm_entrypoints.features.backbone import Tail
 from sm_entrypoints.job.containment import Containment
-from sm_entrypoints.training.network import Tail
 
 # Collection, name, the tensor, and the bounds within which an element is active.
 Record = Callable[[str, str, Tensor, tuple[float, float] | None], None]

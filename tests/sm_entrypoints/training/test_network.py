@@ -1,55 +1,14 @@
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
 import torch
 from torch import nn
 
 from sm_entrypoints.contract.arguments import TrainingArguments
-from sm_entrypoints.images.batches import BatchOrder, ImageData, make_loader
-from sm_entrypoints.images.channels import read_splits
-from sm_entrypoints.models.model import ModelCard, build_model
-from sm_entrypoints.training.network import (
-    Compute,
-    choose_compute,
-    compute_features,
-    freeze_backbone,
-    set_training,
-    tail_of,
-)
-from tests.sm_entrypoints.pictures import CLASSES, make_channels
+from sm_entrypoints.features.backbone import Compute
+from sm_entrypoints.models.model import build_model
+from sm_entrypoints.training.network import choose_compute, freeze_backbone, set_training
 
 CPU = Compute(device=torch.device("cpu"), dtype=torch.float32, channels_last=False)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "architecture", ["resnet18", "mobilenet_v3_small", "squeezenet1_1", "googlenet"]
-)
-def test_the_tail_on_features_is_the_whole_model(tmp_path: Path, architecture: str) -> None:
-    card = ModelCard(architecture=architecture, classes=CLASSES, image_size=64, resize_size=64)
-    data = ImageData(read_splits(make_channels(tmp_path, train=1)).train, card)
-    loader = make_loader(data, BatchOrder(len(data), 2))
-    torch.manual_seed(0)
-    model = build_model(architecture, 3)
-    features = compute_features(model, card, loader, CPU, limit=1 << 30)
-    assert features is not None
-    pixels = data.__getitems__([(0, index) for index in range(3)])[0]
-    with torch.no_grad():
-        whole = model.eval()(CPU.images(pixels, card))
-        assert torch.allclose(tail_of(model).eval()(features), whole, atol=1e-5)
-
-
-def test_features_that_do_not_fit_are_not_kept(tmp_path: Path) -> None:
-    card = ModelCard(architecture="resnet18", classes=CLASSES, image_size=32, resize_size=32)
-    data = ImageData(read_splits(make_channels(tmp_path, train=2)).train, card)
-    loader = make_loader(data, BatchOrder(len(data), 2))
-    model = build_model("resnet18", 3)
-    assert compute_features(model, card, loader, CPU, limit=6 * 512 * 4 - 1) is None
-    features = compute_features(model, card, loader, CPU, limit=6 * 512 * 4)
-    assert features is not None
-    assert features.shape == (6, 512)
 
 
 def test_a_frozen_backbone_neither_learns_nor_moves_its_statistics() -> None:

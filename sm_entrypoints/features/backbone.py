@@ -1,0 +1,118 @@
+"""A model as a backbone and its tail, and the numbers that it computes in.
+
+The *tail* is the head and the dropout before it. What enters the tail are the *features*: of a
+frozen backbone, in evaluation mode, they are constants of a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sm_entrypoints.images.preparation import normalise
+from sm_entrypoints.models.model import ModelCard, ModelError, head_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compute:
+    """Where and in which numbers a network runs; chosen by capability, never by a stopwatch.
+
+    A choice by measured speed would differ between two runs of one seed.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    channels_last: bool
+
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Run what is inside in bfloat16 where that is safe, when so chosen."""
+        enabled = self.dtype is torch.bfloat16
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled):
+            yield
+
+    def images(self, pixels: Tensor, card: ModelCard) -> Tensor:
+        """Return uint8 pixels as the network's float32 input, on the device."""
+        inputs = normalise(pixels.to(self.device, non_blocking=True), card)
+        return self.laid_out(inputs)
+
+    def laid_out(self, inputs: Tensor) -> Tensor:
+        """Return images or feature maps in the memory format of the network."""
+        if self.channels_last and inputs.dim() == 4:
+            return inputs.contiguous(memory_format=torch.channels_last)
+        return inputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """The model on its device, and what is known before any image was decoded."""
+
+    model: nn.Module
+    card: ModelCard
+    compute: Compute
+    frozen: bool
+    pretrained: bool
+
+
+class Tail(nn.Sequential):
+    """The end of a network, run by itself: what it is fed with are features, not images."""
+
+
+def tail_name(model: nn.Module) -> str:
+    """Return the name of the top-level module that holds the head."""
+    return head_name(model).partition(".")[0]
+
+
+def tail_of(model: nn.Module) -> Tail:
+    """Return the modules from the last features to the class scores, shared with ``model``.
+
+    They are the top-level module that holds the head and the dropout just before it (googlenet
+    and inception_v3 have it at the top level). Nothing before them is random in evaluation mode.
+    """
+    top = tail_name(model)
+    children = list(model.named_children())
+    position = [name for name, _ in children].index(top)
+    parts = [children[position][1]]
+    if position and isinstance(children[position - 1][1], nn.Dropout):
+        parts = [children[position - 1][1], nn.Flatten(1), *parts]
+    # torchvision flattens after squeezenet's classifier, which ends in a pooling.
+    return Tail(*parts, nn.Flatten(1))
+
+
+class Backbone:
+    """The part of a model before its tail, in evaluation mode, in the numbers of ``compute``."""
+
+    def __init__(self, built: Built) -> None:
+        self.built = built
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Return what enters the tail for uint8 pixels, on the CPU, in the type it has there.
+
+        Leaves the model in evaluation mode.
+
+        Raises:
+            ModelError: the model did not call its tail (no torchvision classifier does that).
+        """
+        model, card, compute = self.built.model, self.built.card, self.built.compute
+        entered: list[Tensor] = []
+        first = next(tail_of(model).children())
+        hook = first.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0]))
+        model.eval()
+        try:
+            with torch.inference_mode(), compute.autocast():
+                model(compute.images(pixels, card))
+        finally:
+            hook.remove()
+        if not entered:
+            raise ModelError(f"{card.architecture} does not call its own classifier")
+        return entered[0].cpu()
+
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of one picture's features, from one forward pass of a blank one."""
+        side = self.built.card.image_size
+        blank = torch.zeros((1, 3, side, side), dtype=torch.uint8)
+        return tuple(self.features(blank).shape[1:])

@@ -1,0 +1,182 @@
+"""The features of whole splits: taken from where they are kept, computed where they are not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sm_entrypoints.contract.arguments import TrainingArguments
+from sm_entrypoints.features.backbone import Backbone, Built
+from sm_entrypoints.features.compute import BATCH, Place, Reader, Seen, computed, read_ahead
+from sm_entrypoints.features.keep import FeatureFolder, Picture, Shard, Tell, places, silent
+from sm_entrypoints.features.key import FeatureKey
+from sm_entrypoints.images.channels import Split
+
+# A shard is written when so much waits, or for so long: more is not lost with a job.
+_SHARD_BYTES = 64 << 20
+_SHARD_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureFolders:
+    """Where features are kept: folders to read, and at most one to write, which is read as well.
+
+    ``tell`` gets a sentence for whatever could not be read or written.
+    """
+
+    read: tuple[Path, ...] = ()
+    write: Path | None = None
+    tell: Tell = silent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureUse:
+    """What features cost: different pictures whose features were kept, or computed; seconds."""
+
+    kept: int
+    computed: int
+    seconds: float
+
+    def __str__(self) -> str:
+        """Return a sentence without its end."""
+        total, spent = self.kept + self.computed, f"in {self.seconds:.1f} s"
+        if not self.kept:
+            return f"computed the features of {total} images {spent}"
+        if not self.computed:
+            return f"took the kept features of {total} images {spent}"
+        return f"computed the features of {self.computed} images and took {self.kept} kept {spent}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """By the name of the split, float32 on the CPU, shape (pictures, …), in the split's order."""
+
+    by_split: Mapping[str, Tensor]
+    use: FeatureUse
+
+
+def features_of(
+    splits: Sequence[Split],
+    built: Built,
+    arguments: TrainingArguments,
+    *,
+    folders: FeatureFolders | None = None,
+) -> Features:
+    """Return the features of every picture of ``splits``, whose names differ.
+
+    Each picture is read once. The backbone sees each of those once whose features are in none of
+    ``folders``: pictures with the same bytes are one. A row depends on its picture alone, up to
+    the rounding of float32. Leaves the model in evaluation mode. Memory: 4 bytes a number of all
+    features, and a few batches of pictures.
+
+    Raises:
+        DataSetError: a picture is bad.
+    """
+    started = time.perf_counter()
+    del arguments
+    backbone = Backbone(built)
+    shape = backbone.shape()
+    opened = _open(folders or FeatureFolders(), FeatureKey.of(built), shape)
+    table = _Table(splits, shape, places(shard for each in opened for shard in each.shards()))
+    keeper = _Keeper([each for each in opened if each.writable])
+    reader = Reader(built.card, table.kept.__contains__)
+    size = BATCH.get(built.compute.device.type, 16)
+    try:
+        seen = table.noted(read_ahead(reader, table.all_places(), batch=size))
+        for batch, features in computed(backbone, seen):
+            table.fill(batch, features)
+            keeper.add(batch, features)
+    finally:  # what was computed before a bad picture need not be computed again
+        keeper.flush()
+    for each in opened:
+        each.describe()
+    return table.result(time.perf_counter() - started)
+
+
+def _open(folders: FeatureFolders, key: FeatureKey, shape: Sequence[int]) -> list[FeatureFolder]:
+    write = () if folders.write is None else (folders.write,)
+    return [
+        FeatureFolder(path, key, shape=shape, writable=path in write, tell=folders.tell)
+        for path in dict.fromkeys((*write, *folders.read))
+    ]
+
+
+@dataclass(slots=True)
+class _Keeper:
+    """Collects features and writes them in shards."""
+
+    folders: Sequence[FeatureFolder]
+    pictures: list[Picture] = field(default_factory=list)
+    rows: list[Tensor] = field(default_factory=list)
+    bytes: int = 0
+    since: float = field(default_factory=time.monotonic)
+
+    def add(self, batch: Sequence[Seen], features: Tensor) -> None:
+        if not any(each.writable for each in self.folders):
+            return
+        self.pictures += [each.picture for each in batch]
+        self.rows.append(features)
+        self.bytes += features.numel() * features.element_size()
+        if self.bytes >= _SHARD_BYTES or time.monotonic() - self.since >= _SHARD_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.rows:
+            for folder in self.folders:
+                folder.keep(self.pictures, torch.cat(self.rows))
+        self.pictures, self.rows, self.bytes, self.since = [], [], 0, time.monotonic()
+
+
+class _Table:
+    """The rows of all splits, filled from files and by the backbone."""
+
+    def __init__(
+        self,
+        splits: Sequence[Split],
+        shape: Sequence[int],
+        kept: Mapping[Picture, tuple[Shard, int]],
+    ) -> None:
+        self.splits = splits
+        self.kept = kept
+        self.rows = {split.name: torch.empty((len(split), *shape)) for split in splits}
+        self._where: dict[Picture, list[Place]] = {}
+        self._owner: dict[Picture, Place] = {}
+
+    def all_places(self) -> Iterator[Place]:
+        for split in self.splits:
+            for index in range(len(split)):
+                yield Place(split=split, index=index)
+
+    def noted(self, seen: Iterable[Seen]) -> Iterator[Seen]:
+        """Pass pictures on, and remember where each one is."""
+        for each in seen:
+            self._where.setdefault(each.picture, []).append(each.place)
+            yield each
+
+    def fill(self, batch: Sequence[Seen], features: Tensor) -> None:
+        for each, row in zip(batch, features, strict=True):
+            self._row(each.place)[:] = row
+            self._owner[each.picture] = each.place
+
+    def _row(self, place: Place) -> Tensor:
+        return self.rows[place.split.name][place.index]
+
+    def result(self, seconds: float) -> Features:
+        """Return all rows, once every picture was seen."""
+        for picture, where in self._where.items():
+            owner = self._owner.get(picture)
+            shard, row = self.kept[picture] if owner is None else (None, 0)
+            for place in where:
+                if shard is not None:
+                    self._row(place)[:] = shard.features[row]
+                elif owner is not None and place != owner:
+                    self._row(place)[:] = self._row(owner)
+        use = FeatureUse(
+            kept=len(self._where) - len(self._owner), computed=len(self._owner), seconds=seconds
+        )
+        return Features(by_split=self.rows, use=use)
