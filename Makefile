@@ -7,8 +7,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 PIP := -m pip install --quiet --disable-pip-version-check
 ORCHESTRATOR := .venv/bin/python
 JOB := .venv-job/bin/python
-# The environments are made side by side.
+# The environments are made side by side, and the halves of `make check` run so.
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += --jobs=2
+endif
 # Most tests wait for processes that they start: three at a time keep two cores busy.
 PARALLEL := -n 3 --dist loadfile
 # Too heavy for every change: these need the SDKs' environments, and a whole run.
@@ -89,20 +91,24 @@ lint: .venv/.tools .venv-job/.tools
 
 # A folder of tests/: `make check PKG=dashboards`, `make check PKG=tasks/costs`. Without it, all.
 PKG ?=
-# Torch takes seconds to import, once a process: two keep two cores busy.
-FAST := -q --no-header -m "not slow and not job"
-FAST_JOB := $(FAST) -n 2 --dist loadfile
+# Compiled tests are kept, whatever the shell says: to compile them takes as long as to run them.
+# One thread for torch: the other half of the tests has the other core.
+FAST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1
+FAST_OPTIONS := -q --no-header -m "not slow and not job" $(if $(MAKE_TERMOUT),--color=yes)
+# What runs side by side is printed one after the other, where make can do that (4.0 and later).
+GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .PHONY: check
-check: lint  ## the fast subset (a minute or two): format, lint, types, tests without jobs or servers; PKG=dashboards: one package
-ifeq ($(PKG),)
-	@$(ORCHESTRATOR) -m pytest $(FAST) $(PARALLEL) tests --ignore tests/sm_entrypoints $(AWS_TESTS:%=--ignore %)
-	@$(JOB) -m pytest $(FAST_JOB) tests/sm_entrypoints
-else ifneq ($(filter sm_entrypoints%,$(PKG)),)
-	@$(JOB) -m pytest $(FAST_JOB) tests/$(PKG)
-else
-	@$(ORCHESTRATOR) -m pytest $(FAST) $(PARALLEL) tests/$(PKG)
-endif
+check: .venv/.tools .venv-job/.tools  ## the fast subset (a minute): format, lint, types, tests without jobs or servers; PKG=dashboards: one package
+	@$(MAKE) --no-print-directory --keep-going $(GROUPED) $(if $(PKG),check-package,check-orchestrator check-job) lint
+
+.PHONY: check-orchestrator check-job check-package
+check-orchestrator:
+	@$(FAST) $(ORCHESTRATOR) -m pytest $(FAST_OPTIONS) -n 2 --dist loadfile tests --ignore tests/sm_entrypoints $(AWS_TESTS:%=--ignore %)
+check-job:
+	@$(FAST) $(JOB) -m pytest $(FAST_OPTIONS) tests/sm_entrypoints
+check-package:
+	@$(FAST) $(if $(filter sm_entrypoints%,$(PKG)),$(JOB),$(ORCHESTRATOR)) -m pytest $(FAST_OPTIONS) -n 2 --dist loadfile tests/$(PKG)
 
 .PHONY: test
 test: lint  ## everything that CI runs, set-up included

@@ -5,6 +5,7 @@ Read by both interpreters, so Prefect is imported only by the fixture that start
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -39,6 +40,12 @@ def pytest_ignore_collect(collection_path, config):
     needed = "torch" if job_half else "prefect"
     inside = job_half or collection_path.parent == _TESTS or collection_path.is_file()
     return True if inside and importlib.util.find_spec(needed) is None else None
+
+
+def pytest_collection_finish(session):
+    """Spare the garbage collector what lives until the end: libraries, modules, the tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_report_header(config):

@@ -36,13 +36,18 @@ def relative(path: Path) -> str:
 
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 FACES = [path for path in SOURCES if path.name == "__init__.py"]
-TREES = {path: ast.parse(path.read_text("utf-8")) for path in SOURCES}
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """Return the syntax tree of a module."""
+    return ast.parse(path.read_text("utf-8"))
 
 
 @cache
 def nodes(path: Path) -> tuple[ast.AST, ...]:
     """Return every node of a module: many checks look at all."""
-    return tuple(ast.walk(TREES[path]))
+    return tuple(ast.walk(tree(path)))
 
 
 def package(path: Path) -> str:
@@ -75,4 +80,4 @@ def functions(path: Path) -> Iterator[tuple[str, Function]]:
             else:
                 yield from inside(child, prefix)
 
-    yield from inside(TREES[path], f"{relative(path)}:")
+    yield from inside(tree(path), f"{relative(path)}:")

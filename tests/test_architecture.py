@@ -19,7 +19,6 @@ from tests.sources import (
     PACKAGES,
     ROOT,
     SOURCES,
-    TREES,
     Function,
     functions,
     imports,
@@ -27,6 +26,7 @@ from tests.sources import (
     package,
     relative,
     tracked,
+    tree,
 )
 
 # What both sides share: the standard library only.
@@ -217,10 +217,10 @@ def test_the_top_shelf_of_tasks_holds_what_prefect_runs_and_nothing_else():
     for path in (ROOT / "tasks").glob("*.py"):
         if path.name == "__init__.py":
             continue
-        nodes = [each for each in TREES[path].body if isinstance(each, Function | ast.ClassDef)]
+        nodes = [each for each in tree(path).body if isinstance(each, Function | ast.ClassDef)]
         through = {
             alias.asname or alias.name
-            for node in ast.walk(TREES[path])
+            for node in ast.walk(tree(path))
             if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "prefect"
             for alias in node.names
         }
@@ -270,7 +270,7 @@ def test_every_package_says_what_it_is_for_and_what_not():
     )
     vague = []
     for path in FACES:
-        first, _, rest = (ast.get_docstring(TREES[path]) or "").partition("\n\n")
+        first, _, rest = (ast.get_docstring(tree(path)) or "").partition("\n\n")
         if not first or not limits.search(rest):
             vague.append(relative(path))
     assert not vague
@@ -282,16 +282,16 @@ def test_what_a_package_offers_is_listed():
     modules = {module_name(relative(path)) for path in SOURCES}
     offers = {}
     for name, path in packages.items():
-        if any(not isinstance(each, ast.Expr) for each in TREES[path].body):
+        if any(not isinstance(each, ast.Expr) for each in tree(path).body):
             (listed,) = [
                 ast.literal_eval(each.value)
-                for each in TREES[path].body
+                for each in tree(path).body
                 if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "__all__"
             ]
             offers[name] = set(listed)
     assert set(offers) == {"platforms", "sm_entrypoints.contract"}
     for path in SOURCES:
-        for name in imported_names(TREES[path]):
+        for name in imported_names(tree(path)):
             package, _, member = name.rpartition(".")
             if package in packages and name not in modules:
                 assert member in offers.get(package, ()), f"{relative(path)} imports {name}"
@@ -359,8 +359,8 @@ def _public(node: ast.AST) -> Iterator[ast.AST]:
 
 @every_module
 def test_everything_public_has_a_docstring(path):
-    assert ast.get_docstring(TREES[path]), f"{relative(path)} has no docstring"
-    for node in _public(TREES[path]):
+    assert ast.get_docstring(tree(path)), f"{relative(path)} has no docstring"
+    for node in _public(tree(path)):
         assert isinstance(node, Function | ast.ClassDef)
         overrides = any("override" in ast.dump(each) for each in node.decorator_list)
         # A method of a protocol or an override says what its base says.

@@ -23,7 +23,7 @@ from sm_entrypoints.contract.sentences import (
 )
 from tasks.requests.training import require_completed
 from tests.punctuation import doubled
-from tests.sources import SOURCES, TREES, Function, nodes, relative
+from tests.sources import SOURCES, Function, nodes, relative, tree
 
 # What is said, by somebody who may have ended it: errors are told from how they are bound.
 _SAYS = re.compile(
@@ -133,7 +133,7 @@ def test_no_full_stop_is_written_behind_what_somebody_else_said() -> None:
         f"{relative(path)}:{line}: {what}: use sentences.ended, joined or clause"
         for path in SOURCES
         if not relative(path).startswith(_ALONE)
-        for line, what in _written_behind(TREES[path])
+        for line, what in _written_behind(tree(path))
     ]
     assert not found, "\n".join(found)
 
