@@ -14,11 +14,13 @@ from prefect.artifacts import create_markdown_artifact
 
 from platforms import Platform, connect
 from platforms.errors import shown
-from platforms.files import write_atomically, write_json
+from platforms.files import write_atomically
 from platforms.settings import PROJECT_ROOT
+from sm_entrypoints.contract import TRAIN_CHANNEL
 from tasks.cancelling.watch import CancelWatch
-from tasks.dataset.checking.check import DataCheck, DataDocument, LeftOut, check_data
+from tasks.dataset.checking.check import DataCheck, check_data
 from tasks.dataset.checking.memory import open_memory
+from tasks.dataset.document import write_document
 from tasks.dataset.findings import DataProblems
 from tasks.dataset.identity import SCHEME
 from tasks.dataset.markdown import data_markdown
@@ -31,7 +33,7 @@ from tasks.parameters.run import DataParameters, ModelParameters
 from tasks.requests.inputs import SyncedData
 from tasks.runs.names import RunIdentity
 from tasks.runs.progress import Progress
-from tasks.runs.record import DATA_FILE, PROBLEMS_FILE, SKIPPED_FILE, read_run, record, run_folder
+from tasks.runs.record import PROBLEMS_FILE, SKIPPED_FILE, read_run, record, run_folder
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import DataFacts, SourceFacts, WeightsFacts
 from tasks.runs.task_policy import policy
@@ -65,15 +67,16 @@ def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
     before = read_run(settings, run.name)
     require_same_pictures(folder, before, check.files, check.fingerprint)
     check = replace(check, name=dataset_name(parameters, before))
-    summary: DataDocument = {**check.to_dict(), **_list_skipped(folder, check)}
-    if is_remote(parameters.path):
-        summary["root"] = parameters.path
-    write_json(folder / DATA_FILE, summary)
-    facts = DataFacts(**summary, scheme=SCHEME)
+    document = check.document(
+        place=parameters.path if is_remote(parameters.path) else None,
+        left_out_list=_list_skipped(folder, check),
+    )
+    write_document(folder, document)
+    facts = DataFacts.model_validate({**document.as_json(), "scheme": SCHEME})
     record(settings, run, RunFacts(data=facts, seeds={"split": parameters.seed}))
-    for warning in summary["warnings"]:
-        get_run_logger().warning("data: %s", warning["message"])
-    create_markdown_artifact(data_markdown(summary), key="data-check", description="Data check")
+    for warning in document.warnings:
+        get_run_logger().warning("data: %s", warning.message)
+    create_markdown_artifact(data_markdown(document), key="data-check", description="Data check")
     return check
 
 
@@ -87,16 +90,19 @@ def _bring(platform: Platform, parameters: DataParameters) -> Path:
         return bring_source(platform, path, progress=SyncLog(progress.of))
 
 
-def _list_skipped(folder: Path, check: DataCheck) -> LeftOut:
-    """Write every file that was left out, and why, into the run's folder."""
+def _list_skipped(folder: Path, check: DataCheck) -> str | None:
+    """Write every file that was left out, and why, into the run's folder; return the list's path.
+
+    None when nothing was left out.
+    """
     if not check.skipped:
-        return {}
+        return None
     table = io.StringIO()
     csv.writer(table).writerows([("path", "reason"), *check.skipped])
     file = folder / SKIPPED_FILE
     write_atomically(file, table.getvalue().encode(errors="surrogateescape"))
     get_run_logger().warning("data: the omitted files are listed in %s", file)
-    return {"left_out": len(check.skipped), "left_out_list": str(file)}
+    return str(file)
 
 
 class SyncLog:
@@ -143,13 +149,12 @@ def sync_dataset(run: RunIdentity, parameters: DataParameters, check: DataCheck)
     uri = f"s3://{bucket}/{result.prefix}"
     moved = {"uploaded": result.uploaded, "skipped": result.skipped, "removed": result.removed}
     record(platform.settings, run, RunFacts(data=DataFacts(uri=uri, dataset=name, **moved)))
-    summary = check.to_dict()
     return SyncedData(
         dataset=name,
         uri=uri,
-        fingerprint=summary["fingerprint"],
-        classes=summary["classes"],
-        train_images=summary["splits"]["train"]["images"],
+        fingerprint=check.fingerprint,
+        classes=check.classes,
+        train_images=check.document().splits[TRAIN_CHANNEL].images,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
 
 from platforms.errors import DataError, shown
 from platforms.files import write_atomically
@@ -13,14 +12,6 @@ from platforms.files import write_atomically
 # Enough to see the pattern; the rest is counted.
 MAX_PROBLEMS = 20
 MAX_PATHS = 20
-
-
-class WarningDocument(TypedDict):
-    """A warning as JSON values."""
-
-    code: str
-    message: str
-    paths: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +27,6 @@ class DataWarning:
     code: str
     message: str
     paths: tuple[str, ...] = ()
-
-    def to_dict(self) -> WarningDocument:
-        """Return the warning as JSON values."""
-        return {"code": self.code, "message": self.message, "paths": list(self.paths)}
 
 
 def warning(code: str, message: str, paths: Sequence[str] = ()) -> DataWarning:

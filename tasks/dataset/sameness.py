@@ -15,10 +15,11 @@ from platforms.files import read_json
 from sm_entrypoints.contract import TRAINING_SUMMARY_FILE
 from sm_entrypoints.contract.sentences import counted
 from tasks.dataset.checking.files import DataFile
+from tasks.dataset.document import read_document
 from tasks.dataset.identity import SCHEME, fingerprint_of_channels, fingerprint_over_paths
 from tasks.dataset.syncing.manifest import Manifest, read_manifest
 from tasks.runs.names import RunIdentity
-from tasks.runs.record import DATA_FILE, OUTPUT_FOLDER, read_run, run_folder
+from tasks.runs.record import OUTPUT_FOLDER, read_run, run_folder
 from tasks.runs.record_model import RunRecord
 from tasks.runs.record_parts import DataFacts
 from tasks.storage.uris import split_uri
@@ -102,13 +103,11 @@ def _is_same(folder: Path, data: DataFacts, manifest: Manifest) -> bool:
 
 
 def _before(folder: Path, fingerprint: str) -> str:
-    path = folder / DATA_FILE
-    summary = read_json(path) if path.exists() else {}
-    count = sum(part["images"] for part in summary.get("splits", {}).values())
+    document = read_document(folder)
     pictures = (
-        f"{counted(count, 'picture')} of "
-        f"{counted(len(summary.get('classes', [])), 'class', 'classes')}"
-        if count
+        f"{counted(document.images, 'picture')} of "
+        f"{counted(len(document.classes), 'class', 'classes')}"
+        if document is not None and document.images
         else "others"
     )
     return f"{pictures} (fingerprint {fingerprint[:_DIGITS]})"

@@ -14,12 +14,12 @@ from dashboards.report import Report, write_report
 from platforms.files import read_json
 from sm_entrypoints.contract.sentences import counted
 from tasks.costs.ledger import LEDGER_COLUMNS, cost_sentence, ledger_rows
-from tasks.dataset.checking.check import DataDocument
+from tasks.dataset.document import DataDocument, read_document
 from tasks.lint.findings import EDGE_CODE
 from tasks.parameters.typed_path import with_typed
 from tasks.report.rerun import change_commands
 from tasks.runs.output import training_output
-from tasks.runs.record import DATA_FILE, REPORT_FILE, TRIALS_JSON
+from tasks.runs.record import REPORT_FILE, TRIALS_JSON
 from tasks.runs.record_model import RunRecord
 from tasks.runs.record_parts import BestTrial, Deployment, Evaluation, VerdictFacts
 
@@ -42,7 +42,7 @@ def conclusion(output: TrainingOutput) -> VerdictFacts | None:
 def collect_report(folder: Path, record: RunRecord) -> Report:
     """Return the report's content from what the run's folder and record hold so far."""
     output = training_output(folder)
-    data = read_json(folder / DATA_FILE) if (folder / DATA_FILE).exists() else None
+    data = read_document(folder)
     trials = read_json(folder / TRIALS_JSON) if (folder / TRIALS_JSON).exists() else None
     best = record.best
     return Report(
@@ -51,7 +51,7 @@ def collect_report(folder: Path, record: RunRecord) -> Report:
         generated_at=datetime.now(UTC),
         overview=_overview(record, output),
         warnings=_warnings(data, best, record.lint),
-        data=data,
+        data=None if data is None else data.as_json(),
         trials=None if trials is None else read_trials(trials),
         best_hyperparameters=best.hyperparameters if best else None,
         training=output,
@@ -100,7 +100,7 @@ def _warnings(
     best: BestTrial | None,
     lint: Mapping[str, list[dict[str, str]]],
 ) -> list[str]:
-    found = [warning["message"] for warning in (data.get("warnings", []) if data else [])]
+    found = [warning.message for warning in (data.warnings if data else [])]
     for name, edge in (best.edges if best else {}).items():
         found.append(f"The best {name} is at the {edge} edge of its range: widen the range.")
     for finding in (each for findings in lint.values() for each in findings):

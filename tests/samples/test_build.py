@@ -21,12 +21,12 @@ def check() -> DataCheck:
 
 
 def test_committed_set_is_large_enough_and_small_enough(check: DataCheck) -> None:
-    summary = check.to_dict()
+    summary = check.document()
     assert len(check.classes) >= 8
     assert len(check.files) >= 400
-    assert summary["bytes"] <= 6_000_000
-    assert summary["sizes"]["width"]["max"] <= 224
-    smallest = {min(part["per_class"].values()) for part in summary["splits"].values()}
+    assert summary.bytes <= 6_000_000
+    assert summary.sizes["width"].max <= 224
+    smallest = {min(part.per_class.values()) for part in summary.splits.values()}
     assert min(smallest) >= 5
 
 
@@ -39,9 +39,9 @@ def test_committed_set_has_no_duplicates_and_no_oddities(check: DataCheck) -> No
 
 def test_readme_counts_are_right(check: DataCheck) -> None:
     readme = (PROJECT_ROOT / "samples" / "README.md").read_text()
-    splits = check.to_dict()["splits"].values()
+    splits = check.document().splits.values()
     for label in check.classes:
-        counts = " | ".join(str(part["per_class"][label]) for part in splits)
+        counts = " | ".join(str(part.per_class[label]) for part in splits)
         assert f"| {label} | {counts} |" in readme
     assert f"{len(check.files)} drawings of {len(check.classes)} classes" in readme
 

@@ -15,6 +15,7 @@ from flows.hooks import FLOW_POLICY
 from platforms import Settings, connect
 from platforms.errors import DataError
 from tasks.data import check_dataset, stage_source, stage_weights, sync_dataset
+from tasks.dataset.document import DataDocument, SplitCounts
 from tasks.dataset.identity import name_of_folder
 from tasks.dataset.markdown import data_markdown
 from tasks.dataset.sameness import require_same_data
@@ -147,14 +148,13 @@ def known_images(uri: str, split: str) -> int:
 
 def test_the_table_of_a_data_set_without_warnings():
     per_class = {"train": {"a": 2, "b": 1}, "test": {"a": 1}}
-    found = {
-        "name": "x",
-        "fingerprint": "0123456789abcdef0",
-        "split_source": "folders",
-        "classes": ["a", "b"],
-        "splits": {s: {"images": sum(p.values()), "per_class": p} for s, p in per_class.items()},
-        "warnings": [],
-    }
+    found = DataDocument(
+        name="x",
+        root="/x",
+        fingerprint="0123456789abcdef0",
+        classes=["a", "b"],
+        splits={s: SplitCounts(images=sum(p.values()), per_class=p) for s, p in per_class.items()},
+    )
     text = data_markdown(found)
     assert "`0123456789abcdef`" in text
     assert "| b | 1 | 0 |" in text

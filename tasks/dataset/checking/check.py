@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NotRequired, TypedDict
 
 from platforms.errors import shown
 from sm_entrypoints.contract import TEST_CHANNEL, TRAIN_CHANNEL, VALID_CHANNEL
@@ -25,37 +24,10 @@ from tasks.dataset.checking.oddities import data_warnings, images_per_class
 from tasks.dataset.checking.scan import Candidate, Layout
 from tasks.dataset.checking.split import check_shares, split_class
 from tasks.dataset.checking.stat_cache import StatCache
-from tasks.dataset.findings import DataWarning, WarningDocument, data_error, warning
+from tasks.dataset.document import DataDocument, SplitCounts, Spread
+from tasks.dataset.findings import DataWarning, data_error, warning
 from tasks.dataset.folders.reading import Reading
 from tasks.dataset.identity import fingerprint_of, name_of_folder
-
-
-class SplitDocument(TypedDict):
-    """How many images a split has."""
-
-    images: int
-    per_class: dict[str, int]
-
-
-class LeftOut(TypedDict):
-    """How many files were left out, and the list of them."""
-
-    left_out: NotRequired[int]
-    left_out_list: NotRequired[str]
-
-
-class DataDocument(LeftOut):
-    """The content of ``data.json``: what a data check found."""
-
-    name: str
-    root: str
-    fingerprint: str
-    classes: list[str]
-    splits: dict[str, SplitDocument]
-    bytes: int
-    sizes: dict[str, dict[str, int]]
-    warnings: list[WarningDocument]
-    split_source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,26 +57,35 @@ class DataCheck:
         """Class names in the order of the trained model's outputs."""
         return sorted({file.label for file in self.files})
 
-    def to_dict(self) -> DataDocument:
-        """Return the summary that artifacts and reports show: JSON values, no file list."""
+    def document(
+        self, *, place: str | None = None, left_out_list: str | None = None
+    ) -> DataDocument:
+        """Return the summary that artifacts and reports show, without the list of files.
+
+        Args:
+            place: where the data set is, if ``root`` is only a copy of it.
+            left_out_list: path of the list of what was left out.
+        """
         counts = images_per_class(self.files)
-        return {
-            "name": self.name,
-            "root": shown(str(self.root)),
-            "fingerprint": self.fingerprint,
-            "classes": self.classes,
-            "splits": {
-                split: {"images": sum(per_class.values()), "per_class": per_class}
+        return DataDocument(
+            name=self.name,
+            root=place or shown(str(self.root)),
+            fingerprint=self.fingerprint,
+            classes=self.classes,
+            splits={
+                split: SplitCounts(images=sum(per_class.values()), per_class=per_class)
                 for split, per_class in counts.items()
             },
-            "bytes": sum(file.size for file in self.files),
-            "sizes": {
+            bytes=sum(file.size for file in self.files),
+            sizes={
                 "width": _spread([file.width for file in self.files]),
                 "height": _spread([file.height for file in self.files]),
             },
-            "warnings": [data_warning.to_dict() for data_warning in self.warnings],
-            "split_source": self.split_source,
-        }
+            warnings=list(self.warnings),
+            split_source=self.split_source,
+            left_out=len(self.skipped) or None,
+            left_out_list=left_out_list,
+        )
 
 
 def check_data(
@@ -135,7 +116,7 @@ def check_data(
         >>> check = check_data(project_root / "samples" / "clipart")
         >>> check.classes[:3], len(check.files)
         (['beverages', 'birds', 'bugs'], 584)
-        >>> sorted(check.to_dict()["splits"])
+        >>> sorted(check.document().splits)
         ['test', 'train', 'valid']
     """
     reading = reading or Reading()
@@ -277,5 +258,5 @@ def _made_splits(
     ]
 
 
-def _spread(values: Sequence[int]) -> dict[str, int]:
-    return {"min": min(values), "median": int(statistics.median(values)), "max": max(values)}
+def _spread(values: Sequence[int]) -> Spread:
+    return Spread(min=min(values), median=int(statistics.median(values)), max=max(values))

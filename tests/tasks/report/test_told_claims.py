@@ -25,6 +25,8 @@ from dashboards.sections.quality import curves_section
 from sm_entrypoints.contract.sentences import counted
 from tasks.costs.ledger import cost_sentence, ledger_rows
 from tasks.costs.still_billing import Billing, total_sentence
+from tasks.dataset.document import DataDocument, SplitCounts
+from tasks.dataset.findings import DataWarning, warning
 from tasks.dataset.markdown import data_markdown
 from tasks.lint.findings import LintFinding, lint_markdown
 from tasks.lint.jobs import merge_trials
@@ -367,11 +369,17 @@ def test_what_bills_is_no_zero_where_no_price_is_known(known: int, unknown: int)
     assert ("not known" in text) == bool(unknown)
 
 
-@pytest.mark.parametrize("warnings", [[], [{"message": "1 image is odd."}]])
-def test_data_have_no_warnings_only_where_there_are_none(warnings: list[dict[str, str]]) -> None:
-    splits = {"train": {"images": 1, "per_class": {"cat": 1}}}
-    found = {"name": "d", "fingerprint": "f" * 64, "split_source": "folders", "splits": splits}
-    text = data_markdown({**found, "classes": ["cat"], "warnings": warnings})
+@pytest.mark.parametrize("warnings", [[], [warning("odd", "1 image is odd.")]])
+def test_data_have_no_warnings_only_where_there_are_none(warnings: list[DataWarning]) -> None:
+    found = DataDocument(
+        name="d",
+        root="/d",
+        fingerprint="f" * 64,
+        classes=["cat"],
+        splits={"train": SplitCounts(images=1, per_class={"cat": 1})},
+        warnings=warnings,
+    )
+    text = data_markdown(found)
     assert odd(text) == []
     assert ("No warnings." in text) == (not warnings)
 

@@ -27,7 +27,7 @@ def test_good_folders_are_described(tmp_path: Path) -> None:
     check = check_data(root, progress=lambda done, total: seen.append((done, total)))
     assert check.warnings == ()
     assert seen == [(50, 72), (72, 72)]
-    summary = check.to_dict()
+    summary = check.document().as_json()
     assert re.fullmatch("my-pets-e-s-set-[0-9a-f]{6}", summary["name"])
     assert json.loads(json.dumps(summary)) == summary
     assert summary == {
@@ -67,7 +67,7 @@ def test_flat_folders_are_split_by_class(tmp_path: Path) -> None:
     before = sorted(root.rglob("*"))
     check = check_data(root, Reading(seed=1))
     assert check.split_source == "stratified"
-    assert check.to_dict()["splits"] == {
+    assert check.document().as_json()["splits"] == {
         "train": {"images": 42, "per_class": {"a": 28, "b": 14}},
         "valid": {"images": 9, "per_class": {"a": 6, "b": 3}},
         "test": {"images": 9, "per_class": {"a": 6, "b": 3}},
@@ -83,7 +83,7 @@ def test_flat_folders_are_split_by_class(tmp_path: Path) -> None:
 def test_missing_valid_is_taken_out_of_train_alone(tmp_path: Path) -> None:
     root = write_data(tmp_path, {"train": {"a": 20, "b": 20}, "test": {"a": 12, "b": 12}})
     check = check_data(root, Reading(valid_share=0.25))
-    images = {name: part["images"] for name, part in check.to_dict()["splits"].items()}
+    images = {name: part.images for name, part in check.document().splits.items()}
     assert images == {"train": 30, "valid": 10, "test": 24}
     assert {file.split for file in check.files if file.path.startswith("test/")} == {"test"}
     assert all(
@@ -112,7 +112,7 @@ def test_class_of_equal_images_is_split_with_a_warning(tmp_path: Path) -> None:
     for number in range(12):
         write_picture(root / "b" / f"{number:03d}.jpg", 100)
     check = check_data(root)
-    assert check.to_dict()["splits"]["test"]["per_class"] == {"a": 2, "b": 2}
+    assert check.document().splits["test"].per_class == {"a": 2, "b": 2}
     assert len(found(check, "duplicate")) == 3
 
 
@@ -217,4 +217,4 @@ def test_names_that_no_key_can_hold_get_one_that_can(tmp_path: Path) -> None:
         "train/a/ünï.jpg",
         "train/a/bytes%FF.jpg",
     ]
-    json.dumps(check.to_dict(), ensure_ascii=False).encode()
+    json.dumps(check.document().as_json(), ensure_ascii=False).encode()
