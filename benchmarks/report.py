@@ -59,7 +59,7 @@ print(json.dumps({
 
 def write_folder(folder: Path, count: int) -> None:
     """Write the output of a job with ``count`` system samples and ``count`` steps."""
-    from tests.dashboards.sample_output import write_output
+    from tests.worlds.sample_output import write_output
 
     write_output(folder, samples=5_000, steps=600, layers=20, seconds=10)
     random = np.random.default_rng(5)

@@ -4,11 +4,11 @@ import pytest
 
 from tasks.parameters.run import TrainingParameters
 from tasks.requests.bodies import training_job_request
-from tests.dashboards.sample_output import write_output
 from tests.examples import run_examples
-from tests.fake_sagemaker import FakeSageMaker
 from tests.sources import ROOT
+from tests.worlds.fake_sagemaker import FakeSageMaker
 from tests.worlds.requests import inputs
+from tests.worlds.sample_output import write_output
 
 
 @pytest.mark.parametrize(

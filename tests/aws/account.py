@@ -20,7 +20,7 @@ from tasks.permissions.policy_documents import (
 )
 from tasks.permissions.table import ROLE, USER
 from tests.aws.enforcement import ACCOUNT, REGION
-from tests.platforms.local.served import client, moto_server
+from tests.worlds.local.served import client, moto_server
 
 BUCKET = "the-users-bucket"
 ROLE_NAME = "whippet-execution"

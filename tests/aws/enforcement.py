@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.platforms.local.served import in_a_thread
+from tests.worlds.local.served import in_a_thread
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"

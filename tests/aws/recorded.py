@@ -21,7 +21,7 @@ from platforms.local.api.shapes import from_wire, to_wire
 from platforms.validation import service_model
 from tasks.runs.record_model import RunRecord
 from tests.aws.account import BUCKET, Account, role_policy
-from tests.fake_sagemaker import FakeSageMaker
+from tests.worlds.fake_sagemaker import FakeSageMaker
 
 _SNAKE = {
     "TrainingJob": "training_job",

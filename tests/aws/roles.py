@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from tests.platforms.aws_stub import TRUST
-from tests.platforms.local.served import client
-from tests.sdk.world import ROLE
+from tests.worlds.aws_stub import TRUST
+from tests.worlds.local.served import client
+from tests.worlds.served_api import ROLE
 
 
 def create_role(moto: str) -> None:

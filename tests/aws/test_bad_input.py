@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import AWKWARD
-from tests.flows.pipeline import TINY, Whippet, tiny_data
-from tests.platforms import aws_stub as stubs
-from tests.platforms.aws_stub import ROLE, AwsStub
+from tests.worlds import aws_stub as stubs
+from tests.worlds.aws_stub import ROLE, AwsStub
+from tests.worlds.pipeline import TINY, Whippet, tiny_data
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

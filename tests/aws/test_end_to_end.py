@@ -20,10 +20,10 @@ from tasks.requests.tags import DIGEST_TAG, EXPIRES_TAG, FLOW_RUN_TAG
 from tasks.runs.names import RunIdentity
 from tests.aws.roles import create_role
 from tests.conftest import AWKWARD
-from tests.flows.pipeline import TINY, Whippet, tiny_data, wait_for
-from tests.platforms.local.served import client, moto_server
-from tests.sdk.world import BUCKET, REGION, ROLE, api_process, environment
 from tests.worlds.job_environment import job_python
+from tests.worlds.local.served import client, moto_server
+from tests.worlds.pipeline import TINY, Whippet, tiny_data, wait_for
+from tests.worlds.served_api import BUCKET, REGION, ROLE, api_process, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.job, pytest.mark.timeout(1800)]
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.image.recipe import ROOT, Container, stops_at_sigterm
+from tests.worlds.image_recipe import ROOT, Container, stops_at_sigterm
 from tests.worlds.job_environment import JOB_PYTHON, needs_job_environment
 
 

@@ -30,9 +30,9 @@ from tasks.permissions.table import USER
 from tests.aws.account import BUCKET, Account, account, role_policy, user_policy
 from tests.aws.enforcement import REGION, Front, serving
 from tests.aws.recorded import RecordedSageMaker, Recording, keep, roles_without_an_action
-from tests.flows.pipeline import tiny_data
-from tests.sdk.world import api_process
 from tests.worlds.job_environment import job_python
+from tests.worlds.pipeline import tiny_data
+from tests.worlds.served_api import api_process
 
 pytestmark = [pytest.mark.slow, pytest.mark.job, pytest.mark.timeout(2400)]
 

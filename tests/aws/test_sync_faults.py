@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws.synced import bucket_port, up_and_down
+from tests.worlds.synced import bucket_port, up_and_down
 
 
 @pytest.mark.slow

@@ -23,10 +23,10 @@ from tasks.dataset.checking.check import check_data
 from tasks.dataset.syncing.sync import sync_data
 from tasks.storage.objects import StoreFailed
 from tests.cli.command import NO_SERVER, Answer, Command, command_of
-from tests.flows.pipeline import Whippet
-from tests.platforms.local.jobs import local_jobs
 from tests.punctuation import doubled
-from tests.tasks.pictures import write_data
+from tests.worlds.local.jobs import local_jobs
+from tests.worlds.pictures import write_data
+from tests.worlds.pipeline import Whippet
 
 pytestmark = pytest.mark.slow
 

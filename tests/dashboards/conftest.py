@@ -1,7 +1,7 @@
 import pytest
 
 from dashboards.files.frames import read_training_output
-from tests.dashboards.sample_output import write_output
+from tests.worlds.sample_output import write_output
 
 
 @pytest.fixture(scope="session")

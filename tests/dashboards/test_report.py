@@ -14,7 +14,7 @@ import pytest
 from dashboards.files.frames import empty_training_output
 from dashboards.files.trials import read_trials
 from dashboards.report import Report, render_report, write_report
-from tests.dashboards.sample_output import CLASSES, sample_report, trial_summaries, write_output
+from tests.worlds.sample_output import CLASSES, sample_report, trial_summaries, write_output
 
 SECTIONS = (
     "verdict",
@@ -177,7 +177,7 @@ def test_rendering_needs_neither_prefect_nor_boto3_nor_scikit_learn(tmp_path, ou
 import sys
 from pathlib import Path
 sys.modules.update(dict.fromkeys(("prefect", "boto3", "torch", "sklearn")))
-from tests.dashboards.sample_output import sample_report
+from tests.worlds.sample_output import sample_report
 from dashboards.report import write_report
 print(write_report(Path(sys.argv[2]), sample_report(Path(sys.argv[1]))))
 """

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import AWKWARD
-from tests.flows.pipeline import TINY, Ended, Whippet, tiny_data
+from tests.worlds.pipeline import TINY, Ended, Whippet, tiny_data
 
 RUN = "it's a first «run»"
 

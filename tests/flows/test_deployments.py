@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.flows.pipeline import ROOT, Whippet, wait_for
 from tests.flows.workers import (
     POOL,
     deploy_all,
@@ -17,6 +16,7 @@ from tests.flows.workers import (
     start_run,
     state_of,
 )
+from tests.worlds.pipeline import ROOT, Whippet, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 

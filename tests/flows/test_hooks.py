@@ -12,7 +12,7 @@ from flows.hooks import stop_jobs
 from platforms import Settings
 from tasks.runs.names import resource_name
 from tasks.runs.record import open_run, read_run
-from tests.platforms.local.jobs import local_jobs
+from tests.worlds.local.jobs import local_jobs
 
 pytestmark = pytest.mark.slow
 

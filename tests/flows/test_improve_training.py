@@ -15,9 +15,9 @@ from platforms.settings import PROJECT_ROOT
 from tasks.job_environment.source import package_source, upload_source
 from tasks.runs.names import folder_name
 from tests.conftest import AWKWARD
-from tests.flows.pipeline import Whippet, ended, tiny_data, wait_for
-from tests.platforms.local.jobs import Jobs, local_jobs
-from tests.tasks.improvements import write_run
+from tests.worlds.improvements import write_run
+from tests.worlds.local.jobs import Jobs, local_jobs
+from tests.worlds.pipeline import Whippet, ended, tiny_data, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 

@@ -15,7 +15,6 @@ import pytest
 from cli.server.health import look
 from cli.server.login import prefect_home, read_login, shell_file
 from tests.conftest import AWKWARD
-from tests.flows.pipeline import Whippet, tiny_data, wait_for
 from tests.flows.workers import (
     ask,
     deploy_all,
@@ -27,6 +26,7 @@ from tests.flows.workers import (
     start_run,
     state_of,
 )
+from tests.worlds.pipeline import Whippet, tiny_data, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 SETTINGS = """

@@ -16,11 +16,11 @@ import pytest
 
 from tests.aws.roles import create_role
 from tests.conftest import AWKWARD
-from tests.flows.pipeline import CLASSES, TINY, Ended, Whippet, tiny_data
-from tests.platforms.local.served import client, moto_server
-from tests.sdk.world import BUCKET, REGION, ROLE, api_process, environment
 from tests.shown import SHOWN
 from tests.worlds.job_environment import job_python
+from tests.worlds.local.served import client, moto_server
+from tests.worlds.pipeline import CLASSES, TINY, Ended, Whippet, tiny_data
+from tests.worlds.served_api import BUCKET, REGION, ROLE, api_process, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.job, pytest.mark.timeout(1800)]
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from platforms import Settings
-from tests.flows.pipeline import CLASSES, ROOT
+from tests.worlds.pipeline import CLASSES, ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from tests.flows.pipeline import ROOT, Ended, Whippet, ended, wait_for
+from tests.worlds.pipeline import ROOT, Ended, Whippet, ended, wait_for
 
 POOL = "whippet"
 PREFECT = str(Path(sys.executable).with_name("prefect"))

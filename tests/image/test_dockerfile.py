@@ -9,7 +9,7 @@ import re
 import httpx
 import pytest
 
-from tests.image.recipe import ROOT, Container, of, stages, stops_at_sigterm
+from tests.worlds.image_recipe import ROOT, Container, of, stages, stops_at_sigterm
 from tests.worlds.job_environment import JOB_PYTHON, needs_job_environment
 
 PINNED = re.compile(r"[A-Za-z0-9_.-]+==[A-Za-z0-9.]+")

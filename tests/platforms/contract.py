@@ -1,6 +1,6 @@
 """What every platform must do, as tests: run by each platform's own test module.
 
-A subclass gives the fixtures ``jobs`` (a :class:`tests.platforms.local.jobs.Jobs`) and ``runs``
+A subclass gives the fixtures ``jobs`` (a :class:`tests.worlds.local.jobs.Jobs`) and ``runs``
 (whether training jobs really run there). A known difference is a skip that says why.
 """
 
@@ -10,7 +10,7 @@ import obstore
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 
-from tests.platforms.local.jobs import Jobs
+from tests.worlds.local.jobs import Jobs
 
 _HAPPY = """
 import os

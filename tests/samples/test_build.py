@@ -10,7 +10,7 @@ from PIL import Image
 from platforms.settings import PROJECT_ROOT
 from samples.build import Drawing, distinct, on_white, split_by_series
 from tasks.dataset.checking.check import DataCheck, check_data
-from tests.tasks.pictures import picture
+from tests.worlds.pictures import picture
 
 CLIPART = PROJECT_ROOT / "samples" / "clipart"
 

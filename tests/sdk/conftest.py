@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from tests.conftest import AWKWARD
-from tests.platforms.local.served import client, moto_server
-from tests.sdk.world import BUCKET, REGION, ROOT, api_process, environment
 from tests.shown import show as show
 from tests.worlds.job_environment import job_python
+from tests.worlds.local.served import client, moto_server
+from tests.worlds.served_api import BUCKET, REGION, ROOT, api_process, environment
 
 HERE = Path(__file__).parent
 USER_CODE = HERE / "user_code"

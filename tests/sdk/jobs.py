@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from platforms.archives import write_archive
-from tests.platforms.local.served import client
 from tests.sdk.conftest import USER_CODE, Api
-from tests.sdk.world import BUCKET, ROLE
+from tests.worlds.local.served import client
+from tests.worlds.served_api import BUCKET, ROLE
 
 
 def upload_code(api: Api) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.platforms.local.served import client
 from tests.sdk.conftest import Api, Inputs, program
 from tests.sdk.jobs import train, upload_code
+from tests.worlds.local.served import client
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 

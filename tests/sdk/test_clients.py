@@ -9,7 +9,7 @@ import pytest
 
 from tests.sdk.conftest import USER_CODE, Api, Inputs, program
 from tests.sdk.jobs import train, upload_code
-from tests.sdk.world import BUCKET, ROLE
+from tests.worlds.served_api import BUCKET, ROLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from platforms import Settings
-from tests.platforms.local.served import client
 from tests.sdk.conftest import HERE, Api, program
-from tests.sdk.world import REGION, ROLE
+from tests.worlds.local.served import client
+from tests.worlds.served_api import REGION, ROLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 

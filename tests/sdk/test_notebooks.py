@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.sdk.conftest import Api, Inputs
-from tests.sdk.world import BUCKET, NOTEBOOKS, ROLE
+from tests.worlds.served_api import BUCKET, NOTEBOOKS, ROLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 

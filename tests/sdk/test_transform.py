@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.sdk.conftest import USER_CODE, Api, Inputs
-from tests.sdk.world import BUCKET, ROLE
+from tests.worlds.served_api import BUCKET, ROLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 

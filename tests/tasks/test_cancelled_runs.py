@@ -21,7 +21,7 @@ from tasks.runs.names import RunIdentity
 from tasks.runs.record import find_improvement, finish, note_improvement, open_run, read_run, record
 from tasks.runs.record_model import RunFacts
 from tasks.runs.stages import stage
-from tests.fake_sagemaker import FakeSageMaker
+from tests.worlds.fake_sagemaker import FakeSageMaker
 
 pytestmark = pytest.mark.slow
 

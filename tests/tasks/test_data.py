@@ -25,7 +25,7 @@ from tasks.runs.record_parts import SourceFacts, WeightsFacts
 from tasks.runs.stages import RESUME_TAG, stage
 from tasks.storage.uris import split_uri
 from tests.tasks.artifacts import artifacts
-from tests.tasks.pictures import write_data, write_picture
+from tests.worlds.pictures import write_data, write_picture
 
 pytestmark = pytest.mark.slow
 

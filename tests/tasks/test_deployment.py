@@ -24,8 +24,8 @@ from tasks.runs.names import RunIdentity
 from tasks.runs.record import PREDICTIONS_FILE, open_run, read_run, run_folder
 from tasks.runs.record_parts import Prediction, TrainedModel
 from tasks.runs.task_policy import policy
-from tests.fake_sagemaker import throttled
-from tests.platforms.local.serving import make_config, make_context, put_archive, wait_for_endpoint
+from tests.worlds.fake_sagemaker import throttled
+from tests.worlds.local.serving import make_config, make_context, put_archive, wait_for_endpoint
 
 pytestmark = pytest.mark.slow
 

@@ -19,8 +19,8 @@ from tasks.linting import (
 from tasks.report.content import collect_report
 from tasks.runs.record import OUTPUT_FOLDER, read_run, run_folder
 from tasks.runs.stages import stage
-from tests.dashboards.sample_output import write_output
 from tests.tasks.artifacts import artifacts
+from tests.worlds.sample_output import write_output
 
 pytestmark = pytest.mark.slow
 

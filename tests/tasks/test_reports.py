@@ -26,8 +26,8 @@ from tasks.runs.progress import Progress
 from tasks.runs.record import OUTPUT_FOLDER, read_run, run_folder
 from tasks.runs.record_parts import TrainedModel
 from tasks.runs.stages import stage
-from tests.dashboards.sample_output import write_output
 from tests.tasks.artifacts import artifacts
+from tests.worlds.sample_output import write_output
 
 # Called as Chromium is, and writes what counts as a PDF.
 PRINTS = """#!/bin/sh

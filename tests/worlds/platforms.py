@@ -17,7 +17,7 @@ from tasks.endpoints.requests import (
 from tasks.parameters.run import DeploymentParameters
 from tasks.requests.tags import EXPIRES_TAG, RUN_TAG
 from tasks.runs.record import open_run
-from tests.fake_sagemaker import FakeSageMaker
+from tests.worlds.fake_sagemaker import FakeSageMaker
 from tests.worlds.requests import IMAGE, ROLE
 
 

@@ -10,8 +10,8 @@ from cli.main import main
 from platforms import Settings
 from platforms.files import write_json
 from tasks.runs.record import OUTPUT_FOLDER, RUN_FILE, run_folder
-from tests.dashboards.sample_output import write_output
 from tests.worlds.run_records import record_values
+from tests.worlds.sample_output import write_output
 
 
 def test_what_does_not_exist_is_refused_in_one_line(whippet_home, capsys):

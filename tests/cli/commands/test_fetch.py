@@ -11,7 +11,7 @@ from cli.main import main
 from platforms import connect
 from tasks.dataset.checking.check import check_data
 from tasks.dataset.syncing.sync import sync_data
-from tests.tasks.pictures import write_data
+from tests.worlds.pictures import write_data
 
 COUNTS = {split: {"a": 2, "b é": 2} for split in ("train", "valid", "test")}
 

@@ -4,7 +4,7 @@ import pytest
 
 from cli.commands.image import commands
 from cli.main import main
-from tests.image.recipe import ROOT
+from tests.worlds.image_recipe import ROOT
 
 
 def test_the_commands_build_and_push_what_is_then_used(capsys, monkeypatch):

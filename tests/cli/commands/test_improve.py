@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cli.main import main
-from tests.tasks.improvements import VERDICT, write_run
+from tests.worlds.improvements import VERDICT, write_run
 
 
 @pytest.fixture(autouse=True)

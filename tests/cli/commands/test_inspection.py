@@ -22,8 +22,8 @@ from tasks.requests.logs import log_lines
 from tasks.requests.tags import EXPIRES_TAG, RUN_TAG
 from tasks.runs.record import open_run, record
 from tasks.runs.record_model import RunFacts
-from tests.platforms.local.jobs import Jobs, local_jobs
-from tests.platforms.local.serving import make_config, make_context, wait_for_endpoint
+from tests.worlds.local.jobs import Jobs, local_jobs
+from tests.worlds.local.serving import make_config, make_context, wait_for_endpoint
 from tests.worlds.run_records import deployed
 
 pytestmark = pytest.mark.slow

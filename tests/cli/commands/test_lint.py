@@ -13,7 +13,7 @@ from cli.commands.lint import command as lint
 from cli.main import main
 from cli.parser import build_parser
 from platforms.errors import ParameterError
-from tests.platforms.local.jobs import local_jobs
+from tests.worlds.local.jobs import local_jobs
 from tests.worlds.logs import NOTEBOOK_ACCURACY, NOTEBOOK_LOSS
 from tests.worlds.requests import whippet_request
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cli.main import main
-from tests.tasks.pictures import write_data
+from tests.worlds.pictures import write_data
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from cli.main import main
 from platforms import Settings
 from platforms.files import point_to, write_json
 from tasks.runs.record import OUTPUT_FOLDER, RUN_FILE, run_folder
-from tests.dashboards.sample_output import write_output
 from tests.worlds.run_records import record_values
+from tests.worlds.sample_output import write_output
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 
 from platforms import Settings
 from tests.conftest import AWKWARD
-from tests.flows.pipeline import ENDLESS, TINY, Ended, Whippet, ended, tiny_data, wait_for
+from tests.worlds.pipeline import ENDLESS, TINY, Ended, Whippet, ended, tiny_data, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 

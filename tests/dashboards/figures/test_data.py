@@ -7,7 +7,7 @@ from dashboards.figures.data import (
     sizes_figure,
 )
 from dashboards.figures.theme import message_of
-from tests.dashboards.sample_output import data_check
+from tests.worlds.sample_output import data_check
 
 
 @pytest.mark.parametrize("data", [None, {}, {"splits": {}, "sizes": {}}])

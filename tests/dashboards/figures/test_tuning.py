@@ -13,7 +13,7 @@ from dashboards.figures.tuning import (
     parallel_figure,
 )
 from dashboards.files.trials import read_trials
-from tests.dashboards.sample_output import trial_histories, trial_summaries
+from tests.worlds.sample_output import trial_histories, trial_summaries
 
 PAIRS = [
     (get_history_info, history_figure),

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from dashboards.files.findings import Findings, read_findings
-from tests.dashboards.sample_instrumentation import rule_summaries, verdict
+from tests.worlds.sample_instrumentation import rule_summaries, verdict
 
 
 def write(folder, rules=None, verdict=None):

@@ -5,7 +5,7 @@ import pytest
 
 from dashboards.files.frames import empty_training_output, read_training_output
 from sm_entrypoints import contract
-from tests.dashboards.sample_output import CLASSES, EPOCHS, write_output
+from tests.worlds.sample_output import CLASSES, EPOCHS, write_output
 
 
 def test_reads_every_file_of_the_contract(output):

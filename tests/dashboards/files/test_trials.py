@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dashboards.files.trials import TRIAL_COLUMNS, read_trial, read_trials
-from tests.dashboards.sample_output import trial_summaries
+from tests.worlds.sample_output import trial_summaries
 
 
 def test_trials_come_in_order_of_creation_with_typed_values():

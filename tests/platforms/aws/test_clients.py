@@ -14,7 +14,7 @@ from platforms import connect
 from platforms.errors import SettingsError
 from platforms.settings import Settings
 from tests.platforms.contract import PlatformContract
-from tests.platforms.local.jobs import Jobs
+from tests.worlds.local.jobs import Jobs
 
 pytestmark = pytest.mark.slow
 

@@ -21,8 +21,8 @@ from platforms.errors import SettingsError
 from platforms.settings import Settings
 from tasks.permissions.policy_documents import Scope, chosen, policy_document
 from tasks.permissions.table import ROLE as PERMISSIONS
-from tests.platforms import aws_stub as stubs
-from tests.platforms.aws_stub import ROLE, AwsStub
+from tests.worlds import aws_stub as stubs
+from tests.worlds.aws_stub import ROLE, AwsStub
 
 pytestmark = pytest.mark.slow
 

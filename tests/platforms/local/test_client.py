@@ -7,7 +7,7 @@ from botocore.exceptions import ParamValidationError
 
 from platforms.local.client import LocalSageMaker, operation_names
 from platforms.local.context import local_context
-from tests.platforms.local.jobs import local_settings
+from tests.worlds.local.jobs import local_settings
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.platforms.contract import PlatformContract
-from tests.platforms.local.jobs import Jobs, local_jobs
+from tests.worlds.local.jobs import Jobs, local_jobs
 
 
 @pytest.mark.slow

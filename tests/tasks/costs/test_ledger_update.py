@@ -15,7 +15,7 @@ from tasks.requests.tags import EXPIRES_TAG, RUN_TAG
 from tasks.runs.names import resource_name
 from tasks.runs.record import read_run, record
 from tasks.runs.record_model import RunFacts
-from tests.fake_sagemaker import FakeSageMaker
+from tests.worlds.fake_sagemaker import FakeSageMaker
 from tests.worlds.platforms import platform_with_run
 
 HOUR = Decimal("0.056") + 30 * Decimal("0.14") / 730  # ml.t2.medium, and a volume of 30 GB

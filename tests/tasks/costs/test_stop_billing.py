@@ -16,7 +16,7 @@ from tasks.requests.bodies import (
 from tasks.runs.names import resource_name
 from tasks.runs.record import open_run, record
 from tasks.runs.record_model import RunFacts
-from tests.fake_sagemaker import FakeSageMaker, throttled
+from tests.worlds.fake_sagemaker import FakeSageMaker, throttled
 from tests.worlds.platforms import deploy, fake_platform, four_endpoints
 from tests.worlds.requests import ROLE, inputs
 

@@ -17,7 +17,7 @@ from tasks.dataset.identity import (
     name_of_uri,
 )
 from tasks.parameters.run import DataParameters
-from tests.tasks.pictures import write_data
+from tests.worlds.pictures import write_data
 
 NAME = r"[A-Za-z0-9](-*[A-Za-z0-9]){0,39}"
 

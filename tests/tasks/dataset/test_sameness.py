@@ -29,7 +29,7 @@ from tasks.runs.record import run_folder
 from tasks.runs.record_model import RunRecord
 from tasks.training import launch_training_job
 from tasks.tuning import launch_tuning_job
-from tests.tasks.pictures import write_data, write_picture
+from tests.worlds.pictures import write_data, write_picture
 from tests.worlds.run_records import record_values, run_record
 
 RUN = RunIdentity(name="old run", token="abc123", flow_run_id="x")

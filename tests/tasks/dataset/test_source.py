@@ -13,7 +13,7 @@ from platforms.errors import DataError
 from tasks.dataset.checking.check import check_data
 from tasks.dataset.source import bring_source, list_source, require_folder, same_source
 from tasks.dataset.syncing.sync import sync_data
-from tests.tasks.pictures import JPEG, write_data
+from tests.worlds.pictures import JPEG, write_data
 
 FLAT = {"": {"cat": 4, "dog": 4}}
 

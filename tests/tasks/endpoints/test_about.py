@@ -8,7 +8,7 @@ import pytest
 
 from platforms.errors import EndpointFailed
 from tasks.endpoints.about import about_endpoint, require_answering
-from tests.fake_sagemaker import FakeSageMaker
+from tests.worlds.fake_sagemaker import FakeSageMaker
 from tests.worlds.platforms import deploy, fake_platform
 
 

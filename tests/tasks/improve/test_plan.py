@@ -13,7 +13,7 @@ from sm_entrypoints import contract
 from tasks.improve.plan import comparison_request
 from tasks.parameters.improvement import ImprovementParameters
 from tasks.requests.tags import DIGEST_TAG
-from tests.tasks.improvements import VERDICT, planned, write_run
+from tests.worlds.improvements import VERDICT, planned, write_run
 
 SOURCE = "s3://b/new.tar.gz"
 

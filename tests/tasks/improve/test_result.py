@@ -5,7 +5,7 @@ import pytest
 from tasks.costs.prices import table_prices
 from tasks.improve.result import facts, improvement, improvement_markdown, rows, set_options
 from tasks.parameters.notation import read_pair
-from tests.tasks.improvements import comparison, planned, write_run
+from tests.worlds.improvements import comparison, planned, write_run
 
 PRICES = table_prices([("ml.g4dn.xlarge", "training")])
 JOB = {"TrainingJobName": "x-improve-1", "ResourceConfig": {"InstanceType": "ml.g4dn.xlarge"}}

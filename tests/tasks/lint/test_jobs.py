@@ -17,10 +17,10 @@ from tasks.lint.findings import LintFinding
 from tasks.lint.jobs import class_count, job_output, lint_job, lint_output, merge_trials
 from tasks.parameters.run import TuningParameters
 from tasks.requests.bodies import tuning_job_request
-from tests.dashboards.sample_output import write_output
 from tests.worlds.logs import our_log
 from tests.worlds.platforms import fake_platform
 from tests.worlds.requests import inputs
+from tests.worlds.sample_output import write_output
 
 OUTPUT = "s3://whippet-local/jobs"
 OBJECTIVE_KEY = "_tuning_objective_metric"

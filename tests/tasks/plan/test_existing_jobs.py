@@ -17,7 +17,7 @@ from tasks.requests.identity import with_tags
 from tasks.requests.tags import RUN_TAG
 from tasks.runs.names import RunIdentity, Step, resource_name
 from tasks.runs.record import open_run, read_run
-from tests.fake_sagemaker import FakeSageMaker
+from tests.worlds.fake_sagemaker import FakeSageMaker
 from tests.worlds.platforms import deploy, fake_platform
 from tests.worlds.requests import inputs
 

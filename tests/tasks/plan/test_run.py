@@ -26,7 +26,7 @@ from tasks.plan.requests import UNNAMED, PlannedRequest, RunChoices
 from tasks.plan.run import Planner, plan_run
 from tasks.plan.text import plan_text, usd
 from tasks.runs.record_model import RunFacts
-from tests.tasks.pictures import write_data
+from tests.worlds.pictures import write_data
 from tests.worlds.platforms import fake_platform
 from tests.worlds.run_records import record_values, run_record
 

@@ -18,8 +18,8 @@ from tasks.report.content import (
 from tasks.runs.output import training_output
 from tasks.runs.record import DATA_FILE, OUTPUT_FOLDER, TRIALS_JSON
 from tasks.runs.record_parts import Evaluation
-from tests.dashboards.sample_output import data_check, trial_summaries, write_output
 from tests.worlds.run_records import best, deployed, record_values, run_record
+from tests.worlds.sample_output import data_check, trial_summaries, write_output
 
 RECORD = {
     **record_values("l'été <1>"),

@@ -95,7 +95,7 @@ def test_the_browser_is_the_one_that_is_named_or_the_first_on_path(tmp_path, mon
 @pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine")
 def test_a_real_browser_prints_the_report(awkward_path):
     from dashboards.report import write_report
-    from tests.dashboards.sample_output import sample_report, write_output
+    from tests.worlds.sample_output import sample_report, write_output
 
     page = awkward_path / "report.html"
     write_report(page, sample_report(write_output(awkward_path / "output")))

@@ -10,7 +10,7 @@ from dashboards.files.findings import Findings, Mark
 from dashboards.files.frames import empty_training_output, read_training_output
 from sm_entrypoints.contract import STEP_PHASES
 from tasks.report.profiler import profiler_markdown
-from tests.dashboards.sample_output import write_output
+from tests.worlds.sample_output import write_output
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tasks.requests.create_or_adopt import (
     TUNING_JOB,
     create_or_adopt,
 )
-from tests.fake_sagemaker import FakeSageMaker, Lost, throttled
+from tests.worlds.fake_sagemaker import FakeSageMaker, Lost, throttled
 from tests.worlds.requests import deployment_requests, inputs
 
 

@@ -26,7 +26,7 @@ from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
 from tasks.requests.debugger import MEMBERS, DebuggerFallback
 from tasks.requests.placement import Placement, placement_of
 from tasks.requests.tags import DIGEST_TAG
-from tests.fake_sagemaker import FakeSageMaker
+from tests.worlds.fake_sagemaker import FakeSageMaker
 
 ROLE = "arn:aws:iam::123456789012:role/whippet"
 GUARDED = Placement(

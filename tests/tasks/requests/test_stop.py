@@ -14,7 +14,7 @@ from tasks.requests.bodies import (
 )
 from tasks.requests.stop import stop_run
 from tasks.runs.names import RunIdentity, resource_name
-from tests.fake_sagemaker import FakeSageMaker, throttled
+from tests.worlds.fake_sagemaker import FakeSageMaker, throttled
 from tests.worlds.platforms import fake_platform
 from tests.worlds.requests import inputs
 

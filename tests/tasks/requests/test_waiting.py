@@ -15,7 +15,7 @@ from botocore.exceptions import (
 from platforms.client_errors import client_error, is_transient
 from platforms.errors import DeadlinePassed, JobFailed
 from tasks.requests.waiting import Clock, Pace, wait_until
-from tests.fake_sagemaker import throttled
+from tests.worlds.fake_sagemaker import throttled
 
 
 class Time:

@@ -16,7 +16,7 @@ from flows.improve_training import close_improvement, end_if_cancelled
 from platforms.errors import JobFailed
 from tasks.runs.stages import note_completed
 from tasks.runs.task_policy import policy, retry_if_transient
-from tests.fake_sagemaker import throttled
+from tests.worlds.fake_sagemaker import throttled
 
 
 def members(package, kind):

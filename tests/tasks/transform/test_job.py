@@ -19,7 +19,7 @@ from tasks.transform.job import Ended, follow, identity_of, launch, remove_model
 from tasks.transform.parameters import TransformParameters
 from tasks.transform.pictures import JPEG, Pictures, find_pictures
 from tasks.transform.request import output_uri, require_within_budget, transform_job_request
-from tests.platforms.local.serving import make_context, put_archive
+from tests.worlds.local.serving import make_context, put_archive
 
 
 @pytest.fixture

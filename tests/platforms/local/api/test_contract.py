@@ -13,8 +13,8 @@ from platforms import connect
 from platforms.local.context import local_context
 from platforms.settings import Settings
 from tests.platforms.contract import PlatformContract
-from tests.platforms.local.jobs import Jobs
-from tests.platforms.local.served import REGION, client, moto_server, served
+from tests.worlds.local.jobs import Jobs
+from tests.worlds.local.served import REGION, client, moto_server, served
 
 pytestmark = pytest.mark.slow
 

@@ -14,8 +14,8 @@ from platforms.errors import SettingsError
 from platforms.local.api.server import serve_api
 from platforms.local.context import LocalContext
 from platforms.settings import Settings
-from tests.platforms.local.served import client, served
-from tests.platforms.local.serving import make_config, make_context, wait_for_endpoint
+from tests.worlds.local.served import client, served
+from tests.worlds.local.serving import make_config, make_context, wait_for_endpoint
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import obstore
 
 from platforms.local.connection import connect_local
 from platforms.settings import Settings
-from tests.platforms.local.jobs import Jobs
+from tests.worlds.local.jobs import Jobs
 
 CHECKPOINTS = "s3://whippet-local/checkpoints/show"
 # Runs with paths as on AWS; where there is no boundary, with those that SM_* names.

@@ -16,9 +16,9 @@ from platforms.local.connection import connect_local
 from platforms.local.context import LocalContext
 from platforms.local.hosting.endpoints import Endpoints
 from platforms.settings import Settings, memory_bytes
-from tests.platforms.local import searches
-from tests.platforms.local.jobs import Jobs, local_settings
-from tests.platforms.local.serving import make_config, make_context, wait_for_endpoint
+from tests.worlds.local import searches
+from tests.worlds.local.jobs import Jobs, local_settings
+from tests.worlds.local.serving import make_config, make_context, wait_for_endpoint
 
 pytestmark = pytest.mark.slow
 

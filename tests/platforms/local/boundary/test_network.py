@@ -12,7 +12,7 @@ from platforms.local.boundary.mechanism import choose
 from platforms.local.boundary.network import network_paths, network_variables
 from platforms.local.connection import connect_local
 from platforms.local.context import supervisor_environment
-from tests.platforms.local.jobs import Jobs, local_settings
+from tests.worlds.local.jobs import Jobs, local_settings
 
 PROXY = "http://user:word@proxy.example:3128"
 SCRIPT = """

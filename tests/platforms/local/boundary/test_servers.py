@@ -12,7 +12,7 @@ from platforms.errors import SettingsError
 from platforms.local.hosting.endpoints import Endpoints
 from platforms.local.hosting.runtime import LocalRuntime
 from platforms.processes.process import ProcessId, alive
-from tests.platforms.local.serving import make_config, make_context, wait_for_endpoint
+from tests.worlds.local.serving import make_config, make_context, wait_for_endpoint
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from platforms.local.buckets.s3 import S3Buckets
 from platforms.local.context import S3_VARIABLES, LocalContext, local_context
 from platforms.local.context import supervisor_environment as environment_of
 from platforms.settings import Settings
-from tests.platforms.local.served import REGION, client, moto_server
+from tests.worlds.local.served import REGION, client, moto_server
 
 pytestmark = pytest.mark.slow
 BASE = "s3://a-bucket"

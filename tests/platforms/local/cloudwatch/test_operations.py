@@ -15,7 +15,7 @@ from botocore.loaders import Loader
 
 from platforms.local.context import LocalContext, local_context
 from platforms.settings import Settings
-from tests.platforms.local.served import KEYS, REGION, client, served
+from tests.worlds.local.served import KEYS, REGION, client, served
 
 NAMESPACE = "/aws/sagemaker/TrainingJobs"
 # Twenty seconds after a whole minute.

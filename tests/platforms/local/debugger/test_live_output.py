@@ -14,7 +14,7 @@ from platforms.local.buckets.folders import FolderBuckets
 from platforms.local.debugger.live_output import LiveOutput
 from platforms.local.debugger.system_sampling import own_samples, stage_samples
 from platforms.local.job_tree import JobTree
-from tests.platforms.local.jobs import Jobs, local_jobs
+from tests.worlds.local.jobs import Jobs, local_jobs
 
 pytestmark = pytest.mark.slow
 

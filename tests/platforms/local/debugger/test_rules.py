@@ -16,8 +16,8 @@ from platforms.local.connection import connect_local
 from platforms.local.debugger.rule_statuses import RuleStatus, closed, first_statuses, with_statuses
 from platforms.processes.process import ProcessId
 from platforms.validation import service_model
-from tests.platforms.local.jobs import Jobs, local_jobs, local_settings
 from tests.worlds.job_environment import job_python
+from tests.worlds.local.jobs import Jobs, local_jobs, local_settings
 from tests.worlds.waiting import wait_for
 
 OUTPUT = "s3://whippet-local/jobs"

@@ -20,7 +20,7 @@ from platforms.local.hosting.restarts import Restarts
 from platforms.local.hosting.runtime import LocalRuntime
 from platforms.processes.process import ProcessId, alive, group_alive, identify
 from platforms.settings import Settings
-from tests.platforms.local.serving import make_config, make_context, wait_for_endpoint
+from tests.worlds.local.serving import make_config, make_context, wait_for_endpoint
 
 pytestmark = pytest.mark.slow
 

@@ -15,8 +15,8 @@ from platforms.local.hosting.endpoints import Endpoints, local_url
 from platforms.local.hosting.models import EndpointConfigs
 from platforms.local.hosting.runtime import LocalRuntime
 from platforms.processes.process import ProcessId, alive, group_alive
-from tests.platforms.local.served import client, served
-from tests.platforms.local.serving import BUCKET, make_config, make_context, wait_for_endpoint
+from tests.worlds.local.served import client, served
+from tests.worlds.local.serving import BUCKET, make_config, make_context, wait_for_endpoint
 
 pytestmark = pytest.mark.slow
 

@@ -14,8 +14,8 @@ from platforms.local.context import S3_VARIABLES, LocalContext
 from platforms.local.hosting.endpoints import Endpoints
 from platforms.local.hosting.runtime import LocalRuntime
 from platforms.processes.process import ProcessId, alive
-from tests.platforms.local.served import REGION, client, moto_server, served
-from tests.platforms.local.serving import BUCKET, make_config, make_context, wait_for_endpoint
+from tests.worlds.local.served import REGION, client, moto_server, served
+from tests.worlds.local.serving import BUCKET, make_config, make_context, wait_for_endpoint
 
 pytestmark = pytest.mark.slow
 EVERY_BYTE = bytes(range(256))

@@ -4,7 +4,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from platforms.local.client import LocalSageMaker
-from tests.platforms.local.serving import ROLE, make_context, put_archive
+from tests.worlds.local.serving import ROLE, make_context, put_archive
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from platforms.local.context import local_context
 from platforms.local.hosting.endpoints import Endpoints, local_url
 from platforms.local.hosting.runtime import LocalRuntime
 from platforms.settings import Settings
-from tests.platforms.local.serving import ROLE, put_archive, wait_for_endpoint
 from tests.worlds.job_environment import JOB_PYTHON, needs_job_environment
+from tests.worlds.local.serving import ROLE, put_archive, wait_for_endpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.job, needs_job_environment]
 

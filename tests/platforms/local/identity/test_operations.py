@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from platforms.local.context import local_context
 from platforms.settings import Settings
-from tests.platforms.local.served import client, served
+from tests.worlds.local.served import client, served
 
 
 def test_who_calls_and_what_roles_may_do(tmp_path: Path) -> None:

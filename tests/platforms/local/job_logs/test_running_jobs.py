@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from platforms.local.job_logs.streams import TRAINING
-from tests.platforms.local.jobs import Jobs, local_jobs
+from tests.worlds.local.jobs import Jobs, local_jobs
 
 pytestmark = pytest.mark.slow
 

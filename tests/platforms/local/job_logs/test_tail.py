@@ -9,7 +9,7 @@ import pytest
 
 from platforms.local.context import LocalContext, local_context
 from platforms.settings import Settings
-from tests.platforms.local.served import client, served
+from tests.worlds.local.served import client, served
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 START = 1_790_000_000_000

@@ -8,7 +8,7 @@ from typing import Any
 import obstore
 import pytest
 
-from tests.platforms.local.jobs import Jobs, local_jobs
+from tests.worlds.local.jobs import Jobs, local_jobs
 
 pytestmark = pytest.mark.slow
 

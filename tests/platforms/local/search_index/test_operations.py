@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, ParamValidationError
 from platforms.local.client import LocalSageMaker
 from platforms.local.context import LocalContext, local_context
 from platforms.settings import Settings
-from tests.platforms.local.served import client, served
+from tests.worlds.local.served import client, served
 
 START = datetime(2026, 5, 4, 10, 30, tzinfo=UTC)
 

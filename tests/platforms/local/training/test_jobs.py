@@ -23,7 +23,7 @@ from platforms.local.records import now
 from platforms.local.training.jobs import TrainingJobs
 from platforms.local.training.supervisor import Supervisor
 from platforms.processes.process import ProcessId, alive, group_alive
-from tests.platforms.local.jobs import PROGRAM, Jobs, local_jobs, local_settings
+from tests.worlds.local.jobs import PROGRAM, Jobs, local_jobs, local_settings
 
 pytestmark = pytest.mark.slow
 

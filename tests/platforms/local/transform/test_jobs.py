@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from platforms.local.client import LocalSageMaker
 from platforms.local.context import LocalContext
 from platforms.local.job_logs.operations import LocalLogs
-from tests.platforms.local.serving import BUCKET, ROLE, make_context, put_archive
+from tests.worlds.local.serving import BUCKET, ROLE, make_context, put_archive
 
 pytestmark = pytest.mark.slow
 

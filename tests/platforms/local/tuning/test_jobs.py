@@ -17,7 +17,7 @@ from platforms.local.tuning.jobs import HyperParameterTuningJobs
 from platforms.processes.process import ProcessId, alive
 from platforms.settings import Settings
 from platforms.validation import validate
-from tests.platforms.local.searches import (
+from tests.worlds.local.searches import (
     METRIC,
     continuous,
     create,

@@ -11,7 +11,7 @@ from platforms.errors import DataError, ParameterError
 from tasks.dataset.checking.check import DataCheck, check_data
 from tasks.dataset.folders.reading import Reading
 from tasks.dataset.identity import name_of_folder
-from tests.tasks.pictures import picture, png_header, write_data, write_picture
+from tests.worlds.pictures import picture, png_header, write_data, write_picture
 
 THREE = {split: {"a": 12, "b": 12} for split in ("train", "valid", "test")}
 

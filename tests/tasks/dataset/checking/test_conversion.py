@@ -17,7 +17,7 @@ from tasks.dataset.checking.check import check_data
 from tasks.dataset.checking.conversion import ConversionError, Converter, converted
 from tasks.dataset.folders.reading import Reading
 from tasks.dataset.syncing.sync import sync_data
-from tests.tasks.pictures import picture, write_data, write_picture
+from tests.worlds.pictures import picture, write_data, write_picture
 
 
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from tasks.dataset.checking.duplicates import similar_groups
 from tasks.dataset.checking.images import Look, look_of
-from tests.tasks.pictures import picture
+from tests.worlds.pictures import picture
 
 
 def recompressed(image: Image.Image, quality: int) -> Image.Image:

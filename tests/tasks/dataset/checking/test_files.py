@@ -17,7 +17,7 @@ from tasks.dataset.checking.check import check_data
 from tasks.dataset.findings import MAX_PROBLEMS, DataProblems
 from tasks.dataset.folders.reading import Reading
 from tasks.dataset.syncing.sync import sync_data
-from tests.tasks.pictures import JPEG, picture, write_data, write_picture
+from tests.worlds.pictures import JPEG, picture, write_data, write_picture
 
 ODD_NAMES = [
     "a.jfif",

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tasks.dataset.checking.images import Look, inspect_image, look_of
-from tests.tasks.pictures import picture, png_header, write_picture
+from tests.worlds.pictures import picture, png_header, write_picture
 
 
 def test_good_image_gives_size_digest_and_look(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from platforms.errors import DataError
 from tasks.dataset.checking.layout import read_layout
-from tests.tasks.pictures import write_data, write_picture
+from tests.worlds.pictures import write_data, write_picture
 
 
 def problems_of(root: Path) -> str:

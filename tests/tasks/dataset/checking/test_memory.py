@@ -10,7 +10,7 @@ import pytest
 from tasks.dataset.checking import memory as data_memory
 from tasks.dataset.checking.check import check_data
 from tasks.dataset.checking.memory import open_memory
-from tests.tasks.pictures import picture, write_data, write_picture
+from tests.worlds.pictures import picture, write_data, write_picture
 
 COUNTS = {split: {"a": 3, "b": 3} for split in ("train", "valid", "test")}
 

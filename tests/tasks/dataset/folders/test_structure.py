@@ -10,7 +10,7 @@ import pytest
 from platforms.errors import DataError
 from tasks.dataset.checking.layout import read_layout
 from tasks.dataset.folders.reading import Reading
-from tests.tasks.pictures import JPEG
+from tests.worlds.pictures import JPEG
 
 Found = dict[str | None, set[str]]
 ANIMALS = ("cats", "dogs")

@@ -23,7 +23,7 @@ from tasks.dataset.syncing.sync import sync_data
 from tasks.storage.objects import StoreFailed
 from tasks.storage.receive import MANIFEST
 from tasks.storage.sync_progress import Moved
-from tests.tasks.pictures import picture, write_data, write_picture
+from tests.worlds.pictures import picture, write_data, write_picture
 
 PREFIX = "whippet/datasets/pets"
 COUNTS = {split: {"a": 4, "b": 4} for split in ("train", "valid", "test")}

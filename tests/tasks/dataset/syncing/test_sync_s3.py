@@ -20,7 +20,7 @@ from tasks.dataset.syncing.sync import sync_data
 from tasks.storage.download import fetch_objects
 from tasks.storage.objects import StoreFailed
 from tasks.storage.receive import UNFINISHED
-from tests.aws.synced import (
+from tests.worlds.synced import (
     PREFIX,
     below,
     bucket_port,
@@ -49,7 +49,7 @@ import os, sys
 from pathlib import Path
 from tasks.dataset.syncing.sync import sync_data
 from tasks.dataset.syncing.download import fetch_data
-from tests.aws.synced import PREFIX, checked, open_store
+from tests.worlds.synced import PREFIX, checked, open_store
 def progress(moved):
     if moved.files == 30:
         os.kill(os.getpid(), 9)

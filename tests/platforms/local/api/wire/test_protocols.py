@@ -14,7 +14,7 @@ from botocore.parsers import RpcV2CBORParser
 from platforms.local.api.wire import cbor
 from platforms.local.context import local_context
 from platforms.settings import Settings
-from tests.platforms.local.served import served
+from tests.worlds.local.served import served
 
 RPC = "/service/GraniteServiceVersion20100801/operation/ListMetrics"
 

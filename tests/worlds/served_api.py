@@ -14,7 +14,7 @@ from platforms import Settings, connect
 
 ROOT = Path(__file__).resolve().parents[2]
 # SDK v2 as public notebooks call it.
-NOTEBOOKS = Path(__file__).parent / "notebooks"
+NOTEBOOKS = ROOT / "tests" / "sdk" / "notebooks"
 REGION = "eu-west-1"
 BUCKET = "a-users-bucket"
 ROLE = "arn:aws:iam::123456789012:role/service-role/someone"

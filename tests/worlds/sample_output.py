@@ -18,7 +18,7 @@ from dashboards.files.frames import read_training_output
 from dashboards.files.trials import read_trials
 from dashboards.report import Report
 from sm_entrypoints import contract
-from tests.dashboards.sample_instrumentation import write_instrumentation
+from tests.worlds.sample_instrumentation import write_instrumentation
 
 CLASSES = (
     "airplane",

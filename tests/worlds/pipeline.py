@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from platforms import Platform, Settings, connect
-from tests.tasks.pictures import write_data
+from tests.worlds.pictures import write_data
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("a cat", "d'og", "äpfel")

@@ -18,7 +18,7 @@ from tasks.dataset.checking.check import DataCheck
 from tasks.dataset.checking.files import DataFile
 from tasks.dataset.syncing.download import fetch_data
 from tasks.dataset.syncing.sync import sync_data
-from tests.platforms.local.served import REGION, client, moto_server
+from tests.worlds.local.served import REGION, client, moto_server
 
 BUCKET = "a-bucket"
 PREFIX = "whippet/datasets/bytes"
