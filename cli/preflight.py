@@ -14,6 +14,7 @@ from platforms.errors import SettingsError, shown
 from platforms.job_environment import require_job_python
 from sm_entrypoints.contract.sentences import clause
 from tasks.dataset.checking.check import check_folders
+from tasks.dataset.checking.scan import Layout
 from tasks.dataset.findings import DataProblems
 from tasks.dataset.source import data_root, is_remote, list_source, require_folder
 from tasks.job_environment.weights import IMAGENET, NONE, weights_file
@@ -44,18 +45,18 @@ def check_before_run(
         list_source(platform, data.path)
 
 
-def check_folder(settings: Settings, data: DataParameters) -> None:
-    """Check the layout of a data folder, if it is one; quick.
+def check_folder(settings: Settings, data: DataParameters) -> Layout | None:
+    """Check the layout of a data folder and return it, None if the data is in a bucket; quick.
 
     Raises:
         DataError: lists every problem, and names the path as it was typed.
     """
     if is_remote(data.path):
-        return
+        return None
     typed = data.shown_path
     require_folder(data.path, typed)
     try:
-        check_folders(data_root(data.path), data.reading())
+        return check_folders(data_root(data.path), data.reading())
     except DataProblems as error:
         problems = settings.home / "data-check" / "problems.txt"
         raise error.listed_in(problems, shown(typed)) from error

@@ -32,8 +32,8 @@ def command(arguments: argparse.Namespace) -> int:
     if arguments.platform:
         settings = Settings(platform=arguments.platform)
     run_choices = choices(arguments)
-    check_folder(settings, run_choices.data)
-    plan = plan_run(connect(settings), _identity(arguments.name), run_choices)
+    layout = check_folder(settings, run_choices.data)
+    plan = plan_run(connect(settings), _identity(arguments.name), run_choices, layout=layout)
     print(plan.model_dump_json(indent=2) if arguments.json else plan_text(plan))
     return 0
 

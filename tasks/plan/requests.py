@@ -39,6 +39,7 @@ from tasks.costs.worst_case import (
     wanted_instances,
 )
 from tasks.dataset.checking.layout import read_layout
+from tasks.dataset.checking.scan import Layout
 from tasks.dataset.findings import DataProblems
 from tasks.dataset.source import data_root, dataset_name, is_remote, list_source, require_folder
 from tasks.endpoints.kinds import instances_of
@@ -117,8 +118,10 @@ class DataSize(BaseModel):
     bytes: int
 
 
-def data_size(platform: Platform, data: DataParameters) -> DataSize:
+def data_size(platform: Platform, data: DataParameters, layout: Layout | None = None) -> DataSize:
     """Return the number and the bytes of a data folder's images, unopened; or of a prefix's.
+
+    ``layout`` is the folder's if it was just read; None: read it.
 
     Raises:
         DataError: no such folder, or no classes in it. StoreFailed: the bucket cannot be listed.
@@ -129,11 +132,10 @@ def data_size(platform: Platform, data: DataParameters) -> DataSize:
     root = data_root(data.path)
     require_folder(data.path, data.shown_path)
     try:
-        layout = read_layout(root, data.reading())
+        layout = layout or read_layout(root, data.reading())
     except DataProblems as error:
         raise error.named(shown(data.shown_path)) from error
-    files = [root / candidate.path for candidate in layout.candidates]
-    return DataSize(files=len(files), bytes=sum(file.stat().st_size for file in files))
+    return DataSize(files=len(layout.candidates), bytes=layout.bytes)
 
 
 def planned_inputs(platform: Platform, choices: RunChoices, record: RunFacts) -> TrainingInputs:

@@ -26,6 +26,7 @@ from tasks.costs.worst_case import (
     wall_seconds,
     wanted_instances,
 )
+from tasks.dataset.checking.scan import Layout
 from tasks.plan.earlier_runs import Rehearsal, find_rehearsal
 from tasks.plan.existing_jobs import ExistingJobs, JobStep
 from tasks.plan.requests import (
@@ -100,13 +101,7 @@ class Planner:
     existing: ExistingJobs = field(default_factory=ExistingJobs)
 
     def plan(self) -> RunPlan:
-        """Return the plan.
-
-        Raises:
-            BudgetError: the worst case passes ``max_usd`` whatever the limits. ParameterError:
-            there is a cap but an unknown price; or SageMaker would
-                refuse a request.
-        """
+        """Return the plan; raises what :func:`plan_run` does."""
         requested = self._asked()
         prices = self._prices(requested)
         limits = self._limits(requested, prices)
@@ -281,8 +276,10 @@ def plan_run(
     choices: RunChoices,
     record: RunFacts | None = None,
     existing_jobs: ExistingJobs | None = None,
+    *,
+    layout: Layout | None = None,
 ) -> RunPlan:
-    """Return the plan of a run; reads the data folder's names and sizes.
+    """Return the plan of a run; reads the data folder's names and sizes unless ``layout`` has them.
 
     Raises:
         DataError: there is no such data folder.
@@ -294,7 +291,7 @@ def plan_run(
         run=run,
         choices=choices,
         inputs=planned_inputs(platform, choices, record or RunFacts()),
-        data=data_size(platform, choices.data),
+        data=data_size(platform, choices.data, layout),
         record=record or RunFacts(),
         existing=existing_jobs or ExistingJobs(),
     ).plan()

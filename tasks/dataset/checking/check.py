@@ -149,8 +149,8 @@ def check_data(
     )
 
 
-def check_folders(root: Path, reading: Reading | None = None) -> None:
-    """Check the layout of a data folder without opening an image: quick, and not the whole check.
+def check_folders(root: Path, reading: Reading | None = None) -> Layout:
+    """Return the layout of a data folder, checked without opening an image: quick, but not all.
 
     Raises:
         DataError: lists every problem of the folders.
@@ -162,6 +162,7 @@ def check_folders(root: Path, reading: Reading | None = None) -> None:
     problems = [*layout.problems, *_too_small(layout.candidates, missing), *unread]
     if problems:
         raise data_error(root, problems)
+    return layout
 
 
 def _look_alikes(facts: Sequence[ImageFacts]) -> list[list[int]]:

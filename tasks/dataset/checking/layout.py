@@ -16,10 +16,16 @@ from tasks.dataset.checking.scan import Layout, Scan
 from tasks.dataset.findings import data_error
 from tasks.dataset.folders.reading import Reading
 from tasks.dataset.folders.structure import read_structure
+from tasks.dataset.folders.tree import Tree
 
 
 def read_layout(root: Path, reading: Reading | None = None) -> Layout:
-    """Walk a data folder.
+    """Walk a data folder: each folder is listed once, each file looked up once.
+
+    A run walks three times, on purpose: before it starts a server, when it plans, and when it
+    checks the pictures. Minutes or a resume lie between, in which pictures may come, go or change,
+    and each time counts what is there then. A sync does not walk: it sends what was checked, and
+    refuses a file that changed since.
 
     Args:
         root: the folder.
@@ -42,8 +48,9 @@ def read_layout(root: Path, reading: Reading | None = None) -> Layout:
             "Give a folder with a folder of images for each class (unpack an archive first)."
         )
     reading = reading or Reading()
-    scan = Scan(root, converts=reading.convert_to is not None)
-    scan.folders(root)
+    tree = Tree()
+    scan = Scan(root, tree, converts=reading.convert_to is not None)
+    scan.note(root)
     if scan.problems:
         raise data_error(root, scan.problems)
-    return scan.read(read_structure(root, reading.splits))
+    return scan.read(read_structure(root, tree, reading.splits))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from platforms.errors import shown, some
 from sm_entrypoints.contract import TRAIN_CHANNEL
@@ -17,14 +18,13 @@ from sm_entrypoints.images.files import (
     RAW_SUFFIXES,
     READ_KINDS,
     READ_SUFFIXES,
-    is_system_name,
     kind_of_file,
     may_be_picture,
 )
 from tasks.dataset.checking.conversion import advice_on, can_convert, readable
 from tasks.dataset.findings import DataWarning, warning
 from tasks.dataset.folders.structure import Structure
-from tasks.dataset.folders.tree import is_folder
+from tasks.dataset.folders.tree import Listing, Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +36,14 @@ class Candidate:
         split: a channel name, or None in the flat layout.
         label: name of the class folder.
         name: path below the class folder.
+        size: in bytes, when it was found.
     """
 
     path: str
     split: str | None
     label: str
     name: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,11 @@ class Layout:
     bad: tuple[tuple[str, str], ...]
     warnings: tuple[DataWarning, ...]
 
+    @property
+    def bytes(self) -> int:
+        """The size of all candidates."""
+        return sum(candidate.size for candidate in self.candidates)
+
 
 @dataclass
 class Scan:
@@ -68,6 +75,7 @@ class Scan:
     """
 
     root: Path
+    tree: Tree
     converts: bool = False
     candidates: list[Candidate] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -76,17 +84,16 @@ class Scan:
     odd: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     classes: dict[str | None, list[str]] = field(default_factory=lambda: defaultdict(list))
 
-    def folders(self, folder: Path) -> list[Path]:
-        """Return the visible folders of a folder; files beside them are noted."""
-        inner, files = self._list(folder)
-        self.odd["outside"] += [self._relative(file) for file in files]
-        return inner
+    def note(self, folder: Path) -> None:
+        """Note the files of a folder that is no class, and whether it cannot be read."""
+        place = self._relative(folder)
+        self.odd["outside"] += [_below(place, name) for name in self._list(folder).files]
 
     def read(self, structure: Structure) -> Layout:
         """Read the class folders of a structure; the folders beside them are only noted."""
         for folder in structure.passed:
             if folder != self.root:
-                self.folders(folder)
+                self.note(folder)
         self.odd["ignored_folder"] += [self._relative(folder) for folder in structure.ignored]
         for each in structure.classes:
             self.read_class(each.path, each.label, each.split)
@@ -102,13 +109,22 @@ class Scan:
             )
         before, count = len(self.candidates) + len(self.bad), 0
         pictures_before = sum(map(len, self.others.values()))
-        for file in self._walk(folder):
-            count += 1
-            if self._is_candidate(file):
-                name = PurePosixPath(file.relative_to(folder)).as_posix()
-                self.candidates.append(
-                    Candidate(path=self._relative(file), split=split, label=label, name=name)
-                )
+        for inner in self._walk(folder):
+            names = self.tree.listing(inner).files
+            count += len(names)
+            place, inside = self._relative(inner), inner.relative_to(folder).as_posix()
+            for name in names:
+                path = _below(place, name)
+                if (size := self._size(path)) is not None:
+                    self.candidates.append(
+                        Candidate(
+                            path=path,
+                            split=split,
+                            label=label,
+                            name=_below(inside, name),
+                            size=size,
+                        )
+                    )
         if len(self.candidates) + len(self.bad) == before:
             pictures = sum(map(len, self.others.values())) - pictures_before
             self._no_images(folder, count, pictures)
@@ -140,45 +156,34 @@ class Scan:
                 self.odd["link_loop"].append(self._relative(current))
                 continue
             seen.add(target)
-            folders, files = self._list(current)
-            waiting += reversed(folders)
-            yield from files
+            waiting += [current / name for name in reversed(self._list(current).folders)]
+            yield current
 
-    def _list(self, folder: Path) -> tuple[list[Path], list[Path]]:
-        folders: list[Path] = []
-        files: list[Path] = []
-        try:
-            paths = sorted(folder.iterdir())
-        except OSError as error:
-            place = shown(self._relative(folder))
-            self.problems.append(f"the folder '{place}' cannot be read: {error.strerror}")
-            return [], []
-        for path in paths:
-            if is_system_name(path.name):
-                self.odd["hidden"].append(self._relative(path))
-            else:
-                (folders if is_folder(path) else files).append(path)
-        return folders, files
+    def _list(self, folder: Path) -> Listing:
+        listing, place = self.tree.listing(folder), self._relative(folder)
+        if listing.problem:
+            self.problems.append(f"the folder '{shown(place)}' cannot be read: {listing.problem}")
+        self.odd["hidden"] += [_below(place, name) for name in listing.systems]
+        return listing
 
-    def _is_candidate(self, file: Path) -> bool:
-        suffix = file.suffix.lower()
+    def _size(self, path: str) -> int | None:
+        """Return the bytes of a file that should be an image; else note what it is."""
+        file = f"{self.root}/{path}"
+        # A Path for each file would double the time of the walk.
+        suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122
         try:
-            regular = stat.S_ISREG(file.stat().st_mode)
+            found = os.stat(file)  # noqa: PTH116
+            regular = stat.S_ISREG(found.st_mode)
             if suffix in READ_SUFFIXES and regular:
-                return True
-            kind = _kind(file, suffix) if regular else None
+                return found.st_size
+            kind = _kind(Path(file), suffix) if regular else None
         except OSError as error:
-            self.bad.append((self._relative(file), f"cannot be read: {error.strerror or error}"))
-            return False
-        if kind in READ_KINDS:
-            return True
-        if kind is None:
-            self.odd["not_image"].append(self._relative(file))
-        elif self.converts and can_convert(kind):
-            return True
-        else:
-            self.others[kind].append(self._relative(file))
-        return False
+            self.bad.append((path, f"cannot be read: {error.strerror or error}"))
+            return None
+        if kind in READ_KINDS or (kind and self.converts and can_convert(kind)):
+            return found.st_size
+        (self.others[kind] if kind else self.odd["not_image"]).append(path)
+        return None
 
     def check_classes(self) -> None:
         """Note class sets that differ between splits and names that differ only by case."""
@@ -230,7 +235,11 @@ class Scan:
             yield warning("skipped_format", f"{text} {why} {advice_on(self.others)}", paths)
 
     def _relative(self, path: Path) -> str:
-        return PurePosixPath(path.relative_to(self.root)).as_posix()
+        return path.relative_to(self.root).as_posix()
+
+
+def _below(place: str, name: str) -> str:
+    return name if place == "." else f"{place}/{name}"
 
 
 _ODD = {

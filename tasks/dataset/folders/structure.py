@@ -52,18 +52,19 @@ class Structure:
     notices: tuple[DataWarning, ...] = ()
 
 
-def read_structure(root: Path, splits: Mapping[str, str] | None = None) -> Structure:
+def read_structure(root: Path, tree: Tree, splits: Mapping[str, str] | None = None) -> Structure:
     """Return what the folders of a data folder are.
 
     Args:
         root: a folder that is there.
+        tree: the folders as they are looked at.
         splits: the folder of each split, relative to ``root``; empty: every folder is a class;
             None: find out.
 
     Raises:
         DataError: there are no classes, or it is unclear what is a split.
     """
-    reader = _Reader(root, Tree())
+    reader = _Reader(root, tree)
     if splits:
         return reader.told(splits)
     return reader.classes(root, (root,)) if splits is not None else reader.read(root, (root,))

@@ -1,4 +1,4 @@
-"""A folder and everything below it, each folder listed once: where are folders and pictures?"""
+"""A folder and everything below it, each folder listed once: what lies where?"""
 
 from __future__ import annotations
 
@@ -17,22 +17,38 @@ from sm_entrypoints.images.files import (
 
 
 @dataclass(frozen=True, slots=True)
-class _Inside:
-    folders: tuple[Path, ...]
-    has_pictures: bool
-    is_readable: bool = True
+class Listing:
+    """The names right in a folder, sorted: ``systems`` are a system's own, folders and files.
+
+    ``problem`` says why the folder cannot be listed, None where it can.
+    """
+
+    folders: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    systems: tuple[str, ...] = ()
+    problem: str | None = None
 
 
 @dataclass
 class Tree:
-    """Answers from the names alone, where they say it; never raises for what it cannot read."""
+    """Answers from the names alone, where they say it; never raises for what it cannot read.
 
-    _seen: dict[Path, _Inside] = field(default_factory=dict)
+    It shows each folder as it was when it was first asked for: make one for each look at the data.
+    """
+
+    _seen: dict[Path, Listing] = field(default_factory=dict)
+    _pictured: dict[Path, bool] = field(default_factory=dict)
     _full: dict[Path, bool] = field(default_factory=dict)
+
+    def listing(self, folder: Path) -> Listing:
+        """Return what lies right in a folder."""
+        if folder not in self._seen:
+            self._seen[folder] = _look(folder)
+        return self._seen[folder]
 
     def folders(self, folder: Path) -> tuple[Path, ...]:
         """Return the folders in a folder that are not a system's, by name."""
-        return self._inside(folder).folders
+        return tuple(folder / name for name in self.listing(folder).folders)
 
     def full(self, folder: Path) -> list[Path]:
         """Return the folders in a folder with pictures anywhere below them, by name."""
@@ -40,7 +56,10 @@ class Tree:
 
     def has_pictures(self, folder: Path) -> bool:
         """Tell whether pictures lie right in a folder."""
-        return self._inside(folder).has_pictures
+        if folder not in self._pictured:
+            names = self.listing(folder).files
+            self._pictured[folder] = any(is_picture(folder / name) for name in names)
+        return self._pictured[folder]
 
     def is_full(self, folder: Path) -> bool:
         """Tell whether pictures lie in a folder or below; also if it cannot be read."""
@@ -60,44 +79,32 @@ class Tree:
             if target in seen:
                 continue
             seen.add(target)
-            inside = self._inside(current)
-            if inside.has_pictures or not inside.is_readable:
+            if self.has_pictures(current) or self.listing(current).problem:
                 return True
-            waiting += reversed(inside.folders)
+            waiting += reversed(self.folders(current))
         return False
 
-    def _inside(self, folder: Path) -> _Inside:
-        if folder not in self._seen:
-            self._seen[folder] = _look(folder)
-        return self._seen[folder]
 
-
-def _look(folder: Path) -> _Inside:
+def _look(folder: Path) -> Listing:
     folders: list[str] = []
-    others: list[str] = []
+    files: list[str] = []
+    systems: list[str] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if not is_system_name(entry.name):
-                    (folders if _is_folder(entry) else others).append(entry.name)
-    except OSError:
-        return _Inside((), has_pictures=False, is_readable=False)
-    has_pictures = any(is_picture(folder / name) for name in others)
-    return _Inside(tuple(folder / name for name in sorted(folders)), has_pictures=has_pictures)
+                if is_system_name(entry.name):
+                    systems.append(entry.name)
+                else:
+                    (folders if _is_folder(entry) else files).append(entry.name)
+    except OSError as error:
+        return Listing(problem=error.strerror or str(error))
+    return Listing(tuple(sorted(folders)), tuple(sorted(files)), tuple(sorted(systems)))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:
-        return False
-
-
-def is_folder(path: Path) -> bool:
-    """Tell whether a path is a folder, following links, that is not a system's."""
-    try:
-        return path.is_dir() and not is_system_name(path.name)
-    except OSError:  # In a folder without the right to enter: reported as a file without rights.
         return False
 
 

@@ -172,3 +172,23 @@ def test_folders_without_rights_are_named(unprivileged_folder: Path) -> None:
         (root / "b").chmod(0o755)
     assert "the folder 'a' cannot be read: Permission denied" in found
     assert "'b/000.jpg' cannot be read: Permission denied" in found
+
+
+def test_each_folder_is_listed_once_and_each_size_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_data(tmp_path / "data", {"train": {"a": 2, "b": 2}, "test": {"a": 1, "b": 1}})
+    write_picture(root / "train" / "a" / "deep" / "x.png", 9)
+    listed: list[Path] = []
+
+    def scandir(folder: Path) -> object:
+        listed.append(folder)
+        return os_scandir(folder)
+
+    os_scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", scandir)
+    layout = read_layout(root)
+    assert len(listed) == len(set(listed)) == 8
+    sizes = {item.path: item.size for item in layout.candidates}
+    assert sizes == {path: (root / path).stat().st_size for path in sizes}
+    assert layout.bytes == sum(sizes.values()) > 0
