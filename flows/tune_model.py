@@ -1,4 +1,4 @@
-"""Search hyperparameters: a tuning job of real training jobs on the validation loss."""
+"""Search hyperparameters on the validation loss: packed into one training job, or a tuning job."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from prefect import flow
 from flows.hooks import FLOW_POLICY
 from flows.sync_data import sync_data
 from tasks.linting import lint_finished_search
+from tasks.packed_search import (
+    best_of_packed_search,
+    follow_packed_search,
+    launch_packed_search,
+)
 from tasks.parameters.run import (
     DataParameters,
     ModelParameters,
     ResourceParameters,
     TuningParameters,
 )
+from tasks.parameters.strategy import choose_search
 from tasks.plan.requests import RunChoices
 from tasks.planning import plan_stage
 from tasks.requests.inputs import TrainingInputs
@@ -28,13 +34,21 @@ def search_hyperparameters(
     tuning: TuningParameters,
     resources: ResourceParameters,
 ) -> BestTrial:
-    """Launch or adopt the run's tuning job, follow it, return its best trial."""
+    """Launch or adopt the run's search, packed or a tuning job; follow it, return its best trial.
+
+    A strategy that is still ``auto`` is settled here: those of whole runs are in their plan.
+    """
+    tuning = choose_search(model, tuning, resources).settle(tuning)
+    packed = tuning.strategy == "packed"
     with stage("tune") as run:
-        name = launch_tuning_job(run, inputs, model, tuning, resources)
-        follow_tuning_job(run, name, tuning, resources)
+        launch = launch_packed_search if packed else launch_tuning_job
+        name = launch(run, inputs, model, tuning, resources)
+        follow = follow_packed_search if packed else follow_tuning_job
+        follow(run, name, tuning, resources)
     with stage("best"):
-        best = best_hyperparameters(run, name, tuning)
-        lint_finished_search(run, name, best, inputs, tuning)
+        take_best = best_of_packed_search if packed else best_hyperparameters
+        best = take_best(run, name, tuning)
+        lint_finished_search(run, best, inputs, tuning)
         return best
 
 

@@ -13,16 +13,16 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 
 from dashboards.files.trials import read_trials
-from platforms import Settings, connect
+from platforms import Settings
+from platforms.files import read_json
 from tasks.lint.findings import EDGE_CODE, LintFinding, lint_markdown
 from tasks.lint.jobs import lint_output
 from tasks.lint.search import lint_search
 from tasks.parameters.run import TuningParameters
 from tasks.requests.inputs import TrainingInputs
-from tasks.requests.tuning import list_trials
 from tasks.runs.names import RunIdentity
 from tasks.runs.output import training_output
-from tasks.runs.record import read_run, record, run_folder
+from tasks.runs.record import TRIALS_JSON, read_run, record, run_folder
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import BestTrial
 from tasks.runs.task_policy import policy
@@ -30,11 +30,11 @@ from tasks.runs.task_policy import policy
 
 @task(name="lint search", **policy(300))
 def lint_finished_search(
-    run: RunIdentity, name: str, best: BestTrial, inputs: TrainingInputs, tuning: TuningParameters
+    run: RunIdentity, best: BestTrial, inputs: TrainingInputs, tuning: TuningParameters
 ) -> None:
     """Look at what the search found: do its trials' objectives tell hyperparameters apart?"""
     if tuning.lint != "off":
-        trials = read_trials(list_trials(connect(), name))
+        trials = read_trials(read_json(run_folder(Settings(), run.name) / TRIALS_JSON))
         findings = lint_search(trials, edges=best.edges, classes=len(inputs.classes))
         publish_findings(run, "search", findings)
 

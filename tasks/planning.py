@@ -8,9 +8,10 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 
 from platforms import connect
-from tasks.costs.cap import Limits
+from tasks.costs.cap import Agreed
 from tasks.endpoints.requests import RESOURCES
 from tasks.parameters.run import DeploymentParameters
+from tasks.parameters.strategy import SearchChoice
 from tasks.plan.deployment import deployment_markdown, deployment_plan
 from tasks.plan.existing_jobs import find_existing_jobs, require_own_names
 from tasks.plan.needs import needs
@@ -20,19 +21,20 @@ from tasks.plan.text import plan_markdown, usd
 from tasks.runs.names import RunIdentity, Step
 from tasks.runs.record import read_run, record
 from tasks.runs.record_model import RunFacts
-from tasks.runs.record_parts import PlanFacts, TrainedModel
+from tasks.runs.record_parts import PlanFacts, SearchFacts, TrainedModel
 from tasks.runs.task_policy import policy
 
 
 @task(name="plan run", **policy(900))
-def plan_stage(run: RunIdentity, choices: RunChoices) -> Limits:
-    """Publish what the run will send and cost; return the limits of its jobs. A resumed run is
-    planned with the rest of its cap. Then the platform is checked for these needs, and creates what
-    it may create by itself, before anything else.
+def plan_stage(run: RunIdentity, choices: RunChoices) -> Agreed:
+    """Publish what the run will send and cost; return the limits of its jobs, and how it searches.
+    A resumed run is planned with the rest of its cap, and searches as it began. Then the platform
+    is checked for these needs, and creates what it may create by itself, before anything else.
 
     Raises:
         BudgetError: the worst case passes ``max_usd`` whatever the limits.
-        ParameterError: a price is not known that a cap needs, or a request is not valid.
+        ParameterError: a price is not known that a cap needs, a request is not valid, or the
+            search cannot be packed as it shall be.
         NameTaken: what the run would create exists already, and is another's.
         SettingsError: the account, bucket, role, image or a quota is not what the run needs.
     """
@@ -41,15 +43,26 @@ def plan_stage(run: RunIdentity, choices: RunChoices) -> Limits:
     existing_jobs = find_existing_jobs(platform, run)
     plan = plan_run(platform, run, choices, read_run(platform.settings, run.name), existing_jobs)
     facts = PlanFacts(**plan.model_dump(mode="json"), spent=existing_jobs.spent())
-    record(platform.settings, run, RunFacts(plan=facts))
+    record(platform.settings, run, RunFacts(plan=facts, search=_facts(plan.search)))
     create_markdown_artifact(plan_markdown(plan), key="run-plan")
     get_run_logger().info(
         "costs at most %s%s", usd(plan.worst_usd), "" if plan.bills else " on AWS, nothing here"
     )
+    if plan.search is not None:
+        get_run_logger().info("%s", plan.search.sentence)
+        for note in plan.search.notes:
+            get_run_logger().warning("%s", note)
     for note in platform.require_ready(needs(plan.quotas, plan.requests)):
         get_run_logger().warning("%s", note)
     platform.prepare()
-    return plan.limits
+    strategy = plan.search.strategy if plan.search else None
+    return Agreed(**plan.limits.model_dump(), strategy=strategy)
+
+
+def _facts(search: SearchChoice | None) -> SearchFacts | None:
+    if search is None:
+        return None
+    return SearchFacts(strategy=search.strategy, sentence=search.sentence)
 
 
 def _steps(choices: RunChoices) -> list[Step]:

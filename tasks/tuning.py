@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from dashboards.files.trials import read_trial
-from platforms import Platform, connect
+from platforms import Platform, Settings, connect
 from platforms.errors import JobFailed
 from platforms.files import write_atomically, write_json
 from platforms.job_status import TERMINAL
@@ -141,13 +143,17 @@ def _best_so_far(job: TuningJob) -> str:
 def publish_trials(platform: Platform, run: RunIdentity, name: str) -> list[Trial]:
     """Write the trials of a tuning job to the run's folder and to the trial table; return them."""
     trials = list_trials(platform, name)
-    folder = run_folder(platform.settings, run.name)
+    publish_trial_table(run_folder(platform.settings, run.name), name, trials)
+    return trials
+
+
+def publish_trial_table(folder: Path, search: str, trials: Sequence[Trial]) -> None:
+    """Write the trials of a search to the run's folder and to the trial table."""
     write_json(folder / TRIALS_JSON, trials)
     rows = [read_trial(trial).line() for trial in trials]
     write_atomically(folder / TRIALS_FILE, pd.DataFrame(rows).to_csv(index=False).encode())
     if rows:
-        create_table_artifact(rows, key="trials", description=f"Trials of {name}")
-    return trials
+        create_table_artifact(rows, key="trials", description=f"Trials of {search}")
 
 
 @task(name="best hyperparameters", **policy(300))
@@ -166,11 +172,16 @@ def best_hyperparameters(run: RunIdentity, name: str, tuning: TuningParameters) 
             "See `whippet jobs` for its trials and `whippet logs TRIAL` for their logs"
         )
     trial = platform.sagemaker.describe_training_job(TrainingJobName=summary["TrainingJobName"])
-    best = best_trial(name, summary, trial, tuning)
-    record(platform.settings, run, RunFacts(best=best))
+    best = best_trial(name, summary, trial["HyperParameters"], tuning)
+    publish_best(run, best)
+    return best
+
+
+def publish_best(run: RunIdentity, best: BestTrial) -> None:
+    """Write the best trial to the run's record and publish it, edges flagged."""
+    record(Settings(), run, RunFacts(best=best))
     create_markdown_artifact(best_markdown(best), key="best-hyperparameters")
     for hyperparameter, edge in best.edges.items():
         get_run_logger().warning(
             "best %s is at the %s edge of its range: widen the range", hyperparameter, edge
         )
-    return best

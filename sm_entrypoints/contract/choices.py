@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-# SageMaker's ways to search, and ours to name ranges (docs/tuning.md).
-Strategy = Literal["Bayesian", "Random", "Hyperband", "Grid"]
+# Ours to search, SageMaker's own, and ours to name ranges (docs/tuning.md). auto: packed where that
+# is possible, else Bayesian.
+Strategy = Literal["auto", "packed", "Bayesian", "Random", "Hyperband", "Grid"]
 Preset = Literal["quick", "lr-batch-epochs", "lr-batch-eps-decay"]
 # What decides a comparison; auto: what the change is for.
 Measure = Literal["auto", "speed", "quality"]

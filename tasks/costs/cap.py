@@ -2,7 +2,8 @@
 
 The endpoint's time to live comes first, since nothing shortens it. The jobs, both trials and
 training, share the rest: first each gets less time, down to ten minutes, then the search gets fewer
-trials, down to one. A cap that is too low even for this is refused.
+trials, down to one. A packed search is one job, which fewer trials hardly shorten: it keeps its
+trials. A cap that is too low even for this is refused.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from decimal import Decimal
 from pydantic import BaseModel, ConfigDict
 
 from platforms.errors import ParameterError
+from sm_entrypoints.contract.choices import Strategy
+from sm_entrypoints.contract.sentences import counted
 from tasks.costs.prices import PriceList, table_region
 from tasks.costs.worst_case import cents
 from tasks.parameters.run import ResourceParameters, TuningParameters
@@ -48,6 +51,16 @@ class Limits(BaseModel):
     def training_resources(self, resources: ResourceParameters) -> ResourceParameters:
         """Return the resources of the training job with these limits."""
         return _within(resources, self.training_seconds)
+
+
+class Agreed(Limits):
+    """The limits of a run's jobs, and how its search is made: never ``auto``; None without one."""
+
+    strategy: Strategy | None
+
+    def tuning(self, tuning: TuningParameters) -> TuningParameters:
+        """Return the search with these limits, made this way."""
+        return super().tuning(tuning.model_copy(update={"strategy": self.strategy}))
 
 
 def _within(resources: ResourceParameters, seconds: int) -> ResourceParameters:
@@ -89,9 +102,10 @@ class Budget:
 
     Attributes:
         max_usd: the cap. fixed_usd: what no limit changes: money spent already, running jobs, the
-        endpoint. fixed_trials: the number of trials is given (a grid). worst: what the jobs still
-        to be created cost at most under some limits; grows with them. tuning_fixed: the search is
-        created already, its limits stand. training_fixed: so is the training job.
+        endpoint. fixed_trials: the number of trials is given (a grid), or costs nothing (packed).
+        worst: what the jobs still to be created cost at most under some limits; grows with them.
+        tuning_fixed: the search is created already, its limits stand. training_fixed: so is the
+        training job. packed: the search is one job.
     """
 
     max_usd: Decimal
@@ -100,6 +114,7 @@ class Budget:
     worst: Callable[[Limits], Decimal]
     tuning_fixed: bool = False
     training_fixed: bool = False
+    packed: bool = False
 
     def fit(self, asked: Limits) -> Limits:
         """Return the largest limits, at most the asked ones, whose worst case keeps the cap.
@@ -135,11 +150,11 @@ class Budget:
         least = shortest if is_fixed else _with_jobs(shortest, 1)
         jobs = self.worst(least)
         smallest = cents(self.fixed_usd + jobs)
-        trials = f"{least.max_jobs} trial{'s' if least.max_jobs > 1 else ''}"
+        search = "a packed search" if self.packed else counted(least.max_jobs, "trial")
         return BudgetError(
             f"max_usd={self.max_usd} is too small: {cents(self.fixed_usd)} USD are fixed (the "
             "endpoint for its time to live, and what is already spent or running), and the jobs "
-            f"cost up to {cents(jobs)} USD even with {trials} of {least.trial_seconds} s. The "
+            f"cost up to {cents(jobs)} USD even with {search} of {least.trial_seconds} s. The "
             f"smallest cap that works is --max-usd {smallest}; or lower --hours-to-live, "
             "--max-runtime, --instance-count or the instance types"
         )

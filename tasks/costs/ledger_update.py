@@ -99,7 +99,7 @@ def _endpoint_entry(
 
 def _prices(platform: Platform, run_record: RunRecord, config: EndpointConfig) -> PriceList:
     """Return the prices that the run was planned with, or else today's."""
-    wanted = wanted_instances({"CreateEndpointConfig": config})
+    wanted = wanted_instances([config])
     planned = planned_prices(run_record)
     if planned is not None and all(planned.per_hour(*pair) is not None for pair in wanted):
         return planned

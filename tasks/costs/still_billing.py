@@ -68,7 +68,7 @@ def endpoint_billing(platform: Platform, state: OwnedResource) -> Billing | None
         return None
     config = config_now(platform, endpoint)
     kind = kind_of(config)
-    wanted = wanted_instances({"CreateEndpointConfig": config})
+    wanted = wanted_instances([config])
     prices = current_prices(platform.pricing, wanted)
     return Billing(
         kind="endpoint",

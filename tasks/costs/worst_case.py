@@ -7,7 +7,7 @@ the on-demand price. Logs, requests to S3 and taxes are not counted, since they 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 
@@ -48,10 +48,10 @@ _HOSTING_VOLUME_GB = 30
 _GB = Decimal(10**9)
 
 
-def wanted_instances(requests: Mapping[str, Mapping[str, object]]) -> list[tuple[str, Use]]:
-    """Return the instances whose prices the requests (by operation) need."""
+def wanted_instances(requests: Iterable[Mapping[str, object]]) -> list[tuple[str, Use]]:
+    """Return the instances whose prices the requests need."""
     wanted: list[tuple[str, Use]] = []
-    for request in requests.values():
+    for request in requests:
         if is_endpoint_config(request):
             wanted += [(each.type, "hosting") for each in instances_of(request)]
         elif is_job(request):

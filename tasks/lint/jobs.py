@@ -27,6 +27,7 @@ from tasks.lint.values import Measured, lint_values
 from tasks.parameters.ranges import at_edge, ranges_from_wire
 from tasks.requests.create_or_adopt import TRAINING_JOB, TUNING_JOB
 from tasks.requests.logs import log_text
+from tasks.requests.training import output_uri_of
 from tasks.requests.tuning import list_trials
 from tasks.runs.output import unpack_output
 from tasks.runs.record import OUTPUT_FOLDER
@@ -149,11 +150,9 @@ def _edges(job: TuningJob, best: Trial | None) -> dict[str, str]:
 
 def job_output(platform: Platform, job: TrainingJob) -> TrainingOutput | None:
     """Return what a job wrote as Whippet's train.py writes it; None when it did not."""
-    folder = job["OutputDataConfig"]["S3OutputPath"].rstrip("/")
-    uri = f"{folder}/{job['TrainingJobName']}/output/output.tar.gz"
     with tempfile.TemporaryDirectory(prefix="whippet-lint-") as name:
         try:
-            unpack_output(platform, uri, Path(name))
+            unpack_output(platform, output_uri_of(job), Path(name))
             return read_training_output(Path(name) / OUTPUT_FOLDER)
         except (WhippetError, ValueError):
             # Somebody else's train.py writes what it likes, or nothing.

@@ -86,14 +86,20 @@ RUN_SECTIONS = {
         Option("--image-size PIXELS", "model.image_size", "side of the square input, pixels", 224),
     ),
     "hyperparameter search": (
-        Option("--max-jobs", "tuning.max_jobs", "trials", 6),
+        Option(
+            "--max-jobs",
+            "tuning.max_jobs",
+            "trials; default: 64 in a packed search, 6 in a tuning job",
+            type=int,
+        ),
         Option("--max-parallel-jobs", "tuning.max_parallel_jobs", "trials at the same time", 1),
         Option("--max-epochs", "tuning.max_epochs", "epochs of a trial", 4),
         Option(
             "--strategy",
             "tuning.strategy",
-            "how the search chooses its trials",
-            "Bayesian",
+            "packed: all trials in one training job; the others: a tuning job; auto: packed where "
+            "the backbone is frozen, else Bayesian",
+            "auto",
             choices=get_args(Strategy),
         ),
         Option(

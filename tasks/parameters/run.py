@@ -70,10 +70,18 @@ class ModelParameters(Parameters):
         return "all" if self.weights == "none" else "head"
 
 
-class TuningParameters(Parameters):
-    """The hyperparameter search; its objective is the validation loss, never the test split."""
+# How many trials a search has when nobody says: those of a packed one cost next to nothing.
+PACKED_TRIALS = 64
+TUNING_JOB_TRIALS = 6
 
-    max_jobs: int = field_for("tuning.max_jobs", ge=1, le=750)
+
+class TuningParameters(Parameters):
+    """The hyperparameter search; its objective is the validation loss, never the test split.
+
+    What ``strategy="auto"`` stands for is settled by :mod:`tasks.parameters.strategy`.
+    """
+
+    max_jobs: int | None = field_for("tuning.max_jobs", ge=1, le=750)
     max_parallel_jobs: int = field_for("tuning.max_parallel_jobs", ge=1, le=100)
     max_epochs: int = field_for("tuning.max_epochs", ge=1, le=500)
     strategy: Strategy = field_for("tuning.strategy")
@@ -87,7 +95,7 @@ class TuningParameters(Parameters):
     )
     seed: int = Field(0, ge=0, le=2_147_483_647, description="RandomSeed of the search.")
     warm_start_from: list[str] = Field(
-        default_factory=list, max_length=5, description="Finished tuning jobs to learn from."
+        default_factory=list, max_length=5, description="Finished searches to learn from."
     )
     lint: Literal["error", "warn", "off"] = Field(
         "error", description="Whether the trials of the search are linted; `off` leaves it out."
@@ -128,9 +136,13 @@ class TuningParameters(Parameters):
             )
 
     def trials(self) -> int:
-        """Return how many trials the search has at most; a grid's size follows from its values."""
+        """Return how many trials the search has at most; a grid's size follows from its values.
+
+        Of ``auto``, as many as a tuning job has.
+        """
         if self.strategy != "Grid":
-            return self.max_jobs
+            usual = PACKED_TRIALS if self.strategy == "packed" else TUNING_JOB_TRIALS
+            return self.max_jobs or usual
         spans = self.search_ranges().values()
         return math.prod(len(s.values) for s in spans if isinstance(s, CategoricalRange))
 

@@ -71,7 +71,9 @@ def deployment_plan(
         "endpoint": built["endpoint"],
     }
     require_valid(requests)
-    prices = current_prices(platform.pricing, wanted_instances(by_operation(requests)))
+    prices = current_prices(
+        platform.pricing, wanted_instances(request for _, request in by_operation(requests))
+    )
     hours = deployment.hours_to_live
     worst = endpoint_usd(requests["config"], hours, prices, deployment.max_instances)
     if max_usd is not None:

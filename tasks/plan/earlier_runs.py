@@ -24,6 +24,7 @@ class Rehearsal(BaseModel):
     Attributes:
         run: its name.
         trial_seconds: mean of its completed trials, brought to this run's epochs; None: no trial.
+        search_seconds: of its packed search, whatever its epochs; None: it had none.
         training_seconds: its training job.
         machine: what it ran on: an instance type, or "this machine".
     """
@@ -32,6 +33,7 @@ class Rehearsal(BaseModel):
 
     run: str
     trial_seconds: int | None
+    search_seconds: int | None = None
     training_seconds: int
     machine: str
 
@@ -58,9 +60,12 @@ def _comparable(run_record: RunRecord, choices: RunChoices) -> Rehearsal | None:
     (*_, training) = [None, *(each for each in completed if each.stage == "train")]
     if training is None or not _same(run_record, choices, training):
         return None
+    searched = [each.billable_seconds for each in completed if each.stage == "tune"]
+    packed = _is_packed(run_record)
     return Rehearsal(
         run=run_record.name,
-        trial_seconds=_trial_seconds(run_record, choices, completed),
+        trial_seconds=None if packed else _trial_seconds(run_record, choices, searched),
+        search_seconds=searched[-1] if packed and searched else None,
         training_seconds=training.billable_seconds,
         machine=training.instance_type if run_record.bills else "this machine",
     )
@@ -87,10 +92,11 @@ def _given(run_record: RunRecord, group: str, like: Parameters) -> dict[str, Any
     return {**defaults, **run_record.group(group)}
 
 
-def _trial_seconds(
-    run_record: RunRecord, choices: RunChoices, completed: list[LedgerEntry]
-) -> int | None:
-    trials = [each.billable_seconds for each in completed if each.stage == "tune"]
+def _is_packed(run_record: RunRecord) -> bool:
+    return run_record.search is not None and run_record.search.strategy == "packed"
+
+
+def _trial_seconds(run_record: RunRecord, choices: RunChoices, trials: list[int]) -> int | None:
     if not trials or choices.tuning is None:
         return None
     before = int(_given(run_record, "tuning", choices.tuning)["max_epochs"])

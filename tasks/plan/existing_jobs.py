@@ -9,7 +9,7 @@ from typing import Literal, Never
 
 from platforms import Platform
 from platforms.errors import NameTaken
-from platforms.sagemaker_types import TrainingJob, Trial, TuningJob
+from platforms.sagemaker_types import TrainingJob, TuningJob
 from tasks.costs.ledger_update import settle
 from tasks.costs.prices import PriceList
 from tasks.costs.worst_case import jobs_usd
@@ -23,9 +23,10 @@ from tasks.runs.record_model import RunFacts
 
 JobStep = Literal["tune", "train"]
 
-_JOBS: dict[JobStep, Resource[Never, TrainingJob | TuningJob]] = {
-    "tune": TUNING_JOB,
-    "train": TRAINING_JOB,
+# A search is a tuning job, or packed into a training job.
+_JOBS: dict[JobStep, tuple[Resource[Never, TrainingJob | TuningJob], ...]] = {
+    "tune": (TUNING_JOB, TRAINING_JOB),
+    "train": (TRAINING_JOB,),
 }
 _MOST_ATTEMPTS = 9
 
@@ -80,19 +81,26 @@ def require_own_names(platform: Platform, run: RunIdentity, steps: Iterable[Step
     Raises:
         NameTaken: a resource of such a name is not tagged as the run's.
     """
-    resources: dict[Step, AnyResource] = {"tune": TUNING_JOB, "train": TRAINING_JOB, **RESOURCES}
+    resources: dict[Step, tuple[AnyResource, ...]] = {
+        "tune": (TUNING_JOB, TRAINING_JOB),
+        "train": (TRAINING_JOB,),
+        **{step: (resource,) for step, resource in RESOURCES.items()},
+    }
     for step in steps:
-        resource, name = resources[step], resource_name(run, step)
-        description = resource.describe(platform.sagemaker, name)
-        if description is None:
-            continue
-        owner = tags_of(platform, str(description[resource.arn_member])).get(RUN_TAG)
-        if owner != run.name:
-            raise NameTaken(
-                f"{resource.noun} {name!r} exists and was created by another request (its "
-                f"{RUN_TAG} tag is {owner!r}, not {run.name!r}): use another run name, or delete "
-                "it"
-            )
+        for resource in resources[step]:
+            _require_own(platform, run, resource, resource_name(run, step))
+
+
+def _require_own(platform: Platform, run: RunIdentity, resource: AnyResource, name: str) -> None:
+    description = resource.describe(platform.sagemaker, name)
+    if description is None:
+        return
+    owner = tags_of(platform, str(description[resource.arn_member])).get(RUN_TAG)
+    if owner != run.name:
+        raise NameTaken(
+            f"{resource.noun} {name!r} exists and was created by another request (its "
+            f"{RUN_TAG} tag is {owner!r}, not {run.name!r}): use another run name, or delete it"
+        )
 
 
 def find_existing_jobs(platform: Platform, run: RunIdentity) -> ExistingJobs:
@@ -109,24 +117,26 @@ def find_existing_jobs(platform: Platform, run: RunIdentity) -> ExistingJobs:
 
 
 def _attempts(platform: Platform, run: RunIdentity, step: JobStep) -> list[Job]:
-    resource, jobs = _JOBS[step], []
+    jobs = []
     for attempt in range(1, _MOST_ATTEMPTS + 1):
-        name = resource_name(run, step, attempt)
-        description = resource.describe(platform.sagemaker, name)
-        if description is None:
+        job = _job(platform, step, resource_name(run, step, attempt))
+        if job is None:
             break
-        trials = [trial["TrainingJobName"] for trial in _trials(platform, step, name)]
-        jobs.append(
-            Job(
-                step=step,
-                name=name,
-                status=str(resource.status_of(description)),
-                described=description,
-                training_jobs=tuple(trials) or (name,),
-            )
-        )
+        jobs.append(job)
     return jobs
 
 
-def _trials(platform: Platform, step: JobStep, name: str) -> list[Trial]:
-    return list_trials(platform, name) if step == "tune" else []
+def _job(platform: Platform, step: JobStep, name: str) -> Job | None:
+    for resource in _JOBS[step]:
+        description = resource.describe(platform.sagemaker, name)
+        if description is None:
+            continue
+        trials = list_trials(platform, name) if resource is TUNING_JOB else []
+        return Job(
+            step=step,
+            name=name,
+            status=str(resource.status_of(description)),
+            described=description,
+            training_jobs=tuple(trial["TrainingJobName"] for trial in trials) or (name,),
+        )
+    return None

@@ -55,6 +55,7 @@ from tasks.parameters.run import (
     TuningParameters,
 )
 from tasks.requests.inputs import TrainingInputs
+from tasks.requests.packed_search import packed_search_requests
 from tasks.requests.training import final_hyperparameters, training_requests
 from tasks.requests.tuning import fixed_hyperparameters, search_requests
 from tasks.runs.names import RunIdentity
@@ -80,7 +81,7 @@ _OPERATIONS: dict[Literal["tune", "train", "model", "config", "endpoint"], str] 
 class RunRequests(TypedDict, total=False):
     """The create requests of a run, by step; a stage that it does not have has none."""
 
-    tune: TuningRequest
+    tune: TuningRequest | TrainingRequest
     train: TrainingRequest
     model: ModelRequest
     config: EndpointConfigRequest
@@ -174,7 +175,8 @@ def planned_requests(
     requests: RunRequests = {}
     model, tuning, training = choices.model, choices.tuning, choices.training
     if tuning:
-        search = search_requests(
+        of_search = packed_search_requests if tuning.strategy == "packed" else search_requests
+        search = of_search(
             platform, run, inputs=inputs, model=model, tuning=tuning, resources=resources["tune"]
         )
         requests["tune"] = search(1)
@@ -227,7 +229,7 @@ def require_valid(requests: RunRequests) -> None:
         ParameterError: one would be refused; names the operation, and SageMaker's reason. An
             instance type that there is not is answered by those that are like it.
     """
-    for instance_type, use in wanted_instances(by_operation(requests)):
+    for instance_type, use in wanted_instances(request for _, request in by_operation(requests)):
         types = cast(StringShape, service_model("sagemaker").shape_for(_INSTANCE_SHAPES[use])).enum
         if instance_type not in types:
             like = nearest(instance_type, types, most=3, cutoff=0.5)
@@ -235,7 +237,7 @@ def require_valid(requests: RunRequests) -> None:
                 f"SageMaker has no instance type {instance_type!r} for {use}: did you mean "
                 f"{', '.join(like) or 'such as ml.m5.xlarge'}?"
             )
-    for operation, request in by_operation(requests).items():
+    for operation, request in by_operation(requests):
         try:
             validate(operation, request)
         except (ClientError, ParamValidationError) as error:
@@ -244,17 +246,20 @@ def require_valid(requests: RunRequests) -> None:
             ) from error
 
 
-def by_operation(requests: RunRequests) -> dict[str, AnyRequest]:
-    """Return requests by the name of their operation, in their order."""
-    return {
-        operation: requests[step] for step, operation in _OPERATIONS.items() if step in requests
-    }
+def by_operation(requests: RunRequests) -> list[tuple[str, AnyRequest]]:
+    """Return requests in their order, each behind the name of its operation."""
+    built = [(operation, requests[s]) for s, operation in _OPERATIONS.items() if s in requests]
+    # A packed search is a training job.
+    return [
+        ("CreateTrainingJob" if "TrainingJobName" in request else operation, request)
+        for operation, request in built
+    ]
 
 
 def quotas(requests: RunRequests) -> dict[str, int]:
     """Return the service quotas that the requests need, by the name that AWS gives them."""
     needed: dict[str, int] = {}
-    for request in by_operation(requests).values():
+    for _, request in by_operation(requests):
         if is_job(request):
             name, count = _job_quota(request)
             needed[name] = max(count, needed.get(name, 0))  # one after the other
@@ -276,7 +281,8 @@ def _job_quota(request: AnyJob) -> tuple[str, int]:
 
 def permissions(requests: RunRequests) -> list[str]:
     """Return the permissions that the sender of the requests needs."""
-    return [*(f"sagemaker:{operation}" for operation in by_operation(requests)), "iam:PassRole"]
+    operations = dict.fromkeys(operation for operation, _ in by_operation(requests))
+    return [*(f"sagemaker:{operation}" for operation in operations), "iam:PassRole"]
 
 
 def total(amounts: list[Decimal | None]) -> Decimal | None:
@@ -289,5 +295,5 @@ def as_json(requests: RunRequests) -> list[PlannedRequest]:
     """Return requests with their operation."""
     return [
         PlannedRequest(operation=operation, request=request)
-        for operation, request in by_operation(requests).items()
+        for operation, request in by_operation(requests)
     ]

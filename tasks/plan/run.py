@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict
@@ -12,21 +12,20 @@ from platforms import Platform
 from platforms.errors import ParameterError
 from tasks.costs.cap import Budget, Limits, asked_limits, require_prices_of_region
 from tasks.costs.ledger import endpoint_so_far_usd, planned_prices
-from tasks.costs.prices import PriceList, current_prices
+from tasks.costs.prices import PriceList, Use, current_prices
 from tasks.costs.worst_case import (
     HOURS_A_MONTH,
-    AnyJob,
     endpoint_hour_usd,
     endpoint_usd,
-    job_definition,
     jobs_usd,
-    most_jobs,
     most_seconds,
     objects_month_usd,
     wall_seconds,
     wanted_instances,
 )
 from tasks.dataset.checking.scan import Layout
+from tasks.parameters.strategy import SearchChoice
+from tasks.plan.cost_lines import CostLine, job_line, measured
 from tasks.plan.earlier_runs import Rehearsal, find_rehearsal
 from tasks.plan.existing_jobs import ExistingJobs, JobStep
 from tasks.plan.requests import (
@@ -44,21 +43,12 @@ from tasks.plan.requests import (
     require_valid,
     total,
 )
+from tasks.plan.search_ways import SearchWay, choose, other_strategy
 from tasks.requests.inputs import TrainingInputs
 from tasks.runs.names import RunIdentity
 from tasks.runs.record_model import RunFacts
 
 _JOB_STEPS: tuple[JobStep, ...] = ("tune", "train")
-
-
-class CostLine(BaseModel):
-    """What one part of a run costs; an amount is None when it is not known."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    what: str
-    worst_usd: Decimal | None
-    expected_usd: Decimal | None
 
 
 class RunPlan(BaseModel):
@@ -86,11 +76,16 @@ class RunPlan(BaseModel):
     quotas: dict[str, int]
     permissions: list[str]
     adopted: list[str]
+    search: SearchChoice | None
+    search_ways: list[SearchWay]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planner:
-    """Plans one run; ``record`` and ``existing`` are what a resumed run already has."""
+    """Plans one run; ``record`` and ``existing`` are what a resumed run already has.
+
+    The strategy of its search is settled: ``search``.
+    """
 
     platform: Platform
     run: RunIdentity
@@ -99,6 +94,7 @@ class Planner:
     data: DataSize
     record: RunFacts = field(default_factory=RunFacts)
     existing: ExistingJobs = field(default_factory=ExistingJobs)
+    search: SearchChoice | None = None
 
     def plan(self) -> RunPlan:
         """Return the plan; raises what :func:`plan_run` does."""
@@ -131,6 +127,8 @@ class Planner:
             quotas=quotas(requests),
             permissions=permissions(requests),
             adopted=[job.name for job in self.existing.jobs if self.existing.created(job.step)],
+            search=self.search,
+            search_ways=list(self._ways(requests, prices, rehearsal)),
         )
 
     def requests(self, limits: Limits) -> RunRequests:
@@ -160,8 +158,7 @@ class Planner:
         """Return the prices of the run: a resumed one keeps those that it began with."""
         if (planned := planned_prices(self.record)) is not None:
             return planned
-        wanted = wanted_instances(by_operation(self.requests(asked)))
-        return current_prices(self.platform.pricing, wanted)
+        return current_prices(self.platform.pricing, self._wanted(asked))
 
     def _limits(self, asked: Limits, prices: PriceList) -> Limits:
         cap = self.choices.resources.max_usd
@@ -180,10 +177,11 @@ class Planner:
         budget = Budget(
             max_usd=cap,
             fixed_usd=fixed + objects_month_usd(self.data.bytes, prices),
-            fixed_trials=tuning is None or tuning.strategy == "Grid",
+            fixed_trials=tuning is None or tuning.strategy in ("Grid", "packed"),
             worst=lambda limits: self._open_jobs(limits, prices) or Decimal(0),
             tuning_fixed=self.existing.created("tune"),
             training_fixed=self.existing.created("train"),
+            packed=tuning is not None and tuning.strategy == "packed",
         )
         return budget.fit(asked)
 
@@ -201,8 +199,11 @@ class Planner:
         usd = endpoint_usd(config, deployment.hours_to_live, prices, deployment.max_instances)
         return None if usd is None else max(usd, endpoint_so_far_usd(self.record))
 
+    def _wanted(self, limits: Limits) -> list[tuple[str, Use]]:
+        return wanted_instances(request for _, request in by_operation(self.requests(limits)))
+
     def _unpriced(self, limits: Limits, prices: PriceList) -> list[str]:
-        wanted = wanted_instances(by_operation(self.requests(limits)))
+        wanted = self._wanted(limits)
         missing = [f"{name} ({use})" for name, use in wanted if prices.per_hour(name, use) is None]
         return sorted(set(missing)) or ["what bills by use, or a job of an earlier attempt"]
 
@@ -214,7 +215,7 @@ class Planner:
             yield CostLine(what="this run's jobs so far", worst_usd=usd, expected_usd=usd)
         for step in _JOB_STEPS:
             if step in requests and not self.existing.created(step):
-                yield _job_line(requests[step], prices, _measured(step, rehearsal))
+                yield job_line(requests[step], prices, measured(requests[step], rehearsal))
         deployment = self.choices.deployment
         if deployment is not None:
             config, hours = requests["config"], deployment.hours_to_live
@@ -228,46 +229,33 @@ class Planner:
         what = f"data in S3, {self.data.bytes / 1e6:.1f} MB for a month"
         yield CostLine(what=what, worst_usd=month, expected_usd=month)
 
+    def _ways(
+        self, requests: RunRequests, prices: PriceList, rehearsal: Rehearsal | None
+    ) -> Iterator[SearchWay]:
+        """Yield the search of this run, and the other way to make it, where there is one."""
+        tuning = self.choices.tuning
+        if tuning is None:
+            return
+        yield SearchWay.of(tuning, requests["tune"], prices, rehearsal)
+        strategy = other_strategy(self.choices)
+        if strategy is not None:
+            other = tuning.model_copy(update={"strategy": strategy})
+            choices = self.choices.model_copy(update={"tuning": other})
+            search = replace(self, choices=choices).requests(asked_limits(other, choices.resources))
+            yield SearchWay.of(other, search["tune"], prices, rehearsal)
+
     def _seconds(self, requests: RunRequests, rehearsal: Rehearsal | None) -> int | None:
         """Return how long the jobs take one after the other, at most or as rehearsed."""
         whole = 0
         for step in _JOB_STEPS:
             if step not in requests or self.existing.created(step):
                 continue
-            each = _measured(step, rehearsal) if rehearsal else most_seconds(requests[step])
+            request = requests[step]
+            each = measured(request, rehearsal) if rehearsal else most_seconds(request)
             if each is None:
                 return None
-            whole += wall_seconds(requests[step], each)
+            whole += wall_seconds(request, each)
         return whole
-
-
-def _measured(step: JobStep, rehearsal: Rehearsal | None) -> int | None:
-    if rehearsal is None:
-        return None
-    return rehearsal.trial_seconds if step == "tune" else rehearsal.training_seconds
-
-
-def _job_line(request: AnyJob, prices: PriceList, measured: int | None) -> CostLine:
-    definition = job_definition(request)
-    resources = definition["ResourceConfig"]
-    jobs = most_jobs(request)
-    noun = "the training" if request is definition else f"{jobs} trial{'s' * (jobs > 1)}"
-    spot = ", undiscounted" if definition.get("EnableManagedSpotTraining") else ""
-    return CostLine(
-        what=f"{noun}, {resources['InstanceCount']} x {resources['InstanceType']}, "
-        f"up to {duration(most_seconds(request))}{' each' * (jobs > 1)}{spot}",
-        worst_usd=jobs_usd(request, prices),
-        expected_usd=None if measured is None else jobs_usd(request, prices, measured),
-    )
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words: ``2 h 2 min``, ``45 s``."""
-    whole = round(seconds)
-    hours, minutes = divmod(round(whole / 60), 60)
-    if whole < 120:
-        return f"{whole} s"
-    return " ".join(f"{value} {unit}" for value, unit in ((hours, "h"), (minutes, "min")) if value)
 
 
 def plan_run(
@@ -284,14 +272,20 @@ def plan_run(
     Raises:
         DataError: there is no such data folder.
         BudgetError: the worst case passes ``max_usd`` whatever the limits.
-        ParameterError: a price is not known that a cap needs, or a request is not valid.
+        ParameterError: a price is not known that a cap needs, a request is not valid, or the
+            search cannot be packed as it shall be.
     """
+    record = record or RunFacts()
+    search = choose(choices, record)
+    if search is not None and choices.tuning is not None:
+        choices = choices.model_copy(update={"tuning": search.settle(choices.tuning)})
     return Planner(
         platform=platform,
         run=run,
         choices=choices,
-        inputs=planned_inputs(platform, choices, record or RunFacts()),
+        inputs=planned_inputs(platform, choices, record),
         data=data_size(platform, choices.data, layout),
-        record=record or RunFacts(),
+        record=record,
         existing=existing_jobs or ExistingJobs(),
+        search=search,
     ).plan()

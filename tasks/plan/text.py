@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from sm_entrypoints.contract.sentences import counted
@@ -16,8 +16,10 @@ from tasks.costs.worst_case import (
     parallel_jobs,
 )
 from tasks.endpoints.kinds import kind_of
+from tasks.plan.cost_lines import duration
 from tasks.plan.requests import PlannedRequest
-from tasks.plan.run import RunPlan, duration
+from tasks.plan.run import RunPlan
+from tasks.plan.search_ways import SearchWay
 
 _NAMES = (
     "HyperParameterTuningJobName",
@@ -31,8 +33,9 @@ _UNKNOWN = "not known"
 
 def plan_text(plan: RunPlan) -> str:
     """Return the plan as aligned lines."""
-    blocks = [_head(plan), _requests(plan), _costs(plan), _needs(plan), _afterwards(plan)]
-    return "\n\n".join("\n".join(block) for block in blocks)
+    parts = [_head, _requests, _search, _costs, _needs, _afterwards]
+    blocks = ["\n".join(part(plan)) for part in parts]
+    return "\n\n".join(block for block in blocks if block)
 
 
 def usd(amount: Decimal | None) -> str:
@@ -42,7 +45,7 @@ def usd(amount: Decimal | None) -> str:
     return "< $0.01" if 0 < amount < Decimal("0.01") else f"${cents(amount):,}"
 
 
-def _head(plan: RunPlan) -> list[str]:
+def _head(plan: RunPlan) -> Iterable[str]:
     sent = f"Plan of {plan.run!r}: nothing has been sent or created."
     if not plan.bills:
         sent += " It runs on this machine and is free;"
@@ -109,6 +112,24 @@ def _job_facts(request: AnyJob) -> str:
     return ", ".join(facts)
 
 
+def _search(plan: RunPlan) -> Iterator[str]:
+    if plan.search is None:
+        return
+    yield plan.search.sentence
+    yield from plan.search.notes
+    rows = [("", "trials", "at most", "expected")]
+    for way in plan.search_ways:
+        chosen = "this run" if way.strategy == plan.search.strategy else "or"
+        amounts = usd(way.worst_usd), usd(way.expected_usd)
+        rows.append((f"{chosen}: {_way(way)}", str(way.trials), *amounts))
+    yield from _aligned(rows, right=(1, 2, 3))
+
+
+def _way(way: SearchWay) -> str:
+    jobs = "one training job" if way.strategy == "packed" else "a tuning job"
+    return f"{jobs} (--strategy {way.strategy})"
+
+
 def _costs(plan: RunPlan) -> Iterator[str]:
     yield "Cost, USD"
     rows = [("", "at most", "expected")]
@@ -132,7 +153,7 @@ def _effect(plan: RunPlan) -> str:
         f"{name} {before} -> {after}"
         for name, before, after in (
             ("trials", plan.asked.max_jobs, plan.limits.max_jobs),
-            ("seconds of a trial", plan.asked.trial_seconds, plan.limits.trial_seconds),
+            (_of_search(plan), plan.asked.trial_seconds, plan.limits.trial_seconds),
             ("seconds of the training", plan.asked.training_seconds, plan.limits.training_seconds),
         )
         if before != after
@@ -140,11 +161,18 @@ def _effect(plan: RunPlan) -> str:
     return f"met by {', '.join(changes)}"
 
 
+def _of_search(plan: RunPlan) -> str:
+    packed = plan.search is not None and plan.search.is_packed
+    return "seconds of the search" if packed else "seconds of a trial"
+
+
 def _expectation(plan: RunPlan) -> str:
     rehearsal = plan.rehearsal
     if rehearsal is None:
         return "not known; rehearse it here (`whippet run`, free of charge), then plan again"
     trial = f"{rehearsal.trial_seconds} s per trial, " if rehearsal.trial_seconds else ""
+    if rehearsal.search_seconds:
+        trial = f"{rehearsal.search_seconds} s for the packed search, "
     return (
         f"if the jobs take as long as those of run {rehearsal.run!r} did on {rehearsal.machine}: "
         f"{trial}{rehearsal.training_seconds} s for the training"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from platforms.sagemaker_requests import (
     AlgorithmSpecification,
@@ -20,6 +21,7 @@ from platforms.sagemaker_requests import (
     WarmStart,
 )
 from sm_entrypoints import contract
+from sm_entrypoints.contract.search import SEARCH_HYPERPARAMETER, SearchPlan
 from sm_entrypoints.contract.wire import Value, to_wire
 from tasks.parameters.ranges import SearchRange, wire_ranges
 from tasks.parameters.run import (
@@ -37,6 +39,7 @@ from tasks.requests.placement import (
     vpc_config,
 )
 
+_PROGRAM_KEY = "sagemaker_program"
 _TENSORS_PATH = "/opt/ml/output/tensors"
 # All gradients of one step are 45 MB for ResNet18: with this quota, and those of our own records, a
 # job's debug data stay below 5 MB.
@@ -55,6 +58,8 @@ class JobInputs:
     weights_uri: str | None
     resources: ResourceParameters
     checkpoint_uri: str | None = None
+    features_uri: str | None = None
+    parents_uri: str | None = None
     placement: Placement = field(default_factory=Placement)
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -75,25 +80,30 @@ def _channel(name: str, uri: str) -> Channel:
 
 def _channels(inputs: JobInputs) -> list[Channel]:
     channels = [_channel(name, f"{inputs.data_uri}/{name}/") for name in contract.SPLITS]
-    if inputs.weights_uri:
-        channels.append(_channel(contract.WEIGHTS_CHANNEL, inputs.weights_uri))
-    return channels
+    further = {
+        contract.WEIGHTS_CHANNEL: inputs.weights_uri,
+        contract.FEATURES_CHANNEL: inputs.features_uri,
+        contract.PARENTS_CHANNEL: inputs.parents_uri,
+    }
+    return [*channels, *(_channel(name, uri) for name, uri in further.items() if uri)]
 
 
-def _program(inputs: JobInputs) -> dict[str, str]:
+def _program(inputs: JobInputs, program: str = contract.TRAIN_PROGRAM) -> dict[str, str]:
     # The framework images' own contract: both keys tell the toolkit what to run.
     return {
-        "sagemaker_program": contract.TRAIN_PROGRAM,
+        _PROGRAM_KEY: program,
         SOURCE_KEY: inputs.source_uri,
         **launcher(inputs.resources),
     }
 
 
-def _algorithm(inputs: JobInputs) -> AlgorithmSpecification:
+def _algorithm(
+    inputs: JobInputs, metrics: Sequence[str] = contract.METRIC_NAMES
+) -> AlgorithmSpecification:
     return {
         "TrainingImage": inputs.image,
         "TrainingInputMode": "File",
-        "MetricDefinitions": contract.metric_definitions(),
+        "MetricDefinitions": contract.metric_definitions(metrics),
     }
 
 
@@ -147,6 +157,37 @@ def _debug_hook(output_uri: str, save_interval: int) -> DebugHook:
     }
 
 
+def packed_search_request(
+    name: str, fixed: Mapping[str, Value], plan: SearchPlan, inputs: JobInputs
+) -> TrainingRequest:
+    """Return the body of CreateTrainingJob for a search whose trials are all in this one job."""
+    metrics = (*contract.METRIC_NAMES, *contract.SEARCH_METRICS)
+    request: TrainingRequest = {
+        "TrainingJobName": name,
+        "AlgorithmSpecification": _algorithm(inputs, metrics),
+        "RoleArn": inputs.role_arn,
+        "HyperParameters": {
+            **to_wire(fixed),
+            SEARCH_HYPERPARAMETER: plan.to_json(),
+            **_program(inputs, contract.SEARCH_PROGRAM),
+        },
+        "InputDataConfig": _channels(inputs),
+        "OutputDataConfig": output_data(inputs.placement, inputs.output_uri),
+        "ResourceConfig": resource_config(inputs.resources, inputs.placement),
+        "StoppingCondition": stopping_condition(inputs.resources),
+    }
+    _place(request, inputs)
+    if inputs.checkpoint_uri:
+        request["CheckpointConfig"] = {"S3Uri": inputs.checkpoint_uri}
+    return with_tags(request, inputs.tags)
+
+
+def is_packed_search(job: Mapping[str, object]) -> bool:
+    """Say whether a job, as a request or described, is a packed search of ours."""
+    values = job.get("HyperParameters")
+    return isinstance(values, Mapping) and values.get(_PROGRAM_KEY) == contract.SEARCH_PROGRAM
+
+
 def tuning_job_request(
     name: str,
     ranges: Mapping[str, SearchRange],
@@ -176,13 +217,13 @@ def _warm_start(parents: Sequence[str]) -> WarmStart:
 
 def _search_config(ranges: Mapping[str, SearchRange], tuning: TuningParameters) -> TuningConfig:
     config: TuningConfig = {
-        "Strategy": tuning.strategy,
+        "Strategy": _strategy(tuning),
         "HyperParameterTuningJobObjective": {
             "Type": "Minimize",
             "MetricName": contract.OBJECTIVE_METRIC,
         },
         "ResourceLimits": {
-            "MaxNumberOfTrainingJobs": tuning.max_jobs,
+            "MaxNumberOfTrainingJobs": tuning.trials(),
             "MaxParallelTrainingJobs": min(tuning.max_parallel_jobs, tuning.trials()),
         },
         "ParameterRanges": wire_ranges(ranges),
@@ -197,6 +238,13 @@ def _search_config(ranges: Mapping[str, SearchRange], tuning: TuningParameters) 
             "HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": tuning.max_epochs}
         }
     return config
+
+
+def _strategy(tuning: TuningParameters) -> Literal["Bayesian", "Random", "Hyperband", "Grid"]:
+    if tuning.strategy == "packed":
+        raise ValueError("a packed search is no tuning job")
+    # What auto stands for where it is a tuning job.
+    return "Bayesian" if tuning.strategy == "auto" else tuning.strategy
 
 
 def _trial_definition(fixed: Mapping[str, Value], inputs: JobInputs) -> TrialDefinition:

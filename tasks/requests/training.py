@@ -122,9 +122,14 @@ def final_metrics(job: TrainingJob) -> dict[str, float]:
     return {m["MetricName"]: float(m["Value"]) for m in job.get("FinalMetricDataList", [])}
 
 
+def output_uri_of(job: TrainingJob) -> str:
+    """Return where a training job's output.tar.gz lies, once it has ended."""
+    folder = job["OutputDataConfig"]["S3OutputPath"].rstrip("/")
+    return f"{folder}/{job['TrainingJobName']}/output/output.tar.gz"
+
+
 def trained_model(job: TrainingJob) -> TrainedModel:
     """Return what a described, completed training job left behind."""
-    output = job["OutputDataConfig"]["S3OutputPath"].rstrip("/")
     channels = {
         channel["ChannelName"]: channel["DataSource"]["S3DataSource"]["S3Uri"].rstrip("/")
         for channel in job.get("InputDataConfig", [])
@@ -132,7 +137,7 @@ def trained_model(job: TrainingJob) -> TrainedModel:
     return TrainedModel(
         job=job["TrainingJobName"],
         model_data_uri=job["ModelArtifacts"]["S3ModelArtifacts"],
-        output_uri=f"{output}/{job['TrainingJobName']}/output/output.tar.gz",
+        output_uri=output_uri_of(job),
         test_uri=channels.get(contract.TEST_CHANNEL, ""),
         metrics=final_metrics(job),
         billable_seconds=int(job.get("BillableTimeInSeconds", 0)),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from dashboards.artifacts.tables import markdown_table
 from platforms import Platform
 from platforms.sagemaker_requests import TuningRequest
-from platforms.sagemaker_types import TrainingJob, Trial
+from platforms.sagemaker_types import Trial
 from sm_entrypoints import contract
 from sm_entrypoints.contract.wire import Value, from_wire
 from tasks.parameters.ranges import at_edge
@@ -75,14 +75,14 @@ def list_trials(platform: Platform, name: str) -> list[Trial]:
 
 
 def best_trial(
-    tuning_job: str, summary: Trial, trial: TrainingJob, tuning: TuningParameters
+    search: str, summary: Trial, hyperparameters: Mapping[str, str], tuning: TuningParameters
 ) -> BestTrial:
-    """Return the best trial from its summary and its description, values typed."""
+    """Return the best trial of a search from its summary and all its hyperparameters, typed."""
     ranges = tuning.search_ranges()
-    values = from_wire(trial["HyperParameters"])
+    values = from_wire(hyperparameters)
     edges = {name: at_edge(values[name], ranges[name]) for name in ranges if name in values}
     return BestTrial(
-        tuning_job=tuning_job,
+        tuning_job=search,
         training_job=summary["TrainingJobName"],
         objective=summary["FinalHyperParameterTuningJobObjectiveMetric"]["Value"],
         hyperparameters=values,
@@ -109,7 +109,7 @@ def best_markdown(best: BestTrial) -> str:
     return "\n".join(
         [
             "# Best hyperparameters",
-            f"From training job `{best.training_job}` of tuning job `{best.tuning_job}`, "
+            f"From trial `{best.training_job}` of the search `{best.tuning_job}`, "
             f"{contract.OBJECTIVE_METRIC} = {best.objective:.4f}.",
             "",
             markdown_table(rows, ["hyperparameter", "value", "", "note"]),

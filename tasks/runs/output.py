@@ -12,14 +12,16 @@ from tasks.runs.record import OUTPUT_FOLDER
 from tasks.storage.uris import download
 
 
-def unpack_output(platform: Platform, uri: str, folder: Path) -> None:
-    """Download and unpack an output.tar.gz; an older output is replaced by a complete one only."""
-    archive, fresh = folder / "output.tar.gz", folder / f".{OUTPUT_FOLDER}.new"
+def unpack_output(platform: Platform, uri: str, folder: Path, *, name: str = OUTPUT_FOLDER) -> None:
+    """Download and unpack an output.tar.gz into ``name`` below ``folder``; an older output is
+    replaced by a complete one only.
+    """
+    archive, fresh = folder / "output.tar.gz", folder / f".{name}.new"
     download(platform, uri, archive)
     shutil.rmtree(fresh, ignore_errors=True)
     extract_archive(archive, fresh)
-    shutil.rmtree(folder / OUTPUT_FOLDER, ignore_errors=True)
-    fresh.rename(folder / OUTPUT_FOLDER)
+    shutil.rmtree(folder / name, ignore_errors=True)
+    fresh.rename(folder / name)
     archive.unlink()
 
 

@@ -36,6 +36,8 @@ SKIPPED_FILE = "skipped.csv"
 PROBLEMS_FILE = "data-problems.txt"
 # The files of the final training job.
 OUTPUT_FOLDER = "training"
+# The files of a packed search.
+SEARCH_FOLDER = "search"
 _PACKAGES = ("prefect", "boto3", "obstore", "optuna", "pandas", "plotly")
 
 

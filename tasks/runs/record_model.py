@@ -23,6 +23,7 @@ from tasks.runs.record_parts import (
     LedgerEntry,
     Part,
     PlanFacts,
+    SearchFacts,
     SourceFacts,
     TrainedModel,
     Value,
@@ -53,6 +54,7 @@ class RunFacts(Part):
         status: ``running``, ``completed``, ``failed``, ``crashed`` or ``cancelled``.
         ended: when (ISO 8601); None while it runs.
         error: why it failed.
+        search: None without one, and in runs of earlier versions: those searched by tuning jobs.
         seconds: how long each stage took.
         jobs: the name of the last job or endpoint that each stage launched.
         lint: findings of the objective lint, by what was linted.
@@ -67,6 +69,7 @@ class RunFacts(Part):
     jobs: dict[str, str] = Field(default_factory=dict)
     seeds: dict[str, int] = Field(default_factory=dict)
     plan: PlanFacts | None = None
+    search: SearchFacts | None = None
     data: DataFacts = DataFacts()
     weights: WeightsFacts | None = None
     code: SourceFacts | None = None

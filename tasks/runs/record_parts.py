@@ -9,6 +9,8 @@ from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from sm_entrypoints.contract.choices import Strategy
+
 Json = dict[str, JsonValue]
 Value = bool | int | float | str
 
@@ -38,6 +40,13 @@ class DataFacts(Part):
     uploaded: int | None = None
     skipped: int | None = None
     removed: int | None = None
+
+
+class SearchFacts(Part):
+    """How the search is made (never ``auto``), and the sentence that says why."""
+
+    strategy: Strategy
+    sentence: str = ""
 
 
 class PlanFacts(Part):
@@ -103,7 +112,11 @@ class SourceFacts(Part):
 
 
 class BestTrial(Part):
-    """The best trial of a tuning job, its hyperparameters typed."""
+    """The best trial of a search, its hyperparameters typed.
+
+    ``tuning_job`` is the search: a tuning job, or the training job that a packed search is. Of the
+    latter there is no job ``training_job``: that is only the name of its trial.
+    """
 
     tuning_job: str
     training_job: str

@@ -69,7 +69,7 @@ def test_the_best_trial_is_typed_and_its_edges_are_flagged():
         "batch_size": '"16"',
         "_tuning_objective_metric": contract.OBJECTIVE_METRIC,
     }
-    best = best_trial("demo-tune", SUMMARY, {"HyperParameters": wire}, tuning)
+    best = best_trial("demo-tune", SUMMARY, wire, tuning)
     assert best.hyperparameters == from_wire(wire) == {**fixed, "lr": 0.0999, "batch_size": 16}
     assert best.tuned == ["batch_size", "lr"]
     assert best.edges == {"lr": "upper"}

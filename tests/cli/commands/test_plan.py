@@ -8,6 +8,11 @@ from cli.main import main
 from tests.worlds.pictures import write_data
 
 
+@pytest.fixture(autouse=True)
+def packed_by_default(monkeypatch):
+    monkeypatch.setattr("tasks.parameters.strategy.AUTO_PACKS", True)
+
+
 @pytest.fixture
 def data(awkward_path, whippet_home):
     counts = {split: {"a": 2, "b": 2} for split in ("train", "valid", "test")}
@@ -16,12 +21,12 @@ def data(awkward_path, whippet_home):
 
 def test_a_plan_is_printed_and_nothing_is_written(data, whippet_home, capsys):
     before = sorted(whippet_home.rglob("*"))
-    options = ("--instance-type", "ml.g4dn.xlarge", "--max-usd", "5", "--name", "démo")
+    options = ("--instance-type", "ml.g4dn.xlarge", "--max-usd", "2", "--name", "démo")
     assert main(["plan", "--data", str(data), *options]) == 0
     text = capsys.readouterr().out
     assert "Plan of 'démo'" in text
     assert "demo-xxxxxx-tune" in text
-    assert "cap $5.00: met by seconds of a trial 7200 -> " in text
+    assert "cap $2.00: met by seconds of the search 7200 -> " in text
     assert "ml.g4dn.xlarge for training job usage" in text
     assert sorted(whippet_home.rglob("*")) == before
 
@@ -31,7 +36,7 @@ def test_json_has_whole_requests(data, capsys):
     found = json.loads(capsys.readouterr().out)
     operations = [each["operation"] for each in found["requests"]]
     assert operations == [
-        "CreateHyperParameterTuningJob",
+        "CreateTrainingJob",
         "CreateTrainingJob",
         "CreateModel",
         "CreateEndpointConfig",
@@ -39,6 +44,17 @@ def test_json_has_whole_requests(data, capsys):
     ]
     assert found["requests"][1]["request"]["ResourceConfig"]["InstanceType"] == "ml.m5.xlarge"
     assert float(found["worst_usd"]) > 0
+    assert found["search"]["strategy"] == "packed"
+    assert [way["strategy"] for way in found["search_ways"]] == ["packed", "Bayesian"]
+
+
+def test_a_search_that_cannot_be_packed_is_one_sentence(data, capsys):
+    options = ("--strategy", "packed", "--set", "augmentation=flip")
+    assert main(["plan", "--data", str(data), *options]) == 1
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert "whippet: error: strategy='packed' is not possible: augmentation=flip changes" in error
+    assert "set augmentation=none, or use strategy='Bayesian'" in error
 
 
 def test_a_cap_that_is_too_small_is_one_sentence(data, capsys):

@@ -30,7 +30,13 @@ from tests.worlds.pictures import write_data
 from tests.worlds.platforms import fake_platform
 from tests.worlds.run_records import record_values, run_record
 
+SIX = TuningParameters(strategy="Bayesian")
 INSTANCES = ("ml.m5.xlarge", "ml.g4dn.xlarge", "ml.p3.2xlarge", "ml.t2.medium")
+
+
+@pytest.fixture(autouse=True)
+def packed_by_default(monkeypatch):
+    monkeypatch.setattr("tasks.parameters.strategy.AUTO_PACKS", True)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +95,9 @@ def some_choices(data, chance: random.Random) -> RunChoices:
     return choices(
         data,
         tuning=TuningParameters(
-            max_jobs=chance.randint(1, 60), max_parallel_jobs=chance.randint(1, 8)
+            strategy=chance.choice(["auto", "Bayesian"]),
+            max_jobs=chance.randint(1, 60),
+            max_parallel_jobs=chance.randint(1, 8),
         ),
         deployment=DeploymentParameters(
             instance_type=chance.choice(INSTANCES),
@@ -111,7 +119,7 @@ def some_choices(data, chance: random.Random) -> RunChoices:
 
 @pytest.mark.slow
 def test_no_requests_that_are_built_can_pass_the_cap(data, platform):
-    chance, kept, refused, tight = random.Random(4), 0, 0, 0
+    chance, kept, refused, tight, packed = random.Random(4), 0, 0, 0, 0
     for _ in range(40):
         asked = some_choices(data, chance)
         cap = asked.resources.max_usd
@@ -123,11 +131,13 @@ def test_no_requests_that_are_built_can_pass_the_cap(data, platform):
             assert smallest > cap
             enough = asked.resources.model_copy(update={"max_usd": smallest})
             again = plan_run(platform, UNNAMED, asked.model_copy(update={"resources": enough}))
-            assert again.limits.max_jobs == 1, "the smallest cap is enough, and for no more"
+            trials = again.asked.max_jobs if again.search.is_packed else 1
+            assert again.limits.max_jobs == trials, "the smallest cap is enough, and for no more"
             continue
         kept += 1
         assert plan.worst_usd is not None
         assert worst_case(plan.requests, asked.deployment.hours_to_live) <= plan.worst_usd <= cap
+        packed += plan.search.is_packed
         assert plan.limits.max_jobs <= asked.tuning.max_jobs
         assert plan.limits.trial_seconds <= asked.resources.max_runtime_seconds
         if plan.limits != plan.asked:
@@ -135,11 +145,11 @@ def test_no_requests_that_are_built_can_pass_the_cap(data, platform):
             assert plan.limits.trial_seconds >= min(
                 LEAST_SECONDS, asked.resources.max_runtime_seconds
             )
-    assert min(kept, refused, tight) >= 4, "the cases say something"
+    assert min(kept - packed, packed, refused, tight) >= 4, "the cases say something"
 
 
 def test_the_limits_are_the_largest_that_keep_the_cap(data, platform):
-    asked = choices(data, resources=ResourceParameters(max_usd=Decimal(3)))
+    asked = choices(data, tuning=SIX, resources=ResourceParameters(max_usd=Decimal(3)))
     found = plan_run(platform, UNNAMED, asked)
     assert LEAST_SECONDS < found.limits.trial_seconds < 7200
     assert found.limits.max_jobs == 6, "time goes first, then trials"
@@ -164,6 +174,76 @@ def _inputs(platform, asked):
     from tasks.plan.requests import planned_inputs
 
     return planned_inputs(platform, asked, RunFacts())
+
+
+def test_a_packed_search_keeps_its_trials_and_gets_less_time_or_is_refused(data, platform):
+    found = plan_run(platform, UNNAMED, choices(data, resources=_cap("1.20")))
+    assert (found.limits.max_jobs, found.asked.max_jobs) == (64, 64)
+    assert LEAST_SECONDS < found.limits.trial_seconds == found.limits.training_seconds < 7200
+    assert worst_case(found.requests, 8) <= found.worst_usd <= Decimal("1.20")
+    assert f"seconds of the search 7200 -> {found.limits.trial_seconds}" in plan_text(found)
+    with pytest.raises(BudgetError, match="even with a packed search of 600 s"):
+        plan_run(platform, UNNAMED, choices(data, resources=_cap("0.65")))
+
+
+def _cap(usd: str) -> ResourceParameters:
+    return ResourceParameters(max_usd=Decimal(usd))
+
+
+@pytest.mark.parametrize(
+    ("tuning", "ways"),
+    [
+        (TuningParameters(), [("packed", 64), ("Bayesian", 6)]),
+        (TuningParameters(max_jobs=20), [("packed", 20), ("Bayesian", 20)]),
+        (TuningParameters(strategy="Random"), [("Random", 6), ("packed", 64)]),
+        (TuningParameters(fixed={"augmentation": "flip"}), [("Bayesian", 6)]),
+    ],
+    ids=["packed", "so many", "another strategy", "not to be packed"],
+)
+def test_both_ways_to_search_are_priced_side_by_side(data, platform, tuning, ways):
+    found = plan_run(platform, UNNAMED, choices(data, tuning=tuning))
+    assert [(way.strategy, way.trials) for way in found.search_ways] == ways
+    (mine, *other), one = found.search_ways, usd_of_a_job()
+    costs = {"packed": one}
+    for way in (mine, *other):
+        assert way.worst_usd == pytest.approx(costs.get(way.strategy, one * way.trials))
+    lines = [" ".join(line.split()) for line in plan_text(found).splitlines()]
+    assert found.search.sentence in lines
+    word = "one training job" if mine.strategy == "packed" else "a tuning job"
+    amount = usd(mine.worst_usd)
+    said = f"this run: {word} (--strategy {mine.strategy}) {mine.trials} {amount} not known"
+    assert said in lines
+    assert any(line.startswith("or: ") for line in lines) == (len(ways) == 2)
+
+
+def usd_of_a_job() -> Decimal:
+    hour = Decimal(PER_HOUR["ml.m5.xlarge"]) + Decimal("0.14") * 30 / 730
+    return hour * (7200 + 120 + 300) / 3600
+
+
+def test_a_packed_search_is_expected_to_take_as_long_as_the_last_one(data, platform):
+    kind = {"strategy": "packed", "sentence": "x"}
+    _rehearse(platform, data, [("s", "tune", 40), ("f", "train", 90)], search=kind)
+    found = plan_run(platform, UNNAMED, choices(data, tuning=TuningParameters(max_epochs=8)))
+    assert (found.rehearsal.search_seconds, found.rehearsal.trial_seconds) == (40, None)
+    assert found.expected_seconds == 40 + 90, "more epochs take hardly more time"
+    assert "40 s for the packed search, 90 s for the training" in plan_text(found)
+    packed, native = found.search_ways
+    assert 0 < packed.expected_usd < packed.worst_usd
+    assert native.expected_usd is None
+
+
+def test_a_run_that_goes_on_is_planned_as_it_began(data, platform):
+    asked = choices(data)
+    plan = {"limits": {"max_jobs": 6, "trial_seconds": 7200, "training_seconds": 7200}}
+    before = plan_run(platform, UNNAMED, asked, run_record(plan=plan))
+    assert before.search.strategy == "Bayesian", "runs of earlier versions had tuning jobs"
+    assert before.requests[0].operation == "CreateHyperParameterTuningJob"
+    assert before.limits.max_jobs == 6
+    kind = {"strategy": "packed", "sentence": "x"}
+    again = plan_run(platform, UNNAMED, asked, run_record(plan=plan, search=kind))
+    assert again.search.strategy == "packed"
+    assert again.limits.max_jobs == 64
 
 
 def test_a_grid_keeps_its_trials_or_is_refused(data, platform):
@@ -217,7 +297,8 @@ def test_bad_input_is_refused_before_anything_is_planned(data, platform, tmp_pat
         plan_run(platform, UNNAMED, choices(data, resources=wrong))
 
 
-def test_a_rehearsal_gives_what_to_expect(data, platform):
+def _rehearse(platform, data, jobs: list[tuple[str, str, int]], **facts) -> None:
+    """Write the record of an earlier run of these jobs: name, stage, billed seconds."""
     folder = platform.settings.runs / "before"
     folder.mkdir(parents=True)
     entry = {
@@ -229,16 +310,20 @@ def test_a_rehearsal_gives_what_to_expect(data, platform):
         "price": "x",
     }
     ledger = {
-        "t1": {**entry, "job": "t1", "stage": "tune", "billable_seconds": 30},
-        "t2": {**entry, "job": "t2", "stage": "tune", "billable_seconds": 50},
-        "f": {**entry, "job": "f", "stage": "train", "billable_seconds": 90},
+        name: {**entry, "job": name, "stage": stage, "billable_seconds": seconds}
+        for name, stage, seconds in jobs
     }
     parameters = {"data": {"path": str(data)}, "tuning": {"max_epochs": 4}}
-    record = record_values("before", ledger=ledger, parameters=parameters)
+    record = record_values("before", ledger=ledger, parameters=parameters, **facts)
     (folder / "run.json").write_text(json.dumps(record))
+
+
+def test_a_rehearsal_gives_what_to_expect(data, platform):
+    _rehearse(platform, data, [("t1", "tune", 30), ("t2", "tune", 50), ("f", "train", 90)])
     (platform.settings.runs / "odd").mkdir()
     (platform.settings.runs / "odd" / "run.json").write_text("{not json")
-    twice = choices(data, tuning=TuningParameters(max_epochs=8, max_parallel_jobs=4))
+    tuning = TuningParameters(strategy="Bayesian", max_epochs=8, max_parallel_jobs=4)
+    twice = choices(data, tuning=tuning)
     found = plan_run(platform, UNNAMED, twice)
     assert found.rehearsal is not None
     assert (found.rehearsal.trial_seconds, found.rehearsal.training_seconds) == (80, 90)
@@ -257,7 +342,8 @@ def test_the_text_says_what_matters(data, platform):
         f"At most {usd(found.worst_usd)} in total (--max-usd makes it a hard cap)",
         "AWS does not remove the endpoint: after its time to live it keeps billing $0.062 per hour",
         "SageMaker stops a job that exceeds its limit, and the run fails",
-        "CreateHyperParameterTuningJob",
+        "CreateTrainingJob     run-xxxxxx-tune",
+        "The search is packed into one training job, because the backbone is frozen",
         "run-xxxxxx-endpoint",
         "ml.m5.xlarge for training job usage",
         "ml.t2.medium for endpoint usage",
@@ -280,7 +366,7 @@ def test_spot_is_counted_for_all_of_its_wait_which_shrinks_with_the_time(data, p
     resources = ResourceParameters(
         spot=True, max_runtime_seconds=3600, max_wait_seconds=10_800, max_usd=Decimal(3)
     )
-    found = plan_run(platform, UNNAMED, choices(data, resources=resources))
+    found = plan_run(platform, UNNAMED, choices(data, tuning=SIX, resources=resources))
     assert worst_case(found.requests, 8) <= found.worst_usd <= 3
     stops = found.requests[1].request["StoppingCondition"]
     assert 600 <= stops["MaxRuntimeInSeconds"] < 3600
@@ -331,7 +417,7 @@ def entry(job: str, usd: str, **more) -> dict:
 )
 def test_a_resumed_run_counts_what_it_used_besides_jobs_of_its_own(data, platform, ledger, counted):
     resources = ResourceParameters(max_usd=Decimal(5))
-    asked = choices(data, resources=resources)
+    asked = choices(data, tuning=SIX, resources=resources)
     first = plan_run(platform, UNNAMED, asked)
     again = plan_run(platform, UNNAMED, asked, run_record(ledger=ledger))
     assert first.worst_usd <= 5

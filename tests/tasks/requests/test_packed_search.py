@@ -1,0 +1,91 @@
+"""The request of a packed search: what SageMaker takes, and what the job finds in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from platforms.sagemaker_requests import TrainingRequest
+from platforms.validation import validate
+from sm_entrypoints import contract
+from sm_entrypoints.contract.search import SearchPlan
+from sm_entrypoints.contract.wire import from_wire
+from tasks.costs.worst_case import most_jobs, wanted_instances
+from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
+from tasks.requests.bodies import is_packed_search, training_job_request
+from tasks.requests.packed_search import packed_search_requests
+from tasks.requests.tags import DIGEST_TAG
+from tasks.runs.names import RunIdentity, step_of
+from tests.worlds.platforms import fake_platform
+from tests.worlds.requests import inputs, training_inputs
+
+ROOT = Path(__file__).parents[3]
+RUN = RunIdentity(name="démo", token="abc123", flow_run_id="id-1")
+
+
+def body(attempt: int = 1, *, spot: bool = False, max_jobs: int | None = None) -> TrainingRequest:
+    requests = packed_search_requests(
+        fake_platform(),
+        RUN,
+        inputs=training_inputs(),
+        model=ModelParameters(),
+        tuning=TuningParameters(strategy="packed", seed=3, max_jobs=max_jobs),
+        resources=ResourceParameters(spot=spot),
+    )
+    return requests(attempt)
+
+
+@pytest.mark.parametrize("spot", [False, True])
+def test_the_service_would_take_it(spot):
+    request = body(spot=spot)
+    validate("CreateTrainingJob", request)
+    assert request["TrainingJobName"] == "demo-abc123-tune"
+    assert body(2)["TrainingJobName"] == "demo-abc123-tune-2"
+    assert step_of(RUN, request["TrainingJobName"]) == "tune", "it is stopped and counted as one"
+    assert request.get("EnableManagedSpotTraining", False) == spot
+    assert wanted_instances([request]) == [("ml.m5.xlarge", "training")]
+    assert most_jobs(request) == 1, "whatever its trials, one job is paid for"
+
+
+def test_the_job_runs_the_search_program_with_the_fixed_values_and_the_plan():
+    values = body()["HyperParameters"]
+    assert (ROOT / values["sagemaker_program"]).name == "search.py"
+    plan = SearchPlan.from_json(values["search"])
+    assert (plan.trials, plan.seed, plan.max_epochs) == (64, 3, 4)
+    assert set(plan.ranges) == {"lr", "batch_size", "weight_decay"}
+    fixed = from_wire({name: text for name, text in values.items() if name != "search"})
+    assert fixed == {
+        "model": "resnet18",
+        "trainable": "head",
+        "image_size": 224,
+        "weights": "channel",
+        "seed": 3,
+        "epochs": 4,
+    }
+    channels = {each["ChannelName"] for each in body()["InputDataConfig"]}
+    assert channels >= {*contract.SPLITS, contract.WEIGHTS_CHANNEL}
+
+
+def test_its_progress_is_read_from_its_log():
+    definitions = body()["AlgorithmSpecification"]["MetricDefinitions"]
+    names = {each["Name"] for each in definitions}
+    assert names >= {contract.OBJECTIVE_METRIC, *contract.SEARCH_METRICS}
+    assert len(definitions) <= 40, "SageMaker reads no more metrics"
+
+
+def test_another_search_is_another_request():
+    def digest(request: TrainingRequest) -> str:
+        return next(tag["Value"] for tag in request["Tags"] if tag["Key"] == DIGEST_TAG)
+
+    assert digest(body()) == digest(body())
+    assert digest(body()) != digest(body(max_jobs=65))
+
+
+def test_only_a_packed_search_is_told_to_be_one():
+    from tasks.parameters.run import TrainingParameters
+
+    assert is_packed_search(body())
+    training = training_job_request("x", {"lr": 0.1}, inputs(), TrainingParameters())
+    assert not is_packed_search(training)
+    assert not is_packed_search({"TrainingJobName": "of a stranger"})
