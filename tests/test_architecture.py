@@ -145,6 +145,17 @@ def test_tests_import_worlds_that_are_there_and_no_other_tests():
     ]
 
 
+def test_tests_mirror_the_tree():
+    tests = [path for each in PACKAGES for path in (ROOT / "tests" / each).rglob("test_*.py")]
+    assert len(tests) > 200
+    lost = [
+        relative(path)
+        for path in tests
+        if not (ROOT / path.relative_to(ROOT / "tests")).with_name("__init__.py").is_file()
+    ]
+    assert not lost, "their package is elsewhere now"
+
+
 def test_the_platform_is_chosen_by_connect_alone():
     # The doctor looks at this machine whatever the platform is.
     outside = [

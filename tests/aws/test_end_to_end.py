@@ -22,8 +22,9 @@ from tests.aws.roles import create_role
 from tests.conftest import AWKWARD
 from tests.worlds.job_environment import job_python
 from tests.worlds.local.served import client, moto_server
-from tests.worlds.pipeline import TINY, Whippet, tiny_data, wait_for
+from tests.worlds.pipeline import TINY, Whippet, tiny_data
 from tests.worlds.served_api import BUCKET, REGION, ROLE, api_process, environment
+from tests.worlds.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.job, pytest.mark.timeout(1800)]
 

@@ -16,7 +16,8 @@ from tests.flows.workers import (
     start_run,
     state_of,
 )
-from tests.worlds.pipeline import ROOT, Whippet, wait_for
+from tests.worlds.pipeline import ROOT, Whippet
+from tests.worlds.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 

@@ -17,7 +17,8 @@ from tasks.runs.names import folder_name
 from tests.conftest import AWKWARD
 from tests.worlds.improvements import write_run
 from tests.worlds.local.jobs import Jobs, local_jobs
-from tests.worlds.pipeline import Whippet, ended, tiny_data, wait_for
+from tests.worlds.pipeline import Whippet, ended, tiny_data
+from tests.worlds.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 

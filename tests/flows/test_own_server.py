@@ -26,7 +26,8 @@ from tests.flows.workers import (
     start_run,
     state_of,
 )
-from tests.worlds.pipeline import Whippet, tiny_data, wait_for
+from tests.worlds.pipeline import Whippet, tiny_data
+from tests.worlds.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 SETTINGS = """
@@ -213,8 +214,8 @@ def test_a_cancel_outlives_worker_and_run_and_nothing_starts_again(server, data,
         wait_for(lambda: engine_of(dead), "process of the flow run").kill()
         worker.kill()
     # What Prefect makes of a cancel whose worker is gone: Crashed; the run sees to it all the same.
-    wait_for(lambda: server.jobs()[orphans_job] == "Stopped", "stop of the job", 90)
-    wait_for(lambda: state_of(server, orphan) == "CANCELLED", "cancelled flow run", 60)
+    wait_for(lambda: server.jobs()[orphans_job] == "Stopped", "stop of the job")
+    wait_for(lambda: state_of(server, orphan) == "CANCELLED", "cancelled flow run")
     crashed = {"state": {"type": "CRASHED", "name": "Crashed"}, "force": True}
     ask(server, "POST", f"/flow_runs/{dead}/set_state", json=crashed)
     assert server.jobs()[deads_job] == "InProgress"

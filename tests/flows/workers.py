@@ -15,7 +15,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from tests.worlds.pipeline import ROOT, Ended, Whippet, ended, wait_for
+from tests.worlds.pipeline import ROOT, Ended, Whippet, ended
+from tests.worlds.waiting import wait_for
 
 POOL = "whippet"
 PREFECT = str(Path(sys.executable).with_name("prefect"))

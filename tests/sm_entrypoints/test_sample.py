@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.worlds.waiting import wait_for
+
 PROGRAM = Path(__file__).parents[2] / "sm_entrypoints" / "sample.py"
 
 
@@ -24,10 +26,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 
 def wait_for_samples(folder: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not list(folder.glob("*/*.json")):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: list(folder.glob("*/*.json")), "sample", pause=0.02)
 
 
 def test_it_samples_until_its_starter_is_gone(tmp_path: Path) -> None:

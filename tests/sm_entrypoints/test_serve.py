@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from PIL import Image
 
 from sm_entrypoints.models.model import ModelCard, build_model, save_model
 from sm_entrypoints.serve import ServerSettings, SettingError
+from tests.worlds.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -61,11 +62,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        deadline = time.monotonic() + 60
-        while not self.port_file.exists():
-            assert time.monotonic() < deadline, self.log
-            assert self.process.poll() is None, self.log
-            time.sleep(0.02)
+        self._wait_for(self.port_file.exists, "port")
         return f"http://127.0.0.1:{self.port_file.read_text().strip()}"
 
     @property
@@ -73,12 +70,16 @@ class Server:
         return self.log_file.read_text()
 
     def wait_until_loaded(self) -> Server:
-        deadline = time.monotonic() + 60
-        while httpx.get(f"{self.url}/ping").status_code != 200:
-            assert time.monotonic() < deadline, self.log
-            assert self.process.poll() is None, self.log
-            time.sleep(0.05)
+        url = self.url
+        self._wait_for(lambda: httpx.get(f"{url}/ping").status_code == 200, "model")
         return self
+
+    def _wait_for(self, condition: Callable[[], bool], what: str) -> None:
+        def there() -> bool:
+            assert self.process.poll() is None, self.log
+            return condition()
+
+        wait_for(there, lambda: f"{what}: {self.log}")
 
     def post(self, body: bytes | Iterator[bytes], **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}

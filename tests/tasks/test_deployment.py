@@ -25,7 +25,7 @@ from tasks.runs.record import PREDICTIONS_FILE, open_run, read_run, run_folder
 from tasks.runs.record_parts import Prediction, TrainedModel
 from tasks.runs.task_policy import policy
 from tests.worlds.fake_sagemaker import throttled
-from tests.worlds.local.serving import make_config, make_context, put_archive, wait_for_endpoint
+from tests.worlds.local.serving import make_config, put_archive, serving_context, wait_for_endpoint
 
 pytestmark = pytest.mark.slow
 
@@ -37,12 +37,10 @@ SMOKE = DeploymentParameters(smoke_images=4)
 
 @pytest.fixture
 def context(tmp_path, monkeypatch):
-    context = make_context(tmp_path)
-    monkeypatch.setenv("WHIPPET_HOME", str(context.settings.home))
-    monkeypatch.setenv("WHIPPET_JOB_PYTHON", str(context.settings.job_python))
-    yield context
-    for name in context.records.names("endpoints"):
-        Endpoints(context).delete_endpoint(EndpointName=name)
+    with serving_context(tmp_path) as context:
+        monkeypatch.setenv("WHIPPET_HOME", str(context.settings.home))
+        monkeypatch.setenv("WHIPPET_JOB_PYTHON", str(context.settings.job_python))
+        yield context
 
 
 @pytest.fixture

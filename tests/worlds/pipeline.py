@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -151,12 +151,3 @@ def ended(process: subprocess.Popen[str], seconds: float = 300) -> Ended:
         out, err = process.communicate()
         raise AssertionError(f"still running after {seconds} s:\n{out}\n{err}") from None
     return Ended(code=process.returncode, out=out, err=err, seconds=time.monotonic() - started)
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 240) -> Any:
-    """Return the first true value of ``condition``."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, f"no {what} within {seconds} s"
-        time.sleep(0.1)
-    return found

@@ -9,14 +9,23 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], T], what: str, seconds: float = 60, pause: float = 0.05) -> T:
+def wait_for(
+    condition: Callable[[], T],
+    what: str | Callable[[], object],
+    seconds: float = 240,
+    pause: float = 0.05,
+) -> T:
     """Return the first true value of ``condition``.
 
+    The default is generous: a busy machine is no fault.
+
     Raises:
-        AssertionError: There was none within ``seconds``; the message names ``what``.
+        AssertionError: There was none within ``seconds``; the message tells ``what``, which is
+            asked then if it can be called.
     """
     end = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < end, f"no {what} within {seconds} s"
+        told = what() if callable(what) and time.monotonic() >= end else what
+        assert time.monotonic() < end, f"no {told} within {seconds} s"
         time.sleep(pause)
     return value

@@ -23,7 +23,7 @@ from tasks.requests.tags import EXPIRES_TAG, RUN_TAG
 from tasks.runs.record import open_run, record
 from tasks.runs.record_model import RunFacts
 from tests.worlds.local.jobs import Jobs, local_jobs
-from tests.worlds.local.serving import make_config, make_context, wait_for_endpoint
+from tests.worlds.local.serving import make_config, serving_context, wait_for_endpoint
 from tests.worlds.run_records import deployed
 
 pytestmark = pytest.mark.slow
@@ -135,22 +135,22 @@ ANSWER = json.dumps({"predictions": [{"label": "châ", "probability": 0.75}]})
 @pytest.fixture
 def context(tmp_path, monkeypatch):
     """A home with three endpoints: one whose time has passed, one that lives, a foreign one."""
-    context = make_context(tmp_path)
-    monkeypatch.setenv("WHIPPET_HOME", str(context.settings.home))
-    monkeypatch.setenv("WHIPPET_JOB_PYTHON", str(context.settings.job_python))
-    now = datetime.now(UTC)
-    for name, hours in (("old", -1), ("new", 8), ("foreign", None)):
-        told = {RUN_TAG: "run 1", EXPIRES_TAG: (now + timedelta(hours=hours or 0)).isoformat()}
-        tags = [] if hours is None else [{"Key": key, "Value": told[key]} for key in told]
-        config = make_config(context, f"{name}-c", ANSWER)
-        for kind in ("endpoint-config", "model"):
-            Tags(context).add_tags(ResourceArn=context.arn(kind, config), Tags=tags)
-        Endpoints(context).create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=tags)
-    for name in ("old", "new", "foreign"):
-        assert wait_for_endpoint(context, name)["EndpointStatus"] == "InService"
-    yield context
-    for name in context.records.names("endpoints"):
-        Endpoints(context).delete_endpoint(EndpointName=name)
+    with serving_context(tmp_path) as context:
+        monkeypatch.setenv("WHIPPET_HOME", str(context.settings.home))
+        monkeypatch.setenv("WHIPPET_JOB_PYTHON", str(context.settings.job_python))
+        now = datetime.now(UTC)
+        for name, hours in (("old", -1), ("new", 8), ("foreign", None)):
+            told = {RUN_TAG: "run 1", EXPIRES_TAG: (now + timedelta(hours=hours or 0)).isoformat()}
+            tags = [] if hours is None else [{"Key": key, "Value": told[key]} for key in told]
+            config = make_config(context, f"{name}-c", ANSWER)
+            for kind in ("endpoint-config", "model"):
+                Tags(context).add_tags(ResourceArn=context.arn(kind, config), Tags=tags)
+            Endpoints(context).create_endpoint(
+                EndpointName=name, EndpointConfigName=config, Tags=tags
+            )
+        for name in ("old", "new", "foreign"):
+            assert wait_for_endpoint(context, name)["EndpointStatus"] == "InService"
+        yield context
 
 
 @pytest.fixture

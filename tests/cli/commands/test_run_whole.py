@@ -15,7 +15,8 @@ import pytest
 
 from platforms import Settings
 from tests.conftest import AWKWARD
-from tests.worlds.pipeline import ENDLESS, TINY, Ended, Whippet, ended, tiny_data, wait_for
+from tests.worlds.pipeline import ENDLESS, TINY, Ended, Whippet, ended, tiny_data
+from tests.worlds.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 

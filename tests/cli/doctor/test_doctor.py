@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from platforms.archives import write_archive
 from platforms.settings import PROJECT_ROOT, Settings
 from tests.worlds.job_environment import JOB_PYTHON, needs_job_environment
 from tests.worlds.run_records import record_values, trained
+from tests.worlds.waiting import wait_for
 
 GOOD = """
 import json
@@ -252,9 +252,7 @@ def test_terminated_it_leaves_nothing_behind(tmp_path: Path, temporary: Path) ->
         cwd=PROJECT_ROOT,
         env=environment,
     )
-    deadline = time.monotonic() + 60
-    while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: pid_file.exists() and pid_file.read_text(), "handler")
     doctor.send_signal(signal.SIGTERM)
     assert doctor.wait(30) == 128 + signal.SIGTERM
     assert _is_gone(int(pid_file.read_text()))

@@ -3,13 +3,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 
 from platforms.processes.alone import Surroundings, alone, run_alone
+from tests.worlds.waiting import wait_for
 
 HERE = Surroundings(environment={"PATH": "/usr/bin:/bin"})
 # Starts a child that outlives it, and says which one it is.
@@ -25,13 +25,11 @@ def python(program: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", program, *arguments]
 
 
-def is_gone(pid: int) -> bool:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-            return True
-        time.sleep(0.02)
-    return False
+def wait_until_gone(pid: int) -> None:
+    def gone() -> bool:
+        return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+    wait_for(gone, f"end of process {pid}")
 
 
 def test_what_a_program_printed_and_how_it_ended():
@@ -56,7 +54,7 @@ def test_it_sees_its_own_environment_and_folder_and_reads_nothing(tmp_path, monk
 def test_a_child_of_a_program_that_ended_is_killed():
     finished = run_alone(python(PARENT, "0"), HERE, seconds=60)
     assert finished.status == 0
-    assert is_gone(int(finished.stdout))
+    wait_until_gone(int(finished.stdout))
 
 
 def test_a_child_of_a_supervisor_ends_with_the_supervisors_group():
@@ -72,7 +70,7 @@ def test_one_that_takes_too_long_is_killed_with_its_children(own_session):
     surroundings = Surroundings(environment=HERE.environment, own_session=own_session)
     with pytest.raises(subprocess.TimeoutExpired) as error:
         run_alone(python(PARENT, "300"), surroundings, seconds=2)
-    assert is_gone(int(error.value.stdout or b"0"))
+    wait_until_gone(int(error.value.stdout or b"0"))
 
 
 def test_one_that_is_left_running_ends_with_the_block_and_may_say_goodbye(tmp_path: Path):

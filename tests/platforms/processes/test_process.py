@@ -3,8 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -20,6 +18,7 @@ from platforms.processes.process import (
     terminate_group,
     terminate_session,
 )
+from tests.worlds.waiting import wait_for
 
 SLEEP = "import time; print('up', flush=True); time.sleep(60)"
 IGNORE = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" + SLEEP
@@ -29,13 +28,6 @@ def spawn(tmp_path: Path, script: str, **env: str) -> ProcessId:
     return spawn_detached(
         [sys.executable, "-c", script], env=env, log=tmp_path / "log", cwd=tmp_path
     )
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def up(tmp_path: Path) -> bool:
@@ -49,7 +41,7 @@ def test_a_process_of_its_own(tmp_path: Path) -> None:
         "import os, sys; print(os.getcwd(), sorted(os.environ), sys.stdin.read(), os.getsid(0))"
     )
     process = spawn(folder, script, ONLY="this")
-    wait_until(lambda: not alive(process))
+    wait_for(lambda: not alive(process), "end of the process")
     text = (folder / "log").read_text()
     assert str(folder) in text
     assert "'ONLY'" in text
@@ -100,7 +92,7 @@ def test_a_recycled_pid_is_another_process(tmp_path: Path) -> None:
 def test_a_zombie_is_not_alive() -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     zombie = identify(child.pid)
-    wait_until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
+    wait_for(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE, "end of the child")
     assert not alive(zombie)
     child.wait()
     assert not alive(zombie)
@@ -108,7 +100,7 @@ def test_a_zombie_is_not_alive() -> None:
 
 def test_sigkill_after_the_grace(tmp_path: Path) -> None:
     process = spawn(tmp_path, IGNORE)
-    wait_until(lambda: up(tmp_path))
+    wait_for(lambda: up(tmp_path), "first line")
     terminate_group(process, 0.2)
     assert not alive(process)
     terminate_group(process, 0.2)
@@ -117,7 +109,7 @@ def test_sigkill_after_the_grace(tmp_path: Path) -> None:
 def test_members_that_outlive_their_leader(tmp_path: Path) -> None:
     script = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {IGNORE!r}])"
     process = spawn(tmp_path, script)
-    wait_until(lambda: up(tmp_path) and not alive(process))
+    wait_for(lambda: up(tmp_path) and not alive(process), "end of the leader")
     assert group_alive(process.pid)
     terminate_group(process, 0.2)
     assert not group_alive(process.pid)
@@ -129,10 +121,10 @@ def test_a_dead_leaders_session(tmp_path: Path) -> None:
         f"subprocess.Popen([sys.executable, '-c', {SLEEP!r}], process_group=0)"
     )
     process = spawn(tmp_path, script)
-    wait_until(lambda: up(tmp_path) and not alive(process))
+    wait_for(lambda: up(tmp_path) and not alive(process), "end of the leader")
     assert _session(process.pid)
     terminate_session(process)
-    wait_until(lambda: not _session(process.pid))
+    wait_for(lambda: not _session(process.pid), "end of the session")
 
 
 def _session(leader: int) -> list[int]:

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from tasks.job_environment.weights import (
 )
 from tasks.runs.record_parts import WeightsFacts
 from tests.worlds.job_environment import job_python
+from tests.worlds.waiting import wait_for
 
 pytestmark = pytest.mark.job
 
@@ -245,9 +245,7 @@ def test_hanging_program_is_ended_with_its_children(
         if child.exists():
             break
     # The signal is sent when the call returns; the kernel may need a moment more.
-    deadline = time.monotonic() + 30
-    while _running(int(child.read_text())) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(lambda: not _running(int(child.read_text())), "end of the child")
     assert not _running(int(child.read_text()))
 
 

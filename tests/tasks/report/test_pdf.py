@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
 
 from tasks.report.pdf import PdfError, find_chromium, print_pdf
+from tests.worlds.waiting import wait_for
 
 
 def browser(folder: Path, script: str) -> Path:
@@ -65,10 +65,7 @@ def test_a_browser_that_hangs_is_ended_with_its_children(page, tmp_path):
         if child.exists() and child.read_text().endswith("\n"):
             break
     stat = Path(f"/proc/{int(child.read_text())}/stat")
-    deadline = time.monotonic() + 30
-    while stat.exists() and stat.read_text().split()[2] != "Z" and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not stat.exists() or stat.read_text().split()[2] == "Z"
+    wait_for(lambda: not stat.exists() or stat.read_text().split()[2] == "Z", "end of the child")
 
 
 def test_a_browser_gets_no_secrets(page, tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ from platforms.archives import write_archive
 from platforms.local.connection import connect_local
 from platforms.local.context import LocalContext, local_context
 from platforms.settings import Settings
+from tests.worlds.waiting import wait_for
 
 PROGRAM = "sm_entrypoints/train.py"
 METRIC = {"Name": "valid:loss", "Regex": '"valid:loss": ([0-9.e+-]+)'}
@@ -99,23 +100,21 @@ class Jobs:
         )
         return described
 
-    def wait(self, name: str, *statuses: str, seconds: float = 60) -> dict[str, Any]:
+    def wait(self, name: str, *statuses: str, seconds: float = 240) -> dict[str, Any]:
         """Wait for one of the (secondary) statuses; default: a final one."""
         wanted = set(statuses) or {"Completed", "Failed", "Stopped"}
-        deadline = time.monotonic() + seconds
-        while True:
+
+        def there() -> dict[str, Any] | None:
             job = self.describe(name)
-            if wanted & {job["TrainingJobStatus"], job["SecondaryStatus"]}:
-                return job
-            assert time.monotonic() < deadline, (job, self.log(name))
-            time.sleep(0.05)
+            return job if wanted & {job["TrainingJobStatus"], job["SecondaryStatus"]} else None
+
+        found = wait_for(there, lambda: (wanted, self.describe(name), self.log(name)), seconds)
+        assert found is not None
+        return found
 
     def wait_for_line(self, name: str, text: str) -> None:
         """Wait until the job has printed ``text``."""
-        deadline = time.monotonic() + 60
-        while text not in self.log(name):
-            assert time.monotonic() < deadline, self.log(name)
-            time.sleep(0.05)
+        wait_for(lambda: text in self.log(name), lambda: f"{text!r} in {self.log(name)!r}")
 
     def log(self, name: str) -> str:
         try:

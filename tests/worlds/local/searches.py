@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from platforms.job_status import TERMINAL
 from platforms.local.context import LocalContext, local_context
 from platforms.local.tuning.jobs import HyperParameterTuningJobs
 from platforms.settings import Settings
+from tests.worlds.waiting import wait_for
 
 BUCKET = "s3://whippet-local"
 ROLE = "arn:aws:iam::000000000000:role/whippet-local"
@@ -123,12 +123,11 @@ def trials(context: LocalContext, name: str, **request: Any) -> list[dict[str, A
     )["TrainingJobSummaries"]
 
 
-def wait_for(context: LocalContext, name: str, *, seconds: float = 90.0) -> dict[str, Any]:
-    """Return the description of a tuning job that has ended."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        described = describe(context, name)
-        if described["HyperParameterTuningJobStatus"] in TERMINAL:
-            return described
-        time.sleep(0.1)
-    raise TimeoutError(f"{name} is still {described}")
+def ended(context: LocalContext, name: str) -> dict[str, Any]:
+    """Return the description of a tuning job once it has ended."""
+
+    def has_ended() -> bool:
+        return describe(context, name)["HyperParameterTuningJobStatus"] in TERMINAL
+
+    wait_for(has_ended, lambda: f"end of {describe(context, name)}", pause=0.1)
+    return describe(context, name)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import sys
 import tarfile
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from platforms.local.context import LocalContext, local_context
 from platforms.local.hosting.endpoints import Endpoints
 from platforms.local.hosting.models import EndpointConfigs, Models
 from platforms.settings import Settings
+from tests.worlds.waiting import wait_for
 
 BUCKET = "whippet-local"
 ROLE = "arn:aws:iam::000000000000:role/whippet-local"
@@ -103,6 +106,15 @@ def make_context(
     return local_context(Settings.model_validate({**settings, "boundary": boundary, **more}))
 
 
+@contextmanager
+def serving_context(folder: Path, **more: Any) -> Iterator[LocalContext]:
+    """Give such a context; what it serves ends with the block."""
+    context = make_context(folder, **more)
+    yield context
+    for name in context.records.names("endpoints"):
+        Endpoints(context).delete_endpoint(EndpointName=name)
+
+
 def _interpreter(environment: Path, program: str) -> Path:
     """Make a Python that runs ``program`` in place of the model server."""
     base = Path(sys.executable).resolve()
@@ -166,12 +178,13 @@ def make_config(
     return name
 
 
-def wait_for_endpoint(context: LocalContext, name: str, *, seconds: float = 60.0) -> dict:
+def wait_for_endpoint(context: LocalContext, name: str) -> dict:
     """Return the description of an endpoint once it is in a steady status."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+
+    def steady() -> dict | None:
         described = Endpoints(context).describe_endpoint(EndpointName=name)
-        if described["EndpointStatus"] not in {"Creating", "Updating"}:
-            return described
-        time.sleep(0.05)
-    raise TimeoutError(f"{name} is still {described['EndpointStatus']}")
+        return None if described["EndpointStatus"] in {"Creating", "Updating"} else described
+
+    found = wait_for(steady, f"steady status of {name}")
+    assert found is not None
+    return found

@@ -15,12 +15,7 @@ from platforms.local.api.server import serve_api
 from platforms.local.context import LocalContext
 from platforms.settings import Settings
 from tests.worlds.local.served import client, served
-from tests.worlds.local.serving import make_config, make_context, wait_for_endpoint
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> LocalContext:
-    return make_context(tmp_path)
+from tests.worlds.local.serving import make_config, wait_for_endpoint
 
 
 @pytest.fixture

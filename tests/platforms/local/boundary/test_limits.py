@@ -128,7 +128,7 @@ def test_a_trial_is_limited_as_well(tmp_path: Path) -> None:
     settings = unlimited.settings.model_copy(update={"job_memory": "4G", "job_processes": 8})
     context = LocalContext(settings=settings, records=unlimited.records)
     name = searches.create(context, searches.tuning_request("t", jobs=1, parallel=1))
-    assert searches.wait_for(context, name)["HyperParameterTuningJobStatus"] == "Completed"
+    assert searches.ended(context, name)["HyperParameterTuningJobStatus"] == "Completed"
     (trial,) = searches.trials(context, name)
     record = context.records.read("training-jobs", trial["TrainingJobName"])
     assert record["Local"]["Limits"] == {"job_memory": "4G", "job_processes": 8}

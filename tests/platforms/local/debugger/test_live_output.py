@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from platforms.local.debugger.live_output import LiveOutput
 from platforms.local.debugger.system_sampling import own_samples, stage_samples
 from platforms.local.job_tree import JobTree
 from tests.worlds.local.jobs import Jobs, local_jobs
+from tests.worlds.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -105,10 +105,8 @@ def test_the_bucket_fills_while_any_script_runs(tmp_path: Path) -> None:
     """
     jobs.start("job", script, DebugHookConfig={"S3OutputPath": OUTPUT}, ProfilerConfig=PROFILER)
     there = jobs.context.buckets.path(f"{OUTPUT}/job")  # type: ignore[attr-defined]
-    deadline = time.monotonic() + 60
-    while not (_samples(there) and (there / "debug-output/index/0/0.json").exists()):
-        assert time.monotonic() < deadline, jobs.log("job")
-        time.sleep(0.05)
+    index = there / "debug-output/index/0/0.json"
+    wait_for(lambda: _samples(there) and index.exists(), lambda: f"output: {jobs.log('job')}")
     live = _samples(there)
     assert not list(there.rglob("training_job_end.ts"))
     (jobs.folder("job") / "opt/ml/code/end").touch()

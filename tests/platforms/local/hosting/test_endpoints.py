@@ -20,18 +20,10 @@ from platforms.local.hosting.restarts import Restarts
 from platforms.local.hosting.runtime import LocalRuntime
 from platforms.processes.process import ProcessId, alive, group_alive, identify
 from platforms.settings import Settings
-from tests.worlds.local.serving import make_config, make_context, wait_for_endpoint
+from tests.worlds.local.serving import make_config, wait_for_endpoint
+from tests.worlds.waiting import wait_for
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def context(tmp_path):
-    context = make_context(tmp_path)
-    yield context
-    endpoints = Endpoints(context)
-    for name in context.records.names("endpoints"):
-        endpoints.delete_endpoint(EndpointName=name)
 
 
 def deploy(context, name, behaviour="fine", **variant):
@@ -46,6 +38,15 @@ def invoke(context, name, body=b"", **more):
 def server_of(context, name):
     return ProcessId.from_record(
         context.records.read("endpoints", name)["Local"]["Server"]["Process"]
+    )
+
+
+def pending_group(context, name):
+    """Return the process of the deployment that has begun."""
+    return wait_for(
+        lambda: context.records.read("endpoints", name)["Local"]["Pending"]["Group"],
+        "supervisor",
+        pause=0.01,
     )
 
 
@@ -113,16 +114,12 @@ def test_a_server_that_exits_shows_its_code_and_its_last_words(context):
 
 
 def test_a_server_that_does_not_answer_in_time_fails_and_is_ended(context):
-    deploy(context, "e", "slow", ContainerStartupHealthCheckTimeoutInSeconds=1)
-    group = None
-    while not group:
-        group = context.records.read("endpoints", "e")["Local"]["Pending"]["Group"]
+    deploy(context, "e", "slow", ContainerStartupHealthCheckTimeoutInSeconds=3)
+    group = pending_group(context, "e")
     described = wait_for_endpoint(context, "e")
-    assert "no answer within 1 seconds" in described["FailureReason"]
+    assert "no answer within 3 seconds" in described["FailureReason"]
     ProcessId.from_record(group)
-    deadline = time.monotonic() + 30
-    while group_alive(group["Pid"]) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: not group_alive(group["Pid"]), "end of its processes")
     assert not group_alive(group["Pid"])
 
 
@@ -152,9 +149,7 @@ def test_update_switches_when_healthy_and_keeps_the_old_server_when_not(context,
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "next")
     assert "FailureReason" not in described
     assert invoke(context, "e")["Body"].read() == b"new:"
-    deadline = time.monotonic() + 30
-    while alive(old) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: not alive(old), "end of the old server")
     assert not alive(old)
 
 
@@ -251,9 +246,7 @@ def test_a_server_that_dies_without_its_supervisor_reads_as_failed(context):
     os.kill(group["Pid"], signal.SIGKILL)
     assert invoke(context, "e", b"!")["Body"].read() == b"fine!"
     os.kill(server_of(context, "e").pid, signal.SIGKILL)
-    deadline = time.monotonic() + 30
-    while status_of(context, "e") == "InService" and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: status_of(context, "e") != "InService", "failure to be seen")
     described = Endpoints(context).describe_endpoint(EndpointName="e")
     assert described["EndpointStatus"] == "Failed"
     assert "ended by itself" in described["FailureReason"]
@@ -263,13 +256,8 @@ def test_a_server_that_dies_without_its_supervisor_reads_as_failed(context):
 
 def test_a_killed_supervisor_leaves_a_failed_endpoint_and_no_server(context):
     deploy(context, "e", "slow")
-    pending = context.records.read("endpoints", "e")["Local"]["Pending"]
-    while not pending["Group"]:
-        pending = context.records.read("endpoints", "e")["Local"]["Pending"]
-    supervisor = ProcessId.from_record(pending["Group"])
-    deadline = time.monotonic() + 30
-    while not psutil.Process(supervisor.pid).children() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    supervisor = ProcessId.from_record(pending_group(context, "e"))
+    wait_for(lambda: psutil.Process(supervisor.pid).children(), "model server")
     (server,) = psutil.Process(supervisor.pid).children()
     os.kill(supervisor.pid, signal.SIGKILL)
     described = wait_for_endpoint(context, "e")
@@ -280,9 +268,7 @@ def test_a_killed_supervisor_leaves_a_failed_endpoint_and_no_server(context):
 
 def test_delete_while_creating_ends_everything_and_frees_the_name(context):
     deploy(context, "e", "slow")
-    group = None
-    while not group:
-        group = context.records.read("endpoints", "e")["Local"]["Pending"]["Group"]
+    group = pending_group(context, "e")
     assert Endpoints(context).describe_endpoint(EndpointName="e")["EndpointStatus"] == "Creating"
     Endpoints(context).delete_endpoint(EndpointName="e")
     assert not group_alive(group["Pid"])

@@ -16,7 +16,8 @@ from platforms.local.hosting.models import EndpointConfigs
 from platforms.local.hosting.runtime import LocalRuntime
 from platforms.processes.process import ProcessId, alive, group_alive
 from tests.worlds.local.served import client, served
-from tests.worlds.local.serving import BUCKET, make_config, make_context, wait_for_endpoint
+from tests.worlds.local.serving import BUCKET, make_config, wait_for_endpoint
+from tests.worlds.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -28,14 +29,6 @@ OUTPUT = {
 ASYNC = {"OutputConfig": OUTPUT, "ClientConfig": {"MaxConcurrentInvocationsPerInstance": 2}}
 
 
-@pytest.fixture
-def context(tmp_path):
-    context = make_context(tmp_path)
-    yield context
-    for name in context.records.names("endpoints"):
-        Endpoints(context).delete_endpoint(EndpointName=name)
-
-
 def deploy(context, behaviour="fine:", **config):
     make_config(context, "e", behaviour, **config)
     Endpoints(context).create_endpoint(EndpointName="e", EndpointConfigName="e")
@@ -44,13 +37,6 @@ def deploy(context, behaviour="fine:", **config):
 
 def server(context):
     return context.records.read("endpoints", "e")["Local"]["Server"]
-
-
-def until(condition, seconds=60.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def code(error):
@@ -71,7 +57,7 @@ def test_a_serverless_endpoint_runs_only_while_it_is_asked(context, tmp_path):
     with pytest.raises(ClientError, match="is serverless: its server runs only during calls"):
         local_url(context, "e")
 
-    runtime = LocalRuntime(context, idle_seconds=1.0)
+    runtime = LocalRuntime(context, idle_seconds=2.5)
     assert runtime.invoke_endpoint(EndpointName="e", Body=b"1")["Body"].read() == b"fine:1"
     first = ProcessId.from_record(server(context)["Process"])
     with pytest.raises(ClientError, match="less than or equal to 4194304"):
@@ -88,9 +74,9 @@ def test_a_serverless_endpoint_runs_only_while_it_is_asked(context, tmp_path):
 
     caller = threading.Thread(target=slow)
     caller.start()
-    until(gate.with_suffix(".begun").exists)
+    wait_for(gate.with_suffix(".begun").exists, "call under way")
     serving = ProcessId.from_record(server(context)["Process"])
-    time.sleep(1.2)  # longer than a server may be idle
+    time.sleep(2.7)  # longer than a server may be idle
     with pytest.raises(ClientError, match="Rate exceeded") as throttled:
         runtime.invoke_endpoint(EndpointName="e", Body=b"")
     assert code(throttled) == ("ThrottlingException", 429)
@@ -99,7 +85,7 @@ def test_a_serverless_endpoint_runs_only_while_it_is_asked(context, tmp_path):
     caller.join()
     assert answers == [b"slept"]
 
-    until(lambda: not alive(serving) and not alive(first))
+    wait_for(lambda: not alive(serving) and not alive(first), "end of the idle servers")
     assert server(context)["Process"] is None
     assert Endpoints(context).describe_endpoint(EndpointName="e")["EndpointStatus"] == "InService"
     assert runtime.invoke_endpoint(EndpointName="e", Body=b"3")["Body"].read() == b"fine:3"
@@ -108,7 +94,7 @@ def test_a_serverless_endpoint_runs_only_while_it_is_asked(context, tmp_path):
     # A server that dies costs the call that it dies of, and no other.
     with pytest.raises(ClientError, match="went away"):
         runtime.invoke_endpoint(EndpointName="e", Body=b"", ContentType="text/crash")
-    until(lambda: server(context)["Process"] is None)
+    wait_for(lambda: server(context)["Process"] is None, "end of the server")
     assert runtime.invoke_endpoint(EndpointName="e", Body=b"4")["Body"].read() == b"fine:4"
     group = ProcessId.from_record(server(context)["Group"])
     Endpoints(context).delete_endpoint(EndpointName="e")
@@ -149,7 +135,7 @@ def test_a_serverless_server_that_ends_is_started_by_the_next_call(context):
     runtime = LocalRuntime(context)
     with pytest.raises(ClientError, match="ServiceUnavailable"):
         runtime.invoke_endpoint(EndpointName="e", Body=b"x", ContentType="text/crash")
-    until(lambda: server(context)["Process"] is None)
+    wait_for(lambda: server(context)["Process"] is None, "end of the server")
     assert runtime.invoke_endpoint(EndpointName="e", Body=b"x")["Body"].read() == b"fine:x"
 
 
@@ -162,7 +148,7 @@ def put(context, key, content):
 
 def found(context, uri):
     path = context.buckets.path(uri)
-    until(path.is_file)
+    wait_for(path.is_file, f"object {uri}")
     return path.read_bytes()
 
 
@@ -208,7 +194,7 @@ def test_an_asynchronous_endpoint_answers_in_the_bucket(context, tmp_path):
     assert not context.buckets.is_object(refused["OutputLocation"])
 
     queue = AsyncQueue(context=context, endpoint="e")
-    until(lambda: queue.waiting() == [])
+    wait_for(lambda: queue.waiting() == [], "empty queue")
     runtime = LocalRuntime(context)
     never = put(context, "in/never", str(tmp_path / "never").encode())
     late = runtime.invoke_endpoint_async(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from platforms.local.hosting.endpoints import Endpoints
 from platforms.local.hosting.runtime import LocalRuntime
 from platforms.processes.process import ProcessId, alive
 from tests.worlds.local.served import REGION, client, moto_server, served
-from tests.worlds.local.serving import BUCKET, make_config, make_context, wait_for_endpoint
+from tests.worlds.local.serving import BUCKET, make_config, serving_context, wait_for_endpoint
+from tests.worlds.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 EVERY_BYTE = bytes(range(256))
@@ -38,10 +38,8 @@ def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def context(s3: str, tmp_path: Path) -> Iterator[LocalContext]:
-    context = make_context(tmp_path, s3_endpoint=s3)
-    yield context
-    for name in context.records.names("endpoints"):
-        Endpoints(context).delete_endpoint(EndpointName=name)
+    with serving_context(tmp_path, s3_endpoint=s3) as context:
+        yield context
     assert not (context.home / "s3").exists()
 
 
@@ -55,14 +53,13 @@ def deploy(context: LocalContext, **config: Any) -> None:
 def written(s3: Any, uri: str) -> bytes:
     """Return an object once it is there; a process of its own writes it."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            found: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-            return found
-        except s3.exceptions.NoSuchKey:
-            assert time.monotonic() < deadline, uri
-            time.sleep(0.05)
+
+    def there() -> bool:
+        return "Contents" in s3.list_objects_v2(Bucket=bucket, Prefix=key)
+
+    wait_for(there, f"object {uri}")
+    found: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return found
 
 
 def kind_of(s3: Any, uri: str) -> str:
@@ -102,10 +99,9 @@ def test_an_answer_that_cannot_be_written_keeps_nobody_waiting(
     runtime = LocalRuntime(context)
     runtime.invoke_endpoint_async(EndpointName="e", InputLocation=f"s3://{BUCKET}/in/1.jpg")
     log = context.records.folder("endpoints", "e") / "async.log"
-    deadline = time.monotonic() + 60
-    while not (log.is_file() and "nobodys-bucket" in log.read_text("utf-8")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(
+        lambda: log.is_file() and "nobodys-bucket" in log.read_text("utf-8"), "line in the log"
+    )
 
 
 def test_a_serverless_endpoint_starts_again_without_its_bucket(
@@ -118,10 +114,8 @@ def test_a_serverless_endpoint_starts_again_without_its_bucket(
     ask = runtime.invoke_endpoint
     assert ask(EndpointName="e", Body=EVERY_BYTE)["Body"].read() == b"fine:" + EVERY_BYTE
     process = context.records.read("endpoints", "e")["Local"]["Server"]["Process"]
-    deadline = time.monotonic() + 60
-    while process is not None and alive(ProcessId.from_record(process)):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    if process is not None:
+        wait_for(lambda: not alive(ProcessId.from_record(process)), "end of the idle server")
     # Neither server was given what opens the bucket.
     seen = ask(EndpointName="e", Body=b"", ContentType="text/environment")["Body"].read()
     assert b"AWS_REGION" in seen

@@ -4,12 +4,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from platforms.local.client import LocalSageMaker
-from tests.worlds.local.serving import ROLE, make_context, put_archive
-
-
-@pytest.fixture
-def context(tmp_path):
-    return make_context(tmp_path)
+from tests.worlds.local.serving import ROLE, put_archive
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def deploy(context, name, files):
         ],
     )
     sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
-    return wait_for_endpoint(context, name, seconds=120)
+    return wait_for_endpoint(context, name)
 
 
 def test_handlers_answer_bytes_and_curl(context, tmp_path):

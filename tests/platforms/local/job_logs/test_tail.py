@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from platforms.local.context import LocalContext, local_context
-from platforms.settings import Settings
+from platforms.local.context import LocalContext
 from tests.worlds.local.served import client, served
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -16,8 +14,8 @@ START = 1_790_000_000_000
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> LocalContext:
-    context = local_context(Settings(home=tmp_path))
+def context(context: LocalContext) -> LocalContext:
+    """Two running jobs."""
     for name in ("one", "two"):
         created = "2026-09-21T13:33:20.000000+00:00"
         record = {"TrainingJobStatus": "InProgress", "CreationTime": created}

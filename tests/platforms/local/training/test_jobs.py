@@ -24,6 +24,7 @@ from platforms.local.training.jobs import TrainingJobs
 from platforms.local.training.supervisor import Supervisor
 from platforms.processes.process import ProcessId, alive, group_alive
 from tests.worlds.local.jobs import PROGRAM, Jobs, local_jobs, local_settings
+from tests.worlds.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -270,9 +271,7 @@ def test_what_ignores_sigterm_is_killed_with_its_children(jobs: Jobs) -> None:
     assert _running(token)
     training.stop_training_job(TrainingJobName="job")
     assert jobs.wait("job")["TrainingJobStatus"] == "Stopped"
-    deadline = time.monotonic() + 30
-    while _running(token) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: not _running(token), "end of the children")
     assert not _running(token)
 
 
@@ -327,15 +326,11 @@ def test_a_killed_supervisor(jobs: Jobs) -> None:
     ]
     assert len(trainer) >= 2
     os.kill(supervisor.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 30
-    while alive(supervisor) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(lambda: not alive(supervisor), "end of the supervisor")
     job = jobs.describe("job")
     assert job["TrainingJobStatus"] == "Failed"
     assert "supervisor of this job ended" in job["FailureReason"]
-    deadline = time.monotonic() + 30
-    while any(group_alive(pid) for pid in trainer) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: not any(group_alive(pid) for pid in trainer), "end of the job's processes")
     assert not any(group_alive(pid) for pid in trainer)
     assert jobs.platform.sagemaker.list_training_jobs(StatusEquals="Failed")["TrainingJobSummaries"]
 

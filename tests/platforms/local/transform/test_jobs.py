@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,10 @@ from botocore.exceptions import ClientError
 from platforms.local.client import LocalSageMaker
 from platforms.local.context import LocalContext
 from platforms.local.job_logs.operations import LocalLogs
-from tests.worlds.local.serving import BUCKET, ROLE, make_context, put_archive
+from tests.worlds.local.serving import BUCKET, ROLE, put_archive
+from tests.worlds.waiting import wait_for
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> LocalContext:
-    return make_context(tmp_path)
 
 
 def put(context: LocalContext, key: str, body: bytes) -> None:
@@ -69,14 +64,15 @@ def body_of(name: str, **source: Any) -> dict[str, Any]:
     }
 
 
-def ended(sagemaker: LocalSageMaker, name: str, seconds: float = 60.0) -> dict[str, Any]:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+def ended(sagemaker: LocalSageMaker, name: str) -> dict[str, Any]:
+    def final() -> dict[str, Any] | None:
         described = sagemaker.describe_transform_job(TransformJobName=name)
-        if described["TransformJobStatus"] not in {"InProgress", "Stopping"}:
-            return dict(described)
-        time.sleep(0.05)
-    raise TimeoutError(described["TransformJobStatus"])
+        still = described["TransformJobStatus"] in {"InProgress", "Stopping"}
+        return None if still else dict(described)
+
+    found = wait_for(final, f"end of {name}")
+    assert found is not None
+    return found
 
 
 def test_every_object_gets_an_output_beside_its_own_name(context: LocalContext) -> None:
@@ -168,10 +164,7 @@ def test_a_killed_job_is_taken_up_where_it_was(context: LocalContext, tmp_path: 
     source = body_of("killed", ContentType="text/slow")["TransformInput"]
     gate.touch()
     sagemaker = start(context, "killed", TransformInput=source)
-    deadline = time.monotonic() + 30
-    while not (tmp_path / "second.begun").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for((tmp_path / "second.begun").exists, "second call")
     written = context.home / "s3" / BUCKET / "out" / "1.jpg.out"
     before = written.stat().st_mtime_ns
     record = context.records.read("transform-jobs", "killed")
@@ -186,8 +179,7 @@ def test_a_stop_ends_the_call_under_way(context: LocalContext, tmp_path: Path) -
     put(context, "in/1.jpg", str(tmp_path / "never").encode())
     source = body_of("stopped", ContentType="text/slow")["TransformInput"]
     sagemaker = start(context, "stopped", TransformInput=source)
-    while not (tmp_path / "never.begun").exists():
-        time.sleep(0.02)
+    wait_for((tmp_path / "never.begun").exists, "call under way")
     sagemaker.stop_transform_job(TransformJobName="stopped")
     described = ended(sagemaker, "stopped")
     assert described["TransformJobStatus"] == "Stopped"

@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -22,11 +21,12 @@ from tests.worlds.local.searches import (
     continuous,
     create,
     describe,
+    ended,
     make_context,
     trials,
     tuning_request,
-    wait_for,
 )
+from tests.worlds.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +39,7 @@ def context(tmp_path):
     for name in context.records.names("tuning-jobs"):
         if describe(context, name)["HyperParameterTuningJobStatus"] not in TERMINAL:
             operations.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
-            wait_for(context, name)
+            ended(context, name)
 
 
 def tuned(found):
@@ -51,12 +51,15 @@ def supervisor_of(context, name):
     return ProcessId.from_record(record["Local"]["Supervisor"])
 
 
+def begun(context, name):
+    """Count the trials whose own supervisor has signed in."""
+    return sum("TrainingStartTime" in each for each in trials(context, name))
+
+
 def kill(process):
     """SIGKILL it and see it gone: the signal returns before the process ends."""
     os.kill(process.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 30
-    while alive(process) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: not alive(process), "end of the process")
     assert not alive(process)
 
 
@@ -67,7 +70,7 @@ def test_a_random_search_runs_real_training_jobs_and_finds_the_best(context):
     create(context, request)
     started = describe(context, "search")
     assert started["HyperParameterTuningJobStatus"] == "InProgress"
-    described = wait_for(context, "search")
+    described = ended(context, "search")
     assert described["HyperParameterTuningJobStatus"] == "Completed"
     assert described["TrainingJobStatusCounters"]["Completed"] == 4
     assert described["ObjectiveStatusCounters"] == {"Succeeded": 4, "Pending": 0, "Failed": 0}
@@ -100,7 +103,7 @@ def test_a_random_search_runs_real_training_jobs_and_finds_the_best(context):
 
 def test_trials_are_listed_sorted_filtered_and_in_pages(context):
     create(context, tuning_request("list", jobs=4, parallel=4, static={"do": "half"}))
-    wait_for(context, "list")
+    ended(context, "list")
     by_value = trials(context, "list", SortBy="FinalObjectiveMetricValue", SortOrder="Descending")
     values = [each["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] for each in by_value]
     assert values == sorted(values, reverse=True)
@@ -120,42 +123,38 @@ def test_trials_are_listed_sorted_filtered_and_in_pages(context):
 
 def test_no_more_trials_run_at_once_than_allowed(context):
     create(context, tuning_request("wide", jobs=4, parallel=2, static={"seconds": "0.5"}))
-    most = 0
-    while describe(context, "wide")["HyperParameterTuningJobStatus"] == "InProgress":
-        running = [
-            each for each in trials(context, "wide") if each["TrainingJobStatus"] not in TERMINAL
-        ]
-        most = max(most, len(running))
-        time.sleep(0.05)
-    assert most == 2
-    assert len(trials(context, "wide")) == 4
+    ended(context, "wide")
+    names = [each["TrainingJobName"] for each in trials(context, "wide")]
+    assert len(names) == 4
+    described = [TrainingJobs(context).describe_training_job(TrainingJobName=n) for n in names]
+    spans = [(each["CreationTime"], each["LastModifiedTime"]) for each in described]
+    # Most run at once when one of them begins.
+    assert max(sum(a <= begin < b for a, b in spans) for begin, _ in spans) == 2
 
 
 def test_a_killed_supervisor_is_replaced_and_no_trial_comes_twice(context):
-    create(context, tuning_request("killed", jobs=4, parallel=1, static={"seconds": "0.3"}))
+    create(context, tuning_request("killed", jobs=4, parallel=1, static={"seconds": "1"}))
     create(context, tuning_request("whole", jobs=4, parallel=1))
     killed = set()
     for count in (1, 2, 3):
         # A job that is killed before its own supervisor has signed in counts as failed.
-        while sum("TrainingStartTime" in each for each in trials(context, "killed")) < count:
-            time.sleep(0.05)
+        wait_for(lambda: begun(context, "killed") >= count, f"trial {count}")  # noqa: B023
         supervisor = supervisor_of(context, "killed")
         kill(supervisor)
         killed.add(supervisor.pid)
-    described = wait_for(context, "killed")
+    described = ended(context, "killed")
     assert described["HyperParameterTuningJobStatus"] == "Completed"
     assert described["TrainingJobStatusCounters"]["Completed"] == 4
     assert len(context.records.names("training-jobs")) >= 4
     assert len([name for name in context.records.names("training-jobs") if "killed" in name]) == 4
     assert supervisor_of(context, "killed").pid not in killed
-    wait_for(context, "whole")
+    ended(context, "whole")
     assert tuned(trials(context, "killed")) == tuned(trials(context, "whole"))
 
 
 def test_a_trial_that_is_only_in_the_record_is_created_by_the_next_supervisor(context):
-    create(context, tuning_request("gap", jobs=2, parallel=1, static={"seconds": "0.5"}))
-    while not any("TrainingStartTime" in each for each in trials(context, "gap")):
-        time.sleep(0.05)
+    create(context, tuning_request("gap", jobs=2, parallel=1, static={"seconds": "1.5"}))
+    wait_for(lambda: begun(context, "gap"), "trial")
     kill(supervisor_of(context, "gap"))
 
     def add(record):
@@ -164,7 +163,7 @@ def test_a_trial_that_is_only_in_the_record_is_created_by_the_next_supervisor(co
         return {**record, "Local": {**local, "Trials": [*local["Trials"], trial]}}
 
     context.records.update("tuning-jobs", "gap", add)
-    wait_for(context, "gap")
+    ended(context, "gap")
     assert trials(context, "gap")[1]["TrainingJobStatus"] == "Completed"
     assert len(trials(context, "gap")) == 2
 
@@ -179,7 +178,7 @@ def test_only_one_of_many_describers_starts_a_supervisor(context):
 
 def test_failing_trials_are_counted_and_the_search_goes_on(context):
     create(context, tuning_request("half", jobs=6, parallel=3, static={"do": "half"}))
-    described = wait_for(context, "half")
+    described = ended(context, "half")
     assert described["HyperParameterTuningJobStatus"] == "Completed"
     counters = described["TrainingJobStatusCounters"]
     assert counters["NonRetryableError"] > 0
@@ -189,7 +188,7 @@ def test_failing_trials_are_counted_and_the_search_goes_on(context):
 
 def test_a_search_of_which_all_trials_fail_is_failed_and_names_the_first(context):
     create(context, tuning_request("bad", jobs=2, static={"do": "fail"}))
-    described = wait_for(context, "bad")
+    described = ended(context, "bad")
     assert described["HyperParameterTuningJobStatus"] == "Failed"
     first = trials(context, "bad")[0]["TrainingJobName"]
     assert first in described["FailureReason"]
@@ -200,14 +199,14 @@ def test_a_search_of_which_all_trials_fail_is_failed_and_names_the_first(context
 def test_a_search_gives_up_after_five_trials_without_a_value(context):
     create(context, tuning_request("silent", jobs=9, parallel=2, static={"do": "silent"}))
     create(context, tuning_request("nan", jobs=9, parallel=2, static={"do": "nan"}))
-    described = wait_for(context, "silent")
+    described = ended(context, "silent")
     assert described["HyperParameterTuningJobStatus"] == "Failed"
     reason = described["FailureReason"]
     # Two run at a time: the sixth may end in the same moment as the fifth.
     assert re.match(r"No objective metrics found after running [56] training jobs\. ", reason)
     assert f"The regex {METRIC['Regex']!r} of 'valid:loss' matches nothing in the log of" in reason
     assert 5 <= len(trials(context, "silent")) <= 6
-    reason = wait_for(context, "nan")["FailureReason"]
+    reason = ended(context, "nan")["FailureReason"]
     assert "reads 'nan' last in the log of nan-00" in reason
     assert "matches nothing" not in reason
 
@@ -217,7 +216,7 @@ def test_a_first_trial_without_a_value_ends_no_search(context):
     static = {"do": "nan-first"}
     grid = {"Strategy": "Grid", "ParameterRanges": ranges}
     create(context, tuning_request("some", jobs=None, parallel=1, static=static, **grid))
-    described = wait_for(context, "some")
+    described = ended(context, "some")
     assert described["HyperParameterTuningJobStatus"] == "Completed"
     assert described["BestTrainingJob"]["TunedHyperParameters"]["x"] == "0.9"
     assert described["ObjectiveStatusCounters"] == {"Succeeded": 1, "Pending": 0, "Failed": 1}
@@ -225,18 +224,15 @@ def test_a_first_trial_without_a_value_ends_no_search(context):
 
 def test_a_stop_ends_running_trials_and_launches_no_more(context):
     create(context, tuning_request("stop", jobs=9, static={"epochs": "600", "seconds": "0.1"}))
-    while len(trials(context, "stop")) < 2:
-        time.sleep(0.05)
+    wait_for(lambda: len(trials(context, "stop")) == 2, "two trials")
     operations = HyperParameterTuningJobs(context)
     operations.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="stop")
     assert describe(context, "stop")["HyperParameterTuningJobStatus"] in {"Stopping", "Stopped"}
-    described = wait_for(context, "stop")
+    described = ended(context, "stop")
     assert described["HyperParameterTuningJobStatus"] == "Stopped"
     assert described["TrainingJobStatusCounters"]["Stopped"] == 2
     supervisor = supervisor_of(context, "stop")
-    deadline = time.monotonic() + 30
-    while alive(supervisor) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: not alive(supervisor), "end of the supervisor")
     assert not alive(supervisor)
     with pytest.raises(ClientError, match="is in status Stopped"):
         operations.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="stop")
@@ -257,7 +253,7 @@ def test_hyperband_stops_trials_that_go_beyond_max_resource(context):
         StrategyConfig={"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": 9}},
     )
     create(context, request)
-    described = wait_for(context, "early")
+    described = ended(context, "early")
     assert described["HyperParameterTuningJobStatus"] == "Completed"
     # None may go on beyond MaxResource, and a stopped trial's last value counts.
     assert described["TrainingJobStatusCounters"]["Stopped"] == 2
@@ -269,7 +265,7 @@ def test_a_target_ends_the_search(context):
     create(
         context, tuning_request("goal", jobs=50, parallel=1, TuningJobCompletionCriteria=criteria)
     )
-    described = wait_for(context, "goal")
+    described = ended(context, "goal")
     assert described["HyperParameterTuningJobStatus"] == "Completed"
     assert len(trials(context, "goal")) == 1
 
@@ -285,21 +281,21 @@ def test_a_grid_tries_every_combination_once(context):
         context,
         tuning_request("grid", jobs=None, parallel=3, Strategy="Grid", ParameterRanges=ranges),
     )
-    assert wait_for(context, "grid")["TrainingJobStatusCounters"]["Completed"] == 4
+    assert ended(context, "grid")["TrainingJobStatusCounters"]["Completed"] == 4
     found = {(each["x"], each["epochs"]) for each in tuned(trials(context, "grid"))}
     assert len(found) == 4
 
 
 def test_a_warm_start_learns_from_its_parents(context):
     create(context, tuning_request("parent", jobs=2))
-    best = wait_for(context, "parent")["BestTrainingJob"]
+    best = ended(context, "parent")["BestTrainingJob"]
     request = tuning_request("child", jobs=1, Strategy="Bayesian")
     request["WarmStartConfig"] = {
         "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "parent"}],
         "WarmStartType": "IdenticalDataAndAlgorithm",
     }
     create(context, request)
-    described = wait_for(context, "child")
+    described = ended(context, "child")
     assert len(context.records.read("tuning-jobs", "child")["Local"]["Parents"]) == 2
     values = [
         each["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
@@ -367,11 +363,9 @@ def test_names_are_unique_and_unknown_ones_are_named(context):
         ClientError, match=r"ResourceNotFound.*can't find a tuning job called nobody"
     ):
         describe(context, "nobody")
-    wait_for(context, "name")
+    ended(context, "name")
     supervisor = supervisor_of(context, "name")
-    deadline = time.monotonic() + 30
-    while alive(supervisor) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: not alive(supervisor), "end of the supervisor")
     assert not alive(supervisor)
 
 
@@ -395,7 +389,7 @@ def test_describe_adds_what_the_service_adds(context):
     assert definition["ResourceConfig"] == resources
     stored = context.records.read("tuning-jobs", "attached")["TrainingJobDefinition"]
     assert "_tuning_objective_metric" not in stored["StaticHyperParameters"]
-    wait_for(context, "attached")
+    ended(context, "attached")
 
 
 def test_a_grid_tells_how_many_trials_it_has(context):
@@ -410,4 +404,4 @@ def test_a_grid_tells_how_many_trials_it_has(context):
     )
     limits = describe(context, "grid-of-two")["HyperParameterTuningJobConfig"]["ResourceLimits"]
     assert limits["MaxNumberOfTrainingJobs"] == 2
-    wait_for(context, "grid-of-two")
+    ended(context, "grid-of-two")
