@@ -79,6 +79,7 @@ def _write_steps(path: Path, random: np.random.Generator, count: int) -> None:
     frame["mode"] = np.where(np.arange(count) % 6 == 5, "EVAL", "TRAIN")
     frame["started"] = np.round(_STARTED + 0.1 * np.arange(count), 6)
     frame["samples"] = 32
+    frame["network"] = contract.WHOLE_NETWORK
     frame[list(contract.STEP_COLUMNS)].to_csv(path, index=False)
 
 

@@ -80,7 +80,7 @@ def run(arguments: TrainingArguments, environment: Environment, stop: StopReques
         print(_introduction(prepared, splits), flush=True)
     seconds["initialization"] = clock.lap()
     with training.instrumentation, ProcessUse() as use:
-        outcome = fit(training)
+        outcome = fit(training, on_features=use.split)
     seconds["training"] = clock.lap()
     if outcome.failure is not None:
         if environment.is_leader:
@@ -130,17 +130,17 @@ def _explain(
         "class_counts": trained,
         "class_counts_valid": validated,
         "process_use": use.document(),
-        "features_fit": _features_fit(prepared, splits),
+        "features_fit": _features_fit(prepared, splits, outcome),
     }
     write_summary(folder, {**summary, **measured})
     if prepared.training.instrumentation.close():
         announce_verdict(folder, parse_actions(prepared.training.arguments.rules))
 
 
-def _features_fit(prepared: Prepared, splits: Splits) -> bool | None:
+def _features_fit(prepared: Prepared, splits: Splits, outcome: Outcome) -> bool | None:
     """Return whether a job like this one could keep features; None where it has none to keep."""
     training = prepared.training
-    if not training.frozen or prepared.cached_features or not training.instrumentation.close():
+    if not training.frozen or outcome.features_from or not training.instrumentation.close():
         return None
     built = Built(
         model=training.model,
@@ -251,7 +251,9 @@ def _summary(prepared: Prepared, outcome: Outcome, seconds: dict[str, float]) ->
         "versions": _versions(),
         "seconds": seconds,
         "images_per_second": outcome.images_per_second,
-        "cached_features": prepared.cached_features,
+        "images_per_second_by_network": outcome.by_network,
+        "cached_features": outcome.features_from is not None,
+        "features_from_epoch": outcome.features_from,
         "features": None if use is None else asdict(use),
     }
 

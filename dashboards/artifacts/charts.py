@@ -25,7 +25,6 @@ from dashboards.figures.step_times import get_outlier_info, get_step_time_info
 from dashboards.figures.steps import get_phase_share_info
 from dashboards.figures.system import CPU_DIMENSION, NO_SYSTEM
 from dashboards.figures.theme import BLUE, GREEN, GREY, ORANGE, PHASE_COLORS, RED, SKY, SPLIT_COLORS
-from sm_entrypoints.contract import STEP_COLUMNS
 
 MAX_CHART_POINTS = 300
 
@@ -73,12 +72,12 @@ def training_curves_svg(metrics: pd.DataFrame) -> str:
     return _svg(draw, 8.0, 3.0)
 
 
-def phase_share_svg(summary: Mapping[str, Any]) -> str:
-    """Return the share of each step phase from the instrumentation's ``summary.json``."""
+def phase_share_svg(steps: pd.DataFrame, summary: Mapping[str, Any]) -> str:
+    """Return the share of each step phase from the steps or, without them, ``summary.json``."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        info = get_phase_share_info(pd.DataFrame(columns=list(STEP_COLUMNS)), summary)
+        info = get_phase_share_info(steps, summary)
         if info.message:
             _say(axes, info.message)
             return

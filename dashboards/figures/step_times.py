@@ -10,10 +10,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards.figures.series import compact, downsample
-from dashboards.figures.steps import NO_STEPS
+from dashboards.figures.steps import NO_STEPS, main_steps
 from dashboards.figures.theme import GREEN, GREY, PURPLE, RED, SKY, message_figure, new_figure
 from dashboards.files.reading import Floats
 from sm_entrypoints.contract import STEP_PHASES
+from sm_entrypoints.contract.sentences import counted
 
 # The profiler report's StepOutlier rule: longer than the mean by three standard deviations.
 OUTLIER_DEVIATIONS = 3.0
@@ -22,19 +23,26 @@ MAX_STEP_POINTS = 800
 
 
 class StepTimeInfo(NamedTuple):
-    """Histogram of the wall time of TRAIN steps: bin edges and percentiles in milliseconds."""
+    """Histogram of the wall time of TRAIN steps: bin edges and percentiles in milliseconds.
+
+    ``others`` counts steps that ran the tail alone, after those of the whole network, and are not
+    in the histogram; ``others_p50`` is their median.
+    """
 
     edges: list[float]
     counts: list[int]
     percentiles: dict[str, float]
     beyond: int
+    others: int = 0
+    others_p50: float = 0.0
     message: str | None = None
 
 
 class OutlierInfo(NamedTuple):
     """TRAIN steps' times in milliseconds; those beyond ``threshold`` with what took long.
 
-    ``found`` is the number of all outliers; the 200 longest are in the lists.
+    Steps that ran the tail alone have a threshold of their own; ``threshold`` is that of the
+    whole network. ``found`` is the number of all outliers; the 200 longest are in the lists.
     """
 
     steps: list[float]
@@ -52,10 +60,11 @@ def get_step_time_info(steps: pd.DataFrame, bins: int = 60) -> StepTimeInfo:
 
     ``beyond`` counts the steps that are longer still; the percentiles include them.
     """
-    rows = steps[steps["mode"] == "TRAIN"]
-    if rows.empty:
-        return StepTimeInfo([], [], {}, 0, NO_STEPS)
-    times = rows[list(STEP_PHASES)].fillna(0.0).to_numpy().sum(axis=1) * 1_000
+    trained = steps[steps["mode"] == "TRAIN"]
+    if trained.empty:
+        return StepTimeInfo([], [], {}, 0, message=NO_STEPS)
+    rows = main_steps(trained)
+    times, others = _milliseconds(rows), _milliseconds(trained.drop(rows.index))
     p50, p95, p99 = (float(value) for value in np.percentile(times, [50, 95, 99]))
     start = float(times.min())
     end = max(float(np.percentile(times, 99.5)), start + 1e-6)
@@ -65,7 +74,14 @@ def get_step_time_info(steps: pd.DataFrame, bins: int = 60) -> StepTimeInfo:
         counts=counts.tolist(),
         percentiles={"p50": p50, "p95": p95, "p99": p99, "max": float(times.max())},
         beyond=int((times > end).sum()),
+        others=len(others),
+        others_p50=float(np.median(others)) if len(others) else 0.0,
     )
+
+
+def _milliseconds(rows: pd.DataFrame) -> Floats:
+    times: Floats = rows[list(STEP_PHASES)].fillna(0.0).to_numpy(dtype="float64").sum(axis=1)
+    return times * 1_000
 
 
 def step_time_figure(info: StepTimeInfo) -> go.Figure:
@@ -92,7 +108,7 @@ def step_time_figure(info: StepTimeInfo) -> go.Figure:
             line={"color": color, "width": 1.5, "dash": "dash"},
             hoverinfo="skip",
         )
-    beyond = _not_shown(info.beyond) if info.beyond else ""
+    beyond = _not_shown(info)
     figure.update_xaxes(
         title_text=f"milliseconds per TRAIN step{beyond}", range=[edges[0], edges[-1]]
     )
@@ -100,8 +116,11 @@ def step_time_figure(info: StepTimeInfo) -> go.Figure:
     return figure
 
 
-def _not_shown(steps: int) -> str:
-    return f" ({steps} longer {'step' if steps == 1 else 'steps'} not shown)"
+def _not_shown(info: StepTimeInfo) -> str:
+    left = [counted(info.beyond, "longer step")] if info.beyond else []
+    if info.others:
+        left.append(f"{counted(info.others, 'step')} on features, p50 {info.others_p50:,.1f} ms,")
+    return f" ({' and '.join(left)} not shown)" if left else ""
 
 
 def get_outlier_info(steps: pd.DataFrame) -> OutlierInfo:
@@ -111,8 +130,12 @@ def get_outlier_info(steps: pd.DataFrame) -> OutlierInfo:
         return OutlierInfo([], [], [], [], [], 0.0, 0, NO_STEPS)
     phases = rows[list(STEP_PHASES)].fillna(0.0).to_numpy(dtype="float64") * 1_000
     times, numbers = phases.sum(axis=1), rows["step"].to_numpy(dtype="float64")
-    threshold = float(times.mean() + OUTLIER_DEVIATIONS * times.std())
-    outliers = np.flatnonzero(times > threshold)
+    whole = rows.index.isin(main_steps(rows).index)
+    thresholds = np.empty(len(times))
+    for kind in (whole, ~whole):
+        if kind.any():
+            thresholds[kind] = times[kind].mean() + OUTLIER_DEVIATIONS * times[kind].std()
+    outliers = np.flatnonzero(times > thresholds)
     longest = np.sort(outliers[np.argsort(times[outliers])[::-1][:MAX_OUTLIERS]])
     x, y = downsample(numbers, times, MAX_STEP_POINTS)
     return OutlierInfo(
@@ -120,8 +143,8 @@ def get_outlier_info(steps: pd.DataFrame) -> OutlierInfo:
         times=y.tolist(),
         outliers=numbers[longest].tolist(),
         outlier_times=times[longest].tolist(),
-        outlier_texts=_outlier_texts(phases, rows["epoch"].to_numpy(), longest),
-        threshold=threshold,
+        outlier_texts=_outlier_texts(phases, rows["epoch"].to_numpy(), longest, whole),
+        threshold=float(thresholds[whole][0]),
         found=len(outliers),
     )
 
@@ -159,11 +182,16 @@ def outlier_figure(info: OutlierInfo) -> go.Figure:
     return figure
 
 
-def _outlier_texts(phases: Floats, epochs: Floats, places: npt.NDArray[np.int64]) -> list[str]:
-    usual = np.median(phases, axis=0)
+def _outlier_texts(
+    phases: Floats,
+    epochs: Floats,
+    places: npt.NDArray[np.int64],
+    whole: npt.NDArray[np.bool_],
+) -> list[str]:
+    usual = {bool(each): np.median(phases[whole == each], axis=0) for each in np.unique(whole)}
     texts = []
     for place in places.tolist():
-        more = phases[place] - usual
+        more = phases[place] - usual[bool(whole[place])]
         phase = STEP_PHASES[int(more.argmax())].replace("_", " ")
         texts.append(f"epoch {epochs[place]:.0f}: {more.max():,.0f} ms more {phase} than usual")
     return texts

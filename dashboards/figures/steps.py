@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,28 +11,37 @@ import plotly.graph_objects as go
 
 from dashboards.figures.series import bucket_means, bucket_starts, compact
 from dashboards.figures.theme import (
+    GREY,
     PHASE_COLORS,
     message_figure,
     new_figure,
 )
-from sm_entrypoints.contract import STEP_PHASES
+from sm_entrypoints.contract import STEP_PHASES, TAIL_ALONE, WHOLE_NETWORK
 
 NO_STEPS = "The job recorded no steps."
 MAX_BUCKETS = 200
 
 
 class PhaseTimelineInfo(NamedTuple):
-    """Mean milliseconds per step in each phase, over buckets of neighbouring steps."""
+    """Mean milliseconds per step in each phase, over buckets of neighbouring steps.
+
+    ``features_from`` is the first step of the tail alone, after some of the whole network.
+    """
 
     mode: str
     steps: list[int]
     milliseconds: dict[str, list[float]]
     steps_a_bucket: float
+    features_from: int | None = None
     message: str | None = None
 
 
 class PhaseShareInfo(NamedTuple):
-    """Seconds and share (0..1) of each phase, per mode (TRAIN, EVAL)."""
+    """Seconds and share (0..1) of each phase, per mode (TRAIN, EVAL).
+
+    Steps of a mode that ran the tail alone, after others of the whole network, are a mode of
+    their own.
+    """
 
     modes: list[str]
     seconds: dict[str, list[float]]
@@ -44,7 +53,7 @@ def get_phase_timeline_info(steps: pd.DataFrame, mode: str = "TRAIN") -> PhaseTi
     """Return the phases of ``mode``'s steps, at most 200 buckets of means (they stack)."""
     rows = steps[steps["mode"] == mode]
     if rows.empty:
-        return PhaseTimelineInfo(mode, [], {}, 0.0, NO_STEPS)
+        return PhaseTimelineInfo(mode, [], {}, 0.0, message=NO_STEPS)
     phases = rows[list(STEP_PHASES)].to_numpy(dtype="float64") * 1_000
     means = bucket_means(phases, MAX_BUCKETS)
     firsts = rows["step"].to_numpy()[bucket_starts(len(rows), MAX_BUCKETS)]
@@ -53,7 +62,19 @@ def get_phase_timeline_info(steps: pd.DataFrame, mode: str = "TRAIN") -> PhaseTi
         steps=firsts.astype("int64").tolist(),
         milliseconds={phase: means[:, i].tolist() for i, phase in enumerate(STEP_PHASES)},
         steps_a_bucket=len(rows) / len(means),
+        features_from=_features_from(rows),
     )
+
+
+def _features_from(rows: pd.DataFrame) -> int | None:
+    alone = rows[rows["network"] == TAIL_ALONE]
+    return int(alone["step"].iloc[0]) if 0 < len(alone) < len(rows) else None
+
+
+def main_steps(steps: pd.DataFrame) -> pd.DataFrame:
+    """Return the steps that ran the whole network; all where none did."""
+    whole = steps[steps["network"] == WHOLE_NETWORK]
+    return steps if whole.empty else whole
 
 
 def phase_timeline_figure(info: PhaseTimelineInfo) -> go.Figure:
@@ -72,6 +93,13 @@ def phase_timeline_figure(info: PhaseTimelineInfo) -> go.Figure:
             hovertemplate="%{y:.2f} ms<extra>%{fullData.name}</extra>",
         )
     each = f" (means of {info.steps_a_bucket:.0f} steps)" if info.steps_a_bucket >= 1.5 else ""
+    if info.features_from is not None:
+        figure.add_vline(
+            x=info.features_from,
+            line={"color": GREY, "width": 1, "dash": "dot"},
+            annotation={"text": "on features", "font": {"size": 10}, "textangle": 0},
+            annotation_position="top right",
+        )
     figure.update_layout(hovermode="x unified")
     figure.update_xaxes(title_text=f"{info.mode} step{each}")
     figure.update_yaxes(title_text="milliseconds per step", rangemode="tozero")
@@ -82,9 +110,7 @@ def get_phase_share_info(steps: pd.DataFrame, summary: Mapping[str, Any]) -> Pha
     """Return seconds per phase and mode, from the steps or, without them, from the summary."""
     summed = summary.get("phase_seconds") or {}
     modes, seconds = [], {phase: list[float]() for phase in STEP_PHASES}
-    for mode in ("TRAIN", "EVAL"):
-        rows = steps[steps["mode"] == mode]
-        totals = summed.get(mode) or {} if rows.empty else rows[list(STEP_PHASES)].sum().to_dict()
+    for mode, totals in _phase_totals(steps, summed):
         values = [float(totals.get(phase) or 0.0) for phase in STEP_PHASES]
         if sum(values) > 0:
             modes.append(mode)
@@ -96,6 +122,26 @@ def get_phase_share_info(steps: pd.DataFrame, summary: Mapping[str, Any]) -> Pha
         for phase, values in seconds.items()
     }
     return PhaseShareInfo(modes, seconds, shares, None if modes else NO_STEPS)
+
+
+def _phase_totals(
+    steps: pd.DataFrame, summed: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, float]]]:
+    """Yield the name of each mode and its seconds by phase."""
+    for mode in ("TRAIN", "EVAL"):
+        rows = steps[steps["mode"] == mode]
+        if rows.empty:
+            yield mode, summed.get(mode) or {}
+            continue
+        main = main_steps(rows)
+        yield mode, _sums(main)
+        if len(main) < len(rows):
+            rest = rows[rows["network"] == TAIL_ALONE]
+            yield f"{mode} on features", _sums(rest)
+
+
+def _sums(rows: pd.DataFrame) -> dict[str, float]:
+    return {phase: float(rows[phase].sum()) for phase in STEP_PHASES}
 
 
 def phase_share_figure(info: PhaseShareInfo) -> go.Figure:

@@ -88,7 +88,11 @@ def read_training_output(folder: Path, system_folder: Path | None = None) -> Tra
         evaluation=_read_evaluation(folder / contract.EVALUATION_FILE),
         predictions=read_csv(folder / contract.PREDICTIONS_FILE, contract.PREDICTION_COLUMNS),
         mistakes=read_mistakes(folder, folder / contract.MISTAKES_FILE),
-        steps=read_csv(inner / contract.STEPS_FILE, contract.STEP_COLUMNS),
+        steps=read_csv(
+            inner / contract.STEPS_FILE,
+            contract.STEP_COLUMNS,
+            absent={"network": contract.WHOLE_NETWORK},
+        ),
         system=_read_system(system_folder or folder / contract.SYSTEM_FOLDER),
         reductions=read_json_lines([inner / contract.REDUCTIONS_FILE], REDUCTION_COLUMNS),
         summary=read_object(inner / contract.INSTRUMENTATION_SUMMARY_FILE) or {},

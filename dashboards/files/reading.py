@@ -20,7 +20,7 @@ import pandas as pd
 from sm_entrypoints.contract.sentences import clause
 
 # Few different values in many rows: kept as categories, which compare a hundred times faster.
-_CATEGORIES = frozenset({"split", "mode", "collection", "name", "dimension"})
+_CATEGORIES = frozenset({"split", "mode", "network", "collection", "name", "dimension"})
 _TEXTS = frozenset({"path", "label", "predicted"})
 # Parsed objects weigh ten times their text; a chunk of them stays in the processor's cache.
 _CHUNK_BYTES = 131_072
@@ -101,8 +101,13 @@ def json_rows(path: Path) -> Iterator[tuple[int, list[Row]]]:
         number += len(rows)
 
 
-def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Return the ``columns`` of a CSV file with a head; without the file, none of its rows."""
+def read_csv(
+    path: Path, columns: Sequence[str], *, absent: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """Return the ``columns`` of a CSV file with a head; without the file, none of its rows.
+
+    ``absent`` are columns that files of earlier versions lack, with what they would hold.
+    """
     if not path.is_file():
         return empty_frame(columns)
     texts = _CATEGORIES | _TEXTS
@@ -116,16 +121,25 @@ def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         return empty_frame(columns)
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a CSV file: {error}") from error
+    frame = _with_columns(frame, columns, absent or {}, path)
+    for name in columns:
+        if name not in texts and frame[name].dtype != "float64":
+            frame = frame.assign(**{name: _numbers(frame[name].tolist(), name, path, 2)})
+    return frame
+
+
+def _with_columns(
+    frame: pd.DataFrame, columns: Sequence[str], absent: Mapping[str, str], path: Path
+) -> pd.DataFrame:
+    for name, value in absent.items():
+        if name not in frame.columns:
+            frame[name] = pd.Categorical([value] * len(frame), categories=[value])
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise ValueError(
             f"{path}, line 1: columns {missing} are missing, got {list(frame.columns)}"
         )
-    frame = frame[list(columns)]
-    for name in columns:
-        if name not in texts and frame[name].dtype != "float64":
-            frame = frame.assign(**{name: _numbers(frame[name].tolist(), name, path, 2)})
-    return frame
+    return frame[list(columns)]
 
 
 def read_object(path: Path) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ The health of tensors is in :mod:`dashboards.sections.health`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboards.figures.step_times import (
@@ -45,7 +45,12 @@ from dashboards.page.markup import (
     share_bar,
     table,
 )
-from sm_entrypoints.contract import INSTRUMENTATION_FOLDER, TRACE_FILE
+from sm_entrypoints.contract import (
+    INSTRUMENTATION_FOLDER,
+    TAIL_ALONE,
+    TRACE_FILE,
+    WHOLE_NETWORK,
+)
 
 OPEN_OPERATORS = 15
 # Stages of training.json: what they are called here, and their colours.
@@ -68,6 +73,7 @@ def time_section(output: TrainingOutput) -> Section:
         title="Step phases and system use",
         blocks=[
             paragraph(_time_sentence(shares)),
+            *_features_sentence(output),
             _stage_bar(output),
             _stage_facts(output),
             plot(
@@ -135,6 +141,21 @@ def _time_sentence(shares: PhaseShareInfo) -> str:
     )
 
 
+def _features_sentence(output: TrainingOutput) -> list[Block]:
+    """Say which steps ran what, where not all ran the same."""
+    epoch, summary = output.training.get("features_from_epoch"), output.summary
+    tail, every = (summary.get(name) or {} for name in ("tail_steps", "steps"))
+    if not isinstance(epoch, int) or not 0 < tail.get("TRAIN", 0) < every.get("TRAIN", 0):
+        return []
+    return [
+        paragraph(
+            f"The whole network ran until epoch {epoch - 1}. From epoch {epoch} on the head "
+            "learned from the features that the frozen layers had given: the same numbers in a "
+            "fraction of the time. Rules and figures tell these steps apart."
+        )
+    ]
+
+
 def _stage_bar(output: TrainingOutput) -> Block:
     seconds: dict[str, Any] = output.training.get("seconds") or {}
     parts = [
@@ -154,11 +175,9 @@ def _stage_facts(output: TrainingOutput) -> Block:
     pairs: list[tuple[str, object]] = [
         ("total", f"{total:,.1f} s" if isinstance(total, int | float) else None),
         ("images per second", f"{rate:,.0f}" if isinstance(rate, int | float) else None),
-        *(
-            (f"step {name}", f"{value * 1_000:,.1f} ms")
-            for name, value in times.items()
-            if value is not None
-        ),
+        *_rate_facts(training.get("images_per_second_by_network") or {}),
+        *_step_facts("step", times),
+        *_step_facts("step on features", summary.get("tail_step_seconds") or {}),
         *(
             (f"process memory, {name}", f"{value / 1e6:,.0f} MB")
             for name, value in process.items()
@@ -170,6 +189,25 @@ def _stage_facts(output: TrainingOutput) -> Block:
         ("loader workers", summary.get("workers")),
     ]
     return facts([(label, value) for label, value in pairs if value is not None])
+
+
+def _step_facts(label: str, times: Mapping[str, Any]) -> list[tuple[str, object]]:
+    return [
+        (f"{label} {name}", f"{value * 1_000:,.1f} ms")
+        for name, value in times.items()
+        if value is not None
+    ]
+
+
+def _rate_facts(rates: Mapping[str, float]) -> list[tuple[str, object]]:
+    """Return the pace of each kind of epoch, where there were two."""
+    if len(rates) < 2:
+        return []
+    names = {WHOLE_NETWORK: "the whole network", TAIL_ALONE: "features"}
+    return [
+        (f"images per second, {names.get(name, name)}", f"{rate:,.0f}")
+        for name, rate in rates.items()
+    ]
 
 
 def _worker_table(info: WorkersInfo) -> Block:

@@ -127,8 +127,8 @@ _ROWS = (
     Hyperparameter(
         "cache_features", str, "auto", get_args(Choice), "time", same_numbers=True, makes_data=True,
         help="Whether features of a frozen backbone are computed once and kept in memory; "
-             "auto: if they fit and the network is not observed. true needs "
-             "augmentation=none."),
+             "auto: if they fit, while an observed network runs whole in its first epoch. true "
+             "needs augmentation=none."),
     Hyperparameter(
         "channels_last", str, "auto", get_args(Choice), "time", makes_data=True,
         help="Whether a pixel's channels are neighbours in memory, which is faster; auto: true."),

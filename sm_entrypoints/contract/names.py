@@ -164,7 +164,10 @@ PREDICTION_COLUMNS = (
 )
 # One step's wall time, in seconds, is the sum of these phases.
 STEP_PHASES = ("data_wait", "transfer", "forward", "backward", "optimizer")
-STEP_COLUMNS = ("step", "epoch", "mode", "started", *STEP_PHASES, "samples")
+# What ran in a step: the whole network over images, or its tail alone over kept features. Files of
+# earlier versions lack the column: then it was the whole network.
+WHOLE_NETWORK, TAIL_ALONE = "whole", "tail"
+STEP_COLUMNS = ("step", "epoch", "mode", "started", *STEP_PHASES, "samples", "network")
 # A batch as a loader's worker made it; ``started`` in unix seconds.
 WORKER_COLUMNS = ("pid", "started", "seconds", "samples")
 # An operator of the torch.profiler window; ``share`` is self time of all self time.

@@ -6,6 +6,7 @@ frozen backbone, in evaluation mode, they are constants of a picture.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,6 +82,34 @@ def tail_of(model: nn.Module) -> Tail:
         parts = [children[position - 1][1], nn.Flatten(1), *parts]
     # torchvision flattens after squeezenet's classifier, which ends in a pooling.
     return Tail(*parts, nn.Flatten(1))
+
+
+def run_tail_alone(model: nn.Module) -> None:
+    """Let the model take features instead of images from now on: it runs its tail and no more.
+
+    Hooks on the model and on the modules of its tail fire as before, by the same names. The
+    model's own way is back after :func:`run_whole_network`.
+    """
+    model.forward = tail_of(model).forward  # an instance's own method hides that of its class
+
+
+def run_whole_network(model: nn.Module) -> None:
+    """Undo :func:`run_tail_alone`, if it was called."""
+    vars(model).pop("forward", None)
+
+
+@contextmanager
+def without_hooks(model: nn.Module) -> Iterator[None]:
+    """Take every forward hook off a model, and put them all back in the end."""
+    names = ("_forward_hooks", "_forward_pre_hooks")
+    kept = [(module, name, getattr(module, name)) for module in model.modules() for name in names]
+    for module, name, _ in kept:
+        setattr(module, name, OrderedDict())
+    try:
+        yield
+    finally:
+        for module, name, hooks in kept:
+            setattr(module, name, hooks)
 
 
 class Backbone:

@@ -99,6 +99,10 @@ class ImageData(Dataset[Samples]):
                 pass
         self._pixels = pixels
 
+    def forget_pixels(self) -> None:
+        """Let go of what :meth:`preload` keeps; images come from their files again."""
+        self._pixels = None
+
     def __getitems__(self, keys: list[Key]) -> Samples:
         indices = torch.tensor([index for _, index in keys])
         if self._pixels is not None:

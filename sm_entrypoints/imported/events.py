@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sm_entrypoints.contract import STEP_COLUMNS, STEP_PHASES
+from sm_entrypoints.contract import STEP_COLUMNS, STEP_PHASES, WHOLE_NETWORK
 from sm_entrypoints.imported.sampling import evenly
 from sm_entrypoints.rules.reading import is_number
 
@@ -149,7 +149,7 @@ def _rows(timeline: _Timeline) -> Iterator[tuple[object, ...]]:
         phases["forward"], phases["backward"] = forward, span.seconds - forward
         ended = span.ended
         seconds = (f"{value:.6f}" for value in phases.values())
-        yield (step, epoch, span.mode, f"{span.started:.6f}", *seconds, 0)
+        yield (step, epoch, span.mode, f"{span.started:.6f}", *seconds, 0, WHOLE_NETWORK)
 
 
 def _within(spans: Sequence[_Span], low: float, high: float) -> float:

@@ -14,7 +14,7 @@ from types import TracebackType
 
 import numpy as np
 
-from sm_entrypoints.contract import STEP_COLUMNS, STEP_PHASES
+from sm_entrypoints.contract import STEP_COLUMNS, STEP_PHASES, TAIL_ALONE, WHOLE_NETWORK
 from sm_entrypoints.instrumentation.line_writer import LineWriter
 
 TRAIN = "TRAIN"
@@ -51,12 +51,19 @@ class StepRecorder:
 
     Steps are numbered from 0 in each mode, as smdebug numbers them. Memory grows by 8 bytes a
     training step (kept for the percentiles of the summary).
+
+    Args:
+        path: where the rows go.
+        network: what runs in the steps, ``contract.WHOLE_NETWORK`` or ``TAIL_ALONE``; it may be
+            set between two epochs.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, network: str = WHOLE_NETWORK) -> None:
         self._writer = LineWriter(path, header=",".join(STEP_COLUMNS))
         self._phases = {name: Phase(self, index) for index, name in enumerate(STEP_PHASES)}
-        self._train_seconds = array("d")
+        self._train_seconds = {name: array("d") for name in (WHOLE_NETWORK, TAIL_ALONE)}
+        self._tail_steps = dict.fromkeys(MODES, 0)
+        self.network = network
         self._totals = {mode: [0.0] * len(STEP_PHASES) for mode in MODES}
         self.counts = dict.fromkeys(MODES, 0)
         self.mode = TRAIN
@@ -90,12 +97,15 @@ class StepRecorder:
         for index, seconds in enumerate(self.seconds):
             self._totals[self.mode][index] += seconds
         if self.mode == TRAIN:
-            self._train_seconds.append(total)
+            self._train_seconds[self.network].append(total)
         phases = ",".join(f"{seconds:.6f}" for seconds in self.seconds)
         started = self.started or time.time()
         step = self.counts[self.mode]
-        self._writer.write(f"{step},{self.epoch},{self.mode},{started:.6f},{phases},{samples}")
+        self._writer.write(
+            f"{step},{self.epoch},{self.mode},{started:.6f},{phases},{samples},{self.network}"
+        )
         self.counts[self.mode] += 1
+        self._tail_steps[self.mode] += self.network == TAIL_ALONE
         self._reset()
         return total
 
@@ -104,25 +114,33 @@ class StepRecorder:
         self._writer.close()
 
     def summary(self) -> dict[str, object]:
-        """Return the steps, phase seconds and training step percentiles of ``summary.json``."""
+        """Return the steps, phase seconds and training step percentiles of ``summary.json``.
+
+        ``steps`` and ``phase_seconds`` are of all steps, ``step_seconds`` of those that ran the
+        whole network; ``tail_steps`` and ``tail_step_seconds`` are of the others.
+        """
         return {
             "steps": dict(self.counts),
             "phase_seconds": {
                 mode: dict(zip(STEP_PHASES, totals, strict=True))
                 for mode, totals in self._totals.items()
             },
-            "step_seconds": self._percentiles(),
+            "step_seconds": self._percentiles(WHOLE_NETWORK),
+            "tail_steps": dict(self._tail_steps),
+            "tail_step_seconds": self._percentiles(TAIL_ALONE),
         }
 
     @property
     def typical_seconds(self) -> float:
-        """The median of the training steps so far, 0 before the first; sorts them all."""
-        return float(np.median(self._train_seconds)) if self._train_seconds else 0.0
+        """The median of the training steps so far that ran what runs now, 0 before the first."""
+        seconds = self._train_seconds[self.network]
+        return float(np.median(seconds)) if seconds else 0.0
 
-    def _percentiles(self) -> dict[str, float | None]:
-        if not self._train_seconds:
+    def _percentiles(self, network: str) -> dict[str, float | None]:
+        seconds = self._train_seconds[network]
+        if not seconds:
             return dict.fromkeys(("p50", "p95", "p99", "max"))
-        p50, p95, p99, highest = np.percentile(self._train_seconds, [50, 95, 99, 100])
+        p50, p95, p99, highest = np.percentile(seconds, [50, 95, 99, 100])
         return {"p50": float(p50), "p95": float(p95), "p99": float(p99), "max": float(highest)}
 
     def _reset(self) -> None:

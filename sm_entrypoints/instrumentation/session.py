@@ -19,6 +19,8 @@ from sm_entrypoints.contract import (
     INSTRUMENTATION_FOLDER,
     INSTRUMENTATION_SUMMARY_FILE,
     STEPS_FILE,
+    TAIL_ALONE,
+    WHOLE_NETWORK,
 )
 from sm_entrypoints.contract.files import write_text
 from sm_entrypoints.instrumentation.config import InstrumentationPlan
@@ -108,6 +110,11 @@ class Instrumentation:
         if self.enabled:
             self._containment.run(self._begin_epoch, epoch, mode)
 
+    def tail_alone(self) -> None:
+        """Say that from the next epoch on the model is fed with features and runs its tail only."""
+        if self.enabled:
+            self._containment.run(self._narrow)
+
     def phase(self, name: str) -> AbstractContextManager[None]:
         """Time one of ``contract.STEP_PHASES``; enter ``optimizer`` with the gradients in place."""
         if not self.enabled:
@@ -160,7 +167,8 @@ class Instrumentation:
             stride=plan.stride,
             observe=self._watching.observe,
         )
-        self._steps = StepRecorder(self._folder / STEPS_FILE)
+        network = TAIL_ALONE if self._reductions.fed_with_features else WHOLE_NETWORK
+        self._steps = StepRecorder(self._folder / STEPS_FILE, network=network)
         self._debugging = Debugging(
             plan.hook_config,
             model=model,
@@ -178,6 +186,11 @@ class Instrumentation:
         self._reductions.begin_epoch(epoch, mode, self._steps.counts[mode])
         if self._debugging is not None:
             self._debugging.begin_epoch(mode)
+
+    def _narrow(self) -> None:
+        if self._steps is not None and self._reductions is not None:
+            self._steps.network = TAIL_ALONE
+            self._reductions.feed_features()
 
     def _begin_phase(self, name: str) -> AbstractContextManager[None] | None:
         if self._steps is None or self._reductions is None:

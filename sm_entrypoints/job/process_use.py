@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from sm_entrypoints.job.containment import Containment
 
@@ -41,6 +41,7 @@ class ProcessUse:
     def __init__(self) -> None:
         self._containment = Containment("process use", on_failure=self._forget)
         self._before: _Reading | None = None
+        self._between: _Reading | None = None
         self._after: _Reading | None = None
 
     def __enter__(self) -> Self:
@@ -55,27 +56,39 @@ class ProcessUse:
     ) -> None:
         self._after = self._containment.run(_read)
 
-    def _forget(self) -> None:
-        self._before = self._after = None
+    def split(self) -> None:
+        """Say that the whole network ran until now, and that its tail alone runs from here."""
+        self._between = self._containment.run(_read)
 
-    def document(self) -> dict[str, float | int | None]:
+    def _forget(self) -> None:
+        self._before = self._between = self._after = None
+
+    def document(self) -> dict[str, Any]:
         """Return the member ``process_use`` of ``training.json``, in seconds; {} before the end.
+
+        After a :meth:`split` its member ``whole_network`` has the same numbers until then.
 
         ``waited_seconds`` sums over threads, so it may exceed ``wall_seconds``; None when the
         kernel does not tell. ``involuntary_switches``: how often a thread was put off its core.
         """
-        before, after = self._before, self._after
+        before, between, after = self._before, self._between, self._after
         if before is None or after is None:
             return {}
-        waited = sum(
-            seconds - before.waited.get(thread, 0.0) for thread, seconds in after.waited.items()
-        )
-        return {
-            "wall_seconds": after.wall - before.wall,
-            "cpu_seconds": after.cpu - before.cpu,
-            "waited_seconds": waited if after.waited else None,
-            "involuntary_switches": after.switches - before.switches,
-        }
+        if between is None:
+            return _use(before, after)
+        return {**_use(before, after), "whole_network": _use(before, between)}
+
+
+def _use(before: _Reading, after: _Reading) -> dict[str, float | int | None]:
+    waited = sum(
+        seconds - before.waited.get(thread, 0.0) for thread, seconds in after.waited.items()
+    )
+    return {
+        "wall_seconds": after.wall - before.wall,
+        "cpu_seconds": after.cpu - before.cpu,
+        "waited_seconds": waited if after.waited else None,
+        "involuntary_switches": after.switches - before.switches,
+    }
 
 
 def _read() -> _Reading:

@@ -47,7 +47,7 @@ class Evidence:
         records: tensor statistics in the order of time.
         system: the system sampler's series (CPUUtilization of cpu0, …).
         steps: columns of ``steps.csv`` by name (``contract.STEP_COLUMNS``), one entry a step;
-            ``mode`` is an array of str.
+            ``mode`` and ``network`` are arrays of str.
         workers: columns of ``workers.csv`` by name (``contract.WORKER_COLUMNS``).
         epochs: the objects of ``metrics.jsonl``.
         evaluation: ``evaluation.json``.

@@ -26,6 +26,7 @@ from sm_entrypoints.contract import (
     STEPS_FILE,
     SYSTEM_FOLDER,
     TRAINING_SUMMARY_FILE,
+    WHOLE_NETWORK,
     WORKER_COLUMNS,
     WORKERS_FILE,
 )
@@ -56,7 +57,7 @@ def read_evidence(folder: Path, system_folder: Path | None = None) -> Evidence:
     return Evidence(
         records=list(_records(inside / REDUCTIONS_FILE)),
         system=system,
-        steps=read_table(inside / STEPS_FILE, STEP_COLUMNS, texts=("mode",)),
+        steps=_read_steps(inside / STEPS_FILE),
         workers=read_table(inside / WORKERS_FILE, WORKER_COLUMNS),
         epochs=list(_objects(folder / METRICS_FILE)),
         evaluation=read_object(folder / EVALUATION_FILE),
@@ -65,6 +66,17 @@ def read_evidence(folder: Path, system_folder: Path | None = None) -> Evidence:
         summary=summary,
         cores=_cores(summary, system),
     )
+
+
+def _read_steps(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the columns of ``steps.csv``; of one that does not tell what ran, too."""
+    table = read_table(path, STEP_COLUMNS, texts=("mode", "network"))
+    if table:
+        return table
+    table = read_table(path, tuple(n for n in STEP_COLUMNS if n != "network"), texts=("mode",))
+    if table:
+        table["network"] = np.full(len(table["mode"]), WHOLE_NETWORK)
+    return table
 
 
 def read_object(path: Path) -> dict[str, Any] | None:

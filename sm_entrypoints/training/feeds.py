@@ -74,7 +74,7 @@ def make_feeds(
         JobError: features are insisted on but cannot be kept, or an image is bad.
     """
     insisted = arguments.cache_features == "true"
-    # Auto: somebody who watches the network wants to see all of it run.
+    # Auto: somebody who watches the network wants to see all of it run, in the first epoch.
     wanted = insisted or (arguments.cache_features == "auto" and not watched)
     possible = wanted and built.frozen and arguments.augmentation == "none"
     images = len(splits.train) + len(splits.valid)
@@ -86,11 +86,20 @@ def make_feeds(
     return Feeds(train=train, valid=valid)
 
 
+def may_keep_features(arguments: TrainingArguments, built: Built) -> bool:
+    """Say whether each image has the same features in every epoch, and nobody minds keeping them.
+
+    A training that is watched does so after its first epoch: ``training.first_pass``.
+    """
+    same = built.frozen and arguments.augmentation == "none"
+    return same and arguments.cache_features == "auto"
+
+
 def feeds_again(like: Feeds, built: Built, seed: int) -> Feeds:
     """Return the feeds of ``like`` for a training with another model and another seed."""
     train, valid = like.train.data, like.valid.data
     if like.cached:
-        ready = _features_on_device(built.compute)
+        ready = features_on_device(built.compute)
     else:
         ready = images_on_device(built.compute, built.card)
     if isinstance(train, ImageData):
@@ -164,7 +173,7 @@ def _feature_feeds(
             data=TensorData(
                 features.by_split[split.name], torch.tensor(split.labels, dtype=torch.int64)
             ),
-            prepare=_features_on_device(built.compute),
+            prepare=features_on_device(built.compute),
         )
         for split in read
     )
@@ -184,5 +193,6 @@ def feature_folders(environment: Environment, *, write: Path | None = None) -> F
     )
 
 
-def _features_on_device(compute: Compute) -> Callable[[Tensor], Tensor]:
+def features_on_device(compute: Compute) -> Callable[[Tensor], Tensor]:
+    """Return the way of a batch of kept features to the tail's input."""
     return lambda features: compute.laid_out(features.to(compute.device, non_blocking=True))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from sm_entrypoints.contract import TRAIN_CHANNEL, VALID_CHANNEL, format_metrics
+from sm_entrypoints.contract import TAIL_ALONE, TRAIN_CHANNEL, VALID_CHANNEL, WHOLE_NETWORK
 from sm_entrypoints.contract.errors import JobError
+from sm_entrypoints.features.backbone import Tail, run_whole_network
 from sm_entrypoints.images.batches import Batch, BatchOrder, make_loader
 from sm_entrypoints.job.processes import StopReason, share_buffers, total, wrap
 from sm_entrypoints.training.checkpoint import (
@@ -23,10 +25,13 @@ from sm_entrypoints.training.checkpoint import (
     with_prefix,
 )
 from sm_entrypoints.training.evaluation import Scores
+from sm_entrypoints.training.first_pass import FirstPass
 from sm_entrypoints.training.network import set_training
 from sm_entrypoints.training.optimisation import rate_factor
+from sm_entrypoints.training.printing import Means, ProgressLines, print_epoch
 from sm_entrypoints.training.state import (
     Outcome,
+    Pace,
     Stopped,
     Training,
     learning_tensors,
@@ -34,61 +39,95 @@ from sm_entrypoints.training.state import (
 )
 from sm_entrypoints.training.step import learn, validate, validation_loader
 
-_PROGRESS_SECONDS = 10.0
 
-
-def fit(training: Training) -> Outcome:
+def fit(training: Training, *, on_features: Callable[[], None] = lambda: None) -> Outcome:
     """Train until the last epoch, early stopping, SIGTERM or a rule, from the newest checkpoint.
+
+    Args:
+        training: what learns, and from what.
+        on_features: called when the tail alone goes on, after an epoch of the whole network.
 
     Raises:
         JobError: a bad image, or a checkpoint of another training or that cannot be written.
     """
-    return _Loop(training).run()
+    return _Loop(training, on_features).run()
 
 
 class _Loop:
     """The state of one :func:`fit`."""
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: Training, on_features: Callable[[], None]) -> None:
         self.training = training
+        self.on_features = on_features
         arguments, environment = training.arguments, training.environment
         shard = (environment.rank, environment.world_size)
-        train = training.train.data
-        self.order = BatchOrder(len(train), arguments.batch_size, seed=arguments.seed, shard=shard)
-        self.train_loader = make_loader(train, self.order, arguments.num_workers)
-        self.valid_loader = validation_loader(training)
+        count = len(training.train.data)
+        self.order = BatchOrder(count, arguments.batch_size, seed=arguments.seed, shard=shard)
         self.steps_per_epoch = len(self.order)
         if not self.steps_per_epoch:
             raise JobError(
-                f"{len(train)} training images are too few for {environment.world_size} processes"
+                f"{count} training images are too few for {environment.world_size} processes"
             )
+        self.make_loaders()
+        wanted = training.keeps_features and arguments.epochs > 1
+        self.first_pass = FirstPass(training) if wanted else None
+        self.features_from = 1 if isinstance(training.network, Tail) else None
         self.stepped = wrap(training.network)
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
         self.random_state: Tensor | None = None
         self.failure: str | None = None
-        self.seen, self.busy = 0.0, 0.0
+        self.pace = Pace()
         self.sound_steps = 0
-        self._said = time.monotonic()
+        self.lines = ProgressLines(epochs=arguments.epochs, steps=self.steps_per_epoch)
 
     def run(self) -> Outcome:
         self.resume()
         epochs = self.training.arguments.epochs - self.progress.epochs
+        if self.first_pass is not None and not self.progress.epochs:
+            epochs = 1  # of the whole network, which is what the profiled steps are to show
         self.training.instrumentation.schedule(self.steps_per_epoch, epochs)
-        stopped = self.run_epochs()
+        try:
+            stopped = self.run_epochs()
+        finally:
+            run_whole_network(self.training.model)
         if self.best:
             self.training.model.load_state_dict(self.best, strict=False)
         return Outcome(
             progress=self.progress,
             stopped=stopped,
-            images_per_second=self.seen / self.busy if self.busy else 0.0,
+            images_per_second=self.pace.images_per_second,
+            by_network=self.pace.by_network,
+            features_from=self.features_from,
             failure=self.failure,
         )
+
+    def make_loaders(self) -> None:
+        training = self.training
+        self.train_loader = make_loader(training.train.data, self.order, training.num_workers)
+        self.valid_loader = validation_loader(training)
+
+    def learn_from_features(self, first_pass: FirstPass) -> None:
+        """Go on with the tail alone, on the features of the epoch that ran the whole network."""
+        self.first_pass, training = None, first_pass.finish()
+        if training is None:
+            return
+        self.training = training
+        self.make_loaders()
+        self.features_from = self.progress.epochs + 1
+        self.on_features()
+        if training.environment.is_leader:
+            print(first_pass.sentence(self.features_from), flush=True)
+
+    def watched(self, split: str, batches: Iterator[Batch]) -> Iterator[Batch]:
+        return batches if self.first_pass is None else self.first_pass.watched(split, batches)
 
     def run_epochs(self) -> Stopped | None:
         while self.progress.epochs < self.training.arguments.epochs:
             if self.patience_is_over():
                 return "early_stopping"
+            if self.first_pass is not None and self.progress.epochs:
+                self.learn_from_features(self.first_pass)
             stop_reason = self.train_epoch(self.progress.epochs + 1)
             if stop_reason == "rule":  # no checkpoint: what it found would be in there
                 self.stop_by_rule()
@@ -126,7 +165,7 @@ class _Loop:
         # Counted on the device: to look at each step's loss would make a GPU wait.
         sound = _float64([float(progress.batches)]).to(totals)
         started, spent, before = time.perf_counter(), progress.seconds, progress.totals[2]
-        batches = iter(self.train_loader)
+        batches = self.watched(TRAIN_CHANNEL, iter(self.train_loader))
         while True:
             measured = training.instrumentation
             stop_reason = training.stop.reason(rule=measured.stop_requested is not None)
@@ -139,11 +178,12 @@ class _Loop:
             totals += self.step(batch, self.progress.epochs * self.steps_per_epoch)
             progress.batches += 1
             sound += torch.isfinite(totals[0])
-            self.say(epoch, totals)
+            if training.environment.is_leader:
+                self.lines.say(epoch, progress.batches, totals)
         progress.totals, self.sound_steps = totals.tolist(), int(sound)
         progress.seconds = spent + time.perf_counter() - started
-        self.seen += progress.totals[2] - before
-        self.busy += progress.seconds - spent
+        network = WHOLE_NETWORK if self.features_from is None else TAIL_ALONE
+        self.pace.add(network, progress.totals[2] - before, progress.seconds - spent)
         whole = progress.batches == self.steps_per_epoch
         return None if whole and stop_reason != "rule" else stop_reason
 
@@ -165,7 +205,7 @@ class _Loop:
         training, started = self.training, time.perf_counter()
         share_buffers(training.model)
         training.instrumentation.epoch(epoch, "EVAL")
-        scores = validate(training, self.valid_loader)
+        scores = validate(training, self.watched(VALID_CHANNEL, iter(self.valid_loader)))
         return scores, time.perf_counter() - started
 
     def complete_epoch(self, validated: tuple[Scores, float]) -> bool:
@@ -179,12 +219,13 @@ class _Loop:
             self.diverge(epoch, loss, valid["loss"])
             return False
         rate = float(self.training.optimizer.param_groups[0]["lr"])
-        train = {"loss": loss, "accuracy": accuracy, "top5_accuracy": None}
+        train: Means = {"loss": loss, "accuracy": accuracy, "top5_accuracy": None}
         progress.history += [
             metrics_row(epoch, TRAIN_CHANNEL, train, (int(sums[2]), progress.seconds, rate)),
             metrics_row(epoch, VALID_CHANNEL, valid, (len(scores.label), seconds, None)),
         ]
-        self.announce(epoch, train, valid, progress.seconds + seconds)
+        if self.training.environment.is_leader:
+            print_epoch(epoch, train, valid, progress.seconds + seconds)
         progress.epochs, progress.batches = epoch, 0
         progress.totals, progress.seconds = [0.0, 0.0, 0.0], 0.0
         if progress.best_loss is None or (valid["loss"] or 0.0) < progress.best_loss:
@@ -211,35 +252,6 @@ class _Loop:
             self.failure = sentence
             return
         print(f"{sentence}; the model of epoch {self.progress.best_epoch} is delivered", flush=True)
-
-    def announce(
-        self,
-        epoch: int,
-        train: dict[str, float | None],
-        valid: dict[str, float | None],
-        seconds: float,
-    ) -> None:
-        values = {f"train:{name}": train[name] for name in ("loss", "accuracy")}
-        values |= {f"valid:{name}": value for name, value in valid.items()}
-        measured_values = {name: value for name, value in values.items() if value is not None}
-        if self.training.environment.is_leader:
-            print(
-                format_metrics({"epoch": epoch, **measured_values, "epoch:seconds": seconds}),
-                flush=True,
-            )
-
-    def say(self, epoch: int, totals: Tensor) -> None:
-        """Print a line of progress every ten seconds."""
-        now = time.monotonic()
-        if now - self._said < _PROGRESS_SECONDS or not self.training.environment.is_leader:
-            return
-        self._said = now
-        loss, correct, samples = totals.tolist()
-        print(
-            f"epoch {epoch}/{self.training.arguments.epochs} step {self.progress.batches}/"
-            f"{self.steps_per_epoch} loss {loss / samples:.4f} accuracy {correct / samples:.4f}",
-            flush=True,
-        )
 
     def learned(self) -> dict[str, Tensor]:
         tensors = learning_tensors(self.training.model, frozen=self.training.frozen)

@@ -36,7 +36,7 @@ from sm_entrypoints.models.weights import (
 from sm_entrypoints.rules.online import RuleWatch
 from sm_entrypoints.rules.tensor.job import TensorJob
 from sm_entrypoints.training.checkpoint import Checkpoints, frozen_digest
-from sm_entrypoints.training.feeds import Feeds, feeds_again, make_feeds
+from sm_entrypoints.training.feeds import Feeds, feeds_again, make_feeds, may_keep_features
 from sm_entrypoints.training.network import choose_compute, freeze_backbone, require_batch
 from sm_entrypoints.training.optimisation import make_optimizer
 from sm_entrypoints.training.state import Training, learning_tensors
@@ -88,6 +88,7 @@ def prepare(
     watch = rules.run(_rule_watch, arguments, environment, splits, pretrained=built.pretrained)
     observed = tail if arguments.cache_features == "true" else built.model
     instrumentation = _instrumentation(arguments, environment, observed, loss_function, watch)
+    measured = False
     if like is None:
         # Only the leader measures, but all processes have to run the same network.
         measured = bool(total(torch.tensor(float(instrumentation.enabled))).item())
@@ -111,6 +112,7 @@ def prepare(
         checkpoints=_checkpoints(arguments, environment, built),
         stop=stop,
         watch=watch,
+        keeps_features=measured and not feeds.cached and may_keep_features(arguments, built),
     )
     return Prepared(training=training, card=built.card, compute=built.compute, feeds=feeds)
 

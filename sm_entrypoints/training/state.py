@@ -37,7 +37,8 @@ class Feed:
 class Training:
     """Everything that one training works with.
 
-    ``model`` is delivered; ``network`` is what runs in a step: the model, or only its tail.
+    ``model`` is delivered; ``network`` is what runs in a step: the model, or only its tail. With
+    ``keeps_features`` the model runs whole in the first epoch, and its tail alone afterwards.
     """
 
     arguments: TrainingArguments
@@ -55,6 +56,12 @@ class Training:
     checkpoints: Checkpoints
     stop: StopRequest
     watch: RuleWatch | None
+    keeps_features: bool = False
+
+    @property
+    def num_workers(self) -> int:
+        """The loader processes to use: none for rows that are in memory, whoever asked."""
+        return 0 if isinstance(self.train.data, TensorData) else self.arguments.num_workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +69,46 @@ class Outcome:
     """What :func:`fit` did; the model holds the weights of ``progress.best_epoch``.
 
     With no complete epoch (``best_epoch`` 0) the model is that of the last step. ``failure`` is a
-    sentence when there is no model to deliver.
+    sentence when there is no model to deliver. ``images_per_second`` counts training images over
+    the time of the training epochs; ``by_network`` tells the same of the epochs that ran the whole
+    network (``contract.WHOLE_NETWORK``) and of those that learned from features (``TAIL_ALONE``).
+    ``features_from`` is the first epoch that learned from features.
     """
 
     progress: Progress
     stopped: Stopped | None
     images_per_second: float
+    by_network: dict[str, float]
+    features_from: int | None
     failure: str | None = None
+
+
+class Pace:
+    """How many training images were learned from in how many seconds, by what ran in a step."""
+
+    def __init__(self) -> None:
+        self._images: dict[str, float] = {}
+        self._seconds: dict[str, float] = {}
+
+    def add(self, network: str, images: float, seconds: float) -> None:
+        """Count images of an epoch in which ``network`` ran."""
+        self._images[network] = self._images.get(network, 0.0) + images
+        self._seconds[network] = self._seconds.get(network, 0.0) + seconds
+
+    @property
+    def images_per_second(self) -> float:
+        """Over all epochs; 0 before the first."""
+        seconds = sum(self._seconds.values())
+        return sum(self._images.values()) / seconds if seconds else 0.0
+
+    @property
+    def by_network(self) -> dict[str, float]:
+        """Images per second by what ran, as far as it ran."""
+        return {
+            name: images / self._seconds[name]
+            for name, images in self._images.items()
+            if self._seconds[name]
+        }
 
 
 def learning_tensors(model: nn.Module, *, frozen: bool) -> dict[str, Tensor]:

@@ -50,7 +50,7 @@ def validation_loader(training: Training) -> DataLoader[Batch]:
     arguments, environment = training.arguments, training.environment
     data, size = training.valid.data, max(_EVALUATION_BATCH, arguments.batch_size)
     shard = (environment.rank, environment.world_size)
-    return make_loader(data, BatchOrder(len(data), size, shard=shard), arguments.num_workers)
+    return make_loader(data, BatchOrder(len(data), size, shard=shard), training.num_workers)
 
 
 def validate(training: Training, batches: Iterable[Batch]) -> Scores:

@@ -33,6 +33,7 @@ class TrainingSummary(TypedDict, total=False):
 
     epochs_run: int | None
     cached_features: bool | None
+    features_from_epoch: int | None
     seconds: Seconds
 
 

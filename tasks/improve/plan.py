@@ -104,19 +104,34 @@ def plan_improvement(settings: Settings, parameters: ImprovementParameters) -> I
     training: TrainingSummary = (
         _document(folder, contract.TRAINING_SUMMARY_FILE) or TrainingSummary()
     )
+    question = _question(verdict or {}, parameters)
     return ImprovementPlan(
         name=run.name,
         token=run.token,
         flow_run_id=run.flow_run_id,
         training_job=job,
-        **_question(verdict or {}, parameters),
+        **question,
         seconds=parameters.seconds,
         pairs=parameters.pairs,
         max_usd=parameters.max_usd,
-        epochs_run=training.get("epochs_run") or None,
-        cached_features=training.get("cached_features"),
+        **_what_ran(training, question),
         stage_seconds=_stage_seconds(training),
     )
+
+
+def _what_ran(training: TrainingSummary, question: _Question) -> _WhatRan:
+    """Return the epochs to count a change's seconds for, and whether they ran on features.
+
+    Of a training that ran its whole network first and the head on its features later, the
+    epochs of the whole network: they are what a change of speed is about.
+    """
+    whole = (training.get("features_from_epoch") or 1) - 1
+    by_loss = any(contract.HYPERPARAMETERS[name].judged_by == "loss" for name in question["change"])
+    speed = question["measure"] == "speed" or (question["measure"] == "auto" and not by_loss)
+    if speed and whole:
+        return {"epochs_run": whole, "cached_features": False}
+    epochs = training.get("epochs_run") or None
+    return {"epochs_run": epochs, "cached_features": training.get("cached_features")}
 
 
 def _stage_seconds(training: TrainingSummary) -> dict[str, float]:
@@ -145,6 +160,11 @@ def _document(folder: Path, name: str) -> Any:
     if not isinstance(found, dict):
         raise ParameterError(f"{path} is not a JSON object: run the training again")
     return found
+
+
+class _WhatRan(TypedDict):
+    epochs_run: int | None
+    cached_features: bool | None
 
 
 class _Question(TypedDict):

@@ -44,7 +44,7 @@ def profiler_markdown(output: TrainingOutput) -> str:
             "",
             markdown_table(rows, ["phase", *phases]),
             "",
-            markdown_image(phase_share_svg(output.summary), "Share of each phase"),
+            markdown_image(phase_share_svg(output.steps, output.summary), "Share of each phase"),
             "",
             markdown_image(step_time_svg(output.steps), "Step times"),
             "",

@@ -322,6 +322,7 @@ def _write_steps(folder, random, steps, seconds):
     frame.insert(0, "epoch", 1 + np.arange(steps) * EPOCHS // steps)
     frame.insert(0, "step", np.arange(steps))
     frame["samples"] = 32
+    frame["network"] = contract.WHOLE_NETWORK
     path = folder / contract.INSTRUMENTATION_FOLDER / contract.STEPS_FILE
     frame[list(contract.STEP_COLUMNS)].to_csv(path, index=False)
     totals = frame.groupby("mode")[list(contract.STEP_PHASES)].sum()

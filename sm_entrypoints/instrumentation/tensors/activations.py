@@ -21,6 +21,8 @@ from sm_entrypoints.job.containment import Containment
 # Collection, name, the tensor, and the bounds within which an element is active.
 Record = Callable[[str, str, Tensor, tuple[float, float] | None], None]
 
+# Collections of what a network is given. Rules about images do not look at features.
+IMAGES, FEATURES = "inputs", "features"
 RELU_TYPES = (nn.ReLU, nn.ReLU6)
 RELU_ACTIVE = (0.0, math.inf)
 # Collections of inputs to functions that saturate, and the bounds of AWS's SaturatedActivation.
@@ -34,7 +36,7 @@ class Activations:
     """Hooks on a model that pass tensors on while they are attached.
 
     ``seconds`` is the time that was spent in them since it was last set to 0. What ``record``
-    raises stays in ``containment``.
+    raises stays in ``containment``. ``fed`` is the collection of the model's input.
     """
 
     def __init__(self, model: nn.Module, record: Record, containment: Containment) -> None:
@@ -43,15 +45,14 @@ class Activations:
         self._containment = containment
         self._handles: list[RemovableHandle] = []
         self._calls: Counter[str] = Counter()
+        self.fed = FEATURES if isinstance(model, Tail) else IMAGES
         self.seconds = 0.0
 
     def attach(self) -> None:
         """Put the hooks on the model, for one forward pass."""
         self.detach()
         self._calls.clear()
-        # Rules about images do not look at features.
-        fed = "features" if isinstance(self._model, Tail) else "inputs"
-        self._before(self._model, fed, "input", None)
+        self._before(self._model, self.fed, "input", None)
         for name, module in self._model.named_modules():
             if isinstance(module, RELU_TYPES):
                 # The input before the call: most ReLU modules overwrite it.

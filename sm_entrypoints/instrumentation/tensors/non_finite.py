@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sm_entrypoints.features.backbone import without_hooks
 from sm_entrypoints.instrumentation.line_writer import Place
 from sm_entrypoints.instrumentation.tensors.activations import first_tensor
 from sm_entrypoints.instrumentation.tensors.summary import plain
@@ -99,7 +99,7 @@ class NonFiniteDetector:
         if any(not _finite(tensor) for tensor in self._inputs if isinstance(tensor, Tensor)):
             broken.append("input")
         with (
-            _without_hooks(self._model),
+            without_hooks(self._model),
             _unchanged_buffers(self._model),
             torch.random.fork_rng(),
             torch.no_grad(),
@@ -186,20 +186,6 @@ def _finite(tensor: Tensor) -> bool:
     if not tensor.is_floating_point() or tensor.numel() == 0:
         return True
     return all(math.isfinite(float(value)) for value in torch.aminmax(tensor))
-
-
-@contextmanager
-def _without_hooks(model: nn.Module) -> Iterator[None]:
-    """Take every forward hook off a model, and put them all back in the end."""
-    names = ("_forward_hooks", "_forward_pre_hooks")
-    kept = [(module, name, getattr(module, name)) for module in model.modules() for name in names]
-    for module, name, _ in kept:
-        setattr(module, name, OrderedDict())
-    try:
-        yield
-    finally:
-        for module, name, hooks in kept:
-            setattr(module, name, hooks)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from sm_entrypoints.contract import HISTOGRAMS_FILE, REDUCTIONS_FILE
 from sm_entrypoints.contract.tensor_records import TensorStatistics
 from sm_entrypoints.instrumentation.line_writer import Place
 from sm_entrypoints.instrumentation.phases import TRAIN
-from sm_entrypoints.instrumentation.tensors.activations import Activations
+from sm_entrypoints.instrumentation.tensors.activations import FEATURES, Activations
 from sm_entrypoints.instrumentation.tensors.histograms import HistogramRecorder
 from sm_entrypoints.instrumentation.tensors.non_finite import NonFiniteDetector
 from sm_entrypoints.instrumentation.tensors.parameters import Parameters
@@ -91,6 +91,15 @@ class ReductionRecorder:
             self._detector.attach()
             if self._stride.due(step, begins_epoch=True):
                 self._begin_sample()
+
+    @property
+    def fed_with_features(self) -> bool:
+        """Whether the model is given features, not images."""
+        return self._activations.fed == FEATURES
+
+    def feed_features(self) -> None:
+        """Take what the model is given for features instead of images from now on."""
+        self._activations.fed = FEATURES
 
     def before_update(self) -> None:
         """Describe gradients and remember weights; call between backward and the update."""

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from sm_entrypoints.contract import WHOLE_NETWORK
 from sm_entrypoints.contract.sentences import counted
 from sm_entrypoints.rules.evidence import Evidence
-from sm_entrypoints.rules.profiler.timeline import Steps, phase_share, steps_of
+from sm_entrypoints.rules.profiler.timeline import Steps, main_steps, phase_share, steps_of
 from sm_entrypoints.rules.result import RuleResult, not_applicable
 from sm_entrypoints.rules.rule import Rule
 
@@ -29,7 +30,9 @@ _TRAINING_FORWARD, _FROZEN_FORWARD = 1.5, 1.1
 
 def data_wait(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
     """Training waits for its next batch for more than ``percent`` of a step."""
-    steps = steps_of(evidence)
+    if not len(steps_of(evidence, network=WHOLE_NETWORK)) and len(steps_of(evidence)):
+        return not_applicable("DataWait", "every step learned from features in memory")
+    steps = main_steps(evidence)
     count = int(steps.steady.sum())
     if count < parameters["min_steps"]:
         seen = f"{counted(count, 'step')} besides the first of each epoch"
@@ -85,7 +88,7 @@ def step_cost(evidence: Evidence) -> StepCost | None:
     noise does not make it up. Else: the forward passes of evaluation's larger batches; backward
     is taken to have the same share of fixed cost, and the optimizer none that depends on images.
     """
-    steps = steps_of(evidence)
+    steps = main_steps(evidence)
     if not len(steps):
         return None
     full = int(steps.samples.max())
@@ -120,7 +123,7 @@ def _from_last_batches(steps: Steps, full: int) -> StepCost | None:
 
 
 def _from_evaluation(evidence: Evidence, steps: Steps, full: int) -> StepCost | None:
-    evaluated = steps_of(evidence, "EVAL")
+    evaluated = main_steps(evidence, "EVAL")
     chosen = steps.steady & (steps.samples == full)
     if not len(evaluated) or not chosen.any():
         return None
@@ -150,7 +153,7 @@ def _frozen(evidence: Evidence) -> bool:
 
 def batch_size_throughput(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
     """The fixed cost of a step is more than ``percent`` of it, and a larger batch would pay."""
-    steps = steps_of(evidence)
+    steps = main_steps(evidence)
     cost = step_cost(evidence)
     count = int(steps.steady.sum())
     if cost is None or count < parameters["min_steps"]:

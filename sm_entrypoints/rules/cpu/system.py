@@ -39,9 +39,10 @@ def cpu_demand(evidence: Evidence) -> float | None:
     """Return the share (0 to 1) of the cores that the training process used or waited for.
 
     Time in which a thread was ready but had no core counts too: a busy machine does not make a
-    training look idle. None when that was not measured or loader processes share the work.
+    training look idle. Of a training that went on with its tail alone, the time before that
+    counts. None when that was not measured or loader processes share the work.
     """
-    use, cores = evidence.job.get("process_use") or {}, evidence.cores
+    use, cores = _main_use(evidence), evidence.cores
     waited, wall = use.get("waited_seconds"), use.get("wall_seconds")
     alone = not evidence.summary.get("workers") and evidence.job.get("processes", 1) == 1
     if waited is None or not wall or not cores or not alone:
@@ -49,6 +50,12 @@ def cpu_demand(evidence: Evidence) -> float | None:
     # Threads that do not compute (our own sampler's, say) are no reason for more cores.
     most = min(1.0, float(evidence.job.get("threads") or cores) / cores)
     return min(most, float(use["cpu_seconds"] + waited) / float(wall * cores))
+
+
+def _main_use(evidence: Evidence) -> Mapping[str, Any]:
+    """Return the process's own accounts of the time in which the whole network ran."""
+    use = evidence.job.get("process_use") or {}
+    return use.get("whole_network") or use
 
 
 def waiting_share(evidence: Evidence) -> float | None:
@@ -70,7 +77,7 @@ def low_cpu_utilization(evidence: Evidence, parameters: Mapping[str, Any]) -> Ru
         return not_applicable("LowCPUUtilization", "the network ran on a GPU")
     cores, demand = series_of(evidence, CPU), cpu_demand(evidence)
     use = mean_of(on_node(cores, nodes_of(cores)[0])) if cores else np.array([])
-    seconds = (evidence.job.get("process_use") or {}).get("wall_seconds") or 0.0
+    seconds = _main_use(evidence).get("wall_seconds") or 0.0
     if demand is not None and seconds < parameters["min_seconds"]:
         return not_applicable("LowCPUUtilization", f"training took {seconds:.2f} s: too short")
     if demand is None and len(use) < parameters["min_samples"]:
@@ -122,7 +129,7 @@ def memory_growth(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResu
     lie one above the other, and the robust line through them (Theil and Sen's: the median of
     the slopes of all pairs) must rise by ``megabytes`` and by ``percent`` of the memory.
     """
-    series = series_of(evidence, "", PROCESS_MEMORY)
+    series = series_of(evidence, "", PROCESS_MEMORY, whole=False)
     if not series:
         return not_applicable("MemoryGrowth", "the process's memory was not sampled")
     skipped = len(series[0].values) * parameters["warm_up_percent"] // 100

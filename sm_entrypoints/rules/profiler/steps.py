@@ -5,15 +5,23 @@ Formulas and defaults: awslabs/sagemaker-debugger, tag v1.0.0. Each rule states 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sm_entrypoints.contract import STEP_PHASES
+from sm_entrypoints.contract import STEP_PHASES, TAIL_ALONE, WHOLE_NETWORK
 from sm_entrypoints.rules.evidence import Evidence, Numbers
-from sm_entrypoints.rules.profiler.timeline import Steps, loop_span, phase_share, steps_of
+from sm_entrypoints.rules.profiler.timeline import (
+    Steps,
+    loop_span,
+    main_span,
+    main_steps,
+    phase_share,
+    steps_of,
+)
 from sm_entrypoints.rules.result import Mark, RuleResult, not_applicable
 from sm_entrypoints.rules.rule import Rule
 
@@ -58,27 +66,29 @@ def step_outlier(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResul
     AWS wants more than 100 steps and more than 10 outliers. Here a shorter training is judged
     too (30 steps; more than 2 % of them, at least 3). The first step of an epoch, the
     torch.profiler window, phases below 5 % of a step and times that a scheduler's turn explains
-    (``min_seconds`` above the median) do not count.
+    (``min_seconds`` above the median) do not count. Steps are compared with those of their mode
+    that ran the same: the whole network, or its tail on kept features.
     """
     details: dict[str, Any] = {}
     marks: list[Mark] = []
     triggered = violations = points = 0
-    allowed: dict[str, int] = {}
-    for mode in _MODES:
-        steps = steps_of(evidence, mode)
+    allowed: dict[tuple[str, str], int] = {}
+    for mode, network in itertools.product(_MODES, (WHOLE_NETWORK, TAIL_ALONE)):
+        steps = steps_of(evidence, mode, network)
         count = int(steps.steady.sum())
         if count < parameters["min_steps"] or parameters["mode"] not in (None, mode):
             continue
         points += count
-        allowed[mode] = min(parameters["n_outliers"], max(2, count // 50))
+        allowed[mode, network] = min(parameters["n_outliers"], max(2, count // 50))
         for phase in STEP_PHASES:
             if phase_share(steps, phase) < _MATERIAL_SHARE:
                 continue
             above = _outliers(steps, phase, parameters)
             violations += int(above.sum())
-            if above.sum() > allowed[mode]:
+            if above.sum() > allowed[mode, network]:
                 triggered += 1
-                details[f"{mode} {phase}"] = _excess(steps, phase, above)
+                fed = " on features" if network == TAIL_ALONE else ""
+                details[f"{mode} {phase}{fed}"] = _excess(steps, phase, above)
                 marks += _marks(steps, mode, phase, above)
     if not points:
         reason = f"fewer than {parameters['min_steps']} steps: a deviation would mean nothing"
@@ -138,10 +148,14 @@ def dataloader(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
         return not_applicable("Dataloader", "the making of batches was not recorded")
     if not evidence.cores:
         return not_applicable("Dataloader", "the number of cores is unknown")
+    # Rows of kept features, which the whole network's steps are followed by, are no loading.
+    loading = started <= main_span(evidence)[1]
+    if not loading.any():
+        return not_applicable("Dataloader", "no images were read in a step of the whole network")
     ends = started + evidence.workers["seconds"]
-    busy = _processes_per_second(started, ends, pids)
+    busy = _processes_per_second(started[loading], ends[loading], pids[loading])
     percent = 100 * float(np.median(busy)) / evidence.cores
-    wait = 100 * phase_share(steps_of(evidence), "data_wait")
+    wait = 100 * phase_share(main_steps(evidence), "data_wait")
     few = percent < parameters["min_threshold"] and wait > parameters["wait_percent"]
     many = percent > parameters["max_threshold"]
     return RuleResult(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sm_entrypoints.contract import STEP_PHASES
+from sm_entrypoints.contract import STEP_PHASES, WHOLE_NETWORK
 from sm_entrypoints.rules.evidence import Evidence, Numbers, Series
 from sm_entrypoints.rules.result import RuleResult, not_applicable
 
+_TEXTS = ("mode", "network")
 # AWS takes events within 20 ms of each other for one look at the machine.
 _SAME_MOMENT = 0.02
 CPU, GPU = "CPUUtilization", "GPUUtilization"
@@ -42,17 +43,41 @@ class Steps:
         return len(self.step)
 
 
-def steps_of(evidence: Evidence, mode: str = "TRAIN") -> Steps:
-    """Return the steps of ``mode`` (TRAIN or EVAL); none when none were recorded."""
+def steps_of(evidence: Evidence, mode: str = "TRAIN", network: str | None = None) -> Steps:
+    """Return the steps of ``mode`` (TRAIN or EVAL); none when none were recorded.
+
+    Args:
+        evidence: what the job left.
+        mode: TRAIN or EVAL.
+        network: only the steps that ran ``contract.WHOLE_NETWORK``, or its ``TAIL_ALONE``.
+    """
     table = evidence.steps
     if not table:
         nothing = np.array([])
         empty = dict.fromkeys(STEP_PHASES, nothing)
         return _steps(dict.fromkeys(("step", "epoch", "started", "samples"), nothing) | empty, ())
     chosen = table["mode"] == mode
+    if network is not None:
+        chosen = chosen & (_ran(table) == network)
     window = (evidence.summary.get("operators") or {}).get("window") or ()
-    columns = {name: column[chosen] for name, column in table.items() if name != "mode"}
+    columns = {name: column[chosen] for name, column in table.items() if name not in _TEXTS}
     return _steps(columns, window if mode == "TRAIN" else ())
+
+
+def main_steps(evidence: Evidence, mode: str = "TRAIN") -> Steps:
+    """Return the steps by which a training's speed is judged.
+
+    Those that ran the whole network over images; where there are none, all of them. Steps that
+    run the tail on kept features are so much shorter that the two must not be compared.
+    """
+    whole = steps_of(evidence, mode, WHOLE_NETWORK)
+    return whole if len(whole) else steps_of(evidence, mode)
+
+
+def _ran(table: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """Return what ran in each step: the whole network where nobody said."""
+    told = table.get("network")
+    return np.full(len(table["mode"]), WHOLE_NETWORK) if told is None else told
 
 
 def _steps(columns: Mapping[str, Numbers], window: Sequence[float]) -> Steps:
@@ -85,16 +110,36 @@ def loop_span(evidence: Evidence) -> tuple[float, float]:
 
     Everything when no steps are known.
     """
+    return _span(evidence, lambda ran: np.ones(len(ran), dtype=np.bool_))
+
+
+def main_span(evidence: Evidence) -> tuple[float, float]:
+    """Return the same of the steps that ran the whole network; of all where none did."""
+    return _span(evidence, lambda ran: ran == WHOLE_NETWORK)
+
+
+def _span(
+    evidence: Evidence, choose: Callable[[NDArray[Any]], NDArray[np.bool_]]
+) -> tuple[float, float]:
     if not evidence.steps:
         return -np.inf, np.inf
-    started = evidence.steps["started"]
-    ends = started + np.sum([evidence.steps[name] for name in STEP_PHASES], axis=0)
+    chosen = choose(_ran(evidence.steps))
+    if not chosen.any():
+        chosen[:] = True
+    started = evidence.steps["started"][chosen]
+    ends = started + np.sum([evidence.steps[name][chosen] for name in STEP_PHASES], axis=0)
     return float(started.min()), float(ends.max())
 
 
-def series_of(evidence: Evidence, dimension: str, name: str | None = None) -> list[Series]:
-    """Return the series of a dimension (and name), only of the time while it trained."""
-    first, last = loop_span(evidence)
+def series_of(
+    evidence: Evidence, dimension: str, name: str | None = None, *, whole: bool = True
+) -> list[Series]:
+    """Return the series of a dimension (and name), only of the time while it trained.
+
+    Of a training that went on with its tail alone, only while the ``whole`` network ran: later on
+    there is next to nothing to compute.
+    """
+    first, last = (main_span if whole else loop_span)(evidence)
     trained = []
     for series in evidence.system:
         if series.dimension != dimension or name not in (None, series.name):

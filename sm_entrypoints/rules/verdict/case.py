@@ -11,13 +11,21 @@ from sm_entrypoints.contract import STEP_PHASES, TEST_CHANNEL, TRAIN_CHANNEL, VA
 from sm_entrypoints.contract.hyperparameters import HYPERPARAMETERS, Bounds
 from sm_entrypoints.rules.cpu.system import cpu_demand, on_cpu
 from sm_entrypoints.rules.evidence import Evidence
-from sm_entrypoints.rules.profiler.timeline import CPU, mean_of, series_of, steps_of
+from sm_entrypoints.rules.profiler.timeline import (
+    CPU,
+    Steps,
+    main_steps,
+    mean_of,
+    series_of,
+    steps_of,
+)
 from sm_entrypoints.rules.result import RuleResult
 from sm_entrypoints.rules.verdict.finding import Change, Gain
 from sm_entrypoints.rules.verdict.guessing import best_guess, better_than_guessing, guessing_loss
 
 # The least that a change sets: less is not allowed (lr=0), or lets the job choose.
 _LEAST = {"lr": 1e-12, "num_workers": 0, "threads": 1}
+_MODES = ("TRAIN", "EVAL")
 # Seconds that are not worth a promise.
 _LEAST_SAVED = 0.01
 
@@ -80,11 +88,12 @@ class Case:
     @cached_property
     def phases(self) -> dict[str, dict[str, float]]:
         """Seconds by mode and phase, over all steps."""
-        modes = {mode: steps_of(self.evidence, mode) for mode in ("TRAIN", "EVAL")}
-        return {
-            mode: {phase: float(steps.phases[phase].sum()) for phase in STEP_PHASES}
-            for mode, steps in modes.items()
-        }
+        return _phases({mode: steps_of(self.evidence, mode) for mode in _MODES})
+
+    @cached_property
+    def main_phases(self) -> dict[str, dict[str, float]]:
+        """Seconds by mode and phase, over the steps by which speed is judged."""
+        return _phases({mode: main_steps(self.evidence, mode) for mode in _MODES})
 
     @cached_property
     def loop_seconds(self) -> float:
@@ -95,6 +104,11 @@ class Case:
     def train_seconds(self) -> float:
         """Seconds of the training steps."""
         return sum(self.phases["TRAIN"].values())
+
+    @cached_property
+    def main_seconds(self) -> float:
+        """Seconds of the training steps by which speed is judged."""
+        return sum(self.main_phases["TRAIN"].values())
 
     @cached_property
     def seconds(self) -> float:
@@ -259,6 +273,13 @@ class Case:
         # What stands at its bound cannot be changed any further.
         new = any(self.arguments.get(name) != value for name, value in kept.items())
         return kept if new else None
+
+
+def _phases(modes: Mapping[str, Steps]) -> dict[str, dict[str, float]]:
+    return {
+        mode: {phase: float(steps.phases[phase].sum()) for phase in STEP_PHASES}
+        for mode, steps in modes.items()
+    }
 
 
 def _within_bounds(name: str, value: float) -> float:

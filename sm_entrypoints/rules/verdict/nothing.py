@@ -109,7 +109,19 @@ def _time_lines(case: Case) -> tuple[str, ...]:
     line = f"{percent(compute)} of {duration(case.train_seconds)} in training steps is computing"
     if case.demand is not None and case.on_cpu:
         line += f", on {case.cores} cores, {percent(case.demand)} busy"
-    return (line,)
+    return (line, *_features_line(case))
+
+
+def _features_line(case: Case) -> tuple[str, ...]:
+    first = case.evidence.job.get("features_from_epoch") or 1
+    seconds = case.values(TRAIN_CHANNEL, "seconds")
+    if not 1 < first <= len(seconds):
+        return ()
+    later = sum(seconds[first - 1 :]) / len(seconds[first - 1 :])
+    return (
+        f"epoch 1 ran the whole network in {duration(seconds[0])}; since epoch {first} the head "
+        f"learns from its features, in {duration(later)} an epoch",
+    )
 
 
 def _learning_lines(case: Case) -> tuple[str, ...]:

@@ -15,8 +15,7 @@ from sm_entrypoints.rules.verdict.case import Case
 from sm_entrypoints.rules.verdict.finding import Finding, Gain, Group, duration, percent
 
 _FORWARD_ONLY = ("data_wait", "transfer", "forward")
-# Measured on a 2-core CPU that multiplies bfloat16
-# (sm_entrypoints.training.network.choose_compute).
+# Measured on a 2-core CPU that multiplies bfloat16: training.network.choose_compute.
 _BFLOAT16_FACTOR = 1.7
 _CHANNELS_LAST_FACTOR = 1.2
 # As BatchSizeThroughput counts: its better batch leaves that many steps an epoch.
@@ -24,12 +23,13 @@ _FEWEST_STEPS = 8
 
 
 def features_repeated(case: Case) -> Finding | None:
-    """A frozen backbone sees the same images in every epoch: its features could be kept."""
+    """A frozen backbone sees the same images in every epoch, and was told to keep no features."""
     job, epochs = case.evidence.job, case.epochs_run
     repeats = case.frozen and not job.get("cached_features") and epochs > 1
     if not repeats or case.arguments.get("augmentation") != "none" or not case.loop_seconds:
         return None
-    if job.get("features_fit") is False:  # the change would end the next job
+    # Untold, a training keeps the features that fit into memory.
+    if case.arguments.get("cache_features") != "false" or job.get("features_fit") is False:
         return None
     spent = sum(case.phases[mode][phase] for mode in case.phases for phase in _FORWARD_ONLY)
     saved = spent * (1 - 1 / epochs)
@@ -48,14 +48,11 @@ def features_repeated(case: Case) -> Finding | None:
             f"{duration(case.loop_seconds)} in steps; the head took "
             f"{duration(backward)}",
             "the backbone is frozen and augmentation=none: an image's features never change",
-            "cache_features=false was set"
-            if case.arguments.get("cache_features") == "false"
-            else "this job did not keep them because it was instrumented: its whole network "
-            "had to be observed",
+            "cache_features=false was set",
         ),
-        change=case.set(cache_features="true"),
-        advice="Keep the features of the first pass; the trained model is the same. (With "
-        "cache_features=auto, a training without instrumentation does this by itself.)",
+        change=case.set(cache_features="auto"),
+        advice="Keep the features of the first pass; the trained model is the same. (Without "
+        "cache_features=false, a training does this by itself.)",
         gain=case.speed(
             saved,
             f"one pass over the images instead of {epochs}: {duration(spent)} become about "
@@ -72,13 +69,13 @@ def waits_for_data(case: Case) -> Finding | None:
     # A short training has too few steps for DataWait; that nobody loads ahead still tells.
     loaders = case.issue("Dataloader")
     starved = loaders is not None and loaders.details.get("problem") == "too few"
-    if (result is None and not starved) or not case.train_seconds:
+    if (result is None and not starved) or not case.main_seconds:
         return None
-    wait = case.phases["TRAIN"]["data_wait"]
+    wait = case.main_phases["TRAIN"]["data_wait"]
     saved, idle = _hidden(case, wait)
     wanted = _workers_wanted(case, wait)
     more = wanted > case.workers
-    pays = more and saved > 0.05 * case.train_seconds
+    pays = more and saved > 0.05 * case.main_seconds
     busy = (
         ""
         if case.demand is None
@@ -87,12 +84,12 @@ def waits_for_data(case: Case) -> Finding | None:
     return Finding(
         group=Group.TIME,
         severity="warning",
-        sentence=f"Training waits for its images: {percent(wait / case.train_seconds)} of the time "
+        sentence=f"Training waits for its images: {percent(wait / case.main_seconds)} of the time "
         f"of its steps{_loaders_told(case)}.",
         rule="Dataloader" if result is None else "DataWait",
         evidence=(
             *_median_wait(result),
-            f"{duration(wait)} of {duration(case.train_seconds)} in training steps{busy}",
+            f"{duration(wait)} of {duration(case.main_seconds)} in training steps{busy}",
         ),
         change=case.set(num_workers=wanted) if pays else None,
         advice=f"Let {wanted} processes load images while the network works."
@@ -120,7 +117,7 @@ def _median_wait(result: RuleResult | None) -> tuple[str, ...]:
 
 def _hidden(case: Case, wait: float) -> tuple[float, str]:
     """Return how many seconds of waiting could go, and why no more."""
-    loop, demand = case.train_seconds, case.demand
+    loop, demand = case.main_seconds, case.demand
     if demand is None or not case.on_cpu:
         return (
             wait,
@@ -139,7 +136,7 @@ def _hidden(case: Case, wait: float) -> tuple[float, str]:
 
 def _workers_wanted(case: Case, wait: float) -> int:
     """Return how many loader processes would keep up with the network, within the cores."""
-    compute = max(case.train_seconds - wait, 1e-9)
+    compute = max(case.main_seconds - wait, 1e-9)
     needed = math.ceil((wait + 1e-9) / compute) if not case.workers else case.workers + 1
     return max(2, min(needed, max(2, case.cores)))
 
@@ -172,7 +169,7 @@ def too_many_threads(case: Case) -> Finding | None:
             reasoning="every step waits for its slowest thread; `whippet improve` measures how "
             "much of that disappears",
         ),
-        worth=(share or 0.2) * case.train_seconds,
+        worth=(share or 0.2) * case.main_seconds,
     )
 
 
@@ -183,7 +180,7 @@ def batch_too_small(case: Case) -> Finding | None:
         return None
     details = result.details
     size, better, factor = details["batch_size"], details["better_batch_size"], details["factor"]
-    work = case.train_seconds - case.phases["TRAIN"]["data_wait"]
+    work = case.main_seconds - case.main_phases["TRAIN"]["data_wait"]
     saved = work * (1 - 1 / factor)
     return Finding(
         group=Group.TIME,
@@ -223,7 +220,7 @@ def cores_idle(case: Case) -> Finding | None:
     threads = int(case.evidence.job.get("threads") or 0)
     processes = int(case.evidence.job.get("processes") or 1)
     share = result.details["percent"] / 100
-    work = case.train_seconds - case.phases["TRAIN"]["data_wait"]
+    work = case.main_seconds - case.main_phases["TRAIN"]["data_wait"]
     fewer = 0 < threads * processes < case.cores
     saved = work * (1 - threads * processes / case.cores) if fewer else 0.0
     return Finding(
@@ -285,7 +282,11 @@ def slow_layout(case: Case) -> Finding | None:
 
 
 def _compute(case: Case) -> float:
-    return sum(case.phases[mode][name] for mode in case.phases for name in ("forward", "backward"))
+    return sum(
+        case.main_phases[mode][name]
+        for mode in case.main_phases
+        for name in ("forward", "backward")
+    )
 
 
 SPEED_FINDINGS: tuple[Callable[[Case], Finding | None], ...] = (

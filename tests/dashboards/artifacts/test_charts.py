@@ -21,7 +21,7 @@ MAX_BYTES = 60_000
 def all_charts(output):
     return {
         "curves": training_curves_svg(output.metrics),
-        "phases": phase_share_svg(output.summary),
+        "phases": phase_share_svg(output.steps, output.summary),
         "cpu": cpu_timeline_svg(output.system),
     }
 

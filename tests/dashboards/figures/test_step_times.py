@@ -20,7 +20,7 @@ EMPTY = empty_training_output().steps
 def steps(count, seconds=0.01):
     phases = {phase: np.full(count, seconds) for phase in STEP_PHASES}
     frame = pd.DataFrame({"step": np.arange(count), "epoch": 1, "mode": "TRAIN", **phases})
-    return frame.assign(started=0.0, samples=8)[list(STEP_COLUMNS)]
+    return frame.assign(started=0.0, samples=8, network="whole")[list(STEP_COLUMNS)]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,30 @@ def test_a_slow_step_is_an_outlier_with_the_phase_that_was_slow():
     step_points, outliers = outlier_figure(info).data
     assert outliers.name == "outlier (1)"
     assert 778 not in step_points.x
+
+
+def mixed():
+    """Ten steps of 50 ms of the whole network, then 90 of 5 ms of its tail; one of each stalls."""
+    frame = steps(100)
+    frame.loc[10:, list(STEP_PHASES)] = 0.001
+    frame.loc[10:, "network"] = "tail"
+    frame.loc[50, "forward"] = 0.02
+    return frame
+
+
+def test_steps_on_features_are_no_part_of_the_histogram_but_told():
+    info = get_step_time_info(mixed())
+    assert (sum(info.counts) + info.beyond, info.others) == (10, 90)
+    assert info.percentiles["p50"] == pytest.approx(50.0)
+    title = step_time_figure(info).layout.xaxis.title.text
+    assert "90 steps on features, p50 5.0 ms, not shown" in title
+
+
+def test_steps_on_features_stand_out_from_their_own_kind():
+    info = get_outlier_info(mixed())
+    assert (info.outliers, info.found) == ([50.0], 1)
+    assert info.outlier_texts == ["epoch 1: 19 ms more forward than usual"]
+    assert info.threshold == pytest.approx(50.0)
 
 
 def test_the_longest_of_very_many_outliers_are_shown():

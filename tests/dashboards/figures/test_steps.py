@@ -19,7 +19,7 @@ EMPTY = empty_training_output().steps
 def steps(count, seconds=0.01):
     phases = dict.fromkeys(STEP_PHASES, np.full(count, seconds))
     frame = pd.DataFrame({"step": np.arange(count), "epoch": 1, "mode": "TRAIN", **phases})
-    return frame.assign(started=0.0, samples=8)[list(STEP_COLUMNS)]
+    return frame.assign(started=0.0, samples=8, network="whole")[list(STEP_COLUMNS)]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,20 @@ def test_shares_add_up_to_one(output):
     for mode in range(2):
         assert sum(values[mode] for values in info.shares.values()) == pytest.approx(1.0)
     assert info.shares["backward"][1] == 0.0
+
+
+def test_steps_on_features_are_a_mode_of_their_own():
+    frame = steps(100)
+    frame.loc[60:, list(STEP_PHASES)] = 0.001
+    frame.loc[60:, "network"] = "tail"
+    info = get_phase_share_info(frame, {})
+    assert info.modes == ["TRAIN", "TRAIN on features"]
+    assert info.seconds["forward"] == pytest.approx([0.6, 0.04])
+    timeline = get_phase_timeline_info(frame)
+    assert timeline.features_from == 60
+    [mark] = phase_timeline_figure(timeline).layout.annotations
+    assert mark.text == "on features"
+    assert get_phase_timeline_info(frame[frame["network"] == "tail"]).features_from is None
 
 
 def test_the_summary_stands_in_for_missing_steps(output):

@@ -103,9 +103,15 @@ def test_a_malformed_file_is_named_with_its_line(tmp_path, name, content, messag
 def test_steps_of_the_contract_round_trip(tmp_path):
     folder = tmp_path / contract.INSTRUMENTATION_FOLDER
     folder.mkdir()
-    row = dict(zip(contract.STEP_COLUMNS, (7, 1, "TRAIN", 1.5e9, 1, 2, 3, 4, 5, 32), strict=True))
+    row = dict(
+        zip(contract.STEP_COLUMNS, (7, 1, "TRAIN", 1.5e9, 1, 2, 3, 4, 5, 32, "tail"), strict=True)
+    )
     pd.DataFrame([row]).to_csv(folder / contract.STEPS_FILE, index=False)
     (folder / contract.INSTRUMENTATION_SUMMARY_FILE).write_text(json.dumps({"stride": 4}))
     found = read_training_output(tmp_path)
     assert found.steps.iloc[0].to_dict() == row
+    del row["network"]  # as earlier versions wrote it
+    pd.DataFrame([row]).to_csv(folder / contract.STEPS_FILE, index=False)
+    earlier = read_training_output(tmp_path)
+    assert earlier.steps.iloc[0].to_dict() == {**row, "network": "whole"}
     assert found.summary == {"stride": 4}

@@ -38,6 +38,19 @@ def test_threads_that_end_meanwhile_are_no_problem() -> None:
     assert (use.document()["waited_seconds"] or 0.0) >= 0.0
 
 
+def test_what_came_before_the_split_is_told_apart() -> None:
+    with ProcessUse() as use:
+        end = time.perf_counter() + 0.2
+        while time.perf_counter() < end:
+            pass
+        use.split()
+        time.sleep(0.3)
+    document = use.document()
+    whole = document["whole_network"]
+    assert 0.2 <= whole["wall_seconds"] < document["wall_seconds"] - 0.29
+    assert whole["cpu_seconds"] == pytest.approx(document["cpu_seconds"], abs=0.1)
+
+
 def test_before_its_end_there_is_no_document() -> None:
     use = ProcessUse()
     assert use.document() == {}

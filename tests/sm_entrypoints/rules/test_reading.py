@@ -11,7 +11,7 @@ from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.reading import read_evidence, read_table
 
 HEADER = ",".join(STEP_COLUMNS)
-ROW = "{step},1,TRAIN,1700000000.5,0.1,0.01,0.2,0.3,0.05,32"
+ROW = "{step},1,TRAIN,1700000000.5,0.1,0.01,0.2,0.3,0.05,32,tail"
 
 
 @pytest.fixture
@@ -35,6 +35,16 @@ def test_steps_become_columns(folder: Path) -> None:
     assert steps["step"].tolist() == [0, 1, 2]
     assert steps["mode"].tolist() == ["TRAIN"] * 3
     assert steps["backward"].dtype == np.float64
+    assert steps["network"].tolist() == ["tail"] * 3
+
+
+def test_steps_of_an_earlier_version_ran_the_whole_network(folder: Path) -> None:
+    lines = [HEADER, *(ROW.format(step=step) for step in range(3))]
+    earlier = "".join(line.rpartition(",")[0] + "\n" for line in lines)
+    (folder / "instrumentation/steps.csv").write_text(earlier)
+    steps = read_evidence(folder).steps
+    assert set(steps) == set(STEP_COLUMNS)
+    assert steps["network"].tolist() == ["whole"] * 3
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,21 @@ def test_an_own_change_is_not_what_the_verdict_expects_something_of(awkward_path
     assert planned(awkward_path, change={"num_workers": 2}).expected_gain["factor"] == 1.5
 
 
+def test_a_change_of_speed_is_about_the_epochs_of_the_whole_network(awkward_path):
+    training = {"epochs_run": 8, "cached_features": True, "features_from_epoch": 2}
+    write_run(awkward_path, training=training)
+    found = planned(awkward_path)
+    assert (found.epochs_run, found.cached_features) == (1, False)
+    own = planned(awkward_path, change={"batch_size": 8})
+    assert (own.measure, own.epochs_run, own.cached_features) == ("auto", 1, False)
+    for options in ({"change": {"lr": 0.1}}, {"change": {"patience": 2}, "measure": "quality"}):
+        quality = planned(awkward_path, **options)
+        assert (quality.epochs_run, quality.cached_features) == (8, True)
+    from_the_start = {**training, "features_from_epoch": 1}
+    write_run(awkward_path, training=from_the_start)
+    assert (planned(awkward_path).epochs_run, planned(awkward_path).cached_features) == (8, True)
+
+
 def test_nothing_to_change_is_a_plan(awkward_path):
     write_run(awkward_path, verdict={"sentence": "All is well.", "change": None})
     assert planned(awkward_path).change == {}

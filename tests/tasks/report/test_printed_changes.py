@@ -54,7 +54,7 @@ CHANGES = {
         {"trainable": "all"},
         {"trainable": "all", "cache_features": "auto"},
     ],
-    ("speed", "features_repeated", "cache_features"): [{"cache_features": "true"}],
+    ("speed", "features_repeated", "cache_features"): [{"cache_features": "auto"}],
     ("speed", "waits_for_data", "num_workers"): [{"num_workers": 2}],
     ("speed", "too_many_threads", "num_workers"): [{"num_workers": 1}],
     ("speed", "too_many_threads", "threads"): [{"threads": 2}],

@@ -242,3 +242,32 @@ def test_cached_features_are_no_steps_of_the_training(tmp_path: Path) -> None:
     collections = {json.loads(line)["collection"] for line in lines}
     assert {"features", "outputs", "gradients", "weights", "losses"} <= collections
     assert "inputs" not in collections  # rules about images would misread features
+
+
+def test_a_head_that_goes_on_alone_keeps_its_hooks(tmp_path: Path) -> None:
+    """From the second epoch on nothing but the head runs, and smdebug must not notice."""
+    variables = job_variables(tmp_path / "job", make_channels(tmp_path / "data", train=4, valid=2))
+    config = {**CONFIG, "LocalPath": str(tmp_path / "tensors")}
+    (tmp_path / "job/input/config/debughookconfig.json").write_text(json.dumps(config))
+    process = start_training(
+        variables,
+        *("--model=squeezenet1_1", "--image_size=32", "--batch_size=4", "--epochs=3"),
+        *("--trainable=head", "--augmentation=none"),
+    )
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, output + errors
+    assert "epochs 2 to 3 learn from its features" in output
+    inside = tmp_path / "job/output/data/instrumentation"
+    summary = json.loads((inside / "summary.json").read_text())
+    assert summary["failure"] is None
+    assert (summary["steps"], summary["tail_steps"]) == (
+        {"TRAIN": 9, "EVAL": 3},
+        {"TRAIN": 6, "EVAL": 2},
+    )
+    saved = json.loads((inside / "saved_tensors.json").read_text())
+    assert saved["steps"] == {"TRAIN": 5, "EVAL": 3}
+    gradients = [each for each in saved["tensors"] if each["collection"] == "gradients"]
+    assert {(each["name"], each["steps"], each["last_step"]) for each in gradients} == {
+        ("gradient/SqueezeNet_classifier.1.weight", 5, 8),
+        ("gradient/SqueezeNet_classifier.1.bias", 5, 8),
+    }

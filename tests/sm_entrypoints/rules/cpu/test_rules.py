@@ -29,6 +29,40 @@ def test_a_wait_of_no_time_is_no_issue() -> None:
     assert judged("DataWait", fast).status == "NoIssuesFound"
 
 
+def test_waiting_for_images_is_judged_while_images_are_read() -> None:
+    waiting = (0.05, 0.001, 0.03, 0.06, 0.002)
+    # 40 steps that wait, then 400 so short that they say nothing about images.
+    mixed = evidence(steps=steps(epochs=11, per_epoch=40, phases=waiting, features_from=2))
+    result = judged("DataWait", mixed)
+    assert result.status == "IssuesFound"
+    assert result.datapoints == 39
+    assert result.details["percent"] == pytest.approx(35, abs=1)
+    kept = judged("DataWait", evidence(steps=steps(phases=waiting, features_from=1)))
+    assert kept.status == "NotApplicable"
+    assert "features in memory" in kept.details["reason"]
+
+
+def test_idle_cores_are_those_of_the_whole_network() -> None:
+    idle, busy = use(busy=0.4, wall=20.0), use(busy=0.97, wall=8.0)
+    for whole, found in ((busy, "NoIssuesFound"), (idle, "IssuesFound")):
+        measured = job(process_use={**use(busy=0.6, wall=28.0), "whole_network": whole})
+        assert judged("LowCPUUtilization", evidence(job=measured)).status == found
+
+
+def test_a_batch_is_judged_by_steps_of_the_whole_network() -> None:
+    """The head alone has next to nothing to do: its steps are fixed cost, whatever the batch."""
+
+    def change(columns: dict[str, Any], total: int) -> None:
+        whole, train = columns["network"] == "whole", columns["mode"] == "TRAIN"
+        columns["samples"] = np.where(train, 8.0, 32.0)
+        columns["forward"] = np.where(whole, 0.004 * columns["samples"], 0.001)
+
+    table = steps(epochs=8, per_epoch=40, features_from=2, change=change)
+    result = judged("BatchSizeThroughput", evidence(steps=table))
+    assert result.status == "NoIssuesFound"
+    assert result.datapoints == 39
+
+
 def costing(fixed: float, image: float, *, noise: float = 0.0) -> dict[str, Any]:
     """Steps of 32 images whose epochs end in one of 8, at these costs."""
     random = np.random.default_rng(5)

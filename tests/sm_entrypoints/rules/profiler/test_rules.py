@@ -9,7 +9,14 @@ from sm_entrypoints.contract import RULES as NAMES
 from sm_entrypoints.rules.catalogue import PROFILER_RULES, RULES
 from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.profiler.gpu import distance
-from sm_entrypoints.rules.profiler.timeline import mean_of, scaled_patience, steps_of
+from sm_entrypoints.rules.profiler.timeline import (
+    loop_span,
+    main_span,
+    mean_of,
+    scaled_patience,
+    series_of,
+    steps_of,
+)
 from tests.sm_entrypoints.rules.cases import BY_NAME, START, evidence, job, judged, series, steps
 
 
@@ -158,6 +165,31 @@ def test_the_profilers_window_does_not_count() -> None:
     facts = evidence(steps=stalls(30, 31, 32), summary=window)
     assert judged("StepOutlier", facts).status == "NoIssuesFound"
     assert not steps_of(facts).steady[30:33].any()
+
+
+def test_steps_on_features_are_compared_with_their_own_kind() -> None:
+    table = steps(epochs=4, per_epoch=60, features_from=2)
+    quiet = judged("StepOutlier", evidence(steps=table))
+    # The steps of the whole network take 80 times as long as the others.
+    assert (quiet.status, quiet.datapoints) == ("NoIssuesFound", 59 + 3 * 59)
+    late = np.flatnonzero((table["mode"] == "TRAIN") & (table["epoch"] == 3))[[10, 20, 30, 40]]
+    table["forward"][late] = 0.09  # usual for the whole network, not for its tail
+    found = judged("StepOutlier", evidence(steps=table))
+    assert found.status == "IssuesFound"
+    assert set(found.details) == {"TRAIN forward on features"}
+    assert [mark.epoch for mark in found.marks] == [3] * 4
+
+
+def test_the_machine_is_judged_while_the_whole_network_runs() -> None:
+    table = steps(epochs=8, per_epoch=40, features_from=2)
+    whole = main_span(evidence(steps=table))[1]
+    assert START < whole < loop_span(evidence(steps=table))[1]
+    gpu = [95.0 if START + 0.2 * index < whole else 3.0 for index in range(40)]
+    seen = series("gpu0", "GPUUtilization", gpu)
+    [cut] = series_of(evidence(steps=table, system=[seen]), "GPUUtilization")
+    assert set(cut.values) == {95.0}
+    [every] = series_of(evidence(steps=table, system=[seen]), "GPUUtilization", whole=False)
+    assert len(every.values) >= len(cut.values)
 
 
 def test_short_trainings_have_no_outliers() -> None:

@@ -24,6 +24,7 @@ from tests.sm_entrypoints.rules.cases import (
 
 WAITING = steps(phases=(0.06, 0.001, 0.03, 0.06, 0.002))
 FROZEN = {"trainable": "head"}
+UNKEPT = {"cache_features": "false"}
 HEAD_STEP = (0.001, 0.001, 0.09, 0.001, 0.001)
 MARK = Mark(step=17, epoch=2, mode="TRAIN", subject="conv1.weight", message="3 NaN")
 
@@ -66,9 +67,10 @@ def test_an_empty_folder_says_nothing() -> None:
 
 
 def test_a_frozen_backbone_repeats_its_features() -> None:
-    frozen = evidence(steps=steps(phases=HEAD_STEP), job=job(model=FROZEN))
+    frozen = evidence(steps=steps(phases=HEAD_STEP), job=job(model=FROZEN, arguments=UNKEPT))
     reached = verdict(frozen)
-    assert told(reached) == (None, {"cache_features": "true"})
+    assert told(reached) == (None, {"cache_features": "auto"})
+    assert "cache_features=false was set" in reached.finding.evidence
     # 80 training steps and 8 of validation, 92 ms each, once instead of four times.
     assert reached.finding.gain.seconds == pytest.approx(0.75 * 88 * 0.092, abs=0.02)
     assert reached.finding.gain.factor == pytest.approx(15 / (15 - 6.07), abs=0.02)
@@ -79,15 +81,48 @@ def test_a_frozen_backbone_repeats_its_features() -> None:
     "changed",
     [
         {"cached_features": True},
-        {"arguments": {"augmentation": "flip"}},
+        {"arguments": {**UNKEPT, "augmentation": "flip"}},
         {"model": {"trainable": "all"}},
         {"epochs_run": 1},
+        {"features_fit": False},
+        # Nobody forbade it: the training itself would have kept them if it could.
+        {"arguments": {"cache_features": "auto"}},
+        {"arguments": {"cache_features": "auto"}, "features_fit": True},
     ],
 )
 def test_features_that_cannot_be_kept_are_not_advised(changed: dict[str, Any]) -> None:
     table = steps(phases=HEAD_STEP)
-    reached = verdict(evidence(steps=table, job=job(**{"model": FROZEN, **changed})))
-    assert reached.finding.change is None or "cache_features" not in reached.finding.change
+    members = {"model": FROZEN, "arguments": UNKEPT, **changed}
+    reached = verdict(evidence(steps=table, job=job(**members)))
+    for finding in (reached.finding, *reached.others):
+        assert "cache_features" not in (finding.change or {})
+        assert "cache_features" not in finding.advice
+
+
+def test_a_head_that_went_on_alone_is_judged_by_the_whole_network() -> None:
+    """One epoch of HEAD_STEP, seven of less than a millisecond a step: nothing is odd about it."""
+    table = steps(epochs=8, per_epoch=40, phases=HEAD_STEP, features_from=2)
+    losses = [0.8, 0.3, 0.2, 0.19, 0.188, 0.187, 0.186, 0.186]
+    rows = epochs_of(losses, [0.7, 0.35, 0.3, 0.299, 0.298, 0.297, 0.296, 0.296])
+    for row in rows:
+        row["seconds"] = 4.0 if row["epoch"] == 1 else 0.06
+    measured = job(
+        model=FROZEN,
+        arguments={"cache_features": "auto", "epochs": 8},
+        epochs_run=8,
+        best_epoch=8,
+        cached_features=True,
+        features_from_epoch=2,
+        process_use={**use(busy=0.5), "whole_network": use(busy=0.97, wall=4.0)},
+    )
+    judgement = judge_evidence(evidence(steps=table, epochs=rows, job=measured))
+    assert not [result.rule for result in judgement.results if result.triggered]
+    finding = judgement.verdict.finding
+    assert finding.severity == "ok"
+    assert (
+        "epoch 1 ran the whole network in 4.0 s; since epoch 2 the head learns from its "
+        "features, in 60 ms an epoch" in finding.evidence
+    )
 
 
 def waiting(facts: Evidence) -> RuleResult:
@@ -364,9 +399,9 @@ def test_a_busy_machine_is_noted_but_no_verdict() -> None:
 
 @pytest.mark.parametrize(("waited", "doubted"), [(0.45, True), (0.01, False)])
 def test_seconds_of_a_busy_machine_are_told_with_their_doubt(waited: float, doubted: bool) -> None:
-    measured = job(model=FROZEN, process_use=use(busy=0.5, waited=waited))
+    measured = job(model=FROZEN, arguments=UNKEPT, process_use=use(busy=0.5, waited=waited))
     reached = verdict(evidence(steps=steps(phases=HEAD_STEP), job=measured))
-    assert reached.finding.change == {"cache_features": "true"}
+    assert reached.finding.change == {"cache_features": "auto"}
     assert ("other programs had the cores" in reached.finding.evidence[-1]) == doubted
 
 
