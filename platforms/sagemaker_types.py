@@ -20,6 +20,9 @@ if TYPE_CHECKING:
         HyperParameterTrainingJobDefinitionOutputTypeDef as DescribedTrials,
     )
     from mypy_boto3_sagemaker.type_defs import HyperParameterTrainingJobSummaryTypeDef as Trial
+    from mypy_boto3_sagemaker.type_defs import (
+        HyperParameterTuningJobObjectiveTypeDef as TuningObjective,
+    )
     from mypy_boto3_sagemaker.type_defs import ParameterRangesOutputTypeDef as ParameterRanges
     from mypy_boto3_sagemaker.type_defs import (
         ProductionVariantOutputTypeDef as ConfiguredVariant,
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 else:
     ConfiguredVariant = Container = DescribedTrials = Endpoint = EndpointConfig = dict[str, Any]
     Model = ParameterRanges = ResourceConfig = Tag = TrainingJob = TransformJob = dict[str, Any]
-    Trial = TuningJob = dict[str, Any]
+    Trial = TuningJob = TuningObjective = dict[str, Any]
 
 __all__ = [
     "ConfiguredVariant",
@@ -45,4 +48,5 @@ __all__ = [
     "TransformJob",
     "Trial",
     "TuningJob",
+    "TuningObjective",
 ]

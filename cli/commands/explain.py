@@ -5,19 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cli.table import print_table
 from sm_entrypoints.contract.sentences import clause
 
 if TYPE_CHECKING:
+    from dashboards.files.findings import RuleOutcome, Verdict
     from tasks.explain.explanation import Explanation
 
 HELP = "say what holds a training back, from what smdebug and SageMaker's profiler wrote earlier"
-
-_ISSUES = "IssuesFound"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +42,7 @@ def command(arguments: argparse.Namespace) -> int:
     import webbrowser
 
     from platforms import Platform, Settings, connect
+    from platforms.files import read_json
     from tasks.explain.explanation import explain
 
     settings = Settings()
@@ -60,7 +59,7 @@ def command(arguments: argparse.Namespace) -> int:
         others=arguments.other,
     )
     if arguments.json:
-        print(json.dumps(explanation.verdict, indent=2, ensure_ascii=False))
+        print(json.dumps(read_json(explanation.verdict_file), indent=2, ensure_ascii=False))
     else:
         _print(explanation, arguments.output)
     if arguments.open and not webbrowser.open(explanation.report.as_uri()):
@@ -69,22 +68,11 @@ def command(arguments: argparse.Namespace) -> int:
 
 
 def _print(found: Explanation, output: str | None) -> None:
-    from dashboards.files.findings import gain_text
-    from dashboards.sections.judgement import change_text
+    from dashboards.files.findings import ISSUES
 
-    verdict = found.verdict
-    print(verdict["sentence"])
-    for line in verdict.get("evidence") or ():
-        print(f"  - {line}")
-    if verdict.get("change"):
-        print(f"change: {change_text(verdict['change'])}")
-    if verdict.get("advice"):
-        print(f"advice: {verdict['advice']}")
-    gain = verdict.get("expected_gain") or {}
-    if gain_text(gain):
-        print(f"expected gain: {gain_text(gain)} ({clause(gain.get('reasoning'))})")
-    print()
-    rows = [_row(rule) for rule in found.rules if rule["status"] == _ISSUES]
+    if found.findings.verdict is not None:
+        _print_verdict(found.findings.verdict)
+    rows = [_row(rule) for rule in found.findings.rules if rule.status == ISSUES]
     print_table(rows, empty="no rule found an issue")
     print()
     for note in found.notes:
@@ -92,12 +80,26 @@ def _print(found: Explanation, output: str | None) -> None:
     print(f"report: {Path(output) / found.report.name if output else found.report}")
 
 
-def _row(rule: Mapping[str, Any]) -> dict[str, str]:
-    mark = next(iter(rule.get("marks") or ()), None)
-    first = f"{mark['mode']} step {mark['step']}: {mark['message']}" if mark else ""
+def _print_verdict(verdict: Verdict) -> None:
+    from dashboards.sections.judgement import change_text
+
+    print(verdict.sentence)
+    for line in verdict.evidence:
+        print(f"  - {line}")
+    if verdict.change:
+        print(f"change: {change_text(verdict.change)}")
+    if verdict.advice:
+        print(f"advice: {verdict.advice}")
+    if verdict.gain:
+        print(f"expected gain: {verdict.gain} ({clause(verdict.reasoning)})")
+    print()
+
+
+def _row(rule: RuleOutcome) -> dict[str, str]:
+    mark = next(iter(rule.marks), None)
     return {
-        "rule": str(rule["rule"]),
-        "times": str(rule["triggered"]),
-        "violations": f"{rule['violations']} of {rule['datapoints']}",
-        "first": first,
+        "rule": rule.rule,
+        "times": str(rule.triggered),
+        "violations": f"{rule.violations} of {rule.datapoints}",
+        "first": f"{mark.mode} step {mark.step}: {mark.message}" if mark else "",
     }

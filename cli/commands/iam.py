@@ -12,7 +12,7 @@ from platforms.errors import ParameterError
 
 if TYPE_CHECKING:
     from platforms import Settings
-    from tasks.permissions.policy_documents import Document, Scope
+    from tasks.permissions.policy_documents import Document, Scope, Statement, TrustStatement
     from tasks.permissions.table import Permission
 
 HELP = "print the least-privilege policies for AWS, with reasons"
@@ -69,7 +69,9 @@ def _default_bucket(region: str, account: str) -> str:
     return f"sagemaker-{region}-{account}"
 
 
-def _document(which: str, scope: Scope, tables: dict[str, list[Permission]]) -> Document:
+def _document(
+    which: str, scope: Scope, tables: dict[str, list[Permission]]
+) -> Document[Statement] | Document[TrustStatement]:
     from tasks.permissions.policy_documents import policy_document, trust_document
 
     return trust_document(scope) if which == "trust" else policy_document(tables[which], scope)

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from cli.table import print_table
 from platforms.errors import ParameterError
 from sm_entrypoints.contract.sentences import clause
 
 if TYPE_CHECKING:
+    from sm_entrypoints.contract import MetricDefinition
     from tasks.lint.findings import LintFinding
+    from tasks.requests.shapes import AnyJob
 
 HELP = "check that an objective and its metrics are what they claim to be, before money is spent"
 
@@ -114,7 +116,7 @@ def _lint_request(arguments: argparse.Namespace) -> list[LintFinding]:
     return worst_first(findings)
 
 
-def _read_request(path: str) -> Mapping[str, Any]:
+def _read_request(path: str) -> AnyJob:
     from platforms.validation import validate
 
     try:
@@ -125,7 +127,7 @@ def _read_request(path: str) -> Mapping[str, Any]:
         raise ParameterError(f"--request {path!r} must be a JSON object, as boto3 takes it")
     tunes = any(name.startswith("HyperParameterTuning") for name in request)
     validate("CreateHyperParameterTuningJob" if tunes else "CreateTrainingJob", request)
-    return request
+    return cast("AnyJob", request)
 
 
 def _lint_log(arguments: argparse.Namespace) -> list[LintFinding]:
@@ -138,7 +140,7 @@ def _lint_log(arguments: argparse.Namespace) -> list[LintFinding]:
     return lint_history(log, definitions, objective=objective, classes=arguments.classes)
 
 
-def _definition(text: str) -> Mapping[str, str]:
+def _definition(text: str) -> MetricDefinition:
     from platforms.metric_regexes import MetricRegex, MetricRegexError
 
     name, equals, regex = text.partition("=")

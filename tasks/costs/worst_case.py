@@ -9,31 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_CEILING, Decimal
-from typing import TYPE_CHECKING
 
-from platforms.sagemaker_requests import (
-    EndpointConfigRequest,
-    RequestedResources,
-    TrainingRequest,
-    TrialDefinition,
-    TuningRequest,
-)
-from platforms.sagemaker_types import (
-    DescribedTrials,
-    EndpointConfig,
-    ResourceConfig,
-    TrainingJob,
-    TuningJob,
-)
+from platforms.sagemaker_requests import RequestedResources
+from platforms.sagemaker_types import ResourceConfig
 from tasks.costs.prices import PriceList, Use
 from tasks.endpoints.kinds import instances_of
+from tasks.requests.shapes import (
+    AnyEndpointConfig,
+    AnyJob,
+    is_endpoint_config,
+    is_job,
+    is_tuning,
+    job_definition,
+)
 
-if TYPE_CHECKING:
-    from typing_extensions import TypeIs
-
-# A job that is asked for or described, and the part of it that sizes one job.
-AnyJob = TrainingRequest | TuningRequest | TrainingJob | TuningJob
-Definition = TrainingRequest | TrialDefinition | TrainingJob | DescribedTrials
 CENT = Decimal("0.01")
 HOURS_A_MONTH = 730
 # At its limit a job gets SIGTERM, and 120 seconds to save its model (SageMaker's guide).
@@ -60,30 +49,9 @@ def wanted_instances(requests: Iterable[Mapping[str, object]]) -> list[tuple[str
     return wanted
 
 
-def is_job(request: Mapping[str, object]) -> TypeIs[AnyJob]:
-    """Say whether a request or a description is that of a training or tuning job."""
-    return "ResourceConfig" in request or _is_tuning(request)
-
-
-def is_endpoint_config(
-    request: Mapping[str, object],
-) -> TypeIs[EndpointConfigRequest | EndpointConfig]:
-    """Say whether a request or a description is that of an endpoint's config."""
-    return "ProductionVariants" in request
-
-
-def _is_tuning(request: Mapping[str, object]) -> TypeIs[TuningRequest | TuningJob]:
-    return "HyperParameterTuningJobConfig" in request
-
-
-def job_definition(request: AnyJob) -> Definition:
-    """Return the part of a tuning or training request that sizes a job."""
-    return request["TrainingJobDefinition"] if _is_tuning(request) else request
-
-
 def most_jobs(request: AnyJob) -> int:
     """Return how many training jobs a tuning or training request starts at most."""
-    if not _is_tuning(request):
+    if not is_tuning(request):
         return 1
     config = request["HyperParameterTuningJobConfig"]
     limit = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
@@ -96,7 +64,7 @@ def most_jobs(request: AnyJob) -> int:
 
 def parallel_jobs(request: AnyJob) -> int:
     """Return how many training jobs a request runs at the same time."""
-    if not _is_tuning(request):
+    if not is_tuning(request):
         return 1
     limits = request["HyperParameterTuningJobConfig"]["ResourceLimits"]
     return limits["MaxParallelTrainingJobs"]
@@ -147,9 +115,7 @@ def jobs_usd(request: AnyJob, prices: PriceList, seconds: float | None = None) -
     return None if one is None else one * most_jobs(request)
 
 
-def endpoint_hour_usd(
-    request: EndpointConfigRequest | EndpointConfig, prices: PriceList
-) -> Decimal | None:
+def endpoint_hour_usd(request: AnyEndpointConfig, prices: PriceList) -> Decimal | None:
     """Return what an hour of an endpoint costs, from the request of its config.
 
     None when a price is not known, or it bills by use.
@@ -166,7 +132,7 @@ def endpoint_hour_usd(
 
 
 def endpoint_usd(
-    request: EndpointConfigRequest | EndpointConfig,
+    request: AnyEndpointConfig,
     hours_to_live: float,
     prices: PriceList,
     most_instances: int | None = None,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import mimetypes
 import uuid
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import cast
 
 from botocore.exceptions import ClientError
 
 from platforms import Platform
 from platforms.errors import DataError, EndpointFailed
+from platforms.sagemaker_types import Endpoint
 from tasks.endpoints.kinds import kind_of
 from tasks.requests.create_or_adopt import ENDPOINT
 from tasks.requests.waiting import Pace, wait_until
@@ -47,14 +48,14 @@ def is_asked_directly(platform: Platform, endpoint: str) -> bool:
     return kind_of(_described(platform, endpoint)).asked_by == "invoke_endpoint"
 
 
-def _described(platform: Platform, endpoint: str) -> Mapping[str, Any]:
+def _described(platform: Platform, endpoint: str) -> Endpoint:
     """Return the description of an endpoint; its name alone where there is none: asking tells."""
-    return ENDPOINT.describe(platform.sagemaker, endpoint) or {"EndpointName": endpoint}
+    return ENDPOINT.describe(platform.sagemaker, endpoint) or cast(
+        Endpoint, {"EndpointName": endpoint}
+    )
 
 
-def _at_once(
-    platform: Platform, endpoint: Mapping[str, Any], body: bytes, content_type: str
-) -> bytes:
+def _at_once(platform: Platform, endpoint: Endpoint, body: bytes, content_type: str) -> bytes:
     answer = platform.runtime.invoke_endpoint(
         EndpointName=endpoint["EndpointName"], Body=body, ContentType=content_type, Accept=_ACCEPT
     )
@@ -63,7 +64,7 @@ def _at_once(
 
 
 def _through_objects(
-    platform: Platform, endpoint: Mapping[str, Any], body: bytes, content_type: str
+    platform: Platform, endpoint: Endpoint, body: bytes, content_type: str
 ) -> bytes:
     """Put the body beside the endpoint's answers, have it worked off, and read the answer."""
     name, output = endpoint["EndpointName"], endpoint["AsyncInferenceConfig"]["OutputConfig"]
@@ -100,7 +101,7 @@ def _written(platform: Platform, places: dict[str, str]) -> dict[str, bytes]:
     return objects
 
 
-_WAYS: dict[str, Callable[[Platform, Mapping[str, Any], bytes, str], bytes]] = {
+_WAYS: dict[str, Callable[[Platform, Endpoint, bytes, str], bytes]] = {
     "invoke_endpoint": _at_once,
     "invoke_endpoint_async": _through_objects,
 }

@@ -18,9 +18,9 @@ from platforms.sagemaker_requests import (
     HostingInstanceType,
     ProductionVariant,
 )
-from platforms.sagemaker_types import EndpointConfig
 from tasks.parameters.run import DeploymentParameters
 from tasks.requests.placement import Placement
+from tasks.requests.shapes import AnyEndpointConfig
 
 NOT_KNOWN = "not known"
 
@@ -68,7 +68,7 @@ class Kind(ABC):
         """Return a config with what the kind adds to it; answers in S3 go below ``async_uri``."""
         return config
 
-    def instances(self, config: EndpointConfig | EndpointConfigRequest) -> list[Instances]:
+    def instances(self, config: AnyEndpointConfig) -> list[Instances]:
         """Return the instances of a config of this kind; none when it bills by use."""
         return [
             Instances(
@@ -80,12 +80,12 @@ class Kind(ABC):
             if "InstanceType" in variant
         ]
 
-    def machines(self, config: EndpointConfig | EndpointConfigRequest) -> str:
+    def machines(self, config: AnyEndpointConfig) -> str:
         """Return what serves a config, in words: ``2 x ml.m5.xlarge``."""
         instances = self.instances(config)
         return ", ".join(f"{each.count} x {each.type}" for each in instances) or self.title
 
-    def in_words(self, config: EndpointConfig | EndpointConfigRequest) -> str:
+    def in_words(self, config: AnyEndpointConfig) -> str:
         """Return the kind with what tells an endpoint of it from another, in words."""
         return self.title
 
@@ -115,7 +115,7 @@ class _RealTime(_OnInstances):
     name = "real_time"
     title = "real-time"
 
-    def in_words(self, config: EndpointConfig | EndpointConfigRequest) -> str:
+    def in_words(self, config: AnyEndpointConfig) -> str:
         types = [each.type for each in self.instances(config)]
         return f"{self.title} ({types[0]})" if types else self.title
 
@@ -163,7 +163,7 @@ KINDS: dict[EndpointKind, Kind] = {
 }
 
 
-def instances_of(config: EndpointConfig | EndpointConfigRequest) -> list[Instances]:
+def instances_of(config: AnyEndpointConfig) -> list[Instances]:
     """Return the instances that a config keeps, of whatever kind it is."""
     return kind_of(config).instances(config)
 

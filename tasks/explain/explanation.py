@@ -10,18 +10,18 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from dashboards.files.findings import Findings, read_findings
 from dashboards.files.frames import TrainingOutput, read_training_output
 from dashboards.report import Report, write_report
 from dashboards.sections.sagemaker import SageMakerRule
 from platforms import Platform, Settings
 from platforms.errors import DataError, ParameterError
-from platforms.files import read_json, write_json
+from platforms.files import write_json
 from sm_entrypoints.contract import INSTRUMENTATION_FOLDER, RULES_FILE, VERDICT_FILE
 from tasks.explain.source import Source, fetch_source
 from tasks.job_environment.explain import Answer, run_program
@@ -36,11 +36,11 @@ MARKER_FILE = "explained.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """What was found, and where it lies: ``report`` is the page, ``verdict`` verdict.json."""
+    """What was found, and where it lies: ``report`` is the page, ``verdict_file`` verdict.json."""
 
     report: Path
-    verdict: Mapping[str, Any]
-    rules: Sequence[Mapping[str, Any]]
+    verdict_file: Path
+    findings: Findings
     notes: Sequence[str]
 
 
@@ -96,8 +96,8 @@ def _explanation_in(folder: Path, notes: Sequence[str]) -> Explanation:
     inside = folder / INSTRUMENTATION_FOLDER
     return Explanation(
         report=folder / REPORT_FILE,
-        verdict=read_json(inside / VERDICT_FILE),
-        rules=read_json(inside / RULES_FILE)["rules"],
+        verdict_file=inside / VERDICT_FILE,
+        findings=read_findings(inside / RULES_FILE, inside / VERDICT_FILE),
         notes=notes,
     )
 

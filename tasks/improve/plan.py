@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict, cast
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -93,17 +93,14 @@ def plan_improvement(settings: Settings, parameters: ImprovementParameters) -> I
             f"run {run.name!r} has no training job to improve: resume it with `whippet run "
             f"--resume {shlex.quote(run.name)}`"
         )
-    verdict: Verdict | None = _document(
-        folder / contract.INSTRUMENTATION_FOLDER, contract.VERDICT_FILE
-    )
+    instrumentation = folder / contract.INSTRUMENTATION_FOLDER
+    verdict = cast("Verdict | None", _document(instrumentation, contract.VERDICT_FILE))
     if verdict is None and parameters.change is None:
         raise ParameterError(
             f"run {run.name!r} has no verdict: its training was not instrumented, or is not "
             "finished; give the change with --change NAME=VALUE"
         )
-    training: TrainingSummary = (
-        _document(folder, contract.TRAINING_SUMMARY_FILE) or TrainingSummary()
-    )
+    training = cast(TrainingSummary, _document(folder, contract.TRAINING_SUMMARY_FILE) or {})
     question = _question(verdict or {}, parameters)
     return ImprovementPlan(
         name=run.name,
@@ -147,7 +144,7 @@ def _record(settings: Settings, name: str) -> RunRecord:
         raise ParameterError(f"there is no run {name!r} in {settings.runs}") from error
 
 
-def _document(folder: Path, name: str) -> Any:
+def _document(folder: Path, name: str) -> dict[str, JsonValue] | None:
     path = folder / name
     if not path.is_file():
         return None

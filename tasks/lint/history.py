@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
+from sm_entrypoints.contract import MetricDefinition
 from tasks.lint.findings import LintFinding, excerpt, worst_first
 from tasks.lint.log_metrics import log_lines, series_from
 from tasks.lint.metric_names import words
@@ -30,7 +31,7 @@ _BEST = {"best", "min", "lowest", "initial"}
 
 def lint_history(
     log: str,
-    definitions: Sequence[Mapping[str, str]],
+    definitions: Sequence[MetricDefinition],
     *,
     objective: Objective | None = None,
     classes: int | None = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
@@ -19,7 +18,9 @@ _LARGEST_NORMALISED = 10.0
 _COLLECTION = "inputs"
 
 
-def lint_inputs(reductions: pd.DataFrame, training: Mapping[str, Any]) -> list[LintFinding]:
+def lint_inputs(
+    reductions: pd.DataFrame, training: Mapping[str, Mapping[str, object]]
+) -> list[LintFinding]:
     """Return what is wrong with the input of a network, from what its job recorded.
 
     Args:
@@ -65,7 +66,7 @@ def _advice() -> str:
     return f"Normalise with mean ({mean}) and std ({std}), in both training and serving."
 
 
-def _constants(model: Mapping[str, Any], pretrained: bool) -> Iterator[LintFinding]:
+def _constants(model: Mapping[str, object], pretrained: bool) -> Iterator[LintFinding]:
     normalisation = {name: model.get(name) for name in _IMAGENET}
     if not pretrained or all(_fits(normalisation[name], _IMAGENET[name]) for name in _IMAGENET):
         return
@@ -79,8 +80,8 @@ def _constants(model: Mapping[str, Any], pretrained: bool) -> Iterator[LintFindi
     )
 
 
-def _fits(given: Sequence[float] | None, needed: Sequence[float]) -> bool:
-    if given is None:  # not recorded
+def _fits(given: object, needed: Sequence[float]) -> bool:
+    if not isinstance(given, Sequence):  # not recorded
         return True
     return len(given) == len(needed) and all(
         abs(a - b) <= _TOLERANCE for a, b in zip(given, needed, strict=True)

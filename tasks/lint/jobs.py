@@ -133,7 +133,9 @@ def merge_trials(histories: Mapping[str, Sequence[LintFinding]]) -> list[LintFin
     return merged
 
 
-def _objective(job: TrainingJob, definitions: Sequence[Mapping[str, str]]) -> Objective | None:
+def _objective(
+    job: TrainingJob, definitions: Sequence[contract.MetricDefinition]
+) -> Objective | None:
     """Return the objective that a trial was given; ours for jobs with Whippet's metrics."""
     names = [each["Name"] for each in definitions]
     metric = str(decode(job.get("HyperParameters", {}).get(OBJECTIVE_KEY, "")))

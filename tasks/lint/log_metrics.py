@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from platforms.metric_regexes import MOST_CHARACTERS, MetricRegex, MetricRegexError
+from sm_entrypoints.contract import MetricDefinition
 from tasks.lint.metric_names import nearest_split
 
 
@@ -65,7 +66,7 @@ def log_lines(text: str) -> list[str]:
     return [line[:MOST_CHARACTERS] for line in re.split(r"[\r\n]+", text) if line.strip()]
 
 
-def compiled(definitions: Iterable[Mapping[str, str]]) -> dict[str, MetricRegex]:
+def compiled(definitions: Iterable[MetricDefinition]) -> dict[str, MetricRegex]:
     """Return the usable regexes by metric name: those that compile and have a group."""
     regexes = {}
     for definition in definitions:

@@ -45,7 +45,7 @@ class Metrics:
     ``too_slow`` are the metrics whose regexes could not be done with those lines in time.
     """
 
-    definitions: Sequence[Mapping[str, str]]
+    definitions: Sequence[contract.MetricDefinition]
     objective: Objective | None = None
     lines: Sequence[str] = ()
     readings: Mapping[str, list[Reading]] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Metrics:
 
 
 def read_metrics(
-    definitions: Sequence[Mapping[str, str]],
+    definitions: Sequence[contract.MetricDefinition],
     objective: Objective | None = None,
     lines: Sequence[str] = (),
 ) -> Metrics:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from platforms.errors import ParameterError
+from platforms.sagemaker_types import TuningObjective
 from sm_entrypoints import contract
 from tasks.lint.findings import LintFinding, worst_first
 from tasks.lint.regexes import Objective, lint_metrics, read_metrics
+from tasks.requests.shapes import AnyJob, AnyTraining, AnyTrials, AnyTuning, is_tuning
 
 
-def lint_request(request: Mapping[str, Any], sample_lines: Sequence[str] = ()) -> list[LintFinding]:
+def lint_request(request: AnyJob, sample_lines: Sequence[str] = ()) -> list[LintFinding]:
     """Return what is wrong with the objective and the metrics of a request, worst first.
 
     Args:
@@ -35,42 +36,51 @@ def contract_sample() -> list[str]:
     return [contract.format_metrics(epoch), contract.format_metrics(values)]
 
 
-def metric_definitions(request: Mapping[str, Any]) -> list[Mapping[str, str]]:
+def metric_definitions(request: AnyTraining | AnyTrials) -> Sequence[contract.MetricDefinition]:
     """Return the metric definitions of a training request or of a described training job."""
-    definitions: list[Mapping[str, str]] = request.get("AlgorithmSpecification", {}).get(
-        "MetricDefinitions", []
-    )
-    return definitions
+    if "AlgorithmSpecification" not in request:
+        return []
+    return request["AlgorithmSpecification"].get("MetricDefinitions", [])
 
 
-def tuning_objective(request: Mapping[str, Any]) -> Objective | None:
-    """Return the objective of a tuning request, or of one of its training job definitions."""
-    config = request.get("HyperParameterTuningJobConfig", {})
-    objective = request.get("TuningObjective") or config.get("HyperParameterTuningJobObjective")
-    return (
-        Objective(name=objective["MetricName"], type=objective.get("Type")) if objective else None
-    )
+def tuning_objective(request: AnyJob) -> Objective | None:
+    """Return the objective of a tuning request; None of a training request."""
+    if not is_tuning(request) or "HyperParameterTuningJobConfig" not in request:
+        return None
+    config = request["HyperParameterTuningJobConfig"]
+    return _objective(config.get("HyperParameterTuningJobObjective"))
+
+
+def _objective(objective: TuningObjective | None) -> Objective | None:
+    if not objective:
+        return None
+    return Objective(name=objective["MetricName"], type=objective.get("Type"))
 
 
 def measured_by(
-    request: Mapping[str, Any],
-) -> Iterator[tuple[list[Mapping[str, str]], Objective | None]]:
+    request: AnyJob,
+) -> Iterator[tuple[Sequence[contract.MetricDefinition], Objective | None]]:
     """Yield the metric definitions and the objective of each job that a request describes.
 
     Raises:
         ParameterError: it describes none.
     """
-    several = request.get("TrainingJobDefinitions")
-    one = request.get("TrainingJobDefinition")
-    if several or one:
-        for definition in several or [one]:
-            objective = tuning_objective(definition) or tuning_objective(request)
-            yield metric_definitions(definition), objective
-    elif "AlgorithmSpecification" in request:
+    definitions = _trials(request) if is_tuning(request) else []
+    for definition in definitions:
+        objective = _objective(definition.get("TuningObjective")) or tuning_objective(request)
+        yield metric_definitions(definition), objective
+    if not is_tuning(request) and "AlgorithmSpecification" in request:
         yield metric_definitions(request), None
-    else:
+    elif not definitions:
         raise ParameterError(
             f"members {sorted(request)} fit neither a CreateTrainingJob nor a "
             "CreateHyperParameterTuningJob request: AlgorithmSpecification, or "
             "TrainingJobDefinition with HyperParameterTuningJobConfig, is needed"
         )
+
+
+def _trials(request: AnyTuning) -> Sequence[AnyTrials]:
+    if several := request.get("TrainingJobDefinitions"):
+        return several
+    one = request.get("TrainingJobDefinition")
+    return [one] if one else []

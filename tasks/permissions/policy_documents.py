@@ -5,12 +5,40 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic, NotRequired, TypedDict, TypeVar
 
 from platforms.image_accounts import ACCOUNTS
 from tasks.permissions.table import Feature, Permission
 
-Document = dict[str, Any]
+S = TypeVar("S")
+
+
+class Statement(TypedDict):
+    """What a policy allows, on which resources, and when."""
+
+    Sid: NotRequired[str]
+    Effect: str
+    Action: list[str]
+    Resource: list[str]
+    Condition: NotRequired[dict[str, dict[str, str | list[str]]]]
+
+
+class TrustStatement(TypedDict):
+    """Who may assume a role, and when."""
+
+    Effect: str
+    Principal: dict[str, str]
+    Action: str
+    Condition: dict[str, dict[str, str]]
+
+
+class Document(TypedDict, Generic[S]):
+    """A policy document of IAM."""
+
+    Version: str
+    Statement: list[S]
+
+
 _VERSION = "2012-10-17"
 _SERVICE = "sagemaker.amazonaws.com"
 
@@ -61,33 +89,36 @@ def chosen(permissions: Iterable[Permission], features: Iterable[Feature]) -> li
     return [each for each in permissions if each.feature is None or each.feature in wanted]
 
 
-def policy_document(permissions: Iterable[Permission], scope: Scope) -> Document:
+def policy_document(permissions: Iterable[Permission], scope: Scope) -> Document[Statement]:
     """Return the policy that allows exactly these: a statement for each set of resources.
 
     Optional actions have their own statements, whose ``Sid`` says so; whole statements may be left
     out.
     """
-    groups: dict[str, Document] = {}
+    groups: dict[str, Statement] = {}
     for permission in permissions:
         resources = sorted(scope.fill(pattern) for pattern in permission.resources)
         condition = {key: dict(value) for key, value in permission.condition.items()}
         optional = sum("Sid" in group for group in groups.values())
         group = groups.setdefault(
             json.dumps([resources, condition, permission.optional], sort_keys=True),
-            {
-                **({"Sid": f"Optional{optional + 1}"} if permission.optional else {}),
-                "Effect": "Allow",
-                "Action": [],
-                "Resource": resources,
-                **({"Condition": condition} if condition else {}),
-            },
+            _statement(resources, condition, f"Optional{optional + 1}" * permission.optional),
         )
         if permission.action not in group["Action"]:
             group["Action"].append(permission.action)
     return {"Version": _VERSION, "Statement": list(groups.values())}
 
 
-def trust_document(scope: Scope) -> Document:
+def _statement(
+    resources: list[str], condition: dict[str, dict[str, str | list[str]]], sid: str
+) -> Statement:
+    statement: Statement = {"Effect": "Allow", "Action": [], "Resource": resources}
+    if condition:
+        statement["Condition"] = condition
+    return {"Sid": sid, **statement} if sid else statement
+
+
+def trust_document(scope: Scope) -> Document[TrustStatement]:
     """Return who may assume the execution role: SageMaker, for this account only."""
     jobs = f"arn:{scope.partition}:sagemaker:{scope.region}:{scope.account}:*"
     return {

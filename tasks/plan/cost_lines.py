@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict
 
 from sm_entrypoints.contract.sentences import counted
 from tasks.costs.prices import PriceList
-from tasks.costs.worst_case import AnyJob, job_definition, jobs_usd, most_jobs, most_seconds
+from tasks.costs.worst_case import jobs_usd, most_jobs, most_seconds
 from tasks.plan.earlier_runs import Rehearsal
 from tasks.requests.bodies import is_packed_search
+from tasks.requests.shapes import AnyJob, job_definition
 
 
 class CostLine(BaseModel):

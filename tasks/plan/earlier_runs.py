@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,7 +12,7 @@ from tasks.parameters.run import Parameters
 from tasks.plan.requests import RunChoices
 from tasks.runs.record import every_run
 from tasks.runs.record_model import RunRecord
-from tasks.runs.record_parts import LedgerEntry
+from tasks.runs.record_parts import Json, LedgerEntry
 
 _MODEL = ("architecture", "trainable", "image_size")
 
@@ -80,13 +79,13 @@ def _same(run_record: RunRecord, choices: RunChoices, training: LedgerEntry) -> 
     instances = (choices.resources.instance_type, choices.resources.instance_count)
     return (
         all(model[name] == wanted[name] for name in _MODEL)
-        and same_source(data["path"], choices.data.path)
+        and same_source(str(data["path"]), choices.data.path)
         # What ran here says something about every instance, what ran there about its own only.
         and (not run_record.bills or instances == (training.instance_type, training.instance_count))
     )
 
 
-def _given(run_record: RunRecord, group: str, like: Parameters) -> dict[str, Any]:
+def _given(run_record: RunRecord, group: str, like: Parameters) -> Json:
     """Return a group of a run's parameters, with the defaults that it did not have to say."""
     defaults = type(like)().model_dump(mode="json")
     return {**defaults, **run_record.group(group)}
@@ -99,5 +98,7 @@ def _is_packed(run_record: RunRecord) -> bool:
 def _trial_seconds(run_record: RunRecord, choices: RunChoices, trials: list[int]) -> int | None:
     if not trials or choices.tuning is None:
         return None
-    before = int(_given(run_record, "tuning", choices.tuning)["max_epochs"])
+    before = _given(run_record, "tuning", choices.tuning)["max_epochs"]
+    if not isinstance(before, int):
+        return None
     return math.ceil(sum(trials) / len(trials) * choices.tuning.max_epochs / before)

@@ -32,9 +32,6 @@ from sm_entrypoints.contract.sentences import nearest
 from sm_entrypoints.contract.wire import Value
 from tasks.costs.prices import Use
 from tasks.costs.worst_case import (
-    AnyJob,
-    is_job,
-    job_definition,
     parallel_jobs,
     wanted_instances,
 )
@@ -56,6 +53,7 @@ from tasks.parameters.run import (
 )
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.packed_search import packed_search_requests
+from tasks.requests.shapes import AnyJob, is_job, job_definition
 from tasks.requests.training import final_hyperparameters, training_requests
 from tasks.requests.tuning import fixed_hyperparameters, search_requests
 from tasks.runs.names import RunIdentity

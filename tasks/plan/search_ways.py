@@ -8,12 +8,13 @@ from pydantic import BaseModel, ConfigDict
 
 from sm_entrypoints.contract.choices import Strategy
 from tasks.costs.prices import PriceList
-from tasks.costs.worst_case import AnyJob, jobs_usd
+from tasks.costs.worst_case import jobs_usd
 from tasks.parameters.run import TuningParameters
 from tasks.parameters.strategy import SearchChoice, choose_search, packing_obstacle
 from tasks.plan.cost_lines import measured
 from tasks.plan.earlier_runs import Rehearsal
 from tasks.plan.requests import RunChoices
+from tasks.requests.shapes import AnyJob
 from tasks.runs.record_model import RunFacts
 
 

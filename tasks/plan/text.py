@@ -7,11 +7,7 @@ from decimal import Decimal
 
 from sm_entrypoints.contract.sentences import counted
 from tasks.costs.worst_case import (
-    AnyJob,
     cents,
-    is_endpoint_config,
-    is_job,
-    job_definition,
     most_jobs,
     parallel_jobs,
 )
@@ -20,6 +16,7 @@ from tasks.plan.cost_lines import duration
 from tasks.plan.requests import PlannedRequest
 from tasks.plan.run import RunPlan
 from tasks.plan.search_ways import SearchWay
+from tasks.requests.shapes import AnyJob, is_endpoint_config, is_job, job_definition
 
 _NAMES = (
     "HyperParameterTuningJobName",

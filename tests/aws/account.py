@@ -14,6 +14,7 @@ import httpx
 from tasks.permissions.policy_documents import (
     Document,
     Scope,
+    Statement,
     chosen,
     policy_document,
     trust_document,
@@ -29,13 +30,13 @@ _USER_NAME = "whippet-user"
 _POLICY = "whippet"
 
 
-def user_policy(without: str | None = None) -> Document:
+def user_policy(without: str | None = None) -> Document[Statement]:
     """Return the user's policy as `whippet iam` prints it, but for one action."""
     permissions = [each for each in chosen(USER, ()) if each.action != without]
     return policy_document(permissions, SCOPE)
 
 
-def role_policy(without: str | None = None) -> Document:
+def role_policy(without: str | None = None) -> Document[Statement]:
     """Return the execution role's policy, but for one action."""
     return policy_document([each for each in chosen(ROLE, ()) if each.action != without], SCOPE)
 

@@ -13,7 +13,6 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 from pydantic import JsonValue
 
@@ -53,7 +52,7 @@ class StatCache:
         self._known = self._read()
         self._seen: dict[str, tuple[str, JsonValue]] = {}
 
-    def get(self, path: Path) -> Any:
+    def get(self, path: Path) -> JsonValue:
         """Return the value of a file, or None when it is not known or the file changed."""
         name = str(path)
         known = self._known.get(name)

@@ -91,13 +91,13 @@ def test_a_jobs_prefix_gives_verdict_report_and_sagemakers_own_rules(bucket, awk
     )
     assert "reading the system metrics" in said
     assert found.report.parent.parent == awkward_path / "home" / "explained"
-    assert found.verdict["sentence"]
+    assert found.findings.verdict.sentence
     page = found.report.read_text("utf-8")
     assert "SageMaker&#x27;s report" in page
     assert "BatchSize" in page
-    assert {rule["rule"] for rule in found.rules} > {"BatchSize", "LowCPUUtilization"}
-    low = next(rule for rule in found.rules if rule["rule"] == "LowCPUUtilization")
-    assert low["datapoints"] > 0
+    assert {rule.rule for rule in found.findings.rules} > {"BatchSize", "LowCPUUtilization"}
+    low = next(rule for rule in found.findings.rules if rule.rule == "LowCPUUtilization")
+    assert low.datapoints > 0
     # Again, into the same place; nothing but the explanation is left behind.
     explain(
         "s3://bucket/a/job-1/",
@@ -127,8 +127,8 @@ def test_another_job_that_was_the_same_one_is_found(awkward_path):
         progress=lambda line: None,
         others=[str(awkward_path / "twin")],
     )
-    same = next(rule for rule in found.rules if rule["rule"] == "SimilarAcrossRuns")
-    assert same["status"] == "IssuesFound"
+    same = next(rule for rule in found.findings.rules if rule.rule == "SimilarAcrossRuns")
+    assert same.status == "IssuesFound"
     assert "the losses of 5 steps equal those of the other run" in found.report.read_text("utf-8")
 
 
