@@ -31,4 +31,5 @@ def sync_data(
             source_digest=source_digest,
             weights_uri=weights_uri,
             weights_source=weights_source,
+            features_uri=synced.features_uri,
         )

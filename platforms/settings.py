@@ -129,6 +129,12 @@ class Settings(BaseSettings):
     security_groups: Names = Field((), max_length=5, description="VPC: security group IDs.")
     volume_kms_key: str | None = Field(None, description="KMS key of instances' volumes.")
     output_kms_key: str | None = Field(None, description="KMS key of what jobs write to S3.")
+    features_gb: float = Field(
+        10.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Gigabytes of features that stay in the bucket; docs/features.md.",
+    )
     tags: TagMap = Field(
         default_factory=dict, max_length=40, description="Tags for everything that is created."
     )

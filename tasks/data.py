@@ -27,6 +27,8 @@ from tasks.dataset.markdown import data_markdown
 from tasks.dataset.sameness import require_same_pictures
 from tasks.dataset.source import bring_source, data_root, dataset_name, is_remote, require_folder
 from tasks.dataset.syncing.sync import sync_data
+from tasks.features.kept import GIGABYTE, list_kept, remove, surplus
+from tasks.features.places import features_root, features_uri, mark
 from tasks.job_environment.source import package_source, upload_source
 from tasks.job_environment.weights import IMAGENET, kept_weights, prepare_weights, upload_weights
 from tasks.parameters.run import DataParameters, ModelParameters
@@ -37,6 +39,7 @@ from tasks.runs.record import PROBLEMS_FILE, SKIPPED_FILE, read_run, record, run
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import DataFacts, SourceFacts, WeightsFacts
 from tasks.runs.task_policy import policy
+from tasks.storage.objects import StoreFailed
 from tasks.storage.sync_progress import Moved
 from tasks.storage.uris import download
 
@@ -146,16 +149,42 @@ def sync_dataset(run: RunIdentity, parameters: DataParameters, check: DataCheck)
         result.skipped,
         result.removed,
     )
+    _make_room_for_features(platform, name)
     uri = f"s3://{bucket}/{result.prefix}"
     moved = {"uploaded": result.uploaded, "skipped": result.skipped, "removed": result.removed}
     record(platform.settings, run, RunFacts(data=DataFacts(uri=uri, dataset=name, **moved)))
     return SyncedData(
         dataset=name,
         uri=uri,
+        features_uri=features_uri(platform, name),
         fingerprint=check.fingerprint,
         classes=check.classes,
         train_images=check.document().splits[TRAIN_CHANNEL].images,
     )
+
+
+def _make_room_for_features(platform: Platform, dataset: str) -> None:
+    """Mark where the features of the data set lie; remove old ones beyond the quota, if possible.
+
+    Raises:
+        StoreFailed: the place cannot be marked, so that no job could read from it.
+    """
+    store, root = platform.store(platform.defaults.bucket), features_root(platform)
+    mark(store, root, dataset)
+    quota = int(platform.settings.features_gb * GIGABYTE)
+    try:
+        too_much = list(surplus(list_kept(store, root), quota, spare=dataset))
+        freed = remove(store, too_much)
+    except StoreFailed as error:
+        get_run_logger().warning("features: old ones stay: %s", error)
+        return
+    if too_much:
+        get_run_logger().info(
+            "features: removed %s, %.1f MB, to stay below WHIPPET_FEATURES_GB=%g",
+            ", ".join(each.name for each in too_much),
+            freed / 1e6,
+            platform.settings.features_gb,
+        )
 
 
 @task(name="prepare weights", **policy(1800))

@@ -93,8 +93,9 @@ def features_of(
             keeper.add(batch, features)
     finally:  # what was computed before a bad picture need not be computed again
         keeper.flush()
+    known = len(table.kept.keys() | table.seen)
     for each in opened:
-        each.describe()
+        each.describe(known)
     return table.result(time.perf_counter() - started)
 
 
@@ -162,6 +163,11 @@ class _Table:
         for each, row in zip(batch, features, strict=True):
             self._row(each.place)[:] = row
             self._owner[each.picture] = each.place
+
+    @property
+    def seen(self) -> set[Picture]:
+        """The pictures of the splits."""
+        return set(self._where)
 
     def _row(self, place: Place) -> Tensor:
         return self.rows[place.split.name][place.index]

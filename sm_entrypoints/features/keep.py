@@ -120,14 +120,15 @@ class FeatureFolder:
         except OSError as error:
             self._give_up(error)
 
-    def describe(self) -> None:
-        """Write ``about.json``: what the features are of, and that they were used now."""
+    def describe(self, pictures: int) -> None:
+        """Write ``about.json``: what the features are of, of how many, and that it was used now."""
         if not self.writable:
             return
         document = {
             "digest": self.key.digest,
             "key": asdict(self.key),
             "shape": list(self.shape),
+            "pictures": pictures,
             "used": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         try:

@@ -41,6 +41,7 @@ from tasks.dataset.findings import DataProblems
 from tasks.dataset.source import data_root, dataset_name, is_remote, list_source, require_folder
 from tasks.endpoints.kinds import instances_of
 from tasks.endpoints.requests import DeploymentRequests, endpoint_requests
+from tasks.features.places import features_uri
 from tasks.job_environment.source import ARCHIVE_NAME, package_source
 from tasks.job_environment.weights import NONE
 from tasks.parameters.run import (
@@ -155,6 +156,7 @@ def planned_inputs(platform: Platform, choices: RunChoices, record: RunFacts) ->
         source_digest=digest,
         weights_uri=None if choices.model.weights == NONE else weights,
         weights_source=choices.model.shown_weights,
+        features_uri=features_uri(platform, name),
     )
 
 

@@ -18,6 +18,8 @@ class TrainingInputs(BaseModel):
     source_digest: str
     weights_uri: str | None
     weights_source: str
+    # What backbones made of this data set before; None: jobs compute it.
+    features_uri: str | None = None
 
 
 class SyncedData(BaseModel):
@@ -27,6 +29,7 @@ class SyncedData(BaseModel):
 
     dataset: str
     uri: str
+    features_uri: str
     fingerprint: str
     classes: list[str]
     train_images: int

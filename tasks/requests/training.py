@@ -49,6 +49,7 @@ def job_inputs(
         data_uri=inputs.data_uri,
         output_uri=f"{root}/jobs",
         weights_uri=inputs.weights_uri,
+        features_uri=inputs.features_uri,
         resources=resources,
         checkpoint_uri=f"{root}/checkpoints/{checkpoints}" if checkpoints else None,
         placement=placement_of(platform.settings),

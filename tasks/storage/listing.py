@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,10 +34,11 @@ _PLAIN = re.compile("[A-Za-z0-9/._-]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """An object as a listing shows it: size in bytes, and its tag if the store has tags."""
+    """An object as a listing shows it: bytes, its tag if the store has tags, when it was put."""
 
     size: int
     tag: str | None
+    modified: datetime | None = field(default=None, compare=False)
 
 
 def list_objects(
@@ -106,5 +108,8 @@ def _stretch(
 def _listed(page: Iterable[ObjectMeta], prefix: str) -> dict[str, Listed]:
     cut = len(prefix) + 1
     return {
-        item["path"][cut:]: Listed(size=item["size"], tag=plain_tag(item["e_tag"])) for item in page
+        item["path"][cut:]: Listed(
+            size=item["size"], tag=plain_tag(item["e_tag"]), modified=item["last_modified"]
+        )
+        for item in page
     }

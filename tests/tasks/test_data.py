@@ -19,12 +19,14 @@ from tasks.dataset.document import DataDocument, SplitCounts
 from tasks.dataset.identity import name_of_folder
 from tasks.dataset.markdown import data_markdown
 from tasks.dataset.sameness import require_same_data
+from tasks.features.kept import list_kept
 from tasks.parameters.run import DataParameters, ModelParameters
 from tasks.runs.record import known_run, read_run
 from tasks.runs.record_parts import SourceFacts, WeightsFacts
 from tasks.runs.stages import RESUME_TAG, stage
 from tasks.storage.uris import split_uri
 from tests.tasks.artifacts import artifacts
+from tests.worlds.features import keep_features
 from tests.worlds.pictures import write_data, write_picture
 
 pytestmark = pytest.mark.slow
@@ -40,7 +42,7 @@ def brings(data: DataParameters):
 
 
 def test_flat_folders_are_split_which_is_said_and_moved_once(
-    prefect_server, whippet_home, tmp_path, caplog
+    prefect_server, whippet_home, tmp_path, caplog, monkeypatch
 ):
     root = write_data(tmp_path / "Mes «photos»", {"": {"châ": 8, "d'og": 8}})
     with caplog.at_level(logging.INFO):
@@ -66,11 +68,18 @@ def test_flat_folders_are_split_which_is_said_and_moved_once(
     assert synced.classes == ["châ", "d'og"]
     assert synced.train_images == known_images(synced.uri, "train")
     assert known_images(synced.uri, "") == 16 + 1, "the images and the manifest"
+    bucket = connect().defaults.bucket
+    assert synced.features_uri == f"s3://{bucket}/whippet/features/{synced.dataset}/"
+    assert known_images(synced.features_uri.rstrip("/"), "") == 1, "a channel needs an object"
+    store = connect().store(bucket)
+    keep_features(store, "whippet/features/other/0123456789abcdef")
+    monkeypatch.setenv("WHIPPET_FEATURES_GB", "0")
 
     _, again, _, source = brings.with_options(flow_run_name="b")(
         DataParameters(path=str(root), seed=0)
     )
     assert again == synced
+    assert list_kept(store, "whippet/features") == [], "more than the quota"
     assert source == (uri, digest)
     moved = read_run(Settings(), "b").data
     assert (moved.uploaded, moved.skipped, moved.removed) == (0, 16, 0)

@@ -81,6 +81,24 @@ def test_checkpoints_belong_to_the_run_so_that_its_next_attempt_goes_on():
     assert trials.checkpoint_uri is None
 
 
+def test_features_are_a_channel_that_any_start_of_the_job_has():
+    """Or a resumed run would find its own job with another request."""
+    given = training_inputs().model_copy(update={"features_uri": "s3://bucket/whippet/features/p/"})
+
+    def request(inputs):
+        job = job_inputs(PLATFORM, RUN, inputs, ResourceParameters(), checkpoints=RUN.prefix)
+        return training_job_request("demo-abc123-train", {}, job, TrainingParameters())
+
+    channels = {each["ChannelName"]: each for each in request(given)["InputDataConfig"]}
+    features = channels[contract.FEATURES_CHANNEL]
+    assert features["DataSource"]["S3DataSource"]["S3Uri"] == given.features_uri
+    assert features["InputMode"] == "File"
+    assert request(given) == request(given)
+    assert contract.FEATURES_CHANNEL not in {
+        each["ChannelName"] for each in request(training_inputs())["InputDataConfig"]
+    }
+
+
 def described(**changes):
     job = job_inputs(PLATFORM, RUN, training_inputs(), ResourceParameters(), checkpoints=RUN.prefix)
     body = training_job_request("demo-abc123-train", {}, job, TrainingParameters())

@@ -100,14 +100,14 @@ def test_a_file_that_is_whole_but_of_another_shape_is_not_taken(
 def test_a_folder_for_readers_is_not_written_to(tmp_path: Path) -> None:
     reader = folder(tmp_path, writable=False)
     reader.keep(NAMES, ROWS)
-    reader.describe()
+    reader.describe(3)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_folder_says_what_it_holds(tmp_path: Path) -> None:
     kept = folder(tmp_path)
-    kept.describe()
+    kept.describe(3)
     about = json.loads((kept.folder / "about.json").read_text())
     assert about["digest"] == KEY.digest
     assert about["key"]["architecture"] == "squeezenet1_1"
-    assert about["shape"] == [4]
+    assert (about["shape"], about["pictures"]) == ([4], 3)
