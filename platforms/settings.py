@@ -105,6 +105,11 @@ class Settings(BaseSettings):
     boundary: Literal["auto", "namespaces", "bubblewrap", "none"] = Field(
         "auto", description="How local jobs and model servers are isolated; docs/boundary.md."
     )
+    warm_start: Literal["ours", "all", "off"] = Field(
+        "ours",
+        description="Local jobs that start from a process with torch: of Whippet's own programs, "
+        "of all scripts, or none; docs/boundary.md.",
+    )
     job_memory: Annotated[str, AfterValidator(_memory)] | None = Field(
         None, description="Memory that a local job or model server may take, such as 8G."
     )

@@ -49,7 +49,7 @@ def connect_local(settings: Settings) -> Platform:
             poll_seconds=_POLL_SECONDS,
         ),
         invoke_command=partial(_curl, context),
-        shut_down=partial(shut_down, sagemaker),
+        shut_down=partial(shut_down, sagemaker, context.home),
         require_ready=partial(_require_ready, context),
     )
 

@@ -86,6 +86,7 @@ class LocalContext:
             "JobPython": str(self.settings.job_python),
             "Boundary": self.boundary().name,
             "Limits": self.settings.job_limits,
+            "WarmStart": self.settings.warm_start,
             "Region": self.region,
             "S3Endpoint": self.settings.s3_endpoint,
         }

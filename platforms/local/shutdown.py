@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from platforms.local.client import LocalSageMaker
+from platforms.local.warm_start.client import end_all
 
 _PAGE = 100
 
 
-def shut_down(sagemaker: LocalSageMaker) -> list[str]:
-    """Stop all running jobs and delete all endpoints; return their names.
+def shut_down(sagemaker: LocalSageMaker, home: Path) -> list[str]:
+    """Stop all running jobs and delete all endpoints of ``home``; return their names.
 
     Tuning jobs go first, so that none starts another training job. Jobs get their two minutes
-    to save what they have; this does not wait for them.
+    to save what they have; this does not wait for them. Processes that wait for the next job to
+    start from them end, too.
     """
     stopped = []
     jobs = (
@@ -32,6 +35,7 @@ def shut_down(sagemaker: LocalSageMaker) -> list[str]:
     for summary in _all(sagemaker.list_endpoints, "Endpoints"):
         if _done(sagemaker.delete_endpoint, EndpointName=summary["EndpointName"]):
             stopped.append(summary["EndpointName"])
+    end_all(home)
     return stopped
 
 

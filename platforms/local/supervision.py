@@ -11,10 +11,12 @@ from pathlib import Path
 from platforms.job_status import TERMINAL
 from platforms.local.context import LocalContext, supervisor_environment
 from platforms.local.records import Kind, Record
+from platforms.local.warm_start.client import begin_supervisor
 from platforms.processes.process import (
     ProcessError,
     ProcessId,
     alive,
+    identify,
     spawn_detached,
     terminate_session,
 )
@@ -25,18 +27,28 @@ _SUPERVISOR_LOG = "supervisor.txt"
 _MAX_STARTS = 20
 
 
-def start_supervisor(command: Sequence[str], *, log: Path, s3_endpoint: str | None) -> ProcessId:
+def start_supervisor(
+    command: Sequence[str], *, log: Path, s3_endpoint: str | None, warm: Path | None = None
+) -> ProcessId:
     """Start a module of ours with its arguments as a process that outlives its starter.
+
+    Args:
+        command: the module and its arguments.
+        log: gets what it prints.
+        s3_endpoint: the server of S3 that it uses, if any.
+        warm: folder of the process that a job's own would be forked from (:mod:`warm_start
+            <platforms.local.warm_start>`), perhaps.
 
     Raises:
         ProcessError: it cannot be started.
     """
-    return spawn_detached(
-        [sys.executable, "-m", *command],
-        env=supervisor_environment(os.environ, s3_endpoint=s3_endpoint),
-        log=log,
-        cwd=PROJECT_ROOT,
-    )
+    argv = [sys.executable, "-m", *command]
+    env = supervisor_environment(os.environ, s3_endpoint=s3_endpoint)
+    if warm is not None:
+        pid = begin_supervisor(warm, argv, env=env, log=log, cwd=PROJECT_ROOT)
+        if pid is not None:
+            return identify(pid)
+    return spawn_detached(argv, env=env, log=log, cwd=PROJECT_ROOT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

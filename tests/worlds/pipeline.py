@@ -114,13 +114,18 @@ class Whippet:
         }
 
     def processes(self) -> list[str]:
-        """Return the command lines of the living processes that work in this home."""
+        """Return the command lines of the living processes that work in this home.
+
+        One that waits for the next job to start from it does not.
+        """
         found = []
         for process in psutil.process_iter():
             try:
                 known = process.environ().get("WHIPPET_HOME", ""), *process.cmdline()
                 running = process.status() != psutil.STATUS_ZOMBIE
             except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+            if known[1:2] == ("whippet-warm-start",):
                 continue
             if running and any(str(self.home) in text for text in known):
                 found.append(" ".join(process.cmdline()))

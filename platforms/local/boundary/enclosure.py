@@ -34,6 +34,41 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A program that can be started now, once.
+
+    Attributes:
+        command: what to execute. inner: what this executes inside the boundary, if there is one.
+        cwd: where to execute it. environment: all of its environment. order: the file that
+        ``inside.py`` reads; None without namespaces.
+    """
+
+    command: Sequence[str]
+    inner: Sequence[str]
+    cwd: str
+    environment: Mapping[str, str]
+    log: IO[bytes]
+    group: bool
+    order: Path | None = None
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start it.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        return subprocess.Popen(
+            self.command,
+            cwd=self.cwd,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            process_group=0 if self.group else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Enclosure:
     """What one job or model server runs in.
 
@@ -98,22 +133,27 @@ class Enclosure:
         Raises:
             OSError: it cannot be started.
         """
+        return self.prepare(program, ml).start()
+
+    def prepare(self, program: Program, ml: Sequence[Step]) -> Prepared:
+        """Make everything that a program needs to start; ``ml`` shows its ``/opt/ml``."""
         place = self.place()
-        argv = [place.python, *program.arguments]
-        cwd = program.cwd
+        inner = command = [place.python, *program.arguments]
+        cwd, order = program.cwd, None
         if self.mechanism.contained:
-            argv, _ = self.mechanism.command(
-                argv, self._steps(place, ml), cwd=cwd, scratch=self.scratch
+            command, _ = self.mechanism.command(
+                inner, self._steps(place, ml), cwd=cwd, scratch=self.scratch
             )
             cwd = str(self.scratch)
-        return subprocess.Popen(
-            argv,
+            order = self.mechanism.order(self.scratch)
+        return Prepared(
+            command=command,
+            inner=inner,
             cwd=cwd,
-            env=self._environment(program.environment, place),
-            stdin=subprocess.DEVNULL,
-            stdout=program.log,
-            stderr=subprocess.STDOUT,
-            process_group=0 if program.group else None,
+            environment=self._environment(program.environment, place),
+            log=program.log,
+            group=program.group,
+            order=order,
         )
 
     def problem(self) -> str:

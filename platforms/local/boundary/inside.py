@@ -20,7 +20,6 @@ import select
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable
     from typing import NoReturn
 
     from platforms.local.boundary import kernel
@@ -79,17 +78,17 @@ def _pass_on(target: int) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
 
 
-def _run_command(order: Order) -> NoReturn:
+def _become_command(order: Order) -> None:
+    """Lead a group, and take signals as a program does that was just started."""
     os.setpgid(0, 0)
     for number in (*FORWARDED, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
     os.chdir(order.head["cwd"])
-    os.execv(order.argv[0], order.argv)  # execvp would import what is out of sight by now
 
 
-def _inside(order: Order, outside: int) -> NoReturn:
-    """Be process 1: make the view, run the command, reap, and end when it has ended."""
+def _inside(order: Order, outside: int) -> None:
+    """Be process 1: make the view, reap, and end when the command has ended; return in that."""
     kernel.die_with_parent(signal.SIGKILL)
     if select.select([outside], [], [], 0)[0]:  # It was gone before we asked for that.
         os._exit(SETUP_FAILED)
@@ -98,7 +97,8 @@ def _inside(order: Order, outside: int) -> NoReturn:
     kernel.restrict(() if os.getuid() else kernel.KEPT_CAPABILITIES)
     command = os.fork()
     if command == 0:
-        _guarded(order, lambda: _run_command(order))
+        _become_command(order)
+        return
     _pass_on(command)
     while True:
         ended, status = os.wait()
@@ -106,34 +106,48 @@ def _inside(order: Order, outside: int) -> NoReturn:
             os._exit(_exit_code(status))
 
 
-def _guarded(order: Order, run: Callable[[], object]) -> NoReturn:
-    """Run what must not return; write down what kept it from running."""
-    try:
-        run()
-    except (OSError, ValueError, ImportError) as error:
-        os.write(order.problem_file, str(error).encode())
-    os._exit(SETUP_FAILED)
+def enter(order_file: str) -> Order:
+    """Make the boundary of an order around this process; see the module's docstring.
 
-
-def main(order_file: str) -> NoReturn:
-    """Run the command of an order; see the module's docstring."""
+    Returns only in a third process, which is to be the command, in its folder, and is not it yet.
+    """
     # Nothing may be lost while the processes are made: what comes meanwhile waits.
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
     with open(order_file, encoding="utf-8", errors="surrogateescape", newline="") as file:
         order = Order(file.read())
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     order.problem_file = os.open(order.head["problem"], flags, 0o600)
+    try:
+        _make_processes(order)
+    except (OSError, ValueError, ImportError) as error:
+        _give_up(order, error)
+    return order
+
+
+def _make_processes(order: Order) -> None:
     inside, outside = os.pipe()
+    if order.head["user_namespace"]:
+        kernel.become_user_namespace()
+    kernel.unshare(kernel.NEW_PID, "the process ids")
+    child = os.fork()
+    if child == 0:
+        os.close(outside)
+        _inside(order, inside)
+        return
+    _pass_on(child)
+    os._exit(_exit_code(os.waitpid(child, 0)[1]))
 
-    def start() -> NoReturn:
-        if order.head["user_namespace"]:
-            kernel.become_user_namespace()
-        kernel.unshare(kernel.NEW_PID, "the process ids")
-        child = os.fork()
-        if child == 0:
-            os.close(outside)
-            _guarded(order, lambda: _inside(order, inside))
-        _pass_on(child)
-        os._exit(_exit_code(os.waitpid(child, 0)[1]))
 
-    _guarded(order, start)
+def _give_up(order: Order, error: Exception) -> NoReturn:
+    """Write down what kept the command from running."""
+    os.write(order.problem_file, str(error).encode())
+    os._exit(SETUP_FAILED)
+
+
+def main(order_file: str) -> NoReturn:
+    """Run the command of an order; see the module's docstring."""
+    order = enter(order_file)
+    try:
+        os.execv(order.argv[0], order.argv)  # execvp would import what is out of sight by now
+    except (OSError, ValueError) as error:
+        _give_up(order, error)

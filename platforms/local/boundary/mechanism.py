@@ -24,6 +24,7 @@ Name = Literal["namespaces", "bubblewrap", "none"]
 
 _ENTER = Path(__file__).with_name("enter.py")
 _ENTER_BUBBLEWRAP = Path(__file__).with_name("enter_bubblewrap.py")
+_ORDER = "order"
 _PROBE_SECONDS = 30.0
 _ABSENT = "this system is not Linux"
 
@@ -71,6 +72,10 @@ class Mechanism:
             overlays=record["Overlays"],
         )
 
+    def order(self, scratch: Path) -> Path | None:
+        """Return the file that says what :meth:`command` runs inside; bubblewrap needs none."""
+        return scratch / _ORDER if self.name == "namespaces" else None
+
     def command(
         self, argv: list[str], steps: list[Step], *, cwd: str, scratch: Path
     ) -> tuple[list[str], Path]:
@@ -93,7 +98,7 @@ class Mechanism:
             "host": HOST_NAME,
             "problem": str(problem),
         }
-        order = scratch / "order"
+        order = scratch / _ORDER
         write_order(order, head=head, argv=argv, steps=steps)
         return [*starter, str(_ENTER), str(order)], problem
 

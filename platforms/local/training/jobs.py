@@ -38,6 +38,7 @@ from platforms.local.toolkit.image import version_notice
 from platforms.local.training.description import described
 from platforms.local.training.request import OPERATION, check_request, ignored_fields
 from platforms.local.training.status import KIND, end, fail, move, with_supervisor
+from platforms.local.warm_start.kind import WarmKind, kind_of
 from platforms.processes.process import (
     ProcessError,
     ProcessId,
@@ -96,7 +97,7 @@ class TrainingJobs:
         if notice and tuning_job_arn is None:  # of a trial the tuning job has said it
             LOGGER.warning("training job %r: %s", name, notice)
         self._warn_of_paths(name, record)
-        self._start_supervisor(name)
+        self._start_supervisor(name, kind_of(record, self._context.home))
         arn: str = record["TrainingJobArn"]
         return arn
 
@@ -230,13 +231,14 @@ class TrainingJobs:
         if notice is not None:
             LOGGER.warning("training job %r: %s", name, notice)
 
-    def _start_supervisor(self, name: str) -> None:
+    def _start_supervisor(self, name: str, kind: WarmKind | None) -> None:
         tree = JobTree(folder=self._context.records.folder(KIND, name))
         try:
             process = start_supervisor(
                 [_SUPERVISOR, str(self._context.home), name],
                 log=tree.supervisor_log,
                 s3_endpoint=self._context.settings.s3_endpoint,
+                warm=None if kind is None else kind.folder,
             )
         except ProcessError:
             # Nothing runs and nobody has seen it: as if it had never been asked for.

@@ -17,6 +17,8 @@ from platforms.local.own_command.command import interpreter_arguments, own_comma
 from platforms.local.toolkit import entry_point
 from platforms.local.training.environment import job_environment
 from platforms.local.training.status import MAX_REASON
+from platforms.local.warm_start.start import WarmStart
+from platforms.processes.child import Child
 from platforms.processes.process import end_group
 from sm_entrypoints.contract.sentences import ended
 
@@ -29,9 +31,7 @@ _TRACEBACK = "Traceback (most recent call last):"
 class JobProcess:
     """A running entry point: a child of its supervisor, with a process group of its own."""
 
-    def __init__(
-        self, tree: JobTree, enclosure: Enclosure, process: subprocess.Popen[bytes], command: str
-    ) -> None:
+    def __init__(self, tree: JobTree, enclosure: Enclosure, process: Child, command: str) -> None:
         self._tree = tree
         self._enclosure = enclosure
         self._process = process
@@ -47,8 +47,12 @@ class JobProcess:
         record: Mapping[str, Any],
         enclosure: Enclosure,
         channels: Sequence[Step] = (),
+        *,
+        warm: WarmStart | None = None,
     ) -> JobProcess:
         """Start the command of a record, in its code folder, stdout and stderr to the log.
+
+        From a process of ``warm`` where that makes no difference.
 
         Raises:
             OSError: the interpreter or the folder cannot be used.
@@ -64,7 +68,9 @@ class JobProcess:
                 group=True,
             )
             root = Bind(source=str(tree.root), target=str(seen.root), writable=True)
-            process = enclosure.start(what, [root, *channels])
+            prepared = enclosure.prepare(what, [root, *channels])
+            process = None if warm is None else warm.begin(record, tree, enclosure, prepared)
+            process = prepared.start() if process is None else process
         job = cls(tree, enclosure, process, _shown(tree, record))
         limits = JobLimits.from_record(record["Local"].get("Limits", {}))
         if limits:

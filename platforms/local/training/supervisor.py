@@ -46,6 +46,8 @@ from platforms.local.training.metrics import LogFollower
 from platforms.local.training.process import JobProcess
 from platforms.local.training.status import KIND, end, fail, move, with_supervisor
 from platforms.local.training.uploads import Uploads
+from platforms.local.warm_start.child import WarmChild
+from platforms.local.warm_start.start import WarmStart
 from platforms.processes.process import identify
 from platforms.settings import Settings
 from sm_entrypoints.contract.sentences import clause
@@ -59,6 +61,7 @@ class Supervisor:
 
     def __init__(self, home: Path, name: str) -> None:
         self.name = name
+        self._warm = WarmStart(WarmChild.inherited(os.environ), stopped=self._stop_requested)
         self._records = Records(home)
         self._tree = JobTree(folder=self._records.folder(KIND, name))
         self._stop: str | None = None
@@ -112,7 +115,7 @@ class Supervisor:
             self._update(lambda each: end(each, "Stopped"))
             return
         self._move("Training")
-        job = JobProcess.start(self._tree, record, enclosure, channels)
+        job = JobProcess.start(self._tree, record, enclosure, channels, warm=self._warm)
         try:
             with self._debugger.watching(job.pid):
                 self._watch(job, record, uploads)

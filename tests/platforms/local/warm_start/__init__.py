@@ -1,0 +1,1 @@
+"""Warm starts: equal to cold ones, and safe."""

@@ -1,0 +1,280 @@
+"""Warm starts are used only where they may be, and no job suffers when one of their processes ends.
+
+The packages of these jobs import at once: see ``environment.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from platforms.local.connection import connect_local
+from platforms.local.warm_start import client
+from platforms.local.warm_start.inner.whippet_warm_messages import receive, send
+from platforms.settings import Settings
+from tests.platforms.local.jobs import Jobs
+from tests.platforms.local.warm_start.environment import make_environment, torch_of
+
+pytestmark = pytest.mark.slow
+
+WARM = "import sys; print('warm' if 'torch' in sys.modules else 'cold')"
+SLOW = f"{WARM}\nimport time; print('begun'); time.sleep(30)"
+STOPPABLE = f"""{WARM}
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print("saved"), sys.exit(0)))
+print("begun")
+time.sleep(30)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """Not below /tmp, which jobs have one of their own of."""
+    made = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    yield made
+    for home in made.glob("home*"):
+        client.end_all(home)
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="module")
+def python(folder: Path) -> Path:
+    return make_environment(folder / "environment")
+
+
+@pytest.fixture(scope="module")
+def connect(folder: Path, python: Path) -> Callable[..., Jobs]:
+    def connect(warm_start: Any = "all", home: str = "home", **changes: Any) -> Jobs:
+        given = {"home": folder / home, "job_python": python, "warm_start": warm_start}
+        return Jobs(platform=connect_local(Settings(**{**given, **changes})))
+
+    return connect
+
+
+@pytest.fixture
+def jobs(connect: Callable[..., Jobs]) -> Iterator[Jobs]:
+    """Jobs that start from a copy which another has left."""
+    jobs = connect()
+    if not copies(jobs):
+        assert started(jobs, f"first-{time.monotonic_ns()}") == "warm"
+    (_,) = copies(jobs)
+    yield jobs
+    if len(copies(jobs)) > 1:  # one of another kind
+        client.end_all(jobs.platform.settings.home)
+        until(lambda: not copies(jobs))
+
+
+def started(jobs: Jobs, name: str, script: str = WARM, **changes: Any) -> str:
+    ended = jobs.run(name, script, **changes)
+    assert ended["TrainingJobStatus"] == "Completed", jobs.log(name)
+    return lines(jobs, name)[0]
+
+
+def lines(jobs: Jobs, name: str) -> list[str]:
+    """Return what the script itself has printed."""
+    said = jobs.log(name).splitlines()
+    return [line for line in said if not line.startswith("[whippet]")]
+
+
+def copies(jobs: Jobs) -> list[psutil.Process]:
+    """Return the processes that wait in a home; tells nothing of those in the midst of a start."""
+    home = str(jobs.platform.settings.home)
+    found = []
+    for process in psutil.process_iter():
+        try:
+            line = process.cmdline()
+        except psutil.Error:
+            continue
+        if line[:1] == ["whippet-warm-start"] and line[1].startswith(home + os.sep):
+            found.append(process)
+    return found
+
+
+def until(condition: Callable[[], Any], seconds: float = 20) -> Any:
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def supervisor_of(jobs: Jobs, name: str) -> psutil.Process:
+    record = jobs.context.records.read("training-jobs", name)
+    return psutil.Process(record["Local"]["Supervisor"]["Pid"])
+
+
+def test_a_job_outlives_the_copy_that_it_came_from(jobs):
+    (copy,) = copies(jobs)
+    jobs.start("outlives", f"{WARM}\nimport time; print('begun'); time.sleep(1); print('end')")
+    jobs.wait_for_line("outlives", "begun")
+    copy.kill()
+    assert jobs.wait("outlives")["TrainingJobStatus"] == "Completed"
+    assert lines(jobs, "outlives") == ["warm", "begun", "end"]
+    # Its socket is still there; the next job leaves another copy.
+    assert started(jobs, "next") == "warm"
+    assert copies(jobs) != [copy]
+
+
+def test_a_killed_supervisor_fails_the_job_and_nothing_stays(jobs):
+    jobs.start("orphan", SLOW)
+    jobs.wait_for_line("orphan", "begun")
+    supervisor = supervisor_of(jobs, "orphan")
+    children = supervisor.children(recursive=True)
+    assert len(children) == 3
+    assert {os.getsid(each.pid) for each in children[:1]} == {supervisor.pid}
+    supervisor.kill()
+    job = jobs.wait("orphan")
+    assert job["TrainingJobStatus"] == "Failed"
+    assert "supervisor" in job["FailureReason"]
+    until(lambda: not any(each.is_running() and each.status() != "zombie" for each in children))
+    assert len(copies(jobs)) == 1
+
+
+@pytest.mark.parametrize("which", [0, 2])
+def test_a_killed_process_of_a_job_fails_it(jobs, connect, which):
+    reasons = []
+    for kind, each in (("warm", jobs), ("cold", connect("off"))):
+        name = f"killed-{which}-{kind}"
+        each.start(name, SLOW)
+        each.wait_for_line(name, "begun")
+        supervisor_of(each, name).children(recursive=True)[which].kill()
+        job = each.wait(name)
+        reasons.append([job["TrainingJobStatus"], job["FailureReason"].replace("warm", "cold")])
+    assert reasons[0] == reasons[1]
+    assert reasons[0][0] == "Failed"
+    assert "137" in reasons[0][1]
+
+
+def test_a_stop_reaches_the_script(jobs):
+    jobs.start("stopped", STOPPABLE)
+    jobs.wait_for_line("stopped", "begun")
+    jobs.platform.sagemaker.stop_training_job(TrainingJobName="stopped")
+    assert jobs.wait("stopped")["TrainingJobStatus"] == "Stopped"
+    assert lines(jobs, "stopped") == ["warm", "begun", "saved"]
+
+
+def test_many_at_once_leave_one_copy(connect):
+    jobs = connect(home="home-of-a-race")
+    names = [f"race-{number}" for number in range(4)]
+    for name in names:
+        jobs.start(name, WARM)
+    assert {jobs.wait(name)["TrainingJobStatus"] for name in names} == {"Completed"}
+    assert {tuple(lines(jobs, name)) for name in names} == {("warm",)}
+    assert len(copies(jobs)) == 1
+
+
+def test_a_changed_package_is_imported_anew(jobs, python):
+    (old,) = copies(jobs)
+    with torch_of(python).open("a", encoding="utf-8") as file:
+        file.write("\nNEW = 'the new one'\n")
+    assert started(jobs, "upgraded", "import torch; print(torch.NEW)") == "the new one"
+    assert until(lambda: copies(jobs)) != [old]
+
+
+def test_a_package_that_changes_while_a_job_waits_is_imported_anew(jobs, python, monkeypatch):
+    """The supervisor has its child already; what it becomes is decided when it begins."""
+    script = f"import torch; print(getattr(torch, 'NEW', 'old')); {WARM}"
+
+    def begin(*arguments: Any, **options: Any) -> int | None:
+        pid = client.begin_supervisor(*arguments, **options)
+        assert pid is not None
+        with torch_of(python).open("a", encoding="utf-8") as file:
+            file.write("\nNEW = 'newer'\n")
+        return pid
+
+    monkeypatch.setattr("platforms.local.supervision.begin_supervisor", begin)
+    assert started(jobs, "upgraded-late", script) == "newer"
+
+
+def test_homes_have_copies_of_their_own(jobs, connect):
+    other = connect(home="home-2")
+    assert started(other, "first") == "warm"
+    assert len(copies(jobs)) == len(copies(other)) == 1
+    assert jobs.platform.shut_down() == []
+    until(lambda: not copies(jobs))
+    assert len(copies(other)) == 1
+    shutil.rmtree(other.platform.settings.home)
+    until(lambda: not copies(other))
+
+
+def test_others_start_cold(jobs, connect):
+    assert started(connect("off"), "off") == "cold"
+    assert started(connect("ours"), "of-a-stranger") == "cold"
+    assert started(connect(job_memory="4G"), "limited") == "cold"
+    archive = jobs.upload(WARM, **{"sm_entrypoints/numpy.py": "print('mine')"})
+    hides = {"sagemaker_submit_directory": archive}
+    assert started(jobs, "hides", HyperParameters=hides) == "cold"
+
+
+def test_a_program_that_becomes_python_runs_for_each_job(connect, folder, python):
+    program = folder / "job python"
+    program.write_text(f'#!/bin/sh\nexport GREETING=hello\nexec {python} "$@"\n')
+    program.chmod(0o755)
+    jobs = connect(job_python=program)
+    script = f"{WARM}; import os; print(os.environ['GREETING'])"
+    assert started(jobs, "program", script) == "cold"
+    assert lines(jobs, "program") == ["cold", "hello"]
+
+
+def test_what_python_reads_when_it_starts_makes_another_kind(jobs):
+    environment = {"PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "1"}
+    script = f"{WARM}; import os; print(hash('a'), sys.flags.hash_randomization)"
+    assert started(jobs, "one", script, Environment=environment) == "warm"
+    assert started(jobs, "two", script, Environment=environment) == "warm"
+    assert jobs.log("one") == jobs.log("two")
+    assert len(copies(jobs)) == 2
+
+
+def test_who_inherits_something_else_starts_elsewhere(jobs):
+    before = os.umask(0o027)
+    try:
+        assert started(jobs, "umask", f"{WARM}; import os; print(os.umask(0))") == "warm"
+    finally:
+        os.umask(before)
+    assert lines(jobs, "umask") == ["warm", str(0o027)]
+    assert len(copies(jobs)) == 2
+
+
+def test_a_client_that_gives_up_has_started_nothing(jobs, folder):
+    (copy,) = copies(jobs)
+    place = Path(copy.cmdline()[1])
+    marker = folder / "marker"
+    ours, theirs = socket.socketpair()
+    request = {"argv": ["/bin/sh", "-c", f"touch {marker}"], "env": {}, "cwd": "/"}
+    with ours, theirs, client._connected(place) as channel, (folder / "log").open("ab") as log:
+        send(channel, request, [theirs.fileno(), log.fileno()])
+        pid = receive(ours)[0]["pid"]
+    until(lambda: not psutil.pid_exists(pid))
+    assert not marker.exists()
+    assert copy.is_running()
+
+
+def test_a_copy_that_hangs_delays_but_does_not_matter(jobs):
+    (copy,) = copies(jobs)
+    copy.send_signal(signal.SIGSTOP)
+    try:
+        assert started(jobs, "patient") == "warm"
+    finally:
+        copy.send_signal(signal.SIGCONT)
+    assert started(jobs, "after") == "warm"
+
+
+def test_an_environment_without_torch_is_not_asked_twice(connect, folder):
+    python = make_environment(folder / "without-torch")
+    shutil.rmtree(torch_of(python).parent)
+    jobs = connect(job_python=python, home="home-without-torch")
+    assert [started(jobs, name) for name in ("one", "two")] == ["cold", "cold"]
+    said = [(jobs.folder(name) / "supervisor.txt").read_text("utf-8") for name in ("one", "two")]
+    assert said == ["no warm start: the job environment lacks torch\n", ""]
