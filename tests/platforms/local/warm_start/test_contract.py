@@ -16,7 +16,7 @@ from platforms.local.connection import connect_local
 from platforms.local.warm_start.client import end_all
 from platforms.local.warm_start.imports import MODULES
 from platforms.settings import PROJECT_ROOT, Settings
-from tests.platforms.local.jobs import Jobs
+from tests.worlds.local.jobs import Jobs
 
 pytestmark = [pytest.mark.job, pytest.mark.slow]
 

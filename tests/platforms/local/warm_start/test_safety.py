@@ -22,8 +22,8 @@ from platforms.local.connection import connect_local
 from platforms.local.warm_start import client
 from platforms.local.warm_start.inner.whippet_warm_messages import receive, send
 from platforms.settings import Settings
-from tests.platforms.local.jobs import Jobs
 from tests.platforms.local.warm_start.environment import make_environment, torch_of
+from tests.worlds.local.jobs import Jobs
 
 pytestmark = pytest.mark.slow
 
