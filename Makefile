@@ -91,9 +91,8 @@ lint: .venv/.tools .venv-job/.tools
 
 # A folder of tests/: `make check PKG=dashboards`, `make check PKG=tasks/costs`. Without it, all.
 PKG ?=
-# Compiled tests are kept, whatever the shell says: to compile them takes as long as to run them.
 # One thread for torch: the other half of the tests has the other core.
-FAST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1
+FAST := OMP_NUM_THREADS=1
 FAST_OPTIONS := -q --no-header -m "not slow and not job" $(if $(MAKE_TERMOUT),--color=yes)
 # What runs side by side is printed one after the other, where make can do that (4.0 and later).
 GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)

@@ -9,6 +9,7 @@ import gc
 import importlib.util
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -17,13 +18,24 @@ import pytest
 from platforms.loopback import spare_loopback
 
 AWKWARD = 'it\'s a "folder" with spaces, é and ü'
+# They share the `released` run of tests/flows/conftest.py, which takes a minute of both cores.
+ONE_RUN = (
+    "tests/flows/test_deploy_model.py",
+    "tests/flows/test_deployments.py",
+    "tests/flows/test_release_model.py",
+)
 _PREFECT_HOME = pytest.StashKey[str]()
 _TESTS = Path(__file__).parent
 _JOB_HALF = _TESTS / "sm_entrypoints"
 
 
 def pytest_configure(config):
-    """Set what Prefect reads when it is imported: no analytics, nothing in the user's home."""
+    """Set what Prefect reads when it is imported: no analytics, nothing in the user's home.
+
+    Also keep the compiled tests.
+    """
+    # Whatever the shell says, for this process only: to compile the tests takes seconds in each.
+    sys.dont_write_bytecode = False
     config.stash[_PREFECT_HOME] = tempfile.mkdtemp(prefix="prefect-home-")
     os.environ["PREFECT_HOME"] = config.stash[_PREFECT_HOME]
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
@@ -32,6 +44,21 @@ def pytest_configure(config):
     spare_loopback()  # tests talk to servers of this machine only
     for name in [name for name in os.environ if name.startswith("WHIPPET_")]:
         del os.environ[name]
+
+
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep a file's tests on one worker, and so those of all files that look at one real run."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return ONE_RUN[0] if file in ONE_RUN else file
+
+    return Scheduling(config, log)
 
 
 def pytest_ignore_collect(collection_path, config):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 import torch
 import torchvision
@@ -29,6 +30,7 @@ def looks_like(tensors: Mapping[str, Tensor]) -> str | None:
     return best
 
 
+@cache
 def _outline(architecture: str) -> nn.Module | None:
     if architecture.startswith("regnet"):
         return None
