@@ -30,6 +30,7 @@ class Report:
     """What a report shows; any part may be missing, and the report then says so.
 
     ``overview`` are the key facts, most important first. ``data`` is the dict of the data check.
+    ``search`` is a sentence on how the trials were made, and why so.
     ``endpoint`` and ``best_hyperparameters`` are shown as names and values. ``configuration`` adds
     titled groups (such as the flow's parameters) to what the job recorded about itself.
     ``commands`` are labelled command lines that apply the verdict's change. ``sagemaker_rules`` is
@@ -44,6 +45,7 @@ class Report:
     warnings: Sequence[str] = ()
     data: Mapping[str, Any] | None = None
     trials: Trials | None = None
+    search: str = ""
     best_hyperparameters: Mapping[str, Any] | None = None
     training: TrainingOutput
     endpoint: Mapping[str, Any] | None = None
@@ -72,7 +74,7 @@ def render_report(report: Report) -> str:
         rules_section(output.findings),
         *([sagemaker_section(theirs, output.findings.rules)] if theirs else []),
         data_section(report.data),
-        tuning_section(report.trials, report.best_hyperparameters),
+        tuning_section(report.trials, report.best_hyperparameters, report.search),
         curves_section(output),
         confusion_section(output),
         mistakes_section(output),

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 from prefect import get_run_logger, task
 
-from dashboards.files.packed_search import read_packed_search
-from dashboards.files.trials import read_trials
+from dashboards.files.packed_search import PackedSearch, read_packed_search
 from platforms import Platform, connect
 from platforms.errors import JobFailed
 from platforms.job_status import TERMINAL
 from platforms.sagemaker_types import TrainingJob, Trial
 from sm_entrypoints import contract
 from sm_entrypoints.contract.search import SEARCH_HYPERPARAMETER
-from sm_entrypoints.contract.sentences import ended
+from sm_entrypoints.contract.sentences import counted, ended
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.costs.ledger import note_jobs, spent_jobs
 from tasks.dataset.sameness import require_same_data
 from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
 from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
 from tasks.requests.inputs import TrainingInputs
-from tasks.requests.packed_search import packed_search_requests
+from tasks.requests.packed_search import delivered_search, packed_search_requests
+from tasks.requests.parents import packed_parent, parents_uri
 from tasks.requests.training import (
     GRACE_SECONDS,
     final_metrics,
     output_uri_of,
     require_completed,
 )
-from tasks.requests.tuning import best_trial
+from tasks.requests.tuning import best_trial, list_trials
 from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity
 from tasks.runs.output import unpack_output
@@ -39,6 +41,8 @@ from tasks.runs.record import SEARCH_FOLDER, record, run_folder
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import BestTrial
 from tasks.runs.task_policy import DAY, policy
+from tasks.storage.objects import put_object
+from tasks.storage.uris import split_uri
 from tasks.tuning import publish_best, publish_trial_table
 
 _DONE, _OF, _BEST = contract.SEARCH_METRICS
@@ -58,6 +62,7 @@ def launch_packed_search(
     requests = packed_search_requests(
         platform, run, inputs=inputs, model=model, tuning=tuning, resources=resources
     )
+    _bring_parents(platform, run, tuning.warm_start_from)
     spent = spent_jobs(platform.settings, run)
     require_same_data(platform, run)
     name = create_or_adopt(
@@ -67,6 +72,20 @@ def launch_packed_search(
     record(platform.settings, run, RunFacts(jobs={"tuning": name}, seeds=seeds))
     get_run_logger().info("packed search %s: %d trials in one training job", name, tuning.trials())
     return name
+
+
+def _bring_parents(platform: Platform, run: RunIdentity, names: Sequence[str]) -> None:
+    """Put the trial tables of earlier searches where the job finds them."""
+    for name in names:
+        job = packed_parent(platform, name)
+        if job is None:
+            trials: Sequence[object] = list_trials(platform, name)
+        else:
+            trials = delivered_search(platform, job).summaries
+        bucket, folder = split_uri(parents_uri(platform, run))
+        text = json.dumps(trials, default=str)
+        put_object(platform.store(bucket), f"{folder}{name}.json", text.encode())
+        get_run_logger().info("learning from %s of %s", counted(len(trials), "trial"), name)
 
 
 @task(name="follow packed search", **policy(6 * DAY))
@@ -100,8 +119,10 @@ def follow_packed_search(
             get_run_logger().warning("the search reached its time limit: some trials are missing")
         else:
             require_completed(job)
-        trials = _fetch(platform, job, run_folder(platform.settings, run.name))
-        publish_trial_table(run_folder(platform.settings, run.name), name, trials)
+        folder = run_folder(platform.settings, run.name)
+        trials = _fetch(platform, job, folder).summaries
+        # As SageMaker lists a tuning job's trials, but for the times, which are text.
+        publish_trial_table(folder, name, cast(Sequence[Trial], trials))
 
 
 class _TrialWatch:
@@ -124,22 +145,17 @@ class _TrialWatch:
         )
 
 
-def _fetch(platform: Platform, job: TrainingJob, folder: Path) -> list[Trial]:
-    """Download the output of a search; return its trials."""
+def _fetch(platform: Platform, job: TrainingJob, folder: Path) -> PackedSearch:
+    """Download the output of a search, and return it."""
     unpack_output(platform, output_uri_of(job), folder, name=SEARCH_FOLDER)
     try:
-        return _delivered(folder)
+        return read_packed_search(folder / SEARCH_FOLDER)
     except ValueError as error:
         name = job["TrainingJobName"]
         raise JobFailed(
             f"packed search {name!r} delivered no trials: {ended(error)} See its log with "
             f"`whippet logs {name}`"
         ) from error
-
-
-def _delivered(folder: Path) -> list[Trial]:
-    # As SageMaker lists a tuning job's trials, but for the times, which are text.
-    return cast(list[Trial], read_packed_search(folder / SEARCH_FOLDER).summaries)
 
 
 @task(name="best of packed search", **policy(300))
@@ -150,17 +166,16 @@ def best_of_packed_search(run: RunIdentity, name: str, tuning: TuningParameters)
         JobFailed: no trial of the search has an objective.
     """
     platform = connect()
-    summaries = _delivered(run_folder(platform.settings, run.name))
-    trials = read_trials(summaries)
-    if trials.best is None:
+    folder = run_folder(platform.settings, run.name) / SEARCH_FOLDER
+    summary = read_packed_search(folder).best
+    if summary is None:
         raise JobFailed(
             f"packed search {name!r} has no best trial: in none did {contract.OBJECTIVE_METRIC!r} "
             f"stay finite. Search lower learning rates, or see its log with `whippet logs {name}`"
         )
-    best = str(trials.frame["name"][trials.best])
-    (summary,) = [each for each in summaries if each["TrainingJobName"] == best]
     job = platform.sagemaker.describe_training_job(TrainingJobName=name)
     shared = {k: v for k, v in job["HyperParameters"].items() if k != SEARCH_HYPERPARAMETER}
-    found = best_trial(name, summary, {**shared, **summary["TunedHyperParameters"]}, tuning)
-    publish_best(run, found)
-    return found
+    values = {**shared, **summary["TunedHyperParameters"]}
+    best = best_trial(name, cast(Trial, summary), values, tuning)
+    publish_best(run, best)
+    return best

@@ -18,6 +18,7 @@ from tasks.plan.needs import needs
 from tasks.plan.requests import RunChoices
 from tasks.plan.run import plan_run
 from tasks.plan.text import plan_markdown, usd
+from tasks.requests.parents import require_parents
 from tasks.runs.names import RunIdentity, Step
 from tasks.runs.record import read_run, record
 from tasks.runs.record_model import RunFacts
@@ -48,7 +49,8 @@ def plan_stage(run: RunIdentity, choices: RunChoices) -> Agreed:
     get_run_logger().info(
         "costs at most %s%s", usd(plan.worst_usd), "" if plan.bills else " on AWS, nothing here"
     )
-    if plan.search is not None:
+    if plan.search is not None and choices.tuning is not None:
+        require_parents(platform, plan.search.settle(choices.tuning))
         get_run_logger().info("%s", plan.search.sentence)
         for note in plan.search.notes:
             get_run_logger().warning("%s", note)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from platforms.errors import JobFailed
@@ -26,24 +27,30 @@ def command(arguments: argparse.Namespace) -> int:
     from tasks.requests.logs import log_lines
 
     platform = connect()
-    job, group = _job_with_log(platform, arguments.name)
+    name, job, group = _job_with_log(platform, arguments.name)
+    if name != arguments.name:
+        print(f"{arguments.name} is a trial of the packed search {name}:", file=sys.stderr)
     follow = arguments.follow
-    for line in log_lines(platform, arguments.name, follow=follow, job=job, group=group):
+    for line in log_lines(platform, name, follow=follow, job=job, group=group):
         print(line, flush=follow)
     return 0
 
 
-def _job_with_log(platform: Platform, name: str) -> tuple[AnyResource, str]:
+def _job_with_log(platform: Platform, name: str) -> tuple[str, AnyResource, str]:
+    """Return the job that has the log, which for a trial of a packed search is the search."""
     from platforms.client_errors import AccessDenied
     from tasks.requests.create_or_adopt import TRAINING_JOB
     from tasks.requests.logs import TRAINING_LOGS, TRANSFORM_LOGS
+    from tasks.requests.packed_search import search_of_trial
     from tasks.transform.request import TRANSFORM_JOB
 
     for job, group in ((TRAINING_JOB, TRAINING_LOGS), (TRANSFORM_JOB, TRANSFORM_LOGS)):
         try:
             if job.describe(platform.sagemaker, name) is not None:
-                return job, group
+                return name, job, group
         except AccessDenied:
             if job is TRAINING_JOB:
                 raise
+    if (search := search_of_trial(platform, name)) is not None:
+        return search, TRAINING_JOB, TRAINING_LOGS
     raise JobFailed(f"there is no training or transform job {name!r}: see `whippet jobs`")

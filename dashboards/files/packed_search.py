@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from dashboards.files.trials import read_trials
 from sm_entrypoints import contract
 
 # What is kept of a trial's epoch and split, as the metrics of jobs are called.
@@ -26,6 +27,15 @@ class PackedSearch:
 
     summaries: Sequence[Mapping[str, Any]]
     histories: Mapping[str, pd.DataFrame]
+
+    @property
+    def best(self) -> Mapping[str, Any] | None:
+        """The summary of the best completed trial, None when no trial has an objective."""
+        trials = read_trials(self.summaries)
+        if trials.best is None:
+            return None
+        name = trials.frame["name"][trials.best]
+        return next(each for each in self.summaries if each["TrainingJobName"] == name)
 
 
 def read_packed_search(folder: Path) -> PackedSearch:

@@ -36,7 +36,7 @@ from dashboards.page.markup import (
     plot,
     table,
 )
-from sm_entrypoints.contract.sentences import counted
+from sm_entrypoints.contract.sentences import counted, joined
 
 MAX_WARNING_PATHS = 5
 
@@ -86,18 +86,23 @@ def data_section(data: Mapping[str, Any] | None) -> Section:
     )
 
 
-def tuning_section(trials: Trials | None, best: Mapping[str, Any] | None) -> Section:
-    """Return the trials, the winner, and what made the difference."""
+def tuning_section(
+    trials: Trials | None, best: Mapping[str, Any] | None, search: str = ""
+) -> Section:
+    """Return the trials, the winner, and what made the difference; ``search`` says how and why."""
     if trials is None:
-        return _empty("tuning", "Tuning", "No tuning job ran: the hyperparameters were given.")
+        return _empty("tuning", "Tuning", "No search ran: the hyperparameters were given.")
     goal = "lower" if trials.direction == "Minimize" else "higher"
     return Section(
         anchor="tuning",
         title="Tuning",
         blocks=[
             paragraph(
-                f"{counted(len(trials.frame), 'trial')}, {len(trials.measured)} with a result. "
-                f"Objective: {trials.metric}, {goal} is better."
+                joined(
+                    search,
+                    f"{counted(len(trials.frame), 'trial')}, {len(trials.measured)} with a result",
+                    f"Objective: {trials.metric}, {goal} is better",
+                )
             ),
             *([heading("Best hyperparameters"), facts(_pairs(best))] if best else []),
             *_tuning_plots(trials),
@@ -150,7 +155,7 @@ def _tuning_plots(trials: Trials) -> list[Block]:
 
 
 def _trial_table(trials: Trials) -> Block:
-    columns = ("trial", "training job", "status", trials.metric, "seconds")
+    columns = ("trial", "name", "status", trials.metric, "seconds")
     trial_columns = trials.frame[["trial", "name", "status", "objective", "seconds"]]
     rows = [
         (*left, *right)

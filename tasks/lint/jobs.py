@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from dashboards.files.frames import TrainingOutput, read_training_output
@@ -14,27 +13,25 @@ from platforms.errors import ParameterError, WhippetError
 from platforms.job_status import TERMINAL
 from platforms.sagemaker_types import TrainingJob, Trial, TuningJob
 from sm_entrypoints import contract
-from sm_entrypoints.contract.sentences import counted
 from sm_entrypoints.contract.wire import OBJECTIVE_KEY, decode, from_wire
 from tasks.lint.findings import LintFinding, worst_first
 from tasks.lint.history import lint_history
 from tasks.lint.inputs import lint_inputs
 from tasks.lint.log_metrics import series_of
+from tasks.lint.packed_search import lint_packed_search
 from tasks.lint.regexes import Objective
 from tasks.lint.request import lint_request, metric_definitions, tuning_objective
 from tasks.lint.search import lint_search
+from tasks.lint.trials import merge_trials
 from tasks.lint.values import Measured, lint_values
 from tasks.parameters.ranges import at_edge, ranges_from_wire
+from tasks.requests.bodies import is_packed_search
 from tasks.requests.create_or_adopt import TRAINING_JOB, TUNING_JOB
 from tasks.requests.logs import log_text
 from tasks.requests.training import output_uri_of
 from tasks.requests.tuning import list_trials
 from tasks.runs.output import unpack_output
 from tasks.runs.record import OUTPUT_FOLDER
-
-# What one trial shows may be the search's own doing: it tries a lr that is too high, too, and who
-# diverged prints no objective.
-_SEARCHED = {"not-finite", "worse-than-chance", "regex-matches-nothing"}
 
 
 def lint_job(platform: Platform, name: str, classes: int | None = None) -> list[LintFinding]:
@@ -58,6 +55,8 @@ def lint_job(platform: Platform, name: str, classes: int | None = None) -> list[
         raise ParameterError(
             f"training job {name!r} is {training['TrainingJobStatus']}: lint it after it has ended"
         )
+    if is_packed_search(training):
+        return lint_packed_search(platform, training, classes)
     return lint_training_job(platform, training, classes)
 
 
@@ -106,31 +105,6 @@ def _lint_trial(platform: Platform, name: str, classes: int | None) -> list[Lint
     objective = _objective(job, definitions)
     log = log_text(platform, name)
     return lint_history(log, definitions, objective=objective, classes=classes)
-
-
-def merge_trials(histories: Mapping[str, Sequence[LintFinding]]) -> list[LintFinding]:
-    """Return each kind of finding once, with the trials that show it.
-
-    What a search brings about by itself, such as a trial that diverged, is a warning unless every
-    trial shows it.
-    """
-    by_code: dict[str, dict[str, LintFinding]] = {}
-    for name, findings in histories.items():
-        for finding in findings:
-            by_code.setdefault(finding.code, {}).setdefault(name, finding)
-    merged = []
-    for code, by_trial in by_code.items():
-        first, names = next(iter(by_trial.values())), list(by_trial)
-        excused = code in _SEARCHED and len(by_trial) < len(histories)
-        where = f"{len(by_trial)} of {counted(len(histories), 'trial')}, first {names[0]}"
-        merged.append(
-            replace(
-                first,
-                severity="warning" if excused else first.severity,
-                evidence=f"{where}: {first.evidence}",
-            )
-        )
-    return merged
 
 
 def _objective(

@@ -7,7 +7,14 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    field_validator,
+    model_validator,
+)
 
 from platforms.sagemaker_requests import RequestedChoice, RequestedRange, RequestedRanges
 from platforms.sagemaker_types import ParameterRanges
@@ -77,6 +84,16 @@ class CategoricalRange(_Range):
 SearchRange = Annotated[
     ContinuousRange | IntegerRange | CategoricalRange, Field(discriminator="type")
 ]
+_RANGES: TypeAdapter[SearchRange] = TypeAdapter(SearchRange)
+
+
+def range_of(document: Mapping[str, object]) -> SearchRange:
+    """Return the range that its dumped form stands for.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return _RANGES.validate_python(document)
 
 
 def _require_order(low: float, high: float) -> None:

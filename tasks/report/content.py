@@ -9,7 +9,8 @@ from pathlib import Path
 from dashboards.artifacts.charts import markdown_image, training_curves_svg
 from dashboards.artifacts.tables import markdown_table
 from dashboards.files.frames import TrainingOutput
-from dashboards.files.trials import read_trials
+from dashboards.files.packed_search import read_packed_search
+from dashboards.files.trials import Trials, read_trials
 from dashboards.report import Report, write_report
 from platforms.files import read_json
 from sm_entrypoints.contract.sentences import counted
@@ -19,7 +20,7 @@ from tasks.lint.findings import EDGE_CODE
 from tasks.parameters.typed_path import with_typed
 from tasks.report.rerun import change_commands
 from tasks.runs.output import training_output
-from tasks.runs.record import REPORT_FILE, TRIALS_JSON
+from tasks.runs.record import REPORT_FILE, SEARCH_FOLDER, TRIALS_JSON
 from tasks.runs.record_model import RunRecord
 from tasks.runs.record_parts import BestTrial, Deployment, Evaluation, VerdictFacts
 
@@ -43,7 +44,6 @@ def collect_report(folder: Path, record: RunRecord) -> Report:
     """Return the report's content from what the run's folder and record hold so far."""
     output = training_output(folder)
     data = read_document(folder)
-    trials = read_json(folder / TRIALS_JSON) if (folder / TRIALS_JSON).exists() else None
     best = record.best
     return Report(
         title="Training report",
@@ -52,7 +52,8 @@ def collect_report(folder: Path, record: RunRecord) -> Report:
         overview=_overview(record, output),
         warnings=_warnings(data, best, record.lint),
         data=None if data is None else data.as_json(),
-        trials=None if trials is None else read_trials(trials),
+        trials=_trials(folder),
+        search=record.search.sentence if record.search else "",
         best_hyperparameters=best.hyperparameters if best else None,
         training=output,
         endpoint=record.endpoint.model_dump() if record.endpoint else None,
@@ -61,6 +62,14 @@ def collect_report(folder: Path, record: RunRecord) -> Report:
         },
         commands=_commands(record, output),
     )
+
+
+def _trials(folder: Path) -> Trials | None:
+    if not (folder / TRIALS_JSON).exists():
+        return None
+    packed = folder / SEARCH_FOLDER
+    histories = read_packed_search(packed).histories if packed.is_dir() else {}
+    return read_trials(read_json(folder / TRIALS_JSON), histories)
 
 
 def write_run_report(folder: Path, record: RunRecord) -> Path:
@@ -86,6 +95,7 @@ def _overview(record: RunRecord, output: TrainingOutput) -> list[tuple[str, obje
         ("Test loss", number(test.loss)),
         ("Model", arguments.get("model")),
         ("Weights", record.weights and record.weights.source),
+        ("Search", record.search and record.search.strategy),
         ("Best trial", record.best and record.best.training_job),
         ("Training job", record.jobs.get("training")),
         ("Data", record.data.dataset),

@@ -14,7 +14,8 @@ from platforms.client_errors import client_error
 from platforms.errors import ParameterError
 from sm_entrypoints import contract
 from tasks.lint.findings import LintFinding
-from tasks.lint.jobs import class_count, job_output, lint_job, lint_output, merge_trials
+from tasks.lint.jobs import class_count, job_output, lint_job, lint_output
+from tasks.lint.trials import merge_trials
 from tasks.parameters.run import TuningParameters
 from tasks.requests.bodies import tuning_job_request
 from tests.worlds.logs import our_log

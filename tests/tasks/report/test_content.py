@@ -6,7 +6,7 @@ import pytest
 
 from dashboards.files.frames import empty_training_output, read_training_output
 from dashboards.report import write_report
-from platforms.files import write_json
+from platforms.files import read_json, write_json
 from tasks.report.content import (
     collect_report,
     headline,
@@ -16,8 +16,9 @@ from tasks.report.content import (
     training_markdown,
 )
 from tasks.runs.output import training_output
-from tasks.runs.record import DATA_FILE, OUTPUT_FOLDER, TRIALS_JSON
+from tasks.runs.record import DATA_FILE, OUTPUT_FOLDER, SEARCH_FOLDER, TRIALS_JSON
 from tasks.runs.record_parts import Evaluation
+from tests.worlds.packed_search import write_packed_search
 from tests.worlds.run_records import best, deployed, record_values, run_record
 from tests.worlds.sample_output import data_check, trial_summaries, write_output
 
@@ -64,6 +65,22 @@ def test_a_report_holds_what_the_run_has(awkward_path):
     data = {"path": "/me/l'été", "path_typed": {"text": "./l'été/", "folder": "/me"}}
     report = collect_report(awkward_path, run_record(**{**RECORD, "parameters": {"data": data}}))
     assert report.configuration == {"data": {"path": "./l'été/"}}
+
+
+def test_a_report_says_how_the_search_was_made_and_shows_its_curves(awkward_path):
+    trials = [(0.1, [0.75, 0.5]), (0.2, [0.5, 0.25])]
+    folder = write_packed_search(awkward_path / SEARCH_FOLDER, "s", trials)
+    write_json(awkward_path / TRIALS_JSON, read_json(folder / "trials.json"))
+    sentence = "The search is packed into one training job, because of <this>."
+    search = {"strategy": "packed", "sentence": sentence}
+    report = collect_report(awkward_path, run_record(**{**RECORD, "search": search}))
+    assert dict(report.overview)["Search"] == "packed"
+    assert report.trials is not None
+    assert report.trials.histories["s-002-0a1b2c3d"]["valid:loss"].to_list() == [0.5, 0.25]
+    write_report(awkward_path / "report.html", report)
+    page = (awkward_path / "report.html").read_text("utf-8")
+    assert "because of &lt;this&gt;. 2 trials, 2 with a result. Objective: valid:loss" in page
+    assert 'id="tuning-learning"' in page
 
 
 def test_what_the_lint_found_is_looked_at_first(awkward_path):

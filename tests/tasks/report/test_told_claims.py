@@ -29,9 +29,9 @@ from tasks.dataset.document import DataDocument, SplitCounts
 from tasks.dataset.findings import DataWarning, warning
 from tasks.dataset.markdown import data_markdown
 from tasks.lint.findings import LintFinding, lint_markdown
-from tasks.lint.jobs import merge_trials
 from tasks.lint.log_metrics import Series
 from tasks.lint.search import lint_search
+from tasks.lint.trials import merge_trials
 from tasks.lint.values import Measured, lint_values
 from tasks.report.content import run_markdown, training_markdown
 from tasks.report.profiler import profiler_markdown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,11 +13,17 @@ from sm_entrypoints import contract
 from sm_entrypoints.contract.search import SearchPlan
 from sm_entrypoints.contract.wire import from_wire
 from tasks.costs.worst_case import most_jobs, wanted_instances
-from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
+from tasks.parameters.run import (
+    ModelParameters,
+    ResourceParameters,
+    TrainingParameters,
+    TuningParameters,
+)
 from tasks.requests.bodies import is_packed_search, training_job_request
-from tasks.requests.packed_search import packed_search_requests
+from tasks.requests.packed_search import packed_search_requests, search_of_trial
 from tasks.requests.tags import DIGEST_TAG
 from tasks.runs.names import RunIdentity, step_of
+from tests.worlds.packed_search import packed_request
 from tests.worlds.platforms import fake_platform
 from tests.worlds.requests import inputs, training_inputs
 
@@ -24,13 +31,17 @@ ROOT = Path(__file__).parents[3]
 RUN = RunIdentity(name="démo", token="abc123", flow_run_id="id-1")
 
 
-def body(attempt: int = 1, *, spot: bool = False, max_jobs: int | None = None) -> TrainingRequest:
+def body(**tuning: Any) -> TrainingRequest:
+    return packed_request(RUN, seed=3, **tuning)
+
+
+def request_of(attempt: int, *, spot: bool) -> TrainingRequest:
     requests = packed_search_requests(
         fake_platform(),
         RUN,
         inputs=training_inputs(),
         model=ModelParameters(),
-        tuning=TuningParameters(strategy="packed", seed=3, max_jobs=max_jobs),
+        tuning=TuningParameters(strategy="packed"),
         resources=ResourceParameters(spot=spot),
     )
     return requests(attempt)
@@ -38,10 +49,10 @@ def body(attempt: int = 1, *, spot: bool = False, max_jobs: int | None = None) -
 
 @pytest.mark.parametrize("spot", [False, True])
 def test_the_service_would_take_it(spot):
-    request = body(spot=spot)
+    request = request_of(1, spot=spot)
     validate("CreateTrainingJob", request)
     assert request["TrainingJobName"] == "demo-abc123-tune"
-    assert body(2)["TrainingJobName"] == "demo-abc123-tune-2"
+    assert request_of(2, spot=spot)["TrainingJobName"] == "demo-abc123-tune-2"
     assert step_of(RUN, request["TrainingJobName"]) == "tune", "it is stopped and counted as one"
     assert request.get("EnableManagedSpotTraining", False) == spot
     assert wanted_instances([request]) == [("ml.m5.xlarge", "training")]
@@ -83,9 +94,19 @@ def test_another_search_is_another_request():
 
 
 def test_only_a_packed_search_is_told_to_be_one():
-    from tasks.parameters.run import TrainingParameters
-
     assert is_packed_search(body())
     training = training_job_request("x", {"lr": 0.1}, inputs(), TrainingParameters())
     assert not is_packed_search(training)
     assert not is_packed_search({"TrainingJobName": "of a stranger"})
+
+
+def test_the_name_of_a_trial_leads_to_its_search():
+    platform = fake_platform()
+    platform.sagemaker.create_training_job(**packed_request(RUN))
+    other = training_job_request("demo-abc123-train", {}, inputs(), TrainingParameters())
+    platform.sagemaker.create_training_job(**other)
+    search = "demo-abc123-tune"
+    assert search_of_trial(platform, f"{search}-017-0a1b2c3d") == search
+    assert search_of_trial(platform, "demo-abc123-train-017-0a1b2c3d") is None
+    assert search_of_trial(platform, "unknown-017-0a1b2c3d") is None
+    assert search_of_trial(platform, search) is None
