@@ -122,8 +122,9 @@ USER: tuple[Permission, ...] = (
     _needed(
         "s3:DeleteObject",
         "sync",
-        "images that left a data set",
+        "images that left a data set; features beyond the quota",
         _BUCKET + "/{prefix}/datasets/*",
+        _BUCKET + "/{prefix}/features/*",
     ),
     _needed("sagemaker:CreateHyperParameterTuningJob", "tune", "the search", TUNING_JOBS),
     _needed(
@@ -135,7 +136,7 @@ USER: tuple[Permission, ...] = (
     _needed(
         "sagemaker:ListTrainingJobsForHyperParameterTuningJob", "tune", "its trials", TUNING_JOBS
     ),
-    _needed("sagemaker:CreateTrainingJob", "train", "the training", TRAINING_JOBS),
+    _needed("sagemaker:CreateTrainingJob", "tune", "a packed search; the training", TRAINING_JOBS),
     _needed(
         "sagemaker:DescribeTrainingJob",
         "tune",
@@ -231,9 +232,10 @@ ROLE: tuple[Permission, ...] = (
     _needed(
         "s3:PutObject",
         "job",
-        "models, outputs, tensors and checkpoints",
+        "models, outputs, tensors and checkpoints; features that searches keep",
         _BUCKET + "/{prefix}/jobs/*",
         _BUCKET + "/{prefix}/checkpoints/*",
+        _BUCKET + "/{prefix}/features/*",
     ),
     _needed("logs:CreateLogGroup", "job", "the job's log", _LOGS + "*"),
     _needed("logs:CreateLogStream", "job", "the job's log", _LOGS + "*"),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import TypeVar, cast
 
+from sm_entrypoints.contract import FEATURES_CHANNEL
 from tasks.requests.tags import DIGEST_TAG
 
 # The body of a create operation: a TypedDict of boto3-stubs.
@@ -19,10 +20,20 @@ SOURCE_KEY = "sagemaker_submit_directory"
 
 
 def request_digest(request: Mapping[str, object]) -> str:
-    """Return the SHA-256 of a request's meaning: everything but its tags."""
-    body = {key: value for key, value in request.items() if key != "Tags"}
+    """Return the SHA-256 of a request's meaning: everything but its tags, and but for the channel
+    of features, which changes nothing that a job finds out.
+    """
+    body = {key: _meant(key, value) for key, value in request.items() if key != "Tags"}
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), default=str)
     return sha256(text.encode()).hexdigest()
+
+
+def _meant(member: str, value: object) -> object:
+    if member == "TrainingJobDefinition" and isinstance(value, Mapping):
+        return {key: _meant(key, each) for key, each in value.items()}
+    if member == "InputDataConfig" and isinstance(value, list):
+        return [each for each in value if each["ChannelName"] != FEATURES_CHANNEL]
+    return value
 
 
 def with_tags(request: R, tags: Mapping[str, str]) -> R:

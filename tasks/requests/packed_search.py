@@ -70,6 +70,8 @@ def packed_search_requests(
     """
     plan, fixed = packed_plan(tuning), fixed_hyperparameters(model, inputs, tuning)
     job = job_inputs(platform, run, inputs, resources, checkpoints=None)
+    # Restored when the job starts, and what it computes anew is written back: no channel is needed.
+    job = replace(job, features_uri=None, checkpoint_uri=inputs.features_uri)
     if tuning.warm_start_from:
         job = replace(job, parents_uri=parents_uri(platform, run))
     return lambda attempt: packed_search_request(

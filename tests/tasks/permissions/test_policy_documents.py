@@ -135,6 +135,7 @@ def test_names_and_bucket_limit_what_is_reached():
         "arn:aws:s3:::a-bucket",
         "arn:aws:s3:::a-bucket/whippet/*",
         "arn:aws:s3:::a-bucket/whippet/datasets/*",
+        "arn:aws:s3:::a-bucket/whippet/features/*",
     }
 
 

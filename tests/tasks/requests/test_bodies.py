@@ -32,10 +32,10 @@ def training(values=None, job=None, **changes):
     )
 
 
-def tuning(**changes):
+def tuning(job=None, **changes):
     parameters = TuningParameters(**changes)
     return tuning_job_request(
-        "demo-tune", parameters.search_ranges(), {"epochs": 4}, inputs(), parameters
+        "demo-tune", parameters.search_ranges(), {"epochs": 4}, job or inputs(), parameters
     )
 
 
@@ -80,6 +80,16 @@ def test_requests_are_pure():
     first, second = training(values, job), training(values, job)
     first["HyperParameters"]["lr"] = "changed"
     assert second["HyperParameters"]["lr"] == "0.001"
+
+
+@pytest.mark.parametrize("request_body", [training, tuning], ids=["training", "search"])
+def test_features_make_a_job_faster_not_another(request_body):
+    """A run that began before there were features goes on with the jobs that it has."""
+    with_features = inputs(features_uri="s3://bucket/whippet/features/x/")
+    plain, faster = request_body(), request_body(job=with_features)
+    assert "features" in str(faster)
+    assert "features" not in str(plain)
+    assert request_digest(plain) == request_digest(faster)
 
 
 def test_digest_ignores_tags_and_order_but_nothing_else():

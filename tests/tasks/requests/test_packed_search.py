@@ -74,8 +74,24 @@ def test_the_job_runs_the_search_program_with_the_fixed_values_and_the_plan():
         "seed": 3,
         "epochs": 4,
     }
-    channels = {each["ChannelName"] for each in body()["InputDataConfig"]}
-    assert channels >= {*contract.SPLITS, contract.WEIGHTS_CHANNEL}
+    channels = [each["ChannelName"] for each in body()["InputDataConfig"]]
+    assert channels == [*contract.SPLITS, contract.WEIGHTS_CHANNEL]
+
+
+def test_features_are_brought_and_kept_where_those_of_the_data_set_lie():
+    uri = "s3://bucket/whippet/features/clipart/"
+    requests = packed_search_requests(
+        fake_platform(),
+        RUN,
+        inputs=training_inputs().model_copy(update={"features_uri": uri}),
+        model=ModelParameters(),
+        tuning=TuningParameters(strategy="packed"),
+        resources=ResourceParameters(),
+    )
+    assert requests(1)["CheckpointConfig"] == {"S3Uri": uri}
+    channels = [each["ChannelName"] for each in requests(1)["InputDataConfig"]]
+    assert contract.FEATURES_CHANNEL not in channels, "restored once, not twice"
+    validate("CreateTrainingJob", requests(1))
 
 
 def test_its_progress_is_read_from_its_log():
