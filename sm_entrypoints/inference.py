@@ -15,6 +15,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from sm_entrypoints.contract import MODEL_CARD_FILE
 from sm_entrypoints.contract.sentences import ended
 from sm_entrypoints.images.preparation import (
     ImageError,
@@ -29,7 +31,7 @@ from sm_entrypoints.images.preparation import (
     evaluation_transform,
     open_image,
 )
-from sm_entrypoints.models.model import load_model
+from sm_entrypoints.models.model import ModelCard, load_model
 from sm_entrypoints.serving.accept import accepted, media_type
 from sm_entrypoints.serving.bodies import BodyError, picture_bytes, what_it_is
 
@@ -108,8 +110,13 @@ def model_fn(model_dir: str, context: Any = None) -> Classifier:
     )
 
 
-def input_fn(body: bytes | bytearray | str, content_type: str | None = None) -> Image.Image:
+def input_fn(
+    body: bytes | bytearray | str, content_type: str | None = None, context: Any = None
+) -> Image.Image:
     """Return the image of a request: upright, RGB.
+
+    It is decoded as the model's training did: one much larger than the model needs comes reduced,
+    where the model's folder is known (from ``context``, or because this file is in its ``code/``).
 
     Raises:
         RequestError: 415 another content type, 400 empty or not a readable JPEG or PNG image, 413
@@ -129,7 +136,7 @@ def input_fn(body: bytes | bytearray | str, content_type: str | None = None) -> 
         raise RequestError(error.status_code, str(error)) from error
     try:
         if kind not in WRAPPING_TYPES or picture is not raw:
-            return open_image(picture)
+            return open_image(picture, least_side=_least_side(context))
     except TooManyPixels as error:
         raise RequestError(413, _sentence(error)) from error
     except ImageError as error:
@@ -140,6 +147,22 @@ def input_fn(body: bytes | bytearray | str, content_type: str | None = None) -> 
         415,
         f"Content-Type is {kind!r}{but_body}; send a JPEG or PNG image as image/jpeg or image/png.",
     )
+
+
+def _least_side(context: Any) -> int | None:
+    """Return what the card of the model that is served says; None where there is no card."""
+    properties = getattr(context, "system_properties", None) or {}
+    told = properties.get("model_dir")
+    folders = (told, Path(__file__).resolve().parents[1])
+    cards = [Path(folder) / MODEL_CARD_FILE for folder in folders if folder]
+    card = next((card for card in cards if card.is_file()), None)
+    return None if card is None else _least_side_of(card, card.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _least_side_of(card: Path, changed: int) -> int | None:
+    """Read a card once; ``changed`` is when it was written."""
+    return ModelCard.from_json(card.read_text(encoding="utf-8")).least_side
 
 
 def _no_picture(body: bytes, error: ImageError) -> RequestError:

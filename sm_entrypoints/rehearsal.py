@@ -90,7 +90,13 @@ def build(folder: Path, architecture: str, classes: Sequence[str], image_size: i
     """
     # Deferred, as all imports of this module that are not in the standard library: a program
     # that is rehearsed must find torch no more imported than it would be when it is served.
-    from sm_entrypoints.models.model import ModelCard, build_model, resize_size, save_model
+    from sm_entrypoints.models.model import (
+        PREPROCESSING,
+        ModelCard,
+        build_model,
+        resize_size,
+        save_model,
+    )
     from sm_entrypoints.training.outputs import copy_serving_code
 
     card = ModelCard(
@@ -98,6 +104,7 @@ def build(folder: Path, architecture: str, classes: Sequence[str], image_size: i
         classes=tuple(classes),
         image_size=image_size,
         resize_size=resize_size(image_size),
+        preprocessing=PREPROCESSING,
     )
     save_model(folder, build_model(architecture, len(classes), image_size=image_size), card)
     copy_serving_code(folder)

@@ -96,7 +96,12 @@ class Reader:
         return new
 
     def _decode(self, data: bytes, place: Place) -> Tensor:
-        image = open_image(data, formats=TRAINING_FORMATS, name=place.path.name)
+        image = open_image(
+            data,
+            formats=TRAINING_FORMATS,
+            least_side=self._card.least_side,
+            name=place.path.name,
+        )
         return evaluation_pixels(image, self._card)
 
 

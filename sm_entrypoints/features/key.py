@@ -51,7 +51,7 @@ class FeatureKey:
             resize_size=card.resize_size,
             mean=card.mean,
             std=card.std,
-            preprocessing=1,
+            preprocessing=card.preprocessing,
             dtype=str(compute.dtype).removeprefix("torch."),
             channels_last=compute.channels_last,
             compiled=False,

@@ -127,8 +127,12 @@ class ImageData(Dataset[Samples]):
 
     def _open(self, index: int) -> Image.Image:
         path = self.split.paths[index]
+        # A random crop may be a small part of the picture: it needs all pixels that there are.
+        least_side = None if self.augmentation == "standard" else self.card.least_side
         try:
-            return open_image(self.split.folder / path, formats=TRAINING_FORMATS)
+            return open_image(
+                self.split.folder / path, formats=TRAINING_FORMATS, least_side=least_side
+            )
         except ImageError as error:
             raise DataSetError(f"bad image {self.split.name}/{path}: {error}") from None
 

@@ -6,6 +6,8 @@ quarter or an eighth, which needs no more memory than a small picture; other for
 blocks of pixels after decoding. A picture that would take too much memory even so is refused from
 its header. Large pictures are decoded one at a time per process.
 
+Who needs no more than so many pixels says so: then the JPEG decoder scales smaller pictures, too.
+
 Metadata never matters: a PNG with text that is too long or damaged is decoded without it, and
 damaged EXIF data are ignored. Pillow and the standard library only, because the orchestrator has no
 torch.
@@ -104,11 +106,15 @@ class Picture:
         return image if turn is None else image.transpose(turn)
 
 
-def load_picture(source: Source, *, formats: Sequence[str]) -> Picture:
+def load_picture(
+    source: Source, *, formats: Sequence[str], least_side: int | None = None
+) -> Picture:
     """Return the decoded picture of a file, or of bytes.
 
     Args:
         formats: Pillow's names of those that are taken.
+        least_side: pixels of the shorter side that are enough: a JPEG picture that has twice as
+            many or more is scaled by its decoder, not below this.
 
     Raises:
         TooManyPixels: it would take too much memory or time; nothing was decoded. The message says
@@ -118,12 +124,12 @@ def load_picture(source: Source, *, formats: Sequence[str]) -> Picture:
     """
     kind = _kind(source, formats)
     try:
-        return _load(source, kind, formats)
+        return _load(source, kind, formats, least_side)
     except DECODE_ERRORS:
         if kind != "PNG":
             raise
     data = source.read_bytes() if isinstance(source, Path) else bytes(source)
-    return _load(pixels_only(data), kind, formats)
+    return _load(pixels_only(data), kind, formats, least_side)
 
 
 def _kind(source: Source, formats: Sequence[str]) -> str | None:
@@ -136,14 +142,18 @@ def _kind(source: Source, formats: Sequence[str]) -> str | None:
     return kind_of_start if kind_of_start in formats else None
 
 
-def _load(source: Source, kind: str | None, formats: Sequence[str]) -> Picture:
+def _load(
+    source: Source, kind: str | None, formats: Sequence[str], least_side: int | None
+) -> Picture:
     with _opened(source, kind, formats) as image:
         width, height, mode = image.width, image.height, image.mode
-        scale = _scale(image)
-        large = width * height > FULL_PIXELS
+        scale, by_decoder = _scale(image), isinstance(image, JpegImageFile)
+        if isinstance(image, JpegImageFile):
+            scale = max(scale, _enough(image, least_side))
+        large = width * height > FULL_PIXELS and _decoded_bytes(image, scale) > 4 * FULL_PIXELS
         with _one_large_at_a_time if large else nullcontext():
-            if large and isinstance(image, JpegImageFile):
-                image.draft(None, (width // scale, height // scale))
+            if by_decoder and scale > 1:
+                image.draft(None, (max(1, width // scale), max(1, height // scale)))
                 scale = 1
             image.load()
             return Picture(
@@ -191,6 +201,14 @@ def _scale(image: Image.Image) -> int:
             "save it as a baseline JPEG, which can be decoded at reduced size, or shrink it"
         )
     return scale
+
+
+def _enough(image: JpegImageFile, least_side: int | None) -> int:
+    """Return the most by which the decoder may scale a picture, so that enough is left of it."""
+    if not least_side:
+        return 1
+    side = min(image.width, image.height)
+    return max(scale for scale in _JPEG_SCALES if scale == 1 or side // scale >= least_side)
 
 
 def _decoded_bytes(image: Image.Image, scale: int) -> float:

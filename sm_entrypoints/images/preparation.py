@@ -42,12 +42,18 @@ __all__ = [
 
 
 def open_image(
-    source: Source, *, formats: Sequence[str] = SERVING_FORMATS, name: str | None = None
+    source: Source,
+    *,
+    formats: Sequence[str] = SERVING_FORMATS,
+    least_side: int | None = None,
+    name: str | None = None,
 ) -> Image.Image:
     """Return the whole image, decoded, upright (EXIF orientation applied), in mode RGB.
 
     Grey, palette, CMYK and 16-bit images are converted; transparency is laid over white. One of
-    more than 25 megapixels comes at reduced size: see :mod:`sm_entrypoints.images.decoding`.
+    more than 25 megapixels comes at reduced size: see :mod:`sm_entrypoints.images.decoding`. So
+    does a JPEG picture whose shorter side has twice ``least_side`` pixels or more: what a model
+    needs is its card's. ``name`` is what errors call it.
 
     Raises:
         TooManyPixels: decoding it would take too much memory or time; nothing was decoded.
@@ -57,7 +63,7 @@ def open_image(
     if not isinstance(source, Path) and not source:
         raise ImageError(f"{name} is empty (0 bytes)")
     try:
-        return load_picture(source, formats=formats).upright()
+        return load_picture(source, formats=formats, least_side=least_side).upright()
     except TooManyPixels as error:
         raise TooManyPixels(f"{name} {error}") from None
     except UnidentifiedImageError:

@@ -24,6 +24,10 @@ from sm_entrypoints.contract.files import replacing, write_text
 from sm_entrypoints.contract.sentences import did_you_mean, nearest
 
 SCHEMA_VERSION = 1
+# How a new model's pictures are prepared: 2 lets the JPEG decoder reduce large ones, 1 does not.
+PREPROCESSING = 2
+# So many times as large as it is resized to, a picture may still be reduced by averaging.
+_REDUCIBLE = 2
 # The evaluation crop of torchvision's reference scripts: 224 of 256.
 _CROP_SHARE = 0.875
 
@@ -38,6 +42,8 @@ class ModelCard:
 
     ``classes`` are in the order of the model's outputs. ``image_size`` and ``resize_size`` are
     pixels: the shorter side is resized to ``resize_size``, then the centre is cropped.
+    ``preprocessing`` is the version of the way from bytes to pixels: that of the training, which a
+    card without it was before there were versions.
     """
 
     architecture: str
@@ -49,7 +55,16 @@ class ModelCard:
     metrics: Mapping[str, float] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    preprocessing: int = 1
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def least_side(self) -> int | None:
+        """What the shorter side of a picture needs, in pixels: a decoder may reduce it to that.
+
+        None: it is decoded as it is.
+        """
+        return None if self.preprocessing < 2 else _REDUCIBLE * self.resize_size
 
     def to_json(self) -> str:
         """Return the card as a JSON document that :meth:`from_json` reads back equal."""
@@ -235,6 +250,9 @@ def _check_card(document: Mapping[str, Any]) -> None:
     for name in ("image_size", "resize_size"):
         size = document.get(name)
         require(name, type(size) is int and 1 <= size <= 4096, "pixels from 1 to 4096")
+    version = document.get("preprocessing", 1)
+    known = type(version) is int and 1 <= version <= PREPROCESSING
+    require("preprocessing", known, f"a version from 1 to {PREPROCESSING}")
     for name in ("mean", "std"):
         value = document.get(name)
         numbers = isinstance(value, list) and all(type(x) in (int, float) for x in value)

@@ -22,6 +22,7 @@ from sm_entrypoints.job.containment import Containment
 from sm_entrypoints.job.environment import Environment
 from sm_entrypoints.job.processes import StopRequest, total
 from sm_entrypoints.models.model import (
+    PREPROCESSING,
     ModelCard,
     build_model,
     resize_size,
@@ -195,6 +196,7 @@ def _build(arguments: TrainingArguments, environment: Environment, splits: Split
         mean=mean,
         std=std,
         fingerprints=fingerprints,
+        preprocessing=PREPROCESSING,
     )
     return Built(
         model=model.to(compute.device, memory_format=layout),  # type: ignore[call-overload]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
+import shutil
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -12,7 +15,10 @@ import pytest
 import torch
 from PIL import Image
 
-from sm_entrypoints.images.preparation import evaluation_transform
+from sm_entrypoints import inference
+from sm_entrypoints.images.batches import ImageData
+from sm_entrypoints.images.channels import Split
+from sm_entrypoints.images.preparation import evaluation_pixels, evaluation_transform
 from sm_entrypoints.inference import (
     Classifier,
     Prediction,
@@ -23,6 +29,7 @@ from sm_entrypoints.inference import (
     predict_fn,
 )
 from sm_entrypoints.models.model import ModelCard, build_model, save_model
+from sm_entrypoints.serving.context import Context
 
 CLASSES = ("blue", "green", "red")
 
@@ -183,3 +190,55 @@ def test_a_saved_model_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("WHIPPET_TOP_K", "many")
     with pytest.raises(ValueError, match="WHIPPET_TOP_K='many'"):
         model_fn(str(tmp_path))
+
+
+def _photo() -> bytes:
+    noise = torch.randint(0, 256, (600, 800, 3), generator=torch.Generator().manual_seed(0))
+    return _encoded(Image.fromarray(noise.byte().numpy()), "JPEG")
+
+
+@pytest.mark.parametrize(("preprocessing", "size"), [(1, (800, 600)), (2, (200, 150))])
+def test_a_picture_is_decoded_as_the_model_was_trained(
+    tmp_path: Path, preprocessing: int, size: tuple[int, int]
+) -> None:
+    card = ModelCard(
+        architecture="squeezenet1_1",
+        classes=CLASSES,
+        image_size=64,
+        resize_size=73,
+        preprocessing=preprocessing,
+    )
+    (tmp_path / "model.json").write_text(card.to_json())
+    context = Context(system_properties={"model_dir": str(tmp_path)})
+    served = input_fn(_photo(), "image/jpeg", context)
+    assert served.size == size
+    file = tmp_path / "train" / "a" / "photo.jpg"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(_photo())
+    split = Split(name="train", folder=tmp_path / "train", paths=("a/photo.jpg",), labels=(0,))
+    trained = ImageData(split, card).__getitems__([(0, 0)])[0][0]
+    assert torch.equal(evaluation_pixels(served, card), trained)
+
+
+def test_a_picture_is_decoded_whole_for_a_model_that_nobody_knows() -> None:
+    assert input_fn(_photo(), "image/jpeg").size == (800, 600)
+    assert input_fn(_photo(), "image/jpeg", Context()).size == (800, 600)
+
+
+def test_an_archive_finds_its_own_card(tmp_path: Path) -> None:
+    """A toolkit that passes no context runs the file in the archive's code folder."""
+    save_model(
+        tmp_path,
+        build_model("squeezenet1_1", 3),
+        ModelCard(architecture="squeezenet1_1", classes=CLASSES, resize_size=73, preprocessing=2),
+    )
+    (tmp_path / "code").mkdir()
+    code = tmp_path / "code" / "inference.py"
+    shutil.copyfile(str(inference.__file__), code)
+    spec = importlib.util.spec_from_file_location("inference_of_an_archive", code)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    assert module.input_fn(_photo(), "image/jpeg").size == (200, 150)

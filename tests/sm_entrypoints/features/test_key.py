@@ -51,7 +51,7 @@ OTHERS = {
     "architecture": card(architecture="mobilenet_v3_small"),
     "weights": FeatureKey.of(built(seed=1)),
     "compiled": replace(KEY, compiled=True),
-    "preprocessing": replace(KEY, preprocessing=99),
+    "preprocessing": card(preprocessing=2),
     **{name: replace(KEY, **{name: "0.0"}) for name in ("torch", "torchvision", "pillow")},
 }
 

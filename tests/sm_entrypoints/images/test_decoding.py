@@ -238,3 +238,51 @@ def test_no_damage_whatever_raises_anything_else() -> None:
                 continue
             except (OverflowError, struct.error, zlib.error, TooManyPixels):
                 continue
+
+
+@pytest.mark.parametrize(
+    ("size", "least", "decoded"),
+    [
+        ((400, 300), 151, (400, 300)),
+        ((400, 300), 150, (200, 150)),
+        ((300, 400), 75, (75, 100)),
+        ((300, 400), 38, (75, 100)),
+        ((400, 300), 37, (50, 38)),
+        ((400, 300), 1, (50, 38)),
+        ((401, 303), 150, (201, 152)),
+        ((2000, 9), 1, (250, 2)),
+        ((5, 3000), 2, (3, 1500)),
+    ],
+)
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_is_scaled_down_to_what_is_enough_and_never_below(
+    size: tuple[int, int], least: int, decoded: tuple[int, int], progressive: bool
+) -> None:
+    data = _encoded(_scene(size), "JPEG", quality=95, progressive=progressive)
+    picture = load_picture(data, formats=FORMATS, least_side=least)
+    assert picture.image.size == decoded
+    assert (picture.width, picture.height) == size
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_scaled_jpeg_looks_the_same_and_is_upright(mode: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = _encoded(_scene((800, 480), mode), "JPEG", quality=95, exif=exif)
+    whole = _load(data).upright().resize((60, 100), Image.Resampling.BILINEAR)
+    scaled = load_picture(data, formats=FORMATS, least_side=120).upright()
+    assert scaled.size == (120, 200)
+    small = scaled.resize((60, 100), Image.Resampling.BILINEAR)
+    apart = np.asarray(small, dtype=int) - np.asarray(whole, dtype=int)
+    assert abs(apart).max() <= 6
+
+
+def test_only_jpeg_is_scaled_by_its_decoder() -> None:
+    data = _encoded(_scene((400, 300)), "PNG")
+    assert load_picture(data, formats=FORMATS, least_side=10).image.size == (400, 300)
+
+
+def test_a_very_large_jpeg_is_scaled_as_far_as_is_enough() -> None:
+    data = _encoded(_scene((8000, 6000), "L"), "JPEG", quality=50)
+    assert _load(data).image.size == (4000, 3000)
+    assert load_picture(data, formats=FORMATS, least_side=512).image.size == (1000, 750)

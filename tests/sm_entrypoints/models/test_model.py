@@ -13,6 +13,7 @@ from torch import nn
 
 from sm_entrypoints.contract import MODEL_CARD_FILE, MODEL_WEIGHTS_FILE
 from sm_entrypoints.models.model import (
+    PREPROCESSING,
     ModelCard,
     ModelError,
     build_model,
@@ -150,3 +151,20 @@ def test_the_same_tensors_are_the_same_bytes(tmp_path: Path) -> None:
     with safe_open(files[0], "pt") as read:
         assert read.metadata() == metadata
         assert read.get_tensor("weight").tolist() == [1, 1, 1]
+
+
+def test_a_card_without_a_version_is_of_a_model_that_saw_whole_pictures() -> None:
+    document = json.loads(CARD.to_json())
+    del document["preprocessing"]
+    older = ModelCard.from_json(json.dumps(document))
+    assert (older.preprocessing, older.least_side) == (1, None)
+    now = replace(CARD, preprocessing=PREPROCESSING)
+    assert ModelCard.from_json(now.to_json()) == now
+    assert now.least_side == 2 * CARD.resize_size
+
+
+@pytest.mark.parametrize("version", [0, PREPROCESSING + 1, "2", None, True])
+def test_a_card_of_a_preprocessing_to_come_is_refused(version: object) -> None:
+    text = json.dumps({**json.loads(CARD.to_json()), "preprocessing": version})
+    with pytest.raises(ModelError, match="preprocessing must be a version from 1 to"):
+        ModelCard.from_json(text)
