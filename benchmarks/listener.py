@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from abc import ABC, abstractmethod
-from types import TracebackType
 from typing import Self
 
 HOST = "127.0.0.1"
@@ -27,9 +26,7 @@ class Listener(ABC):
         self.port = opened.sockets[0].getsockname()[1]
         return self
 
-    def __exit__(
-        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 from cli.table import print_table
 from platforms.job_status import TERMINAL
+from tasks.requests.pages import pages
 
 if TYPE_CHECKING:
     from platforms import Platform
@@ -19,6 +23,11 @@ class _Newest(TypedDict):
     SortBy: Literal["CreationTime"]
     SortOrder: Literal["Descending"]
     StatusEquals: NotRequired[Literal["InProgress", "Completed", "Failed", "Stopping", "Stopped"]]
+
+
+class _Times(TypedDict):
+    CreationTime: datetime
+    LastModifiedTime: NotRequired[datetime]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -35,83 +44,55 @@ def command(arguments: argparse.Namespace) -> int:
     newest: _Newest = {"SortBy": "CreationTime", "SortOrder": "Descending"}
     if arguments.status:
         newest["StatusEquals"] = arguments.status
-    rows = _searches(platform, newest) + _trainings(platform, newest)
-    rows += _transforms(platform, newest)
+    listed = (list_kind(platform, newest) for list_kind in (_searches, _trainings, _transforms))
+    rows = list(chain.from_iterable(listed))
     rows.sort(key=lambda row: row["created"], reverse=True)
     print_table(rows, empty="no jobs")
     return 0
 
 
-def _searches(platform: Platform, newest: _Newest) -> list[dict[str, str]]:
-    from tasks.requests.pages import pages
-
+def _searches(platform: Platform, newest: _Newest) -> Iterator[dict[str, str]]:
     list_jobs = platform.sagemaker.list_hyper_parameter_tuning_jobs
-    return [
-        _row(
-            "tuning",
-            job["HyperParameterTuningJobName"],
-            status=job["HyperParameterTuningJobStatus"],
-            created=job["CreationTime"],
-            ended=job.get("HyperParameterTuningEndTime"),
-            modified=job.get("LastModifiedTime"),
-        )
-        for page in pages(lambda paging: list_jobs(**newest, **paging))
-        for job in page["HyperParameterTuningJobSummaries"]
-    ]
+    for page in pages(lambda paging: list_jobs(**newest, **paging)):
+        for job in page["HyperParameterTuningJobSummaries"]:
+            name, status = job["HyperParameterTuningJobName"], job["HyperParameterTuningJobStatus"]
+            yield _row(
+                "tuning",
+                name,
+                status=status,
+                times=job,
+                ended=job.get("HyperParameterTuningEndTime"),
+            )
 
 
-def _trainings(platform: Platform, newest: _Newest) -> list[dict[str, str]]:
-    from tasks.requests.pages import pages
-
+def _trainings(platform: Platform, newest: _Newest) -> Iterator[dict[str, str]]:
     list_jobs = platform.sagemaker.list_training_jobs
-    return [
-        _row(
-            "training",
-            job["TrainingJobName"],
-            status=job["TrainingJobStatus"],
-            created=job["CreationTime"],
-            ended=job.get("TrainingEndTime"),
-            modified=job.get("LastModifiedTime"),
-        )
-        for page in pages(lambda paging: list_jobs(**newest, **paging))
-        for job in page["TrainingJobSummaries"]
-    ]
+    for page in pages(lambda paging: list_jobs(**newest, **paging)):
+        for job in page["TrainingJobSummaries"]:
+            name, status = job["TrainingJobName"], job["TrainingJobStatus"]
+            yield _row("training", name, status=status, times=job, ended=job.get("TrainingEndTime"))
 
 
-def _transforms(platform: Platform, newest: _Newest) -> list[dict[str, str]]:
-    """Return the transform jobs; none for users without the permission to list them."""
+def _transforms(platform: Platform, newest: _Newest) -> Iterator[dict[str, str]]:
+    """Yield the transform jobs; none for users without the permission to list them."""
     from platforms.client_errors import AccessDenied
-    from tasks.requests.pages import pages
 
     list_jobs = platform.sagemaker.list_transform_jobs
-    try:
-        return [
-            _row(
-                "transform",
-                job["TransformJobName"],
-                status=job["TransformJobStatus"],
-                created=job["CreationTime"],
-                ended=job.get("TransformEndTime"),
-                modified=job.get("LastModifiedTime"),
-            )
-            for page in pages(lambda paging: list_jobs(**newest, **paging))
-            for job in page["TransformJobSummaries"]
-        ]
-    except AccessDenied:
-        return []
+    with suppress(AccessDenied):
+        for page in pages(lambda paging: list_jobs(**newest, **paging)):
+            for job in page["TransformJobSummaries"]:
+                name, status = job["TransformJobName"], job["TransformJobStatus"]
+                yield _row(
+                    "transform", name, status=status, times=job, ended=job.get("TransformEndTime")
+                )
 
 
 def _row(
-    kind: str,
-    name: str,
-    *,
-    status: str,
-    created: datetime,
-    ended: datetime | None,
-    modified: datetime | None,
+    kind: str, name: str, *, status: str, times: _Times, ended: datetime | None
 ) -> dict[str, str]:
+    created = times["CreationTime"]
     if ended is None and status in TERMINAL:  # it failed before it could start
-        ended = modified
+        ended = times.get("LastModifiedTime")
     seconds = ((ended or datetime.now(UTC)) - created).total_seconds()
     return {
         "kind": kind,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from array import array
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -37,12 +36,7 @@ class Phase:
             self._recorder.started = time.time()
         self._began = time.perf_counter()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._recorder.seconds[self._index] += time.perf_counter() - self._began
 
 

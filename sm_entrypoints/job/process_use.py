@@ -13,7 +13,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from sm_entrypoints.job.containment import Containment
@@ -48,12 +47,7 @@ class ProcessUse:
         self._before = self._containment.run(_read)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._after = self._containment.run(_read)
 
     def split(self) -> None:

@@ -29,13 +29,6 @@ def lint_request(request: AnyJob, sample_lines: Sequence[str] = ()) -> list[Lint
     return worst_first(findings)
 
 
-def contract_sample() -> list[str]:
-    """Return the lines that Whippet's own train.py prints, with every metric that it knows."""
-    values = {name: 0.5 + index / 64 for index, name in enumerate(contract.METRIC_NAMES)}
-    epoch = {name: values[name] for name in ("epoch", *contract.EPOCH_METRICS)}
-    return [contract.format_metrics(epoch), contract.format_metrics(values)]
-
-
 def metric_definitions(request: AnyTraining | AnyTrials) -> Sequence[contract.MetricDefinition]:
     """Return the metric definitions of a training request or of a described training job."""
     if "AlgorithmSpecification" not in request:

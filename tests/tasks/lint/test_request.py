@@ -8,7 +8,7 @@ from platforms.errors import ParameterError
 from sm_entrypoints import contract
 from tasks.lint.findings import errors, lint_markdown
 from tasks.lint.regexes import Objective, lint_metrics, read_metrics
-from tasks.lint.request import contract_sample, lint_request, tuning_objective
+from tasks.lint.request import lint_request, tuning_objective
 from tasks.parameters.run import TrainingParameters
 from tasks.requests.bodies import training_job_request
 from tests.printed_metrics import parse_metrics
@@ -28,6 +28,13 @@ def request(definitions, name="valid:loss", kind="Minimize"):
 
 def codes(definitions, lines=(), **objective) -> list[str]:
     return [each.code for each in lint_request(request(definitions, **objective), lines)]
+
+
+def contract_sample() -> list[str]:
+    """Return the lines that Whippet's own train.py prints, with every metric that it knows."""
+    values = {name: 0.5 + index / 64 for index, name in enumerate(contract.METRIC_NAMES)}
+    epoch = {name: values[name] for name in ("epoch", *contract.EPOCH_METRICS)}
+    return [contract.format_metrics(epoch), contract.format_metrics(values)]
 
 
 def test_our_own_requests_are_clean():
