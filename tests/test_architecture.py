@@ -146,6 +146,21 @@ def test_tests_import_worlds_that_are_there_and_no_other_tests():
     ]
 
 
+def test_tests_wait_in_one_way():
+    """By `wait_for`, which allows for a busy machine; these look at something all the while."""
+    looking = {
+        "tests/worlds/waiting.py",
+        "tests/platforms/test_files.py",
+        "tests/sm_entrypoints/instrumentation/profiler/test_sampler.py",
+    }
+    found = {
+        relative(path)
+        for path in (ROOT / "tests").rglob("*.py")
+        if re.search(r"monotonic\(\) [<>] \w", path.read_text("utf-8"))
+    }
+    assert found == looking
+
+
 def test_tests_mirror_the_tree():
     tests = [path for each in PACKAGES for path in (ROOT / "tests" / each).rglob("test_*.py")]
     assert len(tests) > 200

@@ -6,13 +6,14 @@ import json
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from tests.worlds.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = ROOT / "docker/Dockerfile"
@@ -99,15 +100,17 @@ class Container:
             process.wait()
 
     def _wait(self, process: subprocess.Popen[bytes]) -> str:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and process.poll() is None:
+        def healthy() -> str | None:
+            assert process.poll() is None, f"exit status {process.poll()}"
             port = self.root / "port"
-            if port.is_file():
-                url = f"http://127.0.0.1:{port.read_text().strip()}"
-                if httpx.get(f"{url}/ping", trust_env=False).status_code == 200:
-                    return url
-            time.sleep(0.1)
-        raise AssertionError(f"not healthy; exit status {process.poll()}")
+            if not port.is_file():
+                return None
+            url = f"http://127.0.0.1:{port.read_text().strip()}"
+            return url if httpx.get(f"{url}/ping", trust_env=False).status_code == 200 else None
+
+        url = wait_for(healthy, "healthy server", pause=0.1)
+        assert url is not None
+        return url
 
     def healthy(self, url: str) -> bool:
         """Run the image's health check against the server."""

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 
 import httpx
 import psutil
@@ -160,17 +159,17 @@ def status_of(context, name):
 def answers_again(context, name):
     """Invoke until it answers; return what was told meanwhile."""
     told = set()
-    deadline = time.monotonic() + 40
-    while time.monotonic() < deadline:
+
+    def answers():
         assert status_of(context, name) == "InService"
         try:
-            assert invoke(context, name, b"?")["Body"].read() == b"fine?"
+            return invoke(context, name, b"?")["Body"].read() == b"fine?"
         except ClientError as error:
             told.add(error.response["Error"]["Code"])
-            time.sleep(0.05)
-        else:
-            return told
-    raise TimeoutError(f"{name} does not answer again: {told}")
+            return False
+
+    wait_for(answers, lambda: f"answer of {name}: {told}")
+    return told
 
 
 def log_of(context, name):

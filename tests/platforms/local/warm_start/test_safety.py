@@ -24,6 +24,7 @@ from platforms.local.warm_start.inner.whippet_warm_messages import receive, send
 from platforms.settings import Settings
 from tests.platforms.local.warm_start.environment import make_environment, torch_of
 from tests.worlds.local.jobs import Jobs
+from tests.worlds.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +72,7 @@ def jobs(connect: Callable[..., Jobs]) -> Iterator[Jobs]:
     yield jobs
     if len(copies(jobs)) > 1:  # one of another kind
         client.end_all(jobs.platform.settings.home)
-        until(lambda: not copies(jobs))
+        wait_for(lambda: not copies(jobs), "end of the copies")
 
 
 def started(jobs: Jobs, name: str, script: str = WARM, **changes: Any) -> str:
@@ -98,16 +99,6 @@ def copies(jobs: Jobs) -> list[psutil.Process]:
         if line[:1] == ["whippet-warm-start"] and line[1].startswith(home + os.sep):
             found.append(process)
     return found
-
-
-def until(condition: Callable[[], Any], seconds: float = 20) -> Any:
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def supervisor_of(jobs: Jobs, name: str) -> psutil.Process:
@@ -138,7 +129,10 @@ def test_a_killed_supervisor_fails_the_job_and_nothing_stays(jobs):
     job = jobs.wait("orphan")
     assert job["TrainingJobStatus"] == "Failed"
     assert "supervisor" in job["FailureReason"]
-    until(lambda: not any(each.is_running() and each.status() != "zombie" for each in children))
+    wait_for(
+        lambda: not any(each.is_running() and each.status() != "zombie" for each in children),
+        "end of the children",
+    )
     assert len(copies(jobs)) == 1
 
 
@@ -180,7 +174,7 @@ def test_a_changed_package_is_imported_anew(jobs, python):
     with torch_of(python).open("a", encoding="utf-8") as file:
         file.write("\nNEW = 'the new one'\n")
     assert started(jobs, "upgraded", "import torch; print(torch.NEW)") == "the new one"
-    assert until(lambda: copies(jobs)) != [old]
+    assert wait_for(lambda: copies(jobs), "copy") != [old]
 
 
 def test_a_package_that_changes_while_a_job_waits_is_imported_anew(jobs, python, monkeypatch):
@@ -203,10 +197,10 @@ def test_homes_have_copies_of_their_own(jobs, connect):
     assert started(other, "first") == "warm"
     assert len(copies(jobs)) == len(copies(other)) == 1
     assert jobs.platform.shut_down() == []
-    until(lambda: not copies(jobs))
+    wait_for(lambda: not copies(jobs), "end of the copies")
     assert len(copies(other)) == 1
     shutil.rmtree(other.platform.settings.home)
-    until(lambda: not copies(other))
+    wait_for(lambda: not copies(other), "end of the copies")
 
 
 def test_others_start_cold(jobs, connect):
@@ -256,7 +250,7 @@ def test_a_client_that_gives_up_has_started_nothing(jobs, folder):
     with ours, theirs, client._connected(place) as channel, (folder / "log").open("ab") as log:
         send(channel, request, [theirs.fileno(), log.fileno()])
         pid = receive(ours)[0]["pid"]
-    until(lambda: not psutil.pid_exists(pid))
+    wait_for(lambda: not psutil.pid_exists(pid), "end of the process")
     assert not marker.exists()
     assert copy.is_running()
 
