@@ -131,6 +131,10 @@ bench-instrumentation: .venv/.tools .venv-job/.ready  ## what instrumentation co
 bench-boundary: .venv/.ready  ## what the boundary costs a local job (10 seconds)
 	@$(ORCHESTRATOR) -m benchmarks.boundary
 
+.PHONY: bench-start
+bench-start: .venv/.ready .venv-job/.ready  ## how soon a local job begins, cold and warm (3 minutes)
+	@$(ORCHESTRATOR) -m benchmarks.warm_start
+
 .PHONY: bench-detection
 bench-detection: .venv/.ready  ## how soon a finished job is seen, and how often AWS is asked (10 seconds)
 	@$(ORCHESTRATOR) -m benchmarks.detection

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from platforms.local.boundary.enclosure import Prepared
 from platforms.local.warm_start.imports import MODULES
 from platforms.local.warm_start.inner.whippet_warm_messages import CHILD_VARIABLE, receive, send
+from platforms.local.warm_start.inner.whippet_warm_script import NAME
 from platforms.local.warm_start.kind import BOUNDARY, INNER, WarmKind, harmless
 from platforms.processes.child import Child, InheritedChild
 
@@ -56,10 +57,8 @@ class WarmChild:
             return None
 
     @classmethod
-    def begun(cls, kind: WarmKind, prepared: Prepared, script: Path) -> WarmChild:
+    def begun(cls, kind: WarmKind, prepared: Prepared) -> WarmChild:
         """Start the first process of a kind, which leaves a copy to the jobs that follow.
-
-        ``script``: the job's, with its full path inside the boundary, as tracebacks show it.
 
         Raises:
             OSError: it cannot be started.
@@ -79,7 +78,7 @@ class WarmChild:
         }
         with theirs, (kind.folder / f"{os.getpid()}.txt").open("w+b") as log:
             process = subprocess.Popen(
-                [prepared.inner[0], str(script), json.dumps(start)],
+                [prepared.inner[0], NAME, json.dumps(start)],
                 cwd="/",
                 env=given,
                 stdin=subprocess.DEVNULL,
@@ -92,17 +91,26 @@ class WarmChild:
         return cls(process, ours)
 
     def become(
-        self, prepared: Prepared, folders: Sequence[Path], stopped: Callable[[], bool]
+        self,
+        prepared: Prepared,
+        script: Path,
+        folders: Sequence[Path],
+        stopped: Callable[[], bool],
     ) -> Child | Refusal:
         """Let it become the job; return why it did not, if so: then it has ended.
 
-        ``folders``: what the job imports from. ``stopped``: tells whether it is to stop.
+        Args:
+            prepared: what a cold start would run.
+            script: its full path inside the boundary.
+            folders: what the job imports from.
+            stopped: tells whether it is to stop.
         """
         order = {
             "file": str(prepared.order),
             "scratch": prepared.cwd,
             "starter": list(prepared.command),
             "argv": list(prepared.inner),
+            "script": str(script),
             "environment": dict(prepared.environment),
             "harmless": [name for name in prepared.environment if harmless(name)],
             "folders": [str(each) for each in folders],

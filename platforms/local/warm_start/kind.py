@@ -33,11 +33,11 @@ _OUR_PROGRAMS = PurePosixPath("sm_entrypoints")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarmKind:
-    """Jobs that start alike.
+    """One job of those that start alike.
 
     Attributes:
-        folder: where the process waits that they are forked from. program: their script, relative
-        to the code folder. any_source: also where the source is not ours.
+        folder: where the process waits that they are forked from. program: its script, relative
+        to the code folder. any_source: also if its source is not ours.
     """
 
     folder: Path
@@ -69,7 +69,7 @@ def kind_of(record: Mapping[str, Any], home: Path) -> WarmKind | None:
         return None
     if name.suffix != ".py" or (setting == "ours" and name.parent != _OUR_PROGRAMS):
         return None
-    key = _digest(record, name, inherited)
+    key = _digest(record, inherited)
     return WarmKind(folder=home / FOLDER / key, program=name, any_source=setting == "all")
 
 
@@ -78,11 +78,11 @@ def _has_gpu() -> bool:
     return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
 
 
-def _digest(record: Mapping[str, Any], name: PurePosixPath, inherited: Mapping[str, str]) -> str:
+def _digest(record: Mapping[str, Any], inherited: Mapping[str, str]) -> str:
     variables = {**supervisor_environment(os.environ), **record.get("Environment", {})}
     ours = {str(path): _content(path) for folder in (INNER, BOUNDARY) for path in _files(folder)}
     parts = [
-        *(record["Local"]["JobPython"], str(name), sys.executable, dict(inherited), ours),
+        *(record["Local"]["JobPython"], sys.executable, dict(inherited), ours),
         {key: text for key, text in variables.items() if not harmless(key)},
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]

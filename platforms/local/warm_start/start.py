@@ -47,7 +47,7 @@ class WarmStart:
             return None
         code = tree.code
         folders = sorted({code, (code / kind.program).parent})
-        process = child.become(prepared, folders, self._stopped)
+        process = child.become(prepared, ML / "code" / kind.program, folders, self._stopped)
         if not isinstance(process, Refusal):
             return process
         print(f"no warm start: {process.reason}", flush=True)
@@ -87,4 +87,4 @@ def _begun(kind: WarmKind, enclosure: Enclosure, prepared: Prepared) -> WarmChil
         return None
     if psutil.virtual_memory().available < _LEAST_FREE_BYTES:
         return None
-    return WarmChild.begun(kind, prepared, ML / "code" / kind.program)
+    return WarmChild.begun(kind, prepared)

@@ -13,11 +13,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-    from platforms.local.warm_start.inner import whippet_warm_copy
+    from platforms.local.warm_start.inner import whippet_warm_copy, whippet_warm_script
     from platforms.local.warm_start.inner.whippet_warm_messages import receive, send
     from platforms.local.warm_start.inner.whippet_warm_title import show_as
 else:
     import whippet_warm_copy
+    import whippet_warm_script
     from whippet_warm_messages import receive, send
     from whippet_warm_title import show_as
 
@@ -41,8 +42,9 @@ def become(channel: socket.socket, start: dict[str, Any], boundary: Any) -> None
     """Wait for an order, enter the boundary, and return as the job; end where it cannot be done.
 
     The order: ``file`` for the boundary, ``scratch``, ``starter`` and ``argv`` as a cold start
-    would have them, ``environment``, ``harmless`` (names that nothing reads before a script), and
-    ``folders`` that the job imports from, as this machine names them.
+    would have them, the full path of the ``script``, ``environment``, ``harmless`` (names that
+    nothing reads before a script), and ``folders`` that the job imports from, as this machine names
+    them.
     """
     try:
         order, descriptors = receive(channel)
@@ -87,6 +89,8 @@ def _check(order: dict[str, Any], start: dict[str, Any]) -> None:
     for name in sorted({*given, *wanted} - set(order["harmless"])):
         if given.get(name) != wanted.get(name):
             raise Declined(f"{name} differs")
+    if not whippet_warm_script.fits(order["script"]):
+        raise Declined("the path of the script is long")
     known = {name.partition(".")[0] for name in sys.modules}
     for folder in order["folders"]:
         for entry in os.listdir(folder):
@@ -115,6 +119,7 @@ def _be_as_new(order: dict[str, Any], start: dict[str, Any]) -> None:
     sys.path[:] = [*(own.split(os.pathsep) if own else []), *start["path"]]
     site.removeduppaths()
     sys.path_importer_cache.clear()
+    whippet_warm_script.run_instead(order["script"], start["script"])
     _reseed()
 
 

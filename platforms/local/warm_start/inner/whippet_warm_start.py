@@ -25,11 +25,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from platforms.local.warm_start.inner import whippet_warm_copy, whippet_warm_job
+    from platforms.local.warm_start.inner import (
+        whippet_warm_copy,
+        whippet_warm_job,
+        whippet_warm_script,
+    )
     from platforms.local.warm_start.inner.whippet_warm_job import Declined
 else:
     import whippet_warm_copy
     import whippet_warm_job
+    import whippet_warm_script
     from whippet_warm_job import Declined
 
 
@@ -61,6 +66,9 @@ def _prepare(start: dict[str, Any]) -> Any:
     sys.path[:] = [entry for entry in sys.path if entry != ours]
     if importlib.machinery.PathFinder.find_spec("sitecustomize", sys.path) is not None:
         raise Declined("the job environment has a sitecustomize of its own")
+    start["script"] = whippet_warm_script.places()
+    if not start["script"]:
+        raise Declined("this Python keeps the name of its script elsewhere")
     start["environment"] = dict(os.environ)
     start["path"] = list(sys.path)
     boundary = _boundary(start["boundary"])

@@ -231,6 +231,17 @@ def test_what_python_reads_when_it_starts_makes_another_kind(jobs):
     assert len(copies(jobs)) == 2
 
 
+def test_programs_of_other_names_start_from_the_same_copy(jobs):
+    archive = jobs.upload(
+        "", **{"other/tool.py": f"{WARM}; print(__file__, sys.path[0], sys.argv)"}
+    )
+    named = {"sagemaker_submit_directory": archive, "sagemaker_program": "other/tool.py"}
+    assert started(jobs, "other-name", HyperParameters={**named, "k": "v"}) == "warm"
+    shown = "/opt/ml/code/other/tool.py /opt/ml/code/other ['other/tool.py', '-k', 'v']"
+    assert lines(jobs, "other-name")[1] == shown
+    assert len(copies(jobs)) == 1
+
+
 def test_who_inherits_something_else_starts_elsewhere(jobs):
     before = os.umask(0o027)
     try:
