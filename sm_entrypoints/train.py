@@ -12,7 +12,6 @@ is 1 and ``output/failure`` holds a sentence, with a traceback unless the caller
 from __future__ import annotations
 
 import math
-import platform
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -22,17 +21,12 @@ from typing import Any
 if __name__ == "__main__":  # as a script only: sys.path starts with this file's own folder
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-import numpy
-import PIL
-import safetensors
 import torch
-import torchvision
 
 from sm_entrypoints.contract import TEST_CHANNEL, VALID_CHANNEL, format_metrics
 from sm_entrypoints.contract.arguments import TrainingArguments, parse_arguments
 from sm_entrypoints.contract.rule_actions import parse_actions
 from sm_entrypoints.features.backbone import Built
-from sm_entrypoints.images.batches import BatchOrder, ImageData, make_loader
 from sm_entrypoints.images.channels import Split, Splits, read_splits
 from sm_entrypoints.job.clock import Clock, process_age
 from sm_entrypoints.job.containment import Containment
@@ -42,8 +36,9 @@ from sm_entrypoints.job.process_use import ProcessUse
 from sm_entrypoints.job.processes import StopRequest, leaders_text
 from sm_entrypoints.models.model import ModelCard, save_model
 from sm_entrypoints.rules.judgement import announce_verdict
-from sm_entrypoints.training.evaluation import Evaluation, Scores
-from sm_entrypoints.training.feeds import features_fit, images_on_device
+from sm_entrypoints.training.delivery import named_metrics, score_images, versions
+from sm_entrypoints.training.evaluation import Scores
+from sm_entrypoints.training.feeds import features_fit
 from sm_entrypoints.training.loop import fit
 from sm_entrypoints.training.network import multiplies_bfloat16
 from sm_entrypoints.training.outputs import (
@@ -57,7 +52,6 @@ from sm_entrypoints.training.state import NothingLearned, Outcome, Training, met
 
 # Debugger's automatic hook (sm_entrypoints/zero_code) leaves this program alone.
 BRINGS_ITS_OWN_HOOK = True
-_EVALUATION_BATCH = 64
 # A test that calls main() is older than its training.
 _IS_THE_JOB = __name__ == "__main__"
 
@@ -88,7 +82,7 @@ def run(arguments: TrainingArguments, environment: Environment, stop: StopReques
             _explain(prepared, splits, outcome, use, {**seconds, "total": clock.total()})
         # Who fails first takes the others with it, and writes the failure file.
         raise NothingLearned(leaders_text(outcome.failure))
-    card = replace(prepared.card, metrics=_best_metrics(outcome), versions=_versions())
+    card = replace(prepared.card, metrics=_best_metrics(outcome), versions=versions())
     if environment.is_leader:
         save_model(environment.model_dir, training.model, card)
         copy_serving_code(environment.model_dir)
@@ -171,30 +165,22 @@ def _precision(prepared: Prepared) -> str:
 
 
 def _test(training: Training, split: Split, card: ModelCard) -> Scores:
-    """Score the delivered model on the test split, in float32 as it is served."""
-    environment, data = training.environment, ImageData(split, card)
-    shard = (environment.rank, environment.world_size)
-    order = BatchOrder(len(data), _EVALUATION_BATCH, shard=shard)
-    loader = make_loader(data, order, training.arguments.num_workers)
-    evaluation = Evaluation(
-        network=training.model,
-        class_count=training.class_count,
-        prepare=images_on_device(training.compute, card),
+    return score_images(
+        training.model,
+        card,
+        split,
+        compute=training.compute,
+        environment=training.environment,
+        num_workers=training.arguments.num_workers,
     )
-    return evaluation.score(loader, data.labels)
 
 
 def _best_metrics(outcome: Outcome) -> dict[str, float]:
     """Return the validation metrics of the delivered epoch by their names in the contract."""
     for row in outcome.progress.history:
         if row["epoch"] == outcome.progress.best_epoch and row["split"] == VALID_CHANNEL:
-            return _named(VALID_CHANNEL, row)
+            return named_metrics(VALID_CHANNEL, row)
     return {}
-
-
-def _named(split: str, means: Mapping[str, Any]) -> dict[str, float]:
-    names = ("loss", "accuracy", "top5_accuracy")
-    return {f"{split}:{name}": means[name] for name in names if means[name] is not None}
 
 
 def _deliver(
@@ -214,7 +200,7 @@ def _deliver(
         measured = (len(split), evaluation_seconds, None)
         history.append(metrics_row(outcome.progress.best_epoch, TEST_CHANNEL, means, measured))
         write_evaluation(folder, split, tested, card.classes)
-        metrics = {**card.metrics, **_named(TEST_CHANNEL, means)}
+        metrics = {**card.metrics, **named_metrics(TEST_CHANNEL, means)}
         save_model(environment.model_dir, prepared.training.model, replace(card, metrics=metrics))
     write_metrics(folder, history)
 
@@ -248,7 +234,7 @@ def _summary(prepared: Prepared, outcome: Outcome, seconds: dict[str, float]) ->
         "hardware": {"bfloat16": multiplies_bfloat16()},
         "threads": torch.get_num_threads(),
         "processes": training.environment.world_size,
-        "versions": _versions(),
+        "versions": versions(),
         "seconds": seconds,
         "images_per_second": outcome.images_per_second,
         "images_per_second_by_network": outcome.by_network,
@@ -258,22 +244,11 @@ def _summary(prepared: Prepared, outcome: Outcome, seconds: dict[str, float]) ->
     }
 
 
-def _versions() -> dict[str, str]:
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
-        "numpy": numpy.__version__,
-        "pillow": PIL.__version__,
-        "safetensors": safetensors.__version__,
-    }
-
-
 def _last_line(outcome: Outcome, tested: Scores | None) -> str:
     """Return the metrics of the delivered model: a tuner takes the last objective it reads."""
     values = _best_metrics(outcome)
     if tested:
-        values |= _named(TEST_CHANNEL, tested.means())
+        values |= named_metrics(TEST_CHANNEL, tested.means())
     finite = {name: value for name, value in values.items() if math.isfinite(value)}
     return format_metrics({"epoch": outcome.progress.best_epoch, **finite})
 

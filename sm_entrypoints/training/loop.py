@@ -37,7 +37,7 @@ from sm_entrypoints.training.state import (
     learning_tensors,
     metrics_row,
 )
-from sm_entrypoints.training.step import learn, validate, validation_loader
+from sm_entrypoints.training.step import learn, seed_dropout, validate, validation_loader
 
 
 def fit(training: Training, *, on_features: Callable[[], None] = lambda: None) -> Outcome:
@@ -188,9 +188,9 @@ class _Loop:
         return None if whole and stop_reason != "rule" else stop_reason
 
     def seed_epoch(self, epoch: int) -> None:
-        """Set torch's random state, which only dropout and stochastic depth use."""
-        arguments, rank = self.training.arguments, self.training.environment.rank
-        torch.manual_seed((arguments.seed * 1_000_003 + epoch) * 1_009 + rank)
+        """Set the random state of an epoch, or of the step at which it is taken up."""
+        rank = self.training.environment.rank
+        seed_dropout(self.training.arguments.seed, epoch, rank)
         if self.progress.batches and self.random_state is not None and rank == 0:
             torch.set_rng_state(self.random_state)
 

@@ -80,7 +80,7 @@ def prepare(
     Raises:
         JobError: unknown model, missing or misfit weights, a bad image.
     """
-    built = _build(arguments, environment, splits)
+    built = build(arguments, environment, splits)
     _require_batches(arguments, environment, splits, built)
     loss_function = nn.CrossEntropyLoss(label_smoothing=arguments.label_smoothing)
     # With cached features a frozen model runs its tail only, and hooks are on this very object.
@@ -164,7 +164,12 @@ def _order(arguments: TrainingArguments, environment: Environment, splits: Split
     return BatchOrder(len(splits.train), arguments.batch_size, seed=arguments.seed, shard=shard)
 
 
-def _build(arguments: TrainingArguments, environment: Environment, splits: Splits) -> Built:
+def build(arguments: TrainingArguments, environment: Environment, splits: Splits) -> Built:
+    """Return the network with its weights, frozen or not, on its device.
+
+    Raises:
+        JobError: unknown model, missing or misfit weights.
+    """
     torch.manual_seed(arguments.seed)
     size = arguments.image_size
     model = build_model(arguments.model, len(splits.classes), image_size=size)

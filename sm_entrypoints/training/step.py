@@ -18,6 +18,11 @@ from sm_entrypoints.training.state import Training
 _EVALUATION_BATCH = 32
 
 
+def seed_dropout(seed: int, epoch: int, rank: int = 0) -> None:
+    """Set torch's random state, which only dropout and stochastic depth use, for an epoch."""
+    torch.manual_seed((seed * 1_000_003 + epoch) * 1_009 + rank)
+
+
 def learn(training: Training, network: nn.Module, batch: Batch, factor: float) -> Tensor:
     """Learn from a batch; return its sums of loss and correct answers, and its size, as float64.
 
