@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from sm_entrypoints.contract.arguments import TrainingArguments
-from sm_entrypoints.features.backbone import Backbone, Built
+from sm_entrypoints.features.backbone import Backbone, Built, Compute
 from sm_entrypoints.features.compute import BATCH, Place, Reader, Seen, computed, read_ahead
 from sm_entrypoints.features.keep import FeatureFolder, Picture, Shard, Tell, places, silent
 from sm_entrypoints.features.key import FeatureKey
+from sm_entrypoints.features.probe import (
+    LEAST_PICTURES,
+    key_with,
+    laid_out,
+    named,
+    pictures_kept,
+    probe,
+    remembered,
+    ways,
+)
 from sm_entrypoints.images.channels import Split
 
 # A shard is written when so much waits, or for so long: more is not lost with a job.
@@ -26,21 +36,33 @@ _SHARD_SECONDS = 20.0
 class FeatureFolders:
     """Where features are kept: folders to read, and at most one to write, which is read as well.
 
-    ``tell`` gets a sentence for whatever could not be read or written.
+    ``tell`` gets a sentence for whatever could not be read or written. ``may_probe``: the numbers
+    of a long pass may be chosen by trying; of several processes, all have to choose the same.
     """
 
     read: tuple[Path, ...] = ()
     write: Path | None = None
     tell: Tell = silent
+    may_probe: bool = True
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All of them, once each."""
+        write = () if self.write is None else (self.write,)
+        return tuple(dict.fromkeys((*write, *self.read)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureUse:
-    """What features cost: different pictures whose features were kept, or computed; seconds."""
+    """What features cost: different pictures whose features were kept, or computed; seconds.
+
+    ``numbers`` says in what they were computed, as in ``bfloat16, channels last``.
+    """
 
     kept: int
     computed: int
     seconds: float
+    numbers: str = ""
 
     def __str__(self) -> str:
         """Return a sentence without its end."""
@@ -77,17 +99,56 @@ def features_of(
     Raises:
         DataSetError: a picture is bad.
     """
-    started = time.perf_counter()
-    del arguments
-    backbone = Backbone(built)
+    started, folders = time.perf_counter(), folders or FeatureFolders()
+    chosen = _chosen(splits, built, arguments, folders)
+    backbone = Backbone(replace(built, compute=chosen.compute))
+    with laid_out(built.model, chosen.compute, back=built.compute):
+        features = _pass(splits, backbone, chosen, folders)
+    use = replace(
+        features.use, seconds=time.perf_counter() - started, numbers=named(chosen.compute)
+    )
+    return replace(features, use=use)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chosen:
+    """The numbers of a pass, the key that has them, and whether a probe chose them."""
+
+    compute: Compute
+    key: FeatureKey
+    probed: bool = False
+
+
+def _chosen(
+    splits: Sequence[Split], built: Built, arguments: TrainingArguments, folders: FeatureFolders
+) -> _Chosen:
+    default = _Chosen(compute=built.compute, key=FeatureKey.of(built))
+    open_ways = ways(arguments, built.compute)
+    if len(open_ways) == 1:
+        return default
+    before = remembered(folders.paths, default.key, open_ways)
+    if before is None:
+        left = sum(map(len, splits)) - pictures_kept(folders.paths, default.key)
+        if folders.write is None or not folders.may_probe or left < LEAST_PICTURES:
+            return default
+        tried = probe(built, list(every_place(splits)), open_ways, folders.tell)
+        if tried is None:
+            return default
+        before = tried
+    return _Chosen(compute=before, key=key_with(default.key, before), probed=True)
+
+
+def _pass(
+    splits: Sequence[Split], backbone: Backbone, chosen: _Chosen, folders: FeatureFolders
+) -> Features:
     shape = backbone.shape()
-    opened = _open(folders or FeatureFolders(), FeatureKey.of(built), shape)
+    opened = _open(folders, chosen.key, shape)
     table = _Table(splits, shape, places(shard for each in opened for shard in each.shards()))
     keeper = _Keeper([each for each in opened if each.writable])
-    reader = Reader(built.card, table.kept.__contains__)
-    size = BATCH.get(built.compute.device.type, 16)
+    reader = Reader(backbone.built.card, table.kept.__contains__)
+    size = BATCH.get(chosen.compute.device.type, 16)
     try:
-        seen = table.noted(read_ahead(reader, table.all_places(), batch=size))
+        seen = table.noted(read_ahead(reader, every_place(splits), batch=size))
         for batch, features in computed(backbone, seen):
             table.fill(batch, features)
             keeper.add(batch, features)
@@ -95,16 +156,22 @@ def features_of(
         keeper.flush()
     known = len(table.kept.keys() | table.seen)
     for each in opened:
-        each.describe(known)
-    return table.result(time.perf_counter() - started)
+        each.describe(known, probed=chosen.probed)
+    return table.result()
 
 
 def _open(folders: FeatureFolders, key: FeatureKey, shape: Sequence[int]) -> list[FeatureFolder]:
-    write = () if folders.write is None else (folders.write,)
     return [
-        FeatureFolder(path, key, shape=shape, writable=path in write, tell=folders.tell)
-        for path in dict.fromkeys((*write, *folders.read))
+        FeatureFolder(path, key, shape=shape, writable=path == folders.write, tell=folders.tell)
+        for path in folders.paths
     ]
+
+
+def every_place(splits: Sequence[Split]) -> Iterator[Place]:
+    """Yield the pictures of all splits in their order."""
+    for split in splits:
+        for index in range(len(split)):
+            yield Place(split=split, index=index)
 
 
 @dataclass(slots=True)
@@ -142,16 +209,10 @@ class _Table:
         shape: Sequence[int],
         kept: Mapping[Picture, tuple[Shard, int]],
     ) -> None:
-        self.splits = splits
         self.kept = kept
         self.rows = {split.name: torch.empty((len(split), *shape)) for split in splits}
         self._where: dict[Picture, list[Place]] = {}
         self._owner: dict[Picture, Place] = {}
-
-    def all_places(self) -> Iterator[Place]:
-        for split in self.splits:
-            for index in range(len(split)):
-                yield Place(split=split, index=index)
 
     def noted(self, seen: Iterable[Seen]) -> Iterator[Seen]:
         """Pass pictures on, and remember where each one is."""
@@ -172,7 +233,7 @@ class _Table:
     def _row(self, place: Place) -> Tensor:
         return self.rows[place.split.name][place.index]
 
-    def result(self, seconds: float) -> Features:
+    def result(self) -> Features:
         """Return all rows, once every picture was seen."""
         for picture, where in self._where.items():
             owner = self._owner.get(picture)
@@ -183,6 +244,6 @@ class _Table:
                 elif owner is not None and place != owner:
                     self._row(place)[:] = self._row(owner)
         use = FeatureUse(
-            kept=len(self._where) - len(self._owner), computed=len(self._owner), seconds=seconds
+            kept=len(self._where) - len(self._owner), computed=len(self._owner), seconds=0.0
         )
         return Features(by_split=self.rows, use=use)

@@ -27,7 +27,6 @@ from sm_entrypoints.features.key import FeatureKey
 ABOUT_FILE = "about.json"
 _PREFIX, _SUFFIX = "features-", ".safetensors"
 _DIGEST_BYTES = 32
-_KEY_CHARACTERS = 16
 
 # A picture's bytes, as their SHA-256.
 Picture = bytes
@@ -62,7 +61,7 @@ class FeatureFolder:
         writable: bool = False,
         tell: Tell = silent,
     ) -> None:
-        self.folder = folder / key.digest[:_KEY_CHARACTERS]
+        self.folder = folder / key.folder
         self.key = key
         self.shape = tuple(shape)
         self.writable = writable
@@ -120,8 +119,11 @@ class FeatureFolder:
         except OSError as error:
             self._give_up(error)
 
-    def describe(self, pictures: int) -> None:
-        """Write ``about.json``: what the features are of, of how many, and that it was used now."""
+    def describe(self, pictures: int, *, probed: bool = False) -> None:
+        """Write ``about.json``: what the features are of, of how many, and that it was used now.
+
+        ``probed``: its numbers were chosen by a probe, whose choice later runs take.
+        """
         if not self.writable:
             return
         document = {
@@ -129,6 +131,7 @@ class FeatureFolder:
             "key": asdict(self.key),
             "shape": list(self.shape),
             "pictures": pictures,
+            "probed": probed,
             "used": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         try:

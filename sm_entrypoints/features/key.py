@@ -13,6 +13,8 @@ from torch import nn
 
 from sm_entrypoints.features.backbone import Built, tail_name
 
+_FOLDER_CHARACTERS = 16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureKey:
@@ -66,6 +68,11 @@ class FeatureKey:
         """64 hexadecimal characters."""
         text = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder that holds the features of this key."""
+        return self.digest[:_FOLDER_CHARACTERS]
 
 
 def backbone_digest(model: nn.Module) -> str:

@@ -189,6 +189,7 @@ def feature_folders(environment: Environment, *, write: Path | None = None) -> F
     return FeatureFolders(
         read=readable(environment.channels.get(FEATURES_CHANNEL)),
         write=write if leads else None,
+        may_probe=environment.world_size == 1,
         tell=(lambda sentence: print(sentence, flush=True)) if leads else silent,
     )
 
