@@ -103,6 +103,7 @@ def recorded_context(home: Path, created: Mapping[str, Any]) -> LocalContext:
         home=home,
         job_python=Path(created["JobPython"]),
         boundary=created.get("Boundary", "none"),
+        warm_start=created.get("WarmStart", "off"),
         region=created["Region"],
         s3_endpoint=created.get("S3Endpoint"),
         **created.get("Limits", {}),

@@ -24,6 +24,7 @@ from platforms.local.warm_start.inner.whippet_warm_messages import receive, send
 from platforms.settings import Settings
 from tests.platforms.local.warm_start.environment import make_environment, torch_of
 from tests.worlds.local.jobs import Jobs
+from tests.worlds.local.searches import tuning_request
 from tests.worlds.waiting import wait_for
 
 pytestmark = pytest.mark.slow
@@ -229,6 +230,28 @@ def test_what_python_reads_when_it_starts_makes_another_kind(jobs):
     assert started(jobs, "two", script, Environment=environment) == "warm"
     assert jobs.log("one") == jobs.log("two")
     assert len(copies(jobs)) == 2
+
+
+@pytest.mark.parametrize(("setting", "kind"), [("all", "warm"), ("off", "cold")])
+def test_trials_of_a_tuning_job_start_as_the_user_said(jobs, connect, setting, kind):
+    archive = jobs.upload(WARM + """\nprint('"valid:loss": 0.5')""")
+    request = tuning_request(f"tune-{kind}", jobs=2, parallel=1)
+    definition = request["TrainingJobDefinition"]
+    definition["StaticHyperParameters"] |= {"sagemaker_submit_directory": archive}
+    those = connect(setting)
+    sagemaker = those.platform.sagemaker
+    sagemaker.create_hyper_parameter_tuning_job(**request)
+    name = {"HyperParameterTuningJobName": f"tune-{kind}"}
+    wait_for(
+        lambda: (
+            sagemaker.describe_hyper_parameter_tuning_job(**name)["HyperParameterTuningJobStatus"]
+            == "Completed"
+        ),
+        "end of the search",
+    )
+    trials = sagemaker.list_training_jobs(NameContains=f"tune-{kind}")["TrainingJobSummaries"]
+    assert len(trials) == 2
+    assert {lines(those, trial["TrainingJobName"])[0] for trial in trials} == {kind}
 
 
 def test_programs_of_other_names_start_from_the_same_copy(jobs):
