@@ -17,11 +17,17 @@ from tasks.parameters.run import (
 from tasks.plan.requests import RunChoices
 from tasks.planning import plan_stage
 from tasks.reports import download_output, print_report, publish_training, render_report
+from tasks.requests.fine_tuning import fine_tuning_hyperparameters, fine_tuning_inputs
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.training import final_hyperparameters
 from tasks.runs.record_parts import TrainedModel
 from tasks.runs.stages import current_run, stage
-from tasks.training import follow_training_job, launch_training_job
+from tasks.training import (
+    follow_fine_tuning,
+    follow_training_job,
+    launch_fine_tuning,
+    launch_training_job,
+)
 
 
 @flow(name="train-instrumented", **FLOW_POLICY)
@@ -31,16 +37,36 @@ def train_instrumented(
     training: TrainingParameters,
     resources: ResourceParameters,
 ) -> TrainedModel:
-    """Launch or adopt the run's training job, follow it, bring its output home, render it."""
+    """Launch or adopt the run's training job, follow it, bring its output home, render it.
+
+    With ``fine_tune`` a second job trains all layers; the better model is what is returned.
+    """
     with stage("train") as run:
         name = launch_training_job(run, inputs, hyperparameters, training, resources)
         trained = follow_training_job(run, name, hyperparameters, resources)
+    if training.fine_tune:
+        trained = fine_tune(trained, inputs, hyperparameters, training, resources)
     with stage("report"):
         download_output(run, trained)
         lint_finished_training(run)
         publish_training(run)
         render_report(run)
     return trained
+
+
+def fine_tune(
+    head: TrainedModel,
+    inputs: TrainingInputs,
+    hyperparameters: dict[str, Value],
+    training: TrainingParameters,
+    resources: ResourceParameters,
+) -> TrainedModel:
+    """Train all layers from the model of the head in a job of its own; return the better one."""
+    values = fine_tuning_hyperparameters(hyperparameters)
+    start = fine_tuning_inputs(inputs, head.model_data_uri)
+    with stage("finetune") as run:
+        name = launch_fine_tuning(run, start, values, training, resources)
+        return follow_fine_tuning(run, head, name, values, resources)
 
 
 @flow(name="train-model", **FLOW_POLICY)

@@ -70,6 +70,7 @@ def _facts(search: SearchChoice | None) -> SearchFacts | None:
 def _steps(choices: RunChoices) -> list[Step]:
     steps: list[Step] = ["tune"] if choices.tuning else []
     steps += ["train"] if choices.training else []
+    steps += ["finetune"] if choices.training and choices.training.fine_tune else []
     return steps + (["model", "config", "endpoint"] if choices.deployment else [])
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
 
 from platforms import Platform, connect
 from platforms.errors import JobFailed
 from platforms.job_status import TERMINAL
 from platforms.sagemaker_types import TrainingJob
 from sm_entrypoints import contract
+from sm_entrypoints.contract.sentences import ended
 from sm_entrypoints.contract.wire import Value
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.costs.ledger import note_jobs, spent_jobs
 from tasks.dataset.sameness import require_same_data
 from tasks.parameters.run import ResourceParameters, TrainingParameters
+from tasks.report.fine_tuning import fine_tuning_markdown
 from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
 from tasks.requests.debugger import DebuggerFallback
+from tasks.requests.fine_tuning import fine_tuning_requests, judge_fine_tuning
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.training import (
     GRACE_SECONDS,
@@ -31,6 +35,68 @@ from tasks.runs.record import record
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import DebuggerRefusal, TrainedModel
 from tasks.runs.task_policy import DAY, policy
+
+
+@task(name="launch fine-tuning job", **policy(600))
+def launch_fine_tuning(
+    run: RunIdentity,
+    inputs: TrainingInputs,
+    hyperparameters: dict[str, Value],
+    training: TrainingParameters,
+    resources: ResourceParameters,
+) -> str:
+    """Create the job that trains all layers, or adopt the one of this run; return its name."""
+    platform = connect()
+    requests = fine_tuning_requests(
+        platform,
+        run,
+        inputs=inputs,
+        hyperparameters=hyperparameters,
+        training=training,
+        resources=resources,
+    )
+    fallback = DebuggerFallback(insist=training.debugger == "on")
+    spent = spent_jobs(platform.settings, run)
+    require_same_data(platform, run)
+    name = create_or_adopt(
+        platform.sagemaker, TRAINING_JOB, requests, fallback, spent, get_run_logger().warning
+    )
+    if fallback.reason is not None:
+        _note_refusal(platform, run, fallback.reason)
+    record(platform.settings, run, RunFacts(jobs={"fine_tuning": name}))
+    get_run_logger().info("fine-tuning job %s", name)
+    return name
+
+
+@task(name="follow fine-tuning job", **policy(6 * DAY))
+def follow_fine_tuning(
+    run: RunIdentity,
+    head: TrainedModel,
+    name: str,
+    hyperparameters: dict[str, Value],
+    resources: ResourceParameters,
+) -> TrainedModel:
+    """Wait for the job that trains all layers; return its model if it is better, else the head's.
+
+    A job that fails is no failure of the run, which has a model already.
+    """
+    platform = connect()
+    job = _follow(platform, name, hyperparameters, resources)
+    note_jobs(platform, run, "finetune", [name])
+    if job["TrainingJobStatus"] == "Stopped":
+        end_if_cancelled()
+    try:
+        require_completed(job)
+        tuned, reason = trained_model(job), ""
+    except JobFailed as error:
+        tuned, reason = None, ended(error)
+    found = judge_fine_tuning(head, name, tuned, reason)
+    kept = tuned if found.kept and tuned is not None else head
+    facts = RunFacts(fine_tuning=found, training=kept, jobs={"training": kept.job})
+    record(platform.settings, run, facts)
+    create_markdown_artifact(fine_tuning_markdown(found), key="fine-tuning")
+    get_run_logger().info("%s", found.sentence)
+    return kept
 
 
 @task(name="launch training job", **policy(600))
@@ -88,10 +154,27 @@ def follow_training_job(
         JobFailed: it ended in any status but Completed; names the reason and the log.
     """
     platform = connect()
+    job = _follow(platform, name, hyperparameters, resources)
+    note_jobs(platform, run, "train", [name])
+    if job["TrainingJobStatus"] == "Stopped":
+        end_if_cancelled()
+    require_completed(job)
+    trained = trained_model(job)
+    record(platform.settings, run, RunFacts(training=trained))
+    return trained
+
+
+def _follow(
+    platform: Platform,
+    name: str,
+    hyperparameters: dict[str, Value],
+    resources: ResourceParameters,
+) -> TrainingJob:
+    """Wait for a training job, showing its progress; return it as it ended."""
     epochs = hyperparameters.get("epochs")
     epochs = epochs if isinstance(epochs, int) else 0
     with Progress("training-progress", f"Training job {name}") as progress:
-        job = wait_until(
+        return wait_until(
             lambda: platform.sagemaker.describe_training_job(TrainingJobName=name),
             lambda found: found["TrainingJobStatus"] in TERMINAL,
             what=f"training job {name!r}",
@@ -102,13 +185,6 @@ def follow_training_job(
             ),
             watch=_EpochWatch(progress, epochs).show,
         )
-        note_jobs(platform, run, "train", [name])
-        if job["TrainingJobStatus"] == "Stopped":
-            end_if_cancelled()
-        require_completed(job)
-    trained = trained_model(job)
-    record(platform.settings, run, RunFacts(training=trained))
-    return trained
 
 
 class _EpochWatch:

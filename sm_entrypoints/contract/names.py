@@ -37,7 +37,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 # In the weights channel: the only file, without a classification head or with one.
 WEIGHTS_FILE = "weights.safetensors"
 
-# In model.tar.gz.
+MODEL_ARCHIVE = "model.tar.gz"
+# In it.
 MODEL_WEIGHTS_FILE = "model.safetensors"
 MODEL_CARD_FILE = "model.json"
 MODEL_CODE_FOLDER = "code"

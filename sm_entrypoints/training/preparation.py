@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from torch import nn
 
-from sm_entrypoints.contract import IMAGENET_MEAN, IMAGENET_STD, WEIGHTS_CHANNEL, WEIGHTS_FILE
+from sm_entrypoints.contract import IMAGENET_MEAN, IMAGENET_STD, WEIGHTS_CHANNEL
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.contract.hyperparameters import HYPERPARAMETERS
 from sm_entrypoints.contract.rule_actions import parse_actions
@@ -21,6 +19,7 @@ from sm_entrypoints.instrumentation.session import Instrumentation
 from sm_entrypoints.job.containment import Containment
 from sm_entrypoints.job.environment import Environment
 from sm_entrypoints.job.processes import StopRequest, total
+from sm_entrypoints.models.given_weights import GivenWeights, read_channel
 from sm_entrypoints.models.model import (
     PREPROCESSING,
     ModelCard,
@@ -31,8 +30,6 @@ from sm_entrypoints.models.weights import (
     WeightsError,
     fit_weights,
     load_fit,
-    read_normalisation,
-    read_weights,
 )
 from sm_entrypoints.rules.online import RuleWatch
 from sm_entrypoints.rules.tensor.job import TensorJob
@@ -173,17 +170,17 @@ def build(arguments: TrainingArguments, environment: Environment, splits: Splits
     torch.manual_seed(arguments.seed)
     size = arguments.image_size
     model = build_model(arguments.model, len(splits.classes), image_size=size)
-    weights = _weights_file(arguments, environment.channels)
+    weights = _given_weights(arguments, environment, model, splits)
     fingerprints = {"data": splits.fingerprint()}
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     fresh: tuple[str, ...] = ()
     if weights:
-        source = f"{WEIGHTS_CHANNEL}/{weights.name}"
-        fit = fit_weights(read_weights(weights), model, architecture=arguments.model, source=source)
+        source = weights.source
+        fit = fit_weights(weights.tensors, model, architecture=arguments.model, source=source)
         load_fit(model, fit)
         fresh = fit.fresh
-        mean, std = read_normalisation(weights)
-        fingerprints["weights"] = _sha256(weights)
+        mean, std = weights.mean, weights.std
+        fingerprints["weights"] = weights.sha256
         if environment.is_leader:
             print(f"weights {source}: {'; '.join(fit.notes) or 'all tensors fit'}", flush=True)
     frozen = arguments.trainable == "head" or (arguments.trainable == "auto" and bool(weights))
@@ -212,26 +209,17 @@ def build(arguments: TrainingArguments, environment: Environment, splits: Splits
     )
 
 
-def _weights_file(arguments: TrainingArguments, channels: Mapping[str, Path]) -> Path | None:
-    folder = channels.get(WEIGHTS_CHANNEL)
+def _given_weights(
+    arguments: TrainingArguments, environment: Environment, model: nn.Module, splits: Splits
+) -> GivenWeights | None:
+    folder = environment.channels.get(WEIGHTS_CHANNEL)
     if arguments.weights == "none" or (folder is None and arguments.weights == "auto"):
         return None
     if folder is None:
         raise WeightsError(
             "weights=channel, but the job has no 'weights' channel: add one, or set weights=none"
         )
-    file = folder / WEIGHTS_FILE
-    if not file.is_file():
-        names = sorted(path.name for path in folder.iterdir())[:3] if folder.is_dir() else []
-        raise WeightsError(
-            f"channel 'weights' must hold {WEIGHTS_FILE}, but it holds {names or 'nothing'}"
-        )
-    return file
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return read_channel(folder, model, splits.classes)
 
 
 def _checkpoints(

@@ -132,6 +132,12 @@ RUN_SECTIONS = {
             type=int,
         ),
         Option(
+            "--fine-tune",
+            "training.fine_tune",
+            "after the head, train all layers in one more job; keep that if it is better",
+            notation="switch",
+        ),
+        Option(
             "--set NAME=VALUE",
             "tuning.fixed training.hyperparameters",
             "a hyperparameter of every job (docs/hyperparameters.md): "

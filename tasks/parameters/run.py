@@ -160,6 +160,7 @@ class TrainingParameters(Parameters):
     hyperparameters: dict[str, Value] = Field(
         default_factory=dict, description="Override or add to the best hyperparameters."
     )
+    fine_tune: bool = field_for("training.fine_tune")
     debugger: DebuggerUse = field_for("training.debugger")
     save_interval: int = Field(
         20, ge=1, le=100_000, description="Steps between saved tensors; losses every step."

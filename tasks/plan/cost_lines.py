@@ -11,6 +11,7 @@ from tasks.costs.prices import PriceList
 from tasks.costs.worst_case import jobs_usd, most_jobs, most_seconds
 from tasks.plan.earlier_runs import Rehearsal
 from tasks.requests.bodies import is_packed_search
+from tasks.requests.fine_tuning import is_fine_tuning
 from tasks.requests.shapes import AnyJob, job_definition
 
 
@@ -30,8 +31,10 @@ def measured(request: AnyJob, rehearsal: Rehearsal | None) -> int | None:
         return None
     if is_packed_search(request):
         return rehearsal.search_seconds
-    is_training = job_definition(request) is request
-    return rehearsal.training_seconds if is_training else rehearsal.trial_seconds
+    if "TrainingJobName" not in request:
+        return rehearsal.trial_seconds
+    fine_tuning = is_fine_tuning(request)
+    return rehearsal.fine_tuning_seconds if fine_tuning else rehearsal.training_seconds
 
 
 def job_line(request: AnyJob, prices: PriceList, seconds: int | None) -> CostLine:
@@ -51,8 +54,9 @@ def job_line(request: AnyJob, prices: PriceList, seconds: int | None) -> CostLin
 def _noun(request: AnyJob) -> str:
     if is_packed_search(request):
         return "the packed search"
-    is_training = job_definition(request) is request
-    return "the training" if is_training else counted(most_jobs(request), "trial")
+    if "TrainingJobName" not in request:
+        return counted(most_jobs(request), "trial")
+    return "the fine-tuning" if is_fine_tuning(request) else "the training"
 
 
 def duration(seconds: float) -> str:

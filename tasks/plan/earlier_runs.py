@@ -25,6 +25,7 @@ class Rehearsal(BaseModel):
         trial_seconds: mean of its completed trials, brought to this run's epochs; None: no trial.
         search_seconds: of its packed search, whatever its epochs; None: it had none.
         training_seconds: its training job.
+        fine_tuning_seconds: the job that trained all layers afterwards; None: it had none.
         machine: what it ran on: an instance type, or "this machine".
     """
 
@@ -34,6 +35,7 @@ class Rehearsal(BaseModel):
     trial_seconds: int | None
     search_seconds: int | None = None
     training_seconds: int
+    fine_tuning_seconds: int | None = None
     machine: str
 
 
@@ -60,12 +62,14 @@ def _comparable(run_record: RunRecord, choices: RunChoices) -> Rehearsal | None:
     if training is None or not _same(run_record, choices, training):
         return None
     searched = [each.billable_seconds for each in completed if each.stage == "tune"]
+    tuned = [each.billable_seconds for each in completed if each.stage == "finetune"]
     packed = _is_packed(run_record)
     return Rehearsal(
         run=run_record.name,
         trial_seconds=None if packed else _trial_seconds(run_record, choices, searched),
         search_seconds=searched[-1] if packed and searched else None,
         training_seconds=training.billable_seconds,
+        fine_tuning_seconds=tuned[-1] if tuned else None,
         machine=training.instance_type if run_record.bills else "this machine",
     )
 

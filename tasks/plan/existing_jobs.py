@@ -21,12 +21,13 @@ from tasks.requests.tuning import list_trials
 from tasks.runs.names import RunIdentity, Step, resource_name
 from tasks.runs.record_model import RunFacts
 
-JobStep = Literal["tune", "train"]
+JobStep = Literal["tune", "train", "finetune"]
 
 # A search is a tuning job, or packed into a training job.
 _JOBS: dict[JobStep, tuple[Resource[Never, TrainingJob | TuningJob], ...]] = {
     "tune": (TUNING_JOB, TRAINING_JOB),
     "train": (TRAINING_JOB,),
+    "finetune": (TRAINING_JOB,),
 }
 _MOST_ATTEMPTS = 9
 
@@ -84,6 +85,7 @@ def require_own_names(platform: Platform, run: RunIdentity, steps: Iterable[Step
     resources: dict[Step, tuple[AnyResource, ...]] = {
         "tune": (TUNING_JOB, TRAINING_JOB),
         "train": (TRAINING_JOB,),
+        "finetune": (TRAINING_JOB,),
         **{step: (resource,) for step, resource in RESOURCES.items()},
     }
     for step in steps:

@@ -16,7 +16,7 @@ from botocore.model import StringShape
 from pydantic import BaseModel, ConfigDict
 
 from platforms import Platform
-from platforms.errors import ParameterError, shown
+from platforms.errors import ParameterError
 from platforms.sagemaker_requests import (
     AnyRequest,
     EndpointConfigRequest,
@@ -35,10 +35,7 @@ from tasks.costs.worst_case import (
     parallel_jobs,
     wanted_instances,
 )
-from tasks.dataset.checking.layout import read_layout
-from tasks.dataset.checking.scan import Layout
-from tasks.dataset.findings import DataProblems
-from tasks.dataset.source import data_root, dataset_name, is_remote, list_source, require_folder
+from tasks.dataset.source import dataset_name
 from tasks.endpoints.kinds import instances_of
 from tasks.endpoints.requests import DeploymentRequests, endpoint_requests
 from tasks.features.places import features_uri
@@ -51,6 +48,12 @@ from tasks.parameters.run import (
     ResourceParameters,
     TrainingParameters,
     TuningParameters,
+)
+from tasks.requests.fine_tuning import (
+    fine_tuning_hyperparameters,
+    fine_tuning_inputs,
+    fine_tuning_requests,
+    require_head_to_start_from,
 )
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.packed_search import packed_search_requests
@@ -68,9 +71,10 @@ _INSTANCE_SHAPES: dict[Use, str] = {
     "hosting": "ProductionVariantInstanceType",
 }
 # In the order of sending.
-_OPERATIONS: dict[Literal["tune", "train", "model", "config", "endpoint"], str] = {
+_OPERATIONS: dict[Literal["tune", "train", "finetune", "model", "config", "endpoint"], str] = {
     "tune": "CreateHyperParameterTuningJob",
     "train": "CreateTrainingJob",
+    "finetune": "CreateTrainingJob",
     "model": "CreateModel",
     "config": "CreateEndpointConfig",
     "endpoint": "CreateEndpoint",
@@ -82,6 +86,7 @@ class RunRequests(TypedDict, total=False):
 
     tune: TuningRequest | TrainingRequest
     train: TrainingRequest
+    finetune: TrainingRequest
     model: ModelRequest
     config: EndpointConfigRequest
     endpoint: EndpointRequest
@@ -107,35 +112,6 @@ class RunChoices(BaseModel):
     tuning: TuningParameters | None = None
     training: TrainingParameters | None = None
     deployment: DeploymentParameters | None = None
-
-
-class DataSize(BaseModel):
-    """How much a data set is."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    files: int
-    bytes: int
-
-
-def data_size(platform: Platform, data: DataParameters, layout: Layout | None = None) -> DataSize:
-    """Return the number and the bytes of a data folder's images, unopened; or of a prefix's.
-
-    ``layout`` is the folder's if it was just read; None: read it.
-
-    Raises:
-        DataError: no such folder, or no classes in it. StoreFailed: the bucket cannot be listed.
-    """
-    if is_remote(data.path):
-        there = list_source(platform, data.path).values()
-        return DataSize(files=len(there), bytes=sum(listed.size for listed in there))
-    root = data_root(data.path)
-    require_folder(data.path, data.shown_path)
-    try:
-        layout = layout or read_layout(root, data.reading())
-    except DataProblems as error:
-        raise error.named(shown(data.shown_path)) from error
-    return DataSize(files=len(layout.candidates), bytes=layout.bytes)
 
 
 def planned_inputs(platform: Platform, choices: RunChoices, record: RunFacts) -> TrainingInputs:
@@ -174,6 +150,8 @@ def planned_requests(
     """
     requests: RunRequests = {}
     model, tuning, training = choices.model, choices.tuning, choices.training
+    if training:
+        require_head_to_start_from(model, training)
     if tuning:
         of_search = packed_search_requests if tuning.strategy == "packed" else search_requests
         search = of_search(
@@ -191,6 +169,16 @@ def planned_requests(
             resources=resources["train"],
         )
         requests["train"] = of_training(1)
+    if training and training.fine_tune:
+        of_all_layers = fine_tuning_requests(
+            platform,
+            run,
+            inputs=fine_tuning_inputs(inputs, f"{_output_of(requests['train'])}/model.tar.gz"),
+            hyperparameters=fine_tuning_hyperparameters(values),
+            training=training,
+            resources=resources["train"],
+        )
+        requests["finetune"] = of_all_layers(1)
     if choices.deployment:
         of_endpoint = _deployment(platform, run, requests["train"], choices.deployment)
         requests = {**requests, **of_endpoint}
@@ -206,13 +194,16 @@ def _best(
     return {**fixed_hyperparameters(model, inputs, tuning), **best}
 
 
+def _output_of(train: TrainingRequest) -> str:
+    return f"{train['OutputDataConfig']['S3OutputPath']}/{train['TrainingJobName']}/output"
+
+
 def _deployment(
     platform: Platform, run: RunIdentity, train: TrainingRequest, deployment: DeploymentParameters
 ) -> DeploymentRequests:
-    job = train["TrainingJobName"]
-    output = f"{train['OutputDataConfig']['S3OutputPath']}/{job}/output"
+    output = _output_of(train)
     trained = TrainedModel(
-        job=job,
+        job=train["TrainingJobName"],
         model_data_uri=f"{output}/model.tar.gz",
         output_uri=f"{output}/output.tar.gz",
         test_uri="",

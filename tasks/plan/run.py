@@ -26,16 +26,15 @@ from tasks.costs.worst_case import (
 from tasks.dataset.checking.scan import Layout
 from tasks.parameters.strategy import SearchChoice
 from tasks.plan.cost_lines import CostLine, job_line, measured
+from tasks.plan.data_size import DataSize, data_size
 from tasks.plan.earlier_runs import Rehearsal, find_rehearsal
 from tasks.plan.existing_jobs import ExistingJobs, JobStep
 from tasks.plan.requests import (
-    DataSize,
     PlannedRequest,
     RunChoices,
     RunRequests,
     as_json,
     by_operation,
-    data_size,
     permissions,
     planned_inputs,
     planned_requests,
@@ -48,7 +47,7 @@ from tasks.requests.inputs import TrainingInputs
 from tasks.runs.names import RunIdentity
 from tasks.runs.record_model import RunFacts
 
-_JOB_STEPS: tuple[JobStep, ...] = ("tune", "train")
+_JOB_STEPS: tuple[JobStep, ...] = ("tune", "train", "finetune")
 
 
 class RunPlan(BaseModel):

@@ -98,6 +98,7 @@ def _overview(record: RunRecord, output: TrainingOutput) -> list[tuple[str, obje
         ("Search", record.search and record.search.strategy),
         ("Best trial", record.best and record.best.training_job),
         ("Training job", record.jobs.get("training")),
+        ("Fine-tuning", record.fine_tuning and record.fine_tuning.sentence),
         ("Data", record.data.dataset),
         ("Time so far", f"{seconds:.0f} s"),
         ("Cost so far", cost_sentence(record)),

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
-Step = Literal["tune", "train", "improve", "model", "config", "endpoint", "transform"]
+Step = Literal["tune", "train", "finetune", "improve", "model", "config", "endpoint", "transform"]
 # What a run starts that ends by itself.
-JOB_STEPS: tuple[Step, ...] = ("tune", "train", "improve", "transform")
+JOB_STEPS: tuple[Step, ...] = ("tune", "train", "finetune", "improve", "transform")
 
 # Service limits: 32 for a tuning job (its trials are named after it), 63 for all else.
 _MOST_TUNING = 32

@@ -17,6 +17,7 @@ from tasks.runs.record_parts import (
     DebuggerRefusal,
     Deployment,
     Evaluation,
+    FineTuning,
     ImprovementFacts,
     JobFacts,
     Json,
@@ -78,6 +79,7 @@ class RunFacts(Part):
     best: BestTrial | None = None
     managed_debugger: DebuggerRefusal | None = None
     training: TrainedModel | None = None
+    fine_tuning: FineTuning | None = None
     evaluation: Evaluation | None = None
     verdict: VerdictFacts | None = None
     job: JobFacts | None = None

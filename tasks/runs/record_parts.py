@@ -137,6 +137,21 @@ class TrainedModel(Part):
     billable_seconds: int
 
 
+class FineTuning(Part):
+    """What the training of all layers brought, and whether it was kept.
+
+    ``head`` and ``all_layers`` are the jobs, ``before`` and ``after`` the validation metrics that
+    their models have; ``after`` is empty when the job did not complete. ``sentence`` says why.
+    """
+
+    head: str
+    all_layers: str
+    before: dict[str, float]
+    after: dict[str, float]
+    kept: bool
+    sentence: str
+
+
 class Evaluation(Part):
     """The test results that people ask for first; None where nothing was tested."""
 

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -303,6 +304,25 @@ def test_weights_start_a_training_with_a_fresh_head(
     model, _ = load_model(job.root / "model")
     for name, tensor in model.state_dict().items():
         assert name.startswith("classifier.3") or torch.equal(tensor, weights[name])
+
+
+def test_all_layers_go_on_from_a_delivered_head(
+    tmp_path: Path, channels: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = Job(tmp_path / "head", channels).train(trainable="head", epochs=6, lr=0.05)
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    with tarfile.open(folder / "model.tar.gz", "w:gz") as archive:
+        archive.add(head.root / "model", ".")
+    capsys.readouterr()
+    still = {"trainable": "all", "lr": 1e-9, "optimizer": "sgd", "epochs": 1}
+    job = Job(tmp_path / "job", {**channels, "weights": folder}).train(**still, weights="channel")
+    assert "weights weights/model.tar.gz: all tensors fit" in capsys.readouterr().out
+    assert job.document("training.json")["model"]["trainable"] == "all"
+    assert job.document("training.json")["seconds"]
+    # So small a rate leaves the head as it was: it knows its classes from the first step on.
+    ours, theirs = (load_model(each.root / "model")[0].state_dict() for each in (job, head))
+    assert torch.allclose(ours["classifier.3.weight"], theirs["classifier.3.weight"], atol=1e-6)
 
 
 def test_a_frozen_network_learns_with_another_classifier_in_its_weights(

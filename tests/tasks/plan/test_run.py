@@ -176,6 +176,31 @@ def _inputs(platform, asked):
     return planned_inputs(platform, asked, RunFacts())
 
 
+def test_fine_tuning_is_a_job_more(data, platform):
+    asked = choices(data, tuning=SIX)
+    both = asked.model_copy(update={"training": TrainingParameters(fine_tune=True)})
+    plain, found = (plan_run(platform, UNNAMED, each) for each in (asked, both))
+    jobs = [r.request for r in found.requests if r.operation == "CreateTrainingJob"]
+    assert [job["TrainingJobName"].rpartition("-")[2] for job in jobs] == ["train", "finetune"]
+    head, all_layers = jobs
+    assert all_layers["HyperParameters"]["trainable"] == "all"
+    output = head["OutputDataConfig"]["S3OutputPath"]
+    uris = {
+        channel["ChannelName"]: channel["DataSource"]["S3DataSource"]["S3Uri"]
+        for channel in all_layers["InputDataConfig"]
+    }
+    assert uris["weights"] == f"{output}/{head['TrainingJobName']}/output/model.tar.gz"
+    assert all_layers["CheckpointConfig"] != head["CheckpointConfig"]
+    line = next(line for line in found.costs if line.what.startswith("the fine-tuning, "))
+    assert found.worst_usd == plain.worst_usd + line.worst_usd
+    assert found.worst_seconds > plain.worst_seconds
+    assert found.permissions == plain.permissions
+    with pytest.raises(ParameterError, match="leave one of the two out"):
+        plan_run(
+            platform, UNNAMED, both.model_copy(update={"model": ModelParameters(trainable="all")})
+        )
+
+
 def test_a_packed_search_keeps_its_trials_and_gets_less_time_or_is_refused(data, platform):
     found = plan_run(platform, UNNAMED, choices(data, resources=_cap("1.20")))
     assert (found.limits.max_jobs, found.asked.max_jobs) == (64, 64)
