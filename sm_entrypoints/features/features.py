@@ -30,6 +30,7 @@ from sm_entrypoints.images.channels import Split
 # A shard is written when so much waits, or for so long: more is not lost with a job.
 _SHARD_BYTES = 64 << 20
 _SHARD_SECONDS = 20.0
+_PROGRESS_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,11 +148,13 @@ def _pass(
     keeper = _Keeper([each for each in opened if each.writable])
     reader = Reader(backbone.built.card, table.kept.__contains__)
     size = BATCH.get(chosen.compute.device.type, 16)
+    progress = _Progress(folders.tell, sum(map(len, splits)))
     try:
         seen = table.noted(read_ahead(reader, every_place(splits), batch=size))
         for batch, features in computed(backbone, seen):
             table.fill(batch, features)
             keeper.add(batch, features)
+            progress.say(len(batch))
     finally:  # what was computed before a bad picture need not be computed again
         keeper.flush()
     known = len(table.kept.keys() | table.seen)
@@ -172,6 +175,22 @@ def every_place(splits: Sequence[Split]) -> Iterator[Place]:
     for split in splits:
         for index in range(len(split)):
             yield Place(split=split, index=index)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Tells now and then how far a pass is."""
+
+    tell: Tell
+    total: int
+    done: int = 0
+    said: float = field(default_factory=time.monotonic)
+
+    def say(self, more: int) -> None:
+        self.done += more
+        if time.monotonic() - self.said >= _PROGRESS_SECONDS:
+            self.said = time.monotonic()
+            self.tell(f"computed the features of {self.done} images, of {self.total} at most")
 
 
 @dataclass(slots=True)

@@ -68,6 +68,8 @@ def test_the_fastest_that_agrees_is_chosen(train: Split, monkeypatch: pytest.Mon
     assert "bfloat16, channels last computes 3 a second, float32 as it stands 1" in told[0]
     rates(monkeypatch, {FIRST: 1.0, LAST: 0.9, BFLOAT16: 0.8})
     assert probe(built(), places, [FIRST, LAST, BFLOAT16], told.append) == FIRST
+    rates(monkeypatch, {FIRST: 1.0, LAST: 1.1, BFLOAT16: 1.1})  # within the noise: the default
+    assert probe(built(), places, [FIRST, LAST, BFLOAT16], told.append) == FIRST
 
 
 def test_what_is_faster_but_wrong_is_not_chosen(
