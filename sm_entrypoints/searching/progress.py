@@ -15,6 +15,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from sm_entrypoints.contract import HYPERPARAMETERS
 from sm_entrypoints.contract.files import write_text
 from sm_entrypoints.contract.sentences import clause
 from sm_entrypoints.models.model import save_tensors
@@ -57,7 +58,11 @@ def identity(request: SearchRequest, *, frozen: str, data: str) -> str:
     document = {
         "schema": SCHEMA_VERSION,
         "plan": request.plan.to_json(),
-        "fixed": asdict(request.fixed),
+        "fixed": {
+            name: value
+            for name, value in asdict(request.fixed).items()
+            if not HYPERPARAMETERS[name].same_numbers
+        },
         "frozen": frozen,
         "data": data,
     }

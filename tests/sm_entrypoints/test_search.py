@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +17,15 @@ from safetensors.torch import load_file, save_file
 
 from sm_entrypoints import inference
 from sm_entrypoints.contract import METRIC_COLUMNS
+from sm_entrypoints.job.environment import Environment
+from sm_entrypoints.job.processes import StopRequest
 from sm_entrypoints.models.model import build_model, head_name, load_model
 from sm_entrypoints.search import main as search
+from sm_entrypoints.search import run as run_search
+from sm_entrypoints.searching.request import SearchRequest
 from sm_entrypoints.train import main as train
-from tests.sm_entrypoints.pictures import CLASSES, job_variables, make_channels
+from tests.printed_metrics import parse_metrics
+from tests.sm_entrypoints.pictures import CLASSES, PROJECT, job_variables, make_channels
 
 PLAN: dict[str, Any] = {
     "trials": 6,
@@ -28,7 +38,7 @@ PLAN: dict[str, Any] = {
         "epochs": {"type": "integer", "min": 2, "max": 9},
     },
 }
-FIXED = ("--model", "mobilenet_v2", "--image_size", "32", "--optimizer", "adam")
+FIXED = ("--model", "mobilenet_v2", "--image_size", "32", "--threads", "1", "--optimizer", "adam")
 
 
 @pytest.fixture(scope="module")
@@ -124,16 +134,10 @@ def test_the_model_that_is_delivered_serves_as_good_as_the_table_says(
     right = 0
     for file in files:
         data = inference.input_fn(file.read_bytes(), "image/jpeg")
-        answer = inference.predict_fn(data, loaded)
-        text = inference.output_fn(answer, "application/json")
-        body = json.loads(text[0] if isinstance(text, tuple) else text)
-        right += str(body).find(file.parent.name) >= 0
-    assert files
-    assert right
-    assert (
-        card.metrics["valid:accuracy"]
-        == document(searched, "search.json")["best"]["metrics"]["valid:accuracy"]
-    )
+        best = inference.predict_fn(data, loaded)
+        right += best[0].label == file.parent.name
+    best = document(searched, "search.json")["best"]["metrics"]
+    assert right / len(files) == card.metrics["valid:accuracy"] == best["valid:accuracy"]
 
 
 def test_the_same_seed_is_the_same_search_and_another_is_not(
@@ -143,3 +147,170 @@ def test_the_same_seed_is_the_same_search_and_another_is_not(
     assert metrics(tmp_path / "again") == metrics(searched)
     assert run(tmp_path / "other", channels, seed=2) == 0
     assert metrics(tmp_path / "other") != metrics(searched)
+
+
+# Long enough to be killed in the middle of it.
+LONG: dict[str, Any] = {
+    "trials": 8,
+    "generation": 2,
+    "max_epochs": 40,
+    "pruning": "off",
+    "ranges": {"lr": PLAN["ranges"]["lr"]},
+}
+
+
+def when(file: Path, act: Any) -> threading.Thread:
+    """Act when a file is there, from a thread of its own."""
+
+    def wait() -> None:
+        while not file.exists():
+            threading.Event().wait(0.005)
+        act()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_killed_search_goes_on_to_the_same_result(
+    channels: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "killed"
+    variables = {**job_variables(root, channels), "TRAINING_JOB_NAME": "job"}
+    plan = json.dumps({**PLAN, **LONG})
+    arguments = ["--search", plan, *FIXED, "--epochs", "40"]
+    job = subprocess.Popen(
+        [sys.executable, str(PROJECT / "sm_entrypoints/search.py"), *arguments],
+        env={"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1", **variables},
+        stdout=subprocess.DEVNULL,
+    )
+    when(root / "checkpoints/search-job/generation-0001.json", job.kill)
+    assert job.wait(120) == -signal.SIGKILL
+    assert not (root / "output/data/trials.json").exists()
+    kept = json.loads((root / "checkpoints/search-job/generation-0001.json").read_text())
+    assert search(arguments, variables) == 0
+    printed = capsys.readouterr().out
+    assert "resumed after" in printed
+    assert "took the kept features of 36 images" in printed
+    assert document(root, "trials.json")[0]["TrainingStartTime"].startswith("20")
+    assert [each["number"] for each in kept["trials"]] == [0, 1]
+    assert run(tmp_path / "whole", channels, "--epochs", "40", **LONG) == 0
+    for mine, theirs in zip(metrics(root), metrics(tmp_path / "whole"), strict=True):
+        assert mine == {name: pytest.approx(value) for name, value in theirs.items()}
+    one, other = (load_file(r / "model/model.safetensors") for r in (root, tmp_path / "whole"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, other[name])
+
+
+def test_sigterm_delivers_what_was_found(channels: dict[str, Path], tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    first = tmp_path / "checkpoints/search-job/generation-0001.json"
+    asked = when(first, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    try:
+        assert run(tmp_path, channels, "--epochs", "40", **LONG) == 0
+        asked.join()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    statuses = [each["TrainingJobStatus"] for each in document(tmp_path, "trials.json")]
+    assert statuses[:2] == ["Completed"] * 2
+    assert statuses[2:] == ["Stopped"] * 2
+    summary = document(tmp_path, "search.json")
+    assert summary["interrupted"]
+    assert summary["best"]["trial"] in (1, 2)
+    assert load_model(tmp_path / "model")[1].metrics.keys() == {"valid:loss", "valid:accuracy"}
+    assert not (tmp_path / "output/data/evaluation.json").exists()
+
+
+def test_a_trial_that_diverges_ends_alone(
+    channels: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ranges = {
+        "lr": {"type": "categorical", "values": [0.01, 100]},
+        "weight_decay": {"type": "categorical", "values": [0.0, 10]},
+        "optimizer": {"type": "categorical", "values": ["adamw"]},
+    }
+    assert run(tmp_path, channels, "--batch_size", "1", ranges=ranges, trials=8, generation=8) == 0
+    ended = {
+        (each["TunedHyperParameters"]["lr"], each["TunedHyperParameters"]["weight_decay"]): each
+        for each in document(tmp_path, "trials.json")
+    }
+    failed = ended.pop(("100", "10"))
+    assert failed["TrainingJobStatus"] == failed["ObjectiveStatus"] == "Failed"
+    assert "the training loss is nan in epoch 1: lower the learning rate" in failed["FailureReason"]
+    assert "FinalHyperParameterTuningJobObjectiveMetric" not in failed
+    assert ended
+    assert {each["TrainingJobStatus"] for each in ended.values()} == {"Completed"}
+    assert "failed: the training loss is nan" in capsys.readouterr().out
+
+
+def test_a_search_of_which_nothing_comes_fails_and_leaves_its_table(
+    channels: dict[str, Path], tmp_path: Path
+) -> None:
+    ranges = {"lr": {"type": "categorical", "values": [100]}}
+    fixed = ("--batch_size", "1", "--weight_decay", "10", "--optimizer", "adamw")
+    variables = job_variables(tmp_path, channels)
+    plan = json.dumps({**PLAN, "ranges": ranges, "trials": 2})
+    assert search(["--search", plan, *FIXED[:6], *fixed], variables) == 1
+    failure = (tmp_path / "output/failure").read_text()
+    assert failure.startswith("all 2 trials failed; the first one: the training loss is nan")
+    assert len(document(tmp_path, "trials.json")) == 2
+    assert document(tmp_path, "search.json")["best"] is None
+
+
+def test_earlier_trials_are_learned_from(
+    searched: Path, channels: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parents = tmp_path / "parents"
+    parents.mkdir()
+    (parents / "trials.json").write_text((searched / "output/data/trials.json").read_text())
+    assert run(tmp_path / "job", {**channels, "parents": parents}) == 0
+    assert "learned from 6 trials of earlier searches" in capsys.readouterr().out
+
+
+def test_what_is_printed_tells_how_far_the_search_is(
+    channels: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, channels) == 0
+    lines = capsys.readouterr().out.splitlines()
+    printed = [found for line in lines if (found := parse_metrics(line))]
+    assert [each["search:trials_done"] for each in printed[:2]] == [3, 6]
+    best = document(tmp_path, "search.json")["best"]
+    assert printed[-2]["search:best_valid_loss"] == printed[-1]["valid:loss"] == best["objective"]
+    assert printed[-1]["test:accuracy"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changed", "said"),
+    [
+        (["--augmentation", "flip"], {}, "cannot be packed into one job: augmentation=flip"),
+        (["--trainable", "all"], {}, "cannot be packed into one job: trainable=all"),
+        (["--weights", "none"], {}, "no pretrained weights, so that the whole network learns"),
+        ([], {"trials": 0}, "hyperparameter search: trials=0 must be"),
+        (["--search", "{}"], {}, "hyperparameter 'search' is given twice"),
+        (["--batchsize", "3"], {}, "did you mean 'batch_size'"),
+        (
+            ["--weights", "none", "--trainable", "head"],
+            {"ranges": {"seed": {"type": "integer", "min": 0, "max": 9}}},
+            "seed cannot be searched without pretrained weights",
+        ),
+    ],
+)
+def test_what_cannot_be_packed_is_refused(
+    arguments: list[str],
+    changed: dict[str, Any],
+    said: str,
+    channels: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    assert run(tmp_path, channels, *arguments, **changed) == 1
+    failure = (tmp_path / "output/failure").read_text()
+    assert said in failure
+    assert "Traceback" not in failure
+    assert not list((tmp_path / "output/data").iterdir())
+
+
+def test_several_processes_are_refused(channels: dict[str, Path], tmp_path: Path) -> None:
+    request = SearchRequest.parse(["--search", json.dumps(PLAN), *FIXED])
+    environment = Environment(channels=channels, world_size=2, model_dir=tmp_path)
+    with pytest.raises(ValueError, match="runs in one process, but this job has 2"):
+        run_search(request, environment, StopRequest())

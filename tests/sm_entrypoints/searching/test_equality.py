@@ -43,16 +43,36 @@ def assert_equal(world: World, changes: list[dict[str, Any]]) -> None:
     [
         ("mobilenet_v2", 32, "linear"),  # dropout, linear
         ("squeezenet1_1", 48, "stacked"),  # dropout, convolution, mean over its map
-        ("resnet18", 32, "linear"),
         ("mobilenet_v3_small", 32, "linear"),  # linear, function, dropout, linear
-        ("alexnet", 64, "linear"),  # two frozen linear layers, each after a dropout
-        ("convnext_tiny", 32, "linear"),  # normalisation before the head
     ],
 )
 def test_a_packed_trial_is_the_same_training(
     tmp_path: Path, model: str, size: int, way: str
 ) -> None:
     world = make_world(tmp_path, model, image_size=size)
+    assert_way(world, way)
+    assert_equal(world, TRIALS)
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "way", "weights"),
+    [
+        ("alexnet", 64, "linear", {}),  # two frozen linear layers, each after a dropout
+        ("resnet18", 32, "linear", {"head": True}),  # a head that the weights have
+        # Layers before the head that have no weights learn too, at a rate of their own.
+        ("mobilenet_v3_small", 32, "stacked", {"without": ["classifier.0"]}),
+        ("convnext_tiny", 32, "apart", {"without": ["classifier.0"]}),
+    ],
+)
+def test_any_tail_is_packed(
+    tmp_path: Path, model: str, size: int, way: str, weights: dict[str, Any]
+) -> None:
+    world = make_world(tmp_path, model, image_size=size, **weights)
+    assert_way(world, way)
+    # Alexnet is large, and built anew for each training alone.
+    assert_equal(world, TRIALS[1:2] if model == "alexnet" else [TRIALS[0], *TRIALS[1:5:3]])
+
+
+def assert_way(world: World, way: str) -> None:
     built = build(world.arguments(), world.environment, world.splits)
     assert world.shared(built).plan.way == way
-    assert_equal(world, TRIALS)

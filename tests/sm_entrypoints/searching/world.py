@@ -104,8 +104,15 @@ def make_world(root: Path, model: str, *, image_size: int = 64, **weights: Any) 
         config_dir=root / "config",
     )
     splits = read_splits(environment.channels)
-    base = {"model": model, "image_size": image_size, "num_workers": 0, "lr": 0.01, "epochs": 3}
-    base["cache_features"] = "true"
+    base: dict[str, Any] = {
+        "model": model,
+        "image_size": image_size,
+        "num_workers": 0,
+        "lr": 0.01,
+        "epochs": 3,
+    }
+    base |= {"cache_features": "true", "threads": 1}
+    torch.set_num_threads(1)
     prepared = prepare(TrainingArguments(**base), environment, splits, STOP)
     feed = prepared.training.train
     assert isinstance(feed.data, TensorData)
