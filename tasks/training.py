@@ -10,7 +10,6 @@ from platforms.errors import JobFailed
 from platforms.job_status import TERMINAL
 from platforms.sagemaker_types import TrainingJob
 from sm_entrypoints import contract
-from sm_entrypoints.contract.sentences import ended
 from sm_entrypoints.contract.wire import Value
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.costs.ledger import note_jobs, spent_jobs
@@ -19,7 +18,7 @@ from tasks.parameters.run import ResourceParameters, TrainingParameters
 from tasks.report.fine_tuning import fine_tuning_markdown
 from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
 from tasks.requests.debugger import DebuggerFallback
-from tasks.requests.fine_tuning import fine_tuning_requests, judge_fine_tuning
+from tasks.requests.fine_tuning import better_model, fine_tuning_requests
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.training import (
     GRACE_SECONDS,
@@ -85,13 +84,7 @@ def follow_fine_tuning(
     note_jobs(platform, run, "finetune", [name])
     if job["TrainingJobStatus"] == "Stopped":
         end_if_cancelled()
-    try:
-        require_completed(job)
-        tuned, reason = trained_model(job), ""
-    except JobFailed as error:
-        tuned, reason = None, ended(error)
-    found = judge_fine_tuning(head, name, tuned, reason)
-    kept = tuned if found.kept and tuned is not None else head
+    found, kept = better_model(head, job)
     facts = RunFacts(fine_tuning=found, training=kept, jobs={"training": kept.job})
     record(platform.settings, run, facts)
     create_markdown_artifact(fine_tuning_markdown(found), key="fine-tuning")

@@ -10,14 +10,16 @@ import re
 from collections.abc import Callable, Mapping
 
 from platforms import Platform
-from platforms.errors import ParameterError
+from platforms.errors import JobFailed, ParameterError
 from platforms.sagemaker_requests import TrainingRequest
+from platforms.sagemaker_types import TrainingJob
 from sm_entrypoints import contract
+from sm_entrypoints.contract.sentences import ended
 from sm_entrypoints.contract.wire import Value
 from tasks.parameters.run import ModelParameters, ResourceParameters, TrainingParameters
 from tasks.requests.bodies import training_job_request
 from tasks.requests.inputs import TrainingInputs
-from tasks.requests.training import job_inputs
+from tasks.requests.training import job_inputs, require_completed, trained_model
 from tasks.runs.names import RunIdentity, resource_name
 from tasks.runs.record_parts import FineTuning, TrainedModel
 
@@ -81,6 +83,21 @@ def fine_tuning_requests(
 def is_fine_tuning(job: Mapping[str, object]) -> bool:
     """Say whether a job, as a request or described, trains all layers of a delivered model."""
     return bool(re.search(r"-finetune(-[0-9]+)?$", str(job.get("TrainingJobName", ""))))
+
+
+def better_model(head: TrainedModel, job: TrainingJob) -> tuple[FineTuning, TrainedModel]:
+    """Return what a described, ended job brought, and the model to go on with.
+
+    A job that did not complete is no fault of the head's model, which is then kept.
+    """
+    name, tuned, reason = job["TrainingJobName"], None, ""
+    try:
+        require_completed(job)
+        tuned = trained_model(job)
+    except JobFailed as error:
+        reason = ended(error)
+    found = judge_fine_tuning(head, name, tuned, reason)
+    return found, tuned if found.kept and tuned is not None else head
 
 
 def judge_fine_tuning(

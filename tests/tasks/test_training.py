@@ -10,6 +10,7 @@ from sm_entrypoints import contract
 from tasks.parameters.ranges import require_known
 from tasks.parameters.run import ModelParameters, ResourceParameters, TrainingParameters
 from tasks.requests.bodies import training_job_request
+from tasks.requests.fine_tuning import better_model
 from tasks.requests.training import (
     base_hyperparameters,
     final_hyperparameters,
@@ -119,6 +120,28 @@ def test_what_a_finished_job_left_behind():
     assert found.test_uri == f"s3://bucket/whippet/datasets/clipart/{contract.TEST_CHANNEL}"
     assert found.metrics == {"test:accuracy": 0.75}
     assert found.billable_seconds == 61
+
+
+def measured(loss):
+    metrics = {"valid:loss": loss, "valid:accuracy": 0.5}
+    return [{"MetricName": name, "Value": value} for name, value in metrics.items()]
+
+
+def test_a_run_goes_on_with_the_better_model():
+    head = trained_model(described(FinalMetricDataList=measured(0.5)))
+    job = {"TrainingJobName": "demo-abc123-finetune"}
+    found, model = better_model(head, described(**job, FinalMetricDataList=measured(0.4)))
+    assert (found.kept, model.job) == (True, "demo-abc123-finetune")
+    found, model = better_model(head, described(**job, FinalMetricDataList=measured(0.6)))
+    assert (found.kept, model) == (False, head)
+
+
+def test_a_fine_tuning_that_fails_leaves_the_run_its_head():
+    head = trained_model(described(FinalMetricDataList=measured(0.5)))
+    failed = {"TrainingJobStatus": "Failed", "FailureReason": "AlgorithmError: out of memory"}
+    found, model = better_model(head, described(TrainingJobName="demo-abc123-finetune", **failed))
+    assert (found.kept, found.all_layers, model) == (False, "demo-abc123-finetune", head)
+    assert "out of memory. See its log with `whippet logs demo-abc123-finetune`." in found.sentence
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from tasks.requests.inputs import TrainingInputs
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import run_folder
 from tasks.runs.record_model import RunRecord
-from tasks.training import launch_training_job
+from tasks.training import launch_fine_tuning, launch_training_job
 from tasks.tuning import launch_tuning_job
 from tests.worlds.pictures import write_data, write_picture
 from tests.worlds.run_records import record_values, run_record
@@ -115,6 +115,7 @@ def test_nothing_is_launched_over_other_pictures(whippet_home: Path, tmp_path: P
         lambda: launch_comparison_job.fn(plan),
         lambda: launch_tuning_job.fn(RUN, inputs, model, TuningParameters(), RESOURCES),
         lambda: launch_training_job.fn(RUN, inputs, {}, TrainingParameters(), RESOURCES),
+        lambda: launch_fine_tuning.fn(RUN, inputs, {}, TrainingParameters(), RESOURCES),
     )
     for launch in launches:
         with pytest.raises(DataError, match="is not what run 'old run' was trained on"):
