@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
+
+import torch
 
 from sm_entrypoints.contract.search import Pruning
 from sm_entrypoints.searching.first_heads import FirstHeads
@@ -24,6 +27,9 @@ _PACK_BYTES = 12 << 20
 # Trials train at the same time until they take so much; the others wait.
 _WAVE_BYTES = 2 << 30
 _TENSORS = 4
+# Measured on two cores: heads of 13,000 numbers step 1.5 to 2.4 times as fast by one thread, heads
+# of 68,000 numbers 1.4 times as fast by two.
+_SMALL_HEAD_BYTES, _SMALL_BATCH = 1 << 17, 128
 
 
 class Interrupted(Exception):
@@ -123,8 +129,22 @@ class Generation:
                     if self._stopped():
                         raise Interrupted
                     started = time.perf_counter()
-                    group.pack.learn(block, stream.steps_per_epoch)
+                    with self._threads(stream):
+                        group.pack.learn(block, stream.steps_per_epoch)
                     group.seconds += time.perf_counter() - started
+
+    @contextmanager
+    def _threads(self, stream: Stream) -> Iterator[None]:
+        """Compute small steps by one thread, since others would only be waited for."""
+        threads = torch.get_num_threads()
+        small = self._first.bytes < _SMALL_HEAD_BYTES and stream.batch_size <= _SMALL_BATCH
+        if small:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            if small:
+                torch.set_num_threads(threads)
 
     def _book(self, group: _Group, epoch: int) -> None:
         """Score a group, and enter the epoch into each of its trials."""

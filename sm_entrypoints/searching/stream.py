@@ -52,7 +52,7 @@ class Stream:
 
     def __init__(self, shared: SharedFeatures, *, seed: int, batch_size: int) -> None:
         self._seed = seed
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._shared = shared
         self._order = BatchOrder(len(shared.train), batch_size, seed=seed)
         self.steps_per_epoch = len(self._order)
@@ -66,7 +66,7 @@ class Stream:
         device = self._shared.compute.device
         batches = [torch.tensor([index for _, index in batch]) for batch in self._order]
         samples = min(_BLOCK_SAMPLES, _BLOCK_NUMBERS // self._shared.train.inputs[0].numel())
-        length = max(1, samples // self._batch_size)
+        length = max(1, samples // self.batch_size)
         for first in range(0, len(batches), length):
             before = RandomState.now(device)
             steps = self._steps(batches[first : first + length])
