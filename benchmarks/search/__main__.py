@@ -1,0 +1,296 @@
+"""What a packed search costs, side by side with what people do instead: one table.
+
+    make bench-search
+
+Makes a data set of JPEG files, then runs whole processes in turn: one best-effort forward pass over
+the same pictures, and the search cold, warm and with more trials. After that the peers: the
+write-ups' loop, Optuna over ``train.py`` and many heads in one training. Ratios are of pairs that
+ran next to each other, as median and quartiles. The exit code says whether every goal was met.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.instrumentation import Row
+from benchmarks.search.pictures import copies, write_pictures
+from benchmarks.search.processes import HERE, JOB, ROOT, JobFolder, Timed, timed
+from sm_entrypoints.contract.search import SearchPlan
+
+EPOCHS, TRIALS, MORE = 5, 20, 64
+_RANGES: dict[str, Any] = {
+    "lr": {"type": "continuous", "min": 1e-4, "max": 1e-2, "scaling": "Logarithmic"},
+    "batch_size": {"type": "categorical", "values": [16, 32, 64]},
+    "weight_decay": {"type": "continuous", "min": 1e-5, "max": 1e-1, "scaling": "Logarithmic"},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The data, the network, and how often each pair is repeated."""
+
+    folder: Path
+    counts: dict[str, int]
+    model: str
+    size: int
+    pairs: int
+
+    @property
+    def data(self) -> Path:
+        """The folder of the splits."""
+        return self.folder / "data"
+
+    @property
+    def weights(self) -> Path:
+        """The file of the pretrained weights."""
+        return self.folder / "weights" / f"{self.model}.safetensors"
+
+    def job(self, name: str) -> JobFolder:
+        """Return the folder of a job of that name, new or as it was left."""
+        return JobFolder(folder=self.folder / "jobs" / name, data=self.data, weights=self.weights)
+
+    def fixed(self, **more: object) -> dict[str, object]:
+        """Return the hyperparameters that all trials have."""
+        chosen = {"model": self.model, "image_size": self.size, "epochs": EPOCHS, "seed": 0}
+        return {**chosen, "trainable": "head", "weights": "channel", **more}
+
+    def search(self, name: str, trials: int, *, ranges: object = None, **more: object) -> Timed:
+        """Run a packed search as a job: warm if one of that name ran before."""
+        plan = {"trials": trials, "ranges": ranges or _RANGES, "seed": 0}
+        text = SearchPlan.from_document(plan).to_json()
+        return self.job(name).run("search", {**self.fixed(**more), "search": text})
+
+    def peer(self, program: str, *arguments: object) -> Timed:
+        """Run one of the peers."""
+        script = HERE / f"peer_{program}.py"
+        common = [self.data, self.model, self.weights, self.size]
+        return timed([str(each) for each in (JOB, script, *common, *arguments)])
+
+
+@dataclass(slots=True, kw_only=True)
+class Ratios:
+    """Ratios of what ran next to each other."""
+
+    values: list[float] = field(default_factory=list)
+
+    def add(self, part: float, whole: float) -> None:
+        """Note one pair."""
+        self.values.append(part / whole)
+
+    @property
+    def median(self) -> float:
+        """The middle ratio."""
+        return statistics.median(self.values)
+
+    def row(self, what: str, goal: float, *, at_least: bool = False) -> Row:
+        """Return the line of the table, with the goal that it met or missed."""
+        met = self.median >= goal if at_least else self.median <= goal
+        spread = ""
+        if len(self.values) > 1:
+            low, _, high = statistics.quantiles(self.values, n=4, method="inclusive")
+            spread = f" [{low:.3g}, {high:.3g}]"
+        sign = "≥" if at_least else "≤"
+        measured = f"{self.median:.3g} times{spread}"
+        return Row(what=what, measured=measured, goal=f"{sign} {goal:g} times", met=met)
+
+
+def beside_one_pass(world: World) -> list[Row]:
+    """Run one pass and searches in turn; return their ratios and what each takes."""
+    cold, warm, bare, more = Ratios(), Ratios(), Ratios(), Ratios()
+    took: dict[str, list[Timed]] = {}
+
+    def note(kind: str, spent: Timed) -> Timed:
+        took.setdefault(kind, []).append(spent)
+        return spent
+
+    for pair in range(world.pairs):
+        once = note("one forward pass", world.peer("forward"))
+        first = note(f"cold search, {TRIALS} trials", world.search(f"cold-{pair}", TRIALS))
+        again = note(f"warm search, {TRIALS} trials", world.search(f"cold-{pair}", TRIALS, seed=1))
+        many = note(f"cold search, {MORE} trials", world.search(f"more-{pair}", MORE))
+        start = note("start of Python with torch", timed([JOB, "-c", "import torch, torchvision"]))
+        cold.add(first.wall, once.wall)
+        warm.add(again.wall, once.wall)
+        bare.add(max(0.0, again.wall - start.wall), once.wall - start.wall)
+        more.add(many.wall, first.wall)
+    rows = [
+        Row(what=f"{kind}: seconds, peak MB", measured=_middle(each)) for kind, each in took.items()
+    ]
+    return [
+        *rows,
+        cold.row(f"cold search of {TRIALS} trials by one forward pass", 1.10),
+        warm.row("warm search by one forward pass, start-up included", 0.05),
+        bare.row("warm search by one forward pass, start-up apart on both sides", 0.05),
+        more.row(f"{MORE} trials by {TRIALS}, cold", 1.25),
+    ]
+
+
+def _middle(each: Sequence[Timed]) -> str:
+    wall = statistics.median(spent.wall for spent in each)
+    cpu = statistics.median(spent.cpu for spent in each)
+    return f"{wall:.1f} s, CPU {cpu:.1f} s, {max(spent.megabytes for spent in each):.0f} MB"
+
+
+def beside_the_loop(world: World) -> list[Row]:
+    """Run a small grid both ways, whole; return the ratio and how far the best losses differ.
+
+    The ratio of the whole search is scaled from one trial's seconds a picture.
+    """
+    ranges = {
+        "lr": {"type": "categorical", "values": [1e-3, 3e-3, 1e-2]},
+        "batch_size": {"type": "categorical", "values": [16, 32]},
+    }
+    epochs = 2
+    fixed = {"epochs": epochs, "precision": "float32", "schedule": "constant"}
+    packed = world.search("grid", 4, ranges=ranges, **fixed)
+    trials = json.loads((world.job("grid").output / "trials.json").read_text("utf-8"))
+    spent, losses = [], []
+    for trial in trials:
+        tuned = {name: json.loads(text) for name, text in trial["TunedHyperParameters"].items()}
+        chosen = {**world.fixed(), "weight_decay": 0.01, **tuned, "epochs": epochs}
+        spent.append(world.peer("notebook_loop", json.dumps(chosen)))
+        losses.append(spent[-1].last_line()["best"])
+    ours = min(t["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] for t in trials)
+    pictures = world.counts["train"] + world.counts["valid"]
+    start = timed([JOB, "-c", "import torch, torchvision"]).wall
+    each = statistics.median(one.wall - start for one in spent) / (epochs * pictures)
+    whole = TRIALS * (start + EPOCHS * pictures * each)
+    search = statistics.median(world.search(f"loop-{pair}", TRIALS).wall for pair in range(3))
+    grid, scaled = Ratios(), Ratios()
+    grid.add(sum(one.wall for one in spent), packed.wall)
+    scaled.add(whole, search)
+    difference = abs(min(losses) - ours)
+    return [
+        Row(
+            what="the write-ups' loop by ours, 4 trials of 2 epochs, whole",
+            measured=f"{grid.median:.1f} times",
+        ),
+        scaled.row(f"the write-ups' loop by ours, {TRIALS} by {EPOCHS}, scaled", 60, at_least=True),
+        Row(
+            what="best validation loss of the grid, difference",
+            measured=f"{difference:.1e}",
+            goal="≤ 1e-4",
+            met=difference <= 1e-4,
+        ),
+    ]
+
+
+def beside_others(world: World) -> list[Row]:
+    """Run training after training, and many heads at once; return their ratios to our search."""
+    search = statistics.median(world.search(f"others-{pair}", TRIALS).wall for pair in range(3))
+    single = [world.job(f"single-{n}").run("train", world.fixed(seed=n)).wall for n in range(3)]
+    heads = Ratios()
+    for _ in range(3):
+        heads.add(world.peer("many_heads", TRIALS, EPOCHS).wall, search)
+    each = statistics.median(single)
+    return [
+        Row(
+            what=f"{TRIALS} jobs of train.py, which keep features within a job, by ours (3 run)",
+            measured=f"{TRIALS * each / search:.1f} times",
+        ),
+        heads.row("many heads that run the backbone in every epoch by ours", 4, at_least=True),
+    ]
+
+
+def in_process(world: World) -> list[Row]:
+    """Return what the benchmark of the heads alone found, in the job environment."""
+    found = world.folder / "heads.json"
+    timed([JOB, "-m", "benchmarks.search.job_heads", "--json", found])
+    rows = []
+    for each in json.loads(found.read_text("utf-8")):
+        ratios = Ratios(values=each["ratios"])
+        rows.append(ratios.row(each["what"], each["goal"], at_least=each["at_least"]))
+    return rows
+
+
+def memory(world: World) -> list[Row]:
+    """Return the peak memory of a search of these pictures and of ten times as many."""
+    larger = replace(world, folder=world.folder / "tenfold")
+    copied = copies(world.data, larger.data, times=10)
+    larger.weights.parent.mkdir()
+    larger.weights.symlink_to(world.weights)
+    peaks = {
+        sum(counts): each.search("memory", TRIALS, epochs=1).megabytes
+        for each, counts in ((world, world.counts.values()), (larger, copied.values()))
+    }
+    (few, low), (many, high) = peaks.items()
+    kilobytes = 1024 * (high - low) / (many - few)
+    return [
+        Row(
+            what=f"peak memory at {few:,} and {many:,} pictures",
+            measured=f"{low:.0f} MB and {high:.0f} MB: {kilobytes:.1f} KB a picture",
+        )
+    ]
+
+
+PARTS: dict[str, Callable[[World], list[Row]]] = {
+    "pass": beside_one_pass,
+    "loop": beside_the_loop,
+    "others": beside_others,
+    "heads": in_process,
+    "memory": memory,
+}
+
+
+def prepared(folder: Path, arguments: argparse.Namespace) -> World:
+    """Write the pictures and get the weights."""
+    counts = write_pictures(
+        folder / "data",
+        count=arguments.pictures,
+        classes=arguments.classes,
+        side=arguments.side,
+    )
+    world = World(
+        folder=folder,
+        counts=counts,
+        model=arguments.model,
+        size=arguments.image_size,
+        pairs=arguments.pairs,
+    )
+    world.weights.parent.mkdir(parents=True)
+    program = ROOT / "sm_entrypoints/pretrained.py"
+    options = ["--model", world.model, "--weights", "imagenet", "--out", str(world.weights)]
+    timed([str(JOB), str(program), *options])
+    return world
+
+
+def print_table(rows: Sequence[Row]) -> None:
+    """Print the rows as a table of Markdown."""
+    print("\n| | measured | goal |\n|---|---:|---:|")
+    for row in rows:
+        missed = " (missed)" if row.met is False else ""
+        print(f"| {row.what} | {row.measured} | {row.goal}{missed} |")
+
+
+def main() -> int:
+    """Print the table; the exit code tells whether the goals were met."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--model", default="mobilenet_v2")
+    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--pictures", type=int, default=1_600)
+    parser.add_argument("--classes", type=int, default=100)
+    parser.add_argument("--side", type=int, default=400, help="side of the JPEG files, in pixels")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--parts", nargs="+", choices=sorted(PARTS), default=list(PARTS))
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="whippet-bench-search-") as scratch:
+        world = prepared(Path(scratch), arguments)
+        print(f"{world.model} at {world.size} pixels, pictures: {world.counts}", flush=True)
+        rows: list[Row] = []
+        for part in arguments.parts:
+            found = PARTS[part](world)
+            rows += found
+            print_table(found)
+    print_table(rows)
+    return 0 if all(row.met is not False for row in rows) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
