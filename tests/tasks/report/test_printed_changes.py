@@ -71,7 +71,7 @@ IN_WORDS = [
     {"instrumentation": "on"},
 ]
 # Not advice: what the job had.
-_NO_ADVICE = {("trainable", "all"), ("num_workers", "0")}
+_NO_ADVICE = {("trainable", "all"), ("num_workers", "0"), ("precision", "float32")}
 # The run that the verdict is about; a change that lifts cached features comes from one with them.
 _QUICK = {"batch_size": 4, "epochs": 1, "lr": 0.001, "num_workers": 0, "threads": 1}
 _MODEL = ModelParameters(architecture="squeezenet1_1", image_size=32)
