@@ -26,10 +26,10 @@ delivered, and without one the job fails with that sentence.
 
 An instrumented training of a head alone (a frozen backbone, `augmentation=none`) runs its whole
 network in the first epoch, under hook and profiler, and the head on the features of that epoch
-afterwards: the numbers are the same, to 1e-5 with `precision=float32`. The column `network` of
-`steps.csv` says which step ran the `whole` network and which its `tail`. Rules about the machine,
-the data and the batch judge the epoch that read images; StepOutlier compares each step with its
-own kind. `cache_features=false` runs the whole network in every epoch.
+afterwards: the numbers are the same, to 1e-5 in float32. The column `network` of `steps.csv` says
+which step ran the `whole` network and which its `tail`. Rules about the machine, the data and the
+batch judge the epoch that read images; StepOutlier compares each step with its own kind.
+`cache_features=false` runs the whole network in every epoch.
 
 `.venv-job/bin/python -m pytest tests/sm_entrypoints -k planted_faults` plants each fault in a real
 training and lets a healthy one pass. There is no GPU where this was built: the faults of the GPU
