@@ -206,13 +206,33 @@ def why_not_packed(fixed: Mapping[str, object]) -> str | None:
 
 def _document(text: str) -> dict[str, Any]:
     document = decode(text, times=2)
-    if isinstance(document, str) and document.lstrip().startswith("{"):
-        # SageMaker's toolkit decodes JSON objects and passes on what Python writes of them.
+    if isinstance(document, str):
+        # SageMaker's toolkit decodes JSON objects, and passes on what Python writes of them, the
+        # outermost as ``name=value,…`` with words unquoted.
         with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
-            document = ast.literal_eval(document.strip())
+            document = _python(document.strip())
     if not isinstance(document, dict):
         raise SearchPlanError(f"{_PLAN} {str(text)[:80]!r} is not a JSON object: give a plan")
     return document
+
+
+def _python(text: str) -> object:
+    """Return what Python's text of an object, or of its members, stands for.
+
+    Raises:
+        ValueError, SyntaxError: it is neither.
+    """
+    if text.startswith("{"):
+        return ast.literal_eval(text)
+    call = ast.parse(f"dict({text})", mode="eval").body
+    if not isinstance(call, ast.Call) or call.args or not call.keywords:
+        raise ValueError(text)
+    return {
+        str(each.arg): each.value.id
+        if isinstance(each.value, ast.Name)
+        else ast.literal_eval(each.value)
+        for each in call.keywords
+    }
 
 
 def _range(name: str, document: object) -> SearchedRange:

@@ -29,10 +29,6 @@ from tasks.parameters.run import (
 _WHY = "the backbone is frozen, so one look at each picture is enough for all trials"
 
 
-# Until the program of a packed search is there.
-AUTO_PACKS = False
-
-
 class SearchChoice(BaseModel):
     """How the search of a run is made.
 
@@ -79,8 +75,6 @@ def choose_search(
     if asked not in ("auto", "packed"):
         return _choice(asked, "as asked", tuning)
     obstacle = packing_obstacle(model, tuning, resources)
-    if asked == "auto" and not AUTO_PACKS:
-        return _choice("Bayesian", obstacle or "a packed search has to be asked for", tuning)
     if obstacle is None:
         return _choice("packed", _WHY if asked == "auto" else "as asked", tuning)
     if asked == "packed":

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import AWKWARD
-from tests.worlds.pipeline import TINY, Ended, Whippet, tiny_data
+from tests.worlds.pipeline import PACKED, Ended, Whippet, tiny_data
 
 RUN = "it's a first «run»"
 
@@ -50,7 +50,7 @@ def released(server_url, tmp_path_factory) -> Iterator[FinishedRun]:
     whippet = Whippet(home=root / "whippet home", api_url=server_url)
     data = tiny_data(root / 'my "photos" è')
     try:
-        ended = whippet.run("run", "--name", RUN, "--data", f"./{data.name}/", *TINY, cwd=root)
+        ended = whippet.run("run", "--name", RUN, "--data", f"./{data.name}/", *PACKED, cwd=root)
         assert ended.code == 0, ended.err
         record = whippet.record("latest")
         yield FinishedRun(

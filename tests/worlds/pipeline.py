@@ -25,6 +25,11 @@ TINY = (
     *("--max-jobs", "1", "--max-epochs", "2", "--range", "lr=1e-3:1e-2:log"),
     *("--set", "batch_size=8", "--seed", "3"),
 )
+# The same with weights, so that the backbone is frozen and the search is packed into one job.
+PACKED = (
+    *("--model", "mobilenet_v2", "--image-size", "32", "--max-jobs", "5", "--max-epochs", "2"),
+    *("--range", "lr=1e-3:1e-2:log", "--set", "batch_size=8", "--seed", "3"),
+)
 # Enough that a job goes on until it is stopped.
 ENDLESS = ("--max-epochs", "500", "--set", "patience=0")
 # What a child may know of us; WHIPPET_ and PREFECT_ variables are given by each test.

@@ -8,11 +8,6 @@ from cli.main import main
 from tests.worlds.pictures import write_data
 
 
-@pytest.fixture(autouse=True)
-def packed_by_default(monkeypatch):
-    monkeypatch.setattr("tasks.parameters.strategy.AUTO_PACKS", True)
-
-
 @pytest.fixture
 def data(awkward_path, whippet_home):
     counts = {split: {"a": 2, "b": 2} for split in ("train", "valid", "test")}

@@ -37,9 +37,12 @@ def test_a_plan_is_read_back_equal_in_each_way_that_it_travels() -> None:
     assert plan.ranges["epochs"].document() == {"type": "integer", "min": 2, "max": 5}
     text = plan.to_json()
     assert SearchPlan.from_document(json.loads(text)) == plan
-    as_python = str(json.loads(text))  # what SageMaker's toolkit puts on the command line
+    as_python = str(json.loads(text))
     assert "'" in as_python
-    for travelled in (text, json.dumps(text), as_python, f"  {as_python} "):
+    # What SageMaker's toolkit puts on the command line.
+    members = ",".join(f"{key}={value}" for key, value in sorted(json.loads(text).items()))
+    assert "sampling=tpe,seed=7" in members
+    for travelled in (text, json.dumps(text), as_python, f"  {as_python} ", members):
         assert SearchPlan.from_json(travelled) == plan
 
 

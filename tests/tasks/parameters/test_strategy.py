@@ -23,11 +23,6 @@ HEAD = ModelParameters()
 ONE = ResourceParameters()
 
 
-@pytest.fixture(autouse=True)
-def packed_by_default(monkeypatch):
-    monkeypatch.setattr("tasks.parameters.strategy.AUTO_PACKS", True)
-
-
 def chosen(
     model: ModelParameters = HEAD, resources: ResourceParameters = ONE, **tuning: Any
 ) -> SearchChoice:

@@ -34,11 +34,6 @@ SIX = TuningParameters(strategy="Bayesian")
 INSTANCES = ("ml.m5.xlarge", "ml.g4dn.xlarge", "ml.p3.2xlarge", "ml.t2.medium")
 
 
-@pytest.fixture(autouse=True)
-def packed_by_default(monkeypatch):
-    monkeypatch.setattr("tasks.parameters.strategy.AUTO_PACKS", True)
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     root = tmp_path_factory.mktemp("my photos é")
