@@ -71,7 +71,7 @@ job-env: .venv-job/.ready  ## make the job environment only (torch)
 .PHONY: demo
 demo: setup  ## the whole pipeline on the sample data; prints UI, report and a curl
 	@.venv/bin/whippet run --data samples/clipart --model mobilenet_v2 --image-size 160 \
-		--max-jobs 4 --max-epochs 6 $(DEMO)
+		--max-epochs 6 $(DEMO)
 
 .PHONY: down
 down:  ## stop what `make demo` and `whippet` started here, and only that

