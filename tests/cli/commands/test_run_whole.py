@@ -15,7 +15,7 @@ import pytest
 
 from platforms import Settings
 from tests.conftest import AWKWARD
-from tests.worlds.pipeline import ENDLESS, TINY, Ended, Whippet, ended, tiny_data
+from tests.worlds.pipeline import ENDLESS, PACKED, TINY, Ended, Whippet, ended, tiny_data
 from tests.worlds.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
@@ -106,6 +106,29 @@ def test_a_search_that_is_cancelled_in_the_ui_stops_its_jobs_and_says_how_to_go_
     wait_for(lambda: not whippet.processes(), "end of every process")
     assert whippet.record("unwanted")["status"] == "cancelled"
     assert httpx.get(flow_run).json()["state_type"] == "CANCELLED"
+
+
+def test_a_packed_search_survives_its_watcher_and_is_adopted_once(whippet):
+    options = ("--data", str(data_of(whippet)), *PACKED, "--max-jobs", "200", "--max-epochs", "60")
+    killed = whippet.start("run", "--name", "packed", *options)
+    search = wait_for(lambda: in_progress(whippet, "-tune"), "packed search")
+    assert whippet.tuning_jobs() == {}, "it is a training job"
+    os.killpg(killed.pid, signal.SIGKILL)
+    assert ended(killed).code == -signal.SIGKILL
+    assert in_progress(whippet, "-tune") == search, "the search goes on without its watcher"
+
+    resumed = whippet.start("run", "--resume", "packed")
+    wait_for(lambda: "best" in whippet.record("packed"), "best trial")
+    wait_for(lambda: in_progress(whippet, "-train"), "training job")
+    os.killpg(resumed.pid, signal.SIGINT)
+    found = ended(resumed)
+    assert found.code == 130, found.err
+    assert [name for name in whippet.jobs() if "-tune" in name] == [search]
+    assert whippet.jobs()[search] == "Completed"
+    record = whippet.record("packed")
+    assert record["jobs"]["tuning"] == record["best"]["tuning_job"] == search
+    assert record["search"]["strategy"] == "packed"
+    assert len((whippet.home / "runs/packed/trials.csv").read_text().splitlines()) == 1 + 200
 
 
 # An environment that works for trials and breaks for the job that follows them. The attempts after
