@@ -39,6 +39,8 @@ from dashboards.page.markup import (
 from sm_entrypoints.contract.sentences import counted, joined
 
 MAX_WARNING_PATHS = 5
+# Rows of the trial table: where there are more, the best; trials.csv has all.
+MAX_TRIALS = 20
 
 
 def overview_section(
@@ -106,7 +108,9 @@ def tuning_section(
             ),
             *([heading("Best hyperparameters"), facts(_pairs(best))] if best else []),
             *_tuning_plots(trials),
-            heading("Trials"),
+            heading(
+                "Trials" if len(trials.frame) <= MAX_TRIALS else f"The best {MAX_TRIALS} trials"
+            ),
             _trial_table(trials),
         ],
     )
@@ -156,16 +160,21 @@ def _tuning_plots(trials: Trials) -> list[Block]:
 
 def _trial_table(trials: Trials) -> Block:
     columns = ("trial", "name", "status", trials.metric, "seconds")
-    trial_columns = trials.frame[["trial", "name", "status", "objective", "seconds"]]
+    frame, best = trials.frame, trials.best
+    if len(frame) > MAX_TRIALS:
+        lowest_first = trials.direction == "Minimize"
+        frame = frame.sort_values("objective", ascending=lowest_first, kind="stable")[:MAX_TRIALS]
+    marked = list(frame.index).index(best) if best in frame.index else None
+    trial_columns = frame[["trial", "name", "status", "objective", "seconds"]]
     rows = [
         (*left, *right)
         for left, right in zip(
             trial_columns.itertuples(index=False),
-            trials.parameters.itertuples(index=False),
+            trials.parameters.loc[frame.index].itertuples(index=False),
             strict=True,
         )
     ]
-    return table((*columns, *trials.parameters.columns), rows, marked=trials.best)
+    return table((*columns, *trials.parameters.columns), rows, marked=marked)
 
 
 def _data_warning(warning: Mapping[str, Any]) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from tasks.requests.bodies import (
 from tasks.requests.stop import stop_run
 from tasks.runs.names import RunIdentity, resource_name
 from tests.worlds.fake_sagemaker import FakeSageMaker, throttled
+from tests.worlds.packed_search import packed_request
 from tests.worlds.platforms import fake_platform
 from tests.worlds.requests import inputs
 
@@ -55,6 +56,15 @@ def test_only_the_runs_own_jobs_in_progress_are_stopped():
         "demo-abc123-train"
     ]
     assert stop_run(fake_platform(fake), RUN) == []
+
+
+def test_a_packed_search_is_stopped_as_the_training_job_that_it_is():
+    fake = FakeSageMaker()
+    fake.create_training_job(**packed_request(RUN))
+    assert stop_run(fake_platform(fake), RUN, ["train"]) == [], "it is the search of the run"
+    assert stop_run(fake_platform(fake), RUN, ["tune"]) == ["demo-abc123-tune"]
+    job = fake.resources["training_job", "demo-abc123-tune"]
+    assert job["TrainingJobStatus"] == "Stopping"
 
 
 def test_a_job_that_ends_meanwhile_does_not_keep_the_others_running():
