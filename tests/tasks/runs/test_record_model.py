@@ -19,6 +19,8 @@ from platforms.files import read_json, write_json
 from tasks.costs.ledger import cost_sentence
 from tasks.parameters.recorded import recorded_parameters
 from tasks.parameters.run import RUN_PARAMETERS
+from tasks.plan.requests import RunChoices
+from tasks.plan.search_ways import choose
 from tasks.report.content import collect_report, run_markdown
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import every_run, open_run, read_run, record, recorded_jobs, run_folder
@@ -71,6 +73,22 @@ def test_a_run_of_an_earlier_version_goes_on(whippet_home: Path) -> None:
     data = read_run(settings, "old-half").data
     assert (data.uploaded, data.uri, data.scheme) == (0, values["data"]["uri"], 2)
     assert read_run(settings, "old-half").seconds == {**values["seconds"], "tune": 1.5}
+
+
+@pytest.mark.parametrize("name", ["completed", "killed"])
+@pytest.mark.parametrize("given", ["all", "nothing"])
+def test_a_search_of_an_earlier_version_goes_on_as_a_tuning_job(name: str, given: str) -> None:
+    """Also that of a deployment, which records only what it was given."""
+    values = earlier(name)
+    if given == "nothing":
+        values["parameters"] = {**values["parameters"], "tuning": {}, "model": {}}
+    opened = read_record(values, "here")
+    groups: dict[str, Any] = dict(recorded_parameters(opened))
+    search = choose(RunChoices(**groups), opened)
+    assert search is not None
+    assert search.strategy == "Bayesian"
+    trials = search.settle(groups["tuning"]).trials()
+    assert trials == opened.group("tuning").get("max_jobs", 6)
 
 
 NEWER = {**record_values("from the future"), "version": VERSION + 1, "jobs": [{"new": "form"}]}
