@@ -5,7 +5,8 @@
 Every picture is seen once by the frozen backbone; the heads of all trials are trained together on
 what it saw (:mod:`sm_entrypoints.searching`), each with the numbers that ``train.py`` would give
 it. ``search`` is a :class:`sm_entrypoints.contract.search.SearchPlan`; the other hyperparameters
-are those of ``train.py``, for all trials. The best head is delivered as a whole model.
+are those of ``train.py``, for all trials. The best head is delivered as a whole model, and tested
+on the features of the test split, in the numbers in which they were computed.
 
 After SIGTERM what was found so far is delivered, without the test evaluation. A killed job that is
 started again with the same checkpoint location goes on after the last generation that had ended.
@@ -27,9 +28,9 @@ import torch
 
 from sm_entrypoints.contract import PARENTS_CHANNEL
 from sm_entrypoints.contract.search import SearchPlanError
-from sm_entrypoints.features.backbone import Built
+from sm_entrypoints.features.backbone import Built, tail_of
 from sm_entrypoints.features.features import FeatureUse, features_of
-from sm_entrypoints.images.batches import TensorData
+from sm_entrypoints.images.batches import BatchOrder, TensorData, make_loader
 from sm_entrypoints.images.channels import Split, Splits, read_splits
 from sm_entrypoints.job.clock import Clock, process_age
 from sm_entrypoints.job.entry_point import run_entry_point
@@ -43,8 +44,8 @@ from sm_entrypoints.searching.sampler import Sampler
 from sm_entrypoints.searching.search_loop import Found, SearchLoop
 from sm_entrypoints.searching.shared_features import SharedFeatures, require_memory
 from sm_entrypoints.training.checkpoint import frozen_digest
-from sm_entrypoints.training.delivery import score_images
-from sm_entrypoints.training.feeds import feature_folders
+from sm_entrypoints.training.evaluation import Evaluation
+from sm_entrypoints.training.feeds import feature_folders, features_on_device
 from sm_entrypoints.training.network import require_batch
 from sm_entrypoints.training.preparation import build
 from sm_entrypoints.training.state import NothingLearned, learning_tensors
@@ -53,6 +54,7 @@ from sm_entrypoints.training.state import NothingLearned, learning_tensors
 BRINGS_ITS_OWN_HOOK = True
 # A test that calls main() is older than its search.
 _IS_THE_JOB = __name__ == "__main__"
+_TEST_BATCH = 1024
 
 
 def run(request: SearchRequest, environment: Environment, stop: StopRequest) -> None:
@@ -75,7 +77,7 @@ def run(request: SearchRequest, environment: Environment, stop: StopRequest) -> 
     splits = read_splits(environment.channels)
     built = _network(request, environment, splits)
     seconds["initialization"] = clock.lap()
-    shared, use = _features(request, built, environment, splits)
+    shared, tested, use = _features(request, built, environment, splits)
     print(use, flush=True)
     seconds["features"] = clock.lap()
     found = _search(request, built, shared, environment=environment, splits=splits, stop=stop)
@@ -83,8 +85,8 @@ def run(request: SearchRequest, environment: Environment, stop: StopRequest) -> 
     write_trials(environment.output_data_dir, found.trials, environment.job_name)
     best = _deliver(request, built, found, environment)
     seconds["delivery"] = clock.lap()
-    if best and splits.test and not found.interrupted and not stop.agreed():
-        _test(request, built, best, environment, splits.test)
+    if best and splits.test and tested and not found.interrupted and not stop.agreed():
+        _test(built, best, splits.test, tested)
     seconds["evaluation"] = clock.lap()
     measured = {
         "plan": json.loads(request.plan.to_json()),
@@ -123,18 +125,20 @@ def _network(request: SearchRequest, environment: Environment, splits: Splits) -
 
 def _features(
     request: SearchRequest, built: Built, environment: Environment, splits: Splits
-) -> tuple[SharedFeatures, FeatureUse]:
-    read = (splits.train, splits.valid)
+) -> tuple[SharedFeatures, TensorData | None, FeatureUse]:
+    """Return what the trials read, what the best head is tested on, and what both cost."""
+    read = [split for split in (splits.train, splits.valid, splits.test) if split]
     require_memory(built, sum(map(len, read)))
     # The location of checkpoints is that of the features: what is written there is kept.
     kept = environment.checkpoint_dir
     folders = feature_folders(environment, write=kept if kept.is_dir() else None)
     features = features_of(read, built, request.fixed, folders=folders)
-    train, valid = (
+    train, valid, *test = (
         TensorData(features.by_split[split.name], torch.tensor(split.labels, dtype=torch.int64))
         for split in read
     )
-    return SharedFeatures.of(built.model, train, valid, built.compute), features.use
+    shared = SharedFeatures.of(built.model, train, valid, built.compute)
+    return shared, test[0] if test else None, features.use
 
 
 def _search(
@@ -191,18 +195,16 @@ def _deliver(
     return best
 
 
-def _test(
-    request: SearchRequest, built: Built, best: BestModel, environment: Environment, split: Split
-) -> None:
+def _test(built: Built, best: BestModel, split: Split, features: TensorData) -> None:
+    """Score the best head on the features of the test split: nothing is computed again."""
     clock = Clock.start(age=0.0)
-    scores = score_images(
-        best.model,
-        best.card,
-        split,
-        compute=built.compute,
-        environment=environment,
-        num_workers=request.fixed.num_workers,
+    evaluation = Evaluation(
+        network=tail_of(best.model),
+        class_count=len(best.card.classes),
+        prepare=features_on_device(built.compute),
     )
+    batches = make_loader(features, BatchOrder(len(features), _TEST_BATCH), 0)
+    scores = evaluation.score(batches, features.labels)
     best.deliver_test(split, scores, clock.total())
 
 

@@ -42,6 +42,8 @@ MODEL_ARCHIVE = "model.tar.gz"
 MODEL_WEIGHTS_FILE = "model.safetensors"
 MODEL_CARD_FILE = "model.json"
 MODEL_CODE_FOLDER = "code"
+# What a container installs: of a job at the root of its source, of a model in its code folder.
+REQUIREMENTS_FILE = "requirements.txt"
 
 # In output.tar.gz (the job's SM_OUTPUT_DATA_DIR).
 METRICS_FILE = "metrics.jsonl"

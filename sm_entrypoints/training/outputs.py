@@ -19,6 +19,7 @@ from sm_entrypoints.contract import (
     MODEL_CODE_FOLDER,
     PREDICTION_COLUMNS,
     PREDICTIONS_FILE,
+    REQUIREMENTS_FILE,
     TRAINING_SUMMARY_FILE,
 )
 from sm_entrypoints.contract.files import write_text
@@ -104,7 +105,4 @@ def copy_serving_code(model_dir: Path) -> None:
         shutil.copyfile(file, target)
     shutil.copyfile(source / INFERENCE_PROGRAM, code / INFERENCE_PROGRAM)
     # SageMaker's containers install code/requirements.txt before they serve.
-    # In a job's code folder the file stands beside the package, in the project inside it.
-    beside = source.parent / "requirements.txt"
-    inside = source / "requirements.txt"
-    shutil.copyfile(inside if inside.exists() else beside, code / "requirements.txt")
+    shutil.copyfile(source / "serving" / REQUIREMENTS_FILE, code / REQUIREMENTS_FILE)

@@ -1,8 +1,9 @@
 """Package the entry points as the ``sourcedir.tar.gz`` that training and tuning jobs get.
 
-The archive holds ``sm_entrypoints`` with its sub-packages and, at its root, ``requirements.txt``,
-which SageMaker installs into the container. It never holds a ``setup.py``, which would make the
-toolkit run the program as a module (aws/sagemaker-training-toolkit#54).
+The archive holds ``sm_entrypoints`` with its sub-packages, the ``requirements.txt`` of the models
+that it delivers, and, at its root, its own, which SageMaker installs into the container. It never
+holds a ``setup.py``, which would make the toolkit run the program as a module
+(aws/sagemaker-training-toolkit#54).
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from pathlib import Path
 from obstore.store import ObjectStore
 
 from platforms.errors import SettingsError
-from sm_entrypoints.contract import TRAIN_PROGRAM
+from sm_entrypoints.contract import REQUIREMENTS_FILE, TRAIN_PROGRAM
 from tasks.storage.objects import put_once
 
 PACKAGE = Path(TRAIN_PROGRAM).parent.name
 ARCHIVE_NAME = "sourcedir.tar.gz"
-REQUIREMENTS = "requirements.txt"
+REQUIREMENTS = REQUIREMENTS_FILE
+# Of models, which a job delivers.
+SERVING_REQUIREMENTS = Path(PACKAGE, "serving", REQUIREMENTS_FILE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +58,12 @@ def package_source(project_root: Path) -> SourceArchive:
     """
     package = project_root / PACKAGE
     program, requirements = project_root / TRAIN_PROGRAM, package / REQUIREMENTS
-    for needed in (program, requirements):
+    serving = project_root / SERVING_REQUIREMENTS
+    for needed in (program, requirements, serving):
         if not needed.is_file():
             raise SettingsError(f"'{needed}' is missing: is '{project_root}' the whole project?")
     files = {path.relative_to(project_root).as_posix(): path for path in package.rglob("*.py")}
-    files[REQUIREMENTS] = requirements
+    files |= {REQUIREMENTS: requirements, SERVING_REQUIREMENTS.as_posix(): serving}
     tar = _tar({name: path.read_bytes() for name, path in files.items()})
     return SourceArchive(
         data=gzip.compress(tar, compresslevel=6, mtime=0),

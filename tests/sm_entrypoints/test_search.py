@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -123,6 +124,24 @@ def test_the_best_trial_is_the_training_of_train_py(
     assert cards[0] == cards[1]
 
 
+def test_every_picture_is_seen_once_the_test_split_included(
+    searched: Path, channels: dict[str, Path]
+) -> None:
+    counts = {name: len(list(channels[name].rglob("*.jpg"))) for name in ("train", "valid", "test")}
+    features = document(searched, "search.json")["features"]
+    assert features["kept"] + features["computed"] == sum(counts.values())
+    evaluation = document(searched, "evaluation.json")
+    assert evaluation["samples"] == counts["test"] == 9
+    with (searched / "output/data/predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    loaded = inference.model_fn(str(searched / "model"))
+    for row in rows:
+        file = channels["test"] / row["path"]
+        best = inference.predict_fn(inference.input_fn(file.read_bytes(), "image/jpeg"), loaded)
+        assert best[0].label == row["predicted"]
+        assert best[0].probability == pytest.approx(float(row["probability"]), abs=1e-4)
+
+
 def test_the_model_that_is_delivered_serves_as_good_as_the_table_says(
     searched: Path, channels: dict[str, Path]
 ) -> None:
@@ -191,7 +210,7 @@ def test_a_killed_search_goes_on_to_the_same_result(
     assert search(arguments, variables) == 0
     printed = capsys.readouterr().out
     assert "resumed after" in printed
-    assert "took the kept features of 36 images" in printed
+    assert "took the kept features of 45 images" in printed
     assert document(root, "trials.json")[0]["TrainingStartTime"].startswith("20")
     assert [each["number"] for each in kept["trials"]] == [0, 1]
     assert run(tmp_path / "whole", channels, "--epochs", "40", **LONG) == 0

@@ -22,7 +22,9 @@ def project(tmp_path: Path) -> Path:
     package.mkdir(parents=True)
     for name in ("__init__.py", "train.py", "model.py"):
         (package / name).write_text(f"NAME = {name!r}\n")
-    (package / "requirements.txt").write_text("safetensors\n")
+    (package / "requirements.txt").write_text("safetensors\noptuna\n")
+    (package / "serving").mkdir()
+    (package / "serving" / "requirements.txt").write_text("safetensors\n")
     (package / "__pycache__").mkdir()
     (package / "__pycache__" / "train.cpython-311.pyc").write_bytes(b"x")
     return package.parent
@@ -35,6 +37,7 @@ def test_archive_holds_sources_and_requirements_at_the_root(project: Path) -> No
             "requirements.txt",
             "sm_entrypoints/__init__.py",
             "sm_entrypoints/model.py",
+            "sm_entrypoints/serving/requirements.txt",
             "sm_entrypoints/train.py",
         ]
         assert {(m.mtime, m.mode, m.uid, m.gid, m.uname) for m in members} == {(0, 0o644, 0, 0, "")}
