@@ -10,6 +10,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from platforms import Platform, connect
 from platforms.errors import EndpointFailed, NameTaken
+from platforms.processes.interrupts import uninterrupted
 from platforms.sagemaker_types import Endpoint
 from tasks.cancelling.watch import CancelWatch
 from tasks.costs.ledger_update import note_endpoint
@@ -82,7 +83,8 @@ def _removed_on_failure(platform: Platform, names: dict[Step, str]) -> Iterator[
     except BaseException as error:
         if will_be_retried(error):
             raise
-        remove_endpoint(platform, names["endpoint"], names["config"], [names["model"]])
+        with uninterrupted(f"still removing endpoint {names['endpoint']}: it would bill otherwise"):
+            remove_endpoint(platform, names["endpoint"], names["config"], [names["model"]])
         raise
 
 

@@ -3,18 +3,23 @@
 An interrupt is an exception that may come between any two instructions. Libraries then raise
 something else (Prefect's engine: ``ValueError: Task run is not set``) or go on as if nothing had
 happened. Whoever waits, and whoever ends the process, therefore asks :func:`interrupted`.
+
+What must not be left half done, such as stopping what bills, goes into :func:`uninterrupted`.
 """
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType, TracebackType
 
 _Handler = Callable[[int, FrameType | None], object]
 _noted = threading.Event()
+_BOTH = (signal.SIGINT, signal.SIGTERM)
 
 
 class NotedInterrupts(AbstractContextManager[None]):
@@ -38,15 +43,20 @@ class NotedInterrupts(AbstractContextManager[None]):
         interrupted: KeyError('a library that stumbles over it')
     """
 
-    def __init__(self, *numbers: signal.Signals) -> None:
+    def __init__(self, *numbers: signal.Signals, said: str | None = None) -> None:
+        """Answer ``numbers``; the first of them is told as ``said`` on standard error, at once."""
         self._numbers = numbers
+        self._said = said
         self._before: dict[signal.Signals, signal.Handlers | int | _Handler | None] = {}
         self._outermost = False
 
     def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            self._outermost = signal.getsignal(signal.SIGINT) is not _note
-            self._before = {number: signal.signal(number, _note) for number in self._numbers}
+            self._outermost = not any(
+                isinstance(signal.getsignal(number), _Note) for number in _BOTH
+            )
+            note = _Note(self._said)
+            self._before = {number: signal.signal(number, note) for number in self._numbers}
 
     def __exit__(
         self,
@@ -78,6 +88,63 @@ def end_if_interrupted() -> None:
         raise KeyboardInterrupt
 
 
-def _note(number: int, frame: FrameType | None) -> None:
-    _noted.set()
-    raise KeyboardInterrupt
+@contextmanager
+def uninterrupted(said: str) -> Iterator[None]:
+    """Let a block end before an interrupt takes effect; each one is answered with ``said``.
+
+    Ctrl-\\ (SIGQUIT) and SIGKILL still end the process. Outside of the main thread, which has no
+    signals, nothing changes.
+
+    Raises:
+        KeyboardInterrupt: one came, and the block ended well.
+    """
+    before = {number: signal.getsignal(number) for number in _BOTH}
+    main = threading.current_thread() is threading.main_thread()
+    if not main or isinstance(before[signal.SIGINT], _Answer):  # inside of another one
+        yield
+        return
+    answer = _Answer(said, noted=isinstance(before[signal.SIGINT], _Note))
+    try:
+        for number in _BOTH:
+            signal.signal(number, answer)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if answer.came:
+        raise KeyboardInterrupt
+
+
+class _Answer:
+    """The handler of :func:`uninterrupted`."""
+
+    def __init__(self, said: str, *, noted: bool) -> None:
+        self._said, self._noted = said, noted
+        self.came = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        if self._noted:
+            _noted.set()
+        _say(self._said)
+
+
+class _Note:
+    """The handler: notes a signal, says so the first time, and raises the interrupt."""
+
+    def __init__(self, said: str | None) -> None:
+        self._said = said
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self._said is not None and not _noted.is_set():
+            _say(self._said)
+        _noted.set()
+        raise KeyboardInterrupt
+
+
+def _say(sentence: str) -> None:
+    # Not print(): the interrupted code may be inside of it.
+    try:
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{sentence}\n".encode())
+    except (OSError, ValueError):  # Nobody reads it any more.
+        return

@@ -6,11 +6,13 @@ differences from AWS:
 
 - An endpoint whose server cannot be restarted, or whose supervisor is gone too, reads as ``Failed``
   with the end of its log as the reason. Delete it, or create it again.
-- ``delete_endpoint`` works in every status, and the endpoint is gone when it returns.
+- ``delete_endpoint`` works in every status, and the endpoint is gone when it returns. One whose
+  deleter was killed is deleted by whoever describes, lists or deletes it next.
 """
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -27,7 +29,13 @@ from platforms.local.hosting.errors import as_client_error
 from platforms.local.hosting.kinds import CONFIG_MEMBERS
 from platforms.local.hosting.model_calls import runtime_error
 from platforms.local.hosting.models import container_of, read_endpoint_config, read_model
-from platforms.local.hosting.record import groups, not_deployed, server_lost, updating
+from platforms.local.hosting.record import (
+    deleting,
+    groups,
+    not_deployed,
+    server_lost,
+    updating,
+)
 from platforms.local.hosting.supervisor import GRACE_SECONDS
 from platforms.local.listing import listing
 from platforms.local.records import Missing, Record, now, with_times
@@ -36,6 +44,7 @@ from platforms.processes.process import (
     ProcessError,
     ProcessId,
     alive,
+    identify,
     terminate_group,
 )
 
@@ -139,18 +148,9 @@ class Endpoints:
 
     def delete_endpoint(self, **request: Any) -> dict[str, Any]:
         """End every process of an endpoint, then remove it; gone when this returns."""
-        name = request["EndpointName"]
-
-        def close(record: Record) -> Record:
-            return {**record, "EndpointStatus": "Deleting", "LastModifiedTime": now()}
-
-        record = self._update("DeleteEndpoint", name, close)
-        for group in groups(record):
-            terminate_group(group, GRACE_SECONDS)
-        try:
-            self._context.records.delete("endpoints", name)
-        except Missing:  # Somebody else deleted it in the same moment: it is gone.
-            LOGGER.info("endpoint %r was deleted twice at once", name)
+        name, ours = request["EndpointName"], identify(os.getpid())
+        record = self._update("DeleteEndpoint", name, lambda record: deleting(record, ours))
+        _end_and_forget(self._context, record)
         return {}
 
     def _pending(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -236,6 +236,9 @@ def local_url(context: LocalContext, name: str) -> str:
 
 def _settled(context: LocalContext, name: str) -> Record:
     record = context.records.read("endpoints", name)
+    if record["EndpointStatus"] == "Deleting" and _deleter_is_gone(record):
+        _end_and_forget(context, record)
+        raise Missing(f"endpoint {name!r} was deleted")
     pending, server = record["Local"]["Pending"], record["Local"]["Server"]
     if pending and _abandoned(pending):
         return _give_up(context, record)
@@ -247,6 +250,21 @@ def _settled(context: LocalContext, name: str) -> Record:
             "endpoints", name, lambda record: server_lost(record, server["Token"], reason)
         )
     return record
+
+
+def _deleter_is_gone(record: Record) -> bool:
+    deleter = record["Local"].get("Deleter")
+    return deleter is None or not alive(ProcessId.from_record(deleter))
+
+
+def _end_and_forget(context: LocalContext, record: Record) -> None:
+    """End every process of an endpoint, then remove its record; safe to repeat after a kill."""
+    for group in groups(record):
+        terminate_group(group, GRACE_SECONDS)
+    try:
+        context.records.delete("endpoints", record["EndpointName"])
+    except Missing:  # Somebody else deleted it in the same moment: it is gone.
+        LOGGER.info("endpoint %r was deleted twice at once", record["EndpointName"])
 
 
 def _runs(server: dict[str, Any]) -> bool:

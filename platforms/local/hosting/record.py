@@ -8,7 +8,8 @@ In addition to SageMaker's fields a record has ``Local``:
   has no process and no port while a server that ended is being restarted; a serverless one also has
   ``Deployment``, what to start, and no process while it is idle;
 - ``Worker``: the process (``Group``) that works off an asynchronous endpoint's queue, if any;
-- ``Retired``: replaced servers that may not have ended yet.
+- ``Retired``: replaced servers that may not have ended yet;
+- ``Deleter``: the process that deletes the endpoint, if any.
 
 Every change but the first names the token it applies to, so a late message about an older
 deployment changes nothing.
@@ -44,6 +45,16 @@ def updating(record: Record, pending: dict[str, Any]) -> Record:
         "EndpointStatus": "Updating",
         "LastModifiedTime": now(),
         "Local": {**record["Local"], "Pending": pending},
+    }
+
+
+def deleting(record: Record, deleter: ProcessId) -> Record:
+    """Return the record of an endpoint that a process has begun to delete."""
+    return {
+        **record,
+        "EndpointStatus": "Deleting",
+        "LastModifiedTime": now(),
+        "Local": {**record["Local"], "Deleter": deleter.to_record()},
     }
 
 

@@ -9,7 +9,12 @@ from contextlib import suppress
 
 import pytest
 
-from platforms.processes.interrupts import NotedInterrupts, end_if_interrupted, interrupted
+from platforms.processes.interrupts import (
+    NotedInterrupts,
+    end_if_interrupted,
+    interrupted,
+    uninterrupted,
+)
 
 BOTH = (signal.SIGINT, signal.SIGTERM)
 
@@ -88,3 +93,62 @@ def test_another_thread_has_no_signals_to_note():
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+@pytest.mark.parametrize("number", BOTH)
+def test_a_block_ends_before_interrupts_take_effect(capfd, number):
+    done = []
+    before = [signal.getsignal(each) for each in BOTH]
+
+    def block() -> None:
+        with uninterrupted("still at it"):
+            for step in range(3):
+                send(number)
+                done.append(step)
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+    assert done == [0, 1, 2]
+    assert capfd.readouterr().err == "still at it\n" * 3
+    assert [signal.getsignal(each) for each in BOTH] == before
+    assert not interrupted()
+
+
+def test_a_block_inside_of_another_does_not_end_it(capfd):
+    done = []
+
+    def block() -> None:
+        with uninterrupted("outer"):
+            with uninterrupted("inner"):
+                send(signal.SIGINT)
+            done.append("outer")
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+    assert done == ["outer"]
+    assert capfd.readouterr().err == "outer\n"
+
+
+def test_an_error_of_the_block_stays_as_it_is():
+    def block() -> None:
+        with uninterrupted("still at it"):
+            send(signal.SIGINT)
+            raise ValueError("of its own")
+
+    with pytest.raises(ValueError, match="of its own"):
+        block()
+
+
+def test_what_a_block_answered_is_noted_for_whoever_waits():
+    with suppress(KeyboardInterrupt), NotedInterrupts(*BOTH):
+        with suppress(KeyboardInterrupt), uninterrupted("still at it"):
+            send(signal.SIGTERM)
+        assert interrupted()
+
+
+def test_only_the_first_interrupt_is_told(capfd):
+    with suppress(KeyboardInterrupt), NotedInterrupts(*BOTH, said="stopping"):
+        for number in BOTH:
+            with suppress(KeyboardInterrupt):
+                send(number)
+    assert capfd.readouterr().err == "stopping\n"

@@ -14,7 +14,7 @@ from platforms.local.context import local_context
 from platforms.local.hosting.deployment import Deployment
 from platforms.local.hosting.endpoints import Endpoints, local_url
 from platforms.local.hosting.models import EndpointConfigs, Models
-from platforms.local.hosting.record import down
+from platforms.local.hosting.record import deleting, down
 from platforms.local.hosting.restarts import Restarts
 from platforms.local.hosting.runtime import LocalRuntime
 from platforms.processes.process import ProcessId, alive, group_alive, identify
@@ -321,3 +321,30 @@ def test_create_refuses_before_anything_is_written(context, tmp_path):
 def test_unknown_endpoints_are_named(context, operation):
     with pytest.raises(ClientError, match=r'ValidationException.*"arn:.*:endpoint/nobody"'):
         getattr(Endpoints(context), f"{operation}_endpoint")(EndpointName="nobody")
+
+
+@pytest.mark.parametrize("look", ["describe", "list", "delete"])
+def test_a_delete_whose_process_was_killed_is_finished_by_who_looks_next(context, look):
+    deploy(context, "e")
+    wait_for_endpoint(context, "e")
+    server, dead = server_of(context, "e"), ProcessId(pid=os.getpid(), started=1.0)
+    context.records.update("endpoints", "e", lambda record: deleting(record, dead))
+    if look == "describe":
+        with pytest.raises(ClientError, match="Could not find endpoint"):
+            Endpoints(context).describe_endpoint(EndpointName="e")
+    elif look == "list":
+        assert Endpoints(context).list_endpoints()["Endpoints"] == []
+    else:
+        Endpoints(context).delete_endpoint(EndpointName="e")
+    assert not alive(server)
+    assert context.records.names("endpoints") == ()
+
+
+def test_a_delete_that_goes_on_is_left_to_its_process(context):
+    deploy(context, "e")
+    wait_for_endpoint(context, "e")
+    ours = identify(os.getpid())
+    context.records.update("endpoints", "e", lambda record: deleting(record, ours))
+    described = Endpoints(context).describe_endpoint(EndpointName="e")
+    assert described["EndpointStatus"] == "Deleting"
+    assert alive(server_of(context, "e"))
