@@ -11,9 +11,10 @@ from platforms import Defaults, Needs, Platform, SageMaker
 from platforms.job_environment import require_job_python
 from platforms.local.client import LocalSageMaker
 from platforms.local.context import ACCOUNT, LocalContext, local_context
-from platforms.local.hosting.endpoints import local_url, settle_endpoint
+from platforms.local.hosting.endpoints import local_url
 from platforms.local.hosting.kinds import hosted_kind
 from platforms.local.hosting.runtime import LocalRuntime
+from platforms.local.hosting.settling import settle_endpoint
 from platforms.local.job_logs.operations import LocalLogs
 from platforms.local.shutdown import shut_down
 from platforms.loopback import curl_options

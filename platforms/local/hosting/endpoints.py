@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from platforms.client_errors import client_error
@@ -24,33 +23,25 @@ from platforms.local.context import (
     LOGGER,
     LocalContext,
 )
-from platforms.local.hosting.deployment import FAILURE_REASON_CHARACTERS, Deployment
 from platforms.local.hosting.errors import as_client_error
 from platforms.local.hosting.kinds import CONFIG_MEMBERS
 from platforms.local.hosting.model_calls import runtime_error
 from platforms.local.hosting.models import container_of, read_endpoint_config, read_model
 from platforms.local.hosting.record import (
     deleting,
-    groups,
     not_deployed,
-    server_lost,
     updating,
 )
-from platforms.local.hosting.supervisor import GRACE_SECONDS
+from platforms.local.hosting.settling import end_and_forget, settle_endpoint, settled
 from platforms.local.listing import listing
 from platforms.local.records import Missing, Record, now, with_times
 from platforms.local.supervision import start_supervisor
 from platforms.processes.process import (
     ProcessError,
-    ProcessId,
-    alive,
     identify,
-    terminate_group,
 )
 
 _SUPERVISOR = "platforms.local.hosting.supervisor"
-# A deployment whose supervisor never signed in was killed with its creator.
-_SIGN_IN_SECONDS = 60.0
 _HONOURED = frozenset({"EndpointName", "EndpointConfigName", "Tags"})
 
 
@@ -140,7 +131,7 @@ class Endpoints:
         summaries = []
         for name in self._context.records.names("endpoints"):
             try:
-                record = _settled(self._context, name)
+                record = settled(self._context, name)
             except Missing:  # Deleted since the listing.
                 continue
             summaries.append({key: with_times(record)[key] for key in fields})
@@ -150,7 +141,7 @@ class Endpoints:
         """End every process of an endpoint, then remove it; gone when this returns."""
         name, ours = request["EndpointName"], identify(os.getpid())
         record = self._update("DeleteEndpoint", name, lambda record: deleting(record, ours))
-        _end_and_forget(self._context, record)
+        end_and_forget(self._context, record)
         return {}
 
     def _pending(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -191,16 +182,6 @@ class Endpoints:
             return self._context.records.update("endpoints", name, change)
 
 
-def settle_endpoint(context: LocalContext, operation: str, name: str) -> Record:
-    """Return an endpoint's record, updated for processes that died since it was written.
-
-    Raises:
-        ClientError: ``ValidationException``, there is no such endpoint.
-    """
-    with as_client_error(context, operation, "endpoints", name):
-        return _settled(context, name)
-
-
 def local_url(context: LocalContext, name: str) -> str:
     """Return the URL to POST to, as for ``curl``; it changes with every deployment.
 
@@ -232,77 +213,3 @@ def local_url(context: LocalContext, name: str) -> str:
             "log says why. Try again in a few seconds.",
         )
     return f"http://127.0.0.1:{server['Port']}/invocations"
-
-
-def _settled(context: LocalContext, name: str) -> Record:
-    record = context.records.read("endpoints", name)
-    if record["EndpointStatus"] == "Deleting" and _deleter_is_gone(record):
-        _end_and_forget(context, record)
-        raise Missing(f"endpoint {name!r} was deleted")
-    pending, server = record["Local"]["Pending"], record["Local"]["Server"]
-    if pending and _abandoned(pending):
-        return _give_up(context, record)
-    # A serverless deployment without a process only waits for somebody to ask.
-    fixed = server and "Deployment" not in server
-    if record["EndpointStatus"] == "InService" and fixed and not _runs(server):
-        reason = _last_words(context, record, server["Token"])
-        return context.records.update(
-            "endpoints", name, lambda record: server_lost(record, server["Token"], reason)
-        )
-    return record
-
-
-def _deleter_is_gone(record: Record) -> bool:
-    deleter = record["Local"].get("Deleter")
-    return deleter is None or not alive(ProcessId.from_record(deleter))
-
-
-def _end_and_forget(context: LocalContext, record: Record) -> None:
-    """End every process of an endpoint, then remove its record; safe to repeat after a kill."""
-    for group in groups(record):
-        terminate_group(group, GRACE_SECONDS)
-    try:
-        context.records.delete("endpoints", record["EndpointName"])
-    except Missing:  # Somebody else deleted it in the same moment: it is gone.
-        LOGGER.info("endpoint %r was deleted twice at once", record["EndpointName"])
-
-
-def _runs(server: dict[str, Any]) -> bool:
-    """Tell whether a server answers, or its supervisor sees to it that one will."""
-    # Looked at in this order: a supervisor that gives up has written so before it ends.
-    if server["Process"] and alive(ProcessId.from_record(server["Process"])):
-        return True
-    return alive(ProcessId.from_record(server["Group"]))
-
-
-def _abandoned(pending: dict[str, Any]) -> bool:
-    if pending["Group"]:
-        return not alive(ProcessId.from_record(pending["Group"]))
-    requested = datetime.fromisoformat(pending["RequestTime"])
-    return (datetime.now(UTC) - requested).total_seconds() > _SIGN_IN_SECONDS
-
-
-def _give_up(context: LocalContext, record: Record) -> Record:
-    """Record that the supervisor of a deployment died, and end what it may have started."""
-    name, pending = record["EndpointName"], record["Local"]["Pending"]
-    reason = (
-        f"The process that deployed endpoint {name!r} ended before its server was in service; "
-        f"see {context.records.folder('endpoints', name) / 'supervisor.log'}."
-    )
-    settled = context.records.update(
-        "endpoints", name, lambda record: not_deployed(record, pending["Token"], reason)
-    )
-    # Had it switched at the last moment, its server is the endpoint's and stays.
-    serving = settled["Local"]["Server"]
-    if pending["Group"] and not (serving and serving["Token"] == pending["Token"]):
-        terminate_group(ProcessId.from_record(pending["Group"]), GRACE_SECONDS)
-    return settled
-
-
-def _last_words(context: LocalContext, record: Record, token: str) -> str:
-    variant = record["ProductionVariants"][0]["VariantName"]
-    deployment = Deployment(
-        context=context, endpoint=record["EndpointName"], token=token, variant=variant, container={}
-    )
-    head = f"The model server of variant {variant} ended by itself. The end of its log:\n"
-    return head + deployment.last_words()[-(FAILURE_REASON_CHARACTERS - len(head)) :]

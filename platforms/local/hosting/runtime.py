@@ -15,10 +15,11 @@ from botocore.response import StreamingBody
 from platforms.endpoint_kinds import endpoint_kind
 from platforms.local.context import ACCOUNT, LOGGER, LocalContext
 from platforms.local.hosting.async_queue import AsyncQueue
-from platforms.local.hosting.endpoints import local_url, settle_endpoint
+from platforms.local.hosting.endpoints import local_url
 from platforms.local.hosting.kinds import HostedKind, hosted_kind
 from platforms.local.hosting.model_calls import CUSTOM_ATTRIBUTES, call_model, runtime_error
 from platforms.local.hosting.serverless import IDLE_SECONDS, ServerlessCalls
+from platforms.local.hosting.settling import settle_endpoint
 from platforms.local.records import Record
 from platforms.validation import validate
 
