@@ -24,8 +24,8 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from sm_entrypoints.contract import SPLITS, TEST_CHANNEL, TRAIN_CHANNEL, VALID_CHANNEL
+from sm_entrypoints.images.look import look_of
 from tasks.dataset.checking.duplicates import similar_groups
-from tasks.dataset.checking.images import look_of
 
 PACKAGE = "openclipart-png"
 DRAWINGS = Path("usr/share/openclipart/png")

@@ -37,8 +37,9 @@ ALLOWED = {
     "flows": {"tasks", "platforms", "dashboards", *SHARED},
     "tasks": {
         *("platforms", "dashboards", *SHARED),
-        # One decoder, and one answer to what a picture is, for both sides: no torch in either.
+        # One decoder, and one answer to what a picture is and looks like, for both sides: no torch.
         *("sm_entrypoints.images.decoding", "sm_entrypoints.images.files"),
+        "sm_entrypoints.images.look",
     },
     "platforms": SHARED,
     "dashboards": SHARED,

@@ -60,13 +60,18 @@ def _mistake(folder: Path, entry: Any, where: str) -> Mistake:
         probability = float(entry["probability"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{where}: missing or malformed member: {error!r}") from error
-    picture = _picture(folder, file, where)
+    picture = read_picture(folder, file, where)
     return Mistake(
-        **values, probability=probability, picture=picture, media_type=_media_type(picture, where)
+        **values, probability=probability, picture=picture, media_type=media_type_of(picture, where)
     )
 
 
-def _picture(folder: Path, file: str, where: str) -> bytes:
+def read_picture(folder: Path, file: str, where: str) -> bytes:
+    """Return the content of a picture in a job's output; nothing where the job left none.
+
+    Raises:
+        ValueError: it lies outside ``folder``, or is too large for a page; names ``where``.
+    """
     path = (folder / file).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise ValueError(f"{where}: picture {file!r} lies outside the output folder")
@@ -77,7 +82,12 @@ def _picture(folder: Path, file: str, where: str) -> bytes:
     return path.read_bytes()
 
 
-def _media_type(picture: bytes, where: str) -> str:
+def media_type_of(picture: bytes, where: str) -> str:
+    """Return the media type of a picture's content, empty for none.
+
+    Raises:
+        ValueError: it is neither JPEG nor PNG; names ``where``.
+    """
     if not picture:
         return ""
     for signature, media_type in _SIGNATURES.items():

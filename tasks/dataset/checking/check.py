@@ -15,9 +15,10 @@ from pathlib import Path
 from platforms.errors import shown
 from sm_entrypoints.contract import TEST_CHANNEL, TRAIN_CHANNEL, VALID_CHANNEL
 from sm_entrypoints.contract.sentences import counted
+from sm_entrypoints.images.look import Look
 from tasks.dataset.checking.duplicates import similar_groups
 from tasks.dataset.checking.files import DataFile
-from tasks.dataset.checking.images import ImageFacts, Look
+from tasks.dataset.checking.images import ImageFacts
 from tasks.dataset.checking.inspection import Progress, inspect_files
 from tasks.dataset.checking.layout import read_layout
 from tasks.dataset.checking.oddities import data_warnings, images_per_class

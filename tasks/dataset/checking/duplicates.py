@@ -15,11 +15,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.dataset.checking.images import Look
+from sm_entrypoints.images.look import MAX_COLOUR_DISTANCE, MAX_HASH_DISTANCE, Look
 
-MAX_HASH_DISTANCE = 0.25
-# Mean absolute difference of the 8 by 8 colour grids, in levels of 255.
-MAX_COLOUR_DISTANCE = 6.0
 _BLOCK = 256
 
 

@@ -1,7 +1,7 @@
 """Read one image file as a trainer would: is it complete, how large, what does it look like?
 
 Nothing here knows of splits or classes. The look of an image is two small arrays (see
-:class:`Look`) that :mod:`tasks.dataset.checking.duplicates` compares.
+:class:`~sm_entrypoints.images.look.Look`) that :mod:`tasks.dataset.checking.duplicates` compares.
 """
 
 from __future__ import annotations
@@ -10,19 +10,13 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from sm_entrypoints.contract.sentences import clause
 from sm_entrypoints.images.decoding import DECODE_ERRORS, TooManyPixels, load_picture
 from sm_entrypoints.images.files import READ_KINDS, kind_of
+from sm_entrypoints.images.look import Look, look_of
 from tasks.dataset.checking.conversion import ConversionError, Converter, advice, can_convert
-
-HASH_SIDE = 16
-COLOUR_SIDE = 8
-# Neighbours closer than this many grey levels count as equal: JPEG noise on flat paper (a
-# drawing's white) must not decide bits.
-HASH_MARGIN = 3
 
 _KNOWN_STARTS = (
     (b"RIFF", "a RIFF file"),
@@ -33,21 +27,6 @@ _KNOWN_STARTS = (
     (b"version https://git-lfs", "a Git LFS pointer: run 'git lfs pull'"),
     (b"\x00\x00\x00", "a video or another file"),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """What an image looks like, small enough to keep for every file of a data set.
-
-    Attributes:
-        gradients: 64 bytes, a difference hash: over a 16 by 16 grid, first one bit a cell that
-            says that the grey value rises to the right by at least ``HASH_MARGIN`` levels, then
-            one that says that it falls by as much. A blank image has no bit set.
-        colours: 192 bytes, the image shrunk to 8 by 8 RGB pixels.
-    """
-
-    gradients: bytes
-    colours: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,30 +101,6 @@ def _decode(data: bytes, size: int, sha256: str) -> ImageFacts:
         mode=picture.mode,
         look=look_of(picture.image),
     )
-
-
-def look_of(image: Image.Image) -> Look:
-    """Return the look of a decoded image of any mode, transparency over white."""
-    small = _small_rgb(image)
-    grey = small.convert("L").resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.BOX)
-    levels = np.asarray(grey, dtype=np.int16)
-    steps = levels[:, 1:] - levels[:, :-1]
-    bits = np.stack([steps >= HASH_MARGIN, steps <= -HASH_MARGIN])
-    colours = small.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BOX)
-    return Look(gradients=np.packbits(bits).tobytes(), colours=colours.tobytes())
-
-
-def _small_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        # 16-bit PNG: "convert" would clip at 255 rather than scale.
-        image = Image.fromarray((np.asarray(image, dtype=np.float64) / 257).astype(np.uint8))
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA"):
-        layer = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    factor = max(1, min(image.size) // (4 * HASH_SIDE))
-    if factor > 1 and image.mode in ("RGB", "RGBA", "L", "CMYK"):
-        image = image.reduce(factor)
-    return image.convert("RGB")
 
 
 def _guess(data: bytes) -> str:

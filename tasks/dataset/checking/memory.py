@@ -12,8 +12,9 @@ from typing import TypedDict, cast
 import PIL
 from pydantic import JsonValue
 
+from sm_entrypoints.images.look import Look
 from tasks.dataset.checking.conversion import Converter
-from tasks.dataset.checking.images import ImageFacts, Look, inspect_image
+from tasks.dataset.checking.images import ImageFacts, inspect_image
 from tasks.dataset.checking.stat_cache import StatCache, identity
 
 # Change it with what ``inspect_image`` finds; another Pillow may decode what this one refused.

@@ -5,8 +5,8 @@ import io
 import pytest
 from PIL import Image
 
+from sm_entrypoints.images.look import Look, look_of
 from tasks.dataset.checking.duplicates import similar_groups
-from tasks.dataset.checking.images import Look, look_of
 from tests.worlds.pictures import picture
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.dataset.checking.images import Look, inspect_image, look_of
+from sm_entrypoints.images.look import Look, look_of
+from tasks.dataset.checking.images import inspect_image
 from tests.worlds.pictures import picture, png_header, write_picture
 
 
