@@ -131,6 +131,10 @@ bench-instrumentation: .venv/.tools .venv-job/.ready  ## what instrumentation co
 bench-boundary: .venv/.ready  ## what the boundary costs a local job (10 seconds)
 	@$(ORCHESTRATOR) -m benchmarks.boundary
 
+.PHONY: bench-search
+bench-search: .venv/.tools .venv-job/.ready  ## a packed search beside one forward pass, the write-ups' loop and others (25 minutes)
+	@$(ORCHESTRATOR) -m benchmarks.search
+
 .PHONY: bench-start
 bench-start: .venv/.ready .venv-job/.ready  ## how soon a local job begins, cold and warm (3 minutes)
 	@$(ORCHESTRATOR) -m benchmarks.warm_start

@@ -22,6 +22,7 @@ from typing import Any
 from benchmarks.instrumentation import Row
 from benchmarks.search.pictures import copies, write_pictures
 from benchmarks.search.processes import HERE, JOB, ROOT, JobFolder, Timed, timed
+from sm_entrypoints.contract import WEIGHTS_FILE
 from sm_entrypoints.contract.search import SearchPlan
 
 EPOCHS, TRIALS, MORE = 5, 20, 64
@@ -50,7 +51,7 @@ class World:
     @property
     def weights(self) -> Path:
         """The file of the pretrained weights."""
-        return self.folder / "weights" / f"{self.model}.safetensors"
+        return self.folder / "weights" / WEIGHTS_FILE
 
     def job(self, name: str) -> JobFolder:
         """Return the folder of a job of that name, new or as it was left."""
@@ -202,7 +203,9 @@ def beside_others(world: World) -> list[Row]:
 def in_process(world: World) -> list[Row]:
     """Return what the benchmark of the heads alone found, in the job environment."""
     found = world.folder / "heads.json"
-    timed([JOB, "-m", "benchmarks.search.job_heads", "--json", found])
+    inputs = [world.data, world.model, world.weights.parent, world.size, "--json", found]
+    module = [JOB, "-m", "benchmarks.search.job_heads"]
+    timed([str(each) for each in (*module, *inputs)])
     rows = []
     for each in json.loads(found.read_text("utf-8")):
         ratios = Ratios(values=each["ratios"])
