@@ -135,6 +135,10 @@ bench-boundary: .venv/.ready  ## what the boundary costs a local job (10 seconds
 bench-search: .venv/.tools .venv-job/.ready  ## a packed search beside one forward pass, the write-ups' loop and others (25 minutes)
 	@$(ORCHESTRATOR) -m benchmarks.search
 
+.PHONY: bench-gpu
+bench-gpu: .venv/.tools .venv-job/.ready  ## the same on a machine with a GPU, and whether the GPU is watched (8 minutes)
+	@$(ORCHESTRATOR) -m benchmarks.search.gpu
+
 .PHONY: bench-start
 bench-start: .venv/.ready .venv-job/.ready  ## how soon a local job begins, cold and warm (3 minutes)
 	@$(ORCHESTRATOR) -m benchmarks.warm_start

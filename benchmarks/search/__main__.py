@@ -15,13 +15,14 @@ import json
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.instrumentation import Row
 from benchmarks.search.pictures import copies, write_pictures
 from benchmarks.search.processes import HERE, JOB, ROOT, JobFolder, Timed, timed
+from benchmarks.search.ratios import Ratios
 from sm_entrypoints.contract import WEIGHTS_FILE
 from sm_entrypoints.contract.search import SearchPlan
 
@@ -73,33 +74,6 @@ class World:
         script = HERE / f"peer_{program}.py"
         common = [self.data, self.model, self.weights, self.size]
         return timed([str(each) for each in (JOB, script, *common, *arguments)])
-
-
-@dataclass(slots=True, kw_only=True)
-class Ratios:
-    """Ratios of what ran next to each other."""
-
-    values: list[float] = field(default_factory=list)
-
-    def add(self, part: float, whole: float) -> None:
-        """Note one pair."""
-        self.values.append(part / whole)
-
-    @property
-    def median(self) -> float:
-        """The middle ratio."""
-        return statistics.median(self.values)
-
-    def row(self, what: str, goal: float, *, at_least: bool = False) -> Row:
-        """Return the line of the table, with the goal that it met or missed."""
-        met = self.median >= goal if at_least else self.median <= goal
-        spread = ""
-        if len(self.values) > 1:
-            low, _, high = statistics.quantiles(self.values, n=4, method="inclusive")
-            spread = f" [{low:.3g}, {high:.3g}]"
-        sign = "≥" if at_least else "≤"
-        measured = f"{self.median:.3g} times{spread}"
-        return Row(what=what, measured=measured, goal=f"{sign} {goal:g} times", met=met)
 
 
 def beside_one_pass(world: World) -> list[Row]:
@@ -272,8 +246,8 @@ def print_table(rows: Sequence[Row]) -> None:
         print(f"| {row.what} | {row.measured} | {row.goal}{missed} |")
 
 
-def main() -> int:
-    """Print the table; the exit code tells whether the goals were met."""
+def options() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--model", default="mobilenet_v2")
     parser.add_argument("--image-size", type=int, default=224)
@@ -282,7 +256,12 @@ def main() -> int:
     parser.add_argument("--side", type=int, default=400, help="side of the JPEG files, in pixels")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--parts", nargs="+", choices=sorted(PARTS), default=list(PARTS))
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Print the table; the exit code tells whether the goals were met."""
+    arguments = options().parse_args()
     with tempfile.TemporaryDirectory(prefix="whippet-bench-search-") as scratch:
         world = prepared(Path(scratch), arguments)
         print(f"{world.model} at {world.size} pixels, pictures: {world.counts}", flush=True)

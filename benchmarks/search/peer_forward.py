@@ -3,8 +3,8 @@
     python peer_forward.py DATA MODEL WEIGHTS.safetensors IMAGE_SIZE
 
 Threads decode ahead of the network (with Pillow's ``draft``), memory is laid out channels last, and
-bfloat16 is used where the CPU multiplies it. It keeps nothing: it is the least that any search has
-to do, and what a search is compared with.
+bfloat16 is used where the hardware multiplies it; the network is on the GPU where there is one. It
+keeps nothing: it is the least that any search has to do, and what a search is compared with.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from torchvision.transforms import functional as F
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BATCH = 64
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def decode(path: Path, size: int) -> Tensor:
@@ -55,18 +56,25 @@ def network(name: str, weights: Path) -> torch.nn.Module:
     """Return torchvision's network with these weights, for evaluation."""
     model = models.get_model(name, weights=None)
     model.load_state_dict(load_file(weights), strict=False)
-    return model.eval().to(memory_format=torch.channels_last)
+    return model.eval().to(DEVICE, memory_format=torch.channels_last)
+
+
+def seen_by(model: torch.nn.Module, images: Tensor) -> Tensor:
+    """Return what a network gives for images, in the numbers that the hardware is made for."""
+    if DEVICE == "cuda":
+        narrow = torch.cuda.is_bf16_supported()
+    else:
+        narrow = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    with torch.inference_mode(), torch.autocast(DEVICE, dtype=torch.bfloat16, enabled=narrow):
+        laid_out = images.to(DEVICE).contiguous(memory_format=torch.channels_last)
+        return model(laid_out).float()
 
 
 def main(data: Path, name: str, weights: Path, size: int) -> None:
     """Run every picture through the network once."""
     model = network(name, weights)
     paths = sorted(data.rglob("*.jpg"))
-    narrow = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-    seen = 0
-    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=narrow):
-        for images in batches(paths, size):
-            seen += len(model(images.contiguous(memory_format=torch.channels_last)))
+    seen = sum(len(seen_by(model, images).cpu()) for images in batches(paths, size))
     print(f"{seen} pictures")
 
 

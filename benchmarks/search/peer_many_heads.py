@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import torch
-from peer_forward import BATCH, batches, network
+from peer_forward import BATCH, DEVICE, batches, network, seen_by
 from torch import nn
 
 _LOWEST, _HIGHEST = -4.0, -2.0
@@ -26,7 +26,9 @@ def main(data: Path, name: str, weights: Path, size: int, heads: int, epochs: in
     width = [layer for layer in getattr(model, head).modules() if isinstance(layer, nn.Linear)]
     setattr(model, head, nn.Identity())
     labels = sorted(path.name for path in (data / "train").iterdir())
-    linear = nn.ModuleList(nn.Linear(width[-1].in_features, len(labels)) for _ in range(heads))
+    linear = nn.ModuleList(nn.Linear(width[-1].in_features, len(labels)) for _ in range(heads)).to(
+        DEVICE
+    )
     rates = torch.logspace(_LOWEST, _HIGHEST, heads).tolist()
     groups = [
         {"params": each.parameters(), "lr": lr} for each, lr in zip(linear, rates, strict=True)
@@ -45,12 +47,10 @@ def _pass(model, linear, folder, labels, size, optimizer, epoch):  # type: ignor
     if optimizer is not None:
         order = torch.randperm(len(paths), generator=torch.Generator().manual_seed(epoch))
         paths = [paths[place] for place in order]
-    truth = torch.tensor([labels.index(path.parent.name) for path in paths])
-    narrow = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    truth = torch.tensor([labels.index(path.parent.name) for path in paths], device=DEVICE)
     totals = [0.0] * len(linear)
     for number, images in enumerate(batches(paths, size)):
-        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=narrow):
-            features = model(images.contiguous(memory_format=torch.channels_last)).float()
+        features = seen_by(model, images).clone()
         target = truth[number * BATCH : number * BATCH + len(images)]
         losses = [nn.functional.cross_entropy(each(features), target) for each in linear]
         if optimizer is not None:

@@ -48,6 +48,8 @@ def main(data: Path, weights: Path, chosen: dict[str, Any]) -> None:
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
     )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model.to(device)
     train, valid = ImageData(splits.train, card), ImageData(splits.valid, card)
     optimizer = torch.optim.AdamW(
         head.parameters(), lr=chosen["lr"], weight_decay=chosen["weight_decay"], eps=1e-8
@@ -63,7 +65,7 @@ def main(data: Path, weights: Path, chosen: dict[str, Any]) -> None:
                 module.train()
         for keys in order:
             images, labels, _ = train.__getitems__(keys)
-            loss = nn.functional.cross_entropy(model(_normal(images)), labels)
+            loss = nn.functional.cross_entropy(model(_normal(images, device)), labels.to(device))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -72,15 +74,16 @@ def main(data: Path, weights: Path, chosen: dict[str, Any]) -> None:
         with torch.no_grad():
             for keys in inspection:
                 images, labels, _ = valid.__getitems__(keys)
-                scores = model(_normal(images))
+                scores = model(_normal(images, device)).cpu()
                 total += float(nn.functional.cross_entropy(scores, labels, reduction="sum"))
         best = min(best, total / len(valid))
     print(json.dumps({"best": best, "pictures": chosen["epochs"] * (len(train) + len(valid))}))
 
 
-def _normal(pixels: Tensor) -> Tensor:
-    mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1)
-    return (pixels.float() / 255 - mean) / torch.tensor(IMAGENET_STD).view(3, 1, 1)
+def _normal(pixels: Tensor, device: str) -> Tensor:
+    mean = torch.tensor(IMAGENET_MEAN, device=device).view(3, 1, 1)
+    deviation = torch.tensor(IMAGENET_STD, device=device).view(3, 1, 1)
+    return (pixels.to(device).float() / 255 - mean) / deviation
 
 
 if __name__ == "__main__":
