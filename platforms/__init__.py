@@ -144,10 +144,11 @@ class Platform:
 
     ``shut_down`` stops what the platform runs on this machine and returns its names; everything it
     stops can be requested again, and it never touches an AWS account. ``prepare`` creates what the
-    platform may create by itself before the first upload: its own bucket. ``pricing`` is AWS's
-    price list, if there is an account to query it with. ``bills`` says whether requests here cost
-    money. ``scaling`` is ``boto3.client("application-autoscaling")`` where endpoints can have more
-    than one instance.
+    platform may create by itself before the first upload: its own bucket. ``expect_jobs`` tells it
+    that jobs follow soon, so that it may make ready what they share; returns within a second or so.
+    ``pricing`` is AWS's price list, if there is an account to query it with. ``bills`` says whether
+    requests here cost money. ``scaling`` is ``boto3.client("application-autoscaling")`` where
+    endpoints can have more than one instance.
     """
 
     settings: Settings
@@ -160,6 +161,7 @@ class Platform:
     shut_down: Callable[[], list[str]]
     require_ready: RequireReady = lambda needs=Needs(): []
     prepare: Callable[[], None] = lambda: None
+    expect_jobs: Callable[[], object] = lambda: None
     pricing: Pricing | None = None
     bills: bool = False
     scaling: Any = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, cast
 
 from cli.options import add_run_options, from_options
@@ -32,7 +33,7 @@ def command(arguments: argparse.Namespace) -> int:
     from cli.preflight import check_before_run
     from cli.run_summary import print_summary
     from cli.server.choosing import ui_and_password, use_server
-    from platforms import Settings
+    from platforms import Settings, connect
     from tasks.runs.names import folder_name
 
     if arguments.platform:
@@ -43,7 +44,10 @@ def command(arguments: argparse.Namespace) -> int:
     # A mistake must not cost a server, let alone a job.
     data = cast("DataParameters", parameters["data"])
     check_before_run(settings, data, cast("ModelParameters", parameters["model"]))
-    api_url = use_server(settings)
+    with ThreadPoolExecutor(1) as beside:
+        # Soon enough: jobs of this machine share what takes seconds to import.
+        beside.submit(connect(settings).expect_jobs)
+        api_url = use_server(settings, meanwhile=_import_flows)
     # Prefect reads its settings when it is imported.
     from cli.billing import print_billing
     from cli.flow_run import run_release
@@ -59,6 +63,11 @@ def command(arguments: argparse.Namespace) -> int:
         print_billing(settings)  # of a run that failed, too
     print_summary(settings, record, api_url)
     return 0
+
+
+def _import_flows() -> None:
+    """Import what takes seconds and needs no server that answers."""
+    import cli.flow_run  # noqa: F401
 
 
 def _new_name(settings: Settings) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
@@ -40,13 +41,14 @@ _ALLOWED_VARIABLES = (
 )
 
 
-def use_server(settings: Settings) -> str:
+def use_server(settings: Settings, meanwhile: Callable[[], object] = lambda: None) -> str:
     """Point Prefect, in this process and its children, at a healthy server; return its API URL.
 
     That is ``PREFECT_API_URL`` if it is set, otherwise the one we started earlier, otherwise a new
     one. A server of somebody else is never used unless it was asked for.
 
-    Must run before Prefect is imported: it reads its settings then.
+    Must run before Prefect is imported: it reads its settings then. ``meanwhile`` may import it: it
+    runs in a thread while a new server starts, which takes seconds, and what it raises is lost.
 
     Raises:
         SettingsError: ``PREFECT_API_URL`` does not answer or asks for another login, or the new
@@ -58,14 +60,18 @@ def use_server(settings: Settings) -> str:
         _require_usable(url, login)
         make_private(settings)
     else:
-        url, login = _own_server(settings)
+        url, login = _own_server(settings, meanwhile)
+    _point_prefect(settings, url, login)
+    return url
+
+
+def _point_prefect(settings: Settings, url: str, login: str | None) -> None:
     os.environ["PREFECT_API_URL"] = url
     if login is not None:
         os.environ[VARIABLE] = login
     os.environ.setdefault("PREFECT_HOME", str(prefect_home(settings)))
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
-    return url
 
 
 def ui_url(api_url: str) -> str:
@@ -118,11 +124,11 @@ def _require_usable(url: str, login: str | None) -> None:
     )
 
 
-def _own_server(settings: Settings) -> tuple[str, str]:
+def _own_server(settings: Settings, meanwhile: Callable[[], object]) -> tuple[str, str]:
     make_private(settings)
     # Two commands at once must not start two servers: `down` knows one.
     with held(settings.home / ".server.lock", make_folder=True):
-        url = _running(settings) or _start(settings)
+        url = _running(settings) or _start(settings, meanwhile)
         login = read_login(settings)
         if login is None:
             raise SettingsError("the login of the Prefect server was removed: try again")
@@ -165,7 +171,7 @@ def _problem(found: Answer) -> str | None:
     return "does not answer"
 
 
-def _start(settings: Settings) -> str:
+def _start(settings: Settings, meanwhile: Callable[[], object]) -> str:
     log = settings.home / "server.log"
     last = last_address(settings)
     # Where it was before, so that shells and workers find it again.
@@ -182,7 +188,13 @@ def _start(settings: Settings) -> str:
         url = server.api_url
         print(f"starting a Prefect server at {ui_url(url)} …", file=sys.stderr, flush=True)
         _note_another(url)
-        if _wait(server, read_login(settings)).usable:
+        login = read_login(settings)
+        # It has its port and its login; another command that meets it there waits, too.
+        _point_prefect(settings, url, login)
+        with ThreadPoolExecutor(1) as beside:
+            beside.submit(meanwhile)
+            usable = _wait(server, login).usable
+        if usable:
             return url
     terminate_group(process, STOP_SECONDS)
     raise SettingsError(f"the Prefect server did not start: see {log}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import mimetypes
 import shlex
+from contextlib import suppress
 from functools import partial
 from typing import cast
 
 from platforms import Defaults, Needs, Platform, SageMaker
+from platforms.errors import WhippetError
 from platforms.job_environment import require_job_python
 from platforms.local.client import LocalSageMaker
 from platforms.local.context import ACCOUNT, LocalContext, local_context
@@ -52,6 +54,7 @@ def connect_local(settings: Settings) -> Platform:
         invoke_command=partial(_curl, context),
         shut_down=partial(shut_down, sagemaker, context.home),
         require_ready=partial(_require_ready, context),
+        expect_jobs=partial(_expect_jobs, context),
     )
 
 
@@ -59,6 +62,15 @@ def _require_ready(context: LocalContext, needs: Needs = _ANYTHING) -> list[str]
     # One machine stands for every instance type: only the interpreter of jobs can be missing.
     require_job_python(context.settings.job_python)
     return []
+
+
+def _expect_jobs(context: LocalContext) -> None:
+    """Import what jobs import; if that cannot be done, they will say why, or do it themselves."""
+    # Deferred: jobs that were started earlier need it no more.
+    from platforms.local.training.warm_copy import start_copy
+
+    with suppress(WhippetError, OSError):
+        start_copy(context)
 
 
 def _curl(context: LocalContext, endpoint: str, image: str) -> str:

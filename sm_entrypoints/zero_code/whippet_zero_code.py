@@ -1,5 +1,7 @@
 """Act when a script imports torch or smdebug; until then, only wait. Standard library only.
 
+What is imported already when Python starts is acted on at once.
+
 Nothing here may break a script: a problem is reported in one line, and the script continues.
 """
 
@@ -35,6 +37,9 @@ def begin(variables: MutableMapping[str, str]) -> None:
     }
     if os.path.isfile(variables.get(_HOOK_CONFIG, _DEFAULT_CONFIG)):  # noqa: PTH113
         actions |= {"torch": _watch_modules, "smdebug.pytorch.hook": _adapt_hook}
+    for name in [name for name in actions if name in sys.modules]:
+        # The process was forked from one that had imported it: a warm start.
+        contained(actions.pop(name), sys.modules[name])
     sys.meta_path.insert(0, _AfterImport(actions))
 
 

@@ -133,6 +133,11 @@ class WarmChild:
                 return receive(self._channel)[0]
         return {"declined": "it did not answer in time"}
 
+    def dismiss(self) -> None:
+        """Wait until it has left its copy and ended: no job will need it."""
+        self._channel.close()
+        self._process.wait()
+
     def end(self) -> None:
         """End it: no job will need it."""
         self._channel.close()

@@ -35,6 +35,13 @@ def begin_supervisor(
     return None
 
 
+def waits(folder: Path) -> bool:
+    """Tell whether a process waits in ``folder``."""
+    with suppress(OSError), _connected(folder):
+        return True
+    return False
+
+
 def end_all(home: Path) -> int:
     """End all processes that wait for jobs of ``home``; return how many there were."""
     ended = 0

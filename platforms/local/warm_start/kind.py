@@ -14,7 +14,6 @@ from typing import Any
 
 from platforms.errors import WhippetError
 from platforms.local.context import supervisor_environment
-from platforms.local.debugger.zero_code import wants_hook
 from platforms.local.own_command.command import own_command
 from platforms.local.toolkit.entry_point import program
 from platforms.local.warm_start.surroundings import surroundings
@@ -61,7 +60,7 @@ def kind_of(record: Mapping[str, Any], home: Path) -> WarmKind | None:
     limited = (local.get("Limits") or {}).get("job_memory") is not None
     if setting == "off" or limited or not boundary["Overlays"]:
         return None
-    if own_command(record) or wants_hook(record) or _has_gpu():
+    if own_command(record) or _has_gpu():
         return None
     try:
         name, inherited = program(record), surroundings()

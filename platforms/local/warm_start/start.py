@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ import psutil
 
 from platforms.local.boundary.enclosure import Enclosure, Prepared
 from platforms.local.boundary.view import ML
+from platforms.local.debugger.zero_code import wants_hook
 from platforms.local.job_tree import JobTree
 from platforms.local.warm_start.child import Refusal, WarmChild
 from platforms.local.warm_start.kind import WarmKind, kind_of
@@ -19,7 +21,7 @@ from platforms.processes.child import Child
 
 _DECLINED = "declined"
 # What a process with torch takes, and room for jobs beside it.
-_LEAST_FREE_BYTES = 2 * 1024**3
+LEAST_FREE_BYTES = 2 * 1024**3
 
 
 class WarmStart:
@@ -35,7 +37,7 @@ class WarmStart:
         """Return the job's process; None when it must be started cold: nothing has run then."""
         kind = kind_of(record, enclosure.home)
         child, self._child = self._child, None
-        if kind is None or not _suits(kind, tree, enclosure, prepared):
+        if kind is None or not _suits(kind, record, tree, enclosure, prepared):
             if child is not None:
                 child.end()
             return None
@@ -58,17 +60,33 @@ class WarmStart:
         return None
 
 
-def _suits(kind: WarmKind, tree: JobTree, enclosure: Enclosure, prepared: Prepared) -> bool:
+def _suits(
+    kind: WarmKind,
+    record: Mapping[str, Any],
+    tree: JobTree,
+    enclosure: Enclosure,
+    prepared: Prepared,
+) -> bool:
     """Tell whether nothing but what the copy has imported decides how a script begins."""
     return (
-        enclosure.copy_on_write
-        and not _is_text(enclosure.python.executable)
+        suits_python(enclosure)
         and enclosure.layer is None
         and prepared.order is not None
         and list(prepared.inner[1:2]) == [str(kind.program)]
-        and prepared.environment.get("PYTHONPATH") == str(ML / "code")
+        and prepared.environment.get("PYTHONPATH") == _python_path(tree, record)
         and (kind.any_source or is_our_source(tree.code))
     )
+
+
+def _python_path(tree: JobTree, record: Mapping[str, Any]) -> str:
+    """Return where a job imports from that names no other places itself."""
+    bootstrap = tree.as_seen(contained=True).bootstrap
+    return os.pathsep.join([str(ML / "code"), *([str(bootstrap)] if wants_hook(record) else [])])
+
+
+def suits_python(enclosure: Enclosure) -> bool:
+    """Tell whether jobs of this Python see its own packages, and it starts no other way."""
+    return enclosure.copy_on_write and not _is_text(enclosure.python.executable)
 
 
 def _is_text(executable: str) -> bool:
@@ -85,6 +103,6 @@ def _begun(kind: WarmKind, enclosure: Enclosure, prepared: Prepared) -> WarmChil
         declined = ""
     if declined == enclosure.python.identity:
         return None
-    if psutil.virtual_memory().available < _LEAST_FREE_BYTES:
+    if psutil.virtual_memory().available < LEAST_FREE_BYTES:
         return None
     return WarmChild.begun(kind, prepared)

@@ -186,6 +186,30 @@ def test_our_own_server_gets_our_login(monkeypatch, ours):
         assert ui_and_password(settings, url).endswith(f"(password: cat '{quoted(settings)}')")
 
 
+def test_what_takes_long_is_done_while_our_server_starts(monkeypatch, ours):
+    settings, seen = Settings(), []
+    prefect_home(settings).mkdir()
+    login_file(settings).write_text("whippet:secret\n")
+
+    def meanwhile() -> None:
+        names = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_HOME")
+        seen.append([os.environ[name] for name in names])
+        raise ImportError("will be said where it is imported")
+
+    with listening(prefect_of(version("prefect")), login="whippet:secret") as port:
+        ours(port)
+        server = read_server(settings)
+        assert server is not None
+        (settings.home / "server.json").unlink()
+        monkeypatch.setattr(cli.server.choosing, "spawn_detached", lambda *_, **__: server.process)
+        monkeypatch.setattr(cli.server.choosing, "_announced", lambda *_: server)
+        assert use_server(settings, meanwhile) == server.api_url
+        # One that runs already has nobody wait.
+        ours(port)
+        assert use_server(settings, meanwhile) == server.api_url
+    assert seen == [[server.api_url, "whippet:secret", str(prefect_home(settings))]]
+
+
 def quoted(settings: Settings) -> str:
     return str(login_file(settings)).replace("'", "'\"'\"'")
 
@@ -206,7 +230,7 @@ def test_a_server_of_ours_that_is_no_good_is_replaced(
     login_file(settings).write_text("whippet:secret\n")
     started = []
 
-    def start(settings: Settings) -> str:
+    def start(settings: Settings, meanwhile: Callable[[], object]) -> str:
         started.append(read_server(settings))
         return "http://127.0.0.1:9/api"
 
@@ -228,7 +252,7 @@ def test_the_address_of_our_last_server_means_ours_unless_another_one_has_it(
 ):
     settings = Settings()
     prefect_home(settings).mkdir()
-    monkeypatch.setattr(cli.server.choosing, "_own_server", lambda _: ("ours", "login"))
+    monkeypatch.setattr(cli.server.choosing, "_own_server", lambda *_: ("ours", "login"))
     with listening(prefect_of(version("prefect"))) as port:
         url = f"http://127.0.0.1:{port}/api"
         monkeypatch.setenv("PREFECT_API_URL", url)

@@ -59,10 +59,10 @@ def started_warm(jobs: Jobs, name: str) -> bool:
     return True
 
 
-def seen(jobs: Jobs, name: str) -> dict[str, Any]:
+def seen(jobs: Jobs, name: str, **changes: Any) -> dict[str, Any]:
     """Return what a script sees; what is drawn for each job is replaced."""
     parameters = {"epochs": "3", "text": '"a b"', "modules": json.dumps(MODULES)}
-    job = jobs.run(name, SEEN, HyperParameters=parameters)
+    job = jobs.run(name, SEEN, HyperParameters=parameters, **changes)
     log = jobs.log(name)
     assert job["TrainingJobStatus"] == "Completed", log
     line = next(line for line in log.splitlines() if line.startswith("SEEN "))
@@ -91,6 +91,53 @@ def test_a_script_sees_the_same(both):
     assert first["command"] == ["\0".join([*first["orig_argv"], ""])]
     assert [Path(each).name for each in first["stack"]][-1] == "train.py"
     assert not [name for name in first["modules"] if name.startswith("whippet")]
+
+
+def hook(jobs: Jobs) -> dict[str, Any]:
+    return {"DebugHookConfig": {"S3OutputPath": f"s3://{jobs.platform.defaults.bucket}/tensors"}}
+
+
+def test_a_script_that_debugger_watches_sees_the_same(warm, cold):
+    name = {"warm": "watched-job", "cold": "the-other-w"}
+    first, second = (
+        seen(jobs, name[kind], **hook(jobs))["same"]
+        for kind, jobs in (("warm", warm), ("cold", cold))
+    )
+    assert started_warm(warm, name["warm"])
+    assert "whippet_registration" in first["modules"]
+    # The registration's own filter is put before those of all imports, not amid them.
+    for each in (first, second):
+        each["filters"] = sorted(each["filters"])
+    differences = {key: (first[key], second[key]) for key in first if first[key] != second[key]}
+    assert not differences, json.dumps(differences, indent=1)
+
+
+LEARNS = """
+import os
+import torch
+
+model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU())
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+criterion = torch.nn.CrossEntropyLoss()
+for _ in range(3):
+    optimizer.zero_grad()
+    criterion(model(torch.ones(4, 3)), torch.zeros(4, dtype=torch.int64)).backward()
+    optimizer.step()
+found = [each for _, _, files in os.walk("/opt/ml/output/tensors") for each in files]
+print("FILES", sorted(each.rpartition("_")[0] for each in found))
+"""
+
+
+def test_debugger_finds_the_model_of_a_script_that_starts_warm(warm, cold):
+    printed = []
+    for kind, jobs in (("warm", warm), ("cold", cold)):
+        ended = jobs.run(f"learns-{kind}", LEARNS, **hook(jobs))
+        assert ended["TrainingJobStatus"] == "Completed", jobs.log(f"learns-{kind}")
+        lines = jobs.log(f"learns-{kind}").splitlines()
+        printed.append([line for line in lines if line.startswith("FILES")])
+    assert started_warm(warm, "learns-warm")
+    assert printed[0] == printed[1]
+    assert len(printed[0][0]) > len("FILES []")
 
 
 def test_what_is_random_is_drawn_anew(warm, both):

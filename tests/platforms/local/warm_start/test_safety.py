@@ -193,6 +193,26 @@ def test_a_package_that_changes_while_a_job_waits_is_imported_anew(jobs, python,
     assert started(jobs, "upgraded-late", script) == "newer"
 
 
+def test_a_copy_may_wait_before_there_is_a_job(connect):
+    jobs = connect(home="home-ahead")
+    jobs.platform.expect_jobs()
+    (copy,) = wait_for(lambda: copies(jobs), "copy")
+    jobs.platform.expect_jobs()  # changes nothing: one waits
+    assert started(jobs, "first", f"{WARM}; import os; print(os.environ['MASTER_ADDR'])") == "warm"
+    assert copies(jobs) == [copy]
+    assert (jobs.folder("first") / "supervisor.txt").read_text("utf-8") == ""
+    assert {each.name for each in Path(copy.cmdline()[1]).iterdir()} == {"lock", "socket"}
+
+
+def test_nothing_waits_where_jobs_start_cold(connect):
+    jobs = connect("off", home="home-ahead-of-none")
+    jobs.platform.expect_jobs()
+    assert not (jobs.platform.settings.home / "warm").exists()
+    jobs = connect(job_python=Path("/no/such/python"), home="home-ahead-of-none")
+    jobs.platform.expect_jobs()  # the job will say so
+    assert copies(jobs) == []
+
+
 def test_homes_have_copies_of_their_own(jobs, connect):
     other = connect(home="home-2")
     assert started(other, "first") == "warm"
