@@ -6,7 +6,9 @@ Every picture is seen once by the frozen backbone; the heads of all trials are t
 what it saw (:mod:`sm_entrypoints.searching`), each with the numbers that ``train.py`` would give
 it. ``search`` is a :class:`sm_entrypoints.contract.search.SearchPlan`; the other hyperparameters
 are those of ``train.py``, for all trials. The best head is delivered as a whole model, and tested
-on the features of the test split, in the numbers in which they were computed.
+on the features of the test split, in the numbers in which they were computed. A plan
+with ``networks`` has one of them chosen first, by a few heads each, in
+:mod:`sm_entrypoints.choosing`.
 
 After SIGTERM what was found so far is delivered, without the test evaluation. A killed job that is
 started again with the same checkpoint location goes on after the last generation that had ended.
@@ -26,10 +28,11 @@ if __name__ == "__main__":  # as a script only: sys.path starts with this file's
 
 import torch
 
-from sm_entrypoints.contract import PARENTS_CHANNEL
+from sm_entrypoints.choosing.job import choose, kept_features
+from sm_entrypoints.contract import PARENTS_CHANNEL, WEIGHTS_FILE
 from sm_entrypoints.contract.search import SearchPlanError
 from sm_entrypoints.features.backbone import Built, tail_of
-from sm_entrypoints.features.features import FeatureUse, features_of
+from sm_entrypoints.features.features import FeatureFolders, FeatureUse, features_of
 from sm_entrypoints.images.batches import BatchOrder, TensorData, make_loader
 from sm_entrypoints.images.channels import Split, Splits, read_splits
 from sm_entrypoints.job.clock import Clock, process_age
@@ -45,7 +48,7 @@ from sm_entrypoints.searching.search_loop import Found, SearchLoop
 from sm_entrypoints.searching.shared_features import SharedFeatures, require_memory
 from sm_entrypoints.training.checkpoint import frozen_digest
 from sm_entrypoints.training.evaluation import Evaluation
-from sm_entrypoints.training.feeds import feature_folders, features_on_device
+from sm_entrypoints.training.feeds import features_on_device
 from sm_entrypoints.training.network import require_batch
 from sm_entrypoints.training.preparation import build
 from sm_entrypoints.training.state import NothingLearned, learning_tensors
@@ -75,9 +78,14 @@ def run(request: SearchRequest, environment: Environment, stop: StopRequest) -> 
     if request.fixed.threads:
         torch.set_num_threads(request.fixed.threads)
     splits = read_splits(environment.channels)
-    built = _network(request, environment, splits)
-    seconds["initialization"] = clock.lap()
-    shared, tested, use = _features(request, built, environment, splits)
+    with kept_features(environment, several=bool(request.plan.networks)) as folders:
+        file = WEIGHTS_FILE
+        if request.plan.networks:
+            request, file = _choice(request, environment, splits, folders, stop)
+            seconds["choice"] = clock.lap()
+        built = _network(request, environment, splits, file)
+        seconds["initialization"] = clock.lap()
+        shared, tested, use = _features(request, built, splits, folders)
     print(use, flush=True)
     seconds["features"] = clock.lap()
     found = _search(request, built, shared, environment=environment, splits=splits, stop=stop)
@@ -105,9 +113,28 @@ def run(request: SearchRequest, environment: Environment, stop: StopRequest) -> 
     print(best.last_line(), flush=True)
 
 
-def _network(request: SearchRequest, environment: Environment, splits: Splits) -> Built:
+def _choice(
+    request: SearchRequest,
+    environment: Environment,
+    splits: Splits,
+    folders: FeatureFolders,
+    stop: StopRequest,
+) -> tuple[SearchRequest, str]:
+    """Choose among the networks of the plan; return the search, and the file of weights."""
+    chosen, network = choose(
+        request,
+        environment,
+        splits,
+        build=lambda each, file: _network(each, environment, splits, file),
+        folders=folders,
+        stopped=stop.agreed,
+    )
+    return chosen, network.weights_file
+
+
+def _network(request: SearchRequest, environment: Environment, splits: Splits, file: str) -> Built:
     """Build the network that all trials share, and check that they can."""
-    built = build(request.fixed, environment, splits)
+    built = build(request.fixed, environment, splits, weights_file=file)
     if not built.frozen:
         raise SearchPlanError(
             "the trials cannot be packed into one job: there are no pretrained weights, so that "
@@ -124,14 +151,11 @@ def _network(request: SearchRequest, environment: Environment, splits: Splits) -
 
 
 def _features(
-    request: SearchRequest, built: Built, environment: Environment, splits: Splits
+    request: SearchRequest, built: Built, splits: Splits, folders: FeatureFolders
 ) -> tuple[SharedFeatures, TensorData | None, FeatureUse]:
     """Return what the trials read, what the best head is tested on, and what both cost."""
     read = [split for split in (splits.train, splits.valid, splits.test) if split]
     require_memory(built, sum(map(len, read)))
-    # The location of checkpoints is that of the features: what is written there is kept.
-    kept = environment.checkpoint_dir
-    folders = feature_folders(environment, write=kept if kept.is_dir() else None)
     features = features_of(read, built, request.fixed, folders=folders)
     train, valid, *test = (
         TensorData(features.by_split[split.name], torch.tensor(split.labels, dtype=torch.int64))

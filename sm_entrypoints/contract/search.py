@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 
 from sm_entrypoints.contract.errors import JobError
 from sm_entrypoints.contract.hyperparameters import hyperparameter
+from sm_entrypoints.contract.networks import read_networks
 from sm_entrypoints.contract.search_ranges import RangeError, SearchedRange, read_range
 from sm_entrypoints.contract.sentences import clause, did_you_mean, nearest
 from sm_entrypoints.contract.wire import decode
@@ -62,6 +63,8 @@ class SearchPlan:
         generation: how many trials are drawn, and trained together, at a time.
         pruning: whether trials that fall behind end early; ``auto``: where it pays, which is
             from ten epochs on.
+        networks: what to choose among before the search, as in :mod:`contract.networks`; none:
+            the hyperparameter ``model`` is the network.
     """
 
     trials: int
@@ -71,6 +74,7 @@ class SearchPlan:
     sampling: Sampling = "tpe"
     generation: int = 16
     pruning: Pruning = "auto"
+    networks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check every member, so that no instance with a wrong one exists.
@@ -92,6 +96,10 @@ class SearchPlan:
             if reason:
                 raise SearchPlanError(f"{_PLAN} {reason}")
         self._require_epochs()
+        try:
+            read_networks(self.networks)
+        except ValueError as error:
+            raise SearchPlanError(f"{_PLAN} networks: {error}") from None
 
     def _require_epochs(self) -> None:
         span, most = self.ranges.get("epochs"), self.max_epochs
@@ -118,6 +126,7 @@ class SearchPlan:
             "sampling": self.sampling,
             "generation": self.generation,
             "pruning": self.pruning,
+            **({"networks": list(self.networks)} if self.networks else {}),
         }
         text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
         if len(text) > MOST_CHARACTERS:
@@ -155,7 +164,11 @@ class SearchPlan:
         spans = document["ranges"]
         if not isinstance(spans, Mapping):
             raise SearchPlanError(f"{_PLAN} ranges={spans!r} is not an object by hyperparameter")
-        return cls(**{**document, "ranges": {name: _range(name, spans[name]) for name in spans}})
+        networks = document.get("networks", ())
+        if not isinstance(networks, list | tuple) or not all(isinstance(n, str) for n in networks):
+            raise SearchPlanError(f"{_PLAN} networks={networks!r} is not a list of names")
+        ranges = {name: _range(name, spans[name]) for name in spans}
+        return cls(**{**document, "ranges": ranges, "networks": tuple(networks)})
 
 
 _PLAN = f"hyperparameter {SEARCH_HYPERPARAMETER}:"

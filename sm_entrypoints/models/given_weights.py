@@ -43,20 +43,23 @@ class GivenWeights:
     std: Triple
 
 
-def read_channel(folder: Path, model: nn.Module, classes: Sequence[str]) -> GivenWeights:
+def read_channel(
+    folder: Path, model: nn.Module, classes: Sequence[str], *, file: str = WEIGHTS_FILE
+) -> GivenWeights:
     """Return what the channel holds for a ``model`` of these classes.
+
+    ``file`` is the name of prepared weights, where the channel has those of several networks.
 
     Raises:
         WeightsError: it holds no weights, or some that cannot be read.
     """
-    for name, read in ((WEIGHTS_FILE, _prepared), (MODEL_ARCHIVE, _delivered)):
+    for name, read in ((file, _prepared), (MODEL_ARCHIVE, _delivered)):
         path = folder / name
         if path.is_file():
             return read(path, model, classes)
     names = sorted(path.name for path in folder.iterdir())[:3] if folder.is_dir() else []
     raise WeightsError(
-        f"channel 'weights' must hold {WEIGHTS_FILE} or {MODEL_ARCHIVE}, but it holds "
-        f"{names or 'nothing'}"
+        f"channel 'weights' must hold {file} or {MODEL_ARCHIVE}, but it holds {names or 'nothing'}"
     )
 
 

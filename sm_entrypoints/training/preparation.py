@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from sm_entrypoints.contract import IMAGENET_MEAN, IMAGENET_STD, WEIGHTS_CHANNEL
+from sm_entrypoints.contract import IMAGENET_MEAN, IMAGENET_STD, WEIGHTS_CHANNEL, WEIGHTS_FILE
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.contract.hyperparameters import HYPERPARAMETERS
 from sm_entrypoints.contract.rule_actions import parse_actions
@@ -161,8 +161,16 @@ def _order(arguments: TrainingArguments, environment: Environment, splits: Split
     return BatchOrder(len(splits.train), arguments.batch_size, seed=arguments.seed, shard=shard)
 
 
-def build(arguments: TrainingArguments, environment: Environment, splits: Splits) -> Built:
+def build(
+    arguments: TrainingArguments,
+    environment: Environment,
+    splits: Splits,
+    *,
+    weights_file: str = WEIGHTS_FILE,
+) -> Built:
     """Return the network with its weights, frozen or not, on its device.
+
+    ``weights_file`` is the name of prepared weights in their channel.
 
     Raises:
         JobError: unknown model, missing or misfit weights.
@@ -170,7 +178,7 @@ def build(arguments: TrainingArguments, environment: Environment, splits: Splits
     torch.manual_seed(arguments.seed)
     size = arguments.image_size
     model = build_model(arguments.model, len(splits.classes), image_size=size)
-    weights = _given_weights(arguments, environment, model, splits)
+    weights = _given_weights(arguments, environment, model, splits, weights_file)
     fingerprints = {"data": splits.fingerprint()}
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     fresh: tuple[str, ...] = ()
@@ -210,7 +218,11 @@ def build(arguments: TrainingArguments, environment: Environment, splits: Splits
 
 
 def _given_weights(
-    arguments: TrainingArguments, environment: Environment, model: nn.Module, splits: Splits
+    arguments: TrainingArguments,
+    environment: Environment,
+    model: nn.Module,
+    splits: Splits,
+    file: str,
 ) -> GivenWeights | None:
     folder = environment.channels.get(WEIGHTS_CHANNEL)
     if arguments.weights == "none" or (folder is None and arguments.weights == "auto"):
@@ -219,7 +231,7 @@ def _given_weights(
         raise WeightsError(
             "weights=channel, but the job has no 'weights' channel: add one, or set weights=none"
         )
-    return read_channel(folder, model, splits.classes)
+    return read_channel(folder, model, splits.classes, file=file)
 
 
 def _checkpoints(

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from sm_entrypoints.searching.request import SearchRequest
 from sm_entrypoints.train import main as train
 from tests.printed_metrics import parse_metrics
 from tests.sm_entrypoints.pictures import CLASSES, PROJECT, job_variables, make_channels
+from tests.sm_entrypoints.search_outputs import document, metrics, when
 
 PLAN: dict[str, Any] = {
     "trials": 6,
@@ -60,15 +60,6 @@ def run(
     variables = {**job_variables(root, channels), "TRAINING_JOB_NAME": job}
     plan = json.dumps({**PLAN, **changed})
     return search(["--search", plan, *FIXED, *arguments], variables)
-
-
-def document(root: Path, name: str) -> Any:
-    return json.loads((root / "output/data" / name).read_text())
-
-
-def metrics(root: Path) -> list[dict[str, Any]]:
-    lines = (root / "output/data/trial_metrics.jsonl").read_text().splitlines()
-    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
 
 
 @pytest.fixture(scope="module")
@@ -176,19 +167,6 @@ LONG: dict[str, Any] = {
     "pruning": "off",
     "ranges": {"lr": PLAN["ranges"]["lr"]},
 }
-
-
-def when(file: Path, act: Any) -> threading.Thread:
-    """Act when a file is there, from a thread of its own."""
-
-    def wait() -> None:
-        while not file.exists():
-            threading.Event().wait(0.005)
-        act()
-
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
-    return thread
 
 
 def test_a_killed_search_goes_on_to_the_same_result(
