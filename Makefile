@@ -24,7 +24,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
 .PHONY: setup
-setup: .venv/.ready .venv-job/.ready  ## make both environments (once; about 3 minutes)
+setup: .venv/.ready .venv/.database .venv-job/.ready  ## make both environments (once; about 3 minutes)
 
 .PHONY: job-env
 job-env: .venv-job/.ready  ## make the job environment only (torch)
@@ -34,6 +34,11 @@ job-env: .venv-job/.ready  ## make the job environment only (torch)
 	@echo "installing the orchestrator environment into .venv …"
 	@"$(PYTHON)" -m venv .venv
 	@$(ORCHESTRATOR) $(PIP) -c constraints/orchestrator.txt -e .
+	@touch $@
+
+# Half of a new Prefect server's start, once for all.
+.venv/.database: .venv/.ready
+	@$(ORCHESTRATOR) -m cli.server.database || echo "going on: each new server makes its own database"
 	@touch $@
 
 .venv-job/.ready: $(wildcard platforms/local/image*.txt) sm_entrypoints/requirements.txt constraints/job.txt
@@ -46,7 +51,7 @@ job-env: .venv-job/.ready  ## make the job environment only (torch)
 		|| echo "going on without sagemaker_training, which needs a C compiler and Python's headers"
 	@touch $@
 
-.venv/.tools: .venv/.ready
+.venv/.tools: .venv/.ready .venv/.database
 	@$(ORCHESTRATOR) $(PIP) -c constraints/orchestrator.txt -e '.[dev]'
 	@touch $@
 

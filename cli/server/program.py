@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+from cli.server.database import empty_database, place_database
 from cli.server.login import VARIABLE, make_login, prefect_home, write_shell_file
 from cli.server.record import Server, write_server
 from platforms import Settings
@@ -57,6 +59,8 @@ def _serve(settings: Settings, listener: socket.socket, url: str, login: str) ->
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         }
     )
+    with suppress(OSError):  # Prefect says so itself.
+        place_database(prefect_home(settings), empty_database())
     # Prefect reads its settings when it is imported.
     import uvicorn
     from prefect.server.api.server import create_app
