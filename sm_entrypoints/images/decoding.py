@@ -6,6 +6,9 @@ quarter or an eighth, which needs no more memory than a small picture; other for
 blocks of pixels after decoding. A picture that would take too much memory even so is refused from
 its header. Large pictures are decoded one at a time per process.
 
+So is one that would take too much time: a progressive JPEG of thousands of scans, each of which
+costs a pass over all pixels, or a header of thousands of segments.
+
 Who needs no more than so many pixels says so: then the JPEG decoder scales smaller pictures, too.
 
 Metadata never matters: a PNG with text that is too long or damaged is decoded without it, and
@@ -30,7 +33,9 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from sm_entrypoints.contract.errors import JobError
-from sm_entrypoints.images.png_chunks import pixels_only
+from sm_entrypoints.images.colours import reduced, to_rgb
+from sm_entrypoints.images.jpeg_scans import bytes_of, perhaps_scans, segments
+from sm_entrypoints.images.png_chunks import has_many_chunks, pixels_only
 
 Source = bytes | bytearray | memoryview | Path
 
@@ -40,6 +45,12 @@ FULL_PIXELS = 25_000_000
 MOST_PIXELS = 400_000_000
 # What the decoded pixels of one picture may take: 112 megapixels of RGB.
 DECODED_BYTES = 450_000_000
+# Encoders write about ten scans, and cjpeg takes scripts of at most 100.
+MOST_SCANS = 100
+# Passes over pixels: 150 megapixels in ten scans. A pass takes 1 ms a megapixel.
+MOST_PIXEL_SCANS = 1_500_000_000
+# Cameras write some dozens. Pillow takes 2 to 4 microseconds for each.
+MOST_SEGMENTS = 5_000
 # What Pillow's decoders raise on broken bytes: OSError for most, the others from damaged chunk
 # headers and zlib streams.
 DECODE_ERRORS = (
@@ -53,13 +64,11 @@ DECODE_ERRORS = (
     StructError,
     ZlibError,
 )
-SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 # Pillow keeps a pixel in four bytes, except for these.
 _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 # libwebp keeps two canvases beside the picture that Pillow copies twice.
 _WEBP_BYTES = 16
 _JPEG_SCALES = (1, 2, 4, 8)
-_BAND_ROWS = 256
 _START = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -147,17 +156,22 @@ def _load(
 ) -> Picture:
     with _opened(source, kind, formats) as image:
         width, height, mode = image.width, image.height, image.mode
-        scale, by_decoder = _scale(image), isinstance(image, JpegImageFile)
+        by_decoder = isinstance(image, JpegImageFile)
+        scans = _scans(source, image) if isinstance(image, JpegImageFile) else 1
+        scale = _scale(image, scans)
+        _require_few_scans(image, scans)
         if isinstance(image, JpegImageFile):
             scale = max(scale, _enough(image, least_side))
-        large = width * height > FULL_PIXELS and _decoded_bytes(image, scale) > 4 * FULL_PIXELS
+        needed = _decoded_bytes(image, scale, scans)
+        large = width * height > FULL_PIXELS and needed > 4 * FULL_PIXELS
         with _one_large_at_a_time if large else nullcontext():
             if by_decoder and scale > 1:
                 image.draft(None, (max(1, width // scale), max(1, height // scale)))
                 scale = 1
             image.load()
             return Picture(
-                image=image.copy() if scale == 1 else _reduced(image, scale),
+                # The pixels outlive the closed file: a copy would take as much again.
+                image=image if scale == 1 else reduced(image, scale),
                 width=width,
                 height=height,
                 mode=mode,
@@ -167,6 +181,7 @@ def _load(
 
 def _opened(source: Source, kind: str | None, formats: Sequence[str]) -> Image.Image:
     file = source if isinstance(source, Path) else io.BytesIO(source)
+    _require_few_segments(source, kind)
     # Image.open() refuses what has 179 megapixels or more, for all of the process or not at all.
     if kind == "JPEG":
         return JpegImageFile(file)
@@ -178,7 +193,44 @@ def _opened(source: Source, kind: str | None, formats: Sequence[str]) -> Image.I
         raise TooManyPixels("has more pixels than Pillow can decode: shrink it") from None
 
 
-def _scale(image: Image.Image) -> int:
+def _require_few_segments(source: Source, kind: str | None) -> None:
+    if kind is None:
+        return
+    with bytes_of(source) as data:
+        if kind == "PNG":
+            many = has_many_chunks(data, MOST_SEGMENTS)
+        else:
+            many = segments(data, most_scans=0, most_others=MOST_SEGMENTS).others > MOST_SEGMENTS
+    if many:
+        noun = "chunks" if kind == "PNG" else "segments before its pixels"
+        raise TooManyPixels(f"has more than {MOST_SEGMENTS:,} {noun}: save it without its metadata")
+
+
+def _most_scans(image: Image.Image) -> int:
+    return min(MOST_SCANS, max(1, MOST_PIXEL_SCANS // max(1, image.width * image.height)))
+
+
+def _scans(source: Source, image: JpegImageFile) -> int:
+    """Return how many scans a JPEG has, or slightly more; counts no further than is of interest."""
+    most = _most_scans(image)
+    with bytes_of(source) as data:
+        scans = perhaps_scans(data, most)
+        if scans > (most if image.info.get("progressive") else 1):
+            scans = segments(data, most_scans=most, most_others=MOST_PIXEL_SCANS).scans
+    return scans
+
+
+def _require_few_scans(image: Image.Image, scans: int) -> None:
+    most = _most_scans(image)
+    if scans > most:
+        raise TooManyPixels(
+            f"has {image.width} x {image.height} pixels in more than {most} "
+            f"{'scan' if most == 1 else 'scans'}, which takes too long to decode: save it as a "
+            "baseline JPEG"
+        )
+
+
+def _scale(image: Image.Image, scans: int) -> int:
     """Return the factor by which to reduce a picture in each direction.
 
     Raises:
@@ -193,11 +245,12 @@ def _scale(image: Image.Image) -> int:
             f"has {image.width} x {image.height} pixels, more than {MOST_PIXELS / 1e6:.0f} "
             "megapixels: shrink it"
         )
-    needed = _decoded_bytes(image, scale)
+    needed = _decoded_bytes(image, scale, scans)
     if pixels > FULL_PIXELS and needed > DECODED_BYTES:
         raise TooManyPixels(
-            f"has {image.width} x {image.height} pixels, and decoding them as {_format(image)} "
-            f"takes {needed / 1e6:.0f} MB, more than the {DECODED_BYTES / 1e6:.0f} MB allowed: "
+            f"has {image.width} x {image.height} pixels, and decoding them as "
+            f"{_format(image, scans)} takes {needed / 1e6:.0f} MB, more than the "
+            f"{DECODED_BYTES / 1e6:.0f} MB allowed: "
             "save it as a baseline JPEG, which can be decoded at reduced size, or shrink it"
         )
     return scale
@@ -211,11 +264,12 @@ def _enough(image: JpegImageFile, least_side: int | None) -> int:
     return max(scale for scale in _JPEG_SCALES if scale == 1 or side // scale >= least_side)
 
 
-def _decoded_bytes(image: Image.Image, scale: int) -> float:
+def _decoded_bytes(image: Image.Image, scale: int, scans: int) -> float:
     pixels = image.width * image.height
     if isinstance(image, JpegImageFile):
-        # The decoder of a progressive JPEG keeps every coefficient, in two bytes each.
-        coefficients = 2 * _samples(image) if image.info.get("progressive") else 0.0
+        # With several scans, the decoder keeps every coefficient, in two bytes each.
+        kept = scans > 1 or image.info.get("progressive")
+        coefficients = 2 * _samples(image) if kept else 0.0
         return pixels * (coefficients + _BYTES.get(image.mode, 4) / scale**2)
     if image.format == "WEBP":
         return pixels * _WEBP_BYTES
@@ -229,20 +283,10 @@ def _samples(image: JpegImageFile) -> float:
     return sum(across * down for across, down in layers) / most
 
 
-def _format(image: Image.Image) -> str:
-    progressive = isinstance(image, JpegImageFile) and image.info.get("progressive")
-    return "a progressive JPEG" if progressive else str(image.format)
-
-
-def _reduced(image: Image.Image, scale: int) -> Image.Image:
-    """Return an RGB image of averaged blocks, made band by band."""
-    size = (math.ceil(image.width / scale), math.ceil(image.height / scale))
-    reduced = Image.new("RGB", size)
-    for top in range(0, image.height, _BAND_ROWS * scale):
-        bottom = min(image.height, top + _BAND_ROWS * scale)
-        band = to_rgb(image.crop((0, top, image.width, bottom)))
-        reduced.paste(band.reduce(scale), (0, top // scale))
-    return reduced
+def _format(image: Image.Image, scans: int) -> str:
+    if isinstance(image, JpegImageFile) and image.info.get("progressive"):
+        return "a progressive JPEG"
+    return "a JPEG of several scans" if scans > 1 else str(image.format)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -251,17 +295,3 @@ def _orientation(image: Image.Image) -> int:
     except DECODE_ERRORS:
         return 1
     return orientation if isinstance(orientation, int) else 1
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Return an image in mode RGB: greys of 16 bits scaled, transparency laid over white."""
-    if image.mode in SIXTEEN_BIT:
-        # convert() would clip 16-bit greys to white: scale them to eight bits first.
-        top = 65_535.0 if image.mode != "F" else 255.0
-        grey = image.convert("F").point(lambda value: value * (255.0 / top))
-        return grey.convert("L").convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")

@@ -7,12 +7,24 @@ from __future__ import annotations
 
 import zlib
 
+from sm_entrypoints.images.jpeg_scans import Buffer
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Size, palette, pixels, end.
 _PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 # What changes how a picture looks, as long as it is whole.
 _LOOKS = (b"tRNS", b"eXIf")
 _END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+
+
+def has_many_chunks(data: Buffer, most: int) -> bool:
+    """Tell whether a PNG has more than ``most`` chunks of less than 256 bytes on average."""
+    at, found = len(_SIGNATURE), 0
+    allowance = most + len(data) // 256
+    while at + 12 <= len(data) and found <= allowance:
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+        found += 1
+    return found > allowance
 
 
 def pixels_only(data: bytes) -> bytes:

@@ -7,6 +7,7 @@ import random
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps, PngImagePlugin
 
+from sm_entrypoints.images.colours import to_rgb
 from sm_entrypoints.images.decoding import Picture, TooManyPixels, load_picture
 
 # Pillow tells of damaged EXIF data on stderr.
@@ -286,3 +288,91 @@ def test_a_very_large_jpeg_is_scaled_as_far_as_is_enough() -> None:
     data = _encoded(_scene((8000, 6000), "L"), "JPEG", quality=50)
     assert _load(data).image.size == (4000, 3000)
     assert load_picture(data, formats=FORMATS, least_side=512).image.size == (1000, 750)
+
+
+def _of_many_scans(size: tuple[int, int], scans: int, *, thumbnail: bytes = b"") -> bytes:
+    """Return a progressive JPEG whose last pass is there again and again, in 12 bytes each."""
+    data = _encoded(Image.new("L", size, 120), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    head = data[:2]
+    if thumbnail:
+        head += b"\xff\xee" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
+    return head + data[2:last] + data[last:-2] * scans + b"\xff\xd9"
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded() -> None:
+    data = _of_many_scans((4000, 4000), 16_000)
+    assert len(data) < 800_000
+    began = time.process_time()
+    with pytest.raises(TooManyPixels, match="4000 x 4000 pixels in more than 93 scans, which"):
+        _load(data)
+    assert time.process_time() - began < 0.1
+
+
+def test_a_small_jpeg_may_have_as_many_scans_as_an_encoder_writes() -> None:
+    assert _load(_of_many_scans((64, 64), 90)).image.size == (64, 64)
+    with pytest.raises(TooManyPixels, match="in more than 100 scans"):
+        _load(_of_many_scans((64, 64), 101))
+
+
+def test_scans_of_thumbnails_do_not_count() -> None:
+    thumbnail = _of_many_scans((8, 8), 200)
+    assert _load(_of_many_scans((64, 64), 1, thumbnail=thumbnail)).image.size == (64, 64)
+
+
+def test_files_are_refused_like_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(_of_many_scans((64, 64), 500))
+    with pytest.raises(TooManyPixels, match="in more than 100 scans"):
+        load_picture(path, formats=FORMATS)
+
+
+def test_a_baseline_jpeg_of_several_scans_needs_the_memory_of_a_progressive_one() -> None:
+    # One scan for each colour: the decoder keeps all coefficients, whatever it is scaled to.
+    data = bytearray(_encoded(Image.new("RGB", (64, 64)), "JPEG", subsampling=0))
+    size, start = data.index(b"\xff\xc0") + 5, data.index(b"\xff\xda")
+    data[size : size + 4] = struct.pack(">HH", 12_000, 12_000)
+    one_of_three = b"\xff\xda\x00\x08\x01%c\x00\x00\x3f\x00\x00"
+    separate = bytes(data[:start]) + b"".join(one_of_three % each for each in (1, 2, 3))
+    with pytest.raises(TooManyPixels, match=r"as a JPEG of several scans takes \d+ MB, more than"):
+        _load(separate + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_header_of_a_million_parts_is_refused_at_once(kind: str) -> None:
+    data = _encoded(Image.new("RGB", (64, 64)), kind)
+    if kind == "JPEG":
+        data = data[:2] + b"\xff\xe2\x00\x02" * 1_000_000 + data[2:]
+    else:
+        empty = b"\x00\x00\x00\x00prVt" + struct.pack(">I", zlib.crc32(b"prVt"))
+        data = data[:33] + empty * 300_000 + data[33:]
+    began = time.process_time()
+    with pytest.raises(TooManyPixels, match=r"has more than 5,000 (segments|chunks)"):
+        _load(data)
+    assert time.process_time() - began < 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(5000, 5000), (25_000_000, 1)])
+def test_a_transparent_picture_is_converted_within_twice_its_memory(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGBA", size, (10, 20, 30, 128)).save(path, compress_level=1)
+    megabytes, found = _measured(path)
+    assert found == size
+    assert megabytes < 230
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16", "P", "CMYK"])
+def test_parts_are_converted_like_the_whole(mode: str) -> None:
+    image = Image.fromarray(
+        np.random.default_rng(0).integers(0, 65_535, (1500, 2001), dtype=np.uint16)
+    )
+    if mode != "I;16":
+        image = _scene((2001, 1500)).convert(mode)
+    if mode in ("RGBA", "LA"):
+        image.putalpha(_scene((2001, 1500), "L"))
+    parts = to_rgb(image)
+    small = [to_rgb(image.crop((0, top, 2001, top + 500))) for top in (0, 500, 1000)]
+    assert np.array_equal(np.asarray(parts), np.concatenate([np.asarray(each) for each in small]))
