@@ -14,6 +14,7 @@ from dashboards.page.page import render_page
 from dashboards.sections.health import health_section, tensors_section
 from dashboards.sections.judgement import rules_section, verdict_section
 from dashboards.sections.performance import profiler_section, time_section
+from dashboards.sections.pictures import pictures_section
 from dashboards.sections.quality import confusion_section, curves_section, mistakes_section
 from dashboards.sections.run import (
     configuration_section,
@@ -74,6 +75,7 @@ def render_report(report: Report) -> str:
         rules_section(output.findings),
         *([sagemaker_section(theirs, output.findings.rules)] if theirs else []),
         data_section(report.data),
+        *([pictures_section(output.pictures)] if output.pictures else []),
         tuning_section(report.trials, report.best_hyperparameters, report.search),
         curves_section(output),
         confusion_section(output),

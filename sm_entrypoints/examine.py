@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -26,21 +25,17 @@ if __name__ == "__main__":  # as a script only: sys.path starts with this file's
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
 
 from sm_entrypoints.contract import SPLITS, WEIGHTS_CHANNEL
 from sm_entrypoints.contract.arguments import parse_arguments
 from sm_entrypoints.contract.errors import JobError
-from sm_entrypoints.contract.sentences import clause, counted
+from sm_entrypoints.contract.sentences import clause
 from sm_entrypoints.examination.findings import Examined, write_picture_findings
 from sm_entrypoints.examination.mistakes import Network
-from sm_entrypoints.features.backbone import tail_of
 from sm_entrypoints.features.features import FeatureFolders, features_of
 from sm_entrypoints.images.channels import Split, Splits
 from sm_entrypoints.job.environment import Environment
 from sm_entrypoints.training.preparation import build
-
-_SAY_SECONDS = 2.0
 
 
 class ManifestError(JobError):
@@ -67,12 +62,8 @@ def examine(
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         built = build(arguments, Environment(channels=channels), splits)
     parts = [splits.train, splits.valid, *([splits.test] if splits.test else [])]
-    counting = _Counting(built.model, sum(map(len, parts)))
-    try:
-        kept = FeatureFolders(write=features, tell=_say)
-        found = features_of(parts, built, arguments, folders=kept)
-    finally:
-        counting.close()
+    kept = FeatureFolders(write=features, tell=_say)
+    found = features_of(parts, built, arguments, folders=kept)
     _say(str(found.use))
     network = Network(
         model=built.model.float(),
@@ -107,25 +98,6 @@ def _split(name: str, root: Path, files: Sequence[Sequence[Any]]) -> Split:
         paths=tuple(str(path) for path, _ in files),
         labels=tuple(int(label) for _, label in files),
     )
-
-
-class _Counting:
-    """Says now and then how many pictures a network has seen."""
-
-    def __init__(self, model: nn.Module, total: int) -> None:
-        self._seen, self._total, self._said = 0, total, time.monotonic()
-        self._handle = next(tail_of(model).children()).register_forward_pre_hook(self._count)
-
-    def close(self) -> None:
-        """Look at nothing any more."""
-        self._handle.remove()
-
-    def _count(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self._seen += len(inputs[0])
-        if time.monotonic() - self._said >= _SAY_SECONDS:
-            self._said = time.monotonic()
-            seen = min(self._seen, self._total)  # it tries its speed on some of them first
-            _say(f"the network has seen {seen:,} of {counted(self._total, 'picture')}")
 
 
 def _say(sentence: str) -> None:

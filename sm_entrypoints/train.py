@@ -47,6 +47,7 @@ from sm_entrypoints.training.outputs import (
     write_metrics,
     write_summary,
 )
+from sm_entrypoints.training.pictures import kept_on_entry, tell_of_pictures
 from sm_entrypoints.training.preparation import Prepared, prepare
 from sm_entrypoints.training.state import NothingLearned, Outcome, Training, metrics_row
 
@@ -87,8 +88,9 @@ def run(arguments: TrainingArguments, environment: Environment, stop: StopReques
         save_model(environment.model_dir, training.model, card)
         copy_serving_code(environment.model_dir)
     tested = None
-    if splits.test and outcome.stopped != "sigterm" and not stop.agreed():
-        tested = _test(training, splits.test, card)
+    with kept_on_entry(training.model, wanted=bool(outcome.features)) as entered:
+        if splits.test and outcome.stopped != "sigterm" and not stop.agreed():
+            tested = _test(training, splits.test, card)
     seconds["evaluation"] = clock.lap()
     if not environment.is_leader:
         return
@@ -100,6 +102,8 @@ def run(arguments: TrainingArguments, environment: Environment, stop: StopReques
         tested=tested,
         evaluation_seconds=seconds["evaluation"],
     )
+    spent = clock.total()
+    tell_of_pictures(prepared, splits, outcome, tested=tested, entered=entered, seconds=spent)
     seconds["finalization"] = clock.lap()
     _explain(prepared, splits, outcome, use, {**seconds, "total": clock.total()})
     print(_last_line(outcome, tested), flush=True)

@@ -7,6 +7,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from platforms import Settings, connect
 from platforms.files import write_atomically
+from sm_entrypoints.contract import PICTURES_FILE
 from tasks.costs.ledger_update import settle
 from tasks.report.content import (
     conclusion,
@@ -16,6 +17,7 @@ from tasks.report.content import (
     write_run_report,
 )
 from tasks.report.pdf import PdfError, find_chromium, print_pdf
+from tasks.report.pictures import pictures_markdown
 from tasks.report.profiler import profiler_markdown
 from tasks.runs.names import RunIdentity
 from tasks.runs.output import training_output, unpack_output
@@ -35,7 +37,7 @@ from tasks.runs.task_policy import policy
 
 @task(name="download training output", **policy(1800))
 def download_output(run: RunIdentity, trained: TrainedModel) -> None:
-    """Bring the job's output.tar.gz into the run's folder, with metrics.csv and predictions.csv."""
+    """Bring the job's output.tar.gz into the run's folder, with metrics.csv and other tables."""
     platform = connect()
     folder = run_folder(platform.settings, run.name)
     unpack_output(platform, trained.output_uri, folder)
@@ -44,6 +46,9 @@ def download_output(run: RunIdentity, trained: TrainedModel) -> None:
     metrics = output.metrics.astype({"epoch": "Int64", "samples": "Int64"})
     predictions = output.predictions.astype({"correct": "boolean"})
     write_atomically(folder / METRICS_FILE, metrics.to_csv(index=False).encode())
+    if output.pictures is not None:
+        text = output.pictures.document.model_dump_json(indent=1)
+        write_atomically(folder / PICTURES_FILE, f"{text}\n".encode())
     write_atomically(folder / PREDICTIONS_FILE, predictions.to_csv(index=False).encode())
     facts = RunFacts(
         evaluation=headline(output),
@@ -55,10 +60,13 @@ def download_output(run: RunIdentity, trained: TrainedModel) -> None:
 
 @task(name="publish training summary", **policy(300))
 def publish_training(run: RunIdentity) -> None:
-    """Publish the training summary with its curves, and the profiler summary."""
+    """Publish the training summary with its curves, the profiler summary, and the pictures."""
     output = training_output(run_folder(Settings(), run.name))
     create_markdown_artifact(training_markdown(output), key="training-summary")
     create_markdown_artifact(profiler_markdown(output), key="profiler-summary")
+    if output.pictures is not None:
+        text = pictures_markdown(output.pictures.document)
+        create_markdown_artifact(text, key="pictures", description="What the pictures say")
 
 
 @task(name="render report", **policy(600))

@@ -19,6 +19,7 @@ import pandas as pd
 from dashboards.files.findings import Findings, read_findings
 from dashboards.files.histograms import Histogram, read_histograms
 from dashboards.files.mistakes import Mistake, read_mistakes
+from dashboards.files.pictures import PictureFindings, read_picture_findings
 from dashboards.files.reading import empty_frame, read_csv, read_json_lines, read_object
 from sm_entrypoints import contract
 from sm_entrypoints.contract.tensor_records import REDUCTION_COLUMNS
@@ -39,7 +40,8 @@ class TrainingOutput:
     ``metrics``, ``predictions``, ``steps``, ``reductions``, ``workers`` and ``operators`` have the
     columns of the files' contract (phases, losses, times as floats, seconds). ``system`` is long:
     ``timestamp`` (unix seconds), ``dimension``, ``name``, ``value`` (per cent for CPU, memory and
-    I/O wait, bytes for ProcessMemoryBytes). ``trace_bytes`` is the size of the operators' trace.
+    I/O wait, bytes for ProcessMemoryBytes). ``trace_bytes`` is the size of the operators' trace;
+    ``pictures`` is what a frozen backbone's features told, None where nobody asked.
     """
 
     metrics: pd.DataFrame
@@ -56,6 +58,7 @@ class TrainingOutput:
     histograms: Sequence[Histogram] = ()
     saved_tensors: Mapping[str, Any] = field(default_factory=dict)
     findings: Findings = field(default_factory=Findings)
+    pictures: PictureFindings | None = None
     trace_bytes: int | None = None
 
 
@@ -102,6 +105,7 @@ def read_training_output(folder: Path, system_folder: Path | None = None) -> Tra
         histograms=read_histograms(inner / contract.HISTOGRAMS_FILE),
         saved_tensors=read_object(inner / contract.SAVED_TENSORS_FILE) or {},
         findings=read_findings(inner / contract.RULES_FILE, inner / contract.VERDICT_FILE),
+        pictures=read_picture_findings(folder),
         trace_bytes=trace.stat().st_size if trace.is_file() else None,
     )
 

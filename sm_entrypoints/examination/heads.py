@@ -71,7 +71,8 @@ class Projection:
         count = min(_COMPONENTS, *standard.shape)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            _, values, axes = torch.svd_lowrank(standard, q=count, niter=2)
+            with _threads(standard.numel() * count):
+                _, values, axes = torch.svd_lowrank(standard, q=count, niter=2)
         size = float(values.square().mean() / len(rows)) ** 0.5
         return cls(mean=mean, axes=axes / scale[:, None] / max(size, 1e-12))
 

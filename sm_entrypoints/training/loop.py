@@ -99,6 +99,7 @@ class _Loop:
             images_per_second=self.pace.images_per_second,
             by_network=self.pace.by_network,
             features_from=self.features_from,
+            features=self.training.features,
             failure=self.failure,
         )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from torch import Tensor, nn, optim
 
+from sm_entrypoints.contract import TRAIN_CHANNEL, VALID_CHANNEL
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.contract.errors import JobError
 from sm_entrypoints.features.backbone import Compute
@@ -63,6 +64,16 @@ class Training:
         """The loader processes to use: none for rows that are in memory, whoever asked."""
         return 0 if isinstance(self.train.data, TensorData) else self.arguments.num_workers
 
+    @property
+    def features(self) -> dict[str, Tensor]:
+        """The features that it reads, by split; empty while it reads images."""
+        feeds = {TRAIN_CHANNEL: self.train, VALID_CHANNEL: self.valid}
+        return {
+            split: feed.data.inputs
+            for split, feed in feeds.items()
+            if isinstance(feed.data, TensorData)
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -72,7 +83,8 @@ class Outcome:
     sentence when there is no model to deliver. ``images_per_second`` counts training images over
     the time of the training epochs; ``by_network`` tells the same of the epochs that ran the whole
     network (``contract.WHOLE_NETWORK``) and of those that learned from features (``TAIL_ALONE``).
-    ``features_from`` is the first epoch that learned from features.
+    ``features_from`` is the first epoch that learned from features, and ``features`` are those, by
+    split and in its order; empty if it learned from pictures to the end.
     """
 
     progress: Progress
@@ -80,6 +92,7 @@ class Outcome:
     images_per_second: float
     by_network: dict[str, float]
     features_from: int | None
+    features: Mapping[str, Tensor] = field(default_factory=dict)
     failure: str | None = None
 
 

@@ -19,6 +19,7 @@ from dashboards.files.trials import read_trials
 from dashboards.report import Report
 from sm_entrypoints import contract
 from tests.worlds.sample_instrumentation import write_instrumentation
+from tests.worlds.sample_pictures import write_pictures
 
 CLASSES = (
     "airplane",
@@ -48,6 +49,7 @@ def write_output(
     _write_evaluation(folder, classes, labels, predicted)
     _write_predictions(folder, classes, labels, predicted, probability)
     _write_mistakes(folder, classes, random, mistakes)
+    write_pictures(folder, classes)
     _write_training(folder)
     _write_steps(folder, random, steps, seconds)
     _write_reductions(folder, random, steps, layers)
