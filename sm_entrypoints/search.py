@@ -32,9 +32,11 @@ from sm_entrypoints.choosing.job import choose, kept_features
 from sm_entrypoints.contract import PARENTS_CHANNEL, WEIGHTS_FILE
 from sm_entrypoints.contract.search import SearchPlanError
 from sm_entrypoints.features.backbone import Built, tail_of
+from sm_entrypoints.features.compute import rows_of
 from sm_entrypoints.features.features import FeatureFolders, FeatureUse, features_of
 from sm_entrypoints.images.batches import BatchOrder, TensorData, make_loader
 from sm_entrypoints.images.channels import Split, Splits, read_splits
+from sm_entrypoints.images.views import Views
 from sm_entrypoints.job.clock import Clock, process_age
 from sm_entrypoints.job.entry_point import run_entry_point
 from sm_entrypoints.job.environment import Environment
@@ -48,7 +50,7 @@ from sm_entrypoints.searching.search_loop import Found, SearchLoop
 from sm_entrypoints.searching.shared_features import SharedFeatures, require_memory
 from sm_entrypoints.training.checkpoint import frozen_digest
 from sm_entrypoints.training.evaluation import Evaluation
-from sm_entrypoints.training.feeds import features_on_device
+from sm_entrypoints.training.feeds import features_on_device, tensor_data
 from sm_entrypoints.training.network import require_batch
 from sm_entrypoints.training.preparation import build
 from sm_entrypoints.training.state import NothingLearned, learning_tensors
@@ -99,7 +101,7 @@ def run(request: SearchRequest, environment: Environment, stop: StopRequest) -> 
     measured = {
         "plan": json.loads(request.plan.to_json()),
         "fixed": asdict(request.fixed),
-        "features": {**asdict(use), "shape": list(shared.train.inputs.shape[1:])},
+        "features": {**asdict(use), "shape": list(shared.train.shape)},
         "samples": {"train": len(splits.train), "valid": len(splits.valid)},
         "tail": shared.plan.way,
         "threads": torch.get_num_threads(),
@@ -155,12 +157,9 @@ def _features(
 ) -> tuple[SharedFeatures, TensorData | None, FeatureUse]:
     """Return what the trials read, what the best head is tested on, and what both cost."""
     read = [split for split in (splits.train, splits.valid, splits.test) if split]
-    require_memory(built, sum(map(len, read)))
+    require_memory(built, rows_of(read, Views.of(request.fixed)))
     features = features_of(read, built, request.fixed, folders=folders)
-    train, valid, *test = (
-        TensorData(features.by_split[split.name], torch.tensor(split.labels, dtype=torch.int64))
-        for split in read
-    )
+    train, valid, *test = (tensor_data(features, split, seed=request.fixed.seed) for split in read)
     shared = SharedFeatures.of(built.model, train, valid, built.compute)
     return shared, test[0] if test else None, features.use
 

@@ -38,7 +38,7 @@ from sm_entrypoints.models.model import ModelCard, save_model
 from sm_entrypoints.rules.judgement import announce_verdict
 from sm_entrypoints.training.delivery import named_metrics, score_images, versions
 from sm_entrypoints.training.evaluation import Scores
-from sm_entrypoints.training.feeds import features_fit
+from sm_entrypoints.training.feeds import feature_rows, features_fit
 from sm_entrypoints.training.loop import fit
 from sm_entrypoints.training.network import multiplies_bfloat16
 from sm_entrypoints.training.outputs import (
@@ -147,9 +147,9 @@ def _features_fit(prepared: Prepared, splits: Splits, outcome: Outcome) -> bool 
         frozen=True,
         pretrained=False,
     )
-    images = len(splits.train) + len(splits.valid)
+    rows = feature_rows(training.arguments, splits)
     containment = Containment("the check for cached features", on_failure=lambda: None)
-    return containment.run(features_fit, built, images, training.environment.world_size)
+    return containment.run(features_fit, built, rows, training.environment.world_size)
 
 
 def _introduction(prepared: Prepared, splits: Splits) -> str:

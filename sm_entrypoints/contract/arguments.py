@@ -52,6 +52,7 @@ class TrainingArguments:
     weight_decay: float = _DEFAULT["weight_decay"]
     label_smoothing: float = _DEFAULT["label_smoothing"]
     augmentation: Augmentation = _DEFAULT["augmentation"]
+    views: int = _DEFAULT["views"]
     schedule: Schedule = _DEFAULT["schedule"]
     warmup_epochs: float = _DEFAULT["warmup_epochs"]
     patience: int = _DEFAULT["patience"]
@@ -81,16 +82,26 @@ class TrainingArguments:
             parse_actions(self.rules)
         except ValueError as error:
             raise HyperparameterError(f"hyperparameter rules={self.rules!r}: {error}") from None
-        if self.cache_features == "true" and self.augmentation != "none":
+        if self.views and self.augmentation == "none":
             raise HyperparameterError(
-                f"cache_features=true needs augmentation=none, but got {self.augmentation!r}: a "
-                "cached image cannot change; choose one"
+                f"views={self.views} needs augmentation=flip or standard: without, all views of "
+                "an image are the same"
+            )
+        if self.cache_features == "true" and not self.repeats_images:
+            raise HyperparameterError(
+                f"cache_features=true needs augmentation=none or views, but got "
+                f"{self.augmentation!r} without views: a cached image cannot change; choose one"
             )
         if self.cache_features == "true" and self.trainable == "all":
             raise HyperparameterError(
                 "cache_features=true needs trainable=head: the features of a trainable backbone "
                 "change with every step"
             )
+
+    @property
+    def repeats_images(self) -> bool:
+        """Whether an epoch shows nothing that other epochs do not show: features can be kept."""
+        return self.augmentation == "none" or self.views > 0
 
 
 def parse_arguments(argv: Sequence[str]) -> TrainingArguments:

@@ -128,7 +128,7 @@ _ROWS = (
         "cache_features", str, "auto", get_args(Choice), "time", same_numbers=True, makes_data=True,
         help="Whether features of a frozen backbone are computed once and kept in memory; "
              "auto: if they fit, while an observed network runs whole in its first epoch. true "
-             "needs augmentation=none."),
+             "needs augmentation=none, or views."),
     Hyperparameter(
         "channels_last", str, "auto", get_args(Choice), "time", makes_data=True,
         help="Whether a pixel's channels are neighbours in memory, which is faster; auto: true."),
@@ -186,6 +186,11 @@ _ROWS = (
     Hyperparameter(
         "trainable", str, "auto", get_args(Trainable), "loss", makes_data=True,
         help="What learns; auto: the head alone when there are given weights, else all."),
+    Hyperparameter(
+        "views", int, 0, Bounds(0, 64), "loss", makes_data=True,
+        help="Random versions of each training image that are made once, so that features of them "
+             "can be kept; an epoch shows the image or one of them. 0: a new version in each "
+             "epoch. flip has one."),
     Hyperparameter(
         "warmup_epochs", float, 0.0, Bounds(0, 100_000), "loss",
         help="Epochs in which the learning rate rises from zero."),

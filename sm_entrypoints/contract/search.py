@@ -197,10 +197,16 @@ def why_not_packed(fixed: Mapping[str, object]) -> str | None:
     of ``auto`` says nothing here.
     """
     values = {name: str(value).strip().strip('"').lower() for name, value in fixed.items()}
-    if (augmentation := values.get("augmentation", "none")) != "none":
+    augmentation, views = values.get("augmentation", "none"), values.get("views", "0")
+    if augmentation != "none" and not hyperparameter("views").read(views):
+        enough = (
+            "views=1, which mirrors each image once"
+            if augmentation == "flip"
+            else "views=4, which makes 4 random versions of each image once"
+        )
         return (
             f"augmentation={augmentation} changes the images in every epoch, so that they have no "
-            "features to share: set augmentation=none"
+            f"features to share: set {enough}, or augmentation=none"
         )
     if values.get("trainable") == "all":
         return (

@@ -9,15 +9,17 @@ import hashlib
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 
+from sm_entrypoints.contract import TRAIN_CHANNEL
 from sm_entrypoints.contract.sentences import clause
 from sm_entrypoints.features.backbone import Backbone
 from sm_entrypoints.features.keep import Picture
@@ -25,9 +27,9 @@ from sm_entrypoints.images.channels import DataSetError, Split
 from sm_entrypoints.images.preparation import (
     TRAINING_FORMATS,
     ImageError,
-    evaluation_pixels,
     open_image,
 )
+from sm_entrypoints.images.views import Views
 from sm_entrypoints.models.model import ModelCard
 
 # On a CPU larger batches are no faster, and need more memory.
@@ -39,10 +41,11 @@ _AHEAD = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A picture of a split."""
+    """A picture of a split, and how many views of it are wanted besides."""
 
     split: Split
     index: int
+    views: int = 0
 
     @property
     def path(self) -> Path:
@@ -50,11 +53,33 @@ class Place:
         return self.split.folder / self.split.paths[self.index]
 
 
+def every_place(splits: Sequence[Split], views: Views | None = None) -> Iterator[Place]:
+    """Yield the pictures of all splits in their order."""
+    for split in splits:
+        count = views_of(split, views)
+        for index in range(len(split)):
+            yield Place(split=split, index=index, views=count)
+
+
+def rows_of(splits: Sequence[Split], views: Views) -> int:
+    """Return how many rows the features of splits have, those of views included."""
+    return sum(len(split) * (1 + views_of(split, views)) for split in splits)
+
+
+def views_of(split: Split, views: Views | None) -> int:
+    """Return how many views each picture of a split has: those that are trained on have some."""
+    return views.count if views and split.name == TRAIN_CHANNEL else 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A picture that was read: ``pixels`` only of those that the backbone has to see."""
+    """A version of a picture that was read: 0 is itself, others are views of it.
+
+    ``pixels`` only of those that the backbone has to see.
+    """
 
     place: Place
+    version: int
     picture: Picture
     pixels: Tensor | None
 
@@ -65,14 +90,17 @@ class Reader:
     Any thread may call it.
     """
 
-    def __init__(self, card: ModelCard, kept: Callable[[Picture], bool]) -> None:
+    def __init__(
+        self, card: ModelCard, kept: Callable[[Picture], bool], views: Views | None = None
+    ) -> None:
         self._card = card
         self._kept = kept
+        self._views = views or Views()
         self._taken: set[Picture] = set()
         self._lock = threading.Lock()
 
-    def read(self, place: Place) -> Seen:
-        """Return a picture, read and, if it is new, decoded.
+    def read(self, place: Place) -> list[Seen]:
+        """Return a picture and the views of it, read and, if they are new, decoded.
 
         Raises:
             DataSetError: it cannot be read or decoded; names it.
@@ -80,13 +108,24 @@ class Reader:
         name = f"{place.split.name}/{place.split.paths[place.index]}"
         try:
             data = place.path.read_bytes()
-            picture = hashlib.sha256(data).digest()
-            pixels = self._decode(data, place) if self._is_new(picture) else None
+            return self._versions(data, place)
         except ImageError as error:
             raise DataSetError(f"bad image {name}: {error}") from None
         except OSError as error:
             raise DataSetError(f"image {name} cannot be read: {clause(error)}") from None
-        return Seen(place=place, picture=picture, pixels=pixels)
+
+    def _versions(self, data: bytes, place: Place) -> list[Seen]:
+        own, seen = hashlib.sha256(data).digest(), []
+        opened: dict[bool, Image.Image] = {}
+        for version in range(place.views + 1):
+            picture, pixels = self._views.name(own, version), None
+            if self._is_new(picture):
+                whole = version > 0 and self._views.need_whole_pictures
+                if whole not in opened:
+                    opened[whole] = self._decode(data, place, whole=whole)
+                pixels = self._views.pixels(opened[whole], self._card, own, version)
+            seen.append(Seen(place=place, version=version, picture=picture, pixels=pixels))
+        return seen
 
     def _is_new(self, picture: Picture) -> bool:
         with self._lock:
@@ -95,29 +134,31 @@ class Reader:
                 self._taken.add(picture)
         return new
 
-    def _decode(self, data: bytes, place: Place) -> Tensor:
-        image = open_image(
+    def _decode(self, data: bytes, place: Place, *, whole: bool) -> Image.Image:
+        return open_image(
             data,
             formats=TRAINING_FORMATS,
-            least_side=self._card.least_side,
+            least_side=None if whole else self._card.least_side,
             name=place.path.name,
         )
-        return evaluation_pixels(image, self._card)
 
 
 def read_ahead(reader: Reader, places: Iterable[Place], *, batch: int) -> Iterator[Seen]:
-    """Yield pictures in their order, while threads read those that follow.
+    """Yield all versions of pictures in their order, while threads read those that follow.
 
     Raises:
         DataSetError: a picture is bad; the pass is over then.
     """
     threads = min(_MOST_THREADS, max(1, os.cpu_count() or 1))
-    left, waiting = iter(places), deque[Future[Seen]]()
+    left, waiting = iter(places), deque[Future[list[Seen]]]()
     with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
         try:
-            waiting.extend(pool.submit(reader.read, each) for each in islice(left, _AHEAD * batch))
+            waiting.extend(pool.submit(reader.read, each) for each in islice(left, 1))
+            versions = 1 + (waiting[0].result()[-1].version if waiting else 0)
+            ahead = max(threads, _AHEAD * batch // versions)
+            waiting.extend(pool.submit(reader.read, each) for each in islice(left, ahead))
             while waiting:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
                 waiting.extend(pool.submit(reader.read, each) for each in islice(left, 1))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

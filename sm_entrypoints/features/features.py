@@ -12,7 +12,16 @@ from torch import Tensor
 
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.features.backbone import Backbone, Built, Compute
-from sm_entrypoints.features.compute import BATCH, Place, Reader, Seen, computed, read_ahead
+from sm_entrypoints.features.compute import (
+    BATCH,
+    Reader,
+    Seen,
+    computed,
+    every_place,
+    read_ahead,
+    rows_of,
+    views_of,
+)
 from sm_entrypoints.features.keep import FeatureFolder, Picture, Shard, Tell, places, silent
 from sm_entrypoints.features.key import FeatureKey
 from sm_entrypoints.features.probe import (
@@ -26,6 +35,7 @@ from sm_entrypoints.features.probe import (
     ways,
 )
 from sm_entrypoints.images.channels import Split
+from sm_entrypoints.images.views import Views
 
 # A shard is written when so much waits, or for so long: more is not lost with a job.
 _SHARD_BYTES = 64 << 20
@@ -57,29 +67,39 @@ class FeatureFolders:
 class FeatureUse:
     """What features cost: different pictures whose features were kept, or computed; seconds.
 
-    ``numbers`` says in what they were computed, as in ``bfloat16, channels last``.
+    ``numbers`` says in what they were computed, as in ``bfloat16, channels last``; ``views`` how
+    many there are of each training picture, each of which counts as a picture of its own.
     """
 
     kept: int
     computed: int
     seconds: float
     numbers: str = ""
+    views: int = 0
 
     def __str__(self) -> str:
         """Return a sentence without its end."""
         total, spent = self.kept + self.computed, f"in {self.seconds:.1f} s"
+        images = "images and views of images" if self.views else "images"
         if not self.kept:
-            return f"computed the features of {total} images {spent}"
+            return f"computed the features of {total} {images} {spent}"
         if not self.computed:
-            return f"took the kept features of {total} images {spent}"
-        return f"computed the features of {self.computed} images and took {self.kept} kept {spent}"
+            return f"took the kept features of {total} {images} {spent}"
+        return (
+            f"computed the features of {self.computed} {images} and took {self.kept} kept {spent}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
-    """By the name of the split, float32 on the CPU, shape (pictures, …), in the split's order."""
+    """By the name of the split, float32 on the CPU, in the split's order.
+
+    ``by_split`` has those of the pictures themselves, shape (pictures, …); ``versions`` these and
+    those of their views, shape (pictures, 1 + views, …).
+    """
 
     by_split: Mapping[str, Tensor]
+    versions: Mapping[str, Tensor]
     use: FeatureUse
 
 
@@ -94,8 +114,8 @@ def features_of(
 
     Each picture is read once. The backbone sees each of those once whose features are in none of
     ``folders``: pictures with the same bytes are one. A row depends on its picture alone, up to
-    the rounding of float32. Leaves the model in evaluation mode. Memory: 4 bytes a number of all
-    features, and a few batches of pictures.
+    the rounding of float32. Training pictures have the views of ``arguments``. Leaves the model in
+    evaluation mode. Memory: 4 bytes a number of all features, and a few batches of pictures.
 
     Raises:
         DataSetError: a picture is bad.
@@ -104,7 +124,7 @@ def features_of(
     chosen = _chosen(splits, built, arguments, folders)
     backbone = Backbone(replace(built, compute=chosen.compute))
     with laid_out(built.model, chosen.compute, back=built.compute):
-        features = _pass(splits, backbone, chosen, folders)
+        features = _pass(splits, backbone, chosen, folders, Views.of(arguments))
     use = replace(
         features.use, seconds=time.perf_counter() - started, numbers=named(chosen.compute)
     )
@@ -129,7 +149,7 @@ def _chosen(
         return default
     before = remembered(folders.paths, default.key, open_ways)
     if before is None:
-        left = sum(map(len, splits)) - pictures_kept(folders.paths, default.key)
+        left = rows_of(splits, Views.of(arguments)) - pictures_kept(folders.paths, default.key)
         if folders.write is None or not folders.may_probe or left < LEAST_PICTURES:
             return default
         tried = probe(built, list(every_place(splits)), open_ways, folders.tell)
@@ -140,17 +160,22 @@ def _chosen(
 
 
 def _pass(
-    splits: Sequence[Split], backbone: Backbone, chosen: _Chosen, folders: FeatureFolders
+    splits: Sequence[Split],
+    backbone: Backbone,
+    chosen: _Chosen,
+    folders: FeatureFolders,
+    views: Views,
 ) -> Features:
     shape = backbone.shape()
     opened = _open(folders, chosen.key, shape)
-    table = _Table(splits, shape, places(shard for each in opened for shard in each.shards()))
+    kept = places(shard for each in opened for shard in each.shards())
+    table = _Table(splits, shape, kept, views)
     keeper = _Keeper([each for each in opened if each.writable])
-    reader = Reader(backbone.built.card, table.kept.__contains__)
+    reader = Reader(backbone.built.card, table.kept.__contains__, views)
     size = BATCH.get(chosen.compute.device.type, 16)
-    progress = _Progress(folders.tell, sum(map(len, splits)))
+    progress = _Progress(folders.tell, rows_of(splits, views))
     try:
-        seen = table.noted(read_ahead(reader, every_place(splits), batch=size))
+        seen = table.noted(read_ahead(reader, every_place(splits, views), batch=size))
         for batch, features in computed(backbone, seen):
             table.fill(batch, features)
             keeper.add(batch, features)
@@ -168,13 +193,6 @@ def _open(folders: FeatureFolders, key: FeatureKey, shape: Sequence[int]) -> lis
         FeatureFolder(path, key, shape=shape, writable=path == folders.write, tell=folders.tell)
         for path in folders.paths
     ]
-
-
-def every_place(splits: Sequence[Split]) -> Iterator[Place]:
-    """Yield the pictures of all splits in their order."""
-    for split in splits:
-        for index in range(len(split)):
-            yield Place(split=split, index=index)
 
 
 @dataclass(slots=True)
@@ -227,42 +245,51 @@ class _Table:
         splits: Sequence[Split],
         shape: Sequence[int],
         kept: Mapping[Picture, tuple[Shard, int]],
+        views: Views,
     ) -> None:
         self.kept = kept
-        self.rows = {split.name: torch.empty((len(split), *shape)) for split in splits}
-        self._where: dict[Picture, list[Place]] = {}
-        self._owner: dict[Picture, Place] = {}
+        self.rows = {
+            split.name: torch.empty((len(split), 1 + views_of(split, views), *shape))
+            for split in splits
+        }
+        self._views = views.count
+        self._where: dict[Picture, list[Seen]] = {}
+        self._owner: dict[Picture, Seen] = {}
 
     def noted(self, seen: Iterable[Seen]) -> Iterator[Seen]:
         """Pass pictures on, and remember where each one is."""
         for each in seen:
-            self._where.setdefault(each.picture, []).append(each.place)
+            self._where.setdefault(each.picture, []).append(replace(each, pixels=None))
             yield each
 
     def fill(self, batch: Sequence[Seen], features: Tensor) -> None:
         for each, row in zip(batch, features, strict=True):
-            self._row(each.place)[:] = row
-            self._owner[each.picture] = each.place
+            self._row(each)[:] = row
+            self._owner[each.picture] = replace(each, pixels=None)
 
     @property
     def seen(self) -> set[Picture]:
         """The pictures of the splits."""
         return set(self._where)
 
-    def _row(self, place: Place) -> Tensor:
-        return self.rows[place.split.name][place.index]
+    def _row(self, seen: Seen) -> Tensor:
+        return self.rows[seen.place.split.name][seen.place.index, seen.version]
 
     def result(self) -> Features:
         """Return all rows, once every picture was seen."""
         for picture, where in self._where.items():
             owner = self._owner.get(picture)
             shard, row = self.kept[picture] if owner is None else (None, 0)
-            for place in where:
+            for seen in where:
                 if shard is not None:
-                    self._row(place)[:] = shard.features[row]
-                elif owner is not None and place != owner:
-                    self._row(place)[:] = self._row(owner)
+                    self._row(seen)[:] = shard.features[row]
+                elif owner is not None and seen != owner:
+                    self._row(seen)[:] = self._row(owner)
         use = FeatureUse(
-            kept=len(self._where) - len(self._owner), computed=len(self._owner), seconds=0.0
+            kept=len(self._where) - len(self._owner),
+            computed=len(self._owner),
+            seconds=0.0,
+            views=self._views,
         )
-        return Features(by_split=self.rows, use=use)
+        own = {name: rows[:, 0] for name, rows in self.rows.items()}
+        return Features(by_split=own, versions=self.rows, use=use)

@@ -161,7 +161,7 @@ def _sample(built: Built, places: Sequence[Place]) -> tuple[Tensor, Tensor]:
     count = min(SAMPLE, len(places))
     chosen = [places[index * len(places) // count] for index in range(count)]
     # A reader of its own for each: two pictures may be the same.
-    seen = [Reader(built.card, lambda _: False).read(place).pixels for place in chosen]
+    seen = [Reader(built.card, lambda _: False).read(place)[0].pixels for place in chosen]
     labels = torch.tensor([place.split.labels[place.index] for place in chosen])
     return torch.stack([each for each in seen if each is not None]), labels
 

@@ -6,10 +6,12 @@ a global state, so an epoch can be repeated, resumed in the middle or shared by 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,14 +28,11 @@ from sm_entrypoints.images.preparation import (
     ImageError,
     evaluation_pixels,
     open_image,
-    to_pixels,
 )
+from sm_entrypoints.images.views import Views, cropped, drawn, drawn_in_epoch
 from sm_entrypoints.instrumentation.profiler.workers import Making
 from sm_entrypoints.models.model import ModelCard
 
-# Crops of torchvision's reference training: a share of the area, and width by height.
-_CROP_AREA = (0.08, 1.0)
-_CROP_RATIO = (3 / 4, 4 / 3)
 # Below this, starting worker processes costs more than they save.
 _WORTH_WORKERS = 512
 
@@ -59,15 +58,30 @@ class ImageData(Dataset[Samples]):
 
     A bad file raises :class:`DataSetError` that names it. After :meth:`preload` images come from
     memory; not with ``augmentation="standard"``, whose crops need the original.
+
+    Args:
+        split: what to read.
+        card: how to prepare it.
+        augmentation: what happens to an image in each epoch.
+        seed: of everything random.
+        views: with some, an epoch shows an image or one of these instead of a new random version.
     """
 
     def __init__(
-        self, split: Split, card: ModelCard, *, augmentation: Augmentation = "none", seed: int = 0
+        self,
+        split: Split,
+        card: ModelCard,
+        *,
+        augmentation: Augmentation = "none",
+        seed: int = 0,
+        views: Views | None = None,
     ) -> None:
         self.split = split
         self.card = card
         self.augmentation = augmentation
         self.seed = seed
+        # A flip is the only view of its kind, and is drawn as it always is.
+        self.views = views if views and views.count and views.need_whole_pictures else None
         self.labels = torch.tensor(split.labels, dtype=torch.int64)
         self._pixels: Tensor | None = None
 
@@ -109,64 +123,79 @@ class ImageData(Dataset[Samples]):
             pixels = self._pixels[indices]
         else:
             pixels = torch.stack([self._decode(epoch, index) for epoch, index in keys])
-        if self.augmentation != "none":
+        if self.augmentation != "none" and self.views is None:
             flips = torch.tensor([self._random(*key).random() < 0.5 for key in keys])
             pixels[flips] = pixels[flips].flip(-1)
         return pixels, self.labels[indices], indices
 
     def _decode(self, epoch: int, index: int) -> Tensor:
-        image = self._open(index)
+        if self.views is not None:
+            return self._decode_version(self.views, epoch, index)
         if self.augmentation != "standard":
-            return evaluation_pixels(image, self.card)
-        box = random_box(image.size, self._random(epoch, index, 1))
-        size = (self.card.image_size, self.card.image_size)
-        return to_pixels(image.resize(size, Image.Resampling.BILINEAR, box=box))
+            return evaluation_pixels(self._open(index), self.card)
+        image = self._open(index, whole=True)
+        return cropped(image, self.card, self._random(epoch, index, 1))
+
+    def _decode_version(self, views: Views, epoch: int, index: int) -> Tensor:
+        version = views.drawn(self.seed, epoch, index)
+        image = self._open(index, whole=version > 0)
+        picture = hashlib.sha256(self._path(index).read_bytes()).digest() if version else b""
+        return views.pixels(image, self.card, picture, version)
 
     def _random(self, *key: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, *key))
 
-    def _open(self, index: int) -> Image.Image:
-        path = self.split.paths[index]
+    def _path(self, index: int) -> Path:
+        return self.split.folder / self.split.paths[index]
+
+    def _open(self, index: int, *, whole: bool = False) -> Image.Image:
         # A random crop may be a small part of the picture: it needs all pixels that there are.
-        least_side = None if self.augmentation == "standard" else self.card.least_side
+        least_side = None if whole else self.card.least_side
         try:
-            return open_image(
-                self.split.folder / path, formats=TRAINING_FORMATS, least_side=least_side
-            )
+            return open_image(self._path(index), formats=TRAINING_FORMATS, least_side=least_side)
         except ImageError as error:
+            path = self.split.paths[index]
             raise DataSetError(f"bad image {self.split.name}/{path}: {error}") from None
 
 
-def random_box(
-    size: tuple[int, int], random: np.random.Generator
-) -> tuple[float, float, float, float]:
-    """Return a random crop (left, top, right, bottom) in pixels, as RandomResizedCrop draws it."""
-    width, height = size
-    for _ in range(10):
-        area = width * height * random.uniform(*_CROP_AREA)
-        ratio = float(np.exp(random.uniform(*np.log(_CROP_RATIO))))
-        wide, high = (area * ratio) ** 0.5, (area / ratio) ** 0.5
-        if wide <= width and high <= height:
-            left, top = random.uniform(0, width - wide), random.uniform(0, height - high)
-            return left, top, min(left + wide, width), min(top + high, height)
-    side = min(width, height)
-    left, top = (width - side) / 2, (height - side) / 2
-    return left, top, left + side, top + side
-
-
 class TensorData(Dataset[Samples]):
-    """Inputs that are already tensors: the features of a frozen backbone."""
+    """Inputs that are already tensors: the features of a frozen backbone.
 
-    def __init__(self, inputs: Tensor, labels: Tensor) -> None:
+    Args:
+        inputs: shape (samples, …), or with ``views`` (samples, views + 1, …): all versions of each
+            sample, of which an epoch shows one.
+        labels: of the samples.
+        views: how many versions there are besides the sample itself, which is version 0.
+        seed: which version an epoch shows follows from it.
+    """
+
+    def __init__(self, inputs: Tensor, labels: Tensor, *, views: int = 0, seed: int = 0) -> None:
         self.inputs = inputs
         self.labels = labels
+        self.views = views
+        self.seed = seed
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def shape(self) -> torch.Size:
+        """The shape of one input."""
+        return self.inputs.shape[2 if self.views else 1 :]
+
     def __getitems__(self, keys: list[Key]) -> Samples:
         indices = torch.tensor([index for _, index in keys])
-        return self.inputs[indices], self.labels[indices], indices
+        if not self.views:
+            return self.inputs[indices], self.labels[indices], indices
+        versions = torch.tensor([drawn(self.seed, *key, self.views) for key in keys])
+        return self.inputs[indices, versions], self.labels[indices], indices
+
+    def of_epoch(self, rows: Tensor, *, seed: int, epoch: int) -> Tensor:
+        """Return inputs as an epoch of a training with another seed shows them."""
+        if not self.views:
+            return self.inputs[rows]
+        versions = drawn_in_epoch(seed, epoch, len(self), self.views)[rows.cpu()].long()
+        return self.inputs[rows, versions.to(rows.device)]
 
 
 class TimedData(Dataset[Batch]):

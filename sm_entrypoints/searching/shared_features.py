@@ -50,13 +50,13 @@ class SharedFeatures:
         tail.eval()
         fixed = plan.before[: plan.fixed]
         valid_inputs = _through(plan.before, valid.inputs, compute)
-        train_inputs = _through(fixed, train.inputs, compute)
+        train_inputs = _through(fixed, train.inputs, compute, versions=train.views + 1)
         shapes = _dropout_shapes(plan, valid_inputs)
         tail.train()
         device = compute.device
         return cls(
             plan=plan,
-            train=TensorData(train_inputs, train.labels.to(device)),
+            train=TensorData(train_inputs, train.labels.to(device), views=train.views),
             valid=TensorData(valid_inputs, valid.labels.to(device)),
             shapes=shapes,
             compute=compute,
@@ -64,7 +64,7 @@ class SharedFeatures:
 
 
 def require_memory(built: Built, pictures: int) -> None:
-    """Check that the features of so many pictures fit into memory.
+    """Check that the features of so many pictures, or views of them, fit into memory.
 
     Raises:
         SearchPlanError: they do not; says how much they take, and what to do.
@@ -80,12 +80,16 @@ def require_memory(built: Built, pictures: int) -> None:
 
 
 @torch.no_grad()
-def _through(layers: tuple[nn.Module, ...], inputs: Tensor, compute: Compute) -> Tensor:
+def _through(
+    layers: tuple[nn.Module, ...], inputs: Tensor, compute: Compute, *, versions: int = 1
+) -> Tensor:
     active = tuple(layer for layer in layers if not isinstance(layer, nn.Dropout | nn.Identity))
     if not active:
         return inputs.to(compute.device)
-    parts = [run(active, compute.laid_out(part.to(compute.device))) for part in inputs.split(_ROWS)]
-    return torch.cat(parts)
+    rows = inputs.flatten(0, 1) if versions > 1 else inputs
+    parts = [run(active, compute.laid_out(part.to(compute.device))) for part in rows.split(_ROWS)]
+    outputs = torch.cat(parts)
+    return outputs.unflatten(0, (-1, versions)) if versions > 1 else outputs
 
 
 @torch.no_grad()

@@ -65,20 +65,21 @@ class Stream:
         iter(make_loader(self._shared.train, self._order, 0))
         device = self._shared.compute.device
         batches = [torch.tensor([index for _, index in batch]) for batch in self._order]
-        samples = min(_BLOCK_SAMPLES, _BLOCK_NUMBERS // self._shared.train.inputs[0].numel())
+        samples = min(_BLOCK_SAMPLES, _BLOCK_NUMBERS // self._shared.train.shape.numel())
         length = max(1, samples // self.batch_size)
         for first in range(0, len(batches), length):
             before = RandomState.now(device)
-            steps = self._steps(batches[first : first + length])
+            steps = self._steps(epoch, batches[first : first + length])
             after = RandomState.now(device)
             yield Block(steps=steps, random=before)
             if self._shared.plan.way != "apart":
                 after.restore()
 
     @torch.no_grad()
-    def _steps(self, batches: Sequence[Tensor]) -> tuple[Step, ...]:
-        rows = torch.cat(list(batches)).to(self._shared.train.inputs.device)
-        inputs, labels = self._shared.train.inputs[rows], self._shared.train.labels[rows]
+    def _steps(self, epoch: int, batches: Sequence[Tensor]) -> tuple[Step, ...]:
+        train = self._shared.train
+        rows = torch.cat(list(batches)).to(train.inputs.device)
+        inputs, labels = train.of_epoch(rows, seed=self._seed, epoch=epoch), train.labels[rows]
         sizes = [len(batch) for batch in batches]
         parts = zip(inputs.split(sizes), labels.split(sizes), strict=True)
         return tuple(self._step(*part) for part in parts)

@@ -22,10 +22,17 @@ from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.contract.errors import JobError
 from sm_entrypoints.contract.hyperparameters import HYPERPARAMETERS
 from sm_entrypoints.features.backbone import Backbone, Built, Compute
-from sm_entrypoints.features.features import FeatureFolders, FeatureUse, features_of
+from sm_entrypoints.features.compute import rows_of
+from sm_entrypoints.features.features import (
+    FeatureFolders,
+    Features,
+    FeatureUse,
+    features_of,
+)
 from sm_entrypoints.features.keep import readable, silent
 from sm_entrypoints.images.batches import ImageData, TensorData
-from sm_entrypoints.images.channels import Splits
+from sm_entrypoints.images.channels import Split, Splits
+from sm_entrypoints.images.views import Views
 from sm_entrypoints.job.environment import Environment
 from sm_entrypoints.models.model import ModelCard
 from sm_entrypoints.training.state import Feed
@@ -76,10 +83,10 @@ def make_feeds(
     insisted = arguments.cache_features == "true"
     # Auto: somebody who watches the network wants to see all of it run, in the first epoch.
     wanted = insisted or (arguments.cache_features == "auto" and not watched)
-    possible = wanted and built.frozen and arguments.augmentation == "none"
-    images = len(splits.train) + len(splits.valid)
-    if possible and features_fit(built, images, environment.world_size):
-        return _feature_feeds(arguments, environment, splits, built)
+    possible = wanted and built.frozen and arguments.repeats_images
+    rows = feature_rows(arguments, splits)
+    if possible and features_fit(built, rows, environment.world_size):
+        return feature_feeds(arguments, environment, splits, built)
     if insisted:
         raise JobError(_cannot_cache(built))
     train, valid = _image_feeds(arguments, environment, splits, built)
@@ -87,12 +94,11 @@ def make_feeds(
 
 
 def may_keep_features(arguments: TrainingArguments, built: Built) -> bool:
-    """Say whether each image has the same features in every epoch, and nobody minds keeping them.
+    """Say whether every epoch has features that others have, and nobody minds keeping them.
 
     A training that is watched does so after its first epoch: ``training.first_pass``.
     """
-    same = built.frozen and arguments.augmentation == "none"
-    return same and arguments.cache_features == "auto"
+    return built.frozen and arguments.repeats_images and arguments.cache_features == "auto"
 
 
 def feeds_again(like: Feeds, built: Built, seed: int) -> Feeds:
@@ -102,9 +108,8 @@ def feeds_again(like: Feeds, built: Built, seed: int) -> Feeds:
         ready = features_on_device(built.compute)
     else:
         ready = images_on_device(built.compute, built.card)
-    if isinstance(train, ImageData):
-        train = copy.copy(train)  # shares the decoded pixels
-        train.seed = seed
+    train = copy.copy(train)  # shares the decoded pixels, or the features
+    train.seed = seed
     return Feeds(
         train=Feed(data=train, prepare=ready),
         valid=Feed(data=valid, prepare=ready),
@@ -127,8 +132,13 @@ def memory_limit(processes: int) -> int:
     return min(_MEMORY_LIMIT, available) // processes
 
 
+def feature_rows(arguments: TrainingArguments, splits: Splits) -> int:
+    """Return how many rows of features a training keeps: a row for each image and view."""
+    return rows_of([splits.train, splits.valid], Views.of(arguments))
+
+
 def features_fit(built: Built, images: int, processes: int) -> bool:
-    """Return whether the features of so many images fit into memory, now.
+    """Return whether the features of so many images, or views of them, fit into memory, now.
 
     Leaves the model in evaluation mode.
     """
@@ -139,7 +149,11 @@ def _image_feeds(
     arguments: TrainingArguments, environment: Environment, splits: Splits, built: Built
 ) -> tuple[Feed, Feed]:
     train = ImageData(
-        splits.train, built.card, augmentation=arguments.augmentation, seed=arguments.seed
+        splits.train,
+        built.card,
+        augmentation=arguments.augmentation,
+        seed=arguments.seed,
+        views=Views.of(arguments),
     )
     valid = ImageData(splits.valid, built.card)
     if train.memory + valid.memory <= memory_limit(environment.world_size):
@@ -159,10 +173,14 @@ def images_on_device(compute: Compute, card: ModelCard) -> Callable[[Tensor], Te
     return lambda pixels: compute.images(pixels, card)
 
 
-def _feature_feeds(
+def feature_feeds(
     arguments: TrainingArguments, environment: Environment, splits: Splits, built: Built
 ) -> Feeds:
-    """Have each image seen once by the frozen backbone, unless its features are kept."""
+    """Have each image and view seen once by the frozen backbone, unless its features are kept.
+
+    Raises:
+        JobError: an image is bad.
+    """
     read = (splits.train, splits.valid)
     folders = feature_folders(environment)
     features = features_of(read, built, arguments, folders=folders)
@@ -170,14 +188,19 @@ def _feature_feeds(
         print(features.use, flush=True)
     train, valid = (
         Feed(
-            data=TensorData(
-                features.by_split[split.name], torch.tensor(split.labels, dtype=torch.int64)
-            ),
+            data=tensor_data(features, split, seed=arguments.seed),
             prepare=features_on_device(built.compute),
         )
         for split in read
     )
     return Feeds(train=train, valid=valid, features=features.use)
+
+
+def tensor_data(features: Features, split: Split, *, seed: int) -> TensorData:
+    """Return the features of a split as what a training, or an evaluation, reads."""
+    rows, labels = features.versions[split.name], torch.tensor(split.labels, dtype=torch.int64)
+    views = rows.shape[1] - 1
+    return TensorData(rows if views else rows[:, 0], labels, views=views, seed=seed)
 
 
 def feature_folders(environment: Environment, *, write: Path | None = None) -> FeatureFolders:

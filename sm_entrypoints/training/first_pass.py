@@ -5,6 +5,9 @@ epochs would compute the same features again: they run the tail alone, on the sa
 every hook stays where it is. In float32 all epochs are those of a training on cached features, but
 for the last bits that depend on the size of a batch; with bfloat16 the head of the first epoch is
 computed in bfloat16 as well, and from the second on in float32.
+
+With views (``views``) the first epoch shows one version of each image, and the others need all of
+them: their features are taken from where they are kept, or computed, after that epoch.
 """
 
 from __future__ import annotations
@@ -57,6 +60,8 @@ class FirstPass:
         self._containment = Containment("keeping features", on_failure=self.close)
         first = next(tail_of(training.model).children())
         self._handle = first.register_forward_pre_hook(self._on_entry)
+        if training.later_feeds is not None:
+            self.close()
 
     def close(self) -> None:
         """Look at nothing any more, and let the features go."""
@@ -83,15 +88,9 @@ class FirstPass:
         training, self._resumed = self._training, not self._kept
         if not self._agreed():
             return None
-        feeds = {}
-        for split, feed in self._feeds().items():
-            features = self._completed(split, feed)
-            if features is None:
-                return None
-            feeds[split] = Feed(
-                data=TensorData(features, feed.data.labels),
-                prepare=features_on_device(training.compute),
-            )
+        feeds = self._completed_feeds() if training.later_feeds is None else self._later_feeds()
+        if feeds is None:
+            return None
         self._kept.clear()
         for feed in self._feeds().values():
             if isinstance(feed.data, ImageData):
@@ -100,20 +99,46 @@ class FirstPass:
         training.instrumentation.tail_alone()
         return replace(
             training,
-            train=feeds[TRAIN_CHANNEL],
-            valid=feeds[VALID_CHANNEL],
+            train=feeds[0],
+            valid=feeds[1],
             # As on cached features: a head alone gains nothing from bfloat16.
             compute=replace(training.compute, dtype=torch.float32),
             keeps_features=False,
+            later_feeds=None,
         )
 
     def sentence(self, epoch: int) -> str:
         """Say what happens from ``epoch`` on, as a line of the log."""
         last = self._training.arguments.epochs
         epochs = f"epoch {epoch} learns" if epoch == last else f"epochs {epoch} to {last} learn"
+        if self._training.later_feeds is not None:
+            return f"{epochs} from the features of all images and their views"
         if self._resumed:
             return f"{epochs} from the features of one more pass over the images"
         return f"epoch {epoch - 1} ran the whole network; {epochs} from its features"
+
+    def _later_feeds(self) -> tuple[Feed, Feed] | None:
+        training = self._training
+        feeds = None if training.later_feeds is None else training.later_feeds()
+        if feeds is None and training.environment.is_leader:
+            print(
+                "the features of all images and their views do not fit into memory: every epoch "
+                "runs the whole network",
+                flush=True,
+            )
+        return feeds
+
+    def _completed_feeds(self) -> tuple[Feed, Feed] | None:
+        feeds = []
+        for split, feed in self._feeds().items():
+            features = self._completed(split, feed)
+            if features is None:
+                return None
+            data = TensorData(features, feed.data.labels)
+            prepare = features_on_device(self._training.compute)
+            feeds.append(Feed(data=data, prepare=prepare))
+        train, valid = feeds
+        return train, valid
 
     def _feeds(self) -> dict[str, Feed]:
         return {TRAIN_CHANNEL: self._training.train, VALID_CHANNEL: self._training.valid}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from sm_entrypoints.contract import IMAGENET_MEAN, IMAGENET_STD, WEIGHTS_CHANNEL
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.contract.hyperparameters import HYPERPARAMETERS
 from sm_entrypoints.contract.rule_actions import parse_actions
-from sm_entrypoints.features.backbone import Built, Compute, tail_of
+from sm_entrypoints.features.backbone import Built, Compute, tail_of, without_hooks
 from sm_entrypoints.images.batches import BatchOrder
 from sm_entrypoints.images.channels import Splits
 from sm_entrypoints.instrumentation.session import Instrumentation
@@ -34,10 +35,18 @@ from sm_entrypoints.models.weights import (
 from sm_entrypoints.rules.online import RuleWatch
 from sm_entrypoints.rules.tensor.job import TensorJob
 from sm_entrypoints.training.checkpoint import Checkpoints, frozen_digest
-from sm_entrypoints.training.feeds import Feeds, feeds_again, make_feeds, may_keep_features
+from sm_entrypoints.training.feeds import (
+    Feeds,
+    feature_feeds,
+    feature_rows,
+    features_fit,
+    feeds_again,
+    make_feeds,
+    may_keep_features,
+)
 from sm_entrypoints.training.network import choose_compute, freeze_backbone, require_batch
 from sm_entrypoints.training.optimisation import make_optimizer
-from sm_entrypoints.training.state import Training, learning_tensors
+from sm_entrypoints.training.state import Feed, Training, learning_tensors
 
 # The last maps of a larger image have several pixels in every torchvision classifier.
 _SMALL_IMAGE = 128
@@ -93,6 +102,7 @@ def prepare(
         feeds = make_feeds(arguments, environment, splits, built, measured)
     else:
         feeds = feeds_again(like.feeds, built, arguments.seed)
+    keeps = measured and not feeds.cached and may_keep_features(arguments, built)
     training = Training(
         arguments=arguments,
         environment=environment,
@@ -110,9 +120,26 @@ def prepare(
         checkpoints=_checkpoints(arguments, environment, built),
         stop=stop,
         watch=watch,
-        keeps_features=measured and not feeds.cached and may_keep_features(arguments, built),
+        keeps_features=keeps,
+        # An epoch shows one version of each image, and others show other ones.
+        later_feeds=partial(_later_feeds, arguments, environment, splits, built)
+        if keeps and arguments.views
+        else None,
     )
     return Prepared(training=training, card=built.card, compute=built.compute, feeds=feeds)
+
+
+def _later_feeds(
+    arguments: TrainingArguments, environment: Environment, splits: Splits, built: Built
+) -> tuple[Feed, Feed] | None:
+    """Return the features of all images and views, unless they are too many for some process."""
+    with without_hooks(built.model):
+        rows = feature_rows(arguments, splits)
+        misfit = float(not features_fit(built, rows, environment.world_size))
+        if float(total(torch.tensor(misfit))):
+            return None
+        feeds = feature_feeds(arguments, environment, splits, built)
+    return feeds.train, feeds.valid
 
 
 def _instrumentation(

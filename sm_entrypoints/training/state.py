@@ -39,7 +39,9 @@ class Training:
     """Everything that one training works with.
 
     ``model`` is delivered; ``network`` is what runs in a step: the model, or only its tail. With
-    ``keeps_features`` the model runs whole in the first epoch, and its tail alone afterwards.
+    ``keeps_features`` the model runs whole in the first epoch, and its tail alone afterwards. What
+    the tail learns from are the features of that epoch, or ``later_feeds`` if they have more: the
+    feeds of training and validation, None if they do not fit into memory.
     """
 
     arguments: TrainingArguments
@@ -58,6 +60,7 @@ class Training:
     stop: StopRequest
     watch: RuleWatch | None
     keeps_features: bool = False
+    later_feeds: Callable[[], tuple[Feed, Feed] | None] | None = None
 
     @property
     def num_workers(self) -> int:

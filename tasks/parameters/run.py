@@ -29,7 +29,7 @@ from tasks.parameters.resources import Parameters as Parameters
 from tasks.parameters.resources import ResourceParameters as ResourceParameters
 from tasks.parameters.resources import field_for
 from tasks.parameters.typed_path import TypedPath, as_typed
-from tasks.parameters.values import require_ranges, require_values
+from tasks.parameters.values import require_ranges, require_values, require_views
 
 
 class ModelParameters(Parameters):
@@ -107,6 +107,7 @@ class TuningParameters(Parameters):
         require_known(names)
         require_ranges(self.ranges or {})
         require_values(self.fixed)
+        require_views(self.fixed, self.ranges or {})
         twice = sorted(set(self.ranges or {}) & set(self.fixed))
         if twice:
             raise ValueError(f"hyperparameters {twice} are both searched and fixed: keep one")

@@ -49,6 +49,21 @@ def require_ranges(ranges: Mapping[str, SearchRange]) -> None:
             )
 
 
+def require_views(values: Mapping[str, Value], searched: Mapping[str, SearchRange]) -> None:
+    """Check that views are of images that change: the job refuses others.
+
+    Raises:
+        ValueError: they are not; says what to do.
+    """
+    views = contract.HYPERPARAMETERS["views"].read(values.get("views", 0))
+    augmentation = str(values.get("augmentation", "none")).strip().lower()
+    if views and augmentation == "none" and "augmentation" not in searched:
+        raise ValueError(
+            f"views={views} needs augmentation=flip or standard: without, all views of an image "
+            "are the same"
+        )
+
+
 def require_batches(values: Mapping[str, Value], searched: Mapping[str, SearchRange]) -> None:
     """Check that a network can learn from the smallest batches that it may be given.
 

@@ -42,7 +42,8 @@ class Rehearsal(BaseModel):
 def find_rehearsal(settings: Settings, choices: RunChoices, besides: str) -> Rehearsal | None:
     """Return the newest comparable run, None when there is none.
 
-    Comparable: the same architecture, trained layers, image size and data folder. A run on the
+    Comparable: the same architecture, trained layers, image size, data folder and number of views,
+    each of which is a pass over the training images. A run on the
     same instances at AWS is preferred to one on this machine, whose speed is another.
 
     Args:
@@ -84,6 +85,7 @@ def _same(run_record: RunRecord, choices: RunChoices, training: LedgerEntry) -> 
     return (
         all(model[name] == wanted[name] for name in _MODEL)
         and same_source(str(data["path"]), choices.data.path)
+        and (choices.training is None or _same_views(run_record, choices.training))
         # What ran here says something about every instance, what ran there about its own only.
         and (not run_record.bills or instances == (training.instance_type, training.instance_count))
     )
@@ -93,6 +95,16 @@ def _given(run_record: RunRecord, group: str, like: Parameters) -> Json:
     """Return a group of a run's parameters, with the defaults that it did not have to say."""
     defaults = type(like)().model_dump(mode="json")
     return {**defaults, **run_record.group(group)}
+
+
+def _same_views(run_record: RunRecord, training: Parameters) -> bool:
+    before, now = (
+        _given(run_record, "training", training)["hyperparameters"],
+        training.model_dump(mode="json")["hyperparameters"],
+    )
+    views = (dict(each or {}).get("views", 0) for each in (before, now))
+    one, other = (str(each).strip('"') for each in views)
+    return one == other
 
 
 def _is_packed(run_record: RunRecord) -> bool:

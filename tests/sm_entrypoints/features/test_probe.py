@@ -11,7 +11,8 @@ from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.features import features as pass_module
 from sm_entrypoints.features import probe as module
 from sm_entrypoints.features.backbone import Backbone, Compute
-from sm_entrypoints.features.features import FeatureFolders, every_place, features_of
+from sm_entrypoints.features.compute import every_place
+from sm_entrypoints.features.features import FeatureFolders, features_of
 from sm_entrypoints.features.probe import laid_out, probe, ways
 from sm_entrypoints.images.channels import Split, read_splits
 from tests.sm_entrypoints.features.worlds import CPU, built

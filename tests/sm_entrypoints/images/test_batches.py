@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from sm_entrypoints.images.batches import BatchOrder, ImageData, make_loader, random_box
+from sm_entrypoints.images.batches import BatchOrder, ImageData, make_loader
 from sm_entrypoints.images.channels import DataSetError, Split, read_splits
+from sm_entrypoints.images.views import random_box
 from sm_entrypoints.models.model import ModelCard
 from tests.sm_entrypoints.pictures import CLASSES, make_channels
 

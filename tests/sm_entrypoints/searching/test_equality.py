@@ -55,6 +55,20 @@ def test_a_packed_trial_is_the_same_training(
 
 
 @pytest.mark.parametrize(
+    ("model", "size"),
+    [
+        ("squeezenet1_1", 48),  # features are maps
+        ("mobilenet_v3_small", 32),  # shared layers come first
+    ],
+)
+def test_a_packed_trial_shows_the_views_that_its_own_training_shows(
+    tmp_path: Path, model: str, size: int
+) -> None:
+    world = make_world(tmp_path, model, image_size=size, views=2)
+    assert_equal(world, TRIALS[:5])
+
+
+@pytest.mark.parametrize(
     ("model", "size", "way", "weights"),
     [
         ("alexnet", 64, "linear", {}),  # two frozen linear layers, each after a dropout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,7 +69,9 @@ class World:
         """Train one head as train.py does."""
         like = self.prepared
         training = prepare(arguments, self.environment, self.splits, STOP, like=like).training
-        return fit(replace(training, train=self.train, valid=self.valid))
+        data = copy.copy(self.train.data)
+        data.seed = arguments.seed
+        return fit(replace(training, train=replace(self.train, data=data), valid=self.valid))
 
     def packed(self, arguments: Sequence[TrainingArguments], **options: Any) -> list[Trial]:
         """Train many heads together."""
@@ -90,7 +93,9 @@ class World:
         return SharedFeatures.of(built.model, self.train.data, self.valid.data, compute)
 
 
-def make_world(root: Path, model: str, *, image_size: int = 64, **weights: Any) -> World:
+def make_world(
+    root: Path, model: str, *, image_size: int = 64, views: int = 0, **weights: Any
+) -> World:
     """Make up features of seven classes, of the shape that a network's are."""
     channels = {
         name: make_split(root / name, 1, classes=CLASSES, seed=seed)
@@ -120,12 +125,15 @@ def make_world(root: Path, model: str, *, image_size: int = 64, **weights: Any) 
     random = torch.Generator().manual_seed(9)
     centres = torch.rand((len(CLASSES), *shape), generator=random)
     train, valid = (
-        replace(feed, data=_made_up(count, centres, random)) for count in (SAMPLES, SAMPLES // 2)
+        replace(feed, data=_made_up(count, centres, random, versions=versions))
+        for count, versions in ((SAMPLES, 1 + views), (SAMPLES // 2, 1))
     )
     return World(environment, splits, base, prepared, train, valid)
 
 
-def _made_up(count: int, centres: Tensor, random: torch.Generator) -> TensorData:
+def _made_up(count: int, centres: Tensor, random: torch.Generator, *, versions: int) -> TensorData:
     labels = torch.randint(0, len(centres), (count,), generator=random)
-    noise = torch.randn((count, *centres.shape[1:]), generator=random)
-    return TensorData((centres[labels] + noise).relu(), labels)
+    noise = torch.randn((count, versions, *centres.shape[1:]), generator=random)
+    inputs = (centres[labels][:, None] + noise).relu()
+    views = versions - 1
+    return TensorData(inputs if views else inputs[:, 0], labels, views=views)

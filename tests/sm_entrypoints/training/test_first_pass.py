@@ -176,6 +176,55 @@ def test_what_changes_in_each_epoch_runs_the_whole_network(
     assert (told["cached_features"], told["features_from_epoch"]) == (False, None)
 
 
+@pytest.mark.parametrize("changed", [{"augmentation": "standard", "views": 2, "seed": 3}], ids=str)
+def test_views_are_the_same_training_whole_watched_or_cached(
+    tmp_path: Path,
+    channels: dict[str, Path],
+    capsys: pytest.CaptureFixture[str],
+    changed: dict[str, object],
+) -> None:
+    learn = {"model": "squeezenet1_1", **changed}
+    watched = Job(tmp_path / "watched", channels).train(**learn)
+    printed = capsys.readouterr().out
+    assert "epochs 2 to 3 learn from the features of all images and their views" in printed
+    # 27 training pictures with two views each, 12 for validation.
+    assert "computed the features of 93 images and views of images in" in printed
+    ran = {(row["epoch"], row["network"]) for row in watched.steps()}
+    assert ran == {("1", "whole"), ("2", "tail"), ("3", "tail")}
+    assert watched.document("training.json")["features_from_epoch"] == 2
+    assert watched.document("instrumentation/summary.json")["failure"] is None
+    cached = Job(tmp_path / "cached", channels).train(**learn, cache_features="true")
+    whole = Job(tmp_path / "whole", channels).train(**learn, cache_features="false")
+    same(watched, cached)
+    same(whole, cached)
+    assert cached.document("training.json")["features"]["views"] == 2
+    assert whole.document("training.json")["features_fit"] is True
+
+
+def test_a_mirrored_view_is_the_training_that_flips(
+    tmp_path: Path, channels: dict[str, Path]
+) -> None:
+    learn = {"model": "squeezenet1_1", "augmentation": "flip", "instrumentation": "off"}
+    flips = Job(tmp_path / "flips", channels).train(**learn)
+    assert flips.document("training.json")["cached_features"] is False
+    mirrored = Job(tmp_path / "mirrored", channels).train(**learn, views=1)
+    assert mirrored.document("training.json")["cached_features"] is True
+    same(flips, mirrored)
+
+
+def test_views_that_do_not_fit_leave_every_epoch_whole(
+    tmp_path: Path,
+    channels: dict[str, Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Features of the images alone would fit: 39 images of 576 numbers.
+    monkeypatch.setattr("sm_entrypoints.training.feeds._MEMORY_LIMIT", 100_000)
+    job = Job(tmp_path, channels).train(epochs=2, augmentation="standard", views=2)
+    assert "images and their views do not fit into memory: every epoch" in capsys.readouterr().out
+    assert {row["network"] for row in job.steps()} == {"whole"}
+
+
 def test_features_that_do_not_fit_are_not_kept(
     tmp_path: Path,
     channels: dict[str, Path],
