@@ -115,6 +115,33 @@ def test_the_best_trial_is_the_training_of_train_py(
     assert cards[0] == cards[1]
 
 
+def test_views_are_searched_in_one_job_and_the_final_training_takes_them_from_there(
+    channels: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    views = ("--augmentation", "standard", "--views", "2")
+    root = tmp_path / "search"
+    kept = root / "checkpoints"
+    kept.mkdir(parents=True)
+    assert run(root, channels, *views) == 0
+    found = document(root, "search.json")
+    # 21 training pictures with two views each, 15 for validation, 9 for the test.
+    assert (found["features"]["computed"], found["features"]["views"]) == (21 * 3 + 15 + 9, 2)
+    assert found["features"]["shape"] == [1280]
+    best = found["best"]
+    drawn = [text for name, value in best["tuned"].items() for text in (f"--{name}", value)]
+    capsys.readouterr()
+    job = job_variables(tmp_path / "train", {**channels, "features": kept})
+    assert train([*FIXED, *views, *drawn, "--instrumentation", "on"], job) == 0
+    assert "took the kept features of 78 images and views of images" in capsys.readouterr().out
+    mine, theirs = (
+        [json.loads(line) for line in (each / "output/data/metrics.jsonl").read_text().splitlines()]
+        for each in (root, tmp_path / "train")
+    )
+    for one, other in zip(mine, theirs, strict=True):
+        assert (one["epoch"], one["split"]) == (other["epoch"], other["split"])
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-5, abs=1e-5)
+
+
 def test_every_picture_is_seen_once_the_test_split_included(
     searched: Path, channels: dict[str, Path]
 ) -> None:

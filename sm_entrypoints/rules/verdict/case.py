@@ -267,7 +267,9 @@ class Case:
             name: value if isinstance(value, str) else _within_bounds(name, value)
             for name, value in change.items()
         }
-        moves = kept.get("augmentation", "none") != "none" or kept.get("trainable") == "all"
+        views = kept.get("views") or self.arguments.get("views")
+        changing = kept.get("augmentation", "none") != "none" and not views
+        moves = changing or kept.get("trainable") == "all"
         if moves and self.arguments.get("cache_features") == "true":
             kept["cache_features"] = "auto"
         # What stands at its bound cannot be changed any further.

@@ -125,10 +125,17 @@ def _less_overfit(case: Case) -> tuple[Change | None, str, str]:
     """Return the change, the advice and why it helps."""
     settings = case.arguments
     if settings.get("augmentation") in ("none", "flip"):
+        show = "Show crops and mirrored images (not if left and right matter)"
+        if case.frozen and not settings.get("views"):
+            return (
+                case.set(augmentation="standard", views=4),
+                f"{show}: 4 random versions of each image. Features of them are computed once, "
+                "which takes four more passes over the training images.",
+                "a picture that comes in several versions is harder to memorise",
+            )
         return (
             case.set(augmentation="standard"),
-            "Show crops and mirrored images (not if left and right matter). Features of "
-            "changing images cannot be cached, so each epoch takes its full time.",
+            f"{show}.",
             "pictures that look different in every epoch cannot be memorised",
         )
     if not settings.get("label_smoothing"):

@@ -49,7 +49,7 @@ def test_a_search_that_cannot_be_packed_is_one_sentence(data, capsys):
     out, error = capsys.readouterr()
     assert out == ""
     assert "whippet: error: strategy='packed' is not possible: augmentation=flip changes" in error
-    assert "set augmentation=none, or use strategy='Bayesian'" in error
+    assert "set views=1, which mirrors each image once, or augmentation=none, or use" in error
 
 
 def test_a_cap_that_is_too_small_is_one_sentence(data, capsys):

@@ -58,6 +58,8 @@ def test_none_is_a_value_of_backbone_lr() -> None:
         (["--cache_features", "yes"], "cache_features='yes': must be one of auto, true, false"),
         (["--cache_features", "true", "--augmentation", "flip"], "needs augmentation=none"),
         (["--cache_features", "true", "--trainable", "all"], "needs trainable=head"),
+        (["--views", "2"], "views=2 needs augmentation=flip or standard"),
+        (["--views", "65", "--augmentation", "flip"], "views='65': must be a whole number >= 0"),
     ],
 )
 def test_bad_hyperparameters_are_named(argv: list[str], said: str) -> None:

@@ -133,7 +133,11 @@ def test_what_changes_features_is_not_searched() -> None:
     [
         ({}, None),
         ({"augmentation": "none", "trainable": "auto", "cache_features": "true"}, None),
-        ({"augmentation": "flip"}, "augmentation=flip changes the images"),
+        ({"augmentation": "flip"}, "set views=1, which mirrors each image once, or augmentation="),
+        ({"augmentation": "standard", "views": "0"}, "augmentation=standard changes the images"),
+        ({"augmentation": "standard", "views": "4"}, None),
+        ({"augmentation": "flip", "views": '"1"', "cache_features": "true"}, None),
+        ({"augmentation": "flip", "views": "2", "trainable": "all"}, "changes the whole network"),
         ({"trainable": '"all"'}, "trainable=all changes the whole network"),
         ({"cache_features": "false"}, "keeps no features to share"),
         ({"instrumentation": "on"}, "watches one network"),

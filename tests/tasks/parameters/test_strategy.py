@@ -42,6 +42,8 @@ def searched(name: str, *values: Any) -> dict[str, Any]:
         {"preset": "lr-batch-eps-decay"},
         {"fixed": {"augmentation": "none", "cache_features": "auto", "optimizer": "sgd"}},
         {"fixed": {"trainable": "head"}},
+        {"fixed": {"augmentation": "standard", "views": 4}},
+        {"fixed": {"augmentation": "flip", "views": "1", "cache_features": True}},
         {"fixed": {"instrumentation": "off", "rules": "ExplodingTensor=stop"}},
         searched("optimizer", "adam", "sgd"),
         searched("seed", 1, 2, 3),
@@ -73,6 +75,9 @@ UNPACKED: list[tuple[ModelParameters, ResourceParameters, dict[str, Any], str]] 
     (HEAD, ONE, {"fixed": {"trainable": "auto", "weights": "none"}}, "without pretrained weights"),
     (HEAD, ONE, {"fixed": {"augmentation": "flip"}}, "augmentation=flip changes the images"),
     (HEAD, ONE, {"fixed": {"augmentation": "Standard"}}, "augmentation=standard changes"),
+    (HEAD, ONE, {"fixed": {"augmentation": "standard", "views": 0}}, "set views=4, which makes 4"),
+    (ALL, ONE, {"fixed": {"augmentation": "standard", "views": 4}}, "all layers train"),
+    (HEAD, ONE, searched("views", 1, 2), "views cannot be searched"),
     (HEAD, ONE, {"fixed": {"cache_features": False}}, "cache_features=false keeps no features"),
     (HEAD, ONE, {"fixed": {"instrumentation": "on"}}, "instrumentation=on watches one network"),
     (HEAD, ONE, searched("augmentation", "none", "flip"), "augmentation cannot be searched"),
@@ -115,6 +120,14 @@ def test_nothing_that_may_be_searched_is_undecided():
         ranges = {name: CategoricalRange(values=list(own.get(name) or words or ()))}
         found = chosen(ranges=ranges, max_epochs=9)
         assert (found.strategy == "packed") == (name in PACKABLE), name
+
+
+def test_views_of_images_that_do_not_change_are_refused():
+    with pytest.raises(ValueError, match="views=2 needs augmentation=flip or standard"):
+        TuningParameters(fixed={"views": 2})
+    lr = searched("augmentation", "flip", "standard")
+    assert TuningParameters(fixed={"views": 2}, **lr).fixed == {"views": 2}
+    assert TuningParameters(fixed={"views": 0}).fixed == {"views": 0}
 
 
 @pytest.mark.parametrize("strategy", ["Bayesian", "Random", "Hyperband"])

@@ -48,6 +48,9 @@ CHANGES = {
         {"augmentation": "standard"},
         {"augmentation": "standard", "cache_features": "auto"},
     ],
+    ("quality", "_less_overfit", "augmentation,views"): [
+        {"augmentation": "standard", "views": 4},
+    ],
     ("quality", "_less_overfit", "label_smoothing"): [{"label_smoothing": 0.1}],
     ("quality", "_less_overfit", "weight_decay"): [{"weight_decay": 0.1}],
     ("quality", "underfit", "trainable"): [

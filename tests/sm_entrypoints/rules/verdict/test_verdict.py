@@ -353,6 +353,16 @@ def test_data_that_is_uneven_or_not_normalised() -> None:
         ),
         (
             epochs_of([0.8, 0.2, 0.1, 0.1], [0.7, 0.5, 0.6, 0.6], (0.99, 0.7)),
+            {"model": FROZEN, "arguments": {"cache_features": "true"}},
+            {"augmentation": "standard", "views": 4},
+        ),
+        (
+            epochs_of([0.8, 0.2, 0.1, 0.1], [0.7, 0.5, 0.6, 0.6], (0.99, 0.7)),
+            {"model": FROZEN, "arguments": {"augmentation": "flip", "views": 1}},
+            {"augmentation": "standard"},
+        ),
+        (
+            epochs_of([0.8, 0.2, 0.1, 0.1], [0.7, 0.5, 0.6, 0.6], (0.99, 0.7)),
             {"arguments": {"augmentation": "standard"}},
             {"label_smoothing": 0.1},
         ),
