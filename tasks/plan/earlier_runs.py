@@ -98,13 +98,10 @@ def _given(run_record: RunRecord, group: str, like: Parameters) -> Json:
 
 
 def _same_views(run_record: RunRecord, training: Parameters) -> bool:
-    before, now = (
-        _given(run_record, "training", training)["hyperparameters"],
-        training.model_dump(mode="json")["hyperparameters"],
-    )
-    views = (dict(each or {}).get("views", 0) for each in (before, now))
-    one, other = (str(each).strip('"') for each in views)
-    return one == other
+    groups = (_given(run_record, "training", training), training.model_dump(mode="json"))
+    given = (group["hyperparameters"] for group in groups)
+    before, now = (str(each.get("views", 0)) if isinstance(each, dict) else "0" for each in given)
+    return before == now
 
 
 def _is_packed(run_record: RunRecord) -> bool:

@@ -352,6 +352,9 @@ def test_a_rehearsal_gives_what_to_expect(data, platform):
     assert "this machine" in plan_text(found)
     other = choices(data, model=ModelParameters(architecture="mobilenet_v2"))
     assert plan_run(platform, UNNAMED, other).rehearsal is None
+    changed = {"augmentation": "standard", "views": 4}
+    viewed = choices(data, training=TrainingParameters(hyperparameters=changed))
+    assert plan_run(platform, UNNAMED, viewed).rehearsal is None, "each view is one more pass"
 
 
 def test_the_text_says_what_matters(data, platform):
