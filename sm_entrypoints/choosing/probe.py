@@ -58,7 +58,9 @@ class Prober:
             Interrupted: the job was asked to stop.
         """
         require_memory(built, sum(map(len, parts)))
-        features = features_of(parts, built, request.fixed, folders=self.folders)
+        # Views of the pictures are for the network that is chosen: others need not see them.
+        plain = replace(request.fixed, augmentation="none", views=0)
+        features = features_of(parts, built, plain, folders=self.folders)
         train, valid = (
             TensorData(features.by_split[part.name], torch.tensor(part.labels, dtype=torch.int64))
             for part in parts
