@@ -13,6 +13,7 @@ from dashboards.files.trials import Trials
 from dashboards.page.page import render_page
 from dashboards.sections.health import health_section, tensors_section
 from dashboards.sections.judgement import rules_section, verdict_section
+from dashboards.sections.network import network_section
 from dashboards.sections.performance import profiler_section, time_section
 from dashboards.sections.pictures import pictures_section
 from dashboards.sections.quality import confusion_section, curves_section, mistakes_section
@@ -24,6 +25,7 @@ from dashboards.sections.run import (
 )
 from dashboards.sections.sagemaker import SageMakerRule, sagemaker_section
 from sm_entrypoints.contract.files import write_atomically
+from sm_entrypoints.contract.networks import NetworksDocument
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -32,6 +34,7 @@ class Report:
 
     ``overview`` are the key facts, most important first. ``data`` is the dict of the data check.
     ``search`` is a sentence on how the trials were made, and why so.
+    ``networks`` is the choice of a network, ``endpoint_price`` a sentence on what serving it costs.
     ``endpoint`` and ``best_hyperparameters`` are shown as names and values. ``configuration`` adds
     titled groups (such as the flow's parameters) to what the job recorded about itself.
     ``commands`` are labelled command lines that apply the verdict's change. ``sagemaker_rules`` is
@@ -47,6 +50,8 @@ class Report:
     data: Mapping[str, Any] | None = None
     trials: Trials | None = None
     search: str = ""
+    networks: NetworksDocument | None = None
+    endpoint_price: str = ""
     best_hyperparameters: Mapping[str, Any] | None = None
     training: TrainingOutput
     endpoint: Mapping[str, Any] | None = None
@@ -76,6 +81,7 @@ def render_report(report: Report) -> str:
         *([sagemaker_section(theirs, output.findings.rules)] if theirs else []),
         data_section(report.data),
         *([pictures_section(output.pictures)] if output.pictures else []),
+        *([network_section(report.networks, report.endpoint_price)] if report.networks else []),
         tuning_section(report.trials, report.best_hyperparameters, report.search),
         curves_section(output),
         confusion_section(output),

@@ -52,6 +52,7 @@ def release_model(
     inputs = sync_data(data, model)
     trials = limits.trial_resources(resources)
     best = search_hyperparameters(inputs, model, limits.tuning(tuning), trials)
+    inputs = inputs.of_network(best.network)
     hyperparameters = final_hyperparameters(model, inputs, training, best.hyperparameters)
     job = limits.training_resources(resources)
     trained = train_instrumented(inputs, hyperparameters, training, job)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.hooks import FLOW_POLICY
-from tasks.data import check_dataset, stage_source, stage_weights, sync_dataset
+from tasks.data import check_dataset, stage_networks, stage_source, stage_weights, sync_dataset
 from tasks.parameters.run import DataParameters, ModelParameters
 from tasks.requests.inputs import TrainingInputs
 from tasks.runs.stages import stage
@@ -19,7 +19,7 @@ def sync_data(
     data, model = data or DataParameters(), model or ModelParameters()
     with stage("sync") as run:
         check = check_dataset(run, data)
-        weights_uri, weights_source = stage_weights(run, model)
+        staged = stage_networks(run, model) if model.networks else stage_weights(run, model)
         source_uri, source_digest = stage_source(run)
         synced = sync_dataset(run, data, check)
         return TrainingInputs(
@@ -29,7 +29,8 @@ def sync_data(
             train_images=synced.train_images,
             source_uri=source_uri,
             source_digest=source_digest,
-            weights_uri=weights_uri,
-            weights_source=weights_source,
+            weights_uri=staged.uri,
+            weights_source=staged.source,
+            networks=staged.networks,
             features_uri=synced.features_uri,
         )

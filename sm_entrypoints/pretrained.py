@@ -57,8 +57,11 @@ class Found:
     metadata: Mapping[str, str]
 
 
-def find_weights(weights: str, architecture: str, cache: Path) -> Found:
+def find_weights(weights: str, architecture: str, cache: Path, version: str = "") -> Found:
     """Return ``imagenet`` weights of an architecture, or those of a file.
+
+    ``version`` is the name of torchvision's, such as ``IMAGENET1K_V1``; empty: its default, or
+    those of a package.
 
     Raises:
         WeightsError: there are none, with what to do instead.
@@ -66,10 +69,12 @@ def find_weights(weights: str, architecture: str, cache: Path) -> Found:
     if weights != IMAGENET:
         return _from_file(Path(weights))
     try:
-        return _from_torchvision(architecture, cache)
+        return _from_torchvision(architecture, cache, version)
     except (URLError, OSError, RuntimeError) as error:
         reason = f"torchvision's cannot be downloaded ({clause(error)})"
     try:
+        if version:  # nobody knows that a package's are these
+            raise WeightsError(f"no package has {version} of {architecture!r}")
         tensors, source = packaged(architecture, cache)
     except WeightsError as error:
         raise WeightsError(
@@ -80,8 +85,8 @@ def find_weights(weights: str, architecture: str, cache: Path) -> Found:
     return Found(tensors=tensors, source=source, version=source.partition("==")[2], metadata={})
 
 
-def _from_torchvision(architecture: str, cache: Path) -> Found:
-    weights = torchvision.models.get_model_weights(architecture).DEFAULT
+def _from_torchvision(architecture: str, cache: Path, version: str) -> Found:
+    weights = torchvision.models.get_model_weights(architecture)[version or "DEFAULT"]
     with _socket_timeout(_CONNECT_SECONDS), redirect_stdout(sys.stderr):
         state = weights.get_state_dict(
             progress=False, check_hash=True, model_dir=str(cache / "torchvision")
@@ -198,13 +203,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", required=True, help="a torchvision classifier's name")
     parser.add_argument("--weights", required=True, help="imagenet, or the path of a file")
+    parser.add_argument("--version", default="", help="of torchvision's weights; IMAGENET1K_V1, …")
     parser.add_argument("--out", required=True, type=Path, help="the safetensors file to write")
     parser.add_argument("--cache", type=Path, help="folder of downloads (default: beside --out)")
     options = parser.parse_args(argv)
     cache = options.cache or options.out.parent / "downloads"
     try:
         build_model(options.model, IMAGENET_CLASSES)  # an unknown name costs no download
-        weights = find_weights(options.weights, options.model, cache)
+        weights = find_weights(options.weights, options.model, cache, options.version)
         answer = prepare_file(weights, options.model, options.out)
     except JobError as error:
         print(error, file=sys.stderr)

@@ -17,6 +17,7 @@ from platforms.errors import shown
 from platforms.files import write_atomically
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract import TRAIN_CHANNEL
+from sm_entrypoints.contract.networks import AUTO, Network
 from tasks.cancelling.watch import CancelWatch
 from tasks.dataset.checking.check import DataCheck, check_data
 from tasks.dataset.checking.memory import open_memory
@@ -29,8 +30,15 @@ from tasks.dataset.source import bring_source, data_root, dataset_name, is_remot
 from tasks.dataset.syncing.sync import sync_data
 from tasks.features.kept import GIGABYTE, list_kept, remove, surplus
 from tasks.features.places import features_root, features_uri, mark
+from tasks.job_environment.networks import StagedWeights, bring_networks
 from tasks.job_environment.source import package_source, upload_source
-from tasks.job_environment.weights import IMAGENET, kept_weights, prepare_weights, upload_weights
+from tasks.job_environment.weights import (
+    IMAGENET,
+    PreparedWeights,
+    kept_weights,
+    prepare_weights,
+    upload_weights,
+)
 from tasks.parameters.run import DataParameters, ModelParameters
 from tasks.requests.inputs import SyncedData
 from tasks.runs.names import RunIdentity
@@ -188,17 +196,10 @@ def _make_room_for_features(platform: Platform, dataset: str) -> None:
 
 
 @task(name="prepare weights", **policy(1800))
-def stage_weights(run: RunIdentity, model: ModelParameters) -> tuple[str | None, str]:
-    """Bring the weights to the bucket; return their URI (None for none) and their source."""
+def stage_weights(run: RunIdentity, model: ModelParameters) -> StagedWeights:
+    """Bring the weights to the bucket; return where they are, and their source."""
     platform = connect()
-    prepared = prepare_weights(
-        model.weights,
-        model.architecture,
-        job_python=platform.settings.job_python,
-        cache=platform.settings.home / "weights",
-        fetch=lambda uri, path: download(platform, uri, path),
-        typed=model.shown_weights,
-    )
+    prepared = _prepared(platform, model, str(model.first))
     kept = None
     if model.weights == IMAGENET:  # the source names the content, which a file's name does not
         kept = kept_weights(platform, read_run(platform.settings, run.name).weights, prepared)
@@ -214,7 +215,56 @@ def stage_weights(run: RunIdentity, model: ModelParameters) -> tuple[str | None,
         say("weights %s: %s", prepared.source, note)
     weights = WeightsFacts(source=prepared.source, sha256=prepared.sha256, uri=uri)
     record(platform.settings, run, RunFacts(weights=weights))
-    return uri, prepared.source
+    _warn_of_licence(model.first)
+    return StagedWeights(uri=uri, source=prepared.source)
+
+
+def _prepared(platform: Platform, model: ModelParameters, network: str) -> PreparedWeights:
+    return prepare_weights(
+        model.weights,
+        network,
+        job_python=platform.settings.job_python,
+        cache=platform.settings.home / "weights",
+        fetch=lambda uri, path: download(platform, uri, path),
+        typed=model.shown_weights,
+    )
+
+
+def _warn_of_licence(network: Network) -> None:
+    if network.licence:
+        get_run_logger().warning(
+            "the weights of %s are under %s: not for commercial use", network, network.licence
+        )
+
+
+@task(name="prepare weights of networks", **policy(7200))
+def stage_networks(run: RunIdentity, model: ModelParameters) -> StagedWeights:
+    """Bring the weights of several networks to the bucket: together, and each alone.
+
+    Of ``auto`` those are left out that no weights can be had for; a run that goes on keeps to the
+    networks that it began with.
+
+    Raises:
+        DataError: there are none of a network that was named, or of ``auto`` of fewer than two.
+    """
+    platform = connect()
+    earlier = read_run(platform.settings, run.name).weights
+    asked = [str(each) for each in model.networks]
+    names = [name for name in asked if name in earlier.networks] if earlier else []
+    staged = bring_networks(
+        platform,
+        names or asked,
+        prepare=lambda name: _prepared(platform, model, name),
+        skip=model.architecture == AUTO,
+        tell=get_run_logger().info,
+    )
+    for name in staged.networks:
+        _warn_of_licence(Network.parse(name))
+    weights = WeightsFacts(
+        source=staged.source, uri=staged.uri, networks=staged.networks, left_out=staged.left_out
+    )
+    record(platform.settings, run, RunFacts(weights=weights))
+    return staged
 
 
 @task(name="package code", **policy(300))

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import cast
 
 from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
 
+from dashboards.files.networks import read_networks_file
 from dashboards.files.packed_search import PackedSearch, read_packed_search
 from platforms import Platform, connect
 from platforms.errors import JobFailed
@@ -22,6 +24,7 @@ from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.costs.ledger import note_jobs, spent_jobs
 from tasks.dataset.sameness import require_same_data
 from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
+from tasks.report.network import choice_markdown, chosen_network
 from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.packed_search import delivered_search, packed_search_requests
@@ -176,6 +179,14 @@ def best_of_packed_search(run: RunIdentity, name: str, tuning: TuningParameters)
     job = platform.sagemaker.describe_training_job(TrainingJobName=name)
     shared = {k: v for k, v in job["HyperParameters"].items() if k != SEARCH_HYPERPARAMETER}
     values = {**shared, **summary["TunedHyperParameters"]}
+    chosen = chosen_network(folder)
+    choice = read_networks_file(folder)
+    if chosen is not None and choice is not None:
+        create_markdown_artifact(choice_markdown(choice), key="network")
+        values["model"] = chosen.architecture
+        record(platform.settings, run, RunFacts(network=chosen))
+        get_run_logger().info("network %s, chosen among %d", chosen.network, chosen.among)
     best = best_trial(name, cast(Trial, summary), values, tuning)
+    best = best.model_copy(update={"network": chosen.network if chosen else None})
     publish_best(run, best)
     return best

@@ -123,6 +123,17 @@ def read_networks(names: Iterable[str]) -> tuple[Network, ...]:
     return networks
 
 
+def networks_of(text: str) -> tuple[Network, ...]:
+    """Read what a user asked for: one network, several with commas between them, or ``auto``.
+
+    Raises:
+        ValueError: as :func:`read_networks`.
+    """
+    if text.strip() == AUTO:
+        return read_networks(AUTO_NETWORKS)
+    return read_networks([name for name in text.split(",") if name.strip()] or [text])
+
+
 class NetworkRow(TypedDict):
     """What a choice found out about a network; None where it did not come so far.
 

@@ -24,6 +24,7 @@ from platforms.files import write_json
 from platforms.job_environment import ENTRY_POINTS, require_job_python, run_program
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract import WEIGHTS_FILE
+from sm_entrypoints.contract.networks import Network
 from tasks.parameters.typed_path import expanded
 from tasks.runs.record_parts import WeightsFacts
 from tasks.storage.objects import put_once, size_of
@@ -91,7 +92,7 @@ def prepare_weights(
 
     Args:
         weights: ``imagenet``, ``none``, a path, or an S3 URI of a state_dict or safetensors file.
-        model: a torchvision architecture.
+        model: a torchvision architecture, or one with its weights: ``resnet50:IMAGENET1K_V1``.
         job_python: interpreter of the job environment.
         cache: folder of prepared weights; made if missing.
         fetch: downloads an S3 URI to a path.
@@ -153,7 +154,8 @@ def _prepare(
 ) -> PreparedWeights:
     content = IMAGENET if weights == IMAGENET else _sha256(weights_file(weights))
     key = json.dumps([model, content, _sha256(PROGRAM)])
-    out = cache / f"{model}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
+    stem = Path(Network.parse(model).weights_file).stem
+    out = cache / f"{stem}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
     answer = out.with_suffix(".json")
     prepared = _cached(out, answer)
     if prepared is None:
@@ -203,8 +205,10 @@ def _cached(out: Path, answer: Path) -> _Answer | None:
 def _command(weights: str, model: str, job_python: Path, cache: Path, out: Path) -> list[str]:
     require_job_python(job_python)
     value = weights if weights == IMAGENET else str(weights_file(weights))
-    argv = [str(job_python), str(PROGRAM), "--model", model, "--weights", value, "--out", str(out)]
-    return [*argv, "--cache", str(cache / "downloads")]
+    network = Network.parse(model)
+    argv = [str(job_python), str(PROGRAM), "--model", network.architecture, "--weights", value]
+    argv += ["--version", network.weights] if network.weights else []
+    return [*argv, "--out", str(out), "--cache", str(cache / "downloads")]
 
 
 def _run_program(command: Sequence[str]) -> _Answer:

@@ -67,7 +67,13 @@ RUN_SECTIONS = {
         ),
     ),
     "model": (
-        Option("--model", "model.architecture", "any torchvision classifier", "resnet18"),
+        Option(
+            "--model",
+            "model.architecture",
+            "any torchvision classifier; several with commas, or auto: the search chooses, see "
+            "docs/networks.md",
+            "resnet18",
+        ),
         Option(
             "--weights",
             "model.weights",

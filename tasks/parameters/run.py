@@ -15,8 +15,10 @@ from platforms.endpoint_kinds import EndpointKind
 from sm_entrypoints import contract
 from sm_entrypoints.contract.choices import DebuggerUse, Preset, RuleAction, Strategy
 from sm_entrypoints.contract.hyperparameters import Trainable
+from sm_entrypoints.contract.networks import AUTO, Network, networks_of
 from sm_entrypoints.contract.wire import Value
 from tasks.parameters.data import DataParameters as DataParameters
+from tasks.parameters.networks import require_choice
 from tasks.parameters.options import option_of
 from tasks.parameters.ranges import (
     CategoricalRange,
@@ -46,7 +48,13 @@ class ModelParameters(Parameters):
     @field_validator("architecture")
     @classmethod
     def _known_architecture(cls, value: str) -> str:
-        return contract.require_architecture(value)
+        return ",".join(map(str, networks_of(value))) if value.strip() != AUTO else AUTO
+
+    @model_validator(mode="after")
+    def _several_have_weights_of_their_own(self) -> Self:
+        if self.networks:
+            require_choice(self.architecture, self.shown_weights, self.trainable)
+        return self
 
     @model_validator(mode="after")
     def _random_backbone_must_train(self) -> Self:
@@ -56,6 +64,17 @@ class ModelParameters(Parameters):
                 "next to nothing: use trainable='all', or weights"
             )
         return self
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The networks to choose among; none where one is named."""
+        named = networks_of(self.architecture)
+        return named if len(named) > 1 else ()
+
+    @property
+    def first(self) -> Network:
+        """The network that is named, or the first of several."""
+        return networks_of(self.architecture)[0]
 
     @property
     def shown_weights(self) -> str:

@@ -6,6 +6,8 @@ all trials. Where anything changes the features, every trial needs a training jo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, ConfigDict
 
 from platforms.errors import ParameterError
@@ -17,7 +19,7 @@ from sm_entrypoints.contract.search import (
     why_not_packed,
     why_not_searched,
 )
-from sm_entrypoints.contract.sentences import clause, ended
+from sm_entrypoints.contract.sentences import clause, counted, ended
 from sm_entrypoints.contract.wire import Value
 from tasks.parameters.run import (
     PACKED_TRIALS,
@@ -70,6 +72,8 @@ def choose_search(
         ParameterError: it shall be packed but cannot be; says why, and what to do.
     """
     asked = tuning.strategy
+    if model.networks:
+        _require_packed(model, tuning, resources)
     if asked == "auto" and begun is not None:
         return _choice(begun, "as this run began", tuning)
     if asked not in ("auto", "packed"):
@@ -82,6 +86,20 @@ def choose_search(
             f"strategy='packed' is not possible: {obstacle}, or use strategy='Bayesian'"
         )
     return _choice("Bayesian", f"{obstacle} to have it packed", tuning)
+
+
+def _require_packed(
+    model: ModelParameters, tuning: TuningParameters, resources: ResourceParameters
+) -> None:
+    """Check that several networks can be chosen among, which only a packed search does."""
+    several = f"the choice among {counted(len(model.networks), 'network')} needs a packed search"
+    if tuning.strategy not in ("auto", "packed"):
+        raise ParameterError(
+            f"{several}, but strategy={tuning.strategy!r}: use strategy='packed', or name one model"
+        )
+    obstacle = packing_obstacle(model, tuning, resources)
+    if obstacle is not None:
+        raise ParameterError(f"{several}, which is not possible: {obstacle}, or name one model")
 
 
 def _choice(strategy: Strategy, why: str, tuning: TuningParameters) -> SearchChoice:
@@ -122,12 +140,12 @@ def packing_obstacle(
         or why_not_packed(fixed)
         or next(filter(None, searched), None)
         or (instances if count > 1 else None)
-        or _why_not_said(tuning)
+        or _why_not_said(tuning, model)
     )
 
 
-def packed_plan(tuning: TuningParameters) -> SearchPlan:
-    """Return what a packed search is asked to do.
+def packed_plan(tuning: TuningParameters, networks: Sequence[str] = ()) -> SearchPlan:
+    """Return what a packed search is asked to do; ``networks`` are to be chosen among.
 
     Raises:
         SearchPlanError: a range cannot be packed, or all of it is too long for a hyperparameter.
@@ -139,15 +157,16 @@ def packed_plan(tuning: TuningParameters) -> SearchPlan:
             "ranges": ranges,
             "seed": tuning.seed,
             "max_epochs": tuning.max_epochs,
+            "networks": list(networks),
         }
     )
     plan.to_json()
     return plan
 
 
-def _why_not_said(tuning: TuningParameters) -> str | None:
+def _why_not_said(tuning: TuningParameters, model: ModelParameters) -> str | None:
     try:
-        packed_plan(tuning)
+        packed_plan(tuning, [str(each) for each in model.networks])
     except SearchPlanError as error:
         return clause(error)
     return None

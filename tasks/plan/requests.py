@@ -132,6 +132,7 @@ def planned_inputs(platform: Platform, choices: RunChoices, record: RunFacts) ->
         source_digest=digest,
         weights_uri=None if choices.model.weights == NONE else weights,
         weights_source=choices.model.shown_weights,
+        networks={str(each): weights for each in choices.model.networks},
         features_uri=features_uri(platform, name),
     )
 
@@ -150,6 +151,11 @@ def planned_requests(
     """
     requests: RunRequests = {}
     model, tuning, training = choices.model, choices.tuning, choices.training
+    if model.networks and tuning is None:
+        raise ParameterError(
+            f"model {model.architecture!r} is a choice, which a search makes: name one model, or "
+            "run a whole run (whippet run)"
+        )
     if training:
         require_head_to_start_from(model, training)
     if tuning:

@@ -9,15 +9,18 @@ from pathlib import Path
 from dashboards.artifacts.charts import markdown_image, training_curves_svg
 from dashboards.artifacts.tables import markdown_table
 from dashboards.files.frames import TrainingOutput
+from dashboards.files.networks import read_networks_file
 from dashboards.files.packed_search import read_packed_search
 from dashboards.files.trials import Trials, read_trials
 from dashboards.report import Report, write_report
 from platforms.files import read_json
+from sm_entrypoints.contract.networks import NetworksDocument
 from sm_entrypoints.contract.sentences import counted
 from tasks.costs.ledger import LEDGER_COLUMNS, cost_sentence, ledger_rows
 from tasks.dataset.document import DataDocument, read_document
 from tasks.lint.findings import EDGE_CODE
 from tasks.parameters.typed_path import with_typed
+from tasks.report.network import endpoint_price
 from tasks.report.rerun import change_commands
 from tasks.runs.output import training_output
 from tasks.runs.record import REPORT_FILE, SEARCH_FOLDER, TRIALS_JSON
@@ -54,6 +57,8 @@ def collect_report(folder: Path, record: RunRecord) -> Report:
         data=None if data is None else data.as_json(),
         trials=_trials(folder),
         search=record.search.sentence if record.search else "",
+        networks=_networks(folder),
+        endpoint_price=endpoint_price(record),
         best_hyperparameters=best.hyperparameters if best else None,
         training=output,
         endpoint=record.endpoint.model_dump() if record.endpoint else None,
@@ -70,6 +75,13 @@ def _trials(folder: Path) -> Trials | None:
     packed = folder / SEARCH_FOLDER
     histories = read_packed_search(packed).histories if packed.is_dir() else {}
     return read_trials(read_json(folder / TRIALS_JSON), histories)
+
+
+def _networks(folder: Path) -> NetworksDocument | None:
+    try:
+        return read_networks_file(folder / SEARCH_FOLDER)
+    except ValueError:  # of a newer version: a report goes without it
+        return None
 
 
 def write_run_report(folder: Path, record: RunRecord) -> Path:
@@ -94,6 +106,7 @@ def _overview(record: RunRecord, output: TrainingOutput) -> list[tuple[str, obje
         ("Top-5 accuracy", percent(test.top5_accuracy)),
         ("Test loss", number(test.loss)),
         ("Model", arguments.get("model")),
+        ("Network chosen", _chosen(record)),
         ("Weights", record.weights and record.weights.source),
         ("Search", record.search and record.search.strategy),
         ("Best trial", record.best and record.best.training_job),
@@ -104,6 +117,11 @@ def _overview(record: RunRecord, output: TrainingOutput) -> list[tuple[str, obje
         ("Cost so far", cost_sentence(record)),
     ]
     return [(name, value) for name, value in facts if value not in (None, "-", "None")]
+
+
+def _chosen(record: RunRecord) -> str | None:
+    found = record.network
+    return None if found is None else f"{found.network}, among {found.among}"
 
 
 def _warnings(

@@ -18,8 +18,20 @@ class TrainingInputs(BaseModel):
     source_digest: str
     weights_uri: str | None
     weights_source: str
+    # By the name of each network to choose among: where its weights alone lie.
+    networks: dict[str, str] = {}
     # What backbones made of this data set before; None: jobs compute it.
     features_uri: str | None = None
+
+    def of_network(self, name: str | None) -> TrainingInputs:
+        """Return the inputs of a job that trains one of the networks; None: they are that already.
+
+        Raises:
+            KeyError: it is not one of them.
+        """
+        if name is None:
+            return self
+        return self.model_copy(update={"weights_uri": self.networks[name], "networks": {}})
 
 
 class SyncedData(BaseModel):

@@ -60,7 +60,7 @@ def job_inputs(
 def base_hyperparameters(model: ModelParameters, inputs: TrainingInputs) -> dict[str, Value]:
     """Return the hyperparameters that follow from the choice of model."""
     return {
-        "model": model.architecture,
+        "model": model.first.architecture,
         "trainable": model.trained_layers,
         "image_size": model.image_size,
         "weights": "channel" if inputs.weights_uri else "none",

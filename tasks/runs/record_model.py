@@ -22,6 +22,7 @@ from tasks.runs.record_parts import (
     JobFacts,
     Json,
     LedgerEntry,
+    NetworkFacts,
     Part,
     PlanFacts,
     SearchFacts,
@@ -56,6 +57,7 @@ class RunFacts(Part):
         ended: when (ISO 8601); None while it runs.
         error: why it failed.
         search: None without one, and in runs of earlier versions: those searched by tuning jobs.
+        network: what a search chose of several networks; None where there was one.
         seconds: how long each stage took.
         jobs: the name of the last job or endpoint that each stage launched.
         lint: findings of the objective lint, by what was linted.
@@ -77,6 +79,7 @@ class RunFacts(Part):
     lint: dict[str, list[dict[str, str]]] = Field(default_factory=dict)
     ledger: dict[str, LedgerEntry] = Field(default_factory=dict)
     best: BestTrial | None = None
+    network: NetworkFacts | None = None
     managed_debugger: DebuggerRefusal | None = None
     training: TrainedModel | None = None
     fine_tuning: FineTuning | None = None

@@ -97,11 +97,34 @@ class LedgerEntry(Part):
 
 
 class WeightsFacts(Part):
-    """The pretrained weights; ``uri`` is None for none."""
+    """The pretrained weights; ``uri`` is None for none.
+
+    ``networks`` are those to choose among, with where the weights of each lie alone;
+    ``left_out`` those that no weights could be had for, with why.
+    """
 
     source: str
     sha256: str | None = None
     uri: str | None = None
+    networks: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+
+
+class NetworkFacts(Part):
+    """The network that a search chose of several, and the rule that picked it.
+
+    ``milliseconds`` are for one picture on the machine of the search, ``megabytes`` of the model.
+    """
+
+    network: str
+    architecture: str
+    among: int
+    accuracy: float | None = None
+    accuracy_error: float | None = None
+    milliseconds: float | None = None
+    megabytes: float | None = None
+    licence: str = ""
+    rule: str = ""
 
 
 class SourceFacts(Part):
@@ -115,7 +138,8 @@ class BestTrial(Part):
     """The best trial of a search, its hyperparameters typed.
 
     ``tuning_job`` is the search: a tuning job, or the training job that a packed search is. Of the
-    latter there is no job ``training_job``: that is only the name of its trial.
+    latter there is no job ``training_job``: that is only the name of its trial. ``network`` is the
+    one that was chosen of several.
     """
 
     tuning_job: str
@@ -124,6 +148,7 @@ class BestTrial(Part):
     hyperparameters: dict[str, Value]
     tuned: list[str]
     edges: dict[str, str]
+    network: str | None = None
 
 
 class TrainedModel(Part):

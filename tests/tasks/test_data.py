@@ -60,8 +60,8 @@ def test_flat_folders_are_split_which_is_said_and_moved_once(
     assert known.data.uploaded == 16
     assert known.data.fingerprint == synced.fingerprint
     assert known.seeds == {"split": 0}
-    assert weights == (None, "none: random initial weights")
-    assert known.weights == WeightsFacts(source=weights[1], sha256="", uri=None)
+    assert (weights.uri, weights.source) == (None, "none: random initial weights")
+    assert known.weights == WeightsFacts(source=weights.source, sha256="", uri=None)
     assert known.code == SourceFacts(uri=uri, digest=digest)
     assert synced.dataset == name_of_folder(root)
     assert synced.dataset.startswith("mes-photos-")

@@ -1,0 +1,77 @@
+"""The report's section on why the model is built on this network."""
+
+from __future__ import annotations
+
+from dashboards.figures.networks import get_networks_info, networks_figure
+from dashboards.page.markup import Section, paragraph, plot, table
+from sm_entrypoints.contract.networks import NetworkRow, NetworksDocument
+from sm_entrypoints.contract.sentences import counted, joined
+
+COLUMNS = (
+    "network",
+    "validation accuracy",
+    "ms a picture",
+    "MB",
+    "pictures seen",
+    "weights",
+    "licence",
+    "why it went no further",
+)
+
+
+def network_section(document: NetworksDocument, endpoint: str = "") -> Section:
+    """Return the networks beside each other, the winner first; ``endpoint`` says what it costs."""
+    return Section(
+        anchor="network",
+        title="Why this network",
+        blocks=[
+            paragraph(choice_sentence(document)),
+            *([paragraph(endpoint, "note")] if endpoint else []),
+            table(COLUMNS, [network_row(row) for row in document["networks"]], marked=0),
+            plot(
+                "networks",
+                "Accuracy against time",
+                networks_figure(get_networks_info(document)),
+                "one picture at a time on the machine of the search; bars: one standard error",
+            ),
+            paragraph(
+                f"Each network answered by the best of {counted(document['heads'], 'head')}, with "
+                "the same hyperparameters for each network. What was not shown all pictures "
+                "learned from fewer, so its accuracy is below what it might reach.",
+                "note",
+            ),
+        ],
+    )
+
+
+def choice_sentence(document: NetworksDocument) -> str:
+    """Return which network won, by which rule, and what the choice took."""
+    cost, count = document["cost"], len(document["networks"])
+    ratio = cost["flops_ratio"]
+    spent = f"The choice took {ratio:.0%} of showing every picture to each" if ratio else ""
+    return joined(
+        f"{document['winner']} was chosen among {counted(count, 'network')}",
+        document["rule"],
+        spent,
+    )
+
+
+def network_row(row: NetworkRow) -> list[str]:
+    """Return the cells of a network, in the order of :data:`COLUMNS`."""
+    accuracy, error = row["accuracy"], row["accuracy_error"]
+    measured = accuracy is not None and error is not None
+    seen = row["train_pictures"] + row["valid_pictures"]
+    return [
+        row["network"],
+        f"{100 * accuracy:.1f} ± {100 * error:.1f} %" if measured else "-",  # type: ignore[operator]
+        _number(row["milliseconds"], ".1f"),
+        _number(row["megabytes"], ".1f"),
+        f"{seen:,} ({row['share']:.0%})",
+        row["source"],
+        row["licence"] or "-",
+        row["dropped"] or "-",
+    ]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

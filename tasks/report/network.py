@@ -1,0 +1,65 @@
+"""What a search's choice of a network says, for the run's record and for people."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+from dashboards.artifacts.tables import markdown_table, markdown_text
+from dashboards.files.networks import read_networks_file
+from dashboards.sections.network import COLUMNS, choice_sentence, network_row
+from sm_entrypoints.contract.networks import NetworksDocument
+from tasks.costs.prices import table_prices
+from tasks.runs.record_model import RunRecord
+from tasks.runs.record_parts import NetworkFacts
+
+_MONTH_HOURS = 730
+_USUAL_TYPE = "ml.m5.large"
+
+
+def chosen_network(folder: Path) -> NetworkFacts | None:
+    """Return what a search's output says of its network; None where there was no choice.
+
+    Raises:
+        ValueError: the file is not what the job writes.
+    """
+    document = read_networks_file(folder)
+    if document is None:
+        return None
+    row = document["networks"][0]
+    return NetworkFacts(
+        network=row["network"],
+        architecture=row["architecture"],
+        among=len(document["networks"]),
+        accuracy=row["accuracy"],
+        accuracy_error=row["accuracy_error"],
+        milliseconds=row["milliseconds"],
+        megabytes=row["megabytes"],
+        licence=row["licence"],
+        rule=document["rule"],
+    )
+
+
+def choice_markdown(document: NetworksDocument) -> str:
+    """Return the artifact ``network``: the rule, and all networks beside each other."""
+    rows: list[dict[str, object]] = [
+        dict(zip(COLUMNS, network_row(row), strict=True)) for row in document["networks"]
+    ]
+    lines = ["# Why this network", "", markdown_text(choice_sentence(document)), ""]
+    return "\n".join([*lines, markdown_table(rows, list(COLUMNS))])
+
+
+def endpoint_price(record: RunRecord) -> str:
+    """Return what a month of the run's kind of endpoint costs, whichever network it serves."""
+    deployment = record.group("deployment")
+    if deployment.get("kind", "real_time") == "serverless":
+        return ""
+    instance = str(deployment.get("instance_type", _USUAL_TYPE))
+    price = table_prices([(instance, "hosting")]).per_hour(instance, "hosting")
+    if price is None:
+        return ""
+    month = price.usd * Decimal(_MONTH_HOURS)
+    return (
+        f"An endpoint of one {instance} costs {month:.0f} USD a month with any of these networks "
+        f"({price.source}); a faster one lets it answer more."
+    )
