@@ -11,7 +11,7 @@ from cli import commands
 _EPILOG = "Settings are WHIPPET_* environment variables: see README.md. Docs: docs/."
 # As people come to need them; a command that is not here follows, by its name.
 _ORDER = (
-    *("run", "plan", "improve", "predict", "jobs", "logs", "endpoints", "report", "fetch"),
+    *("run", "plan", "data", "improve", "predict", "jobs", "logs", "endpoints", "report", "fetch"),
     *("explain", "features", "clean_up", "iam", "image", "lint", "doctor", "up", "api", "down"),
 )
 
@@ -25,9 +25,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     listed = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    modules = Path(str(commands.__file__)).parent.glob("[!_]*.py")
-    for name in sorted((module.stem for module in modules), key=_place):
-        module = import_module(f"{commands.__name__}.{name}")
+    folder = Path(str(commands.__file__)).parent
+    paths = {path.stem: path.relative_to(folder) for path in folder.rglob("[!_]*.py")}
+    for name in sorted(paths, key=_place):
+        inner = ".".join(paths[name].with_suffix("").parts)
+        module = import_module(f"{commands.__name__}.{inner}")
         text: str = module.HELP
         description = f"{text[0].upper()}{text[1:]}."
         command = listed.add_parser(name.replace("_", "-"), help=text, description=description)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, TypedDict
+from typing import TypedDict
 
-from platforms.errors import DataError
-from platforms.job_environment import ENTRY_POINTS, program_surroundings, require_job_python
-from platforms.processes.alone import alone
-from platforms.processes.process import end_group
+from platforms.job_environment import ENTRY_POINTS, require_job_python
+from tasks.job_environment.spoken import run_spoken
 
 PROGRAM = ENTRY_POINTS / "explain.py"
 # It limits itself to a few minutes; this is for a disk or a file that hangs.
@@ -62,31 +58,6 @@ def run_program(
     options = [f"--other={other.resolve()}" for other in others]
     paths = [str(root.resolve()) for root in roots]
     command = [str(job_python), str(PROGRAM), "--output", str(output.resolve()), *options]
-    with tempfile.TemporaryFile() as stdout:
-        last = ""
-        surroundings = program_surroundings("LD_LIBRARY_PATH")
-        with alone([*command, "--", *paths], surroundings, stdout=stdout) as process:
-            timer = threading.Timer(TIMEOUT_SECONDS, end_group, [process.pid])
-            timer.daemon = True
-            timer.start()
-            try:
-                for line in _lines(process.stderr):
-                    if last:
-                        progress(last)
-                    last = line
-                process.wait()
-            finally:
-                timer.cancel()
-        if process.returncode != 0:  # its last line is the error, and said as one
-            raise DataError(last or f"{PROGRAM.name} ended with exit code {process.returncode}")
-        if last:
-            progress(last)
-        stdout.seek(0)
-        lines = stdout.read().decode(errors="replace").strip().splitlines()
+    lines = run_spoken([*command, "--", *paths], progress=progress, seconds=TIMEOUT_SECONDS)
     answer: Answer = json.loads(lines[-1])
     return answer
-
-
-def _lines(stream: IO[bytes] | None) -> Iterator[str]:
-    lines = (line.decode("utf-8", errors="replace").strip() for line in stream or ())
-    return filter(None, lines)

@@ -14,7 +14,7 @@ def names() -> list[str]:
 
 
 def test_every_module_of_commands_is_a_command() -> None:
-    modules = Path(str(commands.__file__)).parent.glob("[!_]*.py")
+    modules = Path(str(commands.__file__)).parent.rglob("[!_]*.py")
     assert sorted(names()) == sorted(each.stem.replace("_", "-") for each in modules)
     assert names() == [name.replace("_", "-") for name in parser._ORDER]
 
