@@ -67,8 +67,8 @@ def _wrong(findings: PictureFindings) -> list[Block]:
     more = wrong.count - len(wrong.items)
     note = [paragraph(f"{more:,} more are not shown.", "note")] if more else []
     lead = paragraph(
-        "Its folder's label in red, what it probably is in green. Look before you move a picture: "
-        "of such claims about two of three are right.",
+        "The label in red, what the picture probably shows in green. Look before you move one: not "
+        "every such claim is right.",
         "note",
     )
     return [lead, *_some(made, _SHOWN), *note]
