@@ -51,9 +51,11 @@ if __name__ == "__main__":
 import uvicorn
 
 from sm_entrypoints.contract.sentences import clause
+from sm_entrypoints.serving.connections import BoundedConnection
 from sm_entrypoints.serving.context import Context
 from sm_entrypoints.serving.handlers import load_program
-from sm_entrypoints.serving.invocations import Limits, ModelService
+from sm_entrypoints.serving.intake import Limits
+from sm_entrypoints.serving.invocations import ModelService
 
 if __name__ == "__main__":
     # From here on everything that the user brings is found before what we have.
@@ -124,6 +126,7 @@ class ModelServer:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 self._service.application(),
+                http=BoundedConnection,
                 lifespan="off",
                 log_level="warning",
                 access_log=False,
@@ -155,7 +158,7 @@ class ModelServer:
     def _listen(self) -> socket.socket:
         host, port = self._settings.host, self._settings.port
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=128)
+        listener = socket.create_server((host, port), family=family, backlog=512)
         port = listener.getsockname()[1]
         if self._settings.port_file is not None:
             _write(self._settings.port_file, f"{port}\n")

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Any
 
 from starlette.applications import Starlette
@@ -25,37 +25,17 @@ from sm_entrypoints.contract.sentences import ended
 from sm_entrypoints.serving.accept import accepted
 from sm_entrypoints.serving.context import CONTENT_TYPE, Context
 from sm_entrypoints.serving.handlers import Program
+from sm_entrypoints.serving.intake import RETRY_AFTER, Intake, Limits, Refused
 from sm_entrypoints.serving.payloads import TEXT_TYPES, PayloadError, to_json
-
-# A client that is still sending reads no answer: this much of a refused body is read and dropped.
-DRAIN_BYTES = 64 * 1024 * 1024
-RETRY_AFTER = {"Retry-After": "1"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one server takes on at a time."""
-
-    body_bytes: int = 6 * 1024 * 1024  # SageMaker's own limit for a request
-    workers: int = 1
-    queue: int = 32
-    timeout_seconds: float = 60  # SageMaker's own limit for an answer
-
-
-class _Refused(Exception):
-    """Raised inside a request to answer with an error."""
-
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers = dict(headers or {})
 
 
 class ModelService:
     """Answer ``/ping`` and ``/invocations`` for one model.
 
     At most ``limits.workers`` model calls run at a time and ``limits.queue`` requests wait; others
-    get 503 with Retry-After at once, so memory stays bounded however many clients there are.
+    get 503 with Retry-After at once, so memory stays bounded however many clients there are. A
+    request waits only when all of it has come. One whose client left, or has its 504, is not
+    computed any more, unless that has begun.
     """
 
     def __init__(self, limits: Limits, *, default_accept: str = "application/json") -> None:
@@ -63,6 +43,7 @@ class ModelService:
         self._default_accept = default_accept
         self._executor = ThreadPoolExecutor(limits.workers, thread_name_prefix="model")
         self._loaded: tuple[Program, Any] | None = None
+        self._intake = Intake(limits)
         self._busy = 0
 
     def begin(self, program: Program, model: Any) -> None:
@@ -87,7 +68,7 @@ class ModelService:
     async def _invocations(self, request: Request) -> Response:
         try:
             return await self._admit(request)
-        except _Refused as refused:
+        except Refused as refused:
             message, headers = {"error": str(refused)}, refused.headers
             return JSONResponse(message, status_code=refused.status, headers=headers)
         except ClientDisconnect:
@@ -95,29 +76,50 @@ class ModelService:
 
     async def _admit(self, request: Request) -> Response:
         if self._loaded is None:
-            raise _Refused(503, "The model is still loading; try again.", RETRY_AFTER)
-        if self._busy >= self._limits.workers + self._limits.queue:
-            raise _Refused(503, "Too many concurrent requests; try again.", RETRY_AFTER)
-        self._busy += 1
-        call: asyncio.Future[Response] | None = None
+            raise Refused(503, "The model is still loading; try again.", RETRY_AFTER)
+        self._require_a_place()
+        body = await self._intake.read(request)
         try:
-            body = await _read_body(request, self._limits.body_bytes)
-            loop = asyncio.get_running_loop()
-            call = loop.run_in_executor(
-                self._executor, self._answer, *self._loaded, body, request.headers
-            )
-            call.add_done_callback(self._release)
-            return await asyncio.wait_for(asyncio.shield(call), self._limits.timeout_seconds)
-        except TimeoutError:
-            limit = f"{self._limits.timeout_seconds:g} seconds"
-            raise _Refused(504, f"The model did not answer within {limit}.") from None
-        finally:
-            # A call that timed out still runs, and keeps its place until it ends.
-            if call is None:
-                self._release(None)
+            self._require_a_place()
+        except Refused:
+            self._intake.forget(len(body))
+            raise
+        return await self._computed(request, body, *self._loaded)
 
-    def _release(self, call: asyncio.Future[Response] | None) -> None:
+    def _require_a_place(self) -> None:
+        if self._busy >= self._limits.places:
+            raise Refused(503, "Too many concurrent requests; try again.", RETRY_AFTER)
+
+    async def _computed(
+        self, request: Request, body: bytes, program: Program, model: Any
+    ) -> Response:
+        """Return the answer, unless the client leaves or the time is over before."""
+        self._busy += 1
+        call = self._executor.submit(self._answer, program, model, body, request.headers)
+        loop, size = asyncio.get_running_loop(), len(body)
+        # A call that has begun keeps its place until it ends, whoever waits for it.
+        call.add_done_callback(lambda _: _soon(loop, self._release, size))
+        answer, left = asyncio.wrap_future(call), loop.create_task(_left(request))
+        either: set[asyncio.Future[Any]] = {answer, left}
+        try:
+            done, _ = await asyncio.wait(
+                either,
+                timeout=self._limits.timeout_seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if answer in done:
+                return answer.result()
+            if left in done:
+                raise ClientDisconnect
+            limit = f"{self._limits.timeout_seconds:g} seconds"
+            raise Refused(504, f"The model did not answer within {limit}.")
+        finally:
+            left.cancel()
+            call.cancel()
+
+    def _release(self, size: int) -> None:
         self._busy -= 1
+        self._intake.forget(size)
 
     def _answer(
         self, program: Program, model: Any, body: bytes, headers: Mapping[str, str]
@@ -164,27 +166,16 @@ def _answered(body: bytes, kind: str, context: Context) -> Response:
     return Response(body, status_code=status, headers={**named, CONTENT_TYPE: kind})
 
 
-async def _read_body(request: Request, limit: int) -> bytes:
-    """Return the body; refuse it as soon as it is known to be above ``limit`` bytes."""
-    refused = _Refused(413, f"The request body is larger than the {limit:,} bytes allowed.")
-    announced = request.headers.get("content-length", "")
-    too_large = announced.isdecimal() and int(announced) > limit
-    if too_large and "expect" in request.headers:
-        raise refused  # the client waits for a word before it sends anything
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        too_large = too_large or size > limit
-        if too_large:
-            chunks.clear()
-            if size > DRAIN_BYTES:
-                break
-        else:
-            chunks.append(chunk)
-    if too_large:
-        raise refused
-    return b"".join(chunks)
+async def _left(request: Request) -> None:
+    """Return when the client of a request that has come is gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
+
+
+def _soon(loop: asyncio.AbstractEventLoop, callback: Callable[[int], None], argument: int) -> None:
+    """Have the loop call back, from any thread; never where it has ended."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(callback, argument)
 
 
 def _decode(body: bytes, content_type: str | None) -> bytes | str:

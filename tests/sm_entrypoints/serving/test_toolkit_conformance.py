@@ -29,7 +29,8 @@ from sagemaker_inference.transformer import Transformer
 
 from sm_entrypoints.serving.context import Context
 from sm_entrypoints.serving.handlers import load_program
-from sm_entrypoints.serving.invocations import Limits, ModelService
+from sm_entrypoints.serving.intake import Limits
+from sm_entrypoints.serving.invocations import ModelService
 
 try:
     from sagemaker_pytorch_serving_container.default_pytorch_inference_handler import (
