@@ -27,7 +27,7 @@ def network_section(document: NetworksDocument, endpoint: str = "") -> Section:
         blocks=[
             paragraph(choice_sentence(document)),
             *([paragraph(endpoint, "note")] if endpoint else []),
-            table(COLUMNS, [network_row(row) for row in document["networks"]], marked=0),
+            table(COLUMNS, network_rows(document), marked=0),
             plot(
                 "networks",
                 "Accuracy against time",
@@ -56,8 +56,12 @@ def choice_sentence(document: NetworksDocument) -> str:
     )
 
 
-def network_row(row: NetworkRow) -> list[str]:
-    """Return the cells of a network, in the order of :data:`COLUMNS`."""
+def network_rows(document: NetworksDocument) -> list[list[str]]:
+    """Return the cells of each network, in the order of :data:`COLUMNS`."""
+    return [_row(row, document["winner"]) for row in document["networks"]]
+
+
+def _row(row: NetworkRow, winner: str) -> list[str]:
     accuracy, error = row["accuracy"], row["accuracy_error"]
     measured = accuracy is not None and error is not None
     seen = row["train_pictures"] + row["valid_pictures"]
@@ -69,8 +73,18 @@ def network_row(row: NetworkRow) -> list[str]:
         f"{seen:,} ({row['share']:.0%})",
         row["source"],
         row["licence"] or "-",
-        row["dropped"] or "-",
+        "-" if row["network"] == winner else row["dropped"] or _lost(row),
     ]
+
+
+def _lost(row: NetworkRow) -> str:
+    """Return why a network that was never dropped did not win."""
+    gap, error = row["behind"], row["behind_error"]
+    if gap is None or error is None:
+        return "the choice ended before"
+    if gap <= error:
+        return "no better by more than one standard error, and slower"
+    return f"{100 * gap:.1f} ± {100 * error:.1f} points behind on the same pictures"
 
 
 def _number(value: float | None, form: str) -> str:

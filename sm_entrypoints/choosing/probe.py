@@ -15,6 +15,7 @@ from sm_entrypoints.features.backbone import Built
 from sm_entrypoints.features.features import FeatureFolders, FeatureUse, features_of
 from sm_entrypoints.images.batches import TensorData
 from sm_entrypoints.images.channels import Split
+from sm_entrypoints.models.model import load_tensors
 from sm_entrypoints.searching.first_heads import FirstHeads
 from sm_entrypoints.searching.generation import Generation
 from sm_entrypoints.searching.progress import Best, better
@@ -105,9 +106,9 @@ def _answers(built: Built, best: Best, shared: SharedFeatures) -> Tensor:
         for name, tensor in built.model.named_parameters()
         if name in best.head
     }
-    built.model.load_state_dict(dict(best.head), strict=False)
+    load_tensors(built.model, best.head, strict=False)
     built.model.eval()
     parts = shared.valid.inputs.split(_ROWS)
     logits = torch.cat([run(shared.plan.own, shared.compute.laid_out(each)) for each in parts])
-    built.model.load_state_dict(before, strict=False)
+    load_tensors(built.model, before, strict=False)
     return logits.flatten(1).float().cpu()

@@ -8,6 +8,7 @@ serving reads it, both with these functions.
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -171,6 +172,19 @@ def state_of(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
+def load_tensors(model: nn.Module, tensors: Mapping[str, Tensor], *, strict: bool = True) -> None:
+    """Copy tensors into a model; not ``strict``: those that are given.
+
+    They are of the versions of layers that the model has: mnasnet refuses tensors without one.
+
+    Raises:
+        RuntimeError: the shapes differ; strict: or the names.
+    """
+    state = OrderedDict(tensors)
+    state._metadata = model.state_dict()._metadata  # type: ignore[attr-defined]
+    model.load_state_dict(state, strict=strict)
+
+
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write a safetensors file so that a reader sees the old one or the whole new one.
 
@@ -223,7 +237,7 @@ def load_model(folder: Path) -> tuple[nn.Module, ModelCard]:
         raise ModelError(f"the model in {folder} cannot be read: {error}") from None
     model = build_model(card.architecture, len(card.classes), image_size=card.image_size)
     try:
-        model.load_state_dict(tensors)
+        load_tensors(model, tensors)
     except RuntimeError as error:
         raise ModelError(
             f"{MODEL_WEIGHTS_FILE} does not fit {card.architecture!r} with {len(card.classes)} "

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from sm_entrypoints.contract import IMAGENET_MEAN, IMAGENET_STD
 from sm_entrypoints.contract.errors import JobError
 from sm_entrypoints.contract.sentences import counted
-from sm_entrypoints.models.model import head_name
+from sm_entrypoints.models.model import head_name, load_tensors
 
 # The auxiliary classifiers that build_model leaves out.
 _AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
@@ -186,4 +186,4 @@ def _head_note(head: str, ours: Mapping[str, Tensor], wanted: Mapping[str, Tenso
 def load_fit(model: nn.Module, fit: Fit) -> None:
     """Copy the tensors that fit into ``model``."""
     with torch.no_grad():
-        model.load_state_dict(dict(fit.tensors), strict=False)
+        load_tensors(model, fit.tensors, strict=False)

@@ -24,7 +24,7 @@ from sm_entrypoints.contract.files import write_text
 from sm_entrypoints.features.backbone import Built
 from sm_entrypoints.images.channels import Split
 from sm_entrypoints.job.environment import Environment
-from sm_entrypoints.models.model import save_model
+from sm_entrypoints.models.model import load_tensors, save_model
 from sm_entrypoints.searching.progress import Best
 from sm_entrypoints.searching.search_loop import Found
 from sm_entrypoints.searching.trial import Trial
@@ -62,7 +62,7 @@ class BestModel:
         self._best = best
         self._environment = environment
         self.model = built.model.eval()
-        self.model.load_state_dict(dict(best.head), strict=False)
+        load_tensors(self.model, best.head, strict=False)
         self._metrics = named_metrics(VALID_CHANNEL, self._row())
         self.card = replace(built.card, metrics=self._metrics, versions=versions())
 

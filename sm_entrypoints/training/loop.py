@@ -18,6 +18,7 @@ from sm_entrypoints.contract.errors import JobError
 from sm_entrypoints.features.backbone import Tail, run_whole_network
 from sm_entrypoints.images.batches import Batch, BatchOrder, make_loader
 from sm_entrypoints.job.processes import StopReason, share_buffers, total, wrap
+from sm_entrypoints.models.model import load_tensors
 from sm_entrypoints.training.checkpoint import (
     Progress,
     optimizer_tensors,
@@ -92,7 +93,7 @@ class _Loop:
         finally:
             run_whole_network(self.training.model)
         if self.best:
-            self.training.model.load_state_dict(self.best, strict=False)
+            load_tensors(self.training.model, self.best, strict=False)
         return Outcome(
             progress=self.progress,
             stopped=stopped,
@@ -278,7 +279,7 @@ class _Loop:
         if checkpoint is None:
             return
         self.progress, tensors = checkpoint
-        training.model.load_state_dict(with_prefix(tensors, "model."), strict=False)
+        load_tensors(training.model, with_prefix(tensors, "model."), strict=False)
         restore_optimizer(training.optimizer, tensors)
         if self.progress.best_epoch:
             self.best = with_prefix(tensors, "best.") or with_prefix(tensors, "model.")

@@ -94,7 +94,11 @@ def write_run_report(folder: Path, record: RunRecord) -> Path:
 def _commands(record: RunRecord, output: TrainingOutput) -> list[tuple[str, str]]:
     verdict = output.findings.verdict
     change = verdict.change if verdict is not None else {}
-    return change_commands(record.name, record.parameters, change)
+    parameters = record.parameters
+    if record.network is not None:  # the change is for this one, and need not suit a choice
+        model = {**record.group("model"), "architecture": record.network.network}
+        parameters = {**parameters, "model": model}
+    return change_commands(record.name, parameters, change)
 
 
 def _overview(record: RunRecord, output: TrainingOutput) -> list[tuple[str, object]]:

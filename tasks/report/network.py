@@ -7,14 +7,15 @@ from pathlib import Path
 
 from dashboards.artifacts.tables import markdown_table, markdown_text
 from dashboards.files.networks import read_networks_file
-from dashboards.sections.network import COLUMNS, choice_sentence, network_row
+from dashboards.sections.network import COLUMNS, choice_sentence, network_rows
 from sm_entrypoints.contract.networks import NetworksDocument
 from tasks.costs.prices import table_prices
+from tasks.parameters.run import DeploymentParameters
 from tasks.runs.record_model import RunRecord
 from tasks.runs.record_parts import NetworkFacts
 
 _MONTH_HOURS = 730
-_USUAL_TYPE = "ml.m5.large"
+_USUAL_TYPE = str(DeploymentParameters.model_fields["instance_type"].default)
 
 
 def chosen_network(folder: Path) -> NetworkFacts | None:
@@ -43,7 +44,7 @@ def chosen_network(folder: Path) -> NetworkFacts | None:
 def choice_markdown(document: NetworksDocument) -> str:
     """Return the artifact ``network``: the rule, and all networks beside each other."""
     rows: list[dict[str, object]] = [
-        dict(zip(COLUMNS, network_row(row), strict=True)) for row in document["networks"]
+        dict(zip(COLUMNS, row, strict=True)) for row in network_rows(document)
     ]
     lines = ["# Why this network", "", markdown_text(choice_sentence(document)), ""]
     return "\n".join([*lines, markdown_table(rows, list(COLUMNS))])

@@ -16,7 +16,7 @@ from sm_entrypoints.contract.networks import (
 
 def network_row(name: str, accuracy: float | None, share: float, dropped: str = "") -> NetworkRow:
     """Return what was found out about a network; None: it could not be used."""
-    used = accuracy is not None
+    used, reached = accuracy is not None, accuracy or 0.0
     return {
         "network": name,
         "architecture": name.partition(":")[0],
@@ -34,8 +34,8 @@ def network_row(name: str, accuracy: float | None, share: float, dropped: str = 
         "accuracy_error": 0.02 if used else None,
         "loss": 0.5 if used else None,
         "loss_error": 0.05 if used else None,
-        "behind": 0.0 if used else None,
-        "behind_error": 0.01 if used else None,
+        "behind": 0.93 - reached if used else None,
+        "behind_error": 0.015 if used else None,
         "dropped": dropped,
     }
 

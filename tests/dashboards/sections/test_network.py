@@ -21,6 +21,7 @@ def test_the_table_has_the_winner_first_and_why_others_lost():
     assert "The choice took 41% of showing every picture to each." in markup
     assert "93.0 ± 2.0 %" in markup
     assert "500 (100%)" in markup
+    assert "no better by more than one standard error, and slower" in markup
     assert "not among the best 2 of 3 after 40 pictures" in markup
     assert "&lt;b&gt;no&lt;/b&gt;" in markup
     assert "84 USD a month" in markup

@@ -31,7 +31,7 @@ PLAN: dict[str, Any] = {
 }
 FIXED = ("--model", "mobilenet_v2", "--image_size", "32", "--threads", "1", "--optimizer", "adam")
 # By their operations at 32 pixels.
-NETWORKS = ("shufflenet_v2_x0_5", "mobilenet_v3_small", "mobilenet_v2", "resnet18")
+NETWORKS = ("shufflenet_v2_x0_5", "mobilenet_v3_small", "mnasnet0_5", "resnet18")
 HEADLESS = ("mobilenet_v3_small", "shufflenet_v2_x0_5")
 
 

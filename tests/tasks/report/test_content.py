@@ -18,6 +18,7 @@ from tasks.report.content import (
 from tasks.runs.output import training_output
 from tasks.runs.record import DATA_FILE, OUTPUT_FOLDER, SEARCH_FOLDER, TRIALS_JSON
 from tasks.runs.record_parts import Evaluation
+from tests.worlds.networks import networks_document, write_networks
 from tests.worlds.packed_search import write_packed_search
 from tests.worlds.run_records import best, deployed, record_values, run_record
 from tests.worlds.sample_output import data_check, trial_summaries, write_output
@@ -81,6 +82,26 @@ def test_a_report_says_how_the_search_was_made_and_shows_its_curves(awkward_path
     page = (awkward_path / "report.html").read_text("utf-8")
     assert "because of &lt;this&gt;. 2 trials, 2 with a result. Objective: valid:loss" in page
     assert 'id="tuning-learning"' in page
+
+
+def test_a_report_says_why_this_network_and_goes_on_with_it(awkward_path):
+    write_output(awkward_path / OUTPUT_FOLDER, samples=40, steps=40, mistakes=2, seconds=5)
+    write_networks(awkward_path / SEARCH_FOLDER)
+    parameters = {"data": {"path": "d"}, "model": {"architecture": "auto"}, "tuning": {}}
+    network = {"network": "mobilenet_v2", "architecture": "mobilenet_v2", "among": 4}
+    run = run_record(**{**RECORD, "parameters": parameters, "network": network})
+    report = collect_report(awkward_path, run)
+    assert report.networks == networks_document()
+    assert dict(report.overview)["Network chosen"] == "mobilenet_v2, among 4"
+    assert "ml.t2.medium" in report.endpoint_price
+    write_report(awkward_path / "report.html", report)
+    assert 'id="network"' in (awkward_path / "report.html").read_text("utf-8")
+    # A change need not suit a choice: it is for the network that was chosen.
+    commands = [line for _, line in report.commands]
+    assert not any("auto" in line for line in commands)
+    assert commands == [] or "--model mobilenet_v2" in commands[-1]
+    (awkward_path / SEARCH_FOLDER / "networks.json").write_text("[]")
+    assert collect_report(awkward_path, run).networks is None
 
 
 def test_what_the_lint_found_is_looked_at_first(awkward_path):

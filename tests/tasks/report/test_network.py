@@ -32,6 +32,6 @@ def test_the_price_is_that_of_the_kind_of_endpoint():
         )
         return endpoint_price(record)
 
-    assert price().startswith("An endpoint of one ml.m5.large costs 84 USD a month")
-    assert "ml.t2.medium costs 41 USD" in price(instance_type="ml.t2.medium")
+    assert price().startswith("An endpoint of one ml.t2.medium costs 41 USD a month")
+    assert "ml.m5.large costs 84 USD" in price(instance_type="ml.m5.large")
     assert price(kind="serverless") == price(instance_type="ml.unknown.large") == ""
