@@ -7,7 +7,6 @@ A job that takes more is ended like a container that is out of memory: by SIGKIL
 from __future__ import annotations
 
 import os
-import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from platforms.processes.child import Child
 from platforms.settings import memory_bytes
 
 POLL_SECONDS = 0.2
@@ -121,7 +121,7 @@ class LimitWatch:
 
 
 def enforce_in_background(
-    process: subprocess.Popen[bytes],
+    process: Child,
     limits: JobLimits,
     *,
     boundary: int,

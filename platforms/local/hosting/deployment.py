@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,15 @@ import httpx
 from platforms.archives import extract_archive
 from platforms.errors import WhippetError
 from platforms.job_environment import ENTRY_POINTS
-from platforms.local.boundary.enclosure import Enclosure, Program
+from platforms.local.boundary.enclosure import Enclosure, Prepared, Program
 from platforms.local.boundary.limits import JobLimits, enforce_in_background
 from platforms.local.boundary.steps import Bind
 from platforms.local.context import LocalContext
 from platforms.local.copies import remove_tree
+from platforms.local.warm_start.kind import server_kind
+from platforms.local.warm_start.source import is_our_model_code
+from platforms.local.warm_start.start import WarmProgram, WarmStart
+from platforms.processes.child import Child
 from platforms.processes.environment import allowed_environment
 
 SERVER = ENTRY_POINTS / "serve.py"
@@ -116,8 +120,11 @@ class Deployment:
                 extract_archive(archive, code)
         code.mkdir(exist_ok=True)
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start the model server in our own process group, so that one signal ends both."""
+    def start(self, warm: WarmStart | None = None) -> Child:
+        """Start the model server in our own process group, so that one signal ends both.
+
+        From the process of ``warm`` where that makes no difference.
+        """
         remove_tree(self._scratch)
         (self.folder / _TOLD).mkdir(exist_ok=True)
         boundary = self.context.boundary()
@@ -143,12 +150,31 @@ class Deployment:
                 Bind(source=str(self.model_folder), target=str(model), writable=True),
                 Bind(source=str(self.folder / _TOLD), target=str(told), writable=True),
             )
-            started = enclosure.start(server, shown)
+            prepared = enclosure.prepare(server, shown)
+            started = None if warm is None else self._start_warm(warm, enclosure, prepared)
+            started = prepared.start() if started is None else started
         limits = JobLimits.from_record(self.context.settings.job_limits)
         enforce_in_background(
             started, limits, boundary=boundary.processes, tell=self._tell_of_limits
         )
         return started
+
+    def _start_warm(
+        self, warm: WarmStart, enclosure: Enclosure, prepared: Prepared
+    ) -> Child | None:
+        # The limits are watched in a thread, beside who waits for the end: one of them would not
+        # see it of a process that is no Popen.
+        limited = JobLimits.from_record(self.context.settings.job_limits)
+        kind = None if limited else server_kind(self.context, self._environment)
+        code = self.model_folder / _CODE_FOLDER
+        what = WarmProgram(
+            name=str(SERVER),
+            script=SERVER,
+            python_path=str(_SEEN_MODEL / _CODE_FOLDER),
+            folders=(code, SERVER.parent),
+            is_ours=partial(is_our_model_code, code),
+        )
+        return warm.begin(kind, what, enclosure, prepared)
 
     def _tell_of_limits(self, over: str) -> None:
         """Record why the server is about to be killed."""
@@ -157,9 +183,7 @@ class Deployment:
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"whippet: {words}\n")
 
-    def wait_until_healthy(
-        self, server: subprocess.Popen[bytes], wanted: Callable[[], bool]
-    ) -> int:
+    def wait_until_healthy(self, server: Child, wanted: Callable[[], bool]) -> int:
         """Return the server's port once ``/ping`` answers 200.
 
         Raises:
@@ -170,8 +194,9 @@ class Deployment:
         while time.monotonic() < deadline:
             if not wanted():
                 raise DeploymentUnwanted(f"endpoint {self.endpoint!r} does not want {self.token}")
-            if server.poll() is not None:
-                raise DeploymentFailed(self.reason(f"exit code {server.returncode}"))
+            code = server.poll()
+            if code is not None:
+                raise DeploymentFailed(self.reason(f"exit code {code}"))
             port = self._port()
             if port is not None and _answers(port):
                 return port
@@ -216,6 +241,7 @@ class Deployment:
         """Return the server's variables; it sees its model and its reports at these places."""
         return {
             **allowed_environment(ours),
+            "PYTHONIOENCODING": "UTF-8",  # As in AWS's images, whatever the user's locale.
             "PYTHONUNBUFFERED": "1",
             "AWS_REGION": self.context.region,
             **self._environment,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from platforms.client_errors import client_error
@@ -36,6 +36,7 @@ from platforms.local.hosting.settling import end_and_forget, settle_endpoint, se
 from platforms.local.listing import listing
 from platforms.local.records import Missing, Record, now, with_times
 from platforms.local.supervision import start_supervisor
+from platforms.local.warm_start.kind import server_kind
 from platforms.processes.process import (
     ProcessError,
     identify,
@@ -68,7 +69,7 @@ class Endpoints:
         with as_client_error(self._context, "CreateEndpoint", "endpoints", name):
             self._context.records.create("endpoints", name, record)
         try:
-            self._supervise(name, pending["Token"])
+            self._supervise(name, pending)
         except ProcessError:
             # Nothing runs and nobody has seen it: as if it had never been asked for.
             self._context.records.delete("endpoints", name)
@@ -95,7 +96,7 @@ class Endpoints:
 
         self._update("UpdateEndpoint", name, begin)
         try:
-            self._supervise(name, pending["Token"])
+            self._supervise(name, pending)
         except ProcessError as error:
             reason = str(error)
             self._update(
@@ -168,13 +169,15 @@ class Endpoints:
             **self._context.to_record(),
         }
 
-    def _supervise(self, name: str, token: str) -> None:
+    def _supervise(self, name: str, pending: Mapping[str, Any]) -> None:
         """Start the supervisor, which signs in to the record by itself."""
-        folder = self._context.records.folder("endpoints", name)
+        folder, token = self._context.records.folder("endpoints", name), pending["Token"]
+        kind = server_kind(self._context, pending["Container"].get("Environment", {}))
         start_supervisor(
             [_SUPERVISOR, str(self._context.home), name, token],
             log=folder / "supervisor.log",
             s3_endpoint=self._context.settings.s3_endpoint,
+            warm=None if kind is None else kind.folder,
         )
 
     def _update(self, operation: str, name: str, change: Callable[[Record], Record]) -> Record:

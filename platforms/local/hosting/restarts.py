@@ -22,6 +22,7 @@ from platforms.local.hosting.deployment import (
 )
 from platforms.local.hosting.record import answers_with, down, server_lost, warm
 from platforms.local.records import Missing, Record
+from platforms.processes.child import Child
 from platforms.processes.process import identify
 
 # The first start follows at once: most servers end once, over one request.
@@ -43,7 +44,7 @@ class Restarts:
     """
 
     deployment: Deployment
-    server: subprocess.Popen[bytes]
+    server: Child
     delays: tuple[float, ...] = DELAYS
     failed_starts: int = FAILED_STARTS
     pause: Callable[[float], None] = time.sleep
@@ -124,15 +125,15 @@ class Restarts:
             raise Missing(f"endpoint {self.deployment.endpoint!r} was deleted") from error
 
 
-def end_server(server: subprocess.Popen[bytes] | None, grace_seconds: float = 30.0) -> None:
+def end_server(server: Child | None, grace_seconds: float = 30.0) -> None:
     """End the server alone: its group is ours."""
     if server is None or server.poll() is not None:
         return
-    server.terminate()
+    server.send_signal(signal.SIGTERM)
     try:
         server.wait(grace_seconds)
     except subprocess.TimeoutExpired:
-        server.kill()
+        server.send_signal(signal.SIGKILL)
         server.wait()
 
 

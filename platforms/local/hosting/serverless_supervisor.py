@@ -8,7 +8,6 @@ until the endpoint is deleted, or none: then the next call starts another.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -22,6 +21,7 @@ from platforms.local.hosting.serverless import USE_LOCK
 from platforms.local.hosting.supervisor import deployment_of
 from platforms.local.records import Missing, Record
 from platforms.locks import held_if_free
+from platforms.processes.child import Child
 from platforms.processes.process import ProcessId, identify
 from platforms.settings import Settings
 
@@ -65,7 +65,7 @@ def _serve(deployment: Deployment, ours: ProcessId, idle_seconds: float) -> None
 
 
 def _wait_until_idle(
-    deployment: Deployment, server: subprocess.Popen[bytes], ours: ProcessId, idle_seconds: float
+    deployment: Deployment, server: Child, ours: ProcessId, idle_seconds: float
 ) -> None:
     """Return after that long without a call, when no call can get this server any more."""
     use, records = deployment.folder / USE_LOCK, deployment.context.records

@@ -9,7 +9,6 @@ died; killed later, it leaves the server, which answers but is not restarted.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +28,9 @@ from platforms.local.hosting.kinds import hosted_kind
 from platforms.local.hosting.record import in_service, not_deployed, wants
 from platforms.local.hosting.restarts import Restarts, end_server
 from platforms.local.records import Missing, Record
+from platforms.local.warm_start.child import WarmChild
+from platforms.local.warm_start.start import WarmStart
+from platforms.processes.child import Child
 from platforms.processes.process import ProcessId, identify, terminate_group
 from platforms.settings import Settings
 
@@ -38,14 +40,15 @@ GRACE_SECONDS = 30.0
 
 def main(home: Path, endpoint: str, token: str) -> None:
     """Deploy what the endpoint's record wants under ``token``; do nothing when it does not."""
-    context = local_context(Settings(home=home))
+    context, child = local_context(Settings(home=home)), WarmChild.inherited(os.environ)
     try:
         record = _claim(context, endpoint, token)
         if not wants(record, token):
             return
         pending = record["Local"]["Pending"]
         deployment = deployment_of(context, endpoint, pending)
-        server = _deploy(deployment, keeps_server=hosted_kind(pending).keeps_server)
+        warm = WarmStart(child, stopped=lambda: not _wanted(deployment))
+        server = _deploy(deployment, warm, keeps_server=hosted_kind(pending).keeps_server)
         if server is not None:
             Restarts(deployment=deployment, server=server).run()
     except Missing:
@@ -79,12 +82,12 @@ def deployment_of(context: LocalContext, endpoint: str, pending: Mapping[str, An
     )
 
 
-def _deploy(deployment: Deployment, *, keeps_server: bool) -> subprocess.Popen[bytes] | None:
+def _deploy(deployment: Deployment, warm: WarmStart, *, keeps_server: bool) -> Child | None:
     """Return the server that answers for the endpoint from now on; None when none does."""
-    server: subprocess.Popen[bytes] | None = None
+    server: Child | None = None
     try:
         deployment.prepare()
-        server = deployment.start()
+        server = deployment.start(warm)
         port = deployment.wait_until_healthy(server, lambda: _wanted(deployment))
         if not keeps_server:
             # It has shown that it starts; the first who asks starts it again.

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from platforms.local.boundary.enclosure import Enclosure, Program
+from platforms.local.boundary.enclosure import Enclosure, Prepared, Program
 from platforms.local.boundary.limits import JobLimits, LimitWatch
 from platforms.local.boundary.steps import Bind, Step
 from platforms.local.job_tree import JobTree
@@ -17,7 +17,8 @@ from platforms.local.own_command.command import interpreter_arguments, own_comma
 from platforms.local.toolkit import entry_point
 from platforms.local.training.environment import job_environment
 from platforms.local.training.status import MAX_REASON
-from platforms.local.warm_start.start import WarmStart
+from platforms.local.warm_start.kind import kind_of
+from platforms.local.warm_start.start import WarmProgram, WarmStart
 from platforms.processes.child import Child
 from platforms.processes.process import end_group
 from sm_entrypoints.contract.sentences import ended
@@ -69,7 +70,7 @@ class JobProcess:
             )
             root = Bind(source=str(tree.root), target=str(seen.root), writable=True)
             prepared = enclosure.prepare(what, [root, *channels])
-            process = None if warm is None else warm.begin(record, tree, enclosure, prepared)
+            process = None if warm is None else _warm(warm, tree, record, enclosure, prepared)
             process = prepared.start() if process is None else process
         job = cls(tree, enclosure, process, _shown(tree, record))
         limits = JobLimits.from_record(record["Local"].get("Limits", {}))
@@ -153,6 +154,18 @@ class JobProcess:
         head = f'ExecuteUserScriptError:\nExitCode {self.exit_code}\nErrorMessage "'
         foot = f'"{extra}\nCommand "{command}"'
         return f"{head}{_last(log_tail(self._tree), room - len(head) - len(foot))}{foot}"
+
+
+def _warm(
+    warm: WarmStart,
+    tree: JobTree,
+    record: Mapping[str, Any],
+    enclosure: Enclosure,
+    prepared: Prepared,
+) -> Child | None:
+    kind = kind_of(record, enclosure.home)
+    what = None if kind is None else WarmProgram.of_job(record, tree)
+    return warm.begin(kind, what, enclosure, prepared)
 
 
 def _arguments(tree: JobTree, seen: JobTree, record: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from platforms.local.hosting.deployment import (
 from platforms.local.records import Record
 from platforms.local.transform.record import KIND
 from platforms.local.transform.request import TransformPlan
+from platforms.processes.child import Child
 
 # A server that ends this often has a fault that no new start mends.
 _MAX_STARTS = 4
@@ -68,7 +69,7 @@ class RunningServer:
     def __init__(self, deployment: TransformServer, wanted: Callable[[], bool]) -> None:
         self._deployment = deployment
         self._wanted = wanted
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Child | None = None
         self._starts = 0
         self._port = 0
 
@@ -91,5 +92,5 @@ class RunningServer:
     def end(self) -> None:
         """End the server at once: it holds nothing that must be saved."""
         if self._process is not None and self._process.poll() is None:
-            self._process.kill()
+            self._process.send_signal(signal.SIGKILL)
             self._process.wait()

@@ -114,6 +114,7 @@ class WarmChild:
             "environment": dict(prepared.environment),
             "harmless": [name for name in prepared.environment if harmless(name)],
             "folders": [str(each) for each in folders],
+            "group": prepared.group,
         }
         try:
             send(self._channel, order, [prepared.log.fileno()])

@@ -1,4 +1,4 @@
-"""Which jobs start alike: those that one process with torch can be forked for."""
+"""Which jobs and model servers start alike: those that one process with torch can be forked for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from platforms.errors import WhippetError
-from platforms.local.context import supervisor_environment
+from platforms.local.context import LocalContext, supervisor_environment
 from platforms.local.own_command.command import own_command
 from platforms.local.toolkit.entry_point import program
 from platforms.local.warm_start.surroundings import surroundings
@@ -23,24 +23,23 @@ INNER = Path(__file__).with_name("inner")
 BOUNDARY = Path(__file__).parents[1] / "boundary"
 # Read by the scripts, and by nothing before them.
 _HARMLESS = (
-    *("SM_*", "SAGEMAKER_*", "TRAINING_JOB_NAME", "TRAINING_JOB_ARN", "AWS_REGION"),
+    *("SM_*", "SAGEMAKER_*", "WHIPPET_*", "TRAINING_JOB_NAME", "TRAINING_JOB_ARN", "AWS_REGION"),
     *("SMDEBUG_CONFIG_FILE_PATH", "SMPROFILER_CONFIG_PATH", "CHECKPOINT_CONFIG_FILE_PATH"),
-    *("CURRENT_HOST", "MASTER_PORT", "PYTHONPATH"),
+    *("CURRENT_HOST", "MASTER_ADDR", "MASTER_PORT", "NCCL_IB_DISABLE", "PYTHONPATH"),
 )
 _OUR_PROGRAMS = PurePosixPath("sm_entrypoints")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarmKind:
-    """One job of those that start alike.
+    """One of those that start alike.
 
     Attributes:
-        folder: where the process waits that they are forked from. program: its script, relative
-        to the code folder. any_source: also if its source is not ours.
+        folder: where the process waits that they are forked from. any_source: also if the source
+        is not ours.
     """
 
     folder: Path
-    program: PurePosixPath
     any_source: bool
 
 
@@ -53,14 +52,7 @@ def kind_of(record: Mapping[str, Any], home: Path) -> WarmKind | None:
     """Return the kind of a training job; None for one that starts cold in any case."""
     local = record["Local"]
     setting = local.get("WarmStart", "off")
-    boundary = local.get("Boundary") or {}
-    if sys.platform != "linux" or boundary.get("Mechanism") != "namespaces":
-        return None
-    # Memory that forks share counts less than their own.
-    limited = (local.get("Limits") or {}).get("job_memory") is not None
-    if setting == "off" or limited or not boundary["Overlays"]:
-        return None
-    if own_command(record) or _has_gpu():
+    if not _may_start(local) or own_command(record):
         return None
     try:
         name, inherited = program(record), surroundings()
@@ -69,7 +61,31 @@ def kind_of(record: Mapping[str, Any], home: Path) -> WarmKind | None:
     if name.suffix != ".py" or (setting == "ours" and name.parent != _OUR_PROGRAMS):
         return None
     key = _digest(record, inherited)
-    return WarmKind(folder=home / FOLDER / key, program=name, any_source=setting == "all")
+    return WarmKind(folder=home / FOLDER / key, any_source=setting == "all")
+
+
+def server_kind(context: LocalContext, environment: Mapping[str, str]) -> WarmKind | None:
+    """Return the kind of a model server whose container has this environment; None as above."""
+    local = {**context.to_record(), "Boundary": context.boundary().to_record()}
+    if not _may_start(local):
+        return None
+    try:
+        inherited = surroundings()
+    except OSError:
+        return None
+    key = _digest({"Local": local, "Environment": environment}, inherited)
+    return WarmKind(folder=context.home / FOLDER / key, any_source=local["WarmStart"] == "all")
+
+
+def _may_start(local: Mapping[str, Any]) -> bool:
+    """Tell whether this machine and these settings know warm starts."""
+    boundary = local.get("Boundary") or {}
+    if sys.platform != "linux" or boundary.get("Mechanism") != "namespaces":
+        return False
+    # Memory that forks share counts less than their own.
+    limited = (local.get("Limits") or {}).get("job_memory") is not None
+    off = local.get("WarmStart", "off") == "off"
+    return bool(boundary["Overlays"]) and not off and not limited and not _has_gpu()
 
 
 def _has_gpu() -> bool:

@@ -43,8 +43,8 @@ def become(channel: socket.socket, start: dict[str, Any], boundary: Any) -> None
 
     The order: ``file`` for the boundary, ``scratch``, ``starter`` and ``argv`` as a cold start
     would have them, the full path of the ``script``, ``environment``, ``harmless`` (names that
-    nothing reads before a script), and ``folders`` that the job imports from, as this machine names
-    them.
+    nothing reads before a script), ``folders`` that the job imports from, as this machine names
+    them, and ``group``: whether it leads a process group of its own.
     """
     try:
         order, descriptors = receive(channel)
@@ -56,7 +56,8 @@ def become(channel: socket.socket, start: dict[str, Any], boundary: Any) -> None
         show_as(order["starter"], order["environment"])
     except (Declined, OSError) as reason:
         decline(channel, str(reason))
-    os.setpgid(0, 0)
+    if order["group"]:
+        os.setpgid(0, 0)
     send(channel, {"started": True})
     channel.close()
     for number in (1, 2):

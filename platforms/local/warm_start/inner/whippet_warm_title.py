@@ -24,8 +24,6 @@ _NAMES = (
     *("start_code", "end_code", "start_data", "end_data", "start_brk", "brk", "start_stack"),
     *("arg_start", "arg_end", "env_start", "env_end", "auxv"),
 )
-# The kernel reads them as long as the process lives.
-_kept: list[mmap.mmap] = []
 
 
 class _Map(ctypes.Structure):
@@ -67,4 +65,5 @@ def show_as(argv: Sequence[str], environment: Mapping[str, str]) -> None:
     if libc.prctl(_PR_SET_MM, _PR_SET_MM_MAP, ctypes.byref(layout), size, 0) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"show the job's arguments: {os.strerror(code)}")
-    _kept.append(memory)
+    # The kernel reads it as long as the process lives, which is longer than this module does.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))

@@ -162,6 +162,8 @@ for name in json.loads(os.environ["SM_HP_MODULES"]):
 import numpy  # noqa: E402
 import torch  # noqa: E402
 
+gc.collect()
+found["shown after"] = [lines("/proc/self/cmdline"), lines("/proc/self/environ")[0].count("=")]
 found["filters"] = [str(each) for each in warnings.filters]
 found["torch"] = [
     torch.get_num_threads(),
