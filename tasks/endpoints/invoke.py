@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from platforms import Platform
 from platforms.errors import DataError, EndpointFailed
 from platforms.sagemaker_types import Endpoint
+from tasks.endpoints.fitting import fitted
 from tasks.endpoints.kinds import kind_of
 from tasks.requests.create_or_adopt import ENDPOINT
 from tasks.requests.waiting import Pace, wait_until
@@ -19,6 +20,7 @@ from tasks.storage.objects import put_checked
 from tasks.storage.uris import read_object, split_uri
 
 _REFUSALS = ("ModelError", "ValidationError", "ValidationException")
+_PICTURES = ("image/jpeg", "image/png")
 _ACCEPT = "application/json"
 # An asynchronous endpoint may have to work off what others asked before.
 _DEADLINE_SECONDS = 900.0
@@ -27,12 +29,17 @@ _DEADLINE_SECONDS = 900.0
 def invoke(platform: Platform, endpoint: str, body: bytes, content_type: str) -> bytes:
     """Return an endpoint's answer as JSON; waits for an asynchronous one.
 
+    A picture of more bytes than the endpoint takes is sent scaled down.
+
     Raises:
         EndpointFailed: the model refused the body or failed; includes its message. DeadlinePassed:
         an asynchronous endpoint did not answer within a quarter of an hour.
     """
     description = _described(platform, endpoint)
-    ask = _WAYS[kind_of(description).asked_by]
+    kind = kind_of(description)
+    if len(body) > kind.most_bytes and content_type in _PICTURES:
+        body, content_type = fitted(body, kind.most_bytes), "image/jpeg"
+    ask = _WAYS[kind.asked_by]
     try:
         return ask(platform, description, body, content_type)
     except ClientError as error:

@@ -44,6 +44,7 @@ class Kind(ABC):
         name: its name in the form.
         title: its name as people read it.
         asked_by: the operation of SageMaker's runtime that it answers.
+        most_bytes: what a request may have; our model server takes no more of an object, either.
         in_vpc: whether SageMaker serves it in a VPC.
         no_price: what stands in place of an amount that cannot be said.
         at_rest: what it costs while nobody asks, where no price by the hour can be said.
@@ -52,6 +53,7 @@ class Kind(ABC):
     name: ClassVar[EndpointKind]
     title: ClassVar[str]
     asked_by: ClassVar[Literal["invoke_endpoint", "invoke_endpoint_async"]] = "invoke_endpoint"
+    most_bytes: ClassVar[int] = 6_291_456
     in_vpc: ClassVar[bool] = True
     no_price: ClassVar[str] = NOT_KNOWN
     at_rest: ClassVar[str] = NOT_KNOWN
@@ -143,6 +145,7 @@ class _Asynchronous(_OnInstances):
 class _Serverless(Kind):
     name = "serverless"
     title = "serverless"
+    most_bytes = 4_194_304
     in_vpc = False  # SageMaker's guide, "Feature exclusions" of serverless inference
     no_price = "by use"
     at_rest = "by use: nothing while idle"
