@@ -157,7 +157,9 @@ def _features(
 ) -> tuple[SharedFeatures, TensorData | None, FeatureUse]:
     """Return what the trials read, what the best head is tested on, and what both cost."""
     read = [split for split in (splits.train, splits.valid, splits.test) if split]
-    require_memory(built, rows_of(read, Views.of(request.fixed)))
+    pictures = sum(map(len, read))
+    views = rows_of(read, Views.of(request.fixed)) - pictures
+    require_memory(built, pictures, views=views)
     features = features_of(read, built, request.fixed, folders=folders)
     train, valid, *test = (tensor_data(features, split, seed=request.fixed.seed) for split in read)
     shared = SharedFeatures.of(built.model, train, valid, built.compute)

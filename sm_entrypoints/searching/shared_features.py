@@ -63,19 +63,20 @@ class SharedFeatures:
         )
 
 
-def require_memory(built: Built, pictures: int) -> None:
-    """Check that the features of so many pictures, or views of them, fit into memory.
+def require_memory(built: Built, pictures: int, *, views: int = 0) -> None:
+    """Check that the features of so many pictures, and of so many ``views`` of some, fit.
 
     Raises:
         SearchPlanError: they do not; says how much they take, and what to do.
     """
-    needed = 4 * math.prod(Backbone(built).shape()) * pictures
+    needed = 4 * math.prod(Backbone(built).shape()) * (pictures + views)
     available = int(psutil.virtual_memory().available)
     if needed > _MEMORY_SHARE * available:
         raise SearchPlanError(
-            f"the features of {pictures:,} pictures take {needed / 2**30:.1f} GiB, but only "
-            f"{available / 2**30:.1f} GiB of memory are free: take a larger instance, a smaller "
-            "image_size, or strategy=Bayesian, whose trials read the pictures themselves"
+            f"the features of {pictures:,} pictures{f' and {views:,} views' if views else ''} take "
+            f"{needed / 2**30:.1f} GiB, but only {available / 2**30:.1f} GiB of memory are free: "
+            f"take a larger instance, {'fewer views, ' if views else ''}a smaller image_size, or "
+            "strategy=Bayesian, whose trials read the pictures themselves"
         )
 
 

@@ -28,7 +28,7 @@ from tasks.parameters.run import (
     TuningParameters,
 )
 
-_WHY = "the backbone is frozen, so one look at each picture is enough for all trials"
+_WHY = "the backbone is frozen, so one look at each picture{views} is enough for all trials"
 
 
 class SearchChoice(BaseModel):
@@ -80,7 +80,9 @@ def choose_search(
         return _choice(asked, "as asked", tuning)
     obstacle = packing_obstacle(model, tuning, resources)
     if obstacle is None:
-        return _choice("packed", _WHY if asked == "auto" else "as asked", tuning)
+        viewed = HYPERPARAMETERS["views"].read(tuning.fixed.get("views", 0))
+        why = _WHY.format(views=" and each of its views" if viewed else "")
+        return _choice("packed", why if asked == "auto" else "as asked", tuning)
     if asked == "packed":
         raise ParameterError(
             f"strategy='packed' is not possible: {obstacle}, or use strategy='Bayesian'"

@@ -142,6 +142,16 @@ def test_views_are_searched_in_one_job_and_the_final_training_takes_them_from_th
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-5, abs=1e-5)
 
 
+def test_views_that_do_not_fit_into_memory_are_refused_with_their_number(
+    channels: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sm_entrypoints.searching.shared_features._MEMORY_SHARE", 0)
+    assert run(tmp_path, channels, "--augmentation", "standard", "--views", "2") == 1
+    failure = (tmp_path / "output/failure").read_text()
+    assert "the features of 45 pictures and 42 views take 0.0 GiB, but only " in failure
+    assert "take a larger instance, fewer views, a smaller image_size, or" in failure
+
+
 def test_every_picture_is_seen_once_the_test_split_included(
     searched: Path, channels: dict[str, Path]
 ) -> None:

@@ -58,9 +58,10 @@ def searched(name: str, *values: Any) -> dict[str, Any]:
 def test_a_frozen_backbone_is_searched_in_one_job(model, tuning):
     found = chosen(model, **tuning)
     assert (found.strategy, found.notes) == ("packed", [])
+    views = " and each of its views" if "views" in tuning.get("fixed", {}) else ""
     assert found.sentence == (
         "The search is packed into one training job, because the backbone is frozen, so one look "
-        "at each picture is enough for all trials."
+        f"at each picture{views} is enough for all trials."
     )
     assert chosen(model, strategy="packed", **tuning).strategy == "packed"
 
