@@ -243,3 +243,12 @@ def test_wrong_networks_are_refused(
     plan = json.dumps({**PLAN, "networks": networks})
     assert run(tmp_path, channels, ["--search", plan, *FIXED]) == 1
     assert said in (tmp_path / "output/failure").read_text()
+
+
+def test_only_the_chosen_network_sees_views(channels: dict[str, Path], tmp_path: Path) -> None:
+    views = ("--augmentation", "standard", "--views", "2")
+    assert run(tmp_path, channels, arguments(NETWORKS[:2], *views)) == 0
+    found = document(tmp_path, "search.json")
+    # The plain pictures of training and validation were computed when the networks were tried.
+    assert found["features"]["views"] == 2
+    assert (found["features"]["kept"], found["features"]["computed"]) == (240, 360 + 6)
