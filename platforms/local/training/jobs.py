@@ -9,9 +9,9 @@ that has ended.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 from platforms.client_errors import client_error
@@ -35,6 +35,7 @@ from platforms.local.records import Exists, Missing, Record, now, with_times
 from platforms.local.supervision import start_supervisor
 from platforms.local.toolkit.entry_point import submit_directory
 from platforms.local.toolkit.image import version_notice
+from platforms.local.training.abandonment import abandoned, fail_abandoned, left_unstarted
 from platforms.local.training.description import described
 from platforms.local.training.request import OPERATION, check_request, ignored_fields
 from platforms.local.training.status import KIND, end, fail, move, with_supervisor
@@ -42,7 +43,7 @@ from platforms.local.warm_start.kind import WarmKind, kind_of
 from platforms.processes.process import (
     ProcessError,
     ProcessId,
-    alive,
+    identify,
     terminate_session,
 )
 from sm_entrypoints.contract.sentences import joined
@@ -50,8 +51,6 @@ from sm_entrypoints.contract.sentences import joined
 _SUPERVISOR = "platforms.local.training.supervisor"
 # SageMaker waits this long between SIGTERM and SIGKILL.
 STOP_GRACE_SECONDS = 120.0
-# Between a record and the first sign of its supervisor; longer only if its starter was killed.
-_START_SECONDS = 60.0
 
 
 class TrainingJobs:
@@ -137,6 +136,8 @@ class TrainingJobs:
         A job that nobody has begun to run (its starter was interrupted) is ``Stopped`` at once.
         """
         operation, name = "StopTrainingJob", request["TrainingJobName"]
+        if self._stopped_unstarted(name):
+            return {}
         status = self._current(operation, name)["TrainingJobStatus"]
         if status in TERMINAL:
             raise client_error(
@@ -149,12 +150,23 @@ class TrainingJobs:
             if record["TrainingJobStatus"] != "InProgress":
                 return record
             if "Supervisor" not in record["Local"]:
-                # A supervisor that comes yet finds it so.
-                return closed(end(record, "Stopped"), NOTHING_TO_JUDGE)
+                return _stopped(record)
             return move(record, "Stopping", status="Stopping")
 
         self._context.records.update(KIND, name, stop)
         return {}
+
+    def _stopped_unstarted(self, name: str) -> bool:
+        """Stop a job that its starter did not live to start, instead of starting it first."""
+        try:
+            if not left_unstarted(self._context.records.read(KIND, name)):
+                return False
+        except Missing:
+            return False  # said by who describes it
+        newest = self._context.records.update(
+            KIND, name, lambda record: _stopped(record) if left_unstarted(record) else record
+        )
+        return bool(newest["TrainingJobStatus"] == "Stopped")
 
     def _current(self, operation: str, name: str) -> Record:
         try:
@@ -165,10 +177,15 @@ class TrainingJobs:
             ) from error
 
     def _reconciled(self, record: Record) -> Record:
-        """Return the record, changed to ``Failed`` if the job no longer has a supervisor."""
+        """Return the record, changed to ``Failed`` if the job no longer has a supervisor.
+
+        One whose starter died before it had one gets it now, from whoever looks.
+        """
         if record["TrainingJobStatus"] in TERMINAL:
             return self._with_rules_ended(record)
-        if not _abandoned(record):
+        if left_unstarted(record):
+            return self._context.records.update(KIND, record["TrainingJobName"], self._started)
+        if not abandoned(record):
             return record
         supervisor = record["Local"].get("Supervisor")
         if supervisor is not None:
@@ -180,7 +197,7 @@ class TrainingJobs:
         )
         try:
             failed = self._context.records.update(
-                KIND, record["TrainingJobName"], lambda newest: _fail_abandoned(newest, reason)
+                KIND, record["TrainingJobName"], lambda newest: fail_abandoned(newest, reason)
             )
         except OSError as error:  # A full disk may be why it died: still say so.
             return fail(record, joined(reason, f"This cannot be recorded: {error}"))
@@ -190,7 +207,7 @@ class TrainingJobs:
 
     def _with_rules_ended(self, record: Record) -> Record:
         """Return the record of an ended job; with its unfinished rules ended too."""
-        if not in_progress(record) or not _abandoned(record):
+        if not in_progress(record) or not abandoned(record):
             return record
         name = record["TrainingJobName"]
         return self._context.records.update(KIND, name, lambda newest: closed(newest, UNJUDGED))
@@ -215,6 +232,7 @@ class TrainingJobs:
                 "Boundary": self._context.boundary().to_record(),
                 "StopGraceSeconds": self._stop_grace_seconds,
                 "Ignored": ignored_fields(request),
+                "Starter": identify(os.getpid()).to_record(),
             },
         }
         record |= first_statuses(request, self._context.arn("processing-job", ""))
@@ -231,15 +249,25 @@ class TrainingJobs:
         if notice is not None:
             LOGGER.warning("training job %r: %s", name, notice)
 
-    def _start_supervisor(self, name: str, kind: WarmKind | None) -> None:
+    def _started(self, newest: Record) -> Record:
+        """Start a job that nobody runs; under the record's lock, so that one of many does."""
+        if not left_unstarted(newest):
+            return newest
+        kind = kind_of(newest, self._context.home)
+        return with_supervisor(newest, self._supervisor(newest["TrainingJobName"], kind))
+
+    def _supervisor(self, name: str, kind: WarmKind | None) -> ProcessId:
         tree = JobTree(folder=self._context.records.folder(KIND, name))
+        return start_supervisor(
+            [_SUPERVISOR, str(self._context.home), name],
+            log=tree.supervisor_log,
+            s3_endpoint=self._context.settings.s3_endpoint,
+            warm=None if kind is None else kind.folder,
+        )
+
+    def _start_supervisor(self, name: str, kind: WarmKind | None) -> None:
         try:
-            process = start_supervisor(
-                [_SUPERVISOR, str(self._context.home), name],
-                log=tree.supervisor_log,
-                s3_endpoint=self._context.settings.s3_endpoint,
-                warm=None if kind is None else kind.folder,
-            )
+            process = self._supervisor(name, kind)
         except ProcessError:
             # Nothing runs and nobody has seen it: as if it had never been asked for.
             self._context.records.delete(KIND, name)
@@ -256,14 +284,6 @@ def _asked_for(request: dict[str, Any]) -> Callable[[Record], bool]:
     return lambda record: plan in (None, record["ResourceConfig"].get("TrainingPlanArn"))
 
 
-def _abandoned(record: Record) -> bool:
-    supervisor = record["Local"].get("Supervisor")
-    if supervisor is not None:
-        return not alive(ProcessId.from_record(supervisor))
-    age = datetime.now(UTC) - datetime.fromisoformat(record["CreationTime"])
-    return age.total_seconds() > _START_SECONDS
-
-
-def _fail_abandoned(newest: Record, reason: str) -> Record:
-    # Read again under the lock: the supervisor may have ended well a moment ago.
-    return closed(fail(newest, reason), UNJUDGED) if _abandoned(newest) else newest
+def _stopped(record: Record) -> Record:
+    # A supervisor that comes yet finds it so.
+    return closed(end(record, "Stopped"), NOTHING_TO_JUDGE)

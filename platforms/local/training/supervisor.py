@@ -90,7 +90,10 @@ class Supervisor:
         Raises:
             WhippetError, OSError: the job cannot be run; its status is not final yet.
         """
-        record = self._update(lambda each: with_supervisor(each, identify(os.getpid())))
+        mine = identify(os.getpid())
+        record = self._update(lambda each: with_supervisor(each, mine))
+        if record["Local"]["Supervisor"] != mine.to_record():
+            return  # whoever looked at a job that seemed unstarted has started another
         if record["TrainingJobStatus"] in TERMINAL:
             return  # stopped before anybody ran it
         uploads = Uploads(tree=self._tree, record=record, buckets=self._buckets)

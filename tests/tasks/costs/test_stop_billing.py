@@ -61,12 +61,18 @@ def test_deleting_twice_and_without_config_is_no_error(sagemaker):
     assert "old" not in sagemaker.names("endpoint")
 
 
-@pytest.mark.parametrize("operation", ["describe_endpoint_config", "delete_endpoint"])
-def test_throttling_leaves_the_endpoint_to_be_found_again(sagemaker, operation):
-    sagemaker.faults[operation].append(throttled())
+def test_throttling_leaves_the_endpoint_to_be_found_again(sagemaker):
+    sagemaker.faults["describe_endpoint_config"].append(throttled())
     with pytest.raises(ClientError, match="Rate exceeded"):
         delete_with_config_and_models(fake_platform(sagemaker), "old")
     delete_with_config_and_models(fake_platform(sagemaker), "old")
+    assert "old-model" not in sagemaker.names("model")
+
+
+def test_a_throttled_delete_is_asked_again(sagemaker):
+    sagemaker.faults["delete_endpoint"].append(throttled())
+    delete_with_config_and_models(fake_platform(sagemaker), "old")
+    assert "old" not in sagemaker.names("endpoint")
     assert "old-model" not in sagemaker.names("model")
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import signal
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +22,9 @@ from platforms.local.connection import connect_local
 from platforms.local.context import LocalContext
 from platforms.local.records import now
 from platforms.local.training.jobs import TrainingJobs
+from platforms.local.training.status import move
 from platforms.local.training.supervisor import Supervisor
-from platforms.processes.process import ProcessId, alive, group_alive
+from platforms.processes.process import ProcessId, alive, group_alive, identify
 from tests.worlds.local.jobs import PROGRAM, Jobs, local_jobs, local_settings
 from tests.worlds.waiting import wait_for
 
@@ -361,6 +363,50 @@ def test_a_job_that_never_got_a_supervisor(jobs: Jobs) -> None:
     jobs.run("job", "")
     _orphan(jobs, "2026-01-01T00:00:00.000000+00:00")
     assert jobs.describe("job")["TrainingJobStatus"] == "Failed"
+
+
+def _left(jobs: Jobs, name: str) -> None:
+    """Leave a job as a starter does that is killed between its record and its supervisor."""
+    gone = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    starter = identify(gone.pid).to_record()
+    gone.communicate()
+    jobs.run("before", "print('ran')")
+    record = jobs.context.records.read("training-jobs", "before")
+    private = {key: value for key, value in record["Local"].items() if key != "Supervisor"}
+    fresh = {
+        "TrainingJobName": name,
+        "TrainingJobStatus": "InProgress",
+        "SecondaryStatusTransitions": [],
+        "CreationTime": now(),
+        "Local": {**private, "Starter": starter},
+    }
+    ends = ("TrainingStartTime", "TrainingEndTime", "ModelArtifacts", "BillableTimeInSeconds")
+    record = {key: value for key, value in record.items() if key not in ends}
+    jobs.context.records.create("training-jobs", name, move({**record, **fresh}, "Starting"))
+
+
+def test_a_job_whose_starter_was_killed_is_started_by_whoever_looks(jobs: Jobs) -> None:
+    _left(jobs, "lost")
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda _: jobs.describe("lost"), range(4)))
+    assert {answer["TrainingJobStatus"] for answer in answers} <= {"InProgress", "Completed"}
+    assert jobs.wait("lost")["TrainingJobStatus"] == "Completed"
+    assert jobs.log("lost").count("ran") == 1
+
+
+def test_a_supervisor_that_comes_late_leaves_the_job_to_the_other(jobs: Jobs) -> None:
+    _left(jobs, "lost")
+    jobs.describe("lost")
+    Supervisor(jobs.context.home, "lost").run()
+    assert jobs.wait("lost")["TrainingJobStatus"] == "Completed"
+    assert jobs.log("lost").count("ran") == 1
+
+
+def test_a_job_whose_starter_was_killed_is_stopped_without_being_started(jobs: Jobs) -> None:
+    _left(jobs, "lost")
+    jobs.platform.sagemaker.stop_training_job(TrainingJobName="lost")
+    assert jobs.describe("lost")["TrainingJobStatus"] == "Stopped"
+    assert "Supervisor" not in jobs.context.records.read("training-jobs", "lost")["Local"]
 
 
 def test_a_job_that_never_got_a_supervisor_can_be_stopped(jobs: Jobs) -> None:
