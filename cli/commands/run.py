@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TYPE_CHECKING, cast
 
 from cli.options import add_run_options, from_options
@@ -45,9 +46,15 @@ def command(arguments: argparse.Namespace) -> int:
     data = cast("DataParameters", parameters["data"])
     check_before_run(settings, data, cast("ModelParameters", parameters["model"]))
     with ThreadPoolExecutor(1) as beside:
-        # Soon enough: jobs of this machine share what takes seconds to import.
-        beside.submit(connect(settings).expect_jobs)
-        api_url = use_server(settings, meanwhile=_import_flows)
+        # Once: jobs of this machine share what takes seconds to import.
+        expect = cache(lambda: beside.submit(connect(settings).expect_jobs))
+
+        def meanwhile() -> None:
+            expect()
+            _import_flows()
+
+        api_url = use_server(settings, meanwhile=meanwhile)
+        expect()  # a server that ran already leaves no time for it
     # Prefect reads its settings when it is imported.
     from cli.billing import print_billing
     from cli.flow_run import run_release

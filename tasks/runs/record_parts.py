@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sm_entrypoints.contract.choices import Strategy
 
 Json = dict[str, JsonValue]
 Value = bool | int | float | str
+
+
+def _is_nothing(value: object) -> bool:
+    """Say whether a member of a later version is left out, so that an older record stays as is."""
+    return not value
 
 
 class Part(BaseModel):
@@ -106,8 +111,8 @@ class WeightsFacts(Part):
     source: str
     sha256: str | None = None
     uri: str | None = None
-    networks: dict[str, str] = {}
-    left_out: dict[str, str] = {}
+    networks: dict[str, str] = Field(default_factory=dict, exclude_if=_is_nothing)
+    left_out: dict[str, str] = Field(default_factory=dict, exclude_if=_is_nothing)
 
 
 class NetworkFacts(Part):
@@ -148,7 +153,7 @@ class BestTrial(Part):
     hyperparameters: dict[str, Value]
     tuned: list[str]
     edges: dict[str, str]
-    network: str | None = None
+    network: str | None = Field(None, exclude_if=_is_nothing)
 
 
 class TrainedModel(Part):
