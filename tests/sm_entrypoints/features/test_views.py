@@ -44,7 +44,7 @@ def test_training_pictures_have_rows_for_their_views_and_others_do_not(splits: S
     assert found.versions["valid"].shape[:2] == (6, 1)
     plain = take(built(), splits.train, splits.valid)
     for split in ("train", "valid"):
-        assert torch.allclose(found.by_split[split], plain.by_split[split], rtol=0, atol=1e-5)
+        assert torch.allclose(found.by_split[split], plain.by_split[split], rtol=1e-5, atol=1e-5)
     # What an epoch of the uncached training shows the network gives these rows.
     data = ImageData(
         splits.train, made.card, augmentation="standard", seed=4, views=Views.of(ARGUMENTS)
