@@ -115,6 +115,7 @@ def test_the_best_trial_is_the_training_of_train_py(
     assert cards[0] == cards[1]
 
 
+@pytest.mark.slow
 def test_views_are_searched_in_one_job_and_the_final_training_takes_them_from_there(
     channels: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -206,6 +207,7 @@ LONG: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_to_the_same_result(
     channels: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -78,6 +78,7 @@ def test_a_packed_trial_shows_the_views_that_its_own_training_shows(
         ("convnext_tiny", 32, "apart", {"without": ["classifier.0"]}),
     ],
 )
+@pytest.mark.slow
 def test_any_tail_is_packed(
     tmp_path: Path, model: str, size: int, way: str, weights: dict[str, Any]
 ) -> None:
