@@ -23,6 +23,9 @@ from sm_entrypoints.search import main as search
 from tests.sm_entrypoints.pictures import CLASSES, PROJECT, job_variables, make_channels, make_split
 from tests.sm_entrypoints.search_outputs import document, metrics, when
 
+# Whole choices; the parts of one have fast tests beside it.
+pytestmark = pytest.mark.slow
+
 PLAN: dict[str, Any] = {
     "trials": 3,
     "seed": 1,

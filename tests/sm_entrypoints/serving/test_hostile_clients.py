@@ -219,6 +219,7 @@ def test_what_has_its_504_is_not_computed(tmp_path: Path) -> None:
         assert server.asked() == ["slow", "next"]
 
 
+@pytest.mark.slow
 def test_large_bodies_share_one_allowance_of_memory(tmp_path: Path) -> None:
     limits = {"workers": 1, "queue": 1, "body_bytes": 1_000_000, "patience_seconds": 8}
     with served(tmp_path, **limits) as server, ExitStack() as stack:
@@ -235,6 +236,7 @@ def test_large_bodies_share_one_allowance_of_memory(tmp_path: Path) -> None:
         wait_for(lambda: server.service._intake._held == 0, "forgotten bodies")
 
 
+@pytest.mark.slow
 def test_200_clients_at_once_get_their_own_answer_or_a_503(tmp_path: Path) -> None:
     with (
         served(tmp_path) as server,
