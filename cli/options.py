@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Iterable
 from typing import Any
 
+from platforms.errors import ParameterError
+from sm_entrypoints.contract import require_architecture
 from tasks.parameters.option import Option
 from tasks.parameters.options import RUN_OPTIONS, RUN_SECTIONS
 
@@ -48,3 +50,15 @@ def from_options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     from tasks.parameters.command_line import parameters_of
 
     return parameters_of(RUN_OPTIONS, vars(arguments))
+
+
+def known_network(name: str) -> str:
+    """Return the name that ``--model`` gave.
+
+    Raises:
+        ParameterError: torchvision has no such classifier; says which is the nearest.
+    """
+    try:
+        return require_architecture(name)
+    except ValueError as error:
+        raise ParameterError(f"--model: {error}") from None

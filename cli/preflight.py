@@ -6,7 +6,9 @@ Only what can be checked within a second; the run's first task checks the images
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from cli.doctor.setup import check_disk, check_home
 from platforms import Needs, Settings, connect
@@ -18,7 +20,16 @@ from tasks.dataset.checking.scan import Layout
 from tasks.dataset.findings import DataProblems
 from tasks.dataset.source import data_root, is_remote, list_source, require_folder
 from tasks.job_environment.weights import IMAGENET, NONE, weights_file
-from tasks.parameters.run import DataParameters, ModelParameters
+from tasks.parameters.run import (
+    DataParameters,
+    ModelParameters,
+    Parameters,
+    ResourceParameters,
+    TrainingParameters,
+    TuningParameters,
+)
+from tasks.parameters.strategy import choose_search
+from tasks.requests.fine_tuning import require_head_to_start_from
 
 # Room for the records, a small model's archives and its checkpoints; less can only fail later.
 LEAST_FREE_BYTES = 256 * 1024**2
@@ -43,6 +54,18 @@ def check_before_run(
         print(f"note: {note}", file=sys.stderr)
     if is_remote(data.path):
         list_source(platform, data.path)
+
+
+def check_choices(parameters: Mapping[str, Parameters]) -> None:
+    """Check that what was asked for in several groups of parameters fits together.
+
+    Raises:
+        ParameterError: it does not; says why, and what to do.
+    """
+    model = cast(ModelParameters, parameters["model"])
+    tuning = cast(TuningParameters, parameters["tuning"])
+    choose_search(model, tuning, cast(ResourceParameters, parameters["resources"]))
+    require_head_to_start_from(model, cast(TrainingParameters, parameters["training"]))
 
 
 def check_folder(settings: Settings, data: DataParameters) -> Layout | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 
 from platforms import Platform, connect
 from platforms.errors import JobFailed
 from platforms.job_status import TERMINAL
+from platforms.sagemaker_requests import TrainingRequest
 from platforms.sagemaker_types import TrainingJob
 from sm_entrypoints import contract
 from sm_entrypoints.contract.wire import Value
@@ -54,14 +57,7 @@ def launch_fine_tuning(
         training=training,
         resources=resources,
     )
-    fallback = DebuggerFallback(insist=training.debugger == "on")
-    spent = spent_jobs(platform.settings, run)
-    require_same_data(platform, run)
-    name = create_or_adopt(
-        platform.sagemaker, TRAINING_JOB, requests, fallback, spent, get_run_logger().warning
-    )
-    if fallback.reason is not None:
-        _note_refusal(platform, run, fallback.reason)
+    name = _launch(platform, run, requests, training)
     record(platform.settings, run, RunFacts(jobs={"fine_tuning": name}))
     get_run_logger().info("fine-tuning job %s", name)
     return name
@@ -110,6 +106,20 @@ def launch_training_job(
         training=training,
         resources=resources,
     )
+    name = _launch(platform, run, requests, training)
+    seeds = {"training": hyperparameters.get("seed", 0)}
+    record(platform.settings, run, RunFacts(jobs={"training": name}, seeds=seeds))
+    get_run_logger().info("training job %s", name)
+    return name
+
+
+def _launch(
+    platform: Platform,
+    run: RunIdentity,
+    requests: Callable[[int], TrainingRequest],
+    training: TrainingParameters,
+) -> str:
+    """Create an instrumented job, or adopt the one of this run; return its name."""
     fallback = DebuggerFallback(insist=training.debugger == "on")
     spent = spent_jobs(platform.settings, run)
     require_same_data(platform, run)
@@ -118,9 +128,6 @@ def launch_training_job(
     )
     if fallback.reason is not None:
         _note_refusal(platform, run, fallback.reason)
-    seeds = {"training": hyperparameters.get("seed", 0)}
-    record(platform.settings, run, RunFacts(jobs={"training": name}, seeds=seeds))
-    get_run_logger().info("training job %s", name)
     return name
 
 

@@ -35,14 +35,22 @@ def main(data: Path, name: str, weights: Path, size: int, heads: int, epochs: in
     ]
     optimizer, best = torch.optim.AdamW(groups), float("inf")
     for epoch in range(epochs):
-        losses = _pass(model, linear, data / "train", labels, size, optimizer, epoch)
+        losses = _pass(model, linear, (data / "train", labels, size), optimizer, epoch)
         with torch.no_grad():
-            losses = _pass(model, linear, data / "valid", labels, size, None, epoch)
+            losses = _pass(model, linear, (data / "valid", labels, size), None, epoch)
         best = min(best, *losses)
     print(f"best validation loss {best:.4f}")
 
 
-def _pass(model, linear, folder, labels, size, optimizer, epoch):  # type: ignore[no-untyped-def]
+def _pass(
+    model: nn.Module,
+    linear: nn.ModuleList,
+    data: tuple[Path, list[str], int],
+    optimizer: torch.optim.Optimizer | None,
+    epoch: int,
+) -> list[float]:
+    """Return each head's mean loss over a split: its folder, the classes, the pixels of a side."""
+    folder, labels, size = data
     paths = sorted(folder.rglob("*.jpg"))
     if optimizer is not None:
         order = torch.randperm(len(paths), generator=torch.Generator().manual_seed(epoch))
@@ -58,7 +66,8 @@ def _pass(model, linear, folder, labels, size, optimizer, epoch):  # type: ignor
             torch.stack(losses).sum().backward()
             optimizer.step()
         totals = [
-            total + float(loss) * len(images) for total, loss in zip(totals, losses, strict=True)
+            total + float(loss.detach()) * len(images)
+            for total, loss in zip(totals, losses, strict=True)
         ]
     return [total / len(paths) for total in totals]
 

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from platforms.errors import DataError
-from sm_entrypoints.contract import require_architecture
+from cli.options import known_network
 
 if TYPE_CHECKING:
     from cli.doctor.archive import Source
@@ -31,7 +30,7 @@ def command(arguments: argparse.Namespace) -> int:
     """Print every check; return 0 when all that are required passed.
 
     Raises:
-        DataError: an option names what is not there; nothing was checked then.
+        DataError, ParameterError: an option names what is not there; nothing was checked then.
     """
     from cli.doctor.doctor import check_all, good_image
 
@@ -42,10 +41,7 @@ def command(arguments: argparse.Namespace) -> int:
 def _source(arguments: argparse.Namespace) -> Source:
     from cli.doctor.archive import Source
 
-    try:
-        architecture = require_architecture(arguments.model)
-    except ValueError as error:
-        raise DataError(f"--model: {error}") from None
+    architecture = known_network(arguments.model)
     source = Source(
         file=Path(arguments.model_data) if arguments.model_data else None,
         run=arguments.run,

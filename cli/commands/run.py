@@ -31,7 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def command(arguments: argparse.Namespace) -> int:
     """Run ``release_model`` in this process; print what it made. Ctrl-C stops its jobs."""
     from cli.console import quiet_console
-    from cli.preflight import check_before_run
+    from cli.preflight import check_before_run, check_choices
     from cli.run_summary import print_summary
     from cli.server.choosing import ui_and_password, use_server
     from platforms import Settings, connect
@@ -43,6 +43,8 @@ def command(arguments: argparse.Namespace) -> int:
     settings = Settings()
     parameters = _parameters(settings, arguments)
     # A mistake must not cost a server, let alone a job.
+    if arguments.resume is None:
+        check_choices(parameters)
     data = cast("DataParameters", parameters["data"])
     check_before_run(settings, data, cast("ModelParameters", parameters["model"]))
     with ThreadPoolExecutor(1) as beside:

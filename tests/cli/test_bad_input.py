@@ -120,11 +120,24 @@ def test_a_data_folder_that_cannot_be_trained_on(whippet, tmp_path, awkward_path
         (["--resume", "x", "--name", "y"], ["--resume 'x'", "leave out --name"]),
         (["--image-size", "8"], ["image_size", "32", "8"]),
         (["--strategy", "Grid", "--range", "lr=0.1:1"], ["Grid", "categorical", "lr"]),
+        (["--strategy", "packed", "--set", "augmentation=flip"], ["'packed'", "set views=1"]),
+        (
+            ["--strategy", "Bayesian", "--model", "mobilenet_v2,squeezenet1_1"],
+            ["choice among 2 networks", "strategy='packed'"],
+        ),
+        (["--fine-tune", "--weights", "none"], ["--fine-tune", "leave one of the two out"]),
     ],
 )
 def test_parameters_that_make_no_sense(whippet, awkward_path, argv, parts):
     home = awkward_path / "home"
     refused(whippet(home, "run", *argv), *parts)
+    assert not home.exists()
+
+
+def test_a_network_that_shall_look_at_pictures_and_is_unknown(whippet, awkward_path):
+    home = awkward_path / "home"
+    found = whippet(home, "data", "samples/clipart", "--model", "mobilenet_v22")
+    refused(found, "--model: unknown model 'mobilenet_v22'", "did you mean mobilenet_v2 or")
     assert not home.exists()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.options import add_options as add_rows
+from cli.options import known_network
 from cli.table import print_table
 from tasks.parameters.options import RUN_OPTIONS, RUN_SECTIONS
 
@@ -52,6 +53,7 @@ def command(arguments: argparse.Namespace) -> int:
     from sm_entrypoints.contract.sentences import ended
 
     parameters = _parameters(arguments)
+    known_network(arguments.model)
     platform = connect()
     check = _check(platform, parameters)
     _print_check(check)
