@@ -129,7 +129,7 @@ class PicturesDocument(_Part):
 
     @property
     def wrong_sentence(self) -> str:
-        """How many labels are probably wrong."""
+        """How many labels may be wrong: a claim to look at, many of which are false."""
         if self.wrong_labels is None:
             return "Labels were not examined."
         if not self.knows:
@@ -140,7 +140,7 @@ class PicturesDocument(_Part):
         count, of = self.wrong_labels.count, counted(self.total, "picture")
         if not count:
             return f"None of {of} seems to have a wrong label."
-        return f"{count:,} of {of} probably {'has' if count == 1 else 'have'} the wrong label."
+        return f"{count:,} of {of} may have the wrong label."
 
     @property
     def alike_sentence(self) -> str:

@@ -67,7 +67,7 @@ def _wrong(findings: PictureFindings) -> list[Block]:
     more = wrong.count - len(wrong.items)
     note = [paragraph(f"{more:,} more are not shown.", "note")] if more else []
     lead = paragraph(
-        "The label in red, what the picture probably shows in green. Look before you move one: not "
+        "The label in red, what it may show instead in green. Look before you move one: not "
         "every such claim is right.",
         "note",
     )

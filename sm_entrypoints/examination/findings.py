@@ -138,7 +138,7 @@ def _sentence(document: Mapping[str, Any]) -> str:
     count = sum(document["pictures"].values())
     said = [f"examined {count:,} pictures in {document['seconds']:.1f} s"]
     if wrong is not None:
-        said.append(f"{wrong['count']:,} probably have the wrong label")
+        said.append(f"{wrong['count']:,} may have the wrong label")
     if alike is not None:
         said.append(f"{alike['count']:,} look like one of another split")
     said += [f"left out: {each}" for each in document["left_out"]]

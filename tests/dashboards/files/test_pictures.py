@@ -12,7 +12,7 @@ def told(folder, **more):
 
 def test_what_is_told(tmp_path):
     found = told(tmp_path)
-    assert found.wrong_sentence == "23 of 3,800 pictures probably have the wrong label."
+    assert found.wrong_sentence == "23 of 3,800 pictures may have the wrong label."
     assert found.alike_sentence == (
         "1 picture looks like one of another split. The data check names 2 more, which are copies."
     )
@@ -36,7 +36,7 @@ def test_what_cannot_be_told(tmp_path):
 
 def test_one_and_none(tmp_path):
     one = told(tmp_path, wrong_labels={"count": 1, "items": []}, pictures={"train": 9})
-    assert one.wrong_sentence == "1 of 9 pictures probably has the wrong label."
+    assert one.wrong_sentence == "1 of 9 pictures may have the wrong label."
     none = told(
         tmp_path,
         wrong_labels={"count": 0, "items": []},

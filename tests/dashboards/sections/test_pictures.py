@@ -14,7 +14,7 @@ def shown(folder, **more):
 
 def test_every_claim_stands_with_its_picture(tmp_path):
     markup = shown(tmp_path)
-    assert "23 of 3,800 pictures probably have the wrong label." in markup
+    assert "23 of 3,800 pictures may have the wrong label." in markup
     assert "9 more are not shown." in markup
     assert "2 more</summary>" in markup  # twelve at once, the others on a click
     assert markup.count('<span class="wrong">') == 14 + 1 + 1

@@ -61,7 +61,7 @@ def test_all_that_is_found_is_in_one_file_with_its_pictures(tmp_path, splits, ne
         splits.train.paths[place] for place in (0, 1, 40, 41)
     }
     assert wrong["count"] == len(wrong["items"]) >= 3
-    assert f"{wrong['count']} probably have the wrong label" in said
+    assert f"{wrong['count']} may have the wrong label" in said
     alike = document["look_alikes"]
     pairs = {(item["first"]["path"], item["second"]["path"]) for item in alike["items"]}
     assert (splits.train.paths[5], splits.test.paths[0]) in pairs

@@ -66,7 +66,7 @@ def test_what_the_program_found_is_printed_and_on_the_page(data, capsys, monkeyp
     monkeypatch.setattr(module, "prepare_weights", lambda *_, **__: weights)
     assert main(["data", str(data), "--model", "resnet18"]) == 0
     told = capsys.readouterr()
-    assert "23 of 3,800 pictures probably have the wrong label." in told.out
+    assert "23 of 3,800 pictures may have the wrong label." in told.out
     assert "took its time" in told.err
     assert asked["model"] == "resnet18"
     assert asked["classes"] == ["a", "b é"]
