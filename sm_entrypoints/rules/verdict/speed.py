@@ -220,8 +220,9 @@ def cores_idle(case: Case) -> Finding | None:
     threads = int(case.evidence.job.get("threads") or 0)
     processes = int(case.evidence.job.get("processes") or 1)
     share = result.details["percent"] / 100
-    work = case.main_seconds - case.main_phases["TRAIN"]["data_wait"]
     fewer = 0 < threads * processes < case.cores
+    # Validation profits, too: without it, slow numbers could seem the larger loss.
+    work = _spent(case, "transfer", "forward", "backward", "optimizer")
     saved = work * (1 - threads * processes / case.cores) if fewer else 0.0
     return Finding(
         group=Group.TIME,
@@ -249,13 +250,14 @@ def slow_numbers(case: Case) -> Finding | None:
     able = (case.evidence.job.get("hardware") or {}).get("bfloat16")
     if not able or case.arguments.get("precision") != "float32":
         return None
-    saved = _compute(case) * (1 - 1 / _BFLOAT16_FACTOR)
+    computing = _spent(case, "forward", "backward")
+    saved = computing * (1 - 1 / _BFLOAT16_FACTOR)
     return Finding(
         group=Group.TIME,
         severity="warning",
         sentence="The network computes in float32 on hardware that multiplies bfloat16.",
         rule=None,
-        evidence=(f"{duration(_compute(case))} went into forward and backward passes",),
+        evidence=(f"{duration(computing)} went into forward and backward passes",),
         change=case.set(precision="auto"),
         advice="Let precision=auto choose; the delivered model stays in float32.",
         gain=case.speed(saved, f"measured elsewhere: {_BFLOAT16_FACTOR} times as fast"),
@@ -267,13 +269,14 @@ def slow_layout(case: Case) -> Finding | None:
     """channels_last was switched off."""
     if case.arguments.get("channels_last") != "false":
         return None
-    saved = _compute(case) * (1 - 1 / _CHANNELS_LAST_FACTOR)
+    computing = _spent(case, "forward", "backward")
+    saved = computing * (1 - 1 / _CHANNELS_LAST_FACTOR)
     return Finding(
         group=Group.TIME,
         severity="warning",
         sentence="Images are stored channel by channel, which convolutions have to undo.",
         rule=None,
-        evidence=(f"{duration(_compute(case))} went into forward and backward passes",),
+        evidence=(f"{duration(computing)} went into forward and backward passes",),
         change=case.set(channels_last="true"),
         advice="Use channels_last.",
         gain=case.speed(saved, "measured elsewhere: 1.0 to 1.8 times as fast"),
@@ -281,12 +284,9 @@ def slow_layout(case: Case) -> Finding | None:
     )
 
 
-def _compute(case: Case) -> float:
-    return sum(
-        case.main_phases[mode][name]
-        for mode in case.main_phases
-        for name in ("forward", "backward")
-    )
+def _spent(case: Case, *phases: str) -> float:
+    """Return the seconds that these phases took, in training and in validation."""
+    return sum(times[name] for times in case.main_phases.values() for name in phases)
 
 
 SPEED_FINDINGS: tuple[Callable[[Case], Finding | None], ...] = (

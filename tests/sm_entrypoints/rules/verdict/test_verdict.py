@@ -235,6 +235,15 @@ def test_one_thread_on_two_cores_gets_both() -> None:
     assert reached.finding.gain.kind == "speed"
 
 
+def test_idle_cores_count_validation_as_slow_numbers_do() -> None:
+    """Half of the cores is more than what bfloat16 brings, however long validation takes."""
+    table = steps(per_epoch=4, phases=(0.0005, 0.0001, 1.0, 0.2, 0.001))
+    measured = job(threads=1, process_use=use(busy=0.5), arguments={"precision": "float32"})
+    reached = judge_evidence(evidence(steps=table, job=measured)).verdict
+    assert told(reached) == ("LowCPUUtilization", {"threads": 2})
+    assert {"precision": "auto"} in [dict(other.change or {}) for other in reached.others]
+
+
 def test_a_slow_start_and_slow_numbers() -> None:
     late = {"initialization": 100.0, "total": 130.0}
     assert told(verdict(evidence(job=job(seconds=late)))) == (None, None)
