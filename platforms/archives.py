@@ -21,6 +21,7 @@ from typing import Any
 
 from platforms.errors import WhippetError
 from platforms.files import replacing
+from sm_entrypoints.contract.kill_points import label_of, reach
 
 MAX_MEMBERS = 10_000
 MAX_BYTES = 2 * 1024**3
@@ -77,7 +78,9 @@ def extract_archive(archive: Path, folder: Path) -> None:
     new.mkdir()
     try:
         _extract_members(archive, new)
+        reach(f"extract {label_of(folder)}")
         new.rename(folder)
+        reach(f"extracted {label_of(folder)}")
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ArchiveError(f"{archive.name} is not a readable tar.gz: {error}") from error
     finally:

@@ -20,6 +20,7 @@ from prefect.states import Cancelled
 
 from platforms import Platform, connect
 from platforms.errors import WhippetError
+from sm_entrypoints.contract.kill_points import reach
 from tasks.cancelling.history import cancel_asked
 from tasks.costs.stop_billing import stop_everything
 from tasks.parameters.run import RecoverParameters
@@ -105,7 +106,9 @@ def end_cancelled(
         return None
     if not _is_cancelled(flow_run):
         message = "Cancelled: the run's process was gone, or did not notice it."
+        reach("write a cancel")
         client.set_flow_run_state(flow_run.id, Cancelled(message=message), force=True)
+        reach("wrote a cancel")
     return stopped
 
 

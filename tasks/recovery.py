@@ -30,6 +30,7 @@ from prefect.events.filters import (
 )
 from prefect.states import AwaitingRetry, Crashed
 
+from sm_entrypoints.contract.kill_points import reach
 from tasks.cancelled_runs import SIGHT, TAG
 from tasks.cancelling.history import cancel_asked
 from tasks.parameters.run import RecoverParameters
@@ -55,7 +56,9 @@ def mark_dead_runs(request: RecoverParameters) -> list[str]:
             if _age(last, now) < request.silent_seconds:
                 continue
             message = f"No sign of life since {last:%Y-%m-%d %H:%M:%S} UTC."
+            reach("mark a run crashed")
             client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+            reach("marked a run crashed")
             get_run_logger().warning("run %s is dead: %s", run.name, message)
             dead.append(run.name)
     return dead
@@ -78,7 +81,9 @@ def restart_crashed_runs(request: RecoverParameters) -> list[str]:
                 continue
             if cancel_asked(client.read_flow_run_states(run.id)):
                 continue
+            reach("restart a run")
             client.set_flow_run_state(run.id, AwaitingRetry(), force=True)
+            reach("restarted a run")
             get_run_logger().info("run %s resumes: start %d", run.name, run.run_count + 1)
             restarted.append(run.name)
     return restarted

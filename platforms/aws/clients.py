@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import boto3
+from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
@@ -20,6 +21,7 @@ from platforms.errors import SettingsError
 from platforms.s3_stores import S3Stores, endpoint_of
 from platforms.settings import Settings
 from platforms.validation import validate
+from sm_entrypoints.contract.kill_points import reach
 from sm_entrypoints.contract.sentences import did_you_mean, nearest
 
 # Describe calls are limited per account and region; a tuning job and its trials share them.
@@ -115,8 +117,18 @@ def _session(settings: Settings) -> boto3.Session:
             "no AWS credentials: run `aws configure` or `aws sso login`, or use "
             "WHIPPET_PLATFORM=local, which needs no account"
         )
+    session.events.register("before-call", _asked)
+    session.events.register("after-call", _answered)
     session.events.register("after-call", raise_if_denied)
     return session
+
+
+def _asked(model: Any, **_: Any) -> None:
+    reach(f"{xform_name(model.name)} asked")
+
+
+def _answered(model: Any, **_: Any) -> None:
+    reach(f"{xform_name(model.name)} answered")
 
 
 def _require_region(session: boto3.Session) -> None:

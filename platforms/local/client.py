@@ -19,6 +19,7 @@ from platforms.local.training.jobs import TrainingJobs
 from platforms.local.transform.jobs import TransformJobs
 from platforms.local.tuning.jobs import HyperParameterTuningJobs
 from platforms.validation import service_model, validate
+from sm_entrypoints.contract.kill_points import reach
 
 Operation = Callable[..., dict[str, Any]]
 
@@ -82,7 +83,9 @@ def _operations_of(resource: Any) -> dict[str, Operation]:
 def _call(operation: str, method: Operation, /, **request: Any) -> dict[str, Any]:
     validate(operation, request)
     name_unhonoured("sagemaker", operation, request)
+    reach(f"{xform_name(operation)} asked")
     response = method(**request)
+    reach(f"{xform_name(operation)} answered")
     return {
         **response,
         "ResponseMetadata": {

@@ -15,6 +15,7 @@ from platforms.local.buckets.folders import FolderBuckets
 from platforms.local.records import Records
 from platforms.processes.environment import allowed_environment
 from platforms.settings import PROJECT_ROOT, Settings
+from sm_entrypoints.contract.kill_points import VARIABLE as KILL_POINTS
 
 ACCOUNT = "000000000000"
 REGION = "local"
@@ -123,7 +124,7 @@ def supervisor_environment(
     names = S3_VARIABLES if s3_endpoint is not None else ()
     return {
         **network_variables(environment),
-        **allowed_environment(environment),
+        **allowed_environment(environment, KILL_POINTS),
         **{name: environment[name] for name in names if name in environment},
         "PYTHONPATH": str(PROJECT_ROOT),
         "PYTHONUNBUFFERED": "1",

@@ -23,6 +23,7 @@ from platforms.errors import WhippetError
 from platforms.files import write_atomically
 from platforms.local.copies import remove_tree
 from platforms.locks import held
+from sm_entrypoints.contract.kill_points import reach
 
 Kind = Literal[
     "training-jobs", "tuning-jobs", "transform-jobs", "models", "endpoint-configs", "endpoints"
@@ -32,6 +33,10 @@ Record = dict[str, Any]
 RECORD_FILE = "record.json"
 _LOCK_FILE = ".lock"
 _STALE_SECONDS = 3600.0
+_STAGES = (
+    *("SecondaryStatus", "HyperParameterTuningJobStatus"),
+    *("TransformJobStatus", "EndpointStatus"),
+)
 
 # Maps whose keys are the user's: a hyperparameter called "StartTime" is not a time.
 _FREE_MAPS = frozenset(
@@ -113,6 +118,7 @@ class Records:
         new.mkdir()
         try:
             write_json(new / RECORD_FILE, record)
+            reach(f"{kind}: create")
             # A folder only replaces an empty one; an existing record's folder never is.
             new.rename(final)
         except OSError as error:
@@ -120,6 +126,7 @@ class Records:
             if final.exists():
                 raise Exists(f"{kind}/{name} exists already in {self.root}") from error
             raise
+        reach(f"{kind}: created")
         _sync_folder(final.parent)
 
     def read(self, kind: Kind, name: str) -> Record:
@@ -146,7 +153,9 @@ class Records:
         folder = self.folder(kind, name)
         with self._locked(kind, name):
             record = change(self.read(kind, name))
+            reach(f"{kind}: update to {_stage(record)}")
             write_json(folder / RECORD_FILE, record)
+            reach(f"{kind}: updated to {_stage(record)}")
         return record
 
     def delete(self, kind: Kind, name: str) -> None:
@@ -158,7 +167,9 @@ class Records:
         folder = self.folder(kind, name)
         gone = folder.parent / f".deleted-{secrets.token_hex(8)}"
         with self._locked(kind, name):
+            reach(f"{kind}: delete")
             folder.rename(gone)
+            reach(f"{kind}: deleted")
         remove_tree(gone)
 
     def list(self, kind: Kind) -> list[Record]:
@@ -197,6 +208,17 @@ class Records:
                 continue
             if stale:
                 shutil.rmtree(entry, ignore_errors=True)
+
+
+def _stage(record: Record) -> str:
+    """Return what a record says that it is at: its most exact status."""
+    named = (
+        "SecondaryStatus",
+        "EndpointStatus",
+        "HyperParameterTuningJobStatus",
+        "TransformJobStatus",
+    )
+    return next((str(record[each]) for each in named if each in record), "a change")
 
 
 def write_json(path: Path, value: Any) -> None:

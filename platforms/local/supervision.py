@@ -21,6 +21,7 @@ from platforms.processes.process import (
     terminate_session,
 )
 from platforms.settings import PROJECT_ROOT
+from sm_entrypoints.contract.kill_points import reach
 
 _SUPERVISOR_LOG = "supervisor.txt"
 # A supervisor that dies this often is not being killed: something is wrong with the job.
@@ -42,6 +43,15 @@ def start_supervisor(
     Raises:
         ProcessError: it cannot be started.
     """
+    reach("supervisor: start")
+    process = _started(command, log=log, s3_endpoint=s3_endpoint, warm=warm)
+    reach("supervisor: started")
+    return process
+
+
+def _started(
+    command: Sequence[str], *, log: Path, s3_endpoint: str | None, warm: Path | None
+) -> ProcessId:
     argv = [sys.executable, "-m", *command]
     env = supervisor_environment(os.environ, s3_endpoint=s3_endpoint)
     if warm is not None:

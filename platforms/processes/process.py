@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from platforms.errors import WhippetError
+from sm_entrypoints.contract.kill_points import reach
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _LAUNCH_SECONDS = 60.0
@@ -133,8 +134,10 @@ def terminate_group(process_id: ProcessId, grace_seconds: float) -> None:
     Raises:
         ProcessError: something survived SIGKILL for ten seconds.
     """
+    reach("processes: end")
     if _recycled(process_id) or not _signal_group(process_id.pid, signal.SIGTERM):
         return
+    reach("processes: asked to end")
     if _wait_for_group(process_id.pid, grace_seconds):
         return
     _signal_group(process_id.pid, signal.SIGKILL)

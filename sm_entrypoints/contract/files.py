@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sm_entrypoints.contract.kill_points import label_of, reach
+
 
 def staged(path: Path) -> Path:
     """Return where to write a file before it is moved to ``path``: beside it, and hidden.
@@ -27,7 +29,9 @@ def replacing(path: Path) -> Iterator[Path]:
     fresh = staged(path)
     try:
         yield fresh
+        reach(f"write {label_of(path)}")
         fresh.replace(path)
+        reach(f"wrote {label_of(path)}")
     finally:
         fresh.unlink(missing_ok=True)
 

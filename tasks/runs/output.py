@@ -8,6 +8,7 @@ from pathlib import Path
 from dashboards.files.frames import TrainingOutput, empty_training_output, read_training_output
 from platforms import Platform
 from platforms.archives import extract_archive
+from sm_entrypoints.contract.kill_points import reach
 from tasks.runs.record import OUTPUT_FOLDER
 from tasks.storage.uris import download
 
@@ -20,8 +21,11 @@ def unpack_output(platform: Platform, uri: str, folder: Path, *, name: str = OUT
     download(platform, uri, archive)
     shutil.rmtree(fresh, ignore_errors=True)
     extract_archive(archive, fresh)
+    reach(f"replace {name}")
     shutil.rmtree(folder / name, ignore_errors=True)
+    reach(f"{name} removed")
     fresh.rename(folder / name)
+    reach(f"{name} replaced")
     archive.unlink()
 
 

@@ -18,6 +18,7 @@ from platforms import Settings
 from platforms.errors import ParameterError
 from platforms.files import point_to, read_json, write_json
 from platforms.locks import held
+from sm_entrypoints.contract.kill_points import reach
 from sm_entrypoints.contract.sentences import clause
 from tasks.runs.names import RunIdentity, folder_name, run_token
 from tasks.runs.record_model import VERSION, RunFacts, RunRecord, read_record
@@ -148,7 +149,9 @@ def record(settings: Settings, run: RunIdentity, facts: RunFacts) -> None:
             if isinstance(value, dict) and isinstance(before, dict):
                 value = {**before, **value}
             values[key] = value
+        reach(f"record {'+'.join(sorted(facts.as_json()))}")
         write_json(path, values)
+        reach(f"recorded {'+'.join(sorted(facts.as_json()))}")
 
 
 def finish(settings: Settings, run: RunIdentity, status: str, error: str | None = None) -> None:

@@ -31,6 +31,7 @@ from obstore.exceptions import (
 from obstore.store import ObjectStore
 
 from platforms.errors import WhippetError
+from sm_entrypoints.contract.kill_points import label_of, reach
 from sm_entrypoints.contract.sentences import ended
 
 ATTEMPTS = 6
@@ -142,9 +143,11 @@ def put_object(store: ObjectStore, key: str, content: bytes | Path) -> str | Non
     parts = None if size > _LARGEST_SINGLE else False
 
     def put() -> str | None:
+        reach(f"put {label_of(Path(key))}")
         stored = obstore.put(
             store, key, content, use_multipart=parts, max_concurrency=_PARTS_AT_A_TIME
         )
+        reach(f"put {label_of(Path(key))}: done")
         return plain_tag(stored["e_tag"])
 
     try:

@@ -24,6 +24,7 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
 from platforms.errors import DataError, some
+from sm_entrypoints.contract.kill_points import label_of, reach
 from tasks.storage.objects import ATTEMPTS, FINAL, StoreFailed, pauses
 from tasks.storage.sync_progress import Meter, Moved
 from tasks.storage.transfers import transfer
@@ -157,6 +158,7 @@ class Receiver:
         except FileNotFoundError:
             target.parent.mkdir(parents=True, exist_ok=True)
             _write(part, content)
+        reach(f"receive {label_of(target)}")
         part.replace(target)
         return True
 
@@ -177,6 +179,7 @@ class Receiver:
             size = file.tell()
         if size == wanted.size and wanted.is_right(digest.hexdigest()):
             target.parent.mkdir(parents=True, exist_ok=True)
+            reach(f"receive {label_of(target)}")
             part.replace(target)
             return True
         part.unlink(missing_ok=True)

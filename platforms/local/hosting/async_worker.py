@@ -29,6 +29,7 @@ from platforms.local.records import Missing, Record
 from platforms.locks import held, held_if_free
 from platforms.processes.process import identify
 from platforms.settings import Settings
+from sm_entrypoints.contract.kill_points import play
 
 # A worker costs half a second to start: it stays for the next request of a series.
 _LINGER_SECONDS = 3.0
@@ -40,6 +41,7 @@ _DEFAULT_CONCURRENCY = 4
 
 def main(home: Path, endpoint: str) -> None:
     """Answer what is queued, until nothing came for a few seconds."""
+    play("queue worker")
     context, ours = local_context(Settings(home=home)), identify(os.getpid())
     queue = AsyncQueue(context=context, endpoint=endpoint)
     try:

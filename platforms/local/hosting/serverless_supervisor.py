@@ -24,12 +24,14 @@ from platforms.locks import held_if_free
 from platforms.processes.child import Child
 from platforms.processes.process import ProcessId, identify
 from platforms.settings import Settings
+from sm_entrypoints.contract.kill_points import play
 
 _POLL_SECONDS = 0.2
 
 
 def main(home: Path, endpoint: str, token: str, idle_seconds: float) -> None:
     """Serve the endpoint's deployment ``token``; do nothing when it has another by now."""
+    play("serverless supervisor")
     context, ours = local_context(Settings(home=home)), identify(os.getpid())
     try:
         record = context.records.update(

@@ -33,6 +33,7 @@ from platforms.local.warm_start.start import WarmStart
 from platforms.processes.child import Child
 from platforms.processes.process import ProcessId, identify, terminate_group
 from platforms.settings import Settings
+from sm_entrypoints.contract.kill_points import play, reach
 
 # What SageMaker allows a container between SIGTERM and SIGKILL.
 GRACE_SECONDS = 30.0
@@ -40,6 +41,7 @@ GRACE_SECONDS = 30.0
 
 def main(home: Path, endpoint: str, token: str) -> None:
     """Deploy what the endpoint's record wants under ``token``; do nothing when it does not."""
+    play("endpoint supervisor")
     context, child = local_context(Settings(home=home)), WarmChild.inherited(os.environ)
     try:
         record = _claim(context, endpoint, token)
@@ -87,7 +89,9 @@ def _deploy(deployment: Deployment, warm: WarmStart, *, keeps_server: bool) -> C
     server: Child | None = None
     try:
         deployment.prepare()
+        reach("server: start")
         server = deployment.start(warm)
+        reach("server: started")
         port = deployment.wait_until_healthy(server, lambda: _wanted(deployment))
         if not keeps_server:
             # It has shown that it starts; the first who asks starts it again.

@@ -50,6 +50,7 @@ from platforms.local.warm_start.child import WarmChild
 from platforms.local.warm_start.start import WarmStart
 from platforms.processes.process import identify
 from platforms.settings import Settings
+from sm_entrypoints.contract.kill_points import play, reach
 from sm_entrypoints.contract.sentences import clause
 
 _POLL_SECONDS = 0.2
@@ -118,12 +119,15 @@ class Supervisor:
             self._update(lambda each: end(each, "Stopped"))
             return
         self._move("Training")
+        reach("job: start")
         job = JobProcess.start(self._tree, record, enclosure, channels, warm=self._warm)
+        reach("job: started")
         try:
             with self._debugger.watching(job.pid):
                 self._watch(job, record, uploads)
         finally:
             job.end_group()
+        reach("job: ended")
         self._move("Uploading")
         ended_well = self._stop is not None or job.exit_code == 0
         uploads.collect(model=ended_well)
@@ -263,6 +267,7 @@ class Supervisor:
 
 def main(home: str, name: str) -> None:
     """Run the job ``name`` of ``home``; its outcome is in its record."""
+    play("training supervisor")
     supervisor = Supervisor(Path(home), name)
     try:
         supervisor.run()

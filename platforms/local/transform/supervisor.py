@@ -37,6 +37,7 @@ from platforms.local.transform.request import plan
 from platforms.local.transform.server import RunningServer, server_of
 from platforms.processes.process import identify
 from platforms.settings import Settings
+from sm_entrypoints.contract.kill_points import play
 
 _POLL_SECONDS = 0.2
 _TELL_SECONDS = 10.0
@@ -233,6 +234,7 @@ def _told(error: ClientError) -> str:
 
 def main(home: str, name: str) -> None:
     """Run the transform job ``name`` of ``home`` if this process is its recorded supervisor."""
+    play("transform supervisor")
     records = local_context(Settings(home=Path(home))).records
     # Whoever started this process records it under the same lock.
     record = records.update(KIND, name, lambda record: record)

@@ -40,6 +40,7 @@ from platforms.local.tuning.search import Search
 from platforms.local.tuning.status import KIND, ended
 from platforms.local.tuning.trials import Summary
 from platforms.processes.process import identify
+from sm_entrypoints.contract.kill_points import play
 
 _POLL_SECONDS = 0.25
 # As the service: "No training job succeeded after 5 attempts" (aws/amazon-sagemaker-examples#2436).
@@ -230,6 +231,7 @@ class TuningSupervisor:
 
 def main(home: Path, name: str) -> None:
     """Run a tuning job if this process is its recorded supervisor."""
+    play("tuning supervisor")
     records = Records(home)
     # Whoever started us holds the record's lock until we are recorded: wait for that.
     record = records.update(KIND, name, lambda newest: newest)
