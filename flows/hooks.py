@@ -11,7 +11,7 @@ from platforms import Settings, connect
 from tasks.cancelled_runs import end_if_lost
 from tasks.costs.stop_billing import stop_everything
 from tasks.run_end import close_accounts
-from tasks.runs.record import find_run, finish
+from tasks.runs.record import find_run, finish, settings_of
 from tasks.runs.stages import note_completed, note_crashed, note_failed
 
 
@@ -37,9 +37,9 @@ def stop_jobs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> Non
     A worker calls its hooks with the keywords ``flow``, ``flow_run`` and ``state``: the names of
     the parameters of every hook must stay these.
     """
-    settings = Settings()
-    run = find_run(settings, str(flow_run.id))
+    run = find_run(Settings(), str(flow_run.id))
     if run is not None:
+        settings = settings_of(run)
         stop_everything(connect(settings), run)
         finish(settings, run, "cancelled")
 

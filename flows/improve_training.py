@@ -25,13 +25,14 @@ from tasks.parameters.improvement import ImprovementParameters
 from tasks.requests.stop import stop_run
 from tasks.run_end import close_accounts
 from tasks.runs.names import RunIdentity
+from tasks.runs.record import settings_of
 
 
 def stop_comparison(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Stop the comparison jobs of the run that a cancelled improvement was about."""
-    settings, run = Settings(), _improved_run(flow_run)
+    run = _improved_run(flow_run)
     if run is not None:
-        stop_run(connect(settings), run, ["improve"])
+        stop_run(connect(settings_of(run)), run, ["improve"])
 
 
 def close_improvement(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

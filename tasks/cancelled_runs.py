@@ -18,7 +18,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Cancelled
 
-from platforms import Platform, connect
+from platforms import Platform, Settings, connect
 from platforms.errors import WhippetError
 from sm_entrypoints.contract.kill_points import reach
 from tasks.cancelling.history import cancel_asked
@@ -34,6 +34,7 @@ from tasks.runs.record import (
     forget_improvement,
     known_run,
     read_run,
+    settings_of,
 )
 from tasks.runs.task_policy import policy
 
@@ -53,7 +54,7 @@ def end_cancelled_runs(request: RecoverParameters) -> list[str]:
     Their jobs are stopped, their endpoints removed, and their state is Cancelled. A run that cannot
     be ended is reported as an error, and tried again next time.
     """
-    ended, logger, platform = [], get_run_logger(), connect()
+    ended, logger = [], get_run_logger()
     with get_client(sync_client=True) as client:
         for flow_run in _suspects(client):
             cancelled_at = cancel_asked(client.read_flow_run_states(flow_run.id))
@@ -61,6 +62,7 @@ def end_cancelled_runs(request: RecoverParameters) -> list[str]:
             if cancelled_at is None or _age(flow_run).total_seconds() < request.settled_seconds:
                 continue
             try:
+                platform = platform_of(flow_run)
                 stopped = end_cancelled(client, platform, flow_run, cancelled_at)
             except (WhippetError, ClientError, BotoCoreError, OSError) as error:
                 logger.error("run %s was cancelled, but is still running: %s", flow_run.name, error)
@@ -83,8 +85,16 @@ def end_if_lost(flow_run: FlowRun) -> bool:
         cancelled_at = cancel_asked(client.read_flow_run_states(flow_run.id))
         if cancelled_at is None:
             return False
-        end_cancelled(client, connect(), client.read_flow_run(flow_run.id), cancelled_at)
+        current = client.read_flow_run(flow_run.id)
+        end_cancelled(client, platform_of(flow_run), current, cancelled_at)
     return True
+
+
+def platform_of(flow_run: FlowRun) -> Platform:
+    """Return the platform that a flow run's jobs are on, or that of an improvement's."""
+    settings, flow_run_id = Settings(), str(flow_run.id)
+    run = find_run(settings, flow_run_id) or find_improvement(settings, flow_run_id)
+    return connect(settings_of(run))
 
 
 def end_cancelled(

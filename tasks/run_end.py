@@ -22,7 +22,7 @@ from tasks.costs.ledger import LEDGER_COLUMNS, cost_sentence, ledger_rows
 from tasks.costs.ledger_update import settle
 from tasks.costs.still_billing import still_billing, total_sentence
 from tasks.runs.names import RunIdentity
-from tasks.runs.record import read_run
+from tasks.runs.record import read_run, settings_of
 
 COSTS_KEY, BILLING_KEY = "run-costs", "still-billing"
 _BILLING_COLUMNS = ["bills", "run", "instances", "USD per hour", "until (UTC)"]
@@ -37,7 +37,7 @@ def close_accounts(flow_run: FlowRun, run: RunIdentity | None) -> None:
         return
     logger = flow_run_logger(flow_run)
     try:
-        platform = connect(Settings())
+        platform = connect(settings_of(run))
         if run is not None:
             settle(platform, run)
             _publish_costs(flow_run.id, platform.settings, run, logger)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import re
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.house import cycles, folders, imported_names, module_name, package_edges
 from tests.sources import (
@@ -534,41 +532,6 @@ def test_no_file_names_a_machine_or_a_package_index():
             if pattern.search(line):
                 found.append(f"{relative(path)}:{number}: {line.strip()[:100]}")
     assert not found, "\n".join(found)
-
-
-def _deployments() -> list[dict[str, object]]:
-    described = yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))
-    found: list[dict[str, object]] = described["deployments"]
-    return found
-
-
-def test_there_is_one_deployment_a_flow_and_each_resolves():
-    from prefect import Flow
-
-    resolved = []
-    for deployment in _deployments():
-        module, _, name = str(deployment["entrypoint"]).rpartition(".")
-        found = getattr(importlib.import_module(module), name)
-        assert isinstance(found, Flow), deployment["entrypoint"]
-        resolved.append((module, found.name, deployment["name"]))
-    files = {
-        f"flows.{path.stem}"
-        for path in (ROOT / "flows").glob("*.py")
-        if path.stem not in ("__init__", "hooks")
-    }
-    assert sorted(module for module, _, _ in resolved) == sorted(files)
-    assert len({(flow, name) for _, flow, name in resolved}) == len(resolved)
-
-
-def test_deployments_give_parameters_that_the_flow_takes():
-    for deployment in _deployments():
-        module, _, name = str(deployment["entrypoint"]).rpartition(".")
-        found = getattr(importlib.import_module(module), name)
-        schedules = deployment.get("schedules") or []
-        assert isinstance(schedules, list)
-        for given in [deployment.get("parameters"), *(s.get("parameters") for s in schedules)]:
-            if given:
-                found.validate_parameters(given)
 
 
 def test_every_command_has_help_and_exists():

@@ -81,6 +81,18 @@ def find_run(settings: Settings, flow_run_id: str) -> RunIdentity | None:
     return RunIdentity(**read_json(pointer)) if pointer.exists() else None
 
 
+def settings_of(run: RunIdentity | None) -> Settings:
+    """Return the settings under which a run was started: its platform, not this process's own.
+
+    A worker calls the hooks of its runs, and ``recover-runs`` ends them, for every platform.
+    """
+    settings = Settings()
+    run_record = None if run is None else _run_here(settings, run.name)
+    if run_record is None:
+        return settings
+    return settings.model_copy(update={"platform": run_record.platform})
+
+
 def note_improvement(settings: Settings, flow_run_id: str, run: RunIdentity) -> None:
     """Write down which run a flow run improves, before it starts a job for that run."""
     values = {"name": run.name, "token": run.token, "flow_run_id": run.flow_run_id}

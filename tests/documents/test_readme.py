@@ -53,7 +53,7 @@ def test_the_scheduled_run_is_a_deployment_with_parameters_that_it_takes() -> No
     assert create[:3] == ["work-pool", "create", pool]
     assert deploy == ["--no-prompt", "deploy", "--all"]
     assert start == ["worker", "start", "--pool", pool]
-    assert run[:3] == ["deployment", "run", f"{release_model.name}/default"]
+    assert run[:3] == ["deployment", "run", f"{release_model.name}/local"]
     given = [run[i + 1].partition("=") for i, word in enumerate(run) if word == "-p"]
     parameters = release_model.validate_parameters({n: yaml.safe_load(v) for n, _, v in given})
     assert isinstance(parameters["data"], DataParameters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import httpx
@@ -32,14 +33,13 @@ def worker(released, tmp_path_factory) -> Iterator[Whippet]:
 
 def test_every_flow_is_deployed(worker):
     found = httpx.post(f"{worker.api_url}/deployments/filter", json={}).raise_for_status().json()
-    entrypoints = {d["entrypoint"] for d in found if d["name"] == "default"}
-    files = {path.stem for path in (ROOT / "flows").glob("*.py")} - {"__init__", "hooks"}
-    assert entrypoints == {f"flows.{name}.{name}" for name in files}
     assert {d["work_pool_name"] for d in found} == {POOL}
-    active = {d["entrypoint"]: [s["active"] for s in d["schedules"]] for d in found}
-    assert active["flows.clean_up.clean_up"] == [True]
-    assert active["flows.recover_runs.recover_runs"] == [True]
-    assert active["flows.release_model.release_model"] == [False]
+    # None holds a folder of whoever deployed it.
+    assert [d["pull_steps"] for d in found] == [[]] * len(found)
+    assert str(ROOT) not in json.dumps(found)
+    (recovery,) = [d for d in found if d["name"] == "all"]
+    assert recovery["entrypoint"] == "flows.recover_runs.recover_runs"
+    assert [s["active"] for s in recovery["schedules"]] == [True]
 
 
 def test_a_worker_runs_a_deployment_to_its_end(worker, released):
@@ -47,7 +47,7 @@ def test_a_worker_runs_a_deployment_to_its_end(worker, released):
     request = f'request={{"endpoint": "{released.record["endpoint"]["endpoint"]}", '
     request += f'"image": "{query["file"].replace(chr(34), chr(92) + chr(34))}"}}'
     found = run_prefect(
-        worker, "deployment", "run", "query-endpoint/default", "-p", request, "--watch"
+        worker, "deployment", "run", "query-endpoint/local", "-p", request, "--watch"
     )
     assert "Completed" in found.out
     chosen = {"artifacts": {"key": {"any_": ["query"]}}, "sort": "CREATED_DESC", "limit": 1}

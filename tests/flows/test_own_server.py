@@ -176,7 +176,7 @@ def test_a_schedule_fires_and_a_run_is_watched(server, data, tmp_path):
             wait_for(completed, "scheduled flow run")
         finally:
             ask(server, "DELETE", f"{schedules}/{made['id']}")
-        watched = run_prefect(server, "deployment", "run", "clean-up/default", "--watch")
+        watched = run_prefect(server, "deployment", "run", "clean-up/local", "--watch")
     assert "Completed" in watched.out
     assert re.search(r"nothing is billing", (tmp_path / "worker.txt").read_text("utf-8"))
     # The worker and its runs know the login; nobody was told.

@@ -16,6 +16,7 @@ from tasks.runs.record import (
     read_run,
     record,
     run_folder,
+    settings_of,
 )
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import DataFacts
@@ -40,6 +41,13 @@ def test_the_same_flow_run_always_has_the_same_identity(settings):
     assert open_run(settings, "id-1", "renamed", {}, resume=False) == run
     assert find_run(settings, "id-1") == run
     assert read_run(settings, "demo").jobs == {"training": "t"}
+
+
+def test_a_run_keeps_its_platform_whatever_the_process_uses(settings, monkeypatch):
+    run = open_run(settings, "id-1", "demo", {}, resume=False)
+    monkeypatch.setenv("WHIPPET_PLATFORM", "aws")
+    assert settings_of(run) == settings
+    assert settings_of(None).platform == "aws"
 
 
 def test_an_unknown_flow_run_is_not_found(settings):
