@@ -16,9 +16,9 @@ from cli.server.database import empty_database, place_database
 from cli.server.login import VARIABLE, make_login, prefect_home, write_shell_file
 from cli.server.record import Server, write_server
 from platforms import Settings
+from platforms.loopback import HOST, listen
 from platforms.processes.process import identify
 
-_HOST = "127.0.0.1"
 # Less than `whippet down` waits for: a page that stays open must not turn an end into a kill.
 _GRACE_SECONDS = 5
 
@@ -28,7 +28,7 @@ def main() -> None:
     settings, port = Settings(home=Path(sys.argv[1])), int(sys.argv[2])
     login = make_login(settings)
     with _listen(port) as listener:
-        url = f"http://{_HOST}:{listener.getsockname()[1]}/api"
+        url = f"http://{HOST}:{listener.getsockname()[1]}/api"
         process = identify(os.getpid())
         write_shell_file(settings, url, login)
         write_server(settings, Server(api_url=url, pid=process.pid, started=process.started))
@@ -38,14 +38,14 @@ def main() -> None:
 def _listen(port: int) -> socket.socket:
     """Return a listening socket on that port, or on a free one, so that nobody else can take it."""
     try:
-        return socket.create_server((_HOST, port), backlog=2048)
+        return listen(port, backlog=2048)
     except OSError:
-        return socket.create_server((_HOST, 0), backlog=2048)
+        return listen(0, backlog=2048)
 
 
 def _serve(settings: Settings, listener: socket.socket, url: str, login: str) -> None:
     port = listener.getsockname()[1]
-    origins = [f"http://{name}:{port}" for name in (_HOST, "localhost")]
+    origins = [f"http://{name}:{port}" for name in (HOST, "localhost")]
     os.environ.update(
         {
             "PREFECT_HOME": str(prefect_home(settings)),

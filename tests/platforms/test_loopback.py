@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 import shlex
+import socket
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 import pytest
 
-from platforms.loopback import curl_options, is_loopback, names_this_machine, spare_loopback
+from platforms.loopback import (
+    HOST,
+    curl_options,
+    is_loopback,
+    listen,
+    names_this_machine,
+    spare_loopback,
+)
+from tests.sources import SOURCES, relative
 
 NAMES = [f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")]
 
@@ -93,3 +102,24 @@ def test_a_printed_curl_asks_no_proxy_either(monkeypatch):
     assert curl_options() == ""
     monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
     assert shlex.split(curl_options()) == ["--noproxy", "*"]
+
+
+def test_connections_of_a_listener_send_at_once():
+    with (
+        listen(0, backlog=8) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        assert listener.getsockname()[0] == HOST
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+
+
+def test_no_server_listens_in_another_way():
+    """A socket of ``create_server`` costs each answer 40 ms: see ``listen``."""
+    found = {
+        relative(path)
+        for path in SOURCES
+        if "socket.create_server(" in path.read_text(encoding="utf-8")
+    }
+    # The model server, which knows no platforms, sets it on each connection.
+    assert found == {"platforms/loopback.py", "sm_entrypoints/serve.py"}

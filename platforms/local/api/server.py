@@ -8,7 +8,6 @@ of the service.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,11 +27,11 @@ from platforms.local.api.wire.protocols import Protocols
 from platforms.local.api.wire.services import services_of
 from platforms.local.context import LocalContext, local_context
 from platforms.local.hosting.runtime import MAX_BODY_BYTES, LocalRuntime
+from platforms.loopback import HOST, listen
 from platforms.settings import Settings
 from platforms.validation import service_model
 from sm_entrypoints.contract.sentences import clause
 
-HOST = "127.0.0.1"
 # Longer than clients keep an idle connection for.
 _KEEP_ALIVE_SECONDS = 75
 _DRAIN_SECONDS = 10
@@ -110,7 +109,7 @@ def serve_api(settings: Settings, port: int, announce: Callable[[str], None]) ->
     if not 0 <= port <= _LAST_PORT:
         raise SettingsError(f"--port {port} is out of range: use 1 to {_LAST_PORT}, or 0 for any")
     try:
-        listener = socket.create_server((HOST, port), backlog=128)
+        listener = listen(port, backlog=128)
     except OSError as error:
         raise SettingsError(
             f"the API cannot listen on {HOST}:{port}: {clause(error)}; choose another --port"

@@ -97,6 +97,24 @@ def served(
         server.thread.join(20)
 
 
+def test_answers_are_sent_at_once_whatever_the_listener(tmp_path: Path) -> None:
+    """With Nagle's algorithm, a body waits 40 ms for the acknowledgement of its head."""
+    seen = []
+
+    class Connection(BoundedConnection):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            seen.append(transport.get_extra_info("socket"))
+
+    server = Served(tmp_path, Connection)
+    with httpx.Client(trust_env=False) as client:
+        assert server.post(b"whole", client).content == b"whole"
+        assert server.listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 0
+        assert [each.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for each in seen] == [1]
+    server.server.should_exit = True
+    server.thread.join(20)
+
+
 def test_half_sent_bodies_take_nobodys_place_and_are_given_up(tmp_path: Path) -> None:
     with served(tmp_path, workers=1, queue=2, patience_seconds=1) as server, ExitStack() as stack:
         half = [stack.enter_context(server.connect()) for _ in range(40)]

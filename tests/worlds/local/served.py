@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -14,8 +13,9 @@ import httpx
 import uvicorn
 from botocore.config import Config
 
-from platforms.local.api.server import HOST, api_server
+from platforms.local.api.server import api_server
 from platforms.local.context import LocalContext
+from platforms.loopback import HOST, listen
 
 REGION = "eu-west-1"
 KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
@@ -31,7 +31,7 @@ def served(context: LocalContext) -> Iterator[str]:
 @contextmanager
 def in_a_thread(server: uvicorn.Server) -> Iterator[str]:
     """Give the URL of a server that runs until the block ends."""
-    with socket.create_server((HOST, 0)) as listener:
+    with listen(0, backlog=128) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         while not server.started:
