@@ -11,7 +11,8 @@ with ``networks`` has one of them chosen first, by a few heads each, in
 :mod:`sm_entrypoints.choosing`.
 
 After SIGTERM what was found so far is delivered, without the test evaluation. A killed job that is
-started again with the same checkpoint location goes on after the last generation that had ended.
+started again with the same checkpoint location goes on after the last generation that had ended;
+so does the job of another name whose plan ``continues`` it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import torch
 from sm_entrypoints.choosing.job import choose, kept_features
 from sm_entrypoints.contract import PARENTS_CHANNEL, WEIGHTS_FILE
 from sm_entrypoints.contract.search import SearchPlanError
+from sm_entrypoints.contract.search_progress import progress_folder
 from sm_entrypoints.features.backbone import Built, tail_of
 from sm_entrypoints.features.compute import rows_of
 from sm_entrypoints.features.features import FeatureFolders, FeatureUse, features_of
@@ -177,10 +179,11 @@ def _search(
 ) -> Found:
     frozen = frozen_digest(built.model, learning_tensors(built.model, frozen=True))
     digest = identity(request, frozen=frozen, data=splits.fingerprint())
-    folder = environment.checkpoint_dir / f"search-{environment.job_name}"
+    folder = environment.checkpoint_dir / progress_folder(request.plan, environment.job_name)
     progress = Progress(
         folder if environment.checkpoint_dir.is_dir() else None,
         digest,
+        job=environment.job_name,
         tell=lambda sentence: print(sentence, flush=True),
     )
     sampler = Sampler(request.plan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +19,7 @@ from platforms.job_status import TERMINAL
 from platforms.sagemaker_types import TrainingJob, Trial
 from sm_entrypoints import contract
 from sm_entrypoints.contract.search import SEARCH_HYPERPARAMETER
-from sm_entrypoints.contract.sentences import counted, ended
+from sm_entrypoints.contract.sentences import clause, counted, ended
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.costs.ledger import note_jobs, spent_jobs
 from tasks.dataset.sameness import require_same_data
@@ -29,6 +29,7 @@ from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.packed_search import delivered_search, packed_search_requests
 from tasks.requests.parents import packed_parent, parents_uri
+from tasks.requests.search_progress import remove_progress, trials_so_far
 from tasks.requests.training import (
     GRACE_SECONDS,
     final_metrics,
@@ -44,7 +45,7 @@ from tasks.runs.record import SEARCH_FOLDER, record, run_folder
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import BestTrial
 from tasks.runs.task_policy import DAY, policy
-from tasks.storage.objects import put_object
+from tasks.storage.objects import StoreFailed, put_object
 from tasks.storage.uris import split_uri
 from tasks.tuning import publish_best, publish_trial_table
 
@@ -113,7 +114,7 @@ def follow_packed_search(
                 deadline=resources.longest_seconds + GRACE_SECONDS,
                 interrupt=CancelWatch().look,
             ),
-            watch=_TrialWatch(progress, tuning.trials()).show,
+            watch=TrialWatch(platform, run, progress, tuning.trials()).show,
         )
         note_jobs(platform, run, "tune", [name])
         if job["TrainingJobStatus"] == "Stopped":
@@ -128,15 +129,35 @@ def follow_packed_search(
         publish_trial_table(folder, name, cast(Sequence[Trial], trials))
 
 
-class _TrialWatch:
-    """Shows a search's progress: how many trials are done, and the best so far."""
+class TrialWatch:
+    """Shows a search's progress: how many trials are done, the best so far, and the trial table."""
 
-    def __init__(self, progress: Progress, trials: int) -> None:
-        self._progress, self._trials, self._done = progress, trials, 0
+    def __init__(
+        self, platform: Platform, run: RunIdentity, progress: Progress, trials: int
+    ) -> None:
+        self._platform, self._run, self._progress = platform, run, progress
+        self._trials, self._done, self._listed = trials, 0, 0
 
     def show(self, job: TrainingJob) -> None:
         """Show how far the job is, if that is new."""
         metrics = final_metrics(job)
+        self._say(metrics)
+        if self._listed < self._done and job["TrainingJobStatus"] not in TERMINAL:
+            self._list(job)
+
+    def _list(self, job: TrainingJob) -> None:
+        """Publish the trial table, which arrives some seconds after the line of the log."""
+        try:
+            trials = trials_so_far(self._platform, job)
+        except StoreFailed as error:  # to look is no need: the job delivers them in the end
+            get_run_logger().debug("the trials so far cannot be read: %s", error)
+            return
+        if len(trials) > self._listed:
+            folder = run_folder(self._platform.settings, self._run.name)
+            publish_trial_table(folder, job["TrainingJobName"], cast(Sequence[Trial], trials))
+            self._listed = len(trials)
+
+    def _say(self, metrics: Mapping[str, float]) -> None:
         done = int(metrics.get(_DONE, 0))
         if done <= self._done:
             return
@@ -189,4 +210,13 @@ def best_of_packed_search(run: RunIdentity, name: str, tuning: TuningParameters)
     best = best_trial(name, cast(Trial, summary), values, tuning)
     best = best.model_copy(update={"network": chosen.network if chosen else None})
     publish_best(run, best)
+    _forget_progress(platform, job)
     return best
+
+
+def _forget_progress(platform: Platform, job: TrainingJob) -> None:
+    """Delete what another attempt would have gone on with; where that fails, it only takes room."""
+    try:
+        remove_progress(platform, job)
+    except StoreFailed as error:
+        get_run_logger().warning("the progress of the search is left behind: %s", clause(error))

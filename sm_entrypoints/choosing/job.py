@@ -15,6 +15,7 @@ from sm_entrypoints.choosing.probe import Prober
 from sm_entrypoints.choosing.progress import ChoiceProgress
 from sm_entrypoints.contract import WEIGHTS_CHANNEL
 from sm_entrypoints.contract.networks import Network
+from sm_entrypoints.contract.search_progress import progress_folder
 from sm_entrypoints.features.backbone import Built
 from sm_entrypoints.features.features import FeatureFolders
 from sm_entrypoints.images.channels import Splits
@@ -57,9 +58,8 @@ def choose(
         JobError: no network can be used, or a picture is bad.
     """
     kept = environment.checkpoint_dir
-    progress = ChoiceProgress(
-        kept / f"search-{environment.job_name}" if kept.is_dir() else None, folders.tell
-    )
+    own = kept / progress_folder(request.plan, environment.job_name)
+    progress = ChoiceProgress(own if kept.is_dir() else None, folders.tell)
     prober = Prober(request=request, folders=folders, stopped=stopped)
     choice = Choice(
         prober,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from sm_entrypoints.contract.wire import decode
 SEARCH_HYPERPARAMETER = "search"
 MOST_CHARACTERS = 2_500
 MOST_TRIALS = 10_000
+# What SageMaker lets a training job be called: it becomes the name of a folder.
+_JOB_NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
 
 # What each head may have for itself. All else changes the features, which the trials share.
 PACKABLE = (
@@ -65,6 +68,8 @@ class SearchPlan:
             from ten epochs on.
         networks: what to choose among before the search, as in :mod:`contract.networks`; none:
             the hyperparameter ``model`` is the network.
+        continues: the first attempt at this search, whose finished trials are taken over; none:
+            this job is it. A list, because SageMaker's toolkit keeps no quotes elsewhere.
     """
 
     trials: int
@@ -75,6 +80,7 @@ class SearchPlan:
     generation: int = 16
     pruning: Pruning = "auto"
     networks: tuple[str, ...] = ()
+    continues: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check every member, so that no instance with a wrong one exists.
@@ -96,6 +102,7 @@ class SearchPlan:
             if reason:
                 raise SearchPlanError(f"{_PLAN} {reason}")
         self._require_epochs()
+        self._require_attempt()
         try:
             read_networks(self.networks)
         except ValueError as error:
@@ -110,6 +117,14 @@ class SearchPlan:
             raise SearchPlanError(
                 f"{_PLAN} the range of epochs begins at {least:g}, above max_epochs={most}: lower "
                 "it, or raise max_epochs"
+            )
+
+    def _require_attempt(self) -> None:
+        names = self.continues
+        if len(names) > 1 or not all(re.fullmatch(_JOB_NAME, name) for name in names):
+            raise SearchPlanError(
+                f"{_PLAN} continues={list(names)!r} must be a list of one name of a training job, "
+                "the first attempt at this search"
             )
 
     def to_json(self) -> str:
@@ -127,6 +142,7 @@ class SearchPlan:
             "generation": self.generation,
             "pruning": self.pruning,
             **({"networks": list(self.networks)} if self.networks else {}),
+            **({"continues": list(self.continues)} if self.continues else {}),
         }
         text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
         if len(text) > MOST_CHARACTERS:
@@ -164,11 +180,9 @@ class SearchPlan:
         spans = document["ranges"]
         if not isinstance(spans, Mapping):
             raise SearchPlanError(f"{_PLAN} ranges={spans!r} is not an object by hyperparameter")
-        networks = document.get("networks", ())
-        if not isinstance(networks, list | tuple) or not all(isinstance(n, str) for n in networks):
-            raise SearchPlanError(f"{_PLAN} networks={networks!r} is not a list of names")
         ranges = {name: _range(name, spans[name]) for name in spans}
-        return cls(**{**document, "ranges": ranges, "networks": tuple(networks)})
+        lists = {name: _names(name, document.get(name, ())) for name in ("networks", "continues")}
+        return cls(**{**document, "ranges": ranges, **lists})
 
 
 _PLAN = f"hyperparameter {SEARCH_HYPERPARAMETER}:"
@@ -221,6 +235,12 @@ def why_not_packed(fixed: Mapping[str, object]) -> str | None:
             "set instrumentation=auto"
         )
     return None
+
+
+def _names(member: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise SearchPlanError(f"{_PLAN} {member}={value!r} is not a list of names")
+    return tuple(value)
 
 
 def _document(text: str) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from sm_entrypoints.contract import HYPERPARAMETERS
+from sm_entrypoints.contract import HYPERPARAMETERS, TRIALS_FILE
 from sm_entrypoints.contract.files import write_text
 from sm_entrypoints.contract.sentences import clause
 from sm_entrypoints.models.model import save_tensors
@@ -48,7 +48,7 @@ def better(best: Best | None, trial: Trial) -> Best | None:
 
 
 def identity(request: SearchRequest, *, frozen: str, data: str) -> str:
-    """Return a digest of all that decides the numbers of a search.
+    """Return a digest of all that decides the numbers of a search, in whichever attempt.
 
     Args:
         request: what was asked for.
@@ -57,7 +57,7 @@ def identity(request: SearchRequest, *, frozen: str, data: str) -> str:
     """
     document = {
         "schema": SCHEMA_VERSION,
-        "plan": request.plan.to_json(),
+        "plan": replace(request.plan, continues=()).to_json(),
         "fixed": {
             name: value
             for name, value in asdict(request.fixed).items()
@@ -73,11 +73,13 @@ class Progress:
     """The generations of a search in a folder, or nowhere if there is none.
 
     A file that is damaged, or of another search, is told and ignored: it only costs time.
+    ``job`` is what trials are named after in the table for those who watch.
     """
 
-    def __init__(self, folder: Path | None, identity: str, tell: Tell) -> None:
+    def __init__(self, folder: Path | None, identity: str, *, job: str, tell: Tell) -> None:
         self._folder = folder
         self._identity = identity
+        self._job = job
         self._tell = tell
 
     def load(self, request: SearchRequest) -> tuple[list[list[Trial]], Best | None]:
@@ -106,6 +108,16 @@ class Progress:
         except (OSError, SafetensorError) as error:
             self._tell(f"the search's progress cannot be kept: {clause(error)}")
             self._folder = None
+
+    def show(self, trials: Sequence[Trial]) -> None:
+        """Write the table of all trials so far, for those who watch; nothing is made of it here."""
+        if self._folder is None:
+            return
+        table = [trial.summary(self._job) for trial in trials]
+        try:
+            write_text(self._folder / TRIALS_FILE, json.dumps(table) + "\n")
+        except OSError as error:
+            self._tell(f"the trials so far cannot be shown: {clause(error)}")
 
     def _file(self, generation: int) -> Path:
         return (self._folder or Path()) / f"generation-{generation + 1:04d}.json"

@@ -101,6 +101,7 @@ class SearchLoop:
         sampler.tell(trials)
         self._found.trials += trials
         self._progress.save(generation, trials, self._found.best)
+        self._progress.show(self._found.trials)
         self._say()
         return True
 

@@ -122,7 +122,7 @@ USER: tuple[Permission, ...] = (
     _needed(
         "s3:DeleteObject",
         "sync",
-        "images that left a data set; features beyond the quota",
+        "images that left a data set; features beyond the quota, progress of ended searches",
         _BUCKET + "/{prefix}/datasets/*",
         _BUCKET + "/{prefix}/features/*",
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal, Never
 
@@ -19,6 +19,7 @@ from tasks.requests.stop import names_in_progress
 from tasks.requests.tags import RUN_TAG, tags_of
 from tasks.requests.tuning import list_trials
 from tasks.runs.names import RunIdentity, Step, resource_name
+from tasks.runs.record import read_run
 from tasks.runs.record_model import RunFacts
 
 JobStep = Literal["tune", "train", "finetune"]
@@ -34,13 +35,18 @@ _MOST_ATTEMPTS = 9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A tuning or training job of the run, as SageMaker describes it, with its training jobs."""
+    """A tuning or training job of the run, as SageMaker describes it, with its training jobs.
+
+    ``used``: the run has taken its best trial already. That of a search which its time limit
+    stopped is as good as that of a complete one: what follows was asked for with it.
+    """
 
     step: JobStep
     name: str
     status: str
     described: TrainingJob | TuningJob
     training_jobs: tuple[str, ...]
+    used: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +58,12 @@ class ExistingJobs:
 
     def spent(self) -> list[str]:
         """Return the names of the jobs that another attempt follows."""
-        return [job.name for job in self.jobs if job.status in SPENT]
+        return [job.name for job in self.jobs if job.status in SPENT and not job.used]
 
     def created(self, step: JobStep) -> bool:
-        """Say whether the step's job can be adopted: it is running, or done."""
-        statuses = {job.status for job in self.jobs if job.step == step}
-        return bool(statuses & {"InProgress", "Completed"})
+        """Say whether the step's job can be adopted: it is running, done, or was used."""
+        jobs = [job for job in self.jobs if job.step == step]
+        return any(job.used or job.status in ("InProgress", "Completed") for job in jobs)
 
     def usd(self, facts: RunFacts, prices: PriceList) -> Decimal | None:
         """Return what the run cost at most, by the record's ledger where jobs have ended.
@@ -108,8 +114,10 @@ def _require_own(platform: Platform, run: RunIdentity, resource: AnyResource, na
 def find_existing_jobs(platform: Platform, run: RunIdentity) -> ExistingJobs:
     """Return what of the run exists, and bring its ledger up to date."""
     settle(platform, run)
+    best = read_run(platform.settings, run.name).best
+    used = best.tuning_job if best else None
     return ExistingJobs(
-        jobs=tuple(job for step in _JOBS for job in _attempts(platform, run, step)),
+        jobs=tuple(job for step in _JOBS for job in _attempts(platform, run, step, used)),
         comparisons=tuple(
             comparison
             for name in names_in_progress(platform, run, ["improve"])
@@ -118,13 +126,13 @@ def find_existing_jobs(platform: Platform, run: RunIdentity) -> ExistingJobs:
     )
 
 
-def _attempts(platform: Platform, run: RunIdentity, step: JobStep) -> list[Job]:
+def _attempts(platform: Platform, run: RunIdentity, step: JobStep, used: str | None) -> list[Job]:
     jobs = []
     for attempt in range(1, _MOST_ATTEMPTS + 1):
         job = _job(platform, step, resource_name(run, step, attempt))
         if job is None:
             break
-        jobs.append(job)
+        jobs.append(replace(job, used=job.name == used))
     return jobs
 
 

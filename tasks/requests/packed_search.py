@@ -64,6 +64,8 @@ def packed_search_requests(
 ) -> Callable[[int], TrainingRequest]:
     """Return what gives the request of the run's packed search by attempt, from 1.
 
+    A later attempt takes over the trials that had finished in those before it.
+
     Raises:
         ParameterError: as :func:`fixed_hyperparameters`.
         SearchPlanError: it cannot be packed; the choice of the strategy sees to it that it can.
@@ -77,6 +79,10 @@ def packed_search_requests(
     job = replace(job, features_uri=None, checkpoint_uri=inputs.features_uri)
     if tuning.warm_start_from:
         job = replace(job, parents_uri=parents_uri(platform, run))
-    return lambda attempt: packed_search_request(
-        resource_name(run, "tune", attempt), fixed, plan, job
-    )
+
+    def request(attempt: int) -> TrainingRequest:
+        first = (resource_name(run, "tune"),) if attempt > 1 else ()
+        own = replace(plan, continues=first)
+        return packed_search_request(resource_name(run, "tune", attempt), fixed, own, job)
+
+    return request

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -236,6 +237,27 @@ def test_a_killed_search_goes_on_to_the_same_result(
     one, other = (load_file(r / "model/model.safetensors") for r in (root, tmp_path / "whole"))
     for name, tensor in one.items():
         torch.testing.assert_close(tensor, other[name])
+
+
+def test_a_later_attempt_takes_over_the_trials_of_the_first(
+    searched: Path, channels: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "checkpoints/search-job"
+    shutil.copytree(searched / "checkpoints", tmp_path / "checkpoints")
+    (kept / "generation-0002.json").unlink()
+    assert run(tmp_path, channels, job="job-2", continues=["job"]) == 0
+    assert "resumed after 3 of 6 trials" in capsys.readouterr().out
+    assert metrics(tmp_path) == metrics(searched)
+    assert document(tmp_path, "search.json")["resumed_trials"] == 3
+    table = json.loads((kept / "trials.json").read_text())
+    assert table == document(tmp_path, "trials.json"), "those who watch see what is delivered"
+    assert {each["TrainingJobName"][:6] for each in table} == {"job-2-"}
+    assert (kept / "generation-0002.json").exists(), "a third attempt finds it again"
+    # What is not the same search shares nothing, whatever it says.
+    assert run(tmp_path, channels, job="job-3", continues=["job"], seed=2) == 0
+    printed = capsys.readouterr().out
+    assert "resumed" not in printed
+    assert "it is of another search" in printed
 
 
 def test_sigterm_delivers_what_was_found(channels: dict[str, Path], tmp_path: Path) -> None:

@@ -15,18 +15,22 @@ from tasks.runs.names import RunIdentity
 from tests.worlds.platforms import fake_platform
 from tests.worlds.requests import training_inputs
 
+FEATURES = "s3://bucket/whippet/features/pets/"
 
-def packed_request(run: RunIdentity, platform: Any = None, **tuning: Any) -> TrainingRequest:
-    """Return the request of a run's first packed search."""
+
+def packed_request(
+    run: RunIdentity, platform: Any = None, *, attempt: int = 1, **tuning: Any
+) -> TrainingRequest:
+    """Return the request of a run's packed search, the first one unless ``attempt`` says."""
     requests = packed_search_requests(
         platform or fake_platform(),
         run,
-        inputs=training_inputs(),
+        inputs=training_inputs().model_copy(update={"features_uri": FEATURES}),
         model=ModelParameters(),
         tuning=TuningParameters(strategy="packed", **tuning),
         resources=ResourceParameters(),
     )
-    return requests(1)
+    return requests(attempt)
 
 
 def write_packed_search(
@@ -37,11 +41,16 @@ def write_packed_search(
     A trial without losses failed before its first epoch ended.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    table = [_summary(search, n, lr, losses) for n, (lr, losses) in enumerate(trials, start=1)]
+    table = trial_table(search, trials)
     (folder / contract.TRIALS_FILE).write_text(json.dumps(table))
     lines = [line for n, (_, losses) in enumerate(trials, start=1) for line in _epochs(n, losses)]
     (folder / contract.TRIAL_METRICS_FILE).write_text("".join(f"{line}\n" for line in lines))
     return folder
+
+
+def trial_table(search: str, trials: Sequence[tuple[float, Sequence[float]]]) -> list[Any]:
+    """Return the trials of such a search as SageMaker lists a tuning job's."""
+    return [_summary(search, n, lr, losses) for n, (lr, losses) in enumerate(trials, start=1)]
 
 
 def _summary(search: str, number: int, lr: float, losses: Sequence[float]) -> dict[str, Any]:

@@ -32,8 +32,8 @@ def deployed(endpoint: str, expires: str = "") -> Deployment:
 
 def best(job: str, **more: Any) -> BestTrial:
     """Return a search's best trial, by the name of its training job."""
-    found = {"objective": 0.5, "hyperparameters": {}, "tuned": [], "edges": {}, **more}
-    return BestTrial(tuning_job="search", training_job=job, **found)
+    usual = {"tuning_job": "search", "objective": 0.5, "hyperparameters": {}, "tuned": []}
+    return BestTrial(training_job=job, **{**usual, "edges": {}, **more})
 
 
 def trained(model_data_uri: str) -> TrainedModel:

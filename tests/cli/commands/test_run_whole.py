@@ -14,6 +14,8 @@ import httpx
 import pytest
 
 from platforms import Settings
+from platforms.files import read_json
+from sm_entrypoints.contract import SEARCH_METRICS
 from tests.conftest import AWKWARD
 from tests.worlds.pipeline import ENDLESS, PACKED, TINY, Ended, Whippet, ended, tiny_data
 from tests.worlds.waiting import wait_for
@@ -129,6 +131,35 @@ def test_a_packed_search_survives_its_watcher_and_is_adopted_once(whippet):
     assert record["jobs"]["tuning"] == record["best"]["tuning_job"] == search
     assert record["search"]["strategy"] == "packed"
     assert len((whippet.home / "runs/packed/trials.csv").read_text().splitlines()) == 1 + 200
+
+
+def trials_done(whippet: Whippet, job: str) -> int:
+    found = whippet.platform.sagemaker.describe_training_job(TrainingJobName=job)
+    metrics = {each["MetricName"]: each["Value"] for each in found.get("FinalMetricDataList", [])}
+    return int(metrics.get(SEARCH_METRICS[0], 0))
+
+
+def test_a_packed_search_that_was_stopped_takes_over_its_trials_when_the_run_goes_on(whippet):
+    options = ("--data", str(data_of(whippet)), *PACKED, "--max-jobs", "200", "--max-epochs", "60")
+    stopped = whippet.start("run", "--name", "packed", *options)
+    search = wait_for(lambda: in_progress(whippet, "-tune"), "packed search")
+    done = wait_for(lambda: trials_done(whippet, search), "the first generation")
+    os.killpg(stopped.pid, signal.SIGINT)
+    assert ended(stopped).code == 130
+    wait_for(lambda: whippet.jobs() == {search: "Stopped"}, "stop of the search")
+
+    resumed = whippet.start("run", "--resume", "packed")
+    wait_for(lambda: "best" in whippet.record("packed"), "best trial")
+    wait_for(lambda: in_progress(whippet, "-train"), "training job")
+    os.killpg(resumed.pid, signal.SIGINT)
+    assert ended(resumed).code == 130
+    assert whippet.jobs()[f"{search}-2"] == "Completed"
+    found = read_json(whippet.home / "runs/packed/search/search.json")
+    assert done <= found["resumed_trials"] < 200
+    assert found["features"]["computed"] == 0
+    assert len((whippet.home / "runs/packed/trials.csv").read_text().splitlines()) == 1 + 200
+    progress = list(whippet.home.glob("s3/*/whippet/features/*/search-*"))
+    assert not [file for folder in progress for file in folder.iterdir()], "it was used"
 
 
 # An environment that works for trials and breaks for the job that follows them. The attempts after

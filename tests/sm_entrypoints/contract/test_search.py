@@ -16,6 +16,7 @@ from sm_entrypoints.contract.search import (
     why_not_packed,
     why_not_searched,
 )
+from sm_entrypoints.contract.search_progress import progress_folder
 
 DOCUMENT: dict[str, Any] = {
     "trials": 64,
@@ -44,6 +45,18 @@ def test_a_plan_is_read_back_equal_in_each_way_that_it_travels() -> None:
     assert "sampling=tpe,seed=7" in members
     for travelled in (text, json.dumps(text), as_python, f"  {as_python} ", members):
         assert SearchPlan.from_json(travelled) == plan
+    assert "continues" not in text, "the request of a first attempt is as it always was"
+    later = SearchPlan.from_document({**DOCUMENT, "continues": ["pets-0a1b2c-tune"]})
+    members = ",".join(f"{key}={value}" for key, value in json.loads(later.to_json()).items())
+    assert SearchPlan.from_json(members) == later
+
+
+def test_all_attempts_at_a_search_keep_their_progress_in_one_place() -> None:
+    first = SearchPlan.from_document(DOCUMENT)
+    later = SearchPlan.from_document({**DOCUMENT, "continues": ["pets-tune"]})
+    assert progress_folder(first, "pets-tune") == "search-pets-tune"
+    assert progress_folder(later, "pets-tune-2") == "search-pets-tune"
+    assert progress_folder(first, "pets-tune-2") == "search-pets-tune-2"
 
 
 def test_scales_are_those_of_a_search_on_this_machine() -> None:
@@ -71,6 +84,9 @@ LR = DOCUMENT["ranges"]["lr"]
         ({"sampling": "grid"}, "sampling='grid' must be one of tpe, random"),
         ({"pruning": None}, "pruning=None must be one of auto, on, off"),
         ({"max_epochs": 1}, "begins at 2, above max_epochs=1"),
+        ({"continues": "pets"}, "continues='pets' is not a list of names"),
+        ({"continues": ["a", "b"]}, "must be a list of one name of a training job"),
+        ({"continues": ["../pets"]}, "must be a list of one name of a training job"),
         ({"ranges": {}}, "ranges is empty"),
         ({"ranges": [LR]}, "is not an object"),
         ({"ranges": {"lrr": LR}}, "unknown hyperparameter 'lrr': did you mean 'lr'?"),

@@ -13,13 +13,17 @@ from tasks.costs.worst_case import job_usd, jobs_usd
 from tasks.parameters.run import TrainingParameters
 from tasks.plan.existing_jobs import find_existing_jobs, require_own_names
 from tasks.requests.bodies import training_job_request
+from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
 from tasks.requests.identity import with_tags
 from tasks.requests.tags import RUN_TAG
 from tasks.runs.names import RunIdentity, Step, resource_name
-from tasks.runs.record import open_run, read_run
+from tasks.runs.record import open_run, read_run, record
+from tasks.runs.record_model import RunFacts
 from tests.worlds.fake_sagemaker import FakeSageMaker
+from tests.worlds.packed_search import packed_request
 from tests.worlds.platforms import deploy, fake_platform
 from tests.worlds.requests import inputs
+from tests.worlds.run_records import best
 
 RUN = RunIdentity(name="demo", token="abc123", flow_run_id="id-1")
 STEPS: tuple[Step, ...] = ("tune", "train", "model", "config", "endpoint")
@@ -52,6 +56,26 @@ def test_what_stands_is_counted_with_comparisons_and_names_what_failed(tmp_path)
     hour = job_usd(first["ResourceConfig"], 3600, prices)
     limits = jobs_usd(first, prices)
     assert usd == hour + 2 * limits, "what failed as used, the others by their limits"
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_a_search_that_its_time_limit_ended_is_spent_unless_its_best_trial_was_taken(
+    tmp_path, used
+):
+    sagemaker, settings = FakeSageMaker(), Settings(home=tmp_path)
+    run = open_run(settings, "id-1", "demo", {}, resume=False)
+    sagemaker.create_training_job(**packed_request(run))
+    name = resource_name(run, "tune")
+    sagemaker.resources["training_job", name]["TrainingJobStatus"] = "Stopped"
+    if used:
+        record(settings, run, RunFacts(best=best(f"{name}-001-0a1b2c3d", tuning_job=name)))
+    found = find_existing_jobs(fake_platform(sagemaker, home=tmp_path), run)
+    assert found.spent() == ([] if used else [name])
+    assert found.created("tune") == used, "what follows was asked for with its best trial"
+    taken = create_or_adopt(
+        sagemaker, TRAINING_JOB, lambda n: packed_request(run, attempt=n), spent=found.spent()
+    )
+    assert taken == (name if used else f"{name}-2")
 
 
 def test_free_names_are_only_looked_at():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,16 @@ def test_features_are_brought_and_kept_where_those_of_the_data_set_lie():
     channels = [each["ChannelName"] for each in requests(1)["InputDataConfig"]]
     assert contract.FEATURES_CHANNEL not in channels, "restored once, not twice"
     validate("CreateTrainingJob", requests(1))
+
+
+def test_a_later_attempt_takes_over_the_trials_of_those_before_it():
+    first, later = (
+        SearchPlan.from_json(request_of(attempt, spot=False)["HyperParameters"]["search"])
+        for attempt in (1, 3)
+    )
+    assert first.continues == ()
+    assert later == replace(first, continues=("demo-abc123-tune",))
+    assert request_of(3, spot=False)["TrainingJobName"] == "demo-abc123-tune-3"
 
 
 def test_its_progress_is_read_from_its_log():
