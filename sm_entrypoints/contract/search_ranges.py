@@ -13,18 +13,15 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from sm_entrypoints.contract.hyperparameters import hyperparameter
+from sm_entrypoints.contract.scaling import Scale, drawn_scale
 
 Kind = Literal["continuous", "integer", "categorical"]
-Scale = Literal["Auto", "Linear", "Logarithmic", "ReverseLogarithmic"]
 
 _MEMBERS = {
     "continuous": {"type", "min", "max", "scaling"},
     "integer": {"type", "min", "max", "scaling"},
     "categorical": {"type", "values"},
 }
-# Auto: from this ratio of the bounds on, orders of magnitude matter more than steps. The search
-# on this machine draws its trials' values alike.
-_AUTO_RATIO = 100
 
 
 class RangeError(ValueError):
@@ -47,10 +44,7 @@ class SearchedRange:
     @property
     def drawn_scale(self) -> Scale:
         """The scale on which draws are even."""
-        if self.scale != "Auto":
-            return self.scale
-        wide = self.low > 0 and self.high / self.low >= _AUTO_RATIO
-        return "Logarithmic" if wide else "Linear"
+        return drawn_scale(self.scale, self.low, self.high)
 
     def document(self) -> dict[str, Any]:
         """Return the range as :func:`read_range` takes it, without what is its default."""

@@ -24,7 +24,7 @@ from tasks.lint.request import lint_request, metric_definitions, tuning_objectiv
 from tasks.lint.search import lint_search
 from tasks.lint.trials import merge_trials
 from tasks.lint.values import Measured, lint_values
-from tasks.parameters.ranges import at_edge, ranges_from_wire
+from tasks.parameters.ranges import edges_of, ranges_from_wire
 from tasks.requests.bodies import is_packed_search
 from tasks.requests.create_or_adopt import TRAINING_JOB, TUNING_JOB
 from tasks.requests.logs import log_text
@@ -120,8 +120,7 @@ def _objective(
 def _edges(job: TuningJob, best: Trial | None) -> dict[str, str]:
     ranges = ranges_from_wire(job["HyperParameterTuningJobConfig"].get("ParameterRanges", {}))
     values = from_wire(best.get("TunedHyperParameters", {}) if best else {})
-    edges = {name: at_edge(values[name], ranges[name]) for name in ranges if name in values}
-    return {name: edge for name, edge in edges.items() if edge}
+    return edges_of(values, ranges)
 
 
 def job_output(platform: Platform, job: TrainingJob) -> TrainingOutput | None:

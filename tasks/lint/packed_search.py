@@ -16,7 +16,7 @@ from tasks.lint.log_metrics import series_of
 from tasks.lint.search import lint_search
 from tasks.lint.trials import merge_trials
 from tasks.lint.values import Measured, lint_values
-from tasks.parameters.ranges import at_edge, range_of
+from tasks.parameters.ranges import edges_of, range_of
 from tasks.requests.packed_search import delivered_search
 
 
@@ -46,9 +46,4 @@ def _measured(history: pd.DataFrame, classes: int | None) -> Measured:
 
 def _edges(found: PackedSearch, plan: SearchPlan) -> dict[str, str]:
     values = from_wire(found.best["TunedHyperParameters"]) if found.best else {}
-    edges = {
-        name: at_edge(values[name], range_of(span.document()))
-        for name, span in plan.ranges.items()
-        if name in values
-    }
-    return {name: edge for name, edge in edges.items() if edge}
+    return edges_of(values, {name: range_of(span.document()) for name, span in plan.ranges.items()})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, Self
 
@@ -19,12 +18,9 @@ from pydantic import (
 from platforms.sagemaker_requests import RequestedChoice, RequestedRange, RequestedRanges
 from platforms.sagemaker_types import ParameterRanges
 from sm_entrypoints.contract.choices import Preset
-from sm_entrypoints.contract.hyperparameters import hyperparameter
+from sm_entrypoints.contract.hyperparameters import HYPERPARAMETERS, Bounds, hyperparameter
+from sm_entrypoints.contract.scaling import Scale, edge_of
 from sm_entrypoints.contract.wire import Value, to_wire
-
-Scaling = Literal["Auto", "Linear", "Logarithmic", "ReverseLogarithmic"]
-
-_EDGE_SHARE = 0.02
 
 
 class _Range(BaseModel):
@@ -37,7 +33,7 @@ class ContinuousRange(_Range):
     type: Literal["continuous"] = "continuous"
     min: float
     max: float
-    scaling: Scaling = "Auto"
+    scaling: Scale = "Auto"
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -103,7 +99,7 @@ def _require_order(low: float, high: float) -> None:
         raise ValueError(f"range is empty (min == max == {low}): put the value into `fixed`")
 
 
-def _require_scale(low: float, scaling: Scaling) -> None:
+def _require_scale(low: float, scaling: Scale) -> None:
     if scaling == "Logarithmic" and low <= 0:
         raise ValueError(f"scaling='Logarithmic' needs min > 0, not {low}: use Linear")
 
@@ -158,22 +154,33 @@ def require_known(names: Iterable[str]) -> None:
 def at_edge(value: Value, span: SearchRange) -> str | None:
     """Return ``"lower"`` or ``"upper"`` when the best value sits on a range's edge, else None.
 
-    An optimum within 2 % of the range (on its own scale) means that the range was too narrow.
+    An optimum within 2 % of the range means that the range was too narrow; it is measured on the
+    scale on which values are drawn.
     """
     if isinstance(span, CategoricalRange) or isinstance(value, bool | str):
         return None
-    low, high = _position(span.min, span), _position(span.max, span)
-    share = (_position(value, span) - low) / (high - low)
-    if share <= _EDGE_SHARE:
-        return "lower"
-    return "upper" if share >= 1 - _EDGE_SHARE else None
+    return edge_of(value, span.min, span.max, span.scaling)
 
 
-def _position(value: float, span: ContinuousRange | IntegerRange) -> float:
-    value = min(max(value, span.min), span.max)
-    if span.scaling == "Logarithmic":
-        return math.log(value)
-    return -math.log(1 - value) if span.scaling == "ReverseLogarithmic" else float(value)
+def edges_of(values: Mapping[str, Value], ranges: Mapping[str, SearchRange]) -> dict[str, str]:
+    """Return the hyperparameters whose best value is at an edge that can be widened, and which.
+
+    Where a range begins or ends with all that ``train.py`` takes, nothing lies beyond.
+    """
+    edges = {name: at_edge(values[name], ranges[name]) for name in ranges if name in values}
+    return {
+        name: edge
+        for name, edge in edges.items()
+        if edge and not _is_last(name, edge, ranges[name])
+    }
+
+
+def _is_last(name: str, edge: str, span: SearchRange) -> bool:
+    known = HYPERPARAMETERS.get(name)
+    if known is None or not isinstance(known.domain, Bounds) or isinstance(span, CategoricalRange):
+        return False
+    bounds = known.domain
+    return span.min <= bounds.low if edge == "lower" else span.max >= bounds.high
 
 
 def wire_ranges(ranges: Mapping[str, SearchRange]) -> RequestedRanges:

@@ -10,7 +10,7 @@ from platforms.sagemaker_requests import TuningRequest
 from platforms.sagemaker_types import Trial
 from sm_entrypoints import contract
 from sm_entrypoints.contract.wire import Value, from_wire
-from tasks.parameters.ranges import at_edge
+from tasks.parameters.ranges import edges_of
 from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
 from tasks.parameters.values import require_batches
 from tasks.requests.bodies import tuning_job_request
@@ -80,14 +80,13 @@ def best_trial(
     """Return the best trial of a search from its summary and all its hyperparameters, typed."""
     ranges = tuning.search_ranges()
     values = from_wire(hyperparameters)
-    edges = {name: at_edge(values[name], ranges[name]) for name in ranges if name in values}
     return BestTrial(
         tuning_job=search,
         training_job=summary["TrainingJobName"],
         objective=summary["FinalHyperParameterTuningJobObjectiveMetric"]["Value"],
         hyperparameters=values,
         tuned=sorted(set(ranges) & set(values)),
-        edges={name: edge for name, edge in edges.items() if edge},
+        edges=edges_of(values, ranges),
     )
 
 

@@ -12,8 +12,7 @@ Scaling (facts: botocore's model of ``ScalingType``):
 - ``ReverseLogarithmic``: uniform in ``log(1 - x)``, so values close to 1 are sampled densely;
   continuous only, the range must lie in ``0 <= x < 1``. Optuna has no such distribution, so it
   draws ``1 - x`` on a log scale and the result is mirrored.
-- ``Auto``: AWS does not say how it chooses. Here: ``Logarithmic`` when the range is positive and
-  spans a factor of 100 or more, else ``Linear``.
+- ``Auto``: AWS does not say how it chooses. Here: :mod:`sm_entrypoints.contract.scaling`.
 """
 
 from __future__ import annotations
@@ -31,11 +30,9 @@ from optuna.distributions import (
 )
 
 from platforms.errors import WhippetError
+from sm_entrypoints.contract.scaling import drawn_scale
 
 Kind = Literal["integer", "continuous", "categorical"]
-
-# Auto scaling: from this ratio of the bounds on, orders of magnitude matter more than steps.
-_AUTO_LOG_RATIO = 100
 
 
 class SearchSpaceError(WhippetError):
@@ -200,14 +197,13 @@ def _categorical_parameter(given: Mapping[str, Any]) -> Parameter:
 
 def _scaling(given: Mapping[str, Any], low: float, high: float) -> str:
     """Return the scaling to use, once the bounds allow it."""
-    name, scaling = given["Name"], str(given.get("ScalingType", "Auto"))
+    name = given["Name"]
     if not low < high:
         raise SearchSpaceError(
             f"Hyperparameter {name!r}: MinValue={given['MinValue']} must be less than "
             f"MaxValue={given['MaxValue']}; swap them, or make it a static hyperparameter."
         )
-    if scaling == "Auto":
-        return "Logarithmic" if low > 0 and high / low >= _AUTO_LOG_RATIO else "Linear"
+    scaling = drawn_scale(given.get("ScalingType", "Auto"), low, high)
     if scaling == "Logarithmic" and low <= 0:
         raise SearchSpaceError(
             f"Hyperparameter {name!r}: Logarithmic scaling needs MinValue > 0, "

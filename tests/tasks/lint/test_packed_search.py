@@ -61,3 +61,14 @@ def test_its_trials_are_judged_as_those_of_a_tuning_job(platform, tmp_path):
 def test_what_delivered_nothing_is_one_sentence(platform):
     with pytest.raises(ParameterError, match=f"'{SEARCH}' delivered no trials: .* does not exist"):
         lint_job(platform, SEARCH)
+
+
+def test_an_edge_is_measured_on_the_scale_of_the_draws(platform, tmp_path):
+    """0.95 is 5 % of the range below its end, but 1 % of its orders of magnitude."""
+    deliver(platform, tmp_path, [(0.95, [0.31]), (0.5, [0.73]), (0.2, [0.83])])
+    assert [found.code for found in lint_job(platform, SEARCH)] == ["optimum-at-edge"]
+
+
+def test_what_is_linearly_near_an_edge_is_not_at_it(platform, tmp_path):
+    deliver(platform, tmp_path, [(0.015, [0.31]), (0.5, [0.73]), (0.2, [0.83])])
+    assert lint_job(platform, SEARCH) == []
