@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +16,7 @@ from platforms.files import write_atomically
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract import TRAIN_CHANNEL
 from sm_entrypoints.contract.networks import AUTO, Network
+from sm_entrypoints.contract.tables import table
 from tasks.cancelling.watch import CancelWatch
 from tasks.dataset.checking.check import DataCheck, check_data
 from tasks.dataset.checking.memory import open_memory
@@ -108,10 +107,9 @@ def _list_skipped(folder: Path, check: DataCheck) -> str | None:
     """
     if not check.skipped:
         return None
-    table = io.StringIO()
-    csv.writer(table).writerows([("path", "reason"), *check.skipped])
     file = folder / SKIPPED_FILE
-    write_atomically(file, table.getvalue().encode(errors="surrogateescape"))
+    text = table(("path", "reason"), check.skipped)
+    write_atomically(file, text.encode(errors="surrogateescape"))
     get_run_logger().warning("data: the omitted files are listed in %s", file)
     return str(file)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
+from dashboards.files.writing import as_csv
 from platforms import Settings, connect
 from platforms.files import write_atomically
 from sm_entrypoints.contract import PICTURES_FILE
@@ -45,11 +46,11 @@ def download_output(run: RunIdentity, trained: TrainedModel) -> None:
     # Frames hold every number as a float; people and programs read epochs as whole numbers.
     metrics = output.metrics.astype({"epoch": "Int64", "samples": "Int64"})
     predictions = output.predictions.astype({"correct": "boolean"})
-    write_atomically(folder / METRICS_FILE, metrics.to_csv(index=False).encode())
+    write_atomically(folder / METRICS_FILE, as_csv(metrics))
     if output.pictures is not None:
         text = output.pictures.document.model_dump_json(indent=1)
         write_atomically(folder / PICTURES_FILE, f"{text}\n".encode())
-    write_atomically(folder / PREDICTIONS_FILE, predictions.to_csv(index=False).encode())
+    write_atomically(folder / PREDICTIONS_FILE, as_csv(predictions))
     facts = RunFacts(
         evaluation=headline(output),
         verdict=conclusion(output),

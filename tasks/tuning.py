@@ -11,6 +11,7 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from dashboards.files.trials import read_trial
+from dashboards.files.writing import as_csv
 from platforms import Platform, Settings, connect
 from platforms.errors import JobFailed
 from platforms.files import write_atomically, write_json
@@ -151,7 +152,7 @@ def publish_trial_table(folder: Path, search: str, trials: Sequence[Trial]) -> N
     """Write the trials of a search to the run's folder and to the trial table."""
     write_json(folder / TRIALS_JSON, trials)
     rows = [read_trial(trial).line() for trial in trials]
-    write_atomically(folder / TRIALS_FILE, pd.DataFrame(rows).to_csv(index=False).encode())
+    write_atomically(folder / TRIALS_FILE, as_csv(pd.DataFrame(rows)))
     if rows:
         create_table_artifact(rows, key="trials", description=f"Trials of {search}")
 

@@ -18,6 +18,7 @@ import orjson
 import pandas as pd
 
 from sm_entrypoints.contract.sentences import clause
+from sm_entrypoints.contract.tables import as_written
 
 # Few different values in many rows: kept as categories, which compare a hundred times faster.
 _CATEGORIES = frozenset({"split", "mode", "network", "collection", "name", "dimension"})
@@ -122,6 +123,8 @@ def read_csv(
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a CSV file: {error}") from error
     frame = _with_columns(frame, columns, absent or {}, path)
+    for name in texts.intersection(columns):
+        frame = frame.assign(**{name: frame[name].map(as_written).astype(kinds[name])})
     for name in columns:
         if name not in texts and frame[name].dtype != "float64":
             frame = frame.assign(**{name: _numbers(frame[name].tolist(), name, path, 2)})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -23,6 +21,7 @@ from sm_entrypoints.contract import (
     TRAINING_SUMMARY_FILE,
 )
 from sm_entrypoints.contract.files import write_text
+from sm_entrypoints.contract.tables import table
 from sm_entrypoints.images.channels import Split
 from sm_entrypoints.images.preparation import TRAINING_FORMATS, open_image
 from sm_entrypoints.training.evaluation import Scores, report
@@ -51,9 +50,6 @@ def write_evaluation(folder: Path, split: Split, scores: Scores, classes: tuple[
 
 
 def _predictions(split: Split, scores: Scores, classes: tuple[str, ...]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(PREDICTION_COLUMNS)
     columns = zip(
         split.paths,
         scores.label.tolist(),
@@ -63,10 +59,16 @@ def _predictions(split: Split, scores: Scores, classes: tuple[str, ...]) -> str:
         scores.loss.tolist(),
         strict=True,
     )
-    for path, label, predicted, *numbers in columns:
-        correct = "true" if label == predicted else "false"
-        writer.writerow([path, classes[label], classes[predicted], *numbers, correct])
-    return text.getvalue()
+    return table(
+        PREDICTION_COLUMNS,
+        (
+            (
+                *(path, classes[label], classes[predicted], *numbers),
+                "true" if label == predicted else "false",
+            )
+            for path, label, predicted, *numbers in columns
+        ),
+    )
 
 
 def _write_mistakes(folder: Path, split: Split, scores: Scores, classes: tuple[str, ...]) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shlex
 from pathlib import Path
 
 from platforms import Platform
 from platforms.errors import DataError, EndpointFailed
+from sm_entrypoints.contract.tables import read_table
 from sm_entrypoints.images.files import kind_of
 from tasks.endpoints.invoke import invoke, is_asked_directly
 from tasks.runs.names import RunIdentity
@@ -25,7 +24,7 @@ CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png
 def predicted_images(platform: Platform, run: RunIdentity, count: int) -> list[tuple[str, str]]:
     """Return up to ``count`` test images, spread over the classes: path and predicted label."""
     text = (run_folder(platform.settings, run.name) / PREDICTIONS_FILE).read_text("utf-8")
-    rows = list(csv.DictReader(io.StringIO(text)))
+    rows = read_table(text)
     step = max(1, len(rows) // count)
     return [(row["path"], row["predicted"]) for row in rows[::step][:count]]
 

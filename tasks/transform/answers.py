@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import TypedDict
@@ -15,6 +13,7 @@ from platforms import Platform
 from platforms.errors import DataError, ParameterError
 from platforms.files import write_atomically
 from sm_entrypoints.contract.sentences import counted
+from sm_entrypoints.contract.tables import table
 from tasks.storage.uris import read_object
 from tasks.transform.pictures import Pictures
 
@@ -95,15 +94,15 @@ def write_answers(answers: list[Answer], out: Path) -> None:
 
 
 def _csv(answers: list[Answer]) -> str:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(("image", "label", "probability", "answer", "error"))
-    for each in answers:
-        best = each.predictions[0] if each.predictions else {"label": "", "probability": ""}
-        table.writerow(
-            (each.image, best["label"], best["probability"], each.answer or "", each.error or "")
-        )
-    return text.getvalue()
+    nothing = {"label": "", "probability": ""}
+    best = [each.predictions[0] if each.predictions else nothing for each in answers]
+    return table(
+        ("image", "label", "probability", "answer", "error"),
+        (
+            (each.image, found["label"], found["probability"], each.answer or "", each.error or "")
+            for each, found in zip(answers, best, strict=True)
+        ),
+    )
 
 
 def _lines(answers: list[Answer]) -> str:
@@ -128,5 +127,5 @@ def transform_markdown(answers: list[Answer], out: str) -> str:
         for each in answers[:_SHOWN]
     ]
     more = f"\n\nand {len(answers) - _SHOWN} more in `{out}`" if len(answers) > _SHOWN else ""
-    table = markdown_table(rows, ["picture", "label", "probability", "error"])
-    return f"# {counted(len(answers), 'picture')}\n\n{table}{more}"
+    shown = markdown_table(rows, ["picture", "label", "probability", "error"])
+    return f"# {counted(len(answers), 'picture')}\n\n{shown}{more}"

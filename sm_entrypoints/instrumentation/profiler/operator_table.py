@@ -7,14 +7,13 @@ which takes 0.1 to 0.2 ms; this module takes about 10 µs including reading the 
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sm_entrypoints.contract import OPERATOR_COLUMNS
+from sm_entrypoints.contract.tables import table
 
 MOST_ROWS = 60
 _MICROSECOND = 1e-6
@@ -114,12 +113,10 @@ def operators_csv(rows: Sequence[Operator]) -> str:
     """
     on_device = any(row.self_device for row in rows)
     whole = sum(row.self_device if on_device else row.self_cpu for row in rows)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(OPERATOR_COLUMNS)
+    lines = []
     for row in rows[:MOST_ROWS]:
         times = (row.self_cpu, row.cpu, row.self_device, row.device)
         own = row.self_device if on_device else row.self_cpu
         share = own / whole if whole else 0.0
-        writer.writerow([row.name, row.calls, *(f"{time:.9f}" for time in times), f"{share:.6f}"])
-    return text.getvalue()
+        lines.append([row.name, row.calls, *(f"{time:.9f}" for time in times), f"{share:.6f}"])
+    return table(OPERATOR_COLUMNS, lines)
