@@ -1,21 +1,23 @@
-"""Remove expired endpoints with their configs and models, and unused configs and models."""
+"""Remove what no live run owns: expired and broken endpoints, forgotten jobs, unused models."""
 
 from __future__ import annotations
 
 from prefect import flow
 
 from flows.hooks import FLOW_POLICY
-from tasks.cleaning import remove_endpoints, remove_unused
+from tasks.cleaning import close_counting_ledgers, remove_leftovers
 from tasks.parameters.run import CleanUpParameters
 
 
 @flow(name="clean-up", **FLOW_POLICY)
 def clean_up(request: CleanUpParameters | None = None) -> list[str]:
-    """Return the names of the endpoints that were removed (or would be, in a dry run).
+    """Return the names of what was removed (or would be, in a dry run).
 
-    Configs and models that no endpoint uses go as well; at the end stands what still bills.
+    Endpoints whose time has passed or that failed, jobs that no run waits for, configs and models
+    that no endpoint uses; at the end stands what still bills.
     """
     chosen = request or CleanUpParameters()
-    removed = remove_endpoints(chosen)
-    remove_unused(chosen)
+    removed = remove_leftovers(chosen)
+    if not chosen.dry_run:
+        close_counting_ledgers()
     return removed

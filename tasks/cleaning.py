@@ -1,48 +1,52 @@
-"""Find and remove endpoints, and stop jobs: everything that would keep billing."""
+"""Find and remove what no live run owns: everything that would keep billing."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from botocore.exceptions import BotoCoreError, ClientError
 from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
 
 from platforms import connect
-from tasks.costs.stop_billing import delete_with_config_and_models
-from tasks.endpoints.inventory import list_endpoints, meant_by
-from tasks.endpoints.unused import list_unused
+from platforms.errors import WhippetError
+from tasks.leftovers.reaper import close_ledgers, find_leftovers, remove_leftover
 from tasks.parameters.run import CleanUpParameters
 from tasks.runs.task_policy import policy
 
 
-@task(name="remove endpoints", **policy(3600))
-def remove_endpoints(parameters: CleanUpParameters) -> list[str]:
-    """Remove the endpoints that ``parameters`` mean, or only say which; return their names."""
-    platform = connect()
-    chosen = meant_by(parameters, list_endpoints(platform), datetime.now(UTC))
-    logger = get_run_logger()
-    for state in chosen:
+@task(name="remove leftovers", **policy(3600))
+def remove_leftovers(parameters: CleanUpParameters) -> list[str]:
+    """Remove what ``parameters`` mean, or only say what; return the names.
+
+    One thing that cannot be removed keeps no other from it: it is an error in the log, and is
+    tried again next time.
+    """
+    platform, logger, now = connect(), get_run_logger(), datetime.now(UTC)
+    found = list(find_leftovers(platform, parameters, now))
+    if found:
+        create_table_artifact([each.row(now) for each in found], key="clean-up")
+    done = []
+    for each in found:
+        what = f"{each.kind} {each.name}"
         if parameters.dry_run:
-            logger.info("would remove endpoint %s (%s)", state.name, state.status)
+            logger.info("would remove %s: %s", what, each.why)
+            done.append(each.name)
+            continue
+        try:
+            status = remove_leftover(platform, each)
+        except (WhippetError, ClientError, BotoCoreError, OSError) as error:
+            logger.error("%s cannot be removed: %s", what, error)
+            continue
+        if status is None:
+            logger.info("removed %s: %s", what, each.why)
+            done.append(each.name)
         else:
-            delete_with_config_and_models(platform, state.name)
-            logger.info("removed endpoint %s", state.name)
-    rows = [{"endpoint": s.name, "status": s.status, "run": s.run} for s in chosen]
-    if rows:
-        create_table_artifact(rows, key="clean-up")
-    return [state.name for state in chosen]
+            logger.warning("%s is %s; the next clean-up tries again", what, status)
+    return done
 
 
-@task(name="remove unused configs and models", **policy(1800))
-def remove_unused(parameters: CleanUpParameters) -> list[str]:
-    """Remove the unused configs and models that are meant, or only say which; return names."""
-    platform = connect()
-    chosen = meant_by(parameters, list_unused(platform), datetime.now(UTC))
-    logger = get_run_logger()
-    for each in chosen:
-        if parameters.dry_run:
-            logger.info("would remove %s %s, which nothing uses", each.kind, each.name)
-        else:
-            each.resource.delete(platform.sagemaker, each.name)
-            logger.info("removed %s %s, which nothing used", each.kind, each.name)
-    return [each.name for each in chosen]
+@task(name="close ledgers", **policy(600))
+def close_counting_ledgers() -> list[str]:
+    """Close the ledgers of runs whose endpoint is gone; return the names of the runs."""
+    return close_ledgers(connect())

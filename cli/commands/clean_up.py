@@ -1,56 +1,97 @@
-"""``whippet clean-up``: remove endpoints, and what is left without one."""
+"""``whippet clean-up``: remove what no live run owns."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from cli.commands.endpoints import endpoint_row
 from cli.table import print_table
 from platforms.errors import EndpointFailed, ParameterError
 
-HELP = "remove endpoints whose time to live has passed, with their configs and models"
+if TYPE_CHECKING:
+    from platforms import Platform
+    from tasks.leftovers.leftover import Leftover
+
+HELP = (
+    "remove what no run owns any more: endpoints whose time has passed or that failed, with their "
+    "configs and models, and jobs that no run waits for"
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("endpoint", nargs="?", help="only this one, whatever its time to live")
     parser.add_argument("--all", action="store_true", help="all endpoints that Whippet made")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only print what would go, how old it is, its cost"
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def command(arguments: argparse.Namespace) -> int:
-    """Remove endpoints with their configs and models, and what is left without one; asks first."""
+    """Remove endpoints, jobs, configs and models that no run owns any more; asks first."""
     from platforms import connect
-    from tasks.costs.stop_billing import delete_with_config_and_models
-    from tasks.endpoints.inventory import list_endpoints, meant_by
-    from tasks.endpoints.unused import list_unused
+    from tasks.leftovers.reaper import close_ledgers, find_leftovers
     from tasks.parameters.run import CleanUpParameters
 
     platform = connect()
     parameters = CleanUpParameters(endpoint=arguments.endpoint, all=arguments.all, dry_run=False)
     now = datetime.now(UTC)
-    chosen = meant_by(parameters, list_endpoints(platform), now)
-    if arguments.endpoint and not chosen:
+    found = list(find_leftovers(platform, parameters, now))
+    if arguments.endpoint and not found:
         raise EndpointFailed(
             f"Whippet made no endpoint {arguments.endpoint!r}: see `whippet endpoints`"
         )
-    left = meant_by(parameters, list_unused(platform), now)
-    empty = "no endpoint to remove" if left else "nothing to remove"
-    print_table([endpoint_row(state) for state in chosen], empty=empty)
-    if left:
-        print_table([{"left alone": each.name, "kind": each.kind} for each in left], empty="")
-    names = [state.name for state in chosen] + [each.name for each in left]
-    if not names or not (arguments.yes or confirmed(names, bills=platform.bills)):
+    print_table([each.row(now) for each in found], empty="nothing to remove")
+    if found:
+        print(_sum(platform, found, now))
+    if arguments.dry_run:
+        print("dry run: nothing was removed")
         return 0
-    for state in chosen:
-        delete_with_config_and_models(platform, state.name)
-        print(f"removed {state.name}")
-    for each in left:
-        each.resource.delete(platform.sagemaker, each.name)
-        print(f"removed {each.kind} {each.name}")
-    return 0
+    names = [each.name for each in found]
+    if names and not (arguments.yes or confirmed(names, bills=platform.bills)):
+        return 0
+    code = _remove(platform, found)
+    close_ledgers(platform)
+    return code
+
+
+def _sum(platform: Platform, found: list[Leftover], now: datetime) -> str:
+    """Return what all of it costs, in words."""
+    hour = sum((each.usd_per_hour or Decimal(0) for each in found), Decimal(0))
+    so_far = sum((each.usd(now) or Decimal(0) for each in found), Decimal(0))
+    unknown = sum(each.usd_per_hour is None for each in found)
+    verb = "bills" if platform.bills else "would bill on AWS"
+    rest = f", and {unknown} by use, or at a price that is not known" if unknown else ""
+    return f"this {verb} {hour:.4f} USD per hour, {so_far:.4f} USD so far{rest}"
+
+
+def _remove(platform: Platform, found: list[Leftover]) -> int:
+    """Remove what was found; one thing that cannot be removed keeps no other from it."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from platforms.errors import WhippetError
+    from tasks.leftovers.reaper import remove_leftover
+
+    code = 0
+    for each in found:
+        what = each.name if each.kind == "endpoint" else f"{each.kind} {each.name}"
+        try:
+            status = remove_leftover(platform, each)
+        except (WhippetError, ClientError, BotoCoreError, OSError) as error:
+            print(f"{what} cannot be removed: {error}", file=sys.stderr)
+            code = 1
+            continue
+        if status is None:
+            print(f"{'stopped' if each.kind.endswith('job') else 'removed'} {what}")
+        else:
+            said = f"{what} is {status}, and cannot be removed yet: run `whippet clean-up` again"
+            print(said, file=sys.stderr)
+            code = 1
+    return code
 
 
 def confirmed(names: list[str], *, bills: bool) -> bool:

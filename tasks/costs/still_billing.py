@@ -104,7 +104,7 @@ def _jobs(platform: Platform) -> Iterator[Billing]:
         # Trials have no tags of their own: their search has.
         run = run_of(platform, job.get("TuningJobArn") or job["TrainingJobArn"])
         if run is not None:
-            yield _job_billing(platform, job, run, kind)
+            yield job_billing(platform, job, run, kind)
 
 
 def _warm_pools(platform: Platform) -> list[str]:
@@ -123,7 +123,8 @@ def _warm_pools(platform: Platform) -> list[str]:
     ]
 
 
-def _job_billing(platform: Platform, job: TrainingJob, run: str, kind: str) -> Billing:
+def job_billing(platform: Platform, job: TrainingJob, run: str, kind: str) -> Billing:
+    """Return what a described training job of ``run``, or its warm pool, bills by the hour."""
     resources = job["ResourceConfig"]
     wanted: list[tuple[str, Use]] = [(resources["InstanceType"], "training")]
     prices: PriceList = current_prices(platform.pricing, wanted)

@@ -13,21 +13,25 @@ from tasks.runs.names import RunIdentity
 from tasks.runs.record import known_run, recorded_jobs
 
 
-def delete_with_config_and_models(platform: Platform, endpoint: str) -> None:
+def delete_with_config_and_models(
+    platform: Platform, endpoint: str, *, wait: bool = True
+) -> str | None:
     """Delete an endpoint, and its config and that one's models as far as they are Whippet's.
 
     What somebody else made (an endpoint may have been updated to it) stays, and so does what
     another endpoint or config uses. The run's ledger is closed, where its record is here.
+    Returns None when that is done; without ``wait``, else the status that does not allow it yet.
     """
     description = ENDPOINT.describe(platform.sagemaker, endpoint)
     if description is None:
-        return
+        return None
     run = run_of(platform, description["EndpointArn"])
     config, models = own_config_and_models(platform, endpoint, description["EndpointConfigName"])
-    remove_endpoint(platform, endpoint, config, models)
+    status = remove_endpoint(platform, endpoint, config, models, wait=wait)
     identity = known_run(platform.settings, run) if run else None
     if identity is not None:
         note_endpoint(platform, identity)
+    return status
 
 
 def stop_everything(platform: Platform, run: RunIdentity) -> list[str]:

@@ -18,23 +18,37 @@ _IN_TRANSITION = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Dele
 
 
 def remove_endpoint(
-    platform: Platform, endpoint: str, config: str | None, models: list[str]
-) -> None:
+    platform: Platform,
+    endpoint: str,
+    config: str | None,
+    models: list[str],
+    *,
+    wait: bool = True,
+) -> str | None:
     """Delete an endpoint with its config and models; a missing one is not an error.
 
     AWS does not delete an endpoint that is being created or updated: this waits until it may be
     deleted, since it bills from then on, and prints a line about that every few seconds. What its
     platform deletes at once is deleted at once.
 
+    Without ``wait`` it is only asked for: returns the status that does not allow it yet, and then
+    config and models stay with it, but for one that is being deleted already.
+
     Raises:
         DeadlinePassed: AWS has neither finished nor given up the endpoint within half an hour.
     """
     stop_scaling(platform, endpoint)
-    _delete(platform, endpoint)
+    if wait:
+        _delete(platform, endpoint)
+    else:
+        status = _tried(platform, endpoint)
+        if status not in (None, "Deleting"):
+            return status
     if config is not None:
         ENDPOINT_CONFIG.delete(platform.sagemaker, config)
     for model in models:
         MODEL.delete(platform.sagemaker, model)
+    return None
 
 
 def _delete(platform: Platform, endpoint: str) -> None:

@@ -273,6 +273,14 @@ def test_clean_up(context, monkeypatch, capsys):
     assert main(["clean-up", "foreign", "--yes"]) == 1
     assert "no endpoint 'foreign'" in capsys.readouterr().err
     assert names(context) == ["foreign", "new", "old"]
+    capsys.readouterr()
+    assert main(["clean-up", "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert "endpoint old" in told
+    assert "its time to live has passed" in told
+    assert "USD so far" in told
+    assert "dry run: nothing was removed" in told
+    assert names(context) == ["foreign", "new", "old"]
 
     monkeypatch.setattr("sys.stdin", Terminal("yes\n"))
     assert main(["clean-up"]) == 0
