@@ -8,9 +8,11 @@ from __future__ import annotations
 import gc
 import importlib.util
 import os
+import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,13 @@ ONE_RUN = (
     "tests/flows/test_deployments.py",
     "tests/flows/test_release_model.py",
 )
+# In the fast subset, what is dear and made once a process is made by one worker only.
+TOGETHER: dict[str, Callable[[str], object]] = {
+    "the sources, parsed": re.compile(r"tests/(test_\w+\.py|documents/)").match,
+    "plotly, imported": re.compile(
+        r"tests/(dashboards|tasks/report|cli/commands/test_report)"
+    ).match,
+}
 _PREFECT_HOME = pytest.StashKey[str]()
 _TESTS = Path(__file__).parent
 _JOB_HALF = _TESTS / "sm_entrypoints"
@@ -53,9 +62,13 @@ def pytest_xdist_make_scheduler(config, log):
         return None
     from xdist.scheduler import LoadFileScheduling
 
+    fast = "not slow" in config.getoption("markexpr")
+
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid):
             file = super()._split_scope(nodeid)
+            if fast:
+                file = next((name for name, files in TOGETHER.items() if files(file)), file)
             return ONE_RUN[0] if file in ONE_RUN else file
 
     return Scheduling(config, log)

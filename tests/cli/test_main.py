@@ -39,6 +39,7 @@ def whippet(monkeypatch, capsys) -> Command:
     return command_of(monkeypatch, capsys)
 
 
+@pytest.mark.slow
 def test_mistakes_in_the_command_itself_are_shown_with_its_usage(awkward_path):
     for argv in (["nonsense"], [], ["run", "--max-jobs", "many"], ["run", "--strategy", "Best"]):
         found = of_its_own(awkward_path, *argv)

@@ -189,6 +189,7 @@ def test_the_model_that_is_delivered_serves_as_good_as_the_table_says(
     assert right / len(files) == card.metrics["valid:accuracy"] == best["valid:accuracy"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_is_the_same_search_and_another_is_not(
     searched: Path, channels: dict[str, Path], tmp_path: Path
 ) -> None:

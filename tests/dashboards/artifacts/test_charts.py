@@ -42,7 +42,10 @@ def test_charts_of_nothing_say_so():
         assert "The job re" in svg
 
 
-@pytest.mark.parametrize("epochs", [1, 40, 400])
+@pytest.mark.parametrize(
+    "epochs",
+    [1, pytest.param(40, marks=pytest.mark.slow), pytest.param(400, marks=pytest.mark.slow)],
+)
 def test_long_trainings_stay_small(epochs):
     rows = [
         {"epoch": epoch, "split": split, "loss": 1 / epoch, "accuracy": 1 - 1 / epoch}

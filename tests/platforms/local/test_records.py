@@ -85,6 +85,7 @@ def test_of_many_creators_one_wins(tmp_path: Path) -> None:
     assert Records(tmp_path).read(KIND, "name") == {"Number": winners[0]}
 
 
+@pytest.mark.slow
 def test_updates_do_not_overlap(tmp_path: Path) -> None:
     Records(tmp_path).create(KIND, "name", {"Count": 0})
     context = multiprocessing.get_context("spawn")

@@ -13,6 +13,7 @@ def curve_of(pool):
     return learning_curve(pool, judge(pool, NO_LIMIT), NO_LIMIT)
 
 
+@pytest.mark.slow
 def test_the_curve_of_real_pictures_rises():
     features, labels, sizes = clipart()
     curve = curve_of(pool_of(features, labels, sizes, projected=True))

@@ -76,6 +76,7 @@ def test_networks_of_torchvision_have_maps(architecture):
     assert torch.isfinite(maps).all()
 
 
+@pytest.mark.slow
 def test_a_transformer_has_none():
     model = build_model("vit_b_32", 2, image_size=64).eval()
     pixels = torch.zeros((1, 3, 64, 64), dtype=torch.uint8)

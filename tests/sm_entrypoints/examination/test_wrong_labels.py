@@ -13,6 +13,7 @@ def found_in(pool):
     return wrong_labels(pool, judge(pool, NO_LIMIT))
 
 
+@pytest.mark.slow
 def test_planted_wrong_labels_of_real_pictures_are_found():
     features, labels, sizes = clipart()
     hits = claims = planted = suggested = 0

@@ -183,8 +183,11 @@ DAMAGED = _chunk(b"tEXt", b"Comment\0abc")[:-1] + b"?"
         _chunk(b"pHYs", b"\0"),
         _chunk(b"gAMA", b""),
         _chunk(b"acTL", b"\0"),
-        b"".join(
-            _chunk(b"zTXt", b"A%d\0\0" % n + zlib.compress(bytes(900_000))) for n in range(80)
+        pytest.param(
+            b"".join(
+                _chunk(b"zTXt", b"A%d\0\0" % n + zlib.compress(bytes(900_000))) for n in range(80)
+            ),
+            marks=pytest.mark.slow,
         ),
     ],
     ids=range(13),
@@ -284,6 +287,7 @@ def test_only_jpeg_is_scaled_by_its_decoder() -> None:
     assert load_picture(data, formats=FORMATS, least_side=10).image.size == (400, 300)
 
 
+@pytest.mark.slow
 def test_a_very_large_jpeg_is_scaled_as_far_as_is_enough() -> None:
     data = _encoded(_scene((8000, 6000), "L"), "JPEG", quality=50)
     assert _load(data).image.size == (4000, 3000)

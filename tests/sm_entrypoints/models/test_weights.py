@@ -77,17 +77,19 @@ def test_a_head_may_differ(change: Callable[[State], None], said: str) -> None:
             "classifier.0.weight",
             (),
         ),
-        (
+        pytest.param(  # the making of an alexnet takes a second
             "alexnet",
             {"classifier.6.0": (8, 4096), "classifier.6.2": (3, 8)},
             "classifier.6.0.weight",
             (),
+            marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             "alexnet",
             {"classifier.1": (8, 9216), "classifier.3": (3, 8)},
             "classifier.1.weight",
             ("classifier.1", "classifier.4"),
+            marks=pytest.mark.slow,
         ),
     ],
 )

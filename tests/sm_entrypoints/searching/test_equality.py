@@ -41,7 +41,7 @@ def assert_equal(world: World, changes: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize(
     ("model", "size", "way"),
     [
-        ("mobilenet_v2", 32, "linear"),  # dropout, linear
+        pytest.param("mobilenet_v2", 32, "linear", marks=pytest.mark.slow),  # dropout, linear
         ("squeezenet1_1", 48, "stacked"),  # dropout, convolution, mean over its map
         ("mobilenet_v3_small", 32, "linear"),  # linear, function, dropout, linear
     ],
@@ -57,7 +57,7 @@ def test_a_packed_trial_is_the_same_training(
 @pytest.mark.parametrize(
     ("model", "size"),
     [
-        ("squeezenet1_1", 48),  # features are maps
+        pytest.param("squeezenet1_1", 48, marks=pytest.mark.slow),  # features are maps
         ("mobilenet_v3_small", 32),  # shared layers come first
     ],
 )

@@ -32,6 +32,9 @@ from sm_entrypoints.serving.handlers import load_program
 from sm_entrypoints.serving.intake import Limits
 from sm_entrypoints.serving.invocations import ModelService
 
+# 30 handlers, each loaded and asked as a container does it.
+pytestmark = pytest.mark.slow
+
 try:
     from sagemaker_pytorch_serving_container.default_pytorch_inference_handler import (
         DefaultPytorchInferenceHandler as PyTorchDefaults,

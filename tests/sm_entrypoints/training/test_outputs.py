@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 from sm_entrypoints.training.outputs import copy_serving_code
@@ -28,6 +29,7 @@ def names(file: Path) -> set[str]:
     return {Requirement(line).name for line in lines if line and not line.startswith("#")}
 
 
+@pytest.mark.slow
 def test_a_container_that_serves_installs_what_serving_needs_and_no_more(tmp_path: Path) -> None:
     copy_serving_code(tmp_path)
     code = tmp_path / "code"

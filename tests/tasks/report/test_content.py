@@ -119,7 +119,14 @@ def test_what_the_lint_found_is_looked_at_first(awkward_path):
 
 
 @pytest.mark.parametrize(
-    "missing", ["evaluation.json", "metrics.jsonl", "predictions.csv", "training.json"]
+    "missing",
+    [
+        "metrics.jsonl",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("evaluation.json", "predictions.csv", "training.json")
+        ),
+    ],
 )
 def test_an_output_that_lacks_a_file_still_has_its_summaries(awkward_path, missing):
     folder = write_output(awkward_path / OUTPUT_FOLDER, samples=40, steps=40, mistakes=2, seconds=5)

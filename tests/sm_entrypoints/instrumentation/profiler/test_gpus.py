@@ -111,10 +111,12 @@ def found(folder: Path) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.slow
 def test_each_gpu_has_its_use_and_its_taken_memory(found: dict[str, Any]) -> None:
     assert found["all"] == [FIRST + SECOND, FIRST + SECOND, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chosen", ["1", "GPU-bbbb", "GPU-bbbb-2,7,0"])
 def test_gpus_of_others_are_left_out(found: dict[str, Any], chosen: str) -> None:
     mine = [[kind, "gpu0", dimension, value] for kind, _, dimension, value in SECOND]
@@ -122,6 +124,7 @@ def test_gpus_of_others_are_left_out(found: dict[str, Any], chosen: str) -> None
     assert found[""] == [[], [], None]
 
 
+@pytest.mark.slow
 def test_a_gpu_that_is_lost_ends_the_reading_of_gpus_only(
     found: dict[str, Any], folder: Path
 ) -> None:
@@ -138,6 +141,7 @@ def test_a_gpu_that_is_lost_ends_the_reading_of_gpus_only(
     assert len([line for line in lines if line["Name"] == "MemoryUsedPercent"]) == samples
 
 
+@pytest.mark.slow
 def test_a_driver_that_does_not_start_is_said(found: dict[str, Any]) -> None:
     first, second, failure = found["no driver"]
     assert (first, second) == ([], [])
