@@ -10,12 +10,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from platforms.errors import WhippetError
+from platforms.processes.marks import end_marked
 from sm_entrypoints.contract.kill_points import reach
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
@@ -32,25 +34,42 @@ class ProcessError(WhippetError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessId:
-    """One process for all time: a recycled pid has another start time.
+    """One process for all time: a recycled pid has another start time, or is of another boot.
 
     Attributes:
         pid: also the id of its process group and session.
         started: seconds from boot to its start (without /proc: unix seconds); 0 when it was
             over before anyone could look.
+        boot: the kernel's name of the boot that it ran in; empty in older records, and where the
+            kernel has none. After a restart another process may have both pid and start time.
     """
 
     pid: int
     started: float
+    boot: str = ""
 
     def to_record(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        return {"Pid": self.pid, "Started": self.started}
+        return {"Pid": self.pid, "Started": self.started, "Boot": self.boot}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> ProcessId:
         """Return what :meth:`to_record` wrote."""
-        return cls(pid=int(record["Pid"]), started=float(record["Started"]))
+        return cls(
+            pid=int(record["Pid"]),
+            started=float(record["Started"]),
+            boot=str(record.get("Boot", "")),
+        )
+
+    @property
+    def mark(self) -> str:
+        """What tells the processes that it started: see :mod:`platforms.processes.marks`."""
+        return f"{self.boot}/{self.pid}/{self.started:.2f}"
+
+    @property
+    def before_restart(self) -> bool:
+        """Whether the machine was started again since: then nothing of it runs."""
+        return bool(self.boot) and self.boot != _boot()
 
 
 def spawn_detached(
@@ -84,7 +103,15 @@ def spawn_detached(
 
 def identify(pid: int) -> ProcessId:
     """Return the identity of the process that has ``pid`` now."""
-    return ProcessId(pid=pid, started=_started(pid) or 0.0)
+    return ProcessId(pid=pid, started=_started(pid) or 0.0, boot=_boot())
+
+
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _started(pid: int) -> float | None:
@@ -114,6 +141,8 @@ def _created(pid: int) -> float | None:
 
 def alive(process_id: ProcessId) -> bool:
     """Tell whether this very process runs; a zombie and a recycled pid do not count."""
+    if process_id.before_restart:
+        return False
     try:
         status: str = psutil.Process(process_id.pid).status()
     except psutil.NoSuchProcess:
@@ -151,13 +180,19 @@ def end_group(group: int) -> None:
 
 
 def terminate_session(leader: ProcessId) -> None:
-    """Kill every process of a dead leader's session, whatever its group.
+    """Kill every process of a dead leader's session, whatever its group, and what bears its mark.
 
-    The kernel gives a session's id to no other process while it has members. Does nothing when
-    the leader's pid belongs to another process by now.
+    The kernel gives a session's id to no other process while it has members. Spares the session
+    when the leader's pid belongs to another process by now.
     """
-    if _recycled(leader):
+    if leader.before_restart:
         return
+    if not _recycled(leader):
+        _kill_session(leader)
+    end_marked(leader.mark)
+
+
+def _kill_session(leader: ProcessId) -> None:
     for process in psutil.process_iter():
         try:
             if os.getsid(process.pid) == leader.pid:
@@ -169,6 +204,8 @@ def terminate_session(leader: ProcessId) -> None:
 def _recycled(process_id: ProcessId) -> bool:
     """Tell whether the pid is another process's; a group's id is not given out while it lives."""
     started = _started(process_id.pid)
+    if process_id.before_restart:
+        return True
     return started is not None and not _same(process_id, started)
 
 

@@ -16,6 +16,8 @@ from platforms.local.boundary.place import Place, copy_on_write, is_copy_on_writ
 from platforms.local.boundary.steps import Step
 from platforms.local.boundary.view import View, hidden_folders, private_homes
 from platforms.local.copies import remove_tree
+from platforms.processes.marks import MARK_VARIABLE
+from platforms.processes.process import identify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +144,11 @@ class Enclosure:
         cwd, order = program.cwd, None
         if self.mechanism.contained:
             command, _ = self.mechanism.command(
-                inner, self._steps(place, ml), cwd=cwd, scratch=self.scratch
+                inner,
+                self._steps(place, ml),
+                cwd=cwd,
+                scratch=self.scratch,
+                dies_with_us=program.group,
             )
             cwd = str(self.scratch)
             order = self.mechanism.order(self.scratch)
@@ -190,4 +196,6 @@ class Enclosure:
             variables.pop("TMPDIR", None)  # It is the machine's, and out of sight.
             homes = private_homes()
             variables["HOME"] = str(homes[0]) if homes else "/tmp"
+        else:  # Nothing else keeps together what leaves our session.
+            variables[MARK_VARIABLE] = identify(os.getpid()).mark
         return variables

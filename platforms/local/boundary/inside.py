@@ -8,8 +8,8 @@ environment. Three processes:
 - the command. When it ends, process 1 ends, and the kernel kills whatever else is left.
 
 Problems before the command runs are written to the file ``problem``; the exit code is then 125.
-Killing this process kills everything inside. Every import here costs each job a millisecond or
-more: hence ``_signal`` and not ``signal``, and no JSON.
+Killing this process kills everything inside; that of a job is killed with its supervisor. Every
+import here costs each job a millisecond or more: hence ``_signal`` and not ``signal``, and no JSON.
 """
 
 from __future__ import annotations
@@ -134,6 +134,8 @@ def _make_processes(order: Order) -> None:
         os.close(outside)
         _inside(order, inside)
         return
+    if order.head["dies_with_starter"]:
+        kernel.die_with_parent(signal.SIGKILL)
     _pass_on(child)
     os._exit(_exit_code(os.waitpid(child, 0)[1]))
 

@@ -77,11 +77,18 @@ class Mechanism:
         return scratch / _ORDER if self.name == "namespaces" else None
 
     def command(
-        self, argv: list[str], steps: list[Step], *, cwd: str, scratch: Path
+        self,
+        argv: list[str],
+        steps: list[Step],
+        *,
+        cwd: str,
+        scratch: Path,
+        dies_with_us: bool = False,
     ) -> tuple[list[str], Path]:
         """Return what to run so that ``argv`` runs inside, and the file that says what went wrong.
 
         ``argv[0]`` is an absolute path inside. The files of the order are put into ``scratch``.
+        It may outlive this process unless it ``dies_with_us``; under bubblewrap it always dies.
         """
         problem = scratch / "problem"
         problem.unlink(missing_ok=True)
@@ -96,6 +103,7 @@ class Mechanism:
             "root": str(scratch / "root"),
             "cwd": cwd,
             "host": HOST_NAME,
+            "dies_with_starter": "1" if dies_with_us else "",
             "problem": str(problem),
         }
         order = scratch / _ORDER

@@ -13,9 +13,9 @@ from platforms.local.context import LOGGER, LocalContext
 from platforms.local.hosting.deployment import FAILURE_REASON_CHARACTERS, Deployment
 from platforms.local.hosting.errors import as_client_error
 from platforms.local.hosting.record import groups, not_deployed, server_lost
-from platforms.local.hosting.supervisor import GRACE_SECONDS
+from platforms.local.hosting.supervisor import end_deployment
 from platforms.local.records import Missing, Record
-from platforms.processes.process import ProcessId, alive, terminate_group
+from platforms.processes.process import ProcessId, alive
 
 # A deployment whose supervisor never signed in was killed with its creator.
 _SIGN_IN_SECONDS = 60.0
@@ -62,7 +62,7 @@ def _deleter_is_gone(record: Record) -> bool:
 def end_and_forget(context: LocalContext, record: Record) -> None:
     """End every process of an endpoint, then remove its record; safe to repeat after a kill."""
     for group in groups(record):
-        terminate_group(group, GRACE_SECONDS)
+        end_deployment(group)
     try:
         context.records.delete("endpoints", record["EndpointName"])
     except Missing:  # Somebody else deleted it in the same moment: it is gone.
@@ -97,7 +97,7 @@ def _give_up(context: LocalContext, record: Record) -> Record:
     # Had it switched at the last moment, its server is the endpoint's and stays.
     serving = settled["Local"]["Server"]
     if pending["Group"] and not (serving and serving["Token"] == pending["Token"]):
-        terminate_group(ProcessId.from_record(pending["Group"]), GRACE_SECONDS)
+        end_deployment(ProcessId.from_record(pending["Group"]))
     return settled
 
 

@@ -31,6 +31,7 @@ from platforms.local.records import Missing, Record
 from platforms.local.warm_start.child import WarmChild
 from platforms.local.warm_start.start import WarmStart
 from platforms.processes.child import Child
+from platforms.processes.marks import end_marked
 from platforms.processes.process import ProcessId, identify, terminate_group
 from platforms.settings import Settings
 from sm_entrypoints.contract.kill_points import play, reach
@@ -129,7 +130,7 @@ def _switch(deployment: Deployment, server: ProcessId | None, port: int) -> None
         raise DeploymentUnwanted(f"endpoint {name!r} does not want {token}")
     for retired in record["Local"]["Retired"]:
         if retired["Group"]:
-            terminate_group(ProcessId.from_record(retired["Group"]), GRACE_SECONDS)
+            end_deployment(ProcessId.from_record(retired["Group"]))
         remove_tree(deployment.folder.with_name(retired["Token"]))
 
     def forget(record: Record) -> Record:
@@ -137,6 +138,12 @@ def _switch(deployment: Deployment, server: ProcessId | None, port: int) -> None
 
     if record["Local"]["Retired"]:
         records.update("endpoints", name, forget)
+
+
+def end_deployment(group: ProcessId) -> None:
+    """End a supervisor with its server, and what that one's handlers left in other sessions."""
+    terminate_group(group, GRACE_SECONDS)
+    end_marked(group.mark)
 
 
 def _record_failure(deployment: Deployment, error: Exception) -> None:

@@ -20,7 +20,8 @@ from platforms.local.training.status import MAX_REASON
 from platforms.local.warm_start.kind import kind_of
 from platforms.local.warm_start.start import WarmProgram, WarmStart
 from platforms.processes.child import Child
-from platforms.processes.process import end_group
+from platforms.processes.marks import adopt_orphans, children_now, end_adopted, end_marked
+from platforms.processes.process import end_group, identify
 from sm_entrypoints.contract.sentences import ended
 
 _TAIL_BYTES = 64 * 1024
@@ -33,6 +34,7 @@ class JobProcess:
     """A running entry point: a child of its supervisor, with a process group of its own."""
 
     def __init__(self, tree: JobTree, enclosure: Enclosure, process: Child, command: str) -> None:
+        self._others: frozenset[int] = frozenset()
         self._tree = tree
         self._enclosure = enclosure
         self._process = process
@@ -70,9 +72,11 @@ class JobProcess:
             )
             root = Bind(source=str(tree.root), target=str(seen.root), writable=True)
             prepared = enclosure.prepare(what, [root, *channels])
+            others = _watched_over(enclosure)
             process = None if warm is None else _warm(warm, tree, record, enclosure, prepared)
             process = prepared.start() if process is None else process
         job = cls(tree, enclosure, process, _shown(tree, record))
+        job._others = others
         limits = JobLimits.from_record(record["Local"].get("Limits", {}))
         if limits:
             own = enclosure.mechanism.processes
@@ -123,6 +127,16 @@ class JobProcess:
         """Kill what is left of the process group."""
         end_group(self._process.pid)
 
+    def end_descendants(self) -> None:
+        """Kill all that is left of the job, also what moved to a session of its own.
+
+        Only when nothing else runs below this process. A boundary ends its own with the job.
+        """
+        self.end_group()
+        if not self._enclosure.mechanism.contained:
+            end_adopted(self._others)
+            end_marked(identify(os.getpid()).mark)
+
     def failure_reason(self) -> str:
         """Return why the job failed, as the service words it: ``AlgorithmError: …, exit code: N``.
 
@@ -154,6 +168,14 @@ class JobProcess:
         head = f'ExecuteUserScriptError:\nExitCode {self.exit_code}\nErrorMessage "'
         foot = f'"{extra}\nCommand "{command}"'
         return f"{head}{_last(log_tail(self._tree), room - len(head) - len(foot))}{foot}"
+
+
+def _watched_over(enclosure: Enclosure) -> frozenset[int]:
+    """Let no descendant of the job get lost; return the children that are none of it."""
+    if enclosure.mechanism.contained:
+        return frozenset()
+    adopt_orphans()
+    return children_now()
 
 
 def _warm(

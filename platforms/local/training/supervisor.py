@@ -126,7 +126,7 @@ class Supervisor:
             with self._debugger.watching(job.pid):
                 self._watch(job, record, uploads)
         finally:
-            job.end_group()
+            job.end_descendants()
         reach("job: ended")
         self._move("Uploading")
         ended_well = self._stop is not None or job.exit_code == 0

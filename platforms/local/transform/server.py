@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from platforms.local.records import Record
 from platforms.local.transform.record import KIND
 from platforms.local.transform.request import TransformPlan
 from platforms.processes.child import Child
+from platforms.processes.marks import end_marked
+from platforms.processes.process import identify
 
 # A server that ends this often has a fault that no new start mends.
 _MAX_STARTS = 4
@@ -94,3 +97,4 @@ class RunningServer:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
+        end_marked(identify(os.getpid()).mark)

@@ -71,6 +71,8 @@ print(process.pid, process.started)
     process = ProcessId(pid=int(answer[0]), started=float(answer[1]))
     assert alive(process)
     assert ProcessId.from_record(process.to_record()) == process
+    older = {key: value for key, value in process.to_record().items() if key != "Boot"}
+    assert alive(ProcessId.from_record(older)) == alive(process)
     terminate_group(process, 10)
     assert not alive(process)
 
@@ -136,3 +138,19 @@ def _in_session(process: psutil.Process, leader: int) -> bool:
         return os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE
     except (ProcessLookupError, psutil.NoSuchProcess):
         return False
+
+
+def test_a_process_of_an_earlier_boot_is_gone_whoever_has_its_pid_and_start_time(
+    tmp_path: Path,
+) -> None:
+    other = spawn(tmp_path, SLEEP)
+    wait_for(lambda: up(tmp_path), "start")
+    before = ProcessId(pid=other.pid, started=other.started, boot="of an earlier boot")
+    assert before.before_restart
+    assert not other.before_restart
+    assert not alive(before)
+    terminate_group(before, 0)
+    terminate_session(before)
+    assert alive(other)
+    terminate_group(other, 0)
+    assert not alive(other)
