@@ -1,4 +1,4 @@
-"""Resume runs whose process died: they adopt the jobs they had launched."""
+"""Resume runs whose process died: they adopt their jobs; bring endpoints back after a restart."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from prefect import flow
 from tasks.cancelled_runs import end_cancelled_runs
 from tasks.parameters.run import RecoverParameters
 from tasks.recovery import mark_dead_runs, restart_crashed_runs
+from tasks.reviving import look_at_jobs, revive_lost_endpoints
 
 
 @flow(name="recover-runs", retries=0, persist_result=False)
 def recover_runs(request: RecoverParameters | None = None) -> list[str]:
     """Mark dead runs of deployments as crashed, restart crashed ones; return their names.
 
-    A cancelled run is not restarted: whatever of it is still running is ended.
+    A cancelled run is not restarted: whatever of it is still running is ended. Endpoints whose
+    processes are gone come back, until their time has passed.
     """
     chosen = request or RecoverParameters()
     mark_dead_runs(chosen)
     end_cancelled_runs(chosen)
-    return restart_crashed_runs(chosen)
+    restarted = restart_crashed_runs(chosen)
+    look_at_jobs()
+    revive_lost_endpoints()
+    return restarted

@@ -146,8 +146,10 @@ class Platform:
     stops can be requested again, and it never touches an AWS account. ``prepare`` creates what the
     platform may create by itself before the first upload: its own bucket. ``expect_jobs`` tells it
     that jobs follow soon, so that it may make ready what they share; returns within a second or so.
-    ``pricing`` is AWS's price list, if there is an account to query it with. ``bills`` says whether
-    requests here cost money. ``scaling`` is ``boto3.client("application-autoscaling")`` where
+    ``lost_endpoints`` names the endpoints whose processes are gone with nothing known against their
+    models, and ``revive`` deploys one of them again (False: it no longer is lost). ``pricing`` is
+    AWS's price list, if there is an account to query it with. ``bills`` says whether requests here
+    cost money. ``scaling`` is ``boto3.client("application-autoscaling")`` where
     endpoints can have more than one instance.
     """
 
@@ -162,6 +164,8 @@ class Platform:
     require_ready: RequireReady = lambda needs=Needs(): []
     prepare: Callable[[], None] = lambda: None
     expect_jobs: Callable[[], object] = lambda: None
+    lost_endpoints: Callable[[], list[str]] = list
+    revive: Callable[[str], bool] = lambda name: False
     pricing: Pricing | None = None
     bills: bool = False
     scaling: Any = None

@@ -18,11 +18,12 @@ class Server:
     api_url: str
     pid: int
     started: float
+    boot: str = ""
 
     @property
     def process(self) -> ProcessId:
         """The server's process."""
-        return ProcessId(pid=self.pid, started=self.started)
+        return ProcessId(pid=self.pid, started=self.started, boot=self.boot)
 
 
 def record_file(settings: Settings) -> Path:

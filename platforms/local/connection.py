@@ -15,6 +15,7 @@ from platforms.local.client import LocalSageMaker
 from platforms.local.context import ACCOUNT, LocalContext, local_context
 from platforms.local.hosting.endpoints import local_url
 from platforms.local.hosting.kinds import hosted_kind
+from platforms.local.hosting.reviving import lost_endpoints, revive_endpoint
 from platforms.local.hosting.runtime import LocalRuntime
 from platforms.local.hosting.settling import settle_endpoint
 from platforms.local.job_logs.operations import LocalLogs
@@ -55,6 +56,8 @@ def connect_local(settings: Settings) -> Platform:
         shut_down=partial(shut_down, sagemaker, context.home),
         require_ready=partial(_require_ready, context),
         expect_jobs=partial(_expect_jobs, context),
+        lost_endpoints=partial(lost_endpoints, context),
+        revive=partial(revive_endpoint, context),
     )
 
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import psutil
 
-MARK_VARIABLE = "WHIPPET_SUPERVISOR"
+MARK_VARIABLE = "SUPERVISOR_MARK"
 _PR_SET_CHILD_SUBREAPER = 36
 # New children may appear while the others are killed.
 _ROUNDS = 20

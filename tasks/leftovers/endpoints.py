@@ -29,9 +29,10 @@ def left_endpoints(
     """Yield the endpoints that are to go; ``runs`` are the records here, by name."""
     owned = list_endpoints(platform)
     asked = {state.name for state in meant_by(parameters, owned, now)}
+    lost = set(platform.lost_endpoints())  # They come back, unless their time has passed.
     for state in owned:
         why = _why(state, asked, now)
-        if why is None and parameters.endpoint is None:
+        if why is None and parameters.endpoint is None and state.name not in lost:
             why = _why_unowned(state, runs.get(state.run), now)
         if why is not None:
             yield _endpoint(platform, state, why)

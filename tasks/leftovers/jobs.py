@@ -42,6 +42,27 @@ def left_jobs(
     yield from _trainings(platform, runs, now)
 
 
+def look_at_unfinished(platform: Platform) -> int:
+    """Describe every unfinished search and transform, list the trainings; return the number.
+
+    For a platform of this machine, which takes up what has lost its process when it is asked.
+    """
+    searches = [each for status in _UNFINISHED for each in _search_names(platform, status)]
+    for name in searches:
+        TUNING_JOB.describe(platform.sagemaker, name)
+    transforms = [each for status in _UNFINISHED for each in _transform_names(platform, status)]
+    for name in transforms:
+        platform.sagemaker.describe_transform_job(TransformJobName=name)
+    trainings = [each for status in _UNFINISHED for each in _training_names(platform, status)]
+    return len(searches) + len(transforms) + len(trainings)
+
+
+def _transform_names(platform: Platform, status: _Unfinished) -> list[str]:
+    list_jobs = platform.sagemaker.list_transform_jobs
+    answers = pages(lambda paging: list_jobs(StatusEquals=status, **paging))
+    return [each["TransformJobName"] for page in answers for each in page["TransformJobSummaries"]]
+
+
 def _searches(platform: Platform, runs: Mapping[str, RunRecord]) -> Iterator[Leftover]:
     for name in [each for status in _UNFINISHED for each in _search_names(platform, status)]:
         job = TUNING_JOB.describe(platform.sagemaker, name)

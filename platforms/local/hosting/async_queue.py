@@ -74,8 +74,7 @@ class AsyncQueue:
         self.folder.mkdir(exist_ok=True)
         with held(self.gate):
             write_json(self.folder / f"{time.time_ns():020d}-{name}.json", item)
-            with held_if_free(self.worker_lock) as nobody_works:
-                pass
+            nobody_works = self._nobody_works()
         if nobody_works:
             self._start_worker()
         places: dict[str, Any] = {
@@ -84,6 +83,19 @@ class AsyncQueue:
         metadata = {"RequestId": name, "HTTPStatusCode": 202, "HTTPHeaders": {}, "RetryAttempts": 0}
         inference = request.get("InferenceId", name)
         return {"ResponseMetadata": metadata, "InferenceId": inference, **places}
+
+    def wake(self) -> None:
+        """Ensure that a worker runs if a request waits; the queue of no other kind exists."""
+        if not self.waiting():
+            return
+        with held(self.gate):
+            nobody_works = self._nobody_works()
+        if nobody_works:
+            self._start_worker()
+
+    def _nobody_works(self) -> bool:
+        with held_if_free(self.worker_lock) as free:
+            return free
 
     def waiting(self) -> list[Path]:
         """Return the files of the requests that are not answered, the oldest first."""

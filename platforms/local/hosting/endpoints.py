@@ -69,7 +69,7 @@ class Endpoints:
         with as_client_error(self._context, "CreateEndpoint", "endpoints", name):
             self._context.records.create("endpoints", name, record)
         try:
-            self._supervise(name, pending)
+            supervise(self._context, name, pending)
         except ProcessError:
             # Nothing runs and nobody has seen it: as if it had never been asked for.
             self._context.records.delete("endpoints", name)
@@ -96,7 +96,7 @@ class Endpoints:
 
         self._update("UpdateEndpoint", name, begin)
         try:
-            self._supervise(name, pending)
+            supervise(self._context, name, pending)
         except ProcessError as error:
             reason = str(error)
             self._update(
@@ -169,20 +169,25 @@ class Endpoints:
             **self._context.to_record(),
         }
 
-    def _supervise(self, name: str, pending: Mapping[str, Any]) -> None:
-        """Start the supervisor, which signs in to the record by itself."""
-        folder, token = self._context.records.folder("endpoints", name), pending["Token"]
-        kind = server_kind(self._context, pending["Container"].get("Environment", {}))
-        start_supervisor(
-            [_SUPERVISOR, str(self._context.home), name, token],
-            log=folder / "supervisor.log",
-            s3_endpoint=self._context.settings.s3_endpoint,
-            warm=None if kind is None else kind.folder,
-        )
-
     def _update(self, operation: str, name: str, change: Callable[[Record], Record]) -> Record:
         with as_client_error(self._context, operation, "endpoints", name):
             return self._context.records.update("endpoints", name, change)
+
+
+def supervise(context: LocalContext, name: str, pending: Mapping[str, Any]) -> None:
+    """Start the supervisor of a pending deployment; it signs in to the record by itself.
+
+    Raises:
+        ProcessError: it cannot be started.
+    """
+    folder, token = context.records.folder("endpoints", name), pending["Token"]
+    kind = server_kind(context, pending["Container"].get("Environment", {}))
+    start_supervisor(
+        [_SUPERVISOR, str(context.home), name, token],
+        log=folder / "supervisor.log",
+        s3_endpoint=context.settings.s3_endpoint,
+        warm=None if kind is None else kind.folder,
+    )
 
 
 def local_url(context: LocalContext, name: str) -> str:

@@ -9,7 +9,10 @@ In addition to SageMaker's fields a record has ``Local``:
   ``Deployment``, what to start, and no process while it is idle;
 - ``Worker``: the process (``Group``) that works off an asynchronous endpoint's queue, if any;
 - ``Retired``: replaced servers that may not have ended yet;
-- ``Deleter``: the process that deletes the endpoint, if any.
+- ``Deleter``: the process that deletes the endpoint, if any;
+- ``Deployed``: the deployment that was last in service, as it was in ``Pending``;
+- ``Lost``: the deployment that a failed endpoint had, or was to have, when its processes were
+  killed or the machine restarted: nothing is known against it, and it can be revived.
 
 Every change but the first names the token it applies to, so a late message about an older
 deployment changes nothing.
@@ -82,7 +85,13 @@ def in_service(record: Record, token: str, server: ProcessId | None, port: int) 
         "EndpointConfigName": pending["EndpointConfigName"],
         "ProductionVariants": [_summary(each, pending) for each in pending["ProductionVariants"]],
         "LastModifiedTime": now(),
-        "Local": {**local, "Pending": None, "Server": serving, "Retired": retired},
+        "Local": {
+            **local,
+            "Pending": None,
+            "Server": serving,
+            "Retired": retired,
+            "Deployed": pending,
+        },
     }
     for member in ("FailureReason", *CONFIG_MEMBERS):
         changed.pop(member, None)
@@ -133,6 +142,42 @@ def _with_server(record: Record, token: str, change: dict[str, Any]) -> Record:
         return record
     server = record["Local"]["Server"]
     return {**record, "Local": {**record["Local"], "Server": {**server, **change}}}
+
+
+def lost(record: Record, deployment: dict[str, Any] | None) -> Record:
+    """Return the record with the deployment that may be revived, if it failed.
+
+    For whoever finds that an endpoint's processes are gone; not for who knows that they failed.
+    """
+    if record["EndpointStatus"] != "Failed":
+        return record
+    return {**record, "Local": {**record["Local"], "Lost": deployment}}
+
+
+def revived(record: Record, token: str) -> Record:
+    """Return the record with its lost deployment pending again, under a new token.
+
+    Unchanged if there is none: somebody else revived it, or it never answered.
+    """
+    local = record["Local"]
+    deployment = local.get("Lost")
+    if record["EndpointStatus"] != "Failed" or deployment is None:
+        return record
+    before = [local["Server"]] if local["Server"] else []
+    again = {**deployment, "Token": token, "Group": None, "RequestTime": now()}
+    kept = {key: value for key, value in record.items() if key != "FailureReason"}
+    return {
+        **kept,
+        "EndpointStatus": "Creating",
+        "LastModifiedTime": now(),
+        "Local": {
+            **local,
+            "Pending": again,
+            "Server": None,
+            "Retired": [*local["Retired"], *before],
+            "Lost": None,
+        },
+    }
 
 
 def not_deployed(record: Record, token: str, reason: str) -> Record:

@@ -12,7 +12,7 @@ from typing import Any
 from platforms.local.context import LOGGER, LocalContext
 from platforms.local.hosting.deployment import FAILURE_REASON_CHARACTERS, Deployment
 from platforms.local.hosting.errors import as_client_error
-from platforms.local.hosting.record import groups, not_deployed, server_lost
+from platforms.local.hosting.record import groups, lost, not_deployed, server_lost, wants
 from platforms.local.hosting.supervisor import end_deployment
 from platforms.local.records import Missing, Record
 from platforms.processes.process import ProcessId, alive
@@ -49,7 +49,11 @@ def settled(context: LocalContext, name: str) -> Record:
     if record["EndpointStatus"] == "InService" and fixed and not _runs(server):
         reason = _last_words(context, record, server["Token"])
         return context.records.update(
-            "endpoints", name, lambda record: server_lost(record, server["Token"], reason)
+            "endpoints",
+            name,
+            lambda record: lost(
+                server_lost(record, server["Token"], reason), record["Local"].get("Deployed")
+            ),
         )
     return record
 
@@ -91,9 +95,13 @@ def _give_up(context: LocalContext, record: Record) -> Record:
         f"The process that deployed endpoint {name!r} ended before its server was in service; "
         f"see {context.records.folder('endpoints', name) / 'supervisor.log'}."
     )
-    settled = context.records.update(
-        "endpoints", name, lambda record: not_deployed(record, pending["Token"], reason)
-    )
+
+    def give_up(newest: Record) -> Record:
+        if not wants(newest, pending["Token"]):
+            return newest
+        return lost(not_deployed(newest, pending["Token"], reason), newest["Local"]["Pending"])
+
+    settled = context.records.update("endpoints", name, give_up)
     # Had it switched at the last moment, its server is the endpoint's and stays.
     serving = settled["Local"]["Server"]
     if pending["Group"] and not (serving and serving["Token"] == pending["Token"]):

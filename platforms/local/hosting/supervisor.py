@@ -17,6 +17,7 @@ from typing import Any
 from platforms.errors import WhippetError
 from platforms.local.context import LocalContext, local_context, recorded_context
 from platforms.local.copies import remove_tree
+from platforms.local.hosting.async_queue import AsyncQueue
 from platforms.local.hosting.deployment import (
     DEFAULT_STARTUP_SECONDS,
     FAILURE_REASON_CHARACTERS,
@@ -53,6 +54,8 @@ def main(home: Path, endpoint: str, token: str) -> None:
         warm = WarmStart(child, stopped=lambda: not _wanted(deployment))
         server = _deploy(deployment, warm, keeps_server=hosted_kind(pending).keeps_server)
         if server is not None:
+            # Requests may have waited since the machine was shut down.
+            AsyncQueue(context=context, endpoint=endpoint).wake()
             Restarts(deployment=deployment, server=server).run()
     except Missing:
         return  # Deleted meanwhile; what runs was ended by whoever deleted it, or just now.

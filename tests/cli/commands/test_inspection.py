@@ -263,6 +263,13 @@ class Terminal:
         raise OSError("not a file")
 
 
+def test_reviving_with_nothing_to_revive(context, capsys):
+    assert main(["endpoints", "--revive"]) == 0
+    told = capsys.readouterr().out
+    assert "no endpoint has lost its processes" in told
+    assert "new " in told  # and the list as ever
+
+
 def test_clean_up(context, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", StringIO())
     assert main(["clean-up"]) == 1
