@@ -3,31 +3,32 @@
 Equal input gives the same bytes. Python's own extraction filters were bypassed twice in 2025
 (CVE-2025-4517, CVE-2025-4330), so they are not used for reading: only regular files and folders are
 extracted, only under relative names without ``..``, only into a new folder, with limits on the
-count, the size and the compression ratio.
+count, the size and the compression ratio (:mod:`sm_entrypoints.contract.archives`).
 """
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import secrets
 import shutil
 import stat
 import tarfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from platforms.errors import WhippetError
 from platforms.files import replacing
+from sm_entrypoints.contract.archives import BoundedArchive, BrokenArchive, bounded
 from sm_entrypoints.contract.kill_points import label_of, reach
 
 MAX_MEMBERS = 10_000
-MAX_BYTES = 2 * 1024**3
-MAX_RATIO = 100
-# A tiny archive of text may well compress more: the ratio counts from here on.
-_RATIO_FROM_BYTES = 10 * 1024**2
+_MOST_PARTS = 64
+# Of a name, in an error.
+_SHOWN = 100
+# Of the system's errors, those that are about a name.
+_OF_NAMES = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ})
 _CHUNK = 1024 * 1024
 # What the folder itself is called: SageMaker's SDK adds it with the name "/", others with ".".
 _ROOTS = frozenset({"", ".", "/"})
@@ -81,8 +82,8 @@ def extract_archive(archive: Path, folder: Path) -> None:
         reach(f"extract {label_of(folder)}")
         new.rename(folder)
         reach(f"extracted {label_of(folder)}")
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ArchiveError(f"{archive.name} is not a readable tar.gz: {error}") from error
+    except BrokenArchive as error:
+        raise ArchiveError(f"{archive.name} cannot be unpacked: {error}") from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
@@ -96,36 +97,15 @@ def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
         tar.addfile(member, file)
 
 
-class _Limited:
-    """A reader that stops a decompression bomb where it starts to grow."""
-
-    def __init__(self, source: gzip.GzipFile, limit: int, name: str) -> None:
-        self._source = source
-        self._left = limit
-        self._name = name
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._source.read(size if size >= 0 else _CHUNK)
-        self._left -= len(data)
-        if self._left < 0:
-            raise ArchiveError(f"{self._name} unpacks to more than is allowed")
-        return data
-
-
 def _extract_members(archive: Path, folder: Path) -> None:
-    limit = min(MAX_BYTES, max(archive.stat().st_size * MAX_RATIO, _RATIO_FROM_BYTES))
-    with gzip.open(archive, "rb") as unpacked:
-        source: Any = _Limited(unpacked, limit, archive.name)
-        # A stream: nothing is read twice, and no member can point back at another.
-        with tarfile.open(fileobj=source, mode="r|") as tar:
-            for member in _checked(tar, archive.name):
-                _extract(tar, member, folder)
-        while source.read(_CHUNK):  # What follows the end is checked for its sum, too.
-            continue
+    with bounded(archive) as members:
+        for member in _checked(members, archive.name):
+            _extract(members, member, folder)
+        members.finish()
 
 
-def _checked(tar: tarfile.TarFile, archive: str) -> Iterator[tarfile.TarInfo]:
-    for count, member in enumerate(tar, 1):
+def _checked(members: BoundedArchive, archive: str) -> Iterator[tarfile.TarInfo]:
+    for count, member in enumerate(members, 1):
         if count > MAX_MEMBERS:
             raise ArchiveError(f"{archive} has more than {MAX_MEMBERS} members")
         if not (member.isreg() or member.isdir()) or member.issparse():
@@ -139,11 +119,12 @@ def _checked(tar: tarfile.TarFile, archive: str) -> Iterator[tarfile.TarInfo]:
 def _check_name(name: str, archive: str) -> None:
     parts = PurePosixPath(name).parts
     bad = name.startswith("/") or ".." in parts or "\\" in name or "\0" in name
-    if bad or name == "":
-        raise ArchiveError(f"{archive}: {name!r} is not a plain relative name")
+    # Folders within folders are made, and removed, by calls within calls.
+    if bad or name == "" or len(parts) > _MOST_PARTS:
+        raise ArchiveError(f"{archive}: {name[:_SHOWN]!r} is not a plain relative name")
 
 
-def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+def _extract(members: BoundedArchive, member: tarfile.TarInfo, folder: Path) -> None:
     target = folder / member.name
     try:
         if member.isdir():
@@ -154,7 +135,12 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> Non
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _mode(member))
     except (FileExistsError, NotADirectoryError) as error:
         raise ArchiveError(f"{member.name!r} comes twice in its archive") from error
-    source = tar.extractfile(member)
+    except OSError as error:
+        if error.errno not in _OF_NAMES:
+            raise
+        name = f"{member.name[:_SHOWN]!r}"
+        raise ArchiveError(f"{name} cannot be the name of a file: {error.strerror}") from error
+    source = members.open(member)
     if source is None:
         os.close(descriptor)
         raise ArchiveError(f"{member.name!r} has no content")

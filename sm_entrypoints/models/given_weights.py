@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from sm_entrypoints.contract import (
     WEIGHTS_CHANNEL,
     WEIGHTS_FILE,
 )
+from sm_entrypoints.contract.archives import BrokenArchive, bounded
 from sm_entrypoints.contract.sentences import clause
 from sm_entrypoints.models.model import ModelCard, ModelError, head_name
 from sm_entrypoints.models.weights import Triple, WeightsError, read_normalisation, read_weights
@@ -82,7 +82,7 @@ def _delivered(path: Path, model: nn.Module, classes: Sequence[str]) -> GivenWei
         tensors = load(files[MODEL_WEIGHTS_FILE])
     except KeyError as error:
         raise WeightsError(f"{source} is no delivered model: it has no {error.args[0]}") from None
-    except (OSError, EOFError, tarfile.TarError, UnicodeDecodeError, SafetensorError) as error:
+    except (OSError, BrokenArchive, UnicodeDecodeError, SafetensorError) as error:
         raise WeightsError(f"{source} cannot be read: {clause(error)}") from None
     except ModelError as error:
         raise WeightsError(f"{source}: {error}") from None
@@ -97,7 +97,7 @@ def _delivered(path: Path, model: nn.Module, classes: Sequence[str]) -> GivenWei
 def _members(path: Path) -> dict[str, bytes]:
     """Return the card and the tensors of an archive; regular files of a sane size only."""
     found: dict[str, bytes] = {}
-    with tarfile.open(path, "r:gz") as archive:
+    with bounded(path, sum(_MOST_BYTES.values())) as archive:
         for member in archive:
             name = posixpath.normpath(member.name)
             most = _MOST_BYTES.get(name)
@@ -105,7 +105,7 @@ def _members(path: Path) -> dict[str, bytes]:
                 continue
             if member.size > most:
                 raise WeightsError(f"{path.name}: {name} has {member.size:,} bytes, too many")
-            file = archive.extractfile(member)
+            file = archive.open(member)
             if file is not None:
                 found[name] = file.read()
             if len(found) == len(_MOST_BYTES):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import tarfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from platforms.settings import PROJECT_ROOT
+from sm_entrypoints.contract.archives import BrokenArchive, bounded
 
 _ROOT = "/opt/ml"
 _MOST_BYTES = 1024 * 1024
@@ -25,16 +25,16 @@ def hard_coded_paths(archive: Path) -> list[str]:
     """
     places: list[str] = []
     try:
-        with tarfile.open(archive, "r:*") as tar:
-            for number, member in enumerate(tar):
+        with bounded(archive) as members:
+            for number, member in enumerate(members):
                 if number >= _MOST_FILES:
                     break
                 if member.isfile() and member.name.endswith(".py") and member.size <= _MOST_BYTES:
-                    file = tar.extractfile(member)
+                    file = members.open(member)
                     text = file.read() if file is not None else b""
                     if _ROOT.encode() in text and not _is_ours(member.name, text):
                         places += [f"{member.name}:{line}" for line in sorted(set(_lines(text)))]
-    except (OSError, tarfile.TarError, EOFError):
+    except (OSError, BrokenArchive):
         return []
     return places
 
