@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -11,15 +10,6 @@ from urllib.request import getproxies
 
 NAMES = ("127.0.0.1", "localhost", "::1")
 HOST = "127.0.0.1"
-_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE | re.ASCII)
-
-
-def names_this_machine(host: str) -> bool:
-    """Say whether a ``Host`` header names this machine, whatever the port.
-
-    A web page whose name was pointed here (DNS rebinding) sends that name.
-    """
-    return _HOST.fullmatch(host) is not None
 
 
 def listen(port: int, *, backlog: int) -> socket.socket:

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from platforms.loopback import names_this_machine
+from sm_entrypoints.contract.hosts import names_this_machine
 
 _POLICY_VIOLATION = 1008
 

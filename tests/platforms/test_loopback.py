@@ -15,9 +15,9 @@ from platforms.loopback import (
     curl_options,
     is_loopback,
     listen,
-    names_this_machine,
     spare_loopback,
 )
+from sm_entrypoints.contract.hosts import names_this_machine
 from tests.sources import SOURCES, relative
 
 NAMES = [f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")]

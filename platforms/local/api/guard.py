@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from platforms.local.api.answers import Refused, failure
-from platforms.loopback import names_this_machine
+from sm_entrypoints.contract.hosts import names_this_machine
 
 # A client that is still sending reads no answer: this much of a refused body is read and dropped.
 _DRAIN_BYTES = 64 * 1024 * 1024
