@@ -49,12 +49,11 @@ if __name__ == "__main__":
     sys.path[:] = [_ROOT, *(p for p in sys.path if Path(p or ".").resolve() != _HERE)]
 
 import uvicorn
-from starlette.types import ASGIApp
 
 from sm_entrypoints.contract.sentences import clause
 from sm_entrypoints.serving.connections import BoundedConnection
 from sm_entrypoints.serving.context import Context
-from sm_entrypoints.serving.door import ThisMachineOnly, is_for_this_machine
+from sm_entrypoints.serving.door import guarded
 from sm_entrypoints.serving.handlers import load_program
 from sm_entrypoints.serving.intake import Limits
 from sm_entrypoints.serving.invocations import ModelService
@@ -127,7 +126,7 @@ class ModelServer:
         self._failed = False
         self._server = uvicorn.Server(
             uvicorn.Config(
-                _application(self._service, settings.host),
+                guarded(self._service.application(), settings.host),
                 http=BoundedConnection,
                 lifespan="off",
                 log_level="warning",
@@ -188,12 +187,6 @@ class ModelServer:
         print(f"model server failed: {problem}", file=sys.stderr, flush=True)
         if self._settings.failure_file is not None:
             _write(self._settings.failure_file, problem)
-
-
-def _application(service: ModelService, host: str) -> ASGIApp:
-    """Return what answers; in a container, requests come from elsewhere and under other names."""
-    application = service.application()
-    return ThisMachineOnly(application) if is_for_this_machine(host) else application
 
 
 def main() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 
 import uvicorn
@@ -13,10 +12,10 @@ from cli.server.door import OwnPagesOnly
 from cli.ui.pages import Pages, not_found
 from platforms import Settings, connect
 from platforms.errors import SettingsError
+from platforms.loopback import HOST, listen
 from sm_entrypoints.contract.sentences import clause
 from tasks.browse.asking import EndpointsInService
 
-HOST = "127.0.0.1"
 _LAST_PORT = 65_535
 _DRAIN_SECONDS = 3
 
@@ -34,7 +33,7 @@ def serve_pages(settings: Settings, port: int, announce: Callable[[str], None]) 
     if not 0 <= port <= _LAST_PORT:
         raise SettingsError(f"--port {port} is out of range: use 1 to {_LAST_PORT}, or 0 for any")
     try:
-        listener = socket.create_server((HOST, port), backlog=64)
+        listener = listen(port, backlog=64)
     except OSError as error:
         raise SettingsError(
             f"the pages cannot be served on {HOST}:{port}: {clause(error)}; choose another --port"

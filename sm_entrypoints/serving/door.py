@@ -14,8 +14,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sm_entrypoints.contract.hosts import names_this_machine
 
 
-def is_for_this_machine(address: str) -> bool:
-    """Say whether a server that listens at an address or name can be reached from here alone."""
+def guarded(app: ASGIApp, address: str) -> ASGIApp:
+    """Return an application that lets no web page in, if it listens at an address of this machine.
+
+    In a container it listens at every address: there, requests come under other names.
+    """
+    return ThisMachineOnly(app) if _is_for_this_machine(address) else app
+
+
+def _is_for_this_machine(address: str) -> bool:
     if address == "localhost":
         return True
     try:

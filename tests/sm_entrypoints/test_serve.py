@@ -176,7 +176,7 @@ def test_a_client_that_asks_first_need_not_send(ours: Server) -> None:
     host, port = ours.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(
-            b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n"
+            b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n"
             b"Expect: 100-continue\r\n\r\n"
         )
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
@@ -187,7 +187,7 @@ def test_a_client_that_leaves_does_no_harm(ours: Server) -> None:
     for _ in range(40):  # more than the places in the queue
         with socket.create_connection((host, int(port)), timeout=20) as connection:
             connection.sendall(
-                b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n"
+                b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n"
             )
     assert ours.post(_jpeg()).status_code == 200
 
