@@ -3,7 +3,7 @@
 Equal input gives the same bytes. Python's own extraction filters were bypassed twice in 2025
 (CVE-2025-4517, CVE-2025-4330), so they are not used for reading: only regular files and folders are
 extracted, only under relative names without ``..``, only into a new folder, with limits on the
-count, the size and the compression ratio (:mod:`sm_entrypoints.contract.archives`).
+count, the size and the compression ratio (:mod:`sm_entrypoints.contract.strangers.archives`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path, PurePosixPath
 
 from platforms.errors import WhippetError
 from platforms.files import replacing
-from sm_entrypoints.contract.archives import BoundedArchive, BrokenArchive, bounded
 from sm_entrypoints.contract.kill_points import label_of, reach
+from sm_entrypoints.contract.strangers.archives import BoundedArchive, BrokenArchive, bounded
 
 MAX_MEMBERS = 10_000
 _MOST_PARTS = 64

@@ -16,7 +16,7 @@ from platforms.files import write_atomically
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract import TRAIN_CHANNEL
 from sm_entrypoints.contract.networks import AUTO, Network
-from sm_entrypoints.contract.tables import table
+from sm_entrypoints.contract.strangers.tables import table
 from tasks.cancelling.watch import CancelWatch
 from tasks.dataset.checking.check import DataCheck, check_data
 from tasks.dataset.checking.memory import open_memory

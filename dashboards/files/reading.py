@@ -18,7 +18,7 @@ import orjson
 import pandas as pd
 
 from sm_entrypoints.contract.sentences import clause
-from sm_entrypoints.contract.tables import as_written
+from sm_entrypoints.contract.strangers.tables import as_written
 
 # Few different values in many rows: kept as categories, which compare a hundred times faster.
 _CATEGORIES = frozenset({"split", "mode", "network", "collection", "name", "dimension"})

@@ -23,8 +23,8 @@ from sm_entrypoints.contract import (
     WEIGHTS_CHANNEL,
     WEIGHTS_FILE,
 )
-from sm_entrypoints.contract.archives import BrokenArchive, bounded
 from sm_entrypoints.contract.sentences import clause
+from sm_entrypoints.contract.strangers.archives import BrokenArchive, bounded
 from sm_entrypoints.models.model import ModelCard, ModelError, head_name
 from sm_entrypoints.models.weights import Triple, WeightsError, read_normalisation, read_weights
 

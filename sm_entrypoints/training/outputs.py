@@ -21,7 +21,7 @@ from sm_entrypoints.contract import (
     TRAINING_SUMMARY_FILE,
 )
 from sm_entrypoints.contract.files import write_text
-from sm_entrypoints.contract.tables import table
+from sm_entrypoints.contract.strangers.tables import table
 from sm_entrypoints.images.channels import Split
 from sm_entrypoints.images.preparation import TRAINING_FORMATS, open_image
 from sm_entrypoints.training.evaluation import Scores, report

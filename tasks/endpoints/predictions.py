@@ -8,7 +8,7 @@ from pathlib import Path
 
 from platforms import Platform
 from platforms.errors import DataError, EndpointFailed
-from sm_entrypoints.contract.tables import read_table
+from sm_entrypoints.contract.strangers.tables import read_table
 from sm_entrypoints.images.files import kind_of
 from tasks.endpoints.invoke import invoke, is_asked_directly
 from tasks.runs.names import RunIdentity

@@ -13,7 +13,7 @@ from platforms import Platform
 from platforms.errors import DataError, ParameterError
 from platforms.files import write_atomically
 from sm_entrypoints.contract.sentences import counted
-from sm_entrypoints.contract.tables import table
+from sm_entrypoints.contract.strangers.tables import table
 from tasks.storage.uris import read_object
 from tasks.transform.pictures import Pictures
 

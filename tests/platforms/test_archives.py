@@ -10,7 +10,7 @@ import pytest
 
 from platforms import archives
 from platforms.archives import ArchiveError, extract_archive, write_archive
-from sm_entrypoints.contract.archives import MAX_RATIO
+from sm_entrypoints.contract.strangers.archives import MAX_RATIO
 
 
 def make(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from platforms.settings import PROJECT_ROOT
-from sm_entrypoints.contract.archives import BrokenArchive, bounded
+from sm_entrypoints.contract.strangers.archives import BrokenArchive, bounded
 
 _ROOT = "/opt/ml"
 _MOST_BYTES = 1024 * 1024

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sm_entrypoints.contract import OPERATOR_COLUMNS
-from sm_entrypoints.contract.tables import table
+from sm_entrypoints.contract.strangers.tables import table
 
 MOST_ROWS = 60
 _MICROSECOND = 1e-6

@@ -7,7 +7,7 @@ import pandas as pd
 from dashboards.files.reading import read_csv
 from dashboards.files.writing import as_csv
 from sm_entrypoints import contract
-from sm_entrypoints.contract.tables import read_table
+from sm_entrypoints.contract.strangers.tables import read_table
 
 
 def test_names_stay_names_and_numbers_numbers(tmp_path: Path) -> None:

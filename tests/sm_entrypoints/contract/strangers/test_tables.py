@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from sm_entrypoints.contract.tables import as_written, cell, read_table, table
+from sm_entrypoints.contract.strangers.tables import as_written, cell, read_table, table
 from tests.examples import run_examples
 
 FORMULAS = [
@@ -80,5 +80,5 @@ def test_no_rows_and_no_text() -> None:
 
 
 def test_examples() -> None:
-    run_examples("sm_entrypoints.contract.tables:cell")
-    run_examples("sm_entrypoints.contract.tables:as_written")
+    run_examples("sm_entrypoints.contract.strangers.tables:cell")
+    run_examples("sm_entrypoints.contract.strangers.tables:as_written")

@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 def cell(value: object) -> object:
     """Return what to write for a value: text that a spreadsheet would compute gets an apostrophe.
 
-    >>> from sm_entrypoints.contract.tables import cell
+    >>> from sm_entrypoints.contract.strangers.tables import cell
     >>> cell("=1+1"), cell("-1.5"), cell(-1.5), cell("cat")
     ("'=1+1", '-1.5', -1.5, 'cat')
     """
@@ -33,7 +33,7 @@ def cell(value: object) -> object:
 def as_written(text: str) -> str:
     """Return the text that :func:`cell` was given.
 
-    >>> from sm_entrypoints.contract.tables import as_written
+    >>> from sm_entrypoints.contract.strangers.tables import as_written
     >>> as_written("'=1+1"), as_written("'tis")
     ('=1+1', "'tis")
     """
