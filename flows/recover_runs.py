@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from tasks.cancelled_runs import end_cancelled_runs
-from tasks.parameters.run import RecoverParameters
+from tasks.parameters.upkeep import RecoverParameters
 from tasks.recovery import mark_dead_runs, restart_crashed_runs
 from tasks.reviving import look_at_jobs, revive_lost_endpoints
 

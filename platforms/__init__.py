@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from platforms.instances import has_gpu
+from platforms.old_files import FindOldFiles
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -147,7 +148,8 @@ class Platform:
     platform may create by itself before the first upload: its own bucket. ``expect_jobs`` tells it
     that jobs follow soon, so that it may make ready what they share; returns within a second or so.
     ``lost_endpoints`` names the endpoints whose processes are gone with nothing known against their
-    models, and ``revive`` deploys one of them again (False: it no longer is lost). ``pricing`` is
+    models, and ``revive`` deploys one of them again (False: it no longer is lost).
+    ``old_files`` finds what can be removed from this machine's disk. ``pricing`` is
     AWS's price list, if there is an account to query it with. ``bills`` says whether requests here
     cost money. ``scaling`` is ``boto3.client("application-autoscaling")`` where
     endpoints can have more than one instance.
@@ -166,6 +168,7 @@ class Platform:
     expect_jobs: Callable[[], object] = lambda: None
     lost_endpoints: Callable[[], list[str]] = list
     revive: Callable[[str], bool] = lambda name: False
+    old_files: FindOldFiles = lambda age, needed: []
     pricing: Pricing | None = None
     bills: bool = False
     scaling: Any = None

@@ -23,7 +23,7 @@ from platforms.errors import WhippetError
 from sm_entrypoints.contract.kill_points import reach
 from tasks.cancelling.history import cancel_asked
 from tasks.costs.stop_billing import stop_everything
-from tasks.parameters.run import RecoverParameters
+from tasks.parameters.upkeep import RecoverParameters
 from tasks.requests.stop import stop_run
 from tasks.run_end import close_accounts
 from tasks.runs.names import RunIdentity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 from prefect import get_run_logger, task
@@ -10,8 +10,9 @@ from prefect.artifacts import create_table_artifact
 
 from platforms import connect
 from platforms.errors import WhippetError
+from tasks.leftovers.needs import needed_by_runs
 from tasks.leftovers.reaper import close_ledgers, find_leftovers, remove_leftover
-from tasks.parameters.run import CleanUpParameters
+from tasks.parameters.upkeep import CleanUpParameters
 from tasks.runs.task_policy import policy
 
 
@@ -44,6 +45,22 @@ def remove_leftovers(parameters: CleanUpParameters) -> list[str]:
         else:
             logger.warning("%s is %s; the next clean-up tries again", what, status)
     return done
+
+
+@task(name="remove old files", **policy(3600))
+def remove_old_files(parameters: CleanUpParameters) -> int:
+    """Remove what old jobs left on this machine, or only say what; return the bytes."""
+    if parameters.older_than_hours is None:
+        return 0
+    platform, logger, taken = connect(), get_run_logger(), 0
+    age = timedelta(hours=parameters.older_than_hours)
+    for each in platform.old_files(age, needed_by_runs(platform.settings)):
+        verb = "would remove" if parameters.dry_run else "removes"
+        logger.info("%s %s: %.1f MB", verb, each.what, each.bytes / 1e6)
+        if not parameters.dry_run:
+            each.remove()
+        taken += each.bytes
+    return taken
 
 
 @task(name="close ledgers", **policy(600))

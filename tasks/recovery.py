@@ -33,7 +33,7 @@ from prefect.states import AwaitingRetry, Crashed
 from sm_entrypoints.contract.kill_points import reach
 from tasks.cancelled_runs import SIGHT, TAG
 from tasks.cancelling.history import cancel_asked
-from tasks.parameters.run import RecoverParameters
+from tasks.parameters.upkeep import RecoverParameters
 from tasks.runs.task_policy import policy
 
 _HEARTBEAT = "prefect.flow-run.heartbeat"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from cli.old_files import age, clean_files
 from cli.table import print_table
 from platforms.errors import EndpointFailed, ParameterError
 
@@ -28,6 +29,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="only print what would go, how old it is, its cost"
     )
+    parser.add_argument(
+        "--older-than",
+        type=age,
+        metavar="AGE",
+        help="instead, files here that are older (7d, 12h): working files of ended jobs, "
+        "models of lost trials, jobs of removed runs; never what a run or an endpoint needs",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
@@ -35,9 +43,20 @@ def command(arguments: argparse.Namespace) -> int:
     """Remove endpoints, jobs, configs and models that no run owns any more; asks first."""
     from platforms import connect
     from tasks.leftovers.reaper import close_ledgers, find_leftovers
-    from tasks.parameters.run import CleanUpParameters
+    from tasks.parameters.upkeep import CleanUpParameters
 
     platform = connect()
+    if arguments.older_than is not None:
+        if arguments.endpoint or arguments.all:
+            raise ParameterError(
+                "--older-than is about files: give no endpoint and no --all with it"
+            )
+        return clean_files(
+            platform,
+            arguments.older_than,
+            dry_run=arguments.dry_run,
+            agreed=lambda names: arguments.yes or confirmed(names, bills=False),
+        )
     parameters = CleanUpParameters(endpoint=arguments.endpoint, all=arguments.all, dry_run=False)
     now = datetime.now(UTC)
     found = list(find_leftovers(platform, parameters, now))

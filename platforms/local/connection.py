@@ -13,6 +13,7 @@ from platforms.errors import WhippetError
 from platforms.job_environment import require_job_python
 from platforms.local.client import LocalSageMaker
 from platforms.local.context import ACCOUNT, LocalContext, local_context
+from platforms.local.disk.find import find_old_files
 from platforms.local.hosting.endpoints import local_url
 from platforms.local.hosting.kinds import hosted_kind
 from platforms.local.hosting.reviving import lost_endpoints, revive_endpoint
@@ -58,6 +59,7 @@ def connect_local(settings: Settings) -> Platform:
         expect_jobs=partial(_expect_jobs, context),
         lost_endpoints=partial(lost_endpoints, context),
         revive=partial(revive_endpoint, context),
+        old_files=partial(find_old_files, context),
     )
 
 

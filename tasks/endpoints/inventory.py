@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypedDict, cast
 
 from platforms import Platform, SageMaker
 from platforms.sagemaker_types import ConfiguredVariant, Endpoint, EndpointConfig
-from tasks.parameters.run import CleanUpParameters
+from tasks.parameters.upkeep import CleanUpParameters
 from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, MODEL, AnyResource
 from tasks.requests.pages import pages
 from tasks.requests.tags import EXPIRES_TAG, RUN_TAG, tags_if_there

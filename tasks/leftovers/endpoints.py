@@ -11,7 +11,7 @@ from tasks.costs.still_billing import endpoint_billing
 from tasks.endpoints.inventory import OwnedResource, list_endpoints, meant_by
 from tasks.endpoints.unused import list_unused
 from tasks.leftovers.leftover import Kind, Leftover
-from tasks.parameters.run import CleanUpParameters
+from tasks.parameters.upkeep import CleanUpParameters
 from tasks.runs.record_model import RunRecord
 
 # A record of a run whose process was killed says "running" for ever.

@@ -11,7 +11,7 @@ from tasks.costs.stop_billing import delete_with_config_and_models
 from tasks.leftovers.endpoints import left_endpoints, left_records
 from tasks.leftovers.jobs import left_jobs, stop_job
 from tasks.leftovers.leftover import Leftover
-from tasks.parameters.run import CleanUpParameters
+from tasks.parameters.upkeep import CleanUpParameters
 from tasks.requests.create_or_adopt import ENDPOINT_CONFIG, MODEL
 from tasks.runs.record import every_run
 

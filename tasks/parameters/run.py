@@ -282,19 +282,3 @@ class QueryParameters(Parameters):
 
     endpoint: str = Field(min_length=1, max_length=63, description="Name of the endpoint.")
     image: str = Field(description="A JPEG or PNG file.")
-
-
-class CleanUpParameters(Parameters):
-    """Which endpoints to remove, with their configs and models."""
-
-    endpoint: str | None = Field(None, description="Only this one.")
-    all: bool = Field(False, description="Also those whose time to live has not passed.")
-    dry_run: bool = Field(True, description="Only say what would be removed.")
-
-
-class RecoverParameters(Parameters):
-    """Which interrupted runs of deployments are resumed."""
-
-    silent_seconds: int = Field(90, ge=60, description="No sign of life for so long: it is dead.")
-    settled_seconds: int = Field(20, ge=0, description="Dead for so long, or it is left alone.")
-    most_starts: int = Field(5, ge=1, le=50, description="A run that began so often stays dead.")

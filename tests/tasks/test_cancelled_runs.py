@@ -15,7 +15,7 @@ from flows.hooks import FLOW_POLICY
 from platforms import Settings, connect
 from tasks.cancelled_runs import end_cancelled, end_cancelled_runs
 from tasks.cancelling.history import cancel_asked
-from tasks.parameters.run import RecoverParameters
+from tasks.parameters.upkeep import RecoverParameters
 from tasks.recovery import restart_crashed_runs
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import find_improvement, finish, note_improvement, open_run, read_run, record

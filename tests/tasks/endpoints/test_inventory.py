@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from platforms.client_errors import client_error
 from tasks.endpoints.inventory import list_endpoints, meant_by
-from tasks.parameters.run import CleanUpParameters
+from tasks.parameters.upkeep import CleanUpParameters
 from tests.worlds.fake_sagemaker import FakeSageMaker, throttled
 from tests.worlds.platforms import deploy, fake_platform, four_endpoints
 

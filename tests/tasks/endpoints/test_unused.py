@@ -9,7 +9,7 @@ import pytest
 
 from tasks.endpoints.inventory import meant_by
 from tasks.endpoints.unused import list_unused
-from tasks.parameters.run import CleanUpParameters
+from tasks.parameters.upkeep import CleanUpParameters
 from tests.worlds.fake_sagemaker import FakeSageMaker
 from tests.worlds.platforms import fake_platform
 

@@ -12,7 +12,7 @@ from platforms.client_errors import client_error
 from tasks.costs.ledger_update import note_endpoint
 from tasks.leftovers.leftover import age
 from tasks.leftovers.reaper import close_ledgers, find_leftovers, remove_leftover
-from tasks.parameters.run import CleanUpParameters
+from tasks.parameters.upkeep import CleanUpParameters
 from tasks.requests.tags import RUN_TAG
 from tasks.runs.record import finish, open_run, read_run, record
 from tasks.runs.record_model import RunFacts

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from tasks.parameters import run as parameters
 from tasks.parameters.ranges import CategoricalRange, ContinuousRange, IntegerRange
 from tasks.parameters.run import (
-    CleanUpParameters,
     DataParameters,
     DeploymentParameters,
     ModelParameters,
@@ -20,6 +19,7 @@ from tasks.parameters.run import (
     TrainingParameters,
     TuningParameters,
 )
+from tasks.parameters.upkeep import CleanUpParameters
 
 MODELS = [
     model

@@ -17,7 +17,7 @@ from platforms.local.hosting.runtime import LocalRuntime
 from platforms.processes.process import ProcessError, ProcessId, alive
 from tasks.endpoints.revive import revive_endpoints
 from tasks.leftovers.reaper import find_leftovers
-from tasks.parameters.run import CleanUpParameters
+from tasks.parameters.upkeep import CleanUpParameters
 from tasks.requests.tags import EXPIRES_TAG, RUN_TAG
 from tests.worlds.local.serving import make_config, serving_context, wait_for_endpoint
 from tests.worlds.waiting import wait_for
