@@ -47,6 +47,29 @@ def print_summary(settings: Settings, record: RunRecord, api_url: str) -> None:
     print(f"\nQuery it yourself:\n  {query.command}", flush=True)
 
 
+def print_refusal(settings: Settings, record: RunRecord, api_url: str) -> None:
+    """Print what is left of a run whose model was not to be deployed, and how to do so later."""
+    approval, tested = record.approval, record.evaluation
+    lines = {
+        "run": record.name,
+        "Prefect UI": f"{ui_url(api_url)}/runs/flow-run/{record.flow_run_id}",
+        "refused": (approval.reason if approval else "") or "the answer was no",
+        **({"model": approval.sentence} if approval else {}),
+        "test accuracy": "-"
+        if tested is None or tested.accuracy is None
+        else f"{tested.accuracy:.1%} of {tested.samples} images",
+        "verdict": _verdict(record),
+        "report": str(record.report),
+        "cost": cost_sentence(record) or "-",
+        "everything": str(run_folder(settings, record.name)),
+    }
+    print(flush=True)
+    for name, value in lines.items():
+        print(f"{name:>14}  {value}")
+    resume = shlex.join(["whippet", "run", "--resume", record.name, "--yes"])
+    print(f"\nDeploy it after all:\n  {resume}", flush=True)
+
+
 def _left_out(record: RunRecord) -> dict[str, str]:
     data = record.data
     if data.left_out is None:

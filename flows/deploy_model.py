@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from flows.hooks import FLOW_POLICY
+from tasks.approving import refusal, require_somebody_to_ask
 from tasks.deployment import create_endpoint, publish_endpoint, smoke_test_endpoint
 from tasks.parameters.run import DeploymentParameters
 from tasks.planning import plan_deployment
@@ -33,15 +35,18 @@ def deploy_model(
     training_job: str,
     deployment: DeploymentParameters | None = None,
     max_usd: Annotated[Decimal, Field(gt=0)] | None = None,
-) -> Deployment:
+) -> Deployment | State[Any]:
     """Plan, then deploy the model of a finished training job, by the job's name.
 
-    ``max_usd`` caps what the endpoint may cost within its time to live.
+    ``max_usd`` caps what the endpoint may cost within its time to live. With
+    ``deployment.approve`` a person may be asked; a no ends the run in the state Refused.
     """
     deployment = deployment or DeploymentParameters()
     with stage("plan") as run:
+        require_somebody_to_ask(deployment)
         trained = describe_trained(training_job)
         plan_deployment(run, trained, deployment, max_usd)
     with stage("download"):
         download_output(run, trained)
-    return deploy_trained(trained, deployment)
+    refused = refusal(run, trained, deployment)
+    return deploy_trained(trained, deployment) if refused is None else refused

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefect import flow
+from prefect.client.schemas.objects import State
 
 from flows.deploy_model import deploy_trained
 from flows.hooks import FLOW_POLICY
 from flows.sync_data import sync_data
 from flows.train_model import train_instrumented
 from flows.tune_model import search_hyperparameters
+from tasks.approving import refusal, require_somebody_to_ask
 from tasks.parameters.run import (
     DataParameters,
     DeploymentParameters,
@@ -24,6 +28,7 @@ from tasks.reports import print_report, publish_run, render_report
 from tasks.requests.training import final_hyperparameters
 from tasks.runs.record_model import RunRecord
 from tasks.runs.stages import stage
+from tasks.unanswered import held_back
 
 
 @flow(name="release-model", **FLOW_POLICY)
@@ -34,8 +39,15 @@ def release_model(
     training: TrainingParameters | None = None,
     deployment: DeploymentParameters | None = None,
     resources: ResourceParameters | None = None,
-) -> RunRecord:
-    """Plan, sync, tune, take the best, train on it, report, deploy, query; return the record."""
+) -> RunRecord | State[Any]:
+    """Plan, sync, tune, take the best, train on it, report, deploy, query; return the record.
+
+    With ``deployment.approve`` a person may be asked before the model is deployed; a no ends the
+    run in the state Refused.
+    """
+    held = held_back()
+    if held is not None:
+        return held
     data, model = data or DataParameters(), model or ModelParameters()
     tuning, training = tuning or TuningParameters(), training or TrainingParameters()
     deployment, resources = deployment or DeploymentParameters(), resources or ResourceParameters()
@@ -48,6 +60,7 @@ def release_model(
             deployment=deployment,
             resources=resources,
         )
+        require_somebody_to_ask(deployment)
         limits = plan_stage(run, choices)
     inputs = sync_data(data, model)
     trials = limits.trial_resources(resources)
@@ -56,6 +69,9 @@ def release_model(
     hyperparameters = final_hyperparameters(model, inputs, training, best.hyperparameters)
     job = limits.training_resources(resources)
     trained = train_instrumented(inputs, hyperparameters, training, job)
+    refused = refusal(run, trained, deployment)
+    if refused is not None:
+        return refused
     deployed = deploy_trained(trained, deployment)
     with stage("query") as run:
         query_test_image(run, trained, deployed.endpoint)

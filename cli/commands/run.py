@@ -15,8 +15,16 @@ from sm_entrypoints.contract.sentences import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from platforms import Settings
-    from tasks.parameters.run import DataParameters, ModelParameters, Parameters
+    from tasks.parameters.run import (
+        DataParameters,
+        DeploymentParameters,
+        ModelParameters,
+        Parameters,
+    )
     from tasks.runs.record_model import RunRecord
+
+# Nothing failed, and there is no endpoint.
+EXIT_REFUSED = 3
 
 HELP = "sync, tune, train, report, deploy and query: the whole pipeline on a folder of images"
 
@@ -25,16 +33,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("--name", help="name of the run (default: a new one)")
     parser.add_argument("--resume", metavar="RUN", help="resume a run that did not finish")
+    parser.add_argument(
+        "--yes", action="store_true", help="answer the question of --approve with yes"
+    )
     add_run_options(parser)
 
 
 def command(arguments: argparse.Namespace) -> int:
-    """Run ``release_model`` in this process; print what it made. Ctrl-C stops its jobs."""
+    """Run ``release_model`` in this process; print what it made. Ctrl-C stops its jobs.
+
+    Returns 3 when a person refused to deploy the model.
+    """
+    from cli.approval import asker_of
     from cli.console import quiet_console
     from cli.preflight import check_before_run, check_choices
-    from cli.run_summary import print_summary
+    from cli.run_summary import print_refusal, print_summary
     from cli.server.choosing import ui_and_password, use_server
     from platforms import Settings, connect
+    from tasks.approval.asking import asked_by
     from tasks.runs.names import folder_name
 
     if arguments.platform:
@@ -43,6 +59,7 @@ def command(arguments: argparse.Namespace) -> int:
     settings = Settings()
     parameters = _parameters(settings, arguments)
     # A mistake must not cost a server, let alone a job.
+    ask = asker_of(cast("DeploymentParameters", parameters["deployment"]), yes=arguments.yes)
     if arguments.resume is None:
         check_choices(parameters)
     data = cast("DataParameters", parameters["data"])
@@ -67,9 +84,13 @@ def command(arguments: argparse.Namespace) -> int:
     print(f"Prefect UI: {ui_and_password(settings, api_url)}", file=sys.stderr)
     name = folder_name(arguments.resume or arguments.name or _new_name(settings))
     try:
-        record = run_release(settings, parameters, name, resume=arguments.resume is not None)
+        with asked_by(ask):
+            record = run_release(settings, parameters, name, resume=arguments.resume is not None)
     finally:
         print_billing(settings)  # of a run that failed, too
+    if record.approval is not None and record.approval.answer == "no":
+        print_refusal(settings, record, api_url)
+        return EXIT_REFUSED
     print_summary(settings, record, api_url)
     return 0
 

@@ -15,5 +15,8 @@ Preset = Literal["quick", "lr-batch-epochs", "lr-batch-eps-decay"]
 Measure = Literal["auto", "speed", "quality"]
 # Whether smdebug saves tensors; auto: unless SageMaker refuses it.
 DebuggerUse = Literal["auto", "on", "off"]
+# Whether a person is asked before a model is deployed; when_worse: unless a comparison rules out
+# that it is worse than the model in service.
+Approve = Literal["always", "when_worse", "never"]
 # What a rule does when it triggers.
 RuleAction = Literal["warn", "stop", "off"]

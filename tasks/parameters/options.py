@@ -200,6 +200,29 @@ RUN_SECTIONS = {
             5,
         ),
     ),
+    "approval (docs/operate.md)": (
+        Option(
+            "--approve",
+            "deployment.approve",
+            "ask a person before the model is deployed; when-worse: unless it is shown to be no "
+            "worse than the model in service",
+            "never",
+            choices=("always", "when-worse", "never"),
+            words={"when-worse": "when_worse"},
+        ),
+        Option(
+            "--margin POINTS",
+            "deployment.margin_points",
+            "when-worse: points of test accuracy that the model may be worse by",
+            2.0,
+        ),
+        Option(
+            "--approve-hours HOURS",
+            "deployment.approve_hours",
+            "the question waits this long; then the answer is no",
+            24.0,
+        ),
+    ),
     "resources and cost": (
         Option("--instance-type", "resources.instance_type", "instance of jobs", "ml.m5.xlarge"),
         Option("--instance-count", "resources.instance_count", "instances per job", 1),

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from platforms.endpoint_kinds import EndpointKind
 from sm_entrypoints import contract
-from sm_entrypoints.contract.choices import DebuggerUse, Preset, RuleAction, Strategy
+from sm_entrypoints.contract.choices import Approve, DebuggerUse, Preset, RuleAction, Strategy
 from sm_entrypoints.contract.hyperparameters import Trainable
 from sm_entrypoints.contract.networks import AUTO, Network, networks_of
 from sm_entrypoints.contract.wire import Value
@@ -84,9 +84,8 @@ class ModelParameters(Parameters):
     @property
     def trained_layers(self) -> Literal["head", "all"]:
         """What trains: ``head`` when there are weights to keep, ``all`` otherwise."""
-        if self.trainable != "auto":
-            return self.trainable
-        return "all" if self.weights == "none" else "head"
+        auto: Literal["head", "all"] = "all" if self.weights == "none" else "head"
+        return auto if self.trainable == "auto" else self.trainable
 
 
 # How many trials a search has when nobody says: those of a packed one cost next to nothing.
@@ -127,8 +126,7 @@ class TuningParameters(Parameters):
         require_ranges(self.ranges or {})
         require_values(self.fixed)
         require_views(self.fixed, self.ranges or {})
-        twice = sorted(set(self.ranges or {}) & set(self.fixed))
-        if twice:
+        if twice := sorted(set(self.ranges or {}) & set(self.fixed)):
             raise ValueError(f"hyperparameters {twice} are both searched and fixed: keep one")
         if self.ranges is not None and not self.ranges:
             raise ValueError("ranges is empty: name at least one hyperparameter to search")
@@ -148,8 +146,8 @@ class TuningParameters(Parameters):
 
     def _require_grid(self) -> None:
         # SageMaker's Grid strategy takes categorical ranges only.
-        wrong = [n for n, r in self.search_ranges().items() if not isinstance(r, CategoricalRange)]
-        if wrong:
+        spans = self.search_ranges()
+        if wrong := [n for n, r in spans.items() if not isinstance(r, CategoricalRange)]:
             raise ValueError(
                 f"strategy='Grid' needs categorical ranges, but {', '.join(wrong)} has bounds: "
                 f"give `ranges` with type='categorical'"
@@ -188,7 +186,6 @@ class TrainingParameters(Parameters):
     profiling_interval_ms: Literal[100, 200, 500, 1000, 5000, 60000] = Field(
         500, description="System metrics are sampled this often."
     )
-
     rules: dict[str, RuleAction] = Field(
         default_factory=dict, description=option_of("training.rules").sentence
     )
@@ -241,6 +238,9 @@ class DeploymentParameters(Parameters):
     )
     hours_to_live: float = field_for("deployment.hours_to_live", gt=0, le=8760)
     top_k: int = Field(5, ge=1, le=100, description="Labels in an answer.")
+    approve: Approve = field_for("deployment.approve")
+    margin_points: float = field_for("deployment.margin_points", gt=0, le=50)
+    approve_hours: float = field_for("deployment.approve_hours", gt=0, le=720)
 
     @model_validator(mode="after")
     def _options_fit_the_kind(self) -> Self:
@@ -250,8 +250,8 @@ class DeploymentParameters(Parameters):
             "asynchronous": instances,
             "real_time": (*instances, "max_instances", "invocations_per_instance"),
         }
-        options = {name for names in takes.values() for name in names}
         # What was left at its default was not asked for.
+        options = {name for names in takes.values() for name in names}
         changed = {n for n in options if getattr(self, n) != type(self).model_fields[n].default}
         if wrong := sorted(changed - set(takes[self.kind])):
             raise ValueError(

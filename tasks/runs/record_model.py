@@ -9,6 +9,7 @@ from __future__ import annotations
 from pydantic import Field, ValidationError
 
 from platforms.errors import ParameterError
+from tasks.runs.approval_parts import Approval, Comparison
 from tasks.runs.names import RunIdentity
 from tasks.runs.record_parts import (
     Answer,
@@ -53,7 +54,8 @@ class RunFacts(Part):
     """What the stages of a run find out; each gives its own part, the others stay unset.
 
     Attributes:
-        status: ``running``, ``completed``, ``failed``, ``crashed`` or ``cancelled``.
+        status: ``running``, ``waiting`` (for a person's yes), ``completed``, ``refused`` (by that
+            person), ``failed``, ``crashed`` or ``cancelled``.
         ended: when (ISO 8601); None while it runs.
         error: why it failed.
         search: None without one, and in runs of earlier versions: those searched by tuning jobs.
@@ -89,6 +91,8 @@ class RunFacts(Part):
     report: str | None = None
     endpoint: Deployment | None = None
     query: Answer | None = None
+    comparison: Comparison | None = None
+    approval: Approval | None = None
     pdf: str | None = None
     improvement: ImprovementFacts | None = None
     improved_hyperparameters: dict[str, Value] | None = None

@@ -20,6 +20,8 @@ from tasks.runs.record import find_run, finish, open_run, read_run, record
 from tasks.runs.record_model import RunFacts
 
 RESUME_TAG = "whippet-resume"
+# Names of Prefect's states, of the type Completed: nothing failed, and no model was deployed.
+REFUSED, HELD_BACK = "Refused", "HeldBack"
 
 
 def current_run() -> RunIdentity:
@@ -63,8 +65,10 @@ def stage(name: str) -> Iterator[RunIdentity]:
 
 
 def note_completed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Write into the run's record that it completed; a hook, silent for subflows."""
-    _note(flow_run, "completed", None)
+    """Write into the run's record that it completed, or that its model was refused; a hook, silent
+    for subflows.
+    """
+    _note(flow_run, "refused" if state.name == REFUSED else "completed", None)
 
 
 def note_failed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

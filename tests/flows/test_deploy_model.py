@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 
 from flows.deploy_model import deploy_model
+from platforms import Settings
 from platforms.archives import extract_archive, write_archive
 from platforms.errors import EndpointFailed, JobFailed
+from tasks.approval.asking import asked_by
+from tasks.approval.question import Reply
 from tasks.costs.cap import BudgetError
 from tasks.parameters.run import DeploymentParameters
+from tasks.runs.record import read_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
 
@@ -52,6 +56,37 @@ def hosting(platform) -> list[list[str]]:
         sorted(found["EndpointConfigName"] for found in configs),
         sorted(found["ModelName"] for found in models),
     ]
+
+
+def test_a_person_sees_the_model_in_service_beside_the_new_one(released, home):
+    """It is asked about the same pictures; a no leaves it alone, and starts nothing."""
+    platform = released.whippet.platform
+    before, asked = hosting(platform), []
+
+    def no(question, look):
+        asked.append(question)
+        return Reply("no", "the old one will do")
+
+    with asked_by(no):
+        state = deploy_model(
+            released.record["jobs"]["training"],
+            DeploymentParameters(approve="when_worse"),
+            return_state=True,
+        )
+    assert state.name == "Refused"
+    assert hosting(platform) == before
+    record = state.result()
+    found = record.comparison
+    # One model on both sides, which so few pictures do not show.
+    assert (found.pictures, found.outcome) == (6, "too few pictures to tell")
+    assert (found.only_new_right, found.only_old_right) == (0, 0)
+    assert found.endpoint == released.record["endpoint"]["endpoint"]
+    assert found.both_right / 6 == pytest.approx(released.record["evaluation"]["accuracy"])
+    (question,) = asked
+    assert "Too few pictures to tell" in question.markdown
+    assert question.markdown.count(".jpg |") == 6
+    assert record.approval.reason == "the old one will do"
+    assert read_run(Settings(), record.name).status == "refused"
 
 
 def test_a_model_that_does_not_load_leaves_nothing(released, home, tmp_path):
