@@ -22,7 +22,7 @@ from tasks.costs.stop_billing import stop_everything
 from tasks.improve.documents import Improvement
 from tasks.parameters.improvement import ImprovementParameters
 from tasks.parameters.run import Parameters
-from tasks.requests.stop import stop_run
+from tasks.requests.stop import stop_improvement
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import find_run, finish, known_run
 from tasks.runs.record_model import RunRecord
@@ -68,11 +68,17 @@ def run_improvement(
     settings: Settings, parameters: ImprovementParameters, run: RunIdentity
 ) -> Improvement:
     """Return what the improvement of ``run`` gave; interrupted, its job is stopped."""
-    named = improve_training.with_options(flow_run_name=f"improve {run.name}")
+    ids: list[str] = []
+    named = improve_training.with_options(
+        flow_run_name=f"improve {run.name}",
+        on_running=[lambda flow, flow_run, state: ids.append(str(flow_run.id))],
+    )
     try:
         improvement = _interruptible(
             lambda: named(parameters),
-            stop=lambda: _print_stopped(stop_run(connect(settings), run, ["improve"])),
+            stop=lambda: _print_stopped(
+                [name for id in ids for name in stop_improvement(connect(settings), id)]
+            ),
             what=f"the improvement of run {run.name!r}",
         )
     except RunCancelled as cancelled:

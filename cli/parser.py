@@ -11,8 +11,8 @@ from cli import commands
 _EPILOG = "Settings are WHIPPET_* environment variables: see README.md. Docs: docs/."
 # As people come to need them; a command that is not here follows, by its name.
 _ORDER = (
-    *("run", "plan", "data", "improve", "predict", "jobs", "logs", "endpoints", "report", "fetch"),
-    *("explain", "features", "clean_up", "iam", "image", "lint", "doctor"),
+    *("run", "cancel", "plan", "data", "improve", "predict", "jobs", "logs", "endpoints", "report"),
+    *("fetch", "explain", "features", "clean_up", "iam", "image", "lint", "doctor"),
     *("up", "ui", "api", "down"),
 )
 

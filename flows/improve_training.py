@@ -22,17 +22,15 @@ from tasks.improvement import (
     publish_no_change,
 )
 from tasks.parameters.improvement import ImprovementParameters
-from tasks.requests.stop import stop_run
+from tasks.requests.stop import stop_improvement
 from tasks.run_end import close_accounts
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import settings_of
 
 
 def stop_comparison(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Stop the comparison jobs of the run that a cancelled improvement was about."""
-    run = _improved_run(flow_run)
-    if run is not None:
-        stop_run(connect(settings_of(run)), run, ["improve"])
+    """Stop the comparison job of a cancelled improvement, if nobody else waits for it."""
+    stop_improvement(connect(settings_of(_improved_run(flow_run))), str(flow_run.id))
 
 
 def close_improvement(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

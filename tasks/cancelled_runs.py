@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from botocore.exceptions import BotoCoreError, ClientError
 from prefect import get_client, get_run_logger, task
@@ -16,7 +17,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Cancelling
 
 from platforms import Platform, Settings, connect
 from platforms.errors import WhippetError
@@ -24,18 +25,11 @@ from sm_entrypoints.contract.kill_points import reach
 from tasks.cancelling.history import cancel_asked
 from tasks.costs.stop_billing import stop_everything
 from tasks.parameters.upkeep import RecoverParameters
-from tasks.requests.stop import stop_run
+from tasks.requests.stop import stop_improvement
 from tasks.run_end import close_accounts
+from tasks.runs.improvements import find_improvement, forget_improvement
 from tasks.runs.names import RunIdentity
-from tasks.runs.record import (
-    find_improvement,
-    find_run,
-    finish,
-    forget_improvement,
-    known_run,
-    read_run,
-    settings_of,
-)
+from tasks.runs.record import find_run, finish, known_run, read_run, settings_of
 from tasks.runs.task_policy import policy
 
 # Of prefect.yaml's deployments.
@@ -93,7 +87,9 @@ def end_if_lost(flow_run: FlowRun) -> bool:
 def platform_of(flow_run: FlowRun) -> Platform:
     """Return the platform that a flow run's jobs are on, or that of an improvement's."""
     settings, flow_run_id = Settings(), str(flow_run.id)
-    run = find_run(settings, flow_run_id) or find_improvement(settings, flow_run_id)
+    run, improving = find_run(settings, flow_run_id), find_improvement(settings, flow_run_id)
+    if run is None and improving is not None:
+        run = improving.run
     return connect(settings_of(run))
 
 
@@ -109,7 +105,7 @@ def end_cancelled(
     if run is not None:
         stopped = _stop_own(platform, flow_run, run, asked)
     elif improved is not None:
-        stopped = _stop_improvement(platform, flow_run, improved)
+        stopped = _stop_improvement(platform, flow_run)
     else:  # it never came so far as to start anything, or did so elsewhere
         stopped = [] if TAG in flow_run.tags else None
     if stopped is None or (not stopped and _is_cancelled(flow_run)):
@@ -120,6 +116,35 @@ def end_cancelled(
         client.set_flow_run_state(flow_run.id, Cancelled(message=message), force=True)
         reach("wrote a cancel")
     return stopped
+
+
+def ask_to_end(client: SyncPrefectClient, flow_run_id: str) -> None:
+    """Ask a flow run to end, as the UI's button does; one that has ended well stays as it is."""
+    state = client.read_flow_run(UUID(flow_run_id)).state
+    if state is None or state.type not in (StateType.COMPLETED, StateType.CANCELLED):
+        client.set_flow_run_state(UUID(flow_run_id), Cancelling(), force=True)
+
+
+def cancel_run(client: SyncPrefectClient, platform: Platform, run: RunIdentity) -> list[str]:
+    """Cancel a run that has not completed, and stop all of it; return the names of what stopped.
+
+    Whatever still waits in the run's process, or is its worker, sees the cancel in its state.
+    """
+    ask_to_end(client, run.flow_run_id)
+    flow_run = client.read_flow_run(UUID(run.flow_run_id))
+    return end_cancelled(client, platform, flow_run, datetime.now(UTC)) or []
+
+
+def cancelled_by_record(flow_run: FlowRun) -> bool:
+    """Say whether a run's record says that it was cancelled, whatever the server was told.
+
+    `whippet cancel` works without a server, too.
+    """
+    run = find_run(Settings(), str(flow_run.id))
+    current = None if run is None else known_run(Settings(), run.name)
+    if current is None or current.flow_run_id != str(flow_run.id):
+        return False
+    return read_run(Settings(), current.name).status == "cancelled"
 
 
 def _is_cancelled(flow_run: FlowRun) -> bool:
@@ -155,9 +180,9 @@ def _stop_own(
     return stopped
 
 
-def _stop_improvement(platform: Platform, flow_run: FlowRun, run: RunIdentity) -> list[str]:
-    """Stop the comparison job of an improvement of ``run``; forget it when it is long ended."""
-    stopped = stop_run(platform, run, ["improve"])
+def _stop_improvement(platform: Platform, flow_run: FlowRun) -> list[str]:
+    """Stop the comparison job of an improvement; forget it when it is long ended."""
+    stopped = stop_improvement(platform, str(flow_run.id))
     if not stopped and _is_cancelled(flow_run) and _age(flow_run) > _AFTERMATH:
         forget_improvement(platform.settings, str(flow_run.id))
     return stopped

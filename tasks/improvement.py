@@ -38,9 +38,10 @@ from tasks.requests.training import (
     trained_model,
 )
 from tasks.requests.waiting import Pace, wait_until
+from tasks.runs.improvements import note_improvement
 from tasks.runs.output import unpack_output
 from tasks.runs.progress import Progress
-from tasks.runs.record import note_improvement, read_run, record, run_folder
+from tasks.runs.record import read_run, record, run_folder
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import ImprovementFacts
 from tasks.runs.task_policy import DAY, policy
@@ -91,7 +92,8 @@ def launch_comparison_job(plan: ImprovementPlan) -> str:
         return with_tags(held_to(body, allowed), tags)
 
     # Before there is a job: whoever ends this flow run later finds by it what to stop.
-    note_improvement(platform.settings, str(runtime.flow_run.id), plan.run)
+    flow_run_id, job_name = str(runtime.flow_run.id), plan.job_name(source_uri)
+    note_improvement(platform.settings, flow_run_id, plan.run, job_name)
     name = create_or_adopt(platform.sagemaker, TRAINING_JOB, request)
     record(platform.settings, plan.run, RunFacts(jobs={"improve": name}))
     get_run_logger().info("comparison job %s: %s", name, _assignments(plan.change))

@@ -31,7 +31,7 @@ from prefect.events.filters import (
 from prefect.states import AwaitingRetry, Crashed
 
 from sm_entrypoints.contract.kill_points import reach
-from tasks.cancelled_runs import SIGHT, TAG
+from tasks.cancelled_runs import SIGHT, TAG, cancelled_by_record
 from tasks.cancelling.history import cancel_asked
 from tasks.parameters.upkeep import RecoverParameters
 from tasks.runs.task_policy import policy
@@ -79,7 +79,7 @@ def restart_crashed_runs(request: RecoverParameters) -> list[str]:
             age = _age(run.state.timestamp, now)
             if age < request.settled_seconds or age > SIGHT.total_seconds():
                 continue
-            if cancel_asked(client.read_flow_run_states(run.id)):
+            if cancel_asked(client.read_flow_run_states(run.id)) or cancelled_by_record(run):
                 continue
             reach("restart a run")
             client.set_flow_run_state(run.id, AwaitingRetry(), force=True)

@@ -8,8 +8,26 @@ from botocore.exceptions import ClientError
 
 from platforms import Platform, SageMaker
 from tasks.requests.pages import pages
+from tasks.runs.improvements import find_improvement, followed_by_others
 from tasks.runs.names import JOB_STEPS, RunIdentity, Step, step_of
 from tasks.runs.record import recorded_jobs
+
+
+def stop_improvement(platform: Platform, flow_run_id: str) -> list[str]:
+    """Stop the comparison job of one improvement; return its name.
+
+    Nothing when somebody else waits for the same job.
+    """
+    improving = find_improvement(platform.settings, flow_run_id)
+    if improving is None or followed_by_others(platform.settings, improving):
+        return []
+    sagemaker = platform.sagemaker
+    return [
+        name
+        for name in names_in_progress(platform, improving.run, ["improve"])
+        if improving.owns(name)
+        if _stop(lambda name: sagemaker.stop_training_job(TrainingJobName=name), name)
+    ]
 
 
 def stop_run(platform: Platform, run: RunIdentity, steps: Sequence[Step] = JOB_STEPS) -> list[str]:

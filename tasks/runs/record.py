@@ -93,27 +93,6 @@ def settings_of(run: RunIdentity | None) -> Settings:
     return settings.model_copy(update={"platform": run_record.platform})
 
 
-def note_improvement(settings: Settings, flow_run_id: str, run: RunIdentity) -> None:
-    """Write down which run a flow run improves, before it starts a job for that run."""
-    values = {"name": run.name, "token": run.token, "flow_run_id": run.flow_run_id}
-    write_json(_improvement_pointer(settings, flow_run_id), values)
-
-
-def find_improvement(settings: Settings, flow_run_id: str) -> RunIdentity | None:
-    """Return the identity of the run that a flow run improves, None when it improves none."""
-    pointer = _improvement_pointer(settings, flow_run_id)
-    return RunIdentity(**read_json(pointer)) if pointer.exists() else None
-
-
-def forget_improvement(settings: Settings, flow_run_id: str) -> None:
-    """Remove what :func:`note_improvement` wrote: nothing of the improvement is left."""
-    _improvement_pointer(settings, flow_run_id).unlink(missing_ok=True)
-
-
-def _improvement_pointer(settings: Settings, flow_run_id: str) -> Path:
-    return settings.runs / ".improved-by-flow-run" / f"{flow_run_id}.json"
-
-
 def _new_identity(settings: Settings, flow_run_id: str, name: str, *, resume: bool) -> RunIdentity:
     token = run_token(flow_run_id)
     earlier = _run_here(settings, name if resume else folder_name(name))

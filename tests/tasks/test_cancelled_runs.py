@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -17,8 +18,10 @@ from tasks.cancelled_runs import end_cancelled, end_cancelled_runs
 from tasks.cancelling.history import cancel_asked
 from tasks.parameters.upkeep import RecoverParameters
 from tasks.recovery import restart_crashed_runs
+from tasks.requests.stop import stop_improvement
+from tasks.runs.improvements import find_improvement, note_improvement
 from tasks.runs.names import RunIdentity
-from tasks.runs.record import find_improvement, finish, note_improvement, open_run, read_run, record
+from tasks.runs.record import finish, open_run, read_run, record
 from tasks.runs.record_model import RunFacts
 from tasks.runs.stages import stage
 from tests.worlds.fake_sagemaker import FakeSageMaker
@@ -149,13 +152,50 @@ def test_only_the_comparison_of_a_cancelled_improvement_is_stopped(prefect_serve
     with get_client(sync_client=True) as client:
         made = client.create_flow_run(lost, tags=["whippet"])
         client.set_flow_run_state(made.id, Cancelling(), force=True)
-        note_improvement(improved.settings, str(made.id), improved.run)
+        job = f"{improved.run.prefix}-improve-abcdef"
+        note_improvement(improved.settings, str(made.id), improved.run, job)
         flow_run, now = client.read_flow_run(made.id), datetime.now(UTC)
         stopped = end_cancelled(client, improved.platform, flow_run, now)
         assert client.read_flow_run(made.id).state.type is StateType.CANCELLED
     assert stopped == [f"{improved.run.prefix}-improve-abcdef"]
     assert improved.statuses() == {"train": "InProgress", "improve-abcdef": "Stopping"}
-    assert find_improvement(improved.settings, str(made.id)) == improved.run
+    assert find_improvement(improved.settings, str(made.id)).run == improved.run
+
+
+def test_two_improvements_of_one_run_do_not_share_their_stop(whippet_home):
+    improved = open_run(Settings(), "an id", "demo", {}, resume=False)
+    fake = FakeSageMaker()
+    platform = replace(connect(Settings()), sagemaker=fake)
+    jobs = [f"{improved.prefix}-improve-{digest}" for digest in ("aaaaaa", "bbbbbb", "aaaaaa-2")]
+    for name in jobs:
+        fake.resources["training_job", name] = {
+            "TrainingJobName": name,
+            "TrainingJobStatus": "InProgress",
+        }
+    note_improvement(Settings(), "first", improved, jobs[0])
+    note_improvement(Settings(), "second", improved, jobs[1])
+    assert stop_improvement(platform, "second") == [jobs[1]]
+    assert stop_improvement(platform, "first") == [jobs[0], jobs[2]]  # and its second attempt
+    assert stop_improvement(platform, "of nobody") == []
+
+
+def test_an_improvement_that_another_process_waits_for_as_well_goes_on(whippet_home):
+    improved = open_run(Settings(), "an id", "demo", {}, resume=False)
+    fake = FakeSageMaker()
+    platform = replace(connect(Settings()), sagemaker=fake)
+    job = f"{improved.prefix}-improve-aaaaaa"
+    fake.resources["training_job", job] = {
+        "TrainingJobName": job,
+        "TrainingJobStatus": "InProgress",
+    }
+    for flow_run in ("first", "second"):  # the same question, asked twice
+        note_improvement(Settings(), flow_run, improved, job)
+    assert stop_improvement(platform, "first") == []
+    other = Settings().runs / ".improved-by-flow-run" / "second.json"
+    values = json.loads(other.read_text())
+    values["follower"]["Boot"] = "an earlier one"  # it was killed
+    other.write_text(json.dumps(values))
+    assert stop_improvement(platform, "first") == [job]
 
 
 @pytest.mark.parametrize("cancelled", [True, False])
@@ -209,6 +249,6 @@ def test_recovery_ends_it_and_never_starts_it_again(prefect_server, whippet_home
 
 def test_the_run_of_an_improvement_is_found_again(whippet_home):
     run = RunIdentity(name="demo", token="abc123", flow_run_id="f")
-    note_improvement(Settings(), "an id", run)
-    assert find_improvement(Settings(), "an id") == run
+    note_improvement(Settings(), "an id", run, "its-job")
+    assert find_improvement(Settings(), "an id").run == run
     assert find_improvement(Settings(), "another id") is None

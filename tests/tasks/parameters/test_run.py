@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.parameters import run as parameters
+from tasks.parameters import upkeep
 from tasks.parameters.ranges import CategoricalRange, ContinuousRange, IntegerRange
 from tasks.parameters.run import (
     DataParameters,
@@ -19,11 +20,12 @@ from tasks.parameters.run import (
     TrainingParameters,
     TuningParameters,
 )
-from tasks.parameters.upkeep import CleanUpParameters
+from tasks.parameters.upkeep import CleanUpParameters, RecoverParameters
 
 MODELS = [
     model
-    for _, model in inspect.getmembers(parameters, inspect.isclass)
+    for module in (parameters, upkeep)
+    for _, model in inspect.getmembers(module, inspect.isclass)
     if issubclass(model, Parameters) and model is not Parameters
 ]
 NEEDED = {QueryParameters: {"endpoint": "e", "image": "i.jpg"}}
@@ -31,6 +33,7 @@ NEEDED = {QueryParameters: {"endpoint": "e", "image": "i.jpg"}}
 
 def test_every_model_is_found():
     assert len(MODELS) == 9
+    assert {CleanUpParameters, RecoverParameters} < set(MODELS)
 
 
 @pytest.mark.parametrize("model", MODELS)
