@@ -14,7 +14,7 @@ endif
 # Most tests wait for processes that they start: three at a time keep two cores busy.
 PARALLEL := -n 3 --dist loadfile
 # Too heavy for every change: these need the SDKs' environments, and a whole run.
-AWS_TESTS := tests/sdk tests/aws tests/flows/test_release_aws.py
+AWS_TESTS := tests/sdk tests/aws tests/flows/test_release_aws.py tests/documents/walked
 PACKAGES := cli dashboards flows platforms sm_entrypoints tasks tests benchmarks samples
 
 .DEFAULT_GOAL := help
