@@ -14,6 +14,7 @@ from tasks.parameters.options import IMPROVE_OPTIONS
 if TYPE_CHECKING:
     from tasks.improve.documents import Improvement
     from tasks.improve.plan import ImprovementPlan
+    from tasks.runs.record_model import RunRecord
 
 HELP = "measure the change that a run's verdict proposes, and keep it only if it is better"
 
@@ -74,13 +75,24 @@ def print_improvement(plan: ImprovementPlan, found: Improvement) -> None:
     print(flush=True)
     print_table(rows(found), empty="nothing was measured")
     print()
+    run = read_run(Settings(), plan.name)
     lines = {
         **facts(found),
         "job": found["job"],
-        "cost so far": cost_sentence(read_run(Settings(), plan.name)) or "-",
+        "cost so far": cost_sentence(run) or "-",
         "everything": str(run_folder(Settings(), plan.name) / IMPROVEMENT_FILE),
     }
     for name, value in lines.items():
         print(f"{name:>14}  {value}")
     if found["options"]:
-        print(f"\nGive it to the next run:\n  whippet run {shlex.join(found['options'])}")
+        print(f"\n{_advice(run, found)}")
+
+
+def _advice(record: RunRecord, found: Improvement) -> str:
+    """Return how to use a change that was kept: the run's own command, where it has one."""
+    from tasks.report.rerun import next_run
+
+    again = next_run(record, found["change"])
+    if again is None:
+        return f"Give it to the next run:\n  whippet run … {shlex.join(found['options'])}"
+    return f"{again[0]}:\n  {again[1]}"

@@ -21,7 +21,7 @@ from tasks.dataset.document import DataDocument, read_document
 from tasks.lint.findings import EDGE_CODE
 from tasks.parameters.typed_path import with_typed
 from tasks.report.network import endpoint_price
-from tasks.report.rerun import change_commands
+from tasks.report.rerun import recorded_commands
 from tasks.runs.output import training_output
 from tasks.runs.record import REPORT_FILE, SEARCH_FOLDER, TRIALS_JSON
 from tasks.runs.record_model import RunRecord
@@ -47,7 +47,7 @@ def collect_report(folder: Path, record: RunRecord) -> Report:
     """Return the report's content from what the run's folder and record hold so far."""
     output = training_output(folder)
     data = read_document(folder)
-    best = record.best
+    best, verdict = record.best, output.findings.verdict
     return Report(
         title="Training report",
         run_name=record.name,
@@ -65,7 +65,7 @@ def collect_report(folder: Path, record: RunRecord) -> Report:
         configuration={
             name: with_typed(values)[0] for name in _GROUPS if (values := record.group(name))
         },
-        commands=_commands(record, output),
+        commands=recorded_commands(record, verdict.change if verdict else {}),
     )
 
 
@@ -89,16 +89,6 @@ def write_run_report(folder: Path, record: RunRecord) -> Path:
     path = folder / REPORT_FILE
     write_report(path, collect_report(folder, record))
     return path
-
-
-def _commands(record: RunRecord, output: TrainingOutput) -> list[tuple[str, str]]:
-    verdict = output.findings.verdict
-    change = verdict.change if verdict is not None else {}
-    parameters = record.parameters
-    if record.network is not None:  # the change is for this one, and need not suit a choice
-        model = {**record.group("model"), "architecture": record.network.network}
-        parameters = {**parameters, "model": model}
-    return change_commands(record.name, parameters, change)
 
 
 def _overview(record: RunRecord, output: TrainingOutput) -> list[tuple[str, object]]:

@@ -13,6 +13,7 @@ from tasks.parameters.command_line import words_of
 from tasks.parameters.options import RUN_OPTIONS
 from tasks.parameters.run import RUN_PARAMETERS
 from tasks.parameters.typed_path import with_typed
+from tasks.runs.record_model import RunRecord
 from tasks.runs.record_parts import Json
 
 
@@ -38,6 +39,24 @@ def change_commands(
         label = f"Run everything again with the change{_typed_in(parameters)}"
         commands.append((label, shlex.join(again)))
     return commands
+
+
+def recorded_commands(record: RunRecord, change: Mapping[str, Value]) -> list[tuple[str, str]]:
+    """Return :func:`change_commands` of a run by its record."""
+    parameters = record.parameters
+    if record.network is not None:  # the change is for this one, and need not suit a choice
+        model = {**record.group("model"), "architecture": record.network.network}
+        parameters = {**parameters, "model": model}
+    return change_commands(record.name, parameters, change)
+
+
+def next_run(record: RunRecord, change: Mapping[str, Value]) -> tuple[str, str] | None:
+    """Return the command line that runs everything again with a change, after what it is for.
+
+    None where there is none: see :func:`change_commands`.
+    """
+    commands = recorded_commands(record, change)[1:]
+    return commands[0] if commands else None
 
 
 def _typed_in(parameters: Mapping[str, JsonValue]) -> str:

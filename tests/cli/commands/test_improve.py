@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from cli.commands.improve import print_improvement
 from cli.main import main
-from tests.worlds.improvements import VERDICT, write_run
+from platforms.files import read_json, write_json
+from tasks.improve.result import improvement
+from tests.worlds.improvements import VERDICT, comparison, planned, write_run
 
 
 @pytest.fixture(autouse=True)
@@ -43,3 +46,20 @@ def test_a_run_without_a_verdict_says_what_to_do(whippet_home, capsys):
     write_run(whippet_home, verdict=None)
     assert main(["improve"]) == 1
     assert "has no verdict" in capsys.readouterr().err
+
+
+def test_a_change_that_was_kept_is_given_to_the_same_run_again(whippet_home, capsys):
+    run = write_run(whippet_home)
+    path = whippet_home / "runs" / run.name / "run.json"
+    found = improvement(planned(whippet_home), None, comparison(), None)
+    print_improvement(planned(whippet_home), found)
+    assert (
+        "Give it to the next run:\n  whippet run … --set num_workers=2" in capsys.readouterr().out
+    )
+    parameters = {"tuning": {}, "data": {"path": "/pets"}, "model": {"architecture": "alexnet"}}
+    write_json(path, {**read_json(path), "parameters": parameters})
+    print_improvement(planned(whippet_home), found)
+    assert capsys.readouterr().out.endswith(
+        "Run everything again with the change:\n"
+        "  whippet run --data /pets --model alexnet --set num_workers=2\n"
+    )

@@ -16,7 +16,8 @@ from tasks.parameters.run import (
     TrainingParameters,
     TuningParameters,
 )
-from tasks.report.rerun import change_commands
+from tasks.report.rerun import change_commands, next_run, recorded_commands
+from tests.worlds.run_records import run_record
 
 MODELS = {
     "data": DataParameters,
@@ -194,3 +195,20 @@ def test_a_change_brings_what_it_needs_in_every_trial():
 def test_a_search_of_what_the_change_sets_is_not_printed_as_another_search(tuning):
     ((_, command),) = change_commands("r", recorded(tuning=tuning), {"lr": 0.1})
     assert command == "whippet improve r"
+
+
+def test_the_next_run_is_this_one_with_the_change():
+    parameters = recorded(data={"path": "/pets"}, model={"architecture": "mobilenet_v2"})
+    record = run_record("r", parameters=parameters)
+    label, command = next_run(record, {"epochs": 8})
+    assert label == "Run everything again with the change"
+    assert command == "whippet run --data /pets --model mobilenet_v2 --set epochs=8"
+    assert recorded_commands(record, {"epochs": 8})[1] == (label, command)
+    assert next_run(run_record("r"), {"epochs": 8}) is None, "not a run of the whole pipeline"
+
+
+def test_a_network_that_was_chosen_is_the_one_that_runs_again():
+    chosen = {"network": "squeezenet1_1", "architecture": "squeezenet1_1", "among": 2}
+    parameters = recorded(model={"architecture": "auto"})
+    _, command = next_run(run_record("r", parameters=parameters, network=chosen), {"lr": 0.01})
+    assert "--model squeezenet1_1" in command
