@@ -11,6 +11,7 @@ from typing import Any
 from dashboards.files.frames import TrainingOutput
 from dashboards.files.trials import Trials
 from dashboards.page.page import render_page
+from dashboards.sections.fine_tuning import FineTuned, fine_tuning_section
 from dashboards.sections.health import health_section, tensors_section
 from dashboards.sections.judgement import rules_section, verdict_section
 from dashboards.sections.network import network_section
@@ -35,6 +36,7 @@ class Report:
     ``overview`` are the key facts, most important first. ``data`` is the dict of the data check.
     ``search`` is a sentence on how the trials were made, and why so.
     ``networks`` is the choice of a network, ``endpoint_price`` a sentence on what serving it costs.
+    ``fine_tuning`` is what the training of all layers brought, None where there was none.
     ``endpoint`` and ``best_hyperparameters`` are shown as names and values. ``configuration`` adds
     titled groups (such as the flow's parameters) to what the job recorded about itself.
     ``commands`` are labelled command lines that apply the verdict's change. ``sagemaker_rules`` is
@@ -52,6 +54,7 @@ class Report:
     search: str = ""
     networks: NetworksDocument | None = None
     endpoint_price: str = ""
+    fine_tuning: FineTuned | None = None
     best_hyperparameters: Mapping[str, Any] | None = None
     training: TrainingOutput
     endpoint: Mapping[str, Any] | None = None
@@ -83,6 +86,7 @@ def render_report(report: Report) -> str:
         *([pictures_section(output.pictures)] if output.pictures else []),
         *([network_section(report.networks, report.endpoint_price)] if report.networks else []),
         tuning_section(report.trials, report.best_hyperparameters, report.search),
+        *([fine_tuning_section(report.fine_tuning)] if report.fine_tuning else []),
         curves_section(output),
         confusion_section(output),
         mistakes_section(output),

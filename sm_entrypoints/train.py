@@ -46,6 +46,7 @@ from sm_entrypoints.training.outputs import (
     write_evaluation,
     write_metrics,
     write_summary,
+    write_validation,
 )
 from sm_entrypoints.training.pictures import kept_on_entry, tell_of_pictures
 from sm_entrypoints.training.preparation import Prepared, prepare
@@ -87,13 +88,13 @@ def run(arguments: TrainingArguments, environment: Environment, stop: StopReques
     if environment.is_leader:
         save_model(environment.model_dir, training.model, card)
         copy_serving_code(environment.model_dir)
-    tested = None
+    validated = outcome.validated or _score(training, splits.valid, card, outcome)
     with kept_on_entry(training.model, wanted=bool(outcome.features)) as entered:
-        if splits.test and outcome.stopped != "sigterm" and not stop.agreed():
-            tested = _test(training, splits.test, card)
+        tested = _score(training, splits.test, card, outcome)
     seconds["evaluation"] = clock.lap()
     if not environment.is_leader:
         return
+    write_validation(environment.output_data_dir, splits.valid, validated, card.classes)
     _deliver(
         prepared,
         outcome,
@@ -168,7 +169,12 @@ def _precision(prepared: Prepared) -> str:
     return str(prepared.compute.dtype).removeprefix("torch.")
 
 
-def _test(training: Training, split: Split, card: ModelCard) -> Scores:
+def _score(
+    training: Training, split: Split | None, card: ModelCard, outcome: Outcome
+) -> Scores | None:
+    """Score a split; None where there is none, or no time. Every process must call it."""
+    if not split or outcome.stopped == "sigterm" or training.stop.agreed():
+        return None
     return score_images(
         training.model,
         card,

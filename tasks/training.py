@@ -23,6 +23,7 @@ from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
 from tasks.requests.debugger import DebuggerFallback
 from tasks.requests.fine_tuning import better_model, fine_tuning_requests
 from tasks.requests.inputs import TrainingInputs
+from tasks.requests.paired_gain import paired_gain, read_validation, validation_of
 from tasks.requests.training import (
     GRACE_SECONDS,
     final_metrics,
@@ -32,8 +33,9 @@ from tasks.requests.training import (
 )
 from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity
+from tasks.runs.output import unpack_output
 from tasks.runs.progress import Progress
-from tasks.runs.record import record
+from tasks.runs.record import HEAD_FOLDER, record, run_folder
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import DebuggerRefusal, TrainedModel
 from tasks.runs.task_policy import DAY, policy
@@ -80,7 +82,13 @@ def follow_fine_tuning(
     note_jobs(platform, run, "finetune", [name])
     if job["TrainingJobStatus"] == "Stopped":
         end_if_cancelled()
-    found, kept = better_model(head, job)
+    folder = run_folder(platform.settings, run.name)
+    # What the head's training told of the pictures is told, whichever model is kept.
+    unpack_output(platform, head.output_uri, folder, name=HEAD_FOLDER)
+    before = read_validation(folder / HEAD_FOLDER)
+    found, kept = better_model(
+        head, job, lambda tuned: paired_gain(before, validation_of(platform, tuned.output_uri))
+    )
     facts = RunFacts(fine_tuning=found, training=kept, jobs={"training": kept.job})
     record(platform.settings, run, facts)
     create_markdown_artifact(fine_tuning_markdown(found), key="fine-tuning")

@@ -49,6 +49,7 @@ REQUIREMENTS_FILE = "requirements.txt"
 METRICS_FILE = "metrics.jsonl"
 EVALUATION_FILE = "evaluation.json"
 PREDICTIONS_FILE = "predictions.csv"
+VALID_PREDICTIONS_FILE = "valid_predictions.csv"
 MISTAKES_FILE = "mistakes.json"
 MISTAKES_FOLDER = "mistakes"
 # What features say about the pictures, and small pictures beside it.

@@ -107,6 +107,20 @@ class FirstPass:
             later_feeds=None,
         )
 
+    def features(self) -> dict[str, Tensor]:
+        """Return the features of train and valid after the only epoch; empty if they are not kept.
+
+        For one process. What was left out of the epoch is computed now.
+        """
+        self._handle.remove()
+        if not self._kept:
+            return {}
+        found = self._containment.run(self._completed_feeds)
+        feeds = dict(zip(self._feeds(), found or (), strict=False))
+        kept = {s: f.data.inputs for s, f in feeds.items() if isinstance(f.data, TensorData)}
+        self._kept.clear()
+        return kept
+
     def sentence(self, epoch: int) -> str:
         """Say what happens from ``epoch`` on, as a line of the log."""
         last = self._training.arguments.epochs

@@ -70,12 +70,15 @@ class _Loop:
                 f"{count} training images are too few for {environment.world_size} processes"
             )
         self.make_loaders()
-        wanted = training.keeps_features and arguments.epochs > 1
+        # A single epoch has no use for them, but one process tells what they say of the pictures.
+        used = arguments.epochs > 1 or environment.world_size == 1
+        wanted = training.keeps_features and used
         self.first_pass = FirstPass(training) if wanted else None
         self.features_from = 1 if isinstance(training.network, Tail) else None
         self.stepped = wrap(training.network)
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
+        self.validated: Scores | None = None
         self.random_state: Tensor | None = None
         self.failure: str | None = None
         self.pace = Pace()
@@ -94,13 +97,15 @@ class _Loop:
             run_whole_network(self.training.model)
         if self.best:
             load_tensors(self.training.model, self.best, strict=False)
+        passed = self.first_pass if self.progress.epochs else None
         return Outcome(
             progress=self.progress,
             stopped=stopped,
             images_per_second=self.pace.images_per_second,
             by_network=self.pace.by_network,
             features_from=self.features_from,
-            features=self.training.features,
+            features=self.training.features or (passed.features() if passed else {}),
+            validated=self.validated,
             failure=self.failure,
         )
 
@@ -232,7 +237,7 @@ class _Loop:
         progress.totals, progress.seconds = [0.0, 0.0, 0.0], 0.0
         if progress.best_loss is None or (valid["loss"] or 0.0) < progress.best_loss:
             progress.best_epoch, progress.best_loss = epoch, valid["loss"]
-            self.best = self.learned()
+            self.best, self.validated = self.learned(), scores
         return True
 
     def diverge(self, epoch: int, loss: float, valid: float | None) -> None:

@@ -19,6 +19,7 @@ from sm_entrypoints.contract import (
     PREDICTIONS_FILE,
     REQUIREMENTS_FILE,
     TRAINING_SUMMARY_FILE,
+    VALID_PREDICTIONS_FILE,
 )
 from sm_entrypoints.contract.files import write_text
 from sm_entrypoints.contract.strangers.tables import table
@@ -47,6 +48,15 @@ def write_evaluation(folder: Path, split: Split, scores: Scores, classes: tuple[
     write_text(folder / EVALUATION_FILE, document)
     write_text(folder / PREDICTIONS_FILE, _predictions(split, scores, classes))
     _write_mistakes(folder, split, scores, classes)
+
+
+def write_validation(
+    folder: Path, split: Split, scores: Scores | None, classes: tuple[str, ...]
+) -> None:
+    """Write ``valid_predictions.csv``: what two models differ in is seen picture by picture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if scores is not None:
+        write_text(folder / VALID_PREDICTIONS_FILE, _predictions(split, scores, classes))
 
 
 def _predictions(split: Split, scores: Scores, classes: tuple[str, ...]) -> str:

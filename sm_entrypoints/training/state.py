@@ -18,6 +18,7 @@ from sm_entrypoints.job.environment import Environment
 from sm_entrypoints.job.processes import StopRequest
 from sm_entrypoints.rules.online import RuleWatch
 from sm_entrypoints.training.checkpoint import Checkpoints, Progress
+from sm_entrypoints.training.evaluation import Scores
 
 Stopped = Literal["early_stopping", "sigterm", "diverged", "rule"]
 
@@ -87,7 +88,9 @@ class Outcome:
     the time of the training epochs; ``by_network`` tells the same of the epochs that ran the whole
     network (``contract.WHOLE_NETWORK``) and of those that learned from features (``TAIL_ALONE``).
     ``features_from`` is the first epoch that learned from features, and ``features`` are those, by
-    split and in its order; empty if it learned from pictures to the end.
+    split and in its order; those of its only epoch if there was but one, empty if it learned from
+    pictures to the end. ``validated`` are the scores of ``best_epoch``, None where a job before
+    this one had them.
     """
 
     progress: Progress
@@ -96,6 +99,7 @@ class Outcome:
     by_network: dict[str, float]
     features_from: int | None
     features: Mapping[str, Tensor] = field(default_factory=dict)
+    validated: Scores | None = None
     failure: str | None = None
 
 

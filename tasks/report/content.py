@@ -20,6 +20,7 @@ from tasks.costs.ledger import LEDGER_COLUMNS, cost_sentence, ledger_rows
 from tasks.dataset.document import DataDocument, read_document
 from tasks.lint.findings import EDGE_CODE
 from tasks.parameters.typed_path import with_typed
+from tasks.report.fine_tuning import fine_tuned
 from tasks.report.network import endpoint_price
 from tasks.report.rerun import recorded_commands
 from tasks.runs.output import training_output
@@ -59,6 +60,7 @@ def collect_report(folder: Path, record: RunRecord) -> Report:
         search=record.search.sentence if record.search else "",
         networks=_networks(folder),
         endpoint_price=endpoint_price(record),
+        fine_tuning=fine_tuned(record.fine_tuning) if record.fine_tuning else None,
         best_hyperparameters=best.hyperparameters if best else None,
         training=output,
         endpoint=record.endpoint.model_dump() if record.endpoint else None,

@@ -14,17 +14,19 @@ from platforms.errors import JobFailed, ParameterError
 from platforms.sagemaker_requests import TrainingRequest
 from platforms.sagemaker_types import TrainingJob
 from sm_entrypoints import contract
-from sm_entrypoints.contract.sentences import ended
+from sm_entrypoints.contract.sentences import counted, ended
 from sm_entrypoints.contract.wire import Value
 from tasks.parameters.run import ModelParameters, ResourceParameters, TrainingParameters
 from tasks.requests.bodies import training_job_request
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.training import job_inputs, require_completed, trained_model
 from tasks.runs.names import RunIdentity, resource_name
-from tasks.runs.record_parts import FineTuning, TrainedModel
+from tasks.runs.record_parts import FineTuning, Gain, TrainedModel
 
 # Of the head's learning rate; the layers before it get a tenth of that (`backbone_lr`).
 _SHARE_OF_RATE = 0.1
+# What is less than so many standard errors may be chance.
+_SURE = 2.0
 _LOSS, _ACCURACY = contract.OBJECTIVE_METRIC, "valid:accuracy"
 
 
@@ -85,10 +87,15 @@ def is_fine_tuning(job: Mapping[str, object]) -> bool:
     return bool(re.search(r"-finetune(-[0-9]+)?$", str(job.get("TrainingJobName", ""))))
 
 
-def better_model(head: TrainedModel, job: TrainingJob) -> tuple[FineTuning, TrainedModel]:
+def better_model(
+    head: TrainedModel,
+    job: TrainingJob,
+    gain: Callable[[TrainedModel], Gain | None] = lambda _: None,
+) -> tuple[FineTuning, TrainedModel]:
     """Return what a described, ended job brought, and the model to go on with.
 
-    A job that did not complete is no fault of the head's model, which is then kept.
+    A job that did not complete is no fault of the head's model, which is then kept. ``gain`` says
+    what changed from picture to picture with the job's model.
     """
     name, tuned, reason = job["TrainingJobName"], None, ""
     try:
@@ -97,6 +104,9 @@ def better_model(head: TrainedModel, job: TrainingJob) -> tuple[FineTuning, Trai
     except JobFailed as error:
         reason = ended(error)
     found = judge_fine_tuning(head, name, tuned, reason)
+    if tuned is not None and (changed := gain(tuned)) is not None:
+        sentence = f"{found.sentence} {_gain_sentence(changed)}"
+        found = found.model_copy(update={"gain": changed, "sentence": sentence})
     return found, tuned if found.kept and tuned is not None else head
 
 
@@ -134,6 +144,23 @@ def judge_fine_tuning(
         kept=kept,
         sentence=f"Fine-tuning all layers: {change or 'no validation was measured'}; {verdict}.",
     )
+
+
+def _gain_sentence(gain: Gain) -> str:
+    """Say how sure the change is; what is below two standard errors, chance alone may bring."""
+    loss, accuracy = gain.loss, gain.accuracy
+    unsure = [
+        what
+        for what, each in (("loss", loss), ("accuracy", accuracy))
+        if abs(each.change) < _SURE * each.error
+    ]
+    told = (
+        f"On the same {counted(gain.pictures, 'validation picture')} the loss changed by "
+        f"{loss.change:+.4f} ± {loss.error:.4f} and the accuracy by "
+        f"{100 * accuracy.change:+.1f} ± {100 * accuracy.error:.1f} points (one standard error)"
+    )
+    doubt = f": that of the {' and the '.join(unsure)} may be chance" if unsure else ""
+    return ended(f"{told}{doubt}")
 
 
 def _validation(trained: TrainedModel) -> dict[str, float]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from dashboards.files.frames import TrainingOutput, empty_training_output, read_training_output
+from dashboards.files.pictures import PictureFindings, read_picture_findings
 from platforms import Platform
 from platforms.archives import extract_archive
 from sm_entrypoints.contract.kill_points import reach
-from tasks.runs.record import OUTPUT_FOLDER
+from tasks.runs.record import HEAD_FOLDER, OUTPUT_FOLDER
 from tasks.storage.uris import download
+
+_OF_HEAD = "The mistakes are those of the model whose head alone had learned."
 
 
 def unpack_output(platform: Platform, uri: str, folder: Path, *, name: str = OUTPUT_FOLDER) -> None:
@@ -30,6 +34,24 @@ def unpack_output(platform: Platform, uri: str, folder: Path, *, name: str = OUT
 
 
 def training_output(folder: Path) -> TrainingOutput:
-    """Return the parsed output of the run's training job; empty when there is none yet."""
+    """Return the parsed output of the run's training job; empty when there is none yet.
+
+    Where all layers learned, features changed and tell nothing of the pictures: what the training
+    of the head told is still true.
+    """
     path = folder / OUTPUT_FOLDER
-    return read_training_output(path) if path.is_dir() else empty_training_output()
+    output = read_training_output(path) if path.is_dir() else empty_training_output()
+    if output.pictures is not None:
+        return output
+    return replace(output, pictures=_told_by_head(folder / HEAD_FOLDER))
+
+
+def _told_by_head(folder: Path) -> PictureFindings | None:
+    try:
+        found = read_picture_findings(folder)
+    except ValueError:
+        return None
+    if found is None:
+        return None
+    notes = [*found.document.notes, _OF_HEAD]
+    return replace(found, document=found.document.model_copy(update={"notes": notes}))

@@ -39,6 +39,8 @@ PROBLEMS_FILE = "data-problems.txt"
 OUTPUT_FOLDER = "training"
 # The files of a packed search.
 SEARCH_FOLDER = "search"
+# Of a run that fine-tunes: the output of the job that trained the head.
+HEAD_FOLDER = "head"
 _PACKAGES = ("prefect", "boto3", "obstore", "optuna", "pandas", "plotly")
 
 

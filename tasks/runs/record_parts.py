@@ -167,11 +167,27 @@ class TrainedModel(Part):
     billable_seconds: int
 
 
+class Difference(Part):
+    """What changes on average from one model to another, and the standard error of that."""
+
+    change: float
+    error: float
+
+
+class Gain(Part):
+    """What changes on the same validation pictures; ``accuracy`` is a share (0..1)."""
+
+    pictures: int
+    loss: Difference
+    accuracy: Difference
+
+
 class FineTuning(Part):
     """What the training of all layers brought, and whether it was kept.
 
     ``head`` and ``all_layers`` are the jobs, ``before`` and ``after`` the validation metrics that
     their models have; ``after`` is empty when the job did not complete. ``sentence`` says why.
+    ``gain`` is what changed from picture to picture; None where a job did not tell.
     """
 
     head: str
@@ -180,6 +196,7 @@ class FineTuning(Part):
     after: dict[str, float]
     kept: bool
     sentence: str
+    gain: Gain | None = Field(None, exclude_if=_is_nothing)
 
 
 class Evaluation(Part):

@@ -85,6 +85,11 @@ class Job:
         return [row[name] for row in map(json.loads, lines) if row["split"] == split]
 
 
+def validation(job: Job) -> list[dict[str, str]]:
+    with (job.output / "valid_predictions.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def test_a_job_delivers_everything(
     tmp_path: Path, channels: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,6 +122,10 @@ def test_a_job_delivers_everything(
     assert 1 - len(wrong) / 12 == pytest.approx(evaluation["accuracy"])
     mean = sum(float(row["loss"]) for row in rows) / 12
     assert mean == pytest.approx(evaluation["loss"], abs=1e-12)
+    validated = validation(job)
+    assert len(validated) == 12
+    mean = sum(float(row["loss"]) for row in validated) / 12
+    assert mean == pytest.approx(min(job.metrics("valid")), abs=1e-12), "of the delivered epoch"
     mistakes = job.document("mistakes.json")
     assert len(mistakes) == len(wrong)
     assert all((job.output / mistake["file"]).is_file() for mistake in mistakes)
@@ -197,6 +206,11 @@ def test_a_resumed_training_is_the_uninterrupted_one(
     assert not checkpoint.exists()  # only the newest is kept
     for split in ("train", "valid", "test"):
         assert resumed.metrics(split) == straight.metrics(split)
+    # A job that comes when all epochs are done has no scores of them: it makes them.
+    (resumed.output / "valid_predictions.csv").unlink()
+    resumed.train(**learn, epochs=4)
+    losses = [[float(row["loss"]) for row in validation(each)] for each in (resumed, straight)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     ours, theirs = (load_model(job.root / "model")[0] for job in (straight, resumed))
     for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.equal(mine, other)
