@@ -128,6 +128,10 @@ test-aws: .venv/.tools .venv-job/.ready .venv-sdk2/.ready .venv-sdk3/.ready  ## 
 test-clients: .venv/.tools .venv-job/.ready .venv-sdk2/.ready .venv-sdk3/.ready  ## the part of test-aws that other people's clients are: SDK v2 and v3, the AWS CLI, notebooks
 	@$(ORCHESTRATOR) -m pytest -n 2 --dist loadfile tests/sdk
 
+.PHONY: test-faults
+test-faults: .venv/.tools .venv-job/.tools  ## kills at every write and call, schedules of faults, guards and their mutants (not in CI: 15 minutes)
+	@$(ORCHESTRATOR) -m tests.faults
+
 .PHONY: bench-instrumentation
 bench-instrumentation: .venv/.tools .venv-job/.ready  ## what instrumentation costs a training, ours and others (8 minutes)
 	@$(ORCHESTRATOR) -m benchmarks.instrumentation

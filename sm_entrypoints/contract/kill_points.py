@@ -79,7 +79,7 @@ def label_of(path: Path) -> str:
     """Return what to call a file in a point's name: without what differs from run to run."""
     if _VARIABLE_PART.search(path.name) is None:
         return path.name
-    return f"{path.parent.name}/…{path.suffix}"
+    return f"{path.parent.name}/…{path.suffix.partition('#')[0]}"
 
 
 def order_kill(

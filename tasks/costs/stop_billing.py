@@ -6,10 +6,10 @@ from platforms import Platform
 from tasks.costs.ledger_update import note_endpoint
 from tasks.endpoints.remove import remove_endpoint
 from tasks.endpoints.unused import own_config_and_models
-from tasks.requests.create_or_adopt import ENDPOINT
+from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, MODEL
 from tasks.requests.stop import stop_run
 from tasks.requests.tags import run_of
-from tasks.runs.names import RunIdentity
+from tasks.runs.names import RunIdentity, resource_name
 from tasks.runs.record import known_run, recorded_jobs
 
 
@@ -39,7 +39,13 @@ def stop_everything(platform: Platform, run: RunIdentity) -> list[str]:
     stopped = stop_run(platform, run)
     endpoint = recorded_jobs(platform.settings, run).get("endpoint")
     # Only then: who never deploys need not be allowed to ask for endpoints.
-    if endpoint and ENDPOINT.describe(platform.sagemaker, endpoint) is not None:
+    if endpoint is None:
+        return stopped
+    if ENDPOINT.describe(platform.sagemaker, endpoint) is not None:
         delete_with_config_and_models(platform, endpoint)
         stopped.append(endpoint)
+    # Whoever removed it before may have been killed: then these are left, and its account is open.
+    ENDPOINT_CONFIG.delete(platform.sagemaker, resource_name(run, "config"))
+    MODEL.delete(platform.sagemaker, resource_name(run, "model"))
+    note_endpoint(platform, run)
     return stopped

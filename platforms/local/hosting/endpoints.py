@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from platforms.client_errors import client_error
@@ -33,16 +33,14 @@ from platforms.local.hosting.record import (
     updating,
 )
 from platforms.local.hosting.settling import end_and_forget, settle_endpoint, settled
+from platforms.local.hosting.starting import start_deployment
 from platforms.local.listing import listing
 from platforms.local.records import Missing, Record, now, with_times
-from platforms.local.supervision import start_supervisor
-from platforms.local.warm_start.kind import server_kind
 from platforms.processes.process import (
     ProcessError,
     identify,
 )
 
-_SUPERVISOR = "platforms.local.hosting.supervisor"
 _HONOURED = frozenset({"EndpointName", "EndpointConfigName", "Tags"})
 
 
@@ -69,7 +67,7 @@ class Endpoints:
         with as_client_error(self._context, "CreateEndpoint", "endpoints", name):
             self._context.records.create("endpoints", name, record)
         try:
-            supervise(self._context, name, pending)
+            start_deployment(self._context, name, pending)
         except ProcessError:
             # Nothing runs and nobody has seen it: as if it had never been asked for.
             self._context.records.delete("endpoints", name)
@@ -96,7 +94,7 @@ class Endpoints:
 
         self._update("UpdateEndpoint", name, begin)
         try:
-            supervise(self._context, name, pending)
+            start_deployment(self._context, name, pending)
         except ProcessError as error:
             reason = str(error)
             self._update(
@@ -161,6 +159,7 @@ class Endpoints:
         return {
             "Token": secrets.token_hex(8),
             "Group": None,
+            "Starter": identify(os.getpid()).to_record(),
             "RequestTime": now(),
             "EndpointConfigName": request["EndpointConfigName"],
             "ProductionVariants": variants,
@@ -172,22 +171,6 @@ class Endpoints:
     def _update(self, operation: str, name: str, change: Callable[[Record], Record]) -> Record:
         with as_client_error(self._context, operation, "endpoints", name):
             return self._context.records.update("endpoints", name, change)
-
-
-def supervise(context: LocalContext, name: str, pending: Mapping[str, Any]) -> None:
-    """Start the supervisor of a pending deployment; it signs in to the record by itself.
-
-    Raises:
-        ProcessError: it cannot be started.
-    """
-    folder, token = context.records.folder("endpoints", name), pending["Token"]
-    kind = server_kind(context, pending["Container"].get("Environment", {}))
-    start_supervisor(
-        [_SUPERVISOR, str(context.home), name, token],
-        log=folder / "supervisor.log",
-        s3_endpoint=context.settings.s3_endpoint,
-        warm=None if kind is None else kind.folder,
-    )
 
 
 def local_url(context: LocalContext, name: str) -> str:

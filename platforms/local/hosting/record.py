@@ -2,8 +2,8 @@
 
 In addition to SageMaker's fields a record has ``Local``:
 
-- ``Pending``: the deployment in the making (``Token``, ``Group`` of its supervisor, the
-  configuration and container to deploy, ``JobPython``), or None;
+- ``Pending``: the deployment in the making (``Token``, ``Starter``, who asked for it, ``Group`` of
+  its supervisor, the configuration and container to deploy, ``JobPython``), or None;
 - ``Server``: the deployment that answers (``Token``, ``Process``, ``Group``, ``Port``), or None. It
   has no process and no port while a server that ended is being restarted; a serverless one also has
   ``Deployment``, what to start, and no process while it is idle;
@@ -38,6 +38,14 @@ def wants(record: Record, token: str) -> bool:
     return (
         record["EndpointStatus"] in _DEPLOYING and pending is not None and pending["Token"] == token
     )
+
+
+def supervised(record: Record, token: str, *, group: dict[str, Any]) -> Record:
+    """Return the record with the supervisor of its pending deployment, unless it has one."""
+    if not wants(record, token) or record["Local"]["Pending"]["Group"] is not None:
+        return record
+    pending = {**record["Local"]["Pending"], "Group": group}
+    return {**record, "Local": {**record["Local"], "Pending": pending}}
 
 
 def updating(record: Record, pending: dict[str, Any]) -> Record:
@@ -154,7 +162,7 @@ def lost(record: Record, deployment: dict[str, Any] | None) -> Record:
     return {**record, "Local": {**record["Local"], "Lost": deployment}}
 
 
-def revived(record: Record, token: str) -> Record:
+def revived(record: Record, token: str, *, starter: ProcessId) -> Record:
     """Return the record with its lost deployment pending again, under a new token.
 
     Unchanged if there is none: somebody else revived it, or it never answered.
@@ -164,7 +172,8 @@ def revived(record: Record, token: str) -> Record:
     if record["EndpointStatus"] != "Failed" or deployment is None:
         return record
     before = [local["Server"]] if local["Server"] else []
-    again = {**deployment, "Token": token, "Group": None, "RequestTime": now()}
+    asked = {"Token": token, "Starter": starter.to_record(), "RequestTime": now()}
+    again = {**deployment, **asked, "Group": None}
     kept = {key: value for key, value in record.items() if key != "FailureReason"}
     return {
         **kept,

@@ -5,16 +5,17 @@ Not those whose model server failed by itself: it would fail again.
 
 from __future__ import annotations
 
+import os
 import secrets
 from contextlib import suppress
 from functools import partial
 
 from platforms.local.context import LocalContext
-from platforms.local.hosting.endpoints import supervise
 from platforms.local.hosting.record import not_deployed, revived
 from platforms.local.hosting.settling import settled
+from platforms.local.hosting.starting import start_deployment
 from platforms.local.records import Missing
-from platforms.processes.process import ProcessError
+from platforms.processes.process import ProcessError, identify
 
 
 def lost_endpoints(context: LocalContext) -> list[str]:
@@ -36,16 +37,17 @@ def revive_endpoint(context: LocalContext, name: str) -> bool:
     Raises:
         ProcessError: nothing can be started; it can be tried again.
     """
-    token = secrets.token_hex(8)
+    token, ours = secrets.token_hex(8), identify(os.getpid())
+    change = partial(revived, token=token, starter=ours)
     try:
-        record = context.records.update("endpoints", name, partial(revived, token=token))
+        record = context.records.update("endpoints", name, change)
     except Missing:
         return False
     pending = record["Local"]["Pending"]
     if pending is None or pending["Token"] != token:
         return False
     try:
-        supervise(context, name, pending)
+        start_deployment(context, name, pending)
     except ProcessError as error:
         reason = str(error)
         context.records.update(

@@ -1,7 +1,8 @@
 """What became of an endpoint since its record was written: processes die without a word.
 
-Whoever looks at an endpoint settles it: a deployment whose supervisor died is given up, a server
-that ended is noticed, and a delete whose process was killed is finished.
+Whoever looks at an endpoint settles it: a deployment whose creator died before it started a
+supervisor gets one, one whose supervisor died is given up, a server that ended is noticed, and a
+delete whose process was killed is finished.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from platforms.local.context import LOGGER, LocalContext
 from platforms.local.hosting.deployment import FAILURE_REASON_CHARACTERS, Deployment
 from platforms.local.hosting.errors import as_client_error
 from platforms.local.hosting.record import groups, lost, not_deployed, server_lost, wants
+from platforms.local.hosting.starting import left_unstarted, with_supervisor
 from platforms.local.hosting.supervisor import end_deployment
 from platforms.local.records import Missing, Record
 from platforms.processes.process import ProcessId, alive
 
-# A deployment whose supervisor never signed in was killed with its creator.
+# A deployment whose supervisor never signed in though its creator lives.
 _SIGN_IN_SECONDS = 60.0
 
 
@@ -41,6 +43,10 @@ def settled(context: LocalContext, name: str) -> Record:
     if record["EndpointStatus"] == "Deleting" and _deleter_is_gone(record):
         end_and_forget(context, record)
         raise Missing(f"endpoint {name!r} was deleted")
+    if left_unstarted(record):
+        return context.records.update(
+            "endpoints", name, lambda newest: with_supervisor(context, newest)
+        )
     pending, server = record["Local"]["Pending"], record["Local"]["Server"]
     if pending and _abandoned(pending):
         return _give_up(context, record)

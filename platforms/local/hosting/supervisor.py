@@ -26,7 +26,7 @@ from platforms.local.hosting.deployment import (
     DeploymentUnwanted,
 )
 from platforms.local.hosting.kinds import hosted_kind
-from platforms.local.hosting.record import in_service, not_deployed, wants
+from platforms.local.hosting.record import in_service, not_deployed, supervised, wants
 from platforms.local.hosting.restarts import Restarts, end_server
 from platforms.local.records import Missing, Record
 from platforms.local.warm_start.child import WarmChild
@@ -47,7 +47,7 @@ def main(home: Path, endpoint: str, token: str) -> None:
     context, child = local_context(Settings(home=home)), WarmChild.inherited(os.environ)
     try:
         record = _claim(context, endpoint, token)
-        if not wants(record, token):
+        if not wants(record, token) or not _is_ours(record):
             return
         pending = record["Local"]["Pending"]
         deployment = deployment_of(context, endpoint, pending)
@@ -64,13 +64,15 @@ def main(home: Path, endpoint: str, token: str) -> None:
 def _claim(context: LocalContext, endpoint: str, token: str) -> Record:
     ours = identify(os.getpid()).to_record()
 
-    def claim(record: Record) -> Record:
-        if not wants(record, token):
-            return record
-        local = record["Local"]
-        return {**record, "Local": {**local, "Pending": {**local["Pending"], "Group": ours}}}
+    # Unchanged, if whoever looked at a deployment that seemed unstarted has started another one.
+    return context.records.update(
+        "endpoints", endpoint, lambda record: supervised(record, token, group=ours)
+    )
 
-    return context.records.update("endpoints", endpoint, claim)
+
+def _is_ours(record: Record) -> bool:
+    group = record["Local"]["Pending"]["Group"]
+    return group is not None and ProcessId.from_record(group) == identify(os.getpid())
 
 
 def deployment_of(context: LocalContext, endpoint: str, pending: Mapping[str, Any]) -> Deployment:

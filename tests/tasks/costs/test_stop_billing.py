@@ -95,3 +95,20 @@ def test_a_cancelled_run_leaves_no_endpoint_either(whippet_home):
     assert fake.names("endpoint_config") == ["another-config"]
     assert fake.names("model") == ["another-model"]
     assert stop_everything(found, run) == []
+
+
+def test_a_cancel_finishes_what_a_killed_one_began(whippet_home):
+    fake = FakeSageMaker()
+    run = open_run(Settings(), "id-1", "demo", {}, resume=False)
+    endpoint, config = resource_name(run, "endpoint"), resource_name(run, "config")
+    model = resource_name(run, "model")
+    deploy(fake, endpoint, None)
+    for kind, before, after in (
+        ("endpoint_config", f"{endpoint}-config", config),
+        ("model", f"{endpoint}-model", model),
+    ):
+        fake.resources[kind, after] = fake.resources.pop((kind, before))
+    record(Settings(), run, RunFacts(jobs={"endpoint": endpoint}))
+    fake.delete_endpoint(EndpointName=endpoint)  # and killed
+    assert stop_everything(fake_platform(fake, home=Settings().home), run) == []
+    assert fake.names("endpoint_config") == fake.names("model") == []
