@@ -19,7 +19,7 @@ from tasks.costs.ledger_update import note_endpoint
 from tasks.costs.stop_billing import stop_everything
 from tasks.endpoints.remove import remove_endpoint
 from tasks.leftovers.reaper import close_ledgers, find_leftovers, remove_leftover
-from tasks.parameters.run import CleanUpParameters
+from tasks.parameters.upkeep import CleanUpParameters
 from tasks.requests.create_or_adopt import (
     ENDPOINT,
     ENDPOINT_CONFIG,
