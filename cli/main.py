@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from cli.parser import build_parser
 from sm_entrypoints.contract.sentences import clause
@@ -44,8 +45,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: argparse.Namespace) -> int:
-    code: int = arguments.command(arguments)
-    return code
+    try:
+        code: int = arguments.command(arguments)
+        return code
+    finally:
+        if "platforms.settings" in sys.modules:  # what needs none makes no folder either
+            _close_home()
+
+
+def _close_home() -> None:
+    from pydantic import ValidationError
+
+    from platforms.privacy import close_home
+    from platforms.settings import Settings
+
+    with suppress(ValidationError, OSError):
+        close_home(Settings().home)
 
 
 def _is_for_people(error: Exception) -> bool:

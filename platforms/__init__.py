@@ -188,9 +188,11 @@ def connect(settings: Settings | None = None) -> Platform:
         >>> platform.defaults.bucket
         'whippet-local'
     """
+    from platforms.privacy import close_home
     from platforms.settings import Settings
 
     settings = settings or Settings()
+    close_home(settings.home)
     # Deferred: boto3 is slow to import, and a platform that is not chosen must cost nothing.
     if settings.platform == "aws":
         from platforms.aws.clients import connect_aws

@@ -19,6 +19,7 @@ from platforms import Settings
 from platforms.errors import SettingsError
 from platforms.files import write_atomically
 from platforms.loopback import spared_names
+from platforms.privacy import make_home
 from sm_entrypoints.contract.sentences import clause
 
 # What Prefect's clients read it from.
@@ -82,6 +83,7 @@ def make_private(settings: Settings) -> None:
     """
     folder = prefect_home(settings)
     try:
+        make_home(settings.home)
         folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         if stat.S_IMODE(folder.stat().st_mode) & 0o077:
             folder.chmod(_FOLDER_MODE)

@@ -23,6 +23,7 @@ from platforms.errors import WhippetError
 from platforms.files import write_atomically
 from platforms.local.copies import remove_tree
 from platforms.locks import held
+from platforms.privacy import make_home
 from sm_entrypoints.contract.kill_points import reach
 
 Kind = Literal[
@@ -112,6 +113,7 @@ class Records:
             Exists: the name is taken, perhaps by a racer a moment ago.
         """
         final = self.folder(kind, name)
+        make_home(self.root)
         final.parent.mkdir(parents=True, exist_ok=True)
         self._sweep(kind)
         new = final.parent / f".new-{secrets.token_hex(8)}"

@@ -43,11 +43,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_atomically(
-    path: Path, data: bytes, *, mode: int = 0o644, make_folder: bool = True
+    path: Path, data: bytes, *, mode: int | None = None, make_folder: bool = True
 ) -> None:
     """Replace ``path`` with ``data``, see :func:`replacing`; after a loss of power, too.
 
-    At no time do more people than ``mode`` allows have access to the new content.
+    At no time do more people than ``mode`` allows have access to the new content; without one, it
+    is the umask that says so.
 
     Raises:
         FileNotFoundError: its folder is not there, and ``make_folder`` is False.
@@ -55,9 +56,11 @@ def write_atomically(
     if make_folder:
         path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as fresh:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        descriptor = os.open(fresh, flags, 0o666 if mode is None else 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)  # whatever the umask
+            if mode is not None:
+                os.fchmod(descriptor, mode)  # whatever the umask
             file.write(data)
             file.flush()
             os.fsync(descriptor)

@@ -18,6 +18,7 @@ from platforms import Settings
 from platforms.errors import ParameterError
 from platforms.files import point_to, read_json, write_json
 from platforms.locks import held
+from platforms.privacy import make_home
 from sm_entrypoints.contract.kill_points import reach
 from sm_entrypoints.contract.sentences import clause
 from tasks.runs.names import RunIdentity, folder_name, run_token
@@ -67,6 +68,7 @@ def open_run(
         NewerRun: the run that is to go on was made by a newer version.
     """
     pointer = settings.runs / ".by-flow-run" / f"{flow_run_id}.json"
+    make_home(settings.home)
     with held(settings.runs / ".lock", make_folder=True):
         if pointer.exists():
             return RunIdentity(**read_json(pointer))

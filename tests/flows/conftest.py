@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import AWKWARD
+from tests.worlds.canaries import PLANTED
 from tests.worlds.pipeline import PACKED, Ended, Whippet, tiny_data
 
 RUN = "it's a first «run»"
@@ -47,7 +48,13 @@ def server_url(prefect_server) -> str:
 def released(server_url, tmp_path_factory) -> Iterator[FinishedRun]:
     """A run of the whole pipeline; its endpoint is up until the tests end."""
     root = tmp_path_factory.mktemp("released") / AWKWARD
-    whippet = Whippet(home=root / "whippet home", api_url=server_url)
+    # What must not get out, and who must not get in: test_zero_trust.py looks afterwards.
+    whippet = Whippet(
+        home=root / "whippet home",
+        api_url=server_url,
+        extra=PLANTED,
+        umask=0,
+    )
     data = tiny_data(root / 'my "photos" è')
     try:
         ended = whippet.run("run", "--name", RUN, "--data", f"./{data.name}/", *PACKED, cwd=root)

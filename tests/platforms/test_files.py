@@ -69,12 +69,19 @@ def test_nobody_reads_the_content_before_the_mode_says_so(tmp_path):
     path = tmp_path / "secret"
     write_atomically(path, b"word", mode=0o600)
     assert path.stat().st_mode & 0o777 == 0o600
-    old = os.umask(0o077)
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0, 0o666)])
+def test_without_a_mode_the_umask_decides(tmp_path, umask, mode):
+    path = tmp_path / "report"
+    old = os.umask(umask)
     try:
         write_atomically(path, b"report")
+        write_atomically(tmp_path / "secret", b"word", mode=0o600)
     finally:
         os.umask(old)
-    assert path.stat().st_mode & 0o777 == 0o644
+    assert path.stat().st_mode & 0o777 == mode
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_folder_is_not_made_again_where_it_must_not_be(tmp_path):

@@ -46,13 +46,15 @@ def tiny_data(root: Path) -> Path:
 class Whippet:
     """The command line over one ``WHIPPET_HOME`` and one Prefect server.
 
-    A command that takes longer than ``seconds`` is given up.
+    A command that takes longer than ``seconds`` is given up. ``umask`` is that of the commands; -1
+    is ours.
     """
 
     home: Path
     api_url: str
     extra: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 300
+    umask: int = -1
 
     @property
     def environment(self) -> dict[str, str]:
@@ -90,6 +92,7 @@ class Whippet:
             stderr=subprocess.PIPE,
             text=True,
             process_group=0,
+            umask=self.umask,
         )
 
     def run(self, *argv: str, cwd: Path = ROOT) -> Ended:
