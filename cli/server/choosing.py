@@ -75,8 +75,15 @@ def _point_prefect(settings: Settings, url: str, login: str | None) -> None:
 
 
 def ui_url(api_url: str) -> str:
-    """Return the address of the UI that belongs to an API."""
-    return api_url.rstrip("/").removesuffix("/api")
+    """Return the address of the UI that belongs to an API, without a login that is part of it."""
+    return without_login(api_url).rstrip("/").removesuffix("/api")
+
+
+def without_login(url: str) -> str:
+    """Return an address as it may be shown: a password in it would end in logs."""
+    scheme, separator, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def ui_and_password(settings: Settings, api_url: str) -> str:
@@ -104,22 +111,22 @@ def _same_port(api_url: str, ours: str) -> bool:
 
 
 def _require_usable(url: str, login: str | None) -> None:
-    server = look(url, login)
+    server, shown = look(url, login), without_login(url)
     if server.usable:
         return
     if server.refused:
         how = f"rejects the login in {VARIABLE}" if login else "asks for a login"
         raise SettingsError(
-            f"the Prefect server at PREFECT_API_URL={url!r} {how}: set {VARIABLE} to its "
+            f"the Prefect server at PREFECT_API_URL={shown!r} {how}: set {VARIABLE} to its "
             f"user:password, or unset PREFECT_API_URL for a server of Whippet's own. If another "
             f"folder's `whippet up` started it, source that folder's prefect/server.env"
         )
     if server.version is None:
         raise SettingsError(
-            f"no Prefect server answers at PREFECT_API_URL={url!r}: start it, or unset the variable"
+            f"no Prefect server answers at PREFECT_API_URL={shown!r}: start it, or unset the variable"
         )
     raise SettingsError(
-        f"the Prefect server at PREFECT_API_URL={url!r} has version {server.version}, not ours "
+        f"the Prefect server at PREFECT_API_URL={shown!r} has version {server.version}, not ours "
         f"({version('prefect')}): use a server of our version, or unset the variable"
     )
 

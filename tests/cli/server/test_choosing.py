@@ -19,7 +19,7 @@ import pytest
 
 import cli.server.choosing
 from cli.main import main
-from cli.server.choosing import server_environment, ui_and_password, use_server
+from cli.server.choosing import server_environment, ui_and_password, ui_url, use_server
 from cli.server.health import is_healthy, look
 from cli.server.login import login_file, prefect_home, read_login, shell_file, write_shell_file
 from cli.server.record import Server, read_server, write_server
@@ -365,3 +365,24 @@ def check_login(settings: Settings, url: str, said: str) -> None:
     assert prefect_home(settings).stat().st_mode & 0o777 == 0o700
     process = Path(f"/proc/{read_server(settings).pid}")
     assert login not in (process / "cmdline").read_text()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://someone:pass@host:4200/api", "http://host:4200"),
+        ("https://someone:p@ss@host/api/", "https://host"),
+        ("http://[::1]:4200/api", "http://[::1]:4200"),
+        ("http://host/a@b/api", "http://host/a@b"),
+        ("not an address", "not an address"),
+    ],
+)
+def test_a_login_in_an_address_is_not_shown(url, shown):
+    assert ui_url(url) == shown
+
+
+def test_a_login_in_an_address_is_in_no_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://someone:canary@127.0.0.1:9/api")
+    with pytest.raises(SettingsError, match=r"PREFECT_API_URL='http://127.0.0.1:9/api'") as raised:
+        use_server(Settings(home=tmp_path))
+    assert "canary" not in str(raised.value)
