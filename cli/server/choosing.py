@@ -123,7 +123,8 @@ def _require_usable(url: str, login: str | None) -> None:
         )
     if server.version is None:
         raise SettingsError(
-            f"no Prefect server answers at PREFECT_API_URL={shown!r}: start it, or unset the variable"
+            f"no Prefect server answers at PREFECT_API_URL={shown!r}: start it, or unset the "
+            "variable"
         )
     raise SettingsError(
         f"the Prefect server at PREFECT_API_URL={shown!r} has version {server.version}, not ours "
