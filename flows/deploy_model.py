@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Any
 
 from prefect import flow
@@ -12,7 +11,8 @@ from pydantic import Field
 from flows.hooks import FLOW_POLICY
 from tasks.approving import refusal, require_somebody_to_ask
 from tasks.deployment import create_endpoint, publish_endpoint, smoke_test_endpoint
-from tasks.parameters.run import DeploymentParameters
+from tasks.parameters.deployment import CostParameters, DeploymentParameters
+from tasks.parameters.groups import Cost, DeployAdvanced, Endpoint, OfDeployment
 from tasks.planning import plan_deployment
 from tasks.reports import download_output
 from tasks.runs.record_parts import Deployment, TrainedModel
@@ -32,20 +32,31 @@ def deploy_trained(trained: TrainedModel, deployment: DeploymentParameters) -> D
 
 @flow(name="deploy-model", **FLOW_POLICY)
 def deploy_model(
-    training_job: str,
-    deployment: DeploymentParameters | None = None,
-    max_usd: Annotated[Decimal, Field(gt=0)] | None = None,
+    training_job: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=63,
+            json_schema_extra={
+                "title": "Training job",
+                "description": "Name of a finished training job, whose model is deployed.",
+            },
+        ),
+    ],
+    deployment: Endpoint = DeploymentParameters(),
+    cost: Cost = CostParameters(),
+    advanced: OfDeployment = DeployAdvanced(),
 ) -> Deployment | State[Any]:
     """Plan, then deploy the model of a finished training job, by the job's name.
 
-    ``max_usd`` caps what the endpoint may cost within its time to live. With
+    ``cost.max_usd`` caps what the endpoint may cost within its time to live. With
     ``deployment.approve`` a person may be asked; a no ends the run in the state Refused.
     """
-    deployment = deployment or DeploymentParameters()
+    deployment = advanced.settle("deployment", deployment)
     with stage("plan") as run:
         require_somebody_to_ask(deployment)
         trained = describe_trained(training_job)
-        plan_deployment(run, trained, deployment, max_usd)
+        plan_deployment(run, trained, deployment, cost.max_usd)
     with stage("download"):
         download_output(run, trained)
     refused = refusal(run, trained, deployment)

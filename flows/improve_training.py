@@ -21,6 +21,7 @@ from tasks.improvement import (
     launch_comparison_job,
     publish_no_change,
 )
+from tasks.parameters.groups import ImprovementGroup
 from tasks.parameters.improvement import ImprovementParameters
 from tasks.requests.stop import stop_improvement
 from tasks.run_end import close_accounts
@@ -63,9 +64,9 @@ _POLICY = FlowPolicy(
 
 
 @flow(name="improve-training", **_POLICY)
-def improve_training(request: ImprovementParameters | None = None) -> Improvement:
+def improve_training(request: ImprovementGroup = ImprovementParameters()) -> Improvement:
     """Apply the verdict's change in a short measured A/B; return what it gave."""
-    plan = choose_change(request or ImprovementParameters())
+    plan = choose_change(request)
     if not plan.change:
         return publish_no_change(plan)
     name = launch_comparison_job(plan)

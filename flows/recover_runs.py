@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from tasks.cancelled_runs import end_cancelled_runs
+from tasks.parameters.groups import Recover
 from tasks.parameters.upkeep import RecoverParameters
 from tasks.recovery import mark_dead_runs, restart_crashed_runs
 from tasks.reviving import look_at_jobs, revive_lost_endpoints
@@ -12,18 +13,17 @@ from tasks.unanswered import close_unanswered
 
 
 @flow(name="recover-runs", retries=0, persist_result=False)
-def recover_runs(request: RecoverParameters | None = None) -> list[str]:
+def recover_runs(request: Recover = RecoverParameters()) -> list[str]:
     """Mark dead runs of deployments as crashed, restart crashed ones; return their names.
 
     A cancelled run is not restarted: whatever of it is still running is ended. Endpoints whose
     processes are gone come back, until their time has passed. A run whose question nobody answered
     in time ends as refused.
     """
-    chosen = request or RecoverParameters()
-    mark_dead_runs(chosen)
-    end_cancelled_runs(chosen)
+    mark_dead_runs(request)
+    end_cancelled_runs(request)
     close_unanswered()
-    restarted = restart_crashed_runs(chosen)
+    restarted = restart_crashed_runs(request)
     look_at_jobs()
     revive_lost_endpoints()
     return restarted

@@ -13,6 +13,16 @@ from flows.sync_data import sync_data
 from flows.train_model import train_instrumented
 from flows.tune_model import search_hyperparameters
 from tasks.approving import refusal, require_somebody_to_ask
+from tasks.parameters.groups import (
+    Data,
+    Endpoint,
+    Model,
+    OfRelease,
+    ReleaseAdvanced,
+    Resources,
+    Training,
+    Tuning,
+)
 from tasks.parameters.run import (
     DataParameters,
     DeploymentParameters,
@@ -33,12 +43,13 @@ from tasks.unanswered import held_back
 
 @flow(name="release-model", **FLOW_POLICY)
 def release_model(
-    data: DataParameters | None = None,
-    model: ModelParameters | None = None,
-    tuning: TuningParameters | None = None,
-    training: TrainingParameters | None = None,
-    deployment: DeploymentParameters | None = None,
-    resources: ResourceParameters | None = None,
+    data: Data = DataParameters(),
+    model: Model = ModelParameters(),
+    tuning: Tuning = TuningParameters(),
+    training: Training = TrainingParameters(),
+    deployment: Endpoint = DeploymentParameters(),
+    resources: Resources = ResourceParameters(),
+    advanced: OfRelease = ReleaseAdvanced(),
 ) -> RunRecord | State[Any]:
     """Plan, sync, tune, take the best, train on it, report, deploy, query; return the record.
 
@@ -48,9 +59,12 @@ def release_model(
     held = held_back()
     if held is not None:
         return held
-    data, model = data or DataParameters(), model or ModelParameters()
-    tuning, training = tuning or TuningParameters(), training or TrainingParameters()
-    deployment, resources = deployment or DeploymentParameters(), resources or ResourceParameters()
+    data, model = advanced.settle("data", data), advanced.settle("model", model)
+    tuning, training = advanced.settle("tuning", tuning), advanced.settle("training", training)
+    deployment, resources = (
+        advanced.settle("deployment", deployment),
+        advanced.settle("resources", resources),
+    )
     with stage("plan") as run:
         choices = RunChoices(
             data=data,

@@ -6,6 +6,7 @@ from prefect import flow
 
 from flows.hooks import FLOW_POLICY
 from tasks.data import check_dataset, stage_networks, stage_source, stage_weights, sync_dataset
+from tasks.parameters.groups import Data, Model, OfSync, SyncAdvanced
 from tasks.parameters.run import DataParameters, ModelParameters
 from tasks.requests.inputs import TrainingInputs
 from tasks.runs.stages import stage
@@ -13,10 +14,12 @@ from tasks.runs.stages import stage
 
 @flow(name="sync-data", **FLOW_POLICY)
 def sync_data(
-    data: DataParameters | None = None, model: ModelParameters | None = None
+    data: Data = DataParameters(),
+    model: Model = ModelParameters(),
+    advanced: OfSync = SyncAdvanced(),
 ) -> TrainingInputs:
     """Check the data before anything is uploaded; move only what is not there yet."""
-    data, model = data or DataParameters(), model or ModelParameters()
+    data, model = advanced.settle("data", data), advanced.settle("model", model)
     with stage("sync") as run:
         check = check_dataset(run, data)
         staged = stage_networks(run, model) if model.networks else stage_weights(run, model)

@@ -8,6 +8,7 @@ from flows.hooks import FLOW_POLICY
 from flows.sync_data import sync_data
 from sm_entrypoints.contract.wire import Value
 from tasks.linting import lint_finished_training
+from tasks.parameters.groups import Data, Model, OfTraining, Resources, TrainAdvanced, Training
 from tasks.parameters.run import (
     DataParameters,
     ModelParameters,
@@ -71,14 +72,18 @@ def fine_tune(
 
 @flow(name="train-model", **FLOW_POLICY)
 def train_model(
-    data: DataParameters | None = None,
-    model: ModelParameters | None = None,
-    training: TrainingParameters | None = None,
-    resources: ResourceParameters | None = None,
+    data: Data = DataParameters(),
+    model: Model = ModelParameters(),
+    training: Training = TrainingParameters(),
+    resources: Resources = ResourceParameters(),
+    advanced: OfTraining = TrainAdvanced(),
 ) -> TrainedModel:
     """Plan, sync the data, then train on it with the given hyperparameters, without a search."""
-    data, model = data or DataParameters(), model or ModelParameters()
-    training, resources = training or TrainingParameters(), resources or ResourceParameters()
+    data, model = advanced.settle("data", data), advanced.settle("model", model)
+    training, resources = (
+        advanced.settle("training", training),
+        advanced.settle("resources", resources),
+    )
     with stage("plan") as run:
         choices = RunChoices(data=data, model=model, training=training, resources=resources)
         limits = plan_stage(run, choices)

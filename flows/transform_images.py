@@ -7,7 +7,7 @@ from prefect import flow
 from flows.hooks import FLOW_POLICY
 from tasks.runs.stages import stage
 from tasks.transform.answers import TransformResult
-from tasks.transform.parameters import TransformParameters
+from tasks.transform.parameters import Transform
 from tasks.transforming import (
     collect_answers,
     follow_transform_job,
@@ -18,7 +18,7 @@ from tasks.transforming import (
 
 
 @flow(name="transform-images", **FLOW_POLICY)
-def transform_images(request: TransformParameters) -> TransformResult:
+def transform_images(request: Transform) -> TransformResult:
     """Return where the answers were written, how many there are, and which pictures have none."""
     with stage("sync") as run:
         trained, pictures = look_at_pictures(request)

@@ -12,6 +12,7 @@ from tasks.packed_search import (
     follow_packed_search,
     launch_packed_search,
 )
+from tasks.parameters.groups import Data, Model, OfTuning, Resources, TuneAdvanced, Tuning
 from tasks.parameters.run import (
     DataParameters,
     ModelParameters,
@@ -54,14 +55,15 @@ def search_hyperparameters(
 
 @flow(name="tune-model", **FLOW_POLICY)
 def tune_model(
-    data: DataParameters | None = None,
-    model: ModelParameters | None = None,
-    tuning: TuningParameters | None = None,
-    resources: ResourceParameters | None = None,
+    data: Data = DataParameters(),
+    model: Model = ModelParameters(),
+    tuning: Tuning = TuningParameters(),
+    resources: Resources = ResourceParameters(),
+    advanced: OfTuning = TuneAdvanced(),
 ) -> BestTrial:
     """Plan, sync the data, then search hyperparameters on it."""
-    data, model = data or DataParameters(), model or ModelParameters()
-    tuning, resources = tuning or TuningParameters(), resources or ResourceParameters()
+    data, model = advanced.settle("data", data), advanced.settle("model", model)
+    tuning, resources = advanced.settle("tuning", tuning), advanced.settle("resources", resources)
     with stage("plan") as run:
         choices = RunChoices(data=data, model=model, tuning=tuning, resources=resources)
         limits = plan_stage(run, choices)

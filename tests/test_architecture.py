@@ -81,7 +81,9 @@ READS_PREFECT = {
 }
 # Loaded by the model server from a model's code/, not run.
 HANDLERS = "sm_entrypoints/inference.py"
-MANY_PARAMETERS: dict[str, str] = {}
+MANY_PARAMETERS = {
+    "flows/release_model.py:release_model": "its form: a part for each stage, and one for the rest"
+}
 LONG_FUNCTIONS: dict[str, str] = {}
 MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS, MOST_FILES = 300, 50, 6, 20
 

@@ -20,3 +20,5 @@ DebuggerUse = Literal["auto", "on", "off"]
 Approve = Literal["always", "when_worse", "never"]
 # What a rule does when it triggers.
 RuleAction = Literal["warn", "stop", "off"]
+# What findings about a search's trials do.
+Lint = Literal["error", "warn", "off"]

@@ -55,6 +55,8 @@ def words_of(
 def _read(option: Option, given: Argument) -> JsonValue:
     if not isinstance(given, list):
         return option.words.get(given, given) if isinstance(given, str) else given
+    if option.notation == "list":
+        return [*given]
     if None in given:  # the alias
         if any(given):
             raise ParameterError("--no-splits says that there are none: leave out --split")
@@ -82,6 +84,8 @@ def _words(option: Option, value: JsonValue) -> list[str]:
     if option.is_repeatable:
         if not value and option.alias:
             return [option.alias.flag]
+        if isinstance(value, list):
+            return [word for each in value for word in (option.flag, str(each))]
         pairs = value.items() if isinstance(value, dict) else ()
         return [word for item in pairs for word in (option.flag, write_pair(*item))]
     words = {meaning: word for word, meaning in option.words.items()}

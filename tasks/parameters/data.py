@@ -10,27 +10,47 @@ from pydantic import Field, field_validator
 from platforms import Settings
 from sm_entrypoints import contract
 from tasks.dataset.folders.reading import Reading
+from tasks.parameters.form import HIDDEN
 from tasks.parameters.resources import Parameters, field_for
 from tasks.parameters.typed_path import TypedPath, as_typed
+
+# A text for each split, in place of a mapping of any names.
+_SPLITS = {
+    "properties": {
+        split: {
+            "type": "string",
+            "title": f"Folder of {split}",
+            "description": "Relative to the data.",
+            "position": position,
+        }
+        for position, split in enumerate(contract.SPLITS)
+    },
+    "additionalProperties": False,
+}
 
 
 class DataParameters(Parameters):
     """The labelled images: ``train/ valid/ test/ <class>/`` or flat ``<class>/`` folders."""
 
+    form_title = "data"
+
     path: str = field_for("data.path", note="A relative path is the project's.", min_length=1)
     path_typed: TypedPath | None = Field(
-        None, description="How path was typed, and where: shown in its place."
+        None,
+        description="How path was typed, and where: shown in its place.",
+        json_schema_extra={HIDDEN: True},
     )
     name: str | None = field_for("data.name", pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,39}$")
-    splits: dict[Literal["train", "valid", "test"], str] | None = Field(
-        None,
-        description="Folder of each split, relative to path; {}: every folder is a class; default: "
-        "recognised by their names.",
+    splits: dict[Literal["train", "valid", "test"], str] | None = field_for(
+        "data.splits",
+        note="Leave all three empty to have them recognised by their names; as JSON, {} means that "
+        "every folder is a class.",
+        form=_SPLITS,
     )
     convert: bool = field_for("data.convert")
     skip_bad: bool = field_for("data.skip_bad")
     delete_removed: bool = field_for("data.delete_removed")
-    seed: int = Field(0, ge=0, description="Seed of the split, when the folder has none.")
+    seed: int = field_for("data.seed", ge=0, form={"title": "Seed of the split"})
     valid_share: float = field_for("data.valid_share", gt=0, lt=0.5)
     test_share: float = field_for("data.test_share", gt=0, lt=0.5)
 

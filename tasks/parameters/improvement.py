@@ -16,8 +16,12 @@ from tasks.parameters.values import require_values
 class ImprovementParameters(Parameters):
     """Which run to improve, how, and how long to measure."""
 
-    run: str = Field("latest", min_length=1, description="Name of the run; latest is one.")
-    change: dict[str, Value] | None = field_for("improvement.change")
+    run: str = Field(
+        "latest", min_length=1, title="Run", description="Name of the run; latest is the newest."
+    )
+    change: dict[str, Value] | None = field_for(
+        "improvement.change", note='Such as {"optimizer": "adamw"}.'
+    )
     measure: Measure = field_for("improvement.measure")
     seconds: float = field_for("improvement.seconds", ge=5, le=14_400)
     max_usd: Decimal | None = field_for("improvement.max_usd", gt=0, le=1_000_000, decimal_places=2)

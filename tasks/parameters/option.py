@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-Notation = Literal["value", "switch", "path", "split", "range", "assignment", "rule"]
+Notation = Literal["value", "switch", "path", "list", "split", "range", "assignment", "rule"]
 ValueType = type[str] | type[int] | type[float]
-_REPEATABLE = ("split", "range", "assignment", "rule")
+_REPEATABLE = ("list", "split", "range", "assignment", "rule")
 
 
 class Alias(NamedTuple):
@@ -24,7 +24,8 @@ class Option(NamedTuple):
     ``usage`` is the flag and, where argparse's own would not do, the name of its value;
     ``parameters`` are separated by spaces, each as ``group.name``. ``default`` is shown, and what
     the parameter is when nobody sets it; ``words`` are the parameter's values by what
-    people type for them, where that is another word, or would else be a path.
+    people type for them, where that is another word, or would else be a path. ``title`` is what a
+    form calls it, with its unit; a form shows the others below those that are common.
     """
 
     usage: str
@@ -36,6 +37,8 @@ class Option(NamedTuple):
     words: Mapping[str, str] = {}
     notation: Notation = "value"
     alias: Alias | None = None
+    title: str = ""
+    is_common: bool = False
 
     @property
     def flag(self) -> str:

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
 
 from platforms.instances import has_gpu
 from sm_entrypoints.contract.sentences import did_you_mean, nearest
+from tasks.parameters.form import ADVANCED, as_form
 from tasks.parameters.options import option_of
 
 
-def field_for(parameter: str, *, note: str = "", **bounds: Any) -> Any:
-    """Return the field of a parameter that has an option: its default and its description.
+def field_for(
+    parameter: str, *, note: str = "", form: Mapping[str, Any] | None = None, **bounds: Any
+) -> Any:
+    """Return the field of a parameter that has an option: its default, title and description.
 
-    ``note`` is what only a form needs to say; ``bounds`` are pydantic's.
+    ``note`` is what only a form needs to say; ``form`` is added to its JSON schema; ``bounds`` are
+    pydantic's.
     """
     option = option_of(parameter)
-    return Field(option.value, description=f"{option.sentence} {note}".rstrip(), **bounds)
+    if "default_factory" not in bounds:
+        bounds["default"] = option.value
+    return Field(
+        title=option.title,
+        description=f"{option.sentence} {note}".rstrip(),
+        json_schema_extra={ADVANCED: not option.is_common, **(form or {})},
+        **bounds,
+    )
 
 
 class Parameters(BaseModel):
@@ -26,18 +39,42 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    # What a form calls the model, and what it shows among the advanced fields, by name.
+    form_title: ClassVar[str] = ""
+    form_only: ClassVar[Mapping[str, Any]] = {}
+
     @model_validator(mode="before")
     @classmethod
     def _no_typos(cls, value: object) -> object:
-        for name in value if isinstance(value, dict) else ():
-            meant = did_you_mean(nearest(str(name), cls.model_fields))
-            if name not in cls.model_fields and meant:
+        return cls.read_form(value) if isinstance(value, dict) else value
+
+    @classmethod
+    def read_form(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields that values stand for, those of ``form_only`` included.
+
+        Raises:
+            ValueError: a name is misspelt; says what was meant.
+        """
+        known = [*cls.model_fields, *cls.form_only]
+        for name in values:
+            meant = did_you_mean(nearest(str(name), known))
+            if name not in known and meant:
                 raise ValueError(f"there is no {name!r}: {meant}")
-        return value
+        return values
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        as_form(schema)
+        return schema
 
 
 class ResourceParameters(Parameters):
     """What a job runs on, and its hard limits."""
+
+    form_title = "instances and cost"
 
     instance_type: str = field_for("resources.instance_type", pattern=r"^ml\.")
     instance_count: int = field_for("resources.instance_count", ge=1, le=16)

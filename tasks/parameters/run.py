@@ -11,15 +11,12 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from platforms.endpoint_kinds import EndpointKind
 from sm_entrypoints import contract
-from sm_entrypoints.contract.choices import Approve, DebuggerUse, Preset, RuleAction, Strategy
-from sm_entrypoints.contract.hyperparameters import Trainable
-from sm_entrypoints.contract.networks import AUTO, Network, networks_of
+from sm_entrypoints.contract.choices import DebuggerUse, Lint, Preset, RuleAction, Strategy
 from sm_entrypoints.contract.wire import Value
 from tasks.parameters.data import DataParameters as DataParameters
-from tasks.parameters.networks import require_choice
-from tasks.parameters.options import option_of
+from tasks.parameters.deployment import DeploymentParameters as DeploymentParameters
+from tasks.parameters.model import ModelParameters as ModelParameters
 from tasks.parameters.ranges import (
     CategoricalRange,
     SearchRange,
@@ -30,67 +27,14 @@ from tasks.parameters.ranges import (
 from tasks.parameters.resources import Parameters as Parameters
 from tasks.parameters.resources import ResourceParameters as ResourceParameters
 from tasks.parameters.resources import field_for
-from tasks.parameters.typed_path import TypedPath, as_typed
 from tasks.parameters.values import require_ranges, require_values, require_views
-
-
-class ModelParameters(Parameters):
-    """The network that is fine-tuned and where its weights come from."""
-
-    architecture: str = field_for("model.architecture")
-    weights: str = field_for("model.weights", min_length=1)
-    weights_typed: TypedPath | None = Field(
-        None, description="How the path of weights was typed, and where: shown in its place."
-    )
-    trainable: Trainable = field_for("model.trainable")
-    image_size: int = field_for("model.image_size", ge=32, le=1024)
-
-    @field_validator("architecture")
-    @classmethod
-    def _known_architecture(cls, value: str) -> str:
-        return ",".join(map(str, networks_of(value))) if value.strip() != AUTO else AUTO
-
-    @model_validator(mode="after")
-    def _several_have_weights_of_their_own(self) -> Self:
-        if self.networks:
-            require_choice(self.architecture, self.shown_weights, self.trainable)
-        return self
-
-    @model_validator(mode="after")
-    def _random_backbone_must_train(self) -> Self:
-        if self.weights == "none" and self.trainable == "head":
-            raise ValueError(
-                "weights='none' with trainable='head' freezes a random backbone, which learns "
-                "next to nothing: use trainable='all', or weights"
-            )
-        return self
-
-    @property
-    def networks(self) -> tuple[Network, ...]:
-        """The networks to choose among; none where one is named."""
-        named = networks_of(self.architecture)
-        return named if len(named) > 1 else ()
-
-    @property
-    def first(self) -> Network:
-        """The network that is named, or the first of several."""
-        return networks_of(self.architecture)[0]
-
-    @property
-    def shown_weights(self) -> str:
-        """The weights as they were typed."""
-        return as_typed(self.weights, self.weights_typed)
-
-    @property
-    def trained_layers(self) -> Literal["head", "all"]:
-        """What trains: ``head`` when there are weights to keep, ``all`` otherwise."""
-        auto: Literal["head", "all"] = "all" if self.weights == "none" else "head"
-        return auto if self.trainable == "auto" else self.trainable
-
 
 # How many trials a search has when nobody says: those of a packed one cost next to nothing.
 PACKED_TRIALS = 64
 TUNING_JOB_TRIALS = 6
+
+
+_HYPERPARAMETERS = {"propertyNames": {"enum": [*contract.HYPERPARAMETERS]}}
 
 
 class TuningParameters(Parameters):
@@ -99,25 +43,39 @@ class TuningParameters(Parameters):
     What ``strategy="auto"`` stands for is settled by :mod:`tasks.parameters.strategy`.
     """
 
+    form_title = "search"
+
     max_jobs: int | None = field_for("tuning.max_jobs", ge=1, le=750)
     max_parallel_jobs: int = field_for("tuning.max_parallel_jobs", ge=1, le=100)
     max_epochs: int = field_for("tuning.max_epochs", ge=1, le=500)
     strategy: Strategy = field_for("tuning.strategy")
     early_stopping: Literal["Off", "Auto"] = field_for("tuning.early_stopping")
     preset: Preset = field_for("tuning.preset")
-    ranges: dict[str, SearchRange] | None = Field(
-        None, description="Own ranges by hyperparameter; replaces the preset."
+    ranges: dict[str, SearchRange] | None = field_for(
+        "tuning.ranges",
+        form={
+            "description": "Ranges to search in place of the preset, such as "
+            '{"lr": {"type": "continuous", "min": 1e-4, "max": 1e-2, "scaling": "Logarithmic"}, '
+            '"batch_size": {"type": "categorical", "values": [16, 32]}}.',
+            **_HYPERPARAMETERS,
+        },
     )
-    fixed: dict[str, Value] = Field(
-        default_factory=dict, description="Fixed hyperparameters of every trial."
+    fixed: dict[str, Value] = field_for(
+        "tuning.fixed",
+        default_factory=dict,
+        form={
+            "description": 'Of every trial, such as {"optimizer": "adamw"}: see '
+            "docs/hyperparameters.md.",
+            **_HYPERPARAMETERS,
+        },
     )
-    seed: int = Field(0, ge=0, le=2_147_483_647, description="RandomSeed of the search.")
-    warm_start_from: list[str] = Field(
-        default_factory=list, max_length=5, description="Finished searches to learn from."
+    seed: int = field_for(
+        "tuning.seed", ge=0, le=2_147_483_647, form={"title": "Seed of the search"}
     )
-    lint: Literal["error", "warn", "off"] = Field(
-        "error", description="Whether the trials of the search are linted; `off` leaves it out."
+    warm_start_from: list[str] = field_for(
+        "tuning.warm_start_from", default_factory=list, max_length=5
     )
+    lint: Lint = field_for("tuning.lint")
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
@@ -174,20 +132,29 @@ class TuningParameters(Parameters):
 class TrainingParameters(Parameters):
     """The instrumented training job on the best hyperparameters."""
 
+    form_title = "final training"
+
     epochs: int | None = field_for("training.epochs", ge=1, le=500)
-    hyperparameters: dict[str, Value] = Field(
-        default_factory=dict, description="Override or add to the best hyperparameters."
+    hyperparameters: dict[str, Value] = field_for(
+        "training.hyperparameters",
+        default_factory=dict,
+        form={
+            "description": "Override or add to the best trial's, such as "
+            '{"optimizer": "adamw"}: see docs/hyperparameters.md.',
+            **_HYPERPARAMETERS,
+        },
     )
     fine_tune: bool = field_for("training.fine_tune")
     debugger: DebuggerUse = field_for("training.debugger")
-    save_interval: int = Field(
-        20, ge=1, le=100_000, description="Steps between saved tensors; losses every step."
+    save_interval: int = field_for("training.save_interval", ge=1, le=100_000)
+    profiling_interval_ms: Literal[100, 200, 500, 1000, 5000, 60000] = field_for(
+        "training.profiling_interval_ms"
     )
-    profiling_interval_ms: Literal[100, 200, 500, 1000, 5000, 60000] = Field(
-        500, description="System metrics are sampled this often."
-    )
-    rules: dict[str, RuleAction] = Field(
-        default_factory=dict, description=option_of("training.rules").sentence
+    rules: dict[str, RuleAction] = field_for(
+        "training.rules",
+        default_factory=dict,
+        note='Such as {"ExplodingTensor": "stop"}.',
+        form={"propertyNames": {"enum": [*contract.ONLINE_RULES, *contract.FINAL_RULES]}},
     )
 
     @field_validator("debugger", mode="before")
@@ -217,55 +184,6 @@ class TrainingParameters(Parameters):
         return self
 
 
-class DeploymentParameters(Parameters):
-    """The endpoint: what it runs on, how it is tested, how long it may live."""
-
-    kind: EndpointKind = field_for(
-        "deployment.kind",
-        note="real_time: instances that wait; serverless: billed by use; asynchronous: instances, "
-        "and a queue of objects in S3.",
-    )
-    instance_type: str = field_for("deployment.instance_type", pattern=r"^ml\.")
-    instance_count: int = Field(1, ge=1, le=16)
-    max_instances: int | None = field_for("deployment.max_instances", ge=2, le=100)
-    invocations_per_instance: int = Field(
-        200, ge=1, le=1_000_000, description="Invocations a minute that one instance should have."
-    )
-    memory_mb: Literal[1024, 2048, 3072, 4096, 5120, 6144] = field_for("deployment.memory_mb")
-    max_concurrency: int = field_for("deployment.max_concurrency", ge=1, le=200)
-    smoke_images: int = Field(
-        6, ge=1, le=100, description="Labelled images it must answer before it counts as deployed."
-    )
-    hours_to_live: float = field_for("deployment.hours_to_live", gt=0, le=8760)
-    top_k: int = Field(5, ge=1, le=100, description="Labels in an answer.")
-    approve: Approve = field_for("deployment.approve")
-    margin_points: float = field_for("deployment.margin_points", gt=0, le=50)
-    approve_hours: float = field_for("deployment.approve_hours", gt=0, le=720)
-
-    @model_validator(mode="after")
-    def _options_fit_the_kind(self) -> Self:
-        instances = ("instance_type", "instance_count")
-        takes: dict[EndpointKind, tuple[str, ...]] = {
-            "serverless": ("memory_mb", "max_concurrency"),
-            "asynchronous": instances,
-            "real_time": (*instances, "max_instances", "invocations_per_instance"),
-        }
-        # What was left at its default was not asked for.
-        options = {name for names in takes.values() for name in names}
-        changed = {n for n in options if getattr(self, n) != type(self).model_fields[n].default}
-        if wrong := sorted(changed - set(takes[self.kind])):
-            raise ValueError(
-                f"{', '.join(wrong)} have no meaning for an endpoint of kind {self.kind!r}: "
-                f"leave them out (it takes {', '.join(takes[self.kind])})"
-            )
-        if self.max_instances is not None and self.max_instances <= self.instance_count:
-            raise ValueError(
-                f"max_instances={self.max_instances} must be more than "
-                f"instance_count={self.instance_count}, where scaling starts"
-            )
-        return self
-
-
 # What a whole run takes, by the name of the flow's parameter.
 RUN_PARAMETERS: dict[str, type[Parameters]] = {
     "data": DataParameters,
@@ -280,5 +198,7 @@ RUN_PARAMETERS: dict[str, type[Parameters]] = {
 class QueryParameters(Parameters):
     """One question to an endpoint."""
 
-    endpoint: str = Field(min_length=1, max_length=63, description="Name of the endpoint.")
-    image: str = Field(description="A JPEG or PNG file.")
+    endpoint: str = Field(
+        min_length=1, max_length=63, title="Endpoint", description="Name of the endpoint."
+    )
+    image: str = Field(min_length=1, title="Image", description="Path of a JPEG or PNG file.")

@@ -36,9 +36,22 @@ def current_run() -> RunIdentity:
         return run
     with get_client(sync_client=True) as client:  # this may be a subflow: its root has the name
         flow_run = client.read_flow_run(UUID(root))
-    parameters = {name: _plain(value) for name, value in flow_run.parameters.items()}
+    # As the flow has them, defaults included: what was sent may be in the shape of a form.
+    is_own = str(runtime.flow_run.id) == root
+    given = runtime.flow_run.parameters if is_own else flow_run.parameters
+    parameters = _settled({name: _plain(value) for name, value in given.items()})
     resume = RESUME_TAG in flow_run.tags
     return open_run(settings, root, flow_run.name, parameters, resume=resume)
+
+
+def _settled(parameters: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return parameters by group, with what a form has in its advanced part."""
+    advanced = parameters.pop("advanced", None)
+    for name, changed in advanced.items() if isinstance(advanced, dict) else ():
+        values = parameters.get(name)
+        if isinstance(values, dict) and isinstance(changed, dict):
+            parameters[name] = {**values, **changed}
+    return parameters
 
 
 def _plain(value: BaseModel | JsonValue) -> JsonValue:

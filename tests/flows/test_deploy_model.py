@@ -17,6 +17,7 @@ from platforms.errors import EndpointFailed, JobFailed
 from tasks.approval.asking import asked_by
 from tasks.approval.question import Reply
 from tasks.costs.cap import BudgetError
+from tasks.parameters.deployment import CostParameters
 from tasks.parameters.run import DeploymentParameters
 from tasks.runs.record import read_run
 
@@ -127,7 +128,9 @@ def test_a_model_can_be_deployed_again_by_its_jobs_name(released, home):
 def test_an_endpoint_that_passes_its_cap_is_not_created(released, home):
     before = hosting(released.whippet.platform)
     with pytest.raises(BudgetError, match=r"max_usd=0.40 is too small: .* up to 0.56 USD in 8 h"):
-        deploy_model(released.record["jobs"]["training"], max_usd=Decimal("0.40"))
+        deploy_model(
+            released.record["jobs"]["training"], cost=CostParameters(max_usd=Decimal("0.40"))
+        )
     assert hosting(released.whippet.platform) == before
 
 

@@ -107,6 +107,8 @@ def test_the_command_stands_for_the_run_it_comes_from():
         tuning={
             "max_jobs": 3,
             "seed": 7,
+            "warm_start_from": ["an-earlier-search", "another"],
+            "lint": "warn",
             "ranges": {
                 "lr": {"type": "continuous", "min": 1e-4, "max": 0.01, "scaling": "Logarithmic"},
                 "batch_size": {"type": "categorical", "values": [16, 32]},
@@ -116,6 +118,8 @@ def test_the_command_stands_for_the_run_it_comes_from():
         },
         training={
             "epochs": 5,
+            "save_interval": 3,
+            "profiling_interval_ms": 100,
             "hyperparameters": {"optimizer": "adamw"},
             "debugger": "off",
             "rules": {"Overfit": "stop"},
@@ -139,8 +143,6 @@ def test_the_command_stands_for_the_run_it_comes_from():
 @pytest.mark.parametrize(
     "parameters",
     [
-        recorded(training={"save_interval": 3}),
-        recorded(training={"profiling_interval_ms": 100}),
         recorded(data={"seed": 1}, tuning={"seed": 2}),
         recorded(data={"seed": 1}),  # --seed would be the search's, too
         {"data": {}, "model": {}, "training": {}, "resources": {}},
