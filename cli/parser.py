@@ -12,7 +12,7 @@ _EPILOG = "Settings are WHIPPET_* environment variables: see README.md. Docs: do
 # As people come to need them; a command that is not here follows, by its name.
 _ORDER = (
     *("run", "cancel", "plan", "data", "improve", "predict", "jobs", "logs", "endpoints", "report"),
-    *("fetch", "explain", "features", "clean_up", "iam", "image", "lint", "doctor"),
+    *("fetch", "explain", "features", "clean_up", "iam", "image", "lint", "doctor", "chaos"),
     *("up", "ui", "api", "down"),
 )
 
