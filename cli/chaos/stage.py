@@ -60,6 +60,7 @@ class Stage:
     now_at_end: float = 0.0
     _living: dict[str, tuple[ProcessId, float]] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
+    _dead: set[ProcessId] = field(default_factory=set)
     _due: list[tuple[Kill, float]] = field(default_factory=list)
     _read: int = 0
     _engine: ProcessId | None = None
@@ -151,6 +152,7 @@ class Stage:
                 continue
             with suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
+            self._dead.add(process)
             self.note(
                 kill.target,
                 "kill",
@@ -158,6 +160,11 @@ class Stage:
             )
 
     def _process(self, lane: str) -> ProcessId | None:
+        """Return the process of a lane that lives; one that was killed a moment ago does not."""
+        found = self._seen(lane)
+        return None if found in self._dead else found
+
+    def _seen(self, lane: str) -> ProcessId | None:
         if lane == "worker":
             worker = self.world.worker
             return identify(worker.pid) if worker is not None and worker.poll() is None else None

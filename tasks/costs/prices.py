@@ -25,6 +25,7 @@ _TABLE = Path(__file__).with_name("price_table.json")
 _SERVICE = "AmazonSageMaker"
 # The price list's usage types: "USE1-Train:ml.m5.xlarge", "EU-Host:ml.t2.medium".
 _USAGE: dict[Use, str] = {"training": "Train", "hosting": "Host"}
+_STORAGE, _VOLUMES = "ML Storage", ("Train:VolumeUsage.gp2", "Host:VolumeUsage.gp2")
 _FROM_AWS = "AWS's price list"
 
 
@@ -80,6 +81,7 @@ class _Table(TypedDict):
     dated: str
     instance_hour: dict[str, str]
     volume_gb_month: str
+    volume_gb_month_at_most: str
     objects_gb_month: str
 
 
@@ -132,9 +134,18 @@ def table_prices(wanted: Iterable[tuple[str, Use]], region: str | None = None) -
             for instance_type, use in wanted
             if instance_type in table["instance_hour"]
         },
-        volume_gb_month=Price(usd=Decimal(table["volume_gb_month"]), source=source),
+        volume_gb_month=_table_volume(region),
         objects_gb_month=Price(usd=Decimal(table["objects_gb_month"]), source=source),
     )
+
+
+def _table_volume(region: str | None) -> Price:
+    """Return the price of storage; abroad the highest of any region, since a cap counts on it."""
+    table = _table()
+    if region in (None, table["region"]):
+        return Price(usd=Decimal(table["volume_gb_month"]), source=table_source())
+    source = f"the highest of any region, {table_source()}"
+    return Price(usd=Decimal(table["volume_gb_month_at_most"]), source=source)
 
 
 def current_prices(pricing: Pricing | None, wanted: Iterable[tuple[str, Use]]) -> PriceList:
@@ -148,33 +159,44 @@ def current_prices(pricing: Pricing | None, wanted: Iterable[tuple[str, Use]]) -
         return from_table
     try:
         answers = {_key(*pair): _asked(pricing, *pair) for pair in pairs}
+        volume = _asked_volume(pricing)
     except (BotoCoreError, ClientError, ValueError, KeyError, TypeError):
         # No permission, no network, or an answer of a different shape: the table has to do.
         return from_table
     from_aws = {
         key: Price(usd=usd, source=_FROM_AWS) for key, usd in answers.items() if usd is not None
     }
-    return from_table.model_copy(
-        update={"instance_hours": {**from_table.instance_hours, **from_aws}}
-    )
+    update: dict[str, object] = {"instance_hours": {**from_table.instance_hours, **from_aws}}
+    if volume is not None:
+        update["volume_gb_month"] = Price(usd=volume, source=_FROM_AWS)
+    return from_table.model_copy(update=update)
 
 
 def _asked(pricing: Pricing, instance_type: str, use: Use) -> Decimal | None:
     """Return AWS's price, None when there is not exactly one."""
+    prices = _listed(pricing, "instanceName", instance_type, (f"{_USAGE[use]}:{instance_type}",))
+    return prices.pop() if len(prices) == 1 else None
+
+
+def _asked_volume(pricing: Pricing) -> Decimal | None:
+    """Return AWS's price of storage, the dearest of jobs' and endpoints'; None when it has none."""
+    return max(_listed(pricing, "productFamily", _STORAGE, _VOLUMES), default=None)
+
+
+def _listed(pricing: Pricing, field: str, value: str, usages: tuple[str, ...]) -> set[Decimal]:
+    """Return the prices in the region of these usages, among the products with that attribute."""
     filters = [
         {"Type": "TERM_MATCH", "Field": "regionCode", "Value": pricing.region},
-        {"Type": "TERM_MATCH", "Field": "instanceName", "Value": instance_type},
+        {"Type": "TERM_MATCH", "Field": field, "Value": value},
     ]
     answer = pricing.client.get_products(ServiceCode=_SERVICE, Filters=filters, MaxResults=100)
-    usage = f"{_USAGE[use]}:{instance_type}"
     products: list[_Product] = [json.loads(product) for product in answer["PriceList"]]
-    prices = {
+    return {
         price
         for product in products
-        if product["product"]["attributes"].get("usagetype", "").split("-")[-1] == usage
+        if product["product"]["attributes"].get("usagetype", "").split("-")[-1] in usages
         for price in _on_demand(product)
     }
-    return prices.pop() if len(prices) == 1 else None
 
 
 def _on_demand(product: _Product) -> Iterator[Decimal]:

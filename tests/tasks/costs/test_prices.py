@@ -39,13 +39,17 @@ def price_list():
         yield stub, Pricing(client=client, region="eu-west-1")
 
 
-def asked(stub: Stubber, instance_type: str, *products: str) -> None:
+def asked(stub: Stubber, value: str, *products: str, field: str = "instanceName") -> None:
     filters = [
         {"Type": "TERM_MATCH", "Field": "regionCode", "Value": "eu-west-1"},
-        {"Type": "TERM_MATCH", "Field": "instanceName", "Value": instance_type},
+        {"Type": "TERM_MATCH", "Field": field, "Value": value},
     ]
     request = {"ServiceCode": "AmazonSageMaker", "Filters": filters, "MaxResults": 100}
     stub.add_response("get_products", {"PriceList": list(products)}, request)
+
+
+def asked_for_storage(stub: Stubber, *products: str) -> None:
+    asked(stub, "ML Storage", *products, field="productFamily")
 
 
 def test_the_price_list_of_the_region_wins_over_the_table(price_list):
@@ -58,6 +62,12 @@ def test_the_price_list_of_the_region_wins_over_the_table(price_list):
         product("EU-Notebk:ml.g4dn.xlarge", "0.7"),
     )
     asked(stub, "ml.t2.medium", product("Host:ml.t2.medium", "0.0600"))
+    asked_for_storage(
+        stub,
+        product("EU-Train:VolumeUsage.gp2", "0.154"),
+        product("EU-Host:VolumeUsage.gp2", "0.155"),
+        product("EU-Notebk:VolumeUsage.gp2", "0.9"),
+    )
     found = current_prices(pricing, WANTED)
     training = found.per_hour("ml.g4dn.xlarge", "training")
     hosting = found.per_hour("ml.t2.medium", "hosting")
@@ -66,7 +76,8 @@ def test_the_price_list_of_the_region_wins_over_the_table(price_list):
     assert (training.usd, training.source) == (Decimal("0.8208"), "AWS's price list")
     assert hosting.usd == Decimal("0.06")
     assert found.per_hour("ml.g4dn.xlarge", "hosting") is None, "it was not asked for"
-    assert "us-east-1, not eu-west-1" in found.volume_gb_month.source
+    assert found.volume_gb_month.usd == Decimal("0.155")  # the dearer of what a run may use
+    assert found.volume_gb_month.source == "AWS's price list"
     stub.assert_no_pending_responses()
     assert PriceList.model_validate_json(found.model_dump_json()) == found
 
@@ -76,6 +87,7 @@ def test_a_price_that_is_not_unique_is_not_believed(price_list):
     two = [product("EU-Train:ml.g4dn.xlarge", price) for price in ("0.8", "0.9")]
     asked(stub, "ml.g4dn.xlarge", *two)
     asked(stub, "ml.t2.medium")
+    asked_for_storage(stub)
     assert current_prices(pricing, WANTED) == table_prices(WANTED, "eu-west-1")
 
 
@@ -91,8 +103,12 @@ def test_without_permission_the_table_says_what_it_is(price_list):
     stub.add_client_error("get_products", "AccessDeniedException", "no", 400)
     found = current_prices(pricing, WANTED)
     assert found.sources() == [
-        f"table of {DATED} for us-east-1, not eu-west-1, not confirmed by AWS"
+        f"table of {DATED} for us-east-1, not eu-west-1, not confirmed by AWS",
+        f"the highest of any region, table of {DATED}, not confirmed by AWS",
     ]
+    # A cap abroad must hold, wherever that is.
+    here = table_prices(WANTED, "us-east-1").volume_gb_month.usd
+    assert found.volume_gb_month.usd > here
 
 
 def test_the_table_knows_what_it_knows():
@@ -108,4 +124,5 @@ def test_the_table_knows_what_it_knows():
 def test_every_figure_of_the_table_is_a_positive_decimal():
     table = prices._table()
     figures = [*table["instance_hour"].values(), table["volume_gb_month"]]
+    figures.append(table["volume_gb_month_at_most"])
     assert all(isinstance(figure, str) and Decimal(figure) > 0 for figure in figures)
