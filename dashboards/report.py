@@ -14,7 +14,7 @@ from dashboards.page.page import render_page
 from dashboards.sections.fine_tuning import FineTuned, fine_tuning_section
 from dashboards.sections.health import health_section, tensors_section
 from dashboards.sections.judgement import rules_section, verdict_section
-from dashboards.sections.network import network_section
+from dashboards.sections.network import EndpointPrice, network_section
 from dashboards.sections.performance import profiler_section, time_section
 from dashboards.sections.pictures import pictures_section
 from dashboards.sections.quality import confusion_section, curves_section, mistakes_section
@@ -35,7 +35,7 @@ class Report:
 
     ``overview`` are the key facts, most important first. ``data`` is the dict of the data check.
     ``search`` is a sentence on how the trials were made, and why so.
-    ``networks`` is the choice of a network, ``endpoint_price`` a sentence on what serving it costs.
+    ``networks`` is the choice of a network, ``endpoint_price`` what serving it costs.
     ``fine_tuning`` is what the training of all layers brought, None where there was none.
     ``endpoint`` and ``best_hyperparameters`` are shown as names and values. ``configuration`` adds
     titled groups (such as the flow's parameters) to what the job recorded about itself.
@@ -53,7 +53,7 @@ class Report:
     trials: Trials | None = None
     search: str = ""
     networks: NetworksDocument | None = None
-    endpoint_price: str = ""
+    endpoint_price: EndpointPrice = field(default_factory=EndpointPrice)
     fine_tuning: FineTuned | None = None
     best_hyperparameters: Mapping[str, Any] | None = None
     training: TrainingOutput

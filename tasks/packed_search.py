@@ -24,7 +24,7 @@ from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.costs.ledger import note_jobs, spent_jobs
 from tasks.dataset.sameness import require_same_data
 from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
-from tasks.report.network import choice_markdown, chosen_network
+from tasks.report.network import choice_markdown, chosen_network, endpoint_price
 from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.packed_search import delivered_search, packed_search_requests
@@ -41,7 +41,7 @@ from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity
 from tasks.runs.output import unpack_output
 from tasks.runs.progress import Progress
-from tasks.runs.record import SEARCH_FOLDER, record, run_folder
+from tasks.runs.record import SEARCH_FOLDER, read_run, record, run_folder
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import BestTrial
 from tasks.runs.task_policy import DAY, policy
@@ -203,7 +203,8 @@ def best_of_packed_search(run: RunIdentity, name: str, tuning: TuningParameters)
     chosen = chosen_network(folder)
     choice = read_networks_file(folder)
     if chosen is not None and choice is not None:
-        create_markdown_artifact(choice_markdown(choice), key="network")
+        price = endpoint_price(read_run(platform.settings, run.name))
+        create_markdown_artifact(choice_markdown(choice, price), key="network")
         values["model"] = chosen.architecture
         record(platform.settings, run, RunFacts(network=chosen))
         get_run_logger().info("network %s, chosen among %d", chosen.network, chosen.among)

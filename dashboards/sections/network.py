@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from dashboards.figures.networks import get_networks_info, networks_figure
 from dashboards.page.markup import Section, paragraph, plot, table
 from sm_entrypoints.contract.networks import NetworkRow, NetworksDocument
@@ -12,6 +14,7 @@ COLUMNS = (
     "validation accuracy",
     "ms a picture",
     "MB",
+    "USD a month",
     "pictures seen",
     "weights",
     "licence",
@@ -19,15 +22,27 @@ COLUMNS = (
 )
 
 
-def network_section(document: NetworksDocument, endpoint: str = "") -> Section:
-    """Return the networks beside each other, the winner first; ``endpoint`` says what it costs."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointPrice:
+    """What a month of the run's kind of endpoint costs: as a cell, and in a sentence that says of
+    what. Both are empty where nobody knows.
+    """
+
+    usd_a_month: str = ""
+    sentence: str = ""
+
+
+def network_section(
+    document: NetworksDocument, endpoint: EndpointPrice = EndpointPrice()
+) -> Section:
+    """Return the networks beside each other, the winner first."""
     return Section(
         anchor="network",
         title="Why this network",
         blocks=[
             paragraph(choice_sentence(document)),
-            *([paragraph(endpoint, "note")] if endpoint else []),
-            table(COLUMNS, network_rows(document), marked=0),
+            *([paragraph(endpoint.sentence, "note")] if endpoint.sentence else []),
+            table(COLUMNS, network_rows(document, endpoint), marked=0),
             plot(
                 "networks",
                 "Accuracy against time",
@@ -56,12 +71,13 @@ def choice_sentence(document: NetworksDocument) -> str:
     )
 
 
-def network_rows(document: NetworksDocument) -> list[list[str]]:
+def network_rows(document: NetworksDocument, endpoint: EndpointPrice) -> list[list[str]]:
     """Return the cells of each network, in the order of :data:`COLUMNS`."""
-    return [_row(row, document["winner"]) for row in document["networks"]]
+    month = endpoint.usd_a_month or "-"
+    return [_row(row, document["winner"], month) for row in document["networks"]]
 
 
-def _row(row: NetworkRow, winner: str) -> list[str]:
+def _row(row: NetworkRow, winner: str, month: str) -> list[str]:
     accuracy, error = row["accuracy"], row["accuracy_error"]
     measured = accuracy is not None and error is not None
     seen = row["train_pictures"] + row["valid_pictures"]
@@ -70,6 +86,7 @@ def _row(row: NetworkRow, winner: str) -> list[str]:
         f"{100 * accuracy:.1f} ± {100 * error:.1f} %" if measured else "-",  # type: ignore[operator]
         _number(row["milliseconds"], ".1f"),
         _number(row["megabytes"], ".1f"),
+        month,
         f"{seen:,} ({row['share']:.0%})",
         row["source"],
         row["licence"] or "-",

@@ -1,7 +1,8 @@
 """What to try next: Optuna's decisions, a generation at a time.
 
 A draw depends on the seed of the plan, the trial's number and the generations that were told
-before, never on time: a search that was killed draws the same again.
+before, never on time: a search that was killed draws the same again. Where nothing is known yet,
+the first generation is spread evenly: a scrambled Sobol sequence leaves no part of a range out.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import optuna
+import torch
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from torch.quasirandom import SobolEngine
 
 from sm_entrypoints.contract.search import SearchPlan
 from sm_entrypoints.searching.space import Space
@@ -43,6 +46,9 @@ class Sampler:
 
         Those that are drawn first count as poor for those after them, so that they differ.
         """
+        numbers = list(numbers)
+        if self._plan.sampling == "tpe" and 0 in numbers and len(self._told) < _RANDOM_DRAWS:
+            return self._spread(len(numbers))
         # Optuna announces every study on stderr.
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(study_name="search", direction="minimize")
@@ -52,6 +58,12 @@ class Sampler:
             study.sampler = self._sampler(number)
             texts.append(self.space.texts(study.ask(self.space.distributions).params))
         return texts
+
+    def _spread(self, count: int) -> list[dict[str, str]]:
+        """Return a first generation, by torch's sequence: Optuna's takes SciPy, 0.7 s to import."""
+        engine = SobolEngine(len(self.space.ranges), scramble=True, seed=self._plan.seed)
+        points = engine.draw(count, dtype=torch.float64).tolist()
+        return [self.space.texts(self.space.at(point)) for point in points]
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Learn from a generation that has ended."""

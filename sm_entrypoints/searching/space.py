@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optuna.distributions import (
@@ -29,6 +30,11 @@ class Space:
     def texts(self, drawn: Mapping[str, Any]) -> dict[str, str]:
         """Return a draw as the hyperparameters of a trial: floats are read back exactly."""
         return {name: _text(span, drawn[name]) for name, span in self.ranges.items()}
+
+    def at(self, point: Sequence[float]) -> dict[str, Any]:
+        """Return the draw at a point of the unit cube, a side (0 to below 1) for each range."""
+        sides = zip(self.distributions.items(), point, strict=True)
+        return {name: _at(distribution, side) for (name, distribution), side in sides}
 
     def draw(self, texts: Mapping[str, str]) -> dict[str, Any] | None:
         """Return the draw that gives ``texts``; None if a value is missing or outside its range."""
@@ -59,6 +65,23 @@ def _distribution(span: SearchedRange) -> BaseDistribution:
     if scale == "ReverseLogarithmic":  # Optuna has none: 1 - x is drawn evenly in its logarithm
         return FloatDistribution(1 - span.high, 1 - span.low, log=True)
     return FloatDistribution(span.low, span.high, log=scale == "Logarithmic")
+
+
+def _at(distribution: BaseDistribution, side: float) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[int(side * len(distribution.choices))]
+    if isinstance(distribution, IntDistribution):  # each whole number has as much as the others
+        low, high = distribution.low - 0.5, distribution.high + 0.5
+        drawn = round(_between(low, high, side, log=distribution.log))
+        return min(max(drawn, distribution.low), distribution.high)
+    assert isinstance(distribution, FloatDistribution)
+    return _between(distribution.low, distribution.high, side, log=distribution.log)
+
+
+def _between(low: float, high: float, side: float, *, log: bool) -> float:
+    if not log:
+        return low + side * (high - low)
+    return math.exp(math.log(low) + side * (math.log(high) - math.log(low)))
 
 
 def _text(span: SearchedRange, drawn: Any) -> str:

@@ -7,7 +7,12 @@ from pathlib import Path
 
 from dashboards.artifacts.tables import markdown_table, markdown_text
 from dashboards.files.networks import read_networks_file
-from dashboards.sections.network import COLUMNS, choice_sentence, network_rows
+from dashboards.sections.network import (
+    COLUMNS,
+    EndpointPrice,
+    choice_sentence,
+    network_rows,
+)
 from sm_entrypoints.contract.networks import NetworksDocument
 from tasks.costs.prices import table_prices
 from tasks.parameters.run import DeploymentParameters
@@ -41,26 +46,32 @@ def chosen_network(folder: Path) -> NetworkFacts | None:
     )
 
 
-def choice_markdown(document: NetworksDocument) -> str:
+def choice_markdown(document: NetworksDocument, endpoint: EndpointPrice) -> str:
     """Return the artifact ``network``: the rule, and all networks beside each other."""
     rows: list[dict[str, object]] = [
-        dict(zip(COLUMNS, row, strict=True)) for row in network_rows(document)
+        dict(zip(COLUMNS, row, strict=True)) for row in network_rows(document, endpoint)
     ]
-    lines = ["# Why this network", "", markdown_text(choice_sentence(document)), ""]
+    told = (choice_sentence(document), endpoint.sentence)
+    lines = ["# Why this network", ""]
+    lines += [line for each in told if each for line in (markdown_text(each), "")]
     return "\n".join([*lines, markdown_table(rows, list(COLUMNS))])
 
 
-def endpoint_price(record: RunRecord) -> str:
-    """Return what a month of the run's kind of endpoint costs, whichever network it serves."""
+def endpoint_price(record: RunRecord) -> EndpointPrice:
+    """Return what a month of the run's kind of endpoint costs, whichever network it serves.
+
+    A serverless one is paid by its requests, which nobody knows yet.
+    """
     deployment = record.group("deployment")
     if deployment.get("kind", "real_time") == "serverless":
-        return ""
+        return EndpointPrice()
     instance = str(deployment.get("instance_type", _USUAL_TYPE))
     price = table_prices([(instance, "hosting")]).per_hour(instance, "hosting")
     if price is None:
-        return ""
+        return EndpointPrice()
     month = price.usd * Decimal(_MONTH_HOURS)
-    return (
-        f"An endpoint of one {instance} costs {month:.0f} USD a month with any of these networks "
-        f"({price.source}); a faster one lets it answer more."
+    return EndpointPrice(
+        usd_a_month=f"{month:.0f}",
+        sentence=f"An endpoint of one {instance} costs {month:.0f} USD a month with any of these "
+        f"networks ({price.source}); a faster one lets it answer more.",
     )

@@ -10,12 +10,13 @@ import pytest
 from dashboards.figures.networks import get_networks_info, networks_figure
 from dashboards.figures.theme import message_of
 from dashboards.files.networks import read_networks_file
-from dashboards.sections.network import network_section
+from dashboards.sections.network import EndpointPrice, network_section
 from tests.worlds.networks import networks_document, write_networks
 
 
 def test_the_table_has_the_winner_first_and_why_others_lost():
-    section = network_section(networks_document(), "An endpoint costs 84 USD a month.")
+    price = EndpointPrice(usd_a_month="84", sentence="An endpoint costs 84 USD a month.")
+    section = network_section(networks_document(), price)
     markup = "".join(block.markup for block in section.blocks)
     assert "mobilenet_v2 was chosen among 4 networks. The network with the best" in markup
     assert "The choice took 41% of showing every picture to each." in markup
@@ -25,6 +26,8 @@ def test_the_table_has_the_winner_first_and_why_others_lost():
     assert "not among the best 2 of 3 after 40 pictures" in markup
     assert "&lt;b&gt;no&lt;/b&gt;" in markup
     assert "84 USD a month" in markup
+    assert "USD a month</th>" in markup
+    assert markup.count(">84</td>") == 4
     assert "best of 8 heads" in markup
 
 

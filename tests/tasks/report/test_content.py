@@ -93,7 +93,7 @@ def test_a_report_says_why_this_network_and_goes_on_with_it(awkward_path):
     report = collect_report(awkward_path, run)
     assert report.networks == networks_document()
     assert dict(report.overview)["Network chosen"] == "mobilenet_v2, among 4"
-    assert "ml.t2.medium" in report.endpoint_price
+    assert "ml.t2.medium" in report.endpoint_price.sentence
     write_report(awkward_path / "report.html", report)
     assert 'id="network"' in (awkward_path / "report.html").read_text("utf-8")
     # A change need not suit a choice: it is for the network that was chosen.
