@@ -36,7 +36,8 @@ def command(arguments: argparse.Namespace) -> int:
     kept = list_kept(store, features_root(platform))
     if arguments.remove is not None:
         return _remove(platform, kept, arguments.remove)
-    print_table([_row(each) for each in kept], empty="no features are kept")
+    features = [each for each in kept if not each.is_progress]
+    print_table([_row(each) for each in features], empty="no features are kept")
     print(_total(platform, kept))
     return 0
 
@@ -48,20 +49,25 @@ def _row(each: KeptFeatures) -> dict[str, str]:
         "pixels": str(each.image_size or "-"),
         "precision": each.precision or "-",
         "pictures": "-" if each.pictures is None else f"{each.pictures:,}",
+        "views": f"{each.views:,}" if each.views else "-",
         "MB": f"{each.bytes / 1e6:,.1f}",
         "last used (UTC)": f"{each.used:%Y-%m-%d %H:%M}",
     }
 
 
 def _total(platform: Platform, kept: list[KeptFeatures]) -> str:
+    from sm_entrypoints.contract.sentences import counted
     from tasks.features.kept import GIGABYTE
     from tasks.features.places import features_root
 
     used = sum(each.bytes for each in kept) / GIGABYTE
+    searches = [each for each in kept if each.is_progress]
+    progress = f", {sum(each.bytes for each in searches) / 1e6:,.1f} MB of it the progress of "
+    progress += f"{counted(len(searches), 'search', 'searches')} to go on with"
     place = f"s3://{platform.defaults.bucket}/{features_root(platform)}/"
     return (
         f"{used:.2f} GB of {platform.settings.features_gb:g} GB (WHIPPET_FEATURES_GB) are kept "
-        f"below {place}"
+        f"below {place}{progress if searches else ''}"
     )
 
 

@@ -23,6 +23,7 @@ from sm_entrypoints.features.compute import (
     views_of,
 )
 from sm_entrypoints.features.keep import FeatureFolder, Picture, Shard, Tell, places, silent
+from sm_entrypoints.features.keeper import Keeper
 from sm_entrypoints.features.key import FeatureKey
 from sm_entrypoints.features.probe import (
     LEAST_PICTURES,
@@ -37,9 +38,6 @@ from sm_entrypoints.features.probe import (
 from sm_entrypoints.images.channels import Split
 from sm_entrypoints.images.views import Views
 
-# A shard is written when so much waits, or for so long: more is not lost with a job.
-_SHARD_BYTES = 64 << 20
-_SHARD_SECONDS = 20.0
 _PROGRESS_SECONDS = 10.0
 
 
@@ -48,13 +46,15 @@ class FeatureFolders:
     """Where features are kept: folders to read, and at most one to write, which is read as well.
 
     ``tell`` gets a sentence for whatever could not be read or written. ``may_probe``: the numbers
-    of a long pass may be chosen by trying; of several processes, all have to choose the same.
+    of a long pass may be chosen by trying; of several processes, all have to choose the same. A
+    killed pass loses at most ``shard_bytes`` of features.
     """
 
     read: tuple[Path, ...] = ()
     write: Path | None = None
     tell: Tell = silent
     may_probe: bool = True
+    shard_bytes: int = 64 << 20
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -170,7 +170,7 @@ def _pass(
     opened = _open(folders, chosen.key, shape)
     kept = places(shard for each in opened for shard in each.shards())
     table = _Table(splits, shape, kept, views)
-    keeper = _Keeper([each for each in opened if each.writable])
+    keeper = Keeper([each for each in opened if each.writable], most=folders.shard_bytes)
     reader = Reader(backbone.built.card, table.kept.__contains__, views)
     size = BATCH.get(chosen.compute.device.type, 16)
     progress = _Progress(folders.tell, rows_of(splits, views))
@@ -182,9 +182,9 @@ def _pass(
             progress.say(len(batch))
     finally:  # what was computed before a bad picture need not be computed again
         keeper.flush()
-    known = len(table.kept.keys() | table.seen)
+    known, of_them = table.kept.keys() | table.seen, table.views
     for each in opened:
-        each.describe(known, probed=chosen.probed)
+        each.describe(len(known - of_them), views=len(of_them), probed=chosen.probed)
     return table.result()
 
 
@@ -209,32 +209,6 @@ class _Progress:
         if time.monotonic() - self.said >= _PROGRESS_SECONDS:
             self.said = time.monotonic()
             self.tell(f"computed the features of {self.done} images, of {self.total} at most")
-
-
-@dataclass(slots=True)
-class _Keeper:
-    """Collects features and writes them in shards."""
-
-    folders: Sequence[FeatureFolder]
-    pictures: list[Picture] = field(default_factory=list)
-    rows: list[Tensor] = field(default_factory=list)
-    bytes: int = 0
-    since: float = field(default_factory=time.monotonic)
-
-    def add(self, batch: Sequence[Seen], features: Tensor) -> None:
-        if not any(each.writable for each in self.folders):
-            return
-        self.pictures += [each.picture for each in batch]
-        self.rows.append(features)
-        self.bytes += features.numel() * features.element_size()
-        if self.bytes >= _SHARD_BYTES or time.monotonic() - self.since >= _SHARD_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        if self.rows:
-            for folder in self.folders:
-                folder.keep(self.pictures, torch.cat(self.rows))
-        self.pictures, self.rows, self.bytes, self.since = [], [], 0, time.monotonic()
 
 
 class _Table:
@@ -271,6 +245,13 @@ class _Table:
     def seen(self) -> set[Picture]:
         """The pictures of the splits."""
         return set(self._where)
+
+    @property
+    def views(self) -> set[Picture]:
+        """What was kept or seen as a view of a picture only."""
+        seen = {name for name, where in self._where.items() if all(each.version for each in where)}
+        kept = {name for name, (shard, _) in self.kept.items() if name in shard.views}
+        return seen | (kept - self.seen)
 
     def _row(self, seen: Seen) -> Tensor:
         return self.rows[seen.place.split.name][seen.place.index, seen.version]

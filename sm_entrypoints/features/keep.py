@@ -39,11 +39,15 @@ def silent(sentence: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
-    """Features as they lie in a file, mapped into memory: a row for each of ``pictures``."""
+    """Features as they lie in a file, mapped into memory: a row for each of ``pictures``.
+
+    ``views`` are those of them that are no pictures themselves, but views of one.
+    """
 
     path: Path
     pictures: tuple[Picture, ...]
     features: Tensor
+    views: frozenset[Picture] = frozenset()
 
 
 class FeatureFolder:
@@ -89,6 +93,9 @@ class FeatureFolder:
                     self.tell(f"kept features are of another network: {path.name}; {again}")
                     return None
                 pictures, features = opened.get_tensor("pictures"), opened.get_tensor("features")
+                # Files of earlier versions do not tell them from pictures.
+                told = "views" in set(opened.keys())
+                views = opened.get_tensor("views").tolist() if told else []
         except (OSError, SafetensorError) as error:
             self.tell(f"kept features cannot be read: {path.name}: {clause(error)}; {again}")
             return None
@@ -96,22 +103,27 @@ class FeatureFolder:
         if pictures.shape[1:] != (_DIGEST_BYTES,) or features.shape != (rows, *self.shape):
             self.tell(f"kept features have another shape: {path.name}; {again}")
             return None
-        names = pictures.contiguous().numpy().tobytes()
-        return Shard(
-            path=path,
-            pictures=tuple(
-                names[start : start + _DIGEST_BYTES]
-                for start in range(0, rows * _DIGEST_BYTES, _DIGEST_BYTES)
-            ),
-            features=features,
+        text = pictures.contiguous().numpy().tobytes()
+        names = tuple(
+            text[start : start + _DIGEST_BYTES]
+            for start in range(0, rows * _DIGEST_BYTES, _DIGEST_BYTES)
         )
+        own = frozenset(name for name, view in zip(names, views, strict=False) if view)
+        return Shard(path=path, pictures=names, features=features, views=own)
 
-    def keep(self, pictures: Sequence[Picture], features: Tensor) -> None:
-        """Write a shard: a row of ``features`` for each picture; a full disk is told."""
+    def keep(
+        self, pictures: Sequence[Picture], features: Tensor, views: Sequence[bool] = ()
+    ) -> None:
+        """Write a shard: a row of ``features`` for each picture; a full disk is told.
+
+        ``views`` says of each whether it is a view of one; none is, if that is left out.
+        """
         if not self.writable or not pictures:
             return
         names = torch.frombuffer(bytearray(b"".join(pictures)), dtype=torch.uint8)
         tensors = {"features": features.contiguous(), "pictures": names.view(len(pictures), -1)}
+        if any(views):
+            tensors["views"] = torch.tensor(list(views), dtype=torch.uint8)
         data = save(tensors, metadata={"key": self.key.digest})
         name = f"{_PREFIX}{hashlib.sha256(data).hexdigest()}{_SUFFIX}"
         try:
@@ -119,7 +131,7 @@ class FeatureFolder:
         except OSError as error:
             self._give_up(error)
 
-    def describe(self, pictures: int, *, probed: bool = False) -> None:
+    def describe(self, pictures: int, *, views: int = 0, probed: bool = False) -> None:
         """Write ``about.json``: what the features are of, of how many, and that it was used now.
 
         ``probed``: its numbers were chosen by a probe, whose choice later runs take.
@@ -131,6 +143,7 @@ class FeatureFolder:
             "key": asdict(self.key),
             "shape": list(self.shape),
             "pictures": pictures,
+            "views": views,
             "probed": probed,
             "used": datetime.now(UTC).isoformat(timespec="seconds"),
         }

@@ -95,10 +95,10 @@ def remembered(
 
 
 def pictures_kept(folders: Sequence[Path], key: FeatureKey) -> int:
-    """Return for how many pictures the folders say that they have features of this key."""
-    files = [folder / key.folder / ABOUT_FILE for folder in folders]
-    counts = [_about(file).get("pictures") for file in files]
-    return max((count for count in counts if type(count) is int), default=0)
+    """Return for how many pictures and views the folders say that they have features."""
+    abouts = [_about(folder / key.folder / ABOUT_FILE) for folder in folders]
+    counts = [[about.get(name, 0) for name in ("pictures", "views")] for about in abouts]
+    return max((sum(each) for each in counts if all(type(n) is int for n in each)), default=0)
 
 
 def _about(file: Path) -> dict[str, Any]:

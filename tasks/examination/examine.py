@@ -8,12 +8,15 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from obstore.store import LocalStore
+
 from dashboards.files.pictures import PictureFindings, read_picture_findings
 from platforms import Platform
 from platforms.errors import DataError
 from platforms.job_environment import ENTRY_POINTS, require_job_python
 from sm_entrypoints.contract import SPLITS, WEIGHTS_FILE
 from tasks.dataset.checking.check import DataCheck
+from tasks.features.places import features_root
 from tasks.job_environment.spoken import run_spoken
 from tasks.job_environment.weights import IMAGENET, prepare_weights
 from tasks.storage.uris import download
@@ -33,8 +36,9 @@ def examine(
 ) -> PictureFindings:
     """Write ``pictures.json`` and its pictures into ``output``, and return what was found.
 
-    Features are kept in ``features/`` of the project's folder, unless nothing is to be kept. An
-    earlier output is replaced by a complete one only.
+    Features are kept with those of runs, in ``features/`` of the project's folder where the bucket
+    is elsewhere, unless nothing is to be kept. An earlier output is replaced by a complete one
+    only.
 
     Raises:
         DataError: there are no ImageNet weights of ``model`` here, or the examination failed.
@@ -71,11 +75,19 @@ def examine(
 
 
 def _features(platform: Platform, dataset: str) -> list[str]:
-    """Return the options that say where features are kept, if they are."""
+    """Return the options that say where features are kept, if they are.
+
+    Where buckets are folders of this machine that is where runs keep them, so that either starts
+    warm after the other.
+    """
     settings = platform.settings
     if not settings.features_gb:
         return []
-    return ["--features", str((settings.home / "features" / dataset).resolve())]
+    folder = settings.home / "features" / dataset
+    store = platform.store(platform.defaults.bucket)
+    if isinstance(store, LocalStore) and store.prefix is not None:
+        folder = Path(store.prefix) / features_root(platform) / dataset
+    return ["--features", str(folder.resolve())]
 
 
 def _manifest(check: DataCheck, model: str) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from obstore.store import ObjectStore
 
+from sm_entrypoints.contract.search_progress import PROGRESS_PREFIX
 from tasks.features.places import ABOUT
 from tasks.storage.listing import Listed, list_objects
 from tasks.storage.objects import delete_objects, read_if_there
@@ -26,6 +27,7 @@ class KeptFeatures:
         folder: its name below the data set's: 16 characters of the key, or ``search-…``.
         network: the architecture; empty where nothing says it.
         pictures: how many have features; None where nothing says it.
+        views: how many views of them have features besides.
         used: when a job wrote here for the last time.
         keys: its objects, whole keys.
     """
@@ -36,9 +38,15 @@ class KeptFeatures:
     precision: str
     image_size: int | None
     pictures: int | None
+    views: int = 0
     bytes: int
     used: datetime
     keys: tuple[str, ...]
+
+    @property
+    def is_progress(self) -> bool:
+        """Whether it is what a search that has not ended will go on with: no features."""
+        return self.folder.startswith(PROGRESS_PREFIX)
 
     @property
     def name(self) -> str:
@@ -76,6 +84,7 @@ def _described(
         precision=str(of.get("dtype", "")),
         image_size=_count(of.get("image_size")),
         pictures=_count(about.get("pictures")),
+        views=_count(about.get("views")) or 0,
         bytes=sum(listed.size for listed in objects.values()),
         used=max(listed.modified or _NEVER for listed in objects.values()),
         keys=tuple(f"{root}/{each}" for each in sorted(objects)),

@@ -261,6 +261,42 @@ def test_a_later_attempt_takes_over_the_trials_of_the_first(
     assert "it is of another search" in printed
 
 
+# Mounts a file system of 32 kB, which is too small for features, before the job.
+SMALL_DISK = 'mount -t tmpfs -o size=32k none "$1" && shift && exec "$@"'
+UNSHARED = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", SMALL_DISK, "sh")
+
+
+def has_own_mounts(place: Path) -> bool:
+    try:
+        return not subprocess.run([*UNSHARED, str(place), "true"], capture_output=True).returncode
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_costs_features_and_nothing_else(
+    searched: Path, channels: dict[str, Path], tmp_path: Path
+) -> None:
+    variables = {**job_variables(tmp_path, channels), "TRAINING_JOB_NAME": "job"}
+    checkpoints = tmp_path / "checkpoints"
+    checkpoints.mkdir(exist_ok=True)
+    if not has_own_mounts(checkpoints):
+        pytest.skip("nobody may mount a file system here")
+    program = [sys.executable, str(PROJECT / "sm_entrypoints/search.py")]
+    done = subprocess.run(
+        [*UNSHARED, str(checkpoints), *program, "--search", json.dumps(PLAN), *FIXED],
+        env={"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1", **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = f"features are not kept in {checkpoints}"
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith(told)]
+    assert "No space left on device; the job goes on without" in line
+    assert metrics(tmp_path) == metrics(searched)
+
+
 def test_sigterm_delivers_what_was_found(channels: dict[str, Path], tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     first = tmp_path / "checkpoints/search-job/generation-0001.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import obstore
 import pytest
 
 from cli.main import main
@@ -15,7 +16,7 @@ def kept(whippet_home) -> None:
     store = platform.store(platform.defaults.bucket)
     root = f"{platform.settings.prefix}/features"
     keep_features(store, f"{root}/pets/0123456789abcdef", size=1_500_000, pictures=1234)
-    keep_features(store, f"{root}/pets/00000000000000ab")
+    keep_features(store, f"{root}/pets/00000000000000ab", views=4936)
     keep_features(store, f"{root}/été/fedcba9876543210")
 
 
@@ -31,9 +32,28 @@ def test_what_is_kept_is_listed_with_its_size(kept, monkeypatch, capsys):
     assert main(["features"]) == 0
     said = capsys.readouterr().out
     (row,) = [line for line in said.splitlines() if "pets/0123456789abcdef" in line]
-    assert row.split()[1:6] == ["mobilenet_v2", "224", "bfloat16", "1,234", "1.5"]
+    assert row.split()[1:7] == ["mobilenet_v2", "224", "bfloat16", "1,234", "-", "1.5"]
+    (row,) = [line for line in said.splitlines() if "pets/00000000000000ab" in line]
+    assert row.split()[4:6] == ["7", "4,936"], "a view is no picture"
+    assert "progress" not in said
     assert "été/fedcba9876543210" in said
     assert "0.00 GB of 0.5 GB" in said
+
+
+def test_the_progress_of_a_search_is_no_row_but_takes_room(kept, capsys):
+    platform = connect()
+    root = f"{platform.settings.prefix}/features"
+    store = platform.store(platform.defaults.bucket)
+    for number in (1, 2):
+        obstore.put(store, f"{root}/pets/search-demo-{number}/generation-0001.json", bytes(300_000))
+    assert main(["features"]) == 0
+    said = capsys.readouterr().out
+    assert "search-demo" not in said
+    assert "0.6 MB of it the progress of 2 searches to go on with" in said
+    assert main(["features", "--remove", "pets"]) == 0
+    assert "removed pets/search-demo-1" in capsys.readouterr().out
+    main(["features"])
+    assert "progress" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +15,7 @@ import torch
 from sm_entrypoints.features.backbone import tail_of
 from sm_entrypoints.images.channels import DataSetError, Split, read_splits
 from tests.sm_entrypoints.features.worlds import Counted, built, by_hand, take
-from tests.sm_entrypoints.pictures import make_channels
+from tests.sm_entrypoints.pictures import PROJECT, make_channels
 
 
 @pytest.fixture
@@ -96,6 +100,38 @@ def test_a_bad_picture_is_named_and_what_was_computed_stays(train: Split, tmp_pa
         take(made, train, write=kept)
     whole = replace(train, paths=train.paths[:-1], labels=train.labels[:-1])
     assert take(made, whole, read=kept).use.kept >= 16
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from dataclasses import replace
+from sm_entrypoints.features.features import FeatureFolders, features_of
+from sm_entrypoints.images.channels import read_splits
+from tests.sm_entrypoints.features.worlds import ARGUMENTS, built
+data, kept = map(Path, sys.argv[1:])
+train = read_splits({name: data / name for name in ("train", "valid", "test")}).train
+features_of([train], built(), ARGUMENTS, folders=FeatureFolders(write=kept, shard_bytes=1))
+"""
+
+
+def test_a_killed_pass_goes_on_with_the_pictures_that_are_missing(tmp_path: Path) -> None:
+    data, kept = tmp_path / "data", tmp_path / "kept"
+    train = read_splits(make_channels(data, train=80, valid=1, test=1)).train
+    job = subprocess.Popen([sys.executable, "-c", KILLED, str(data), str(kept)], cwd=PROJECT)
+    while len(list(kept.glob("*/features-*.safetensors"))) < 2:
+        assert job.poll() is None, "it ended before it could be killed"
+        time.sleep(0.002)
+    job.kill()
+    assert job.wait() == -signal.SIGKILL
+    shards = len(list(kept.glob("*/features-*.safetensors")))
+    counted = Counted(made := built())
+    resumed = take(made, train, write=kept)
+    assert 16 * 2 <= resumed.use.kept < len(train)
+    assert resumed.use.kept == min(16 * shards, len(train))
+    assert counted.take() == resumed.use.computed == len(train) - resumed.use.kept
+    whole = take(built(), train).by_split["train"]
+    torch.testing.assert_close(resumed.by_split["train"], whole, rtol=1e-5, atol=1e-5)
 
 
 def test_a_full_disk_is_told_once_and_the_pass_goes_on(train: Split, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,8 @@ def test_kept_views_are_taken_and_cost_no_forward_pass(splits: Splits, tmp_path:
     plain = take(made, splits.train, splits.valid, read=kept)
     assert (plain.use.kept, plain.use.computed) == (18, 0)
     assert torch.equal(plain.by_split["train"], cold.by_split["train"])
+    (about,) = [json.loads(file.read_text()) for file in kept.glob("*/about.json")]
+    assert (about["pictures"], about["views"]) == (18, 24 + 12 + 12), "a view is no picture"
 
 
 def test_the_same_bytes_have_the_same_views_once(splits: Splits) -> None:
