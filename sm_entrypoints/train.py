@@ -26,7 +26,7 @@ import torch
 from sm_entrypoints.contract import TEST_CHANNEL, VALID_CHANNEL, format_metrics
 from sm_entrypoints.contract.arguments import TrainingArguments, parse_arguments
 from sm_entrypoints.contract.rule_actions import parse_actions
-from sm_entrypoints.features.backbone import Built
+from sm_entrypoints.features.backbone import Built, multiplies_bfloat16
 from sm_entrypoints.images.channels import Split, Splits, read_splits
 from sm_entrypoints.job.clock import Clock, process_age
 from sm_entrypoints.job.containment import Containment
@@ -40,7 +40,6 @@ from sm_entrypoints.training.delivery import named_metrics, score_images, versio
 from sm_entrypoints.training.evaluation import Scores
 from sm_entrypoints.training.feeds import feature_rows, features_fit
 from sm_entrypoints.training.loop import fit
-from sm_entrypoints.training.network import multiplies_bfloat16
 from sm_entrypoints.training.outputs import (
     copy_serving_code,
     write_evaluation,

@@ -78,7 +78,7 @@ class World:
 
 def beside_one_pass(world: World) -> list[Row]:
     """Run one pass and searches in turn; return their ratios and what each takes."""
-    cold, warm, bare, more = Ratios(), Ratios(), Ratios(), Ratios()
+    cold, warm, bare, more, beside_rough = (Ratios() for _ in range(5))
     took: dict[str, list[Timed]] = {}
 
     def note(kind: str, spent: Timed) -> Timed:
@@ -86,12 +86,14 @@ def beside_one_pass(world: World) -> list[Row]:
         return spent
 
     for pair in range(world.pairs):
-        once = note("one forward pass", world.peer("forward"))
+        once = note("one forward pass in float32", world.peer("forward"))
+        rough = note("the same in bfloat16", world.peer("forward", "bfloat16"))
         first = note(f"cold search, {TRIALS} trials", world.search(f"cold-{pair}", TRIALS))
         again = note(f"warm search, {TRIALS} trials", world.search(f"cold-{pair}", TRIALS, seed=1))
         many = note(f"cold search, {MORE} trials", world.search(f"more-{pair}", MORE))
         start = note("start of Python with torch", timed([JOB, "-c", "import torch, torchvision"]))
         cold.add(first.wall, once.wall)
+        beside_rough.add(first.wall, rough.wall)
         warm.add(again.wall, once.wall)
         bare.add(max(0.0, again.wall - start.wall), once.wall - start.wall)
         more.add(many.wall, first.wall)
@@ -101,6 +103,10 @@ def beside_one_pass(world: World) -> list[Row]:
     return [
         *rows,
         cold.row(f"cold search of {TRIALS} trials by one forward pass", 1.10),
+        Row(
+            what="the same by a pass in bfloat16, which gives many pictures another class",
+            measured=f"{beside_rough.median:.2f}",
+        ),
         warm.row("warm search by one forward pass, start-up included", 0.05),
         bare.row("warm search by one forward pass, start-up apart on both sides", 0.05),
         more.row(f"{MORE} trials by {TRIALS}, cold", 1.25),

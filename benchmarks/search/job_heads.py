@@ -24,7 +24,8 @@ from torch import Tensor
 
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.features.backbone import Backbone, Built
-from sm_entrypoints.features.probe import laid_out
+from sm_entrypoints.features.compute import every_place
+from sm_entrypoints.features.probe import laid_out, named, probe, ways
 from sm_entrypoints.images.batches import ImageData, TensorData
 from sm_entrypoints.images.channels import Split, Splits, read_splits
 from sm_entrypoints.job.environment import Environment
@@ -94,23 +95,28 @@ def _packed(
 
 
 def forward(base: dict[str, Any], environment: Environment, splits: Splits) -> list[dict[str, Any]]:
-    """Run one batch in the default numbers and in eager float32, in turn; compare the classes."""
-    built = build(TrainingArguments(**base), environment, splits)
-    plain = replace(built.compute, dtype=torch.float32, channels_last=False)
+    """Run one batch as a probe chose and in eager float32, in turn; compare the classes."""
+    arguments = TrainingArguments(**base)
+    built = build(arguments, environment, splits)
+    places = list(every_place([splits.train, splits.valid]))
+    found = probe(built, places, ways(arguments, built.compute), print)
+    built = built if found is None else found.built
+    print(f"the features are computed in {named(built.compute)}")
+    plain = replace(built.compute, dtype=torch.float32, channels_last=False, fused=False)
     pixels = _pixels(splits.train, built, range(min(BATCH, len(splits.train))))
     spent: dict[bool, list[float]] = {True: [], False: []}
+    backbones = {True: Backbone(built), False: Backbone(replace(built, compute=plain))}
     for _ in range(6 * PAIRS):
-        for chosen in (True, False):
-            compute = built.compute if chosen else plain
+        for chosen, backbone in backbones.items():
+            compute = backbone.built.compute
             with laid_out(built.model, compute, back=built.compute):
-                backbone = Backbone(replace(built, compute=compute))
                 backbone.features(pixels)
                 spent[chosen].append(seconds(partial(backbone.features, pixels)))
     ratios = [slow / fast for slow, fast in zip(spent[False], spent[True], strict=True)]
     agreement = _agreement(built, plain, splits)
     return [
         {
-            "what": "features in eager float32 by those in the default numbers, one batch",
+            "what": "features in eager float32 by those in the numbers of the probe, one batch",
             "ratios": ratios,
             "goal": PASS_GOAL,
             "at_least": True,

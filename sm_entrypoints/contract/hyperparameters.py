@@ -170,7 +170,7 @@ _ROWS = (
         help="Epochs without a better validation loss that end the training; 0: never."),
     Hyperparameter(
         "precision", str, "auto", get_args(Precision), "time", makes_data=True,
-        help="What the network computes in; auto: bfloat16 where the hardware multiplies it."),
+        help="What the network computes in; auto: bfloat16 if all layers learn and it is fast."),
     Hyperparameter(
         "rules", str, "", None, None,
         help="What rules do when they trigger: ExplodingTensor=stop,Overtraining=off; else warn."),

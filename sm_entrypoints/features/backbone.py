@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from sm_entrypoints.features.fusion import Entering, FusionError, Graph, fused
 from sm_entrypoints.images.preparation import normalise
 from sm_entrypoints.models.model import ModelCard, ModelError, head_name
 
@@ -22,12 +23,14 @@ from sm_entrypoints.models.model import ModelCard, ModelError, head_name
 class Compute:
     """Where and in which numbers a network runs; chosen by capability, never by a stopwatch.
 
-    A choice by measured speed would differ between two runs of one seed.
+    A choice by measured speed would differ between two runs of one seed. ``fused``: as one graph
+    (:mod:`sm_entrypoints.features.fusion`), which only a backbone's features can be computed by.
     """
 
     device: torch.device
     dtype: torch.dtype
     channels_last: bool
+    fused: bool = False
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
@@ -38,14 +41,22 @@ class Compute:
 
     def images(self, pixels: Tensor, card: ModelCard) -> Tensor:
         """Return uint8 pixels as the network's float32 input, on the device."""
-        inputs = normalise(pixels.to(self.device, non_blocking=True), card)
-        return self.laid_out(inputs)
+        # Laid out as bytes: the same numbers as afterwards, with a quarter of the copying.
+        return normalise(self.laid_out(pixels.to(self.device, non_blocking=True)), card)
 
     def laid_out(self, inputs: Tensor) -> Tensor:
         """Return images or feature maps in the memory format of the network."""
         if self.channels_last and inputs.dim() == 4:
             return inputs.contiguous(memory_format=torch.channels_last)
         return inputs
+
+
+def multiplies_bfloat16() -> bool:
+    """Return whether the hardware that the network runs on multiplies bfloat16."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,31 +128,42 @@ class Backbone:
 
     def __init__(self, built: Built) -> None:
         self.built = built
+        self._graph: Graph | None = None
+        self._shape: tuple[int, ...] | None = None
 
     def features(self, pixels: Tensor) -> Tensor:
         """Return what enters the tail for uint8 pixels, on the CPU, in the type it has there.
 
-        Leaves the model in evaluation mode.
+        Leaves the model in evaluation mode. One that cannot be fused is run as it is.
 
         Raises:
             ModelError: the model did not call its tail (no torchvision classifier does that).
         """
         model, card, compute = self.built.model, self.built.card, self.built.compute
-        entered: list[Tensor] = []
-        first = next(tail_of(model).children())
-        hook = first.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0]))
-        model.eval()
+        network = Entering(model, next(tail_of(model).children())).eval()
+        inputs = compute.images(pixels, card)
         try:
+            if compute.fused and self._graph is None:
+                self._graph = _fused(network, inputs)
             with torch.inference_mode(), compute.autocast():
-                model(compute.images(pixels, card))
-        finally:
-            hook.remove()
-        if not entered:
-            raise ModelError(f"{card.architecture} does not call its own classifier")
-        return entered[0].cpu()
+                entered = (self._graph or network)(inputs)
+        except LookupError:
+            raise ModelError(f"{card.architecture} does not call its own classifier") from None
+        self._shape = tuple(entered.shape[1:])
+        return entered.cpu()
 
     def shape(self) -> tuple[int, ...]:
-        """Return the shape of one picture's features, from one forward pass of a blank one."""
-        side = self.built.card.image_size
-        blank = torch.zeros((1, 3, side, side), dtype=torch.uint8)
-        return tuple(self.features(blank).shape[1:])
+        """Return the shape of one picture's features, if need be from a pass of a blank one."""
+        if self._shape is None:
+            side = self.built.card.image_size
+            self.features(torch.zeros((1, 3, side, side), dtype=torch.uint8))
+        assert self._shape is not None
+        return self._shape
+
+
+def _fused(network: Entering, inputs: Tensor) -> Graph:
+    try:
+        with without_hooks(network.model):
+            return fused(network, torch.cat([inputs[:1]] * 2))
+    except FusionError:
+        return network

@@ -122,9 +122,8 @@ def features_of(
     """
     started, folders = time.perf_counter(), folders or FeatureFolders()
     chosen = _chosen(splits, built, arguments, folders)
-    backbone = Backbone(replace(built, compute=chosen.compute))
     with laid_out(built.model, chosen.compute, back=built.compute):
-        features = _pass(splits, backbone, chosen, folders, Views.of(arguments))
+        features = _pass(splits, chosen, folders, Views.of(arguments), Backbone(built).shape())
     use = replace(
         features.use, seconds=time.perf_counter() - started, numbers=named(chosen.compute)
     )
@@ -133,40 +132,48 @@ def features_of(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chosen:
-    """The numbers of a pass, the key that has them, and whether a probe chose them."""
+    """The backbone of a pass in its numbers, their key, and whether a probe chose them."""
 
-    compute: Compute
+    backbone: Backbone
     key: FeatureKey
     probed: bool = False
+
+    @property
+    def compute(self) -> Compute:
+        """The numbers."""
+        return self.backbone.built.compute
 
 
 def _chosen(
     splits: Sequence[Split], built: Built, arguments: TrainingArguments, folders: FeatureFolders
 ) -> _Chosen:
-    default = _Chosen(compute=built.compute, key=FeatureKey.of(built))
+    default = _Chosen(backbone=Backbone(built), key=FeatureKey.of(built))
     open_ways = ways(arguments, built.compute)
     if len(open_ways) == 1:
         return default
     before = remembered(folders.paths, default.key, open_ways)
-    if before is None:
+    if before is not None:
+        chosen = Backbone(replace(built, compute=before))
+    else:
         left = rows_of(splits, Views.of(arguments)) - pictures_kept(folders.paths, default.key)
         if folders.write is None or not folders.may_probe or left < LEAST_PICTURES:
             return default
         tried = probe(built, list(every_place(splits)), open_ways, folders.tell)
         if tried is None:
             return default
-        before = tried
-    return _Chosen(compute=before, key=key_with(default.key, before), probed=True)
+        chosen = tried
+    key = key_with(default.key, chosen.built.compute)
+    return _Chosen(backbone=chosen, key=key, probed=True)
 
 
 def _pass(
     splits: Sequence[Split],
-    backbone: Backbone,
     chosen: _Chosen,
     folders: FeatureFolders,
     views: Views,
+    shape: Sequence[int],
 ) -> Features:
-    shape = backbone.shape()
+    backbone = chosen.backbone
     opened = _open(folders, chosen.key, shape)
     kept = places(shard for each in opened for shard in each.shards())
     table = _Table(splits, shape, kept, views)

@@ -56,7 +56,7 @@ class FeatureKey:
             preprocessing=card.preprocessing,
             dtype=str(compute.dtype).removeprefix("torch."),
             channels_last=compute.channels_last,
-            compiled=False,
+            compiled=compute.fused,
             device=compute.device.type,
             torch=torch.__version__,
             torchvision=torchvision.__version__,

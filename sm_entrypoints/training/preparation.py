@@ -223,7 +223,7 @@ def build(
         freeze_backbone(model, fresh=fresh)
         if not weights and environment.is_leader:
             print("trainable=head without weights: the backbone stays random", flush=True)
-    compute = choose_compute(arguments, local_rank=environment.local_rank)
+    compute = choose_compute(arguments, frozen=frozen, local_rank=environment.local_rank)
     layout = torch.channels_last if compute.channels_last else torch.contiguous_format
     card = ModelCard(
         architecture=arguments.model,
