@@ -131,6 +131,7 @@ test-clients: .venv/.tools .venv-job/.ready .venv-sdk2/.ready .venv-sdk3/.ready 
 .PHONY: test-faults
 test-faults: .venv/.tools .venv-job/.tools  ## kills at every write and call, schedules of faults, guards and their mutants (not in CI: 15 minutes)
 	@$(ORCHESTRATOR) -m tests.faults
+	@WHIPPET_TEST_CHAOS=1 $(ORCHESTRATOR) -m pytest -q tests/cli/chaos/test_chaos.py
 
 .PHONY: bench-instrumentation
 bench-instrumentation: .venv/.tools .venv-job/.ready  ## what instrumentation costs a training, ours and others (8 minutes)

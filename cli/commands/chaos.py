@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--kills", type=int, default=5, metavar="N", help="how many processes are killed (5)"
     )
     parser.add_argument(
-        "--seconds", type=float, default=240, help="the harmed run may take so long (240)"
+        "--seconds", type=float, default=420, help="the harmed run may take so long (420)"
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="other data than the sample")
     parser.add_argument("--page", type=Path, metavar="FILE", help="where to write the page")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from platforms.local.debugger.rule_statuses import UNJUDGED, closed
 from platforms.local.records import Record
-from platforms.local.training.status import fail
+from platforms.local.training.status import end, fail
 from platforms.processes.process import ProcessId, alive
 
 # Between a record and the first sign of its supervisor, where the starter is not known.
@@ -32,6 +32,12 @@ def abandoned(record: Record) -> bool:
 
 
 def fail_abandoned(newest: Record, reason: str) -> Record:
-    """Return the record as ``Failed`` if it still is abandoned."""
+    """Return the record as ``Failed`` if it is abandoned; one that was to stop, as ``Stopped``."""
     # Read again under the lock: the supervisor may have ended well a moment ago.
-    return closed(fail(newest, reason), UNJUDGED) if abandoned(newest) else newest
+    if not abandoned(newest):
+        return newest
+    if newest["TrainingJobStatus"] == "Stopping":
+        over = newest["SecondaryStatus"] == "MaxRuntimeExceeded"
+        secondary = "MaxRuntimeExceeded" if over else "Stopped"
+        return closed(end(newest, "Stopped", SecondaryStatus=secondary), UNJUDGED)
+    return closed(fail(newest, reason), UNJUDGED)

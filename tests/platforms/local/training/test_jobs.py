@@ -337,6 +337,18 @@ def test_a_killed_supervisor(jobs: Jobs) -> None:
     assert jobs.platform.sagemaker.list_training_jobs(StatusEquals="Failed")["TrainingJobSummaries"]
 
 
+def test_a_job_that_was_to_stop_and_lost_its_supervisor_is_stopped(jobs: Jobs) -> None:
+    script = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEP}"
+    jobs.start("job", script)
+    jobs.wait_for_line("job", "up")
+    jobs.platform.sagemaker.stop_training_job(TrainingJobName="job")
+    assert jobs.describe("job")["TrainingJobStatus"] == "Stopping"
+    os.kill(supervisor_of(jobs, "job").pid, signal.SIGKILL)
+    job = jobs.wait("job")
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
+    assert "FailureReason" not in job
+
+
 def _session_of(pid: int) -> int:
     try:
         return os.getsid(pid)
