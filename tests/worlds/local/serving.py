@@ -46,6 +46,11 @@ if behaviour == "greedy":
     for _ in range(100):
         kept.append(b"x" * 40 * 2**20)
         time.sleep(0.05)
+if behaviour == "strays":
+    import subprocess
+
+    code = f"import time; time.sleep(300)  # stray of {model}"
+    subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
 if behaviour == "slow":
     time.sleep(600)
 

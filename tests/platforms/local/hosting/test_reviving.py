@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import psutil
 import pytest
 
 from platforms.local.connection import connect_local
@@ -88,6 +90,28 @@ def test_they_answer_again_after_a_restart_though_config_and_model_are_gone(cont
     assert lost_endpoints(context) == ["starting"]
     # This process has the pid of all that ran before the restart, and still lives.
     Endpoints(context).delete_endpoint(EndpointName="e")
+
+
+def strays(context) -> list[psutil.Process]:
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "status"])
+        if f"# stray of {context.home}" in " ".join(process.info["cmdline"] or ())
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the environment of other processes")
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_a_handler_started_in_another_session_goes_with_the_endpoint(context, killed):
+    deploy(context, "e", "strays")
+    wait_for_endpoint(context, "e")
+    assert len(strays(context)) == 1
+    if killed:
+        group = context.records.read("endpoints", "e")["Local"]["Server"]["Group"]
+        os.kill(group["Pid"], signal.SIGKILL)
+    Endpoints(context).delete_endpoint(EndpointName="e")
+    wait_for(lambda: not strays(context), "end of what the handler started", 10)
 
 
 def test_one_that_failed_by_itself_is_not_revived(context):
