@@ -133,6 +133,13 @@ test-faults: .venv/.tools .venv-job/.tools  ## kills at every write and call, sc
 	@$(ORCHESTRATOR) -m tests.faults
 	@WHIPPET_TEST_CHAOS=1 $(ORCHESTRATOR) -m pytest -q tests/cli/chaos/test_chaos.py
 
+# 10,000 bodies of 200 clients at a model server, and 20,000 calls of the API; SEED begins elsewhere.
+SEED ?= 0
+.PHONY: fuzz
+fuzz: .venv/.tools .venv-job/.tools  ## hostile bodies, clients and calls at the servers: only 2xx and 4xx, memory flat (40 minutes)
+	@WHIPPET_FUZZ=20000 WHIPPET_FUZZ_SEED=$(SEED) $(ORCHESTRATOR) -m pytest -q tests/platforms/local/api/test_fuzz.py
+	@WHIPPET_FUZZ=10000 WHIPPET_FUZZ_SEED=$(SEED) $(JOB) -m pytest -q -s --timeout 5400 tests/sm_entrypoints/serving/test_fuzz.py
+
 .PHONY: bench-instrumentation
 bench-instrumentation: .venv/.tools .venv-job/.ready  ## what instrumentation costs a training, ours and others (8 minutes)
 	@$(ORCHESTRATOR) -m benchmarks.instrumentation

@@ -19,7 +19,7 @@ from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureSh
 from botocore.validate import ParamValidator
 
 from platforms.client_errors import client_error
-from sm_entrypoints.contract.sentences import nearest
+from sm_entrypoints.contract.sentences import ended, nearest
 
 _MANY_CHOICES = 20
 _LONG_VALUE = 200
@@ -46,7 +46,10 @@ def validate(operation: str, request: Mapping[str, Any], service: str = "sagemak
     shape = service_model(service).operation_model(operation).input_shape
     if shape is None:
         return
-    report = ParamValidator().validate(dict(request), shape)
+    try:
+        report = ParamValidator().validate(dict(request), shape)
+    except (RuntimeError, OverflowError) as error:  # a time that no clock has
+        raise client_error(operation, "ValidationException", ended(error)) from error
     if report.has_errors():
         raise ParamValidationError(report=report.generate_report())
     problems = list(_problems(request, shape, ""))

@@ -54,12 +54,13 @@ def _leaks(
     exact: list[str] = []
     near: list[str] = []
     for group in look_alikes:
-        first: dict[str, DataFile] = {}
-        for index in group:
-            first.setdefault(files[index].split, files[index])
-        if len(first) > 1:
-            same = len({file.sha256 for file in first.values()}) == 1
-            (exact if same else near).extend(file.path for file in first.values())
+        members = [files[index] for index in group]
+        if len({file.split for file in members}) > 1:
+            splits: dict[str, set[str]] = defaultdict(set)
+            for file in members:
+                splits[file.sha256].add(file.split)
+            for file in members:
+                (exact if len(splits[file.sha256]) > 1 else near).append(file.path)
     advice = "so its scores are too good. Keep each picture in one split; listed together"
     if exact:
         yield warning(

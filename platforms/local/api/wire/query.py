@@ -95,7 +95,8 @@ def _scalar(name: str, text: str, kind: str) -> Any:
         if kind == "timestamp":
             return parse_to_aware_datetime(text)
         return base64.b64decode(text, validate=True) if kind == "blob" else text
-    except (ValueError, KeyError, OverflowError, binascii.Error) as error:
+    # A RuntimeError is a time that no clock has.
+    except (ValueError, KeyError, OverflowError, RuntimeError, binascii.Error) as error:
         raise QueryError(f"{name}={text!r} is not a valid {kind}") from error
 
 

@@ -21,6 +21,8 @@ from platforms.validation import service_model
 from sm_entrypoints.contract.sentences import nearest
 
 Operation = Callable[..., dict[str, Any]]
+# No request of these services has a quarter of them.
+_MOST_LEVELS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,11 @@ class Service:
         """Run an operation with what boto3's caller would have passed."""
         if not isinstance(request, dict) or not all(isinstance(key, str) for key in request):
             raise Refused("SerializationException", "The body has no named members.")
+        # What reads or shows a value calls itself for each level.
+        if _is_deeper(request, _MOST_LEVELS):
+            raise Refused(
+                "SerializationException", f"The body has more than {_MOST_LEVELS} levels."
+            )
         return self.operations[xform_name(operation)](**request)
 
     def _unknown(self, operation: str) -> str:
@@ -61,6 +68,21 @@ class Service:
             f"The local platform has no operation {operation!r} of {self.name}.{hint} "
             f"It has {', '.join(available)}."
         )
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    inside: list[object] = [value]
+    for _ in range(levels):
+        inside = [
+            item
+            for each in inside
+            if isinstance(each, dict | list)
+            for item in (each.values() if isinstance(each, dict) else each)
+            if isinstance(item, dict | list)
+        ]
+        if not inside:
+            return False
+    return True
 
 
 def services_of(context: LocalContext) -> list[Service]:
