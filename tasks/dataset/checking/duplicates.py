@@ -5,7 +5,8 @@ hashes are compared by Jaccard distance (bits that differ over bits that are set
 by a plain count, because a small drawing on white paper sets few bits and would be "near" any
 other one. Measured on 350 clip-art drawings: 98 % of recompressed (JPEG quality 30) and 96 % of
 halved copies are found, and 12 of 61,000 pairs of different files are reported, all of them
-variants of one drawing. Mirrored, rotated or strongly cropped copies are not found.
+variants of one drawing. Mirrored copies and those of another brightness are found by
+:mod:`tasks.dataset.checking.retouched`; rotated or strongly cropped ones are not found.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sm_entrypoints.images.look import MAX_COLOUR_DISTANCE, MAX_HASH_DISTANCE, Look
+from tasks.dataset.checking.retouched import retouched_pairs
 
 _BLOCK = 256
 
@@ -34,6 +36,8 @@ def similar_groups(looks: Sequence[Look]) -> list[list[int]]:
         groups.join(first.setdefault(look, index), index)
     distinct = sorted(first.values(), key=lambda index: _set_bits(looks[index]))
     for left, right in _near_pairs([looks[index] for index in distinct]):
+        groups.join(distinct[left], distinct[right])
+    for left, right in retouched_pairs([looks[index] for index in distinct]):
         groups.join(distinct[left], distinct[right])
     return groups.members()
 

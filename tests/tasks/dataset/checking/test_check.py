@@ -113,7 +113,7 @@ def test_class_of_equal_images_is_split_with_a_warning(tmp_path: Path) -> None:
         write_picture(root / "b" / f"{number:03d}.jpg", 100)
     check = check_data(root)
     assert check.document().splits["test"].per_class == {"a": 2, "b": 2}
-    assert len(found(check, "duplicate")) == 3
+    assert len(found(check, "duplicate")) == 12
 
 
 def test_leaks_between_splits_are_told(tmp_path: Path) -> None:
@@ -125,6 +125,18 @@ def test_leaks_between_splits_are_told(tmp_path: Path) -> None:
     assert found(check, "duplicate") == ("test/a/copy.jpg", "train/a/000.jpg")
     assert found(check, "near_duplicate") == ("train/a/005.jpg", "valid/a/large.png")
     assert len(check.warnings) == 2
+
+
+def test_every_file_of_a_leak_is_counted(tmp_path: Path) -> None:
+    root = write_data(tmp_path, THREE)
+    for number in range(40):
+        shutil.copy(root / "train/a/000.jpg", root / f"test/a/copy-{number}.jpg")
+    picture(5, (64, 48)).resize((128, 96)).save(root / "valid/a/large.png")
+    check = check_data(root)
+    (exact,) = [each for each in check.warnings if each.code == "duplicate"]
+    assert "(41 files)" in exact.message
+    (near,) = [each for each in check.warnings if each.code == "near_duplicate"]
+    assert "(2 files)" in near.message
 
 
 def test_one_image_with_two_classes_is_told(tmp_path: Path) -> None:
