@@ -71,7 +71,8 @@ def _bits(look: Look) -> NDArray[np.bool_]:
 def _normalised(colours: NDArray[np.uint8]) -> NDArray[np.float32]:
     rows = colours.reshape(len(colours), -1).astype(np.float32)
     rows -= rows.mean(axis=1, keepdims=True)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows
 
 
 def _correlated(
