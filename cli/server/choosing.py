@@ -65,6 +65,22 @@ def use_server(settings: Settings, meanwhile: Callable[[], object] = lambda: Non
     return url
 
 
+def known_server(settings: Settings) -> str | None:
+    """Point Prefect at the server that :func:`use_server` would use, if it runs; start none."""
+    configured_url = os.environ.get("PREFECT_API_URL")
+    if configured_url and not _means_ours(settings, configured_url):
+        url, login = configured_url, os.environ.get(VARIABLE)
+    else:
+        server = read_server(settings)
+        if server is None:
+            return None
+        url, login = server.api_url, read_login(settings)
+    if not look(url, login).usable:
+        return None
+    _point_prefect(settings, url, login)
+    return url
+
+
 def _point_prefect(settings: Settings, url: str, login: str | None) -> None:
     os.environ["PREFECT_API_URL"] = url
     if login is not None:

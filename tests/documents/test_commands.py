@@ -30,7 +30,7 @@ def test_calls_are_found() -> None:
     documents = {call.document for call in calls("whippet")}
     assert {"README.md", "docs/aws.md", "docs/costs.md", "docs/serving.md"} <= documents
     assert len(calls("whippet", "README.md")) >= 9
-    assert len(calls("prefect", "README.md")) == 4
+    assert len(calls("prefect", "README.md")) == 1
     assert [call.arguments for call in calls("make", "README.md")] == [["demo"], ["test"]]
 
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from cli.operation.deployments import deployment_names
+from cli.operation.worker import read_worker
 from cli.server.health import look
 from cli.server.login import prefect_home, read_login, shell_file
 from tests.conftest import AWKWARD
 from tests.flows.workers import (
     ask,
-    deploy_all,
     deployment_id,
     engine_of,
     headers_of,
@@ -54,7 +57,7 @@ def server(tmp_path_factory) -> Iterator[Whippet]:
     # How people set what the server does.
     (prefect_home(starting.settings) / "profiles.toml").write_text(SETTINGS)
     try:
-        up = starting.run("up")
+        up = starting.run("up", "--no-worker")
         assert up.code == 0, up.err
         known = sourced(shell_file(starting.settings))
         whippet = Whippet(
@@ -62,11 +65,11 @@ def server(tmp_path_factory) -> Iterator[Whippet]:
             api_url=known["PREFECT_API_URL"],
             extra={**known, "PREFECT_HOME": str(home.parent / "a user's own")},
         )
-        deploy_all(whippet)
         yield whippet
     finally:
         down = starting.run("down")
     assert down.code == 0
+    assert read_worker(starting.settings) is None
     assert starting.processes() == []
 
 
@@ -230,3 +233,57 @@ def test_a_cancel_outlives_worker_and_run_and_nothing_starts_again(server, data,
         assert found["run_count"] == 1
         assert server.record(name)["status"] == "cancelled"
     assert set(server.jobs().values()) == {"Stopped"}
+
+
+def test_up_again_changes_nothing_that_people_switched(server):
+    known = ask(server, "POST", "/deployments/filter", json={"limit": 200}).json()
+    assert len(known) == len(deployment_names())
+    (weekly,) = next(
+        each["schedules"]
+        for each in known
+        if each["entrypoint"].endswith("release_model") and each["name"] == "local"
+    )
+    assert weekly["active"] is False
+    path = f"/deployments/{weekly['deployment_id']}/schedules/{weekly['id']}"
+    ask(server, "PATCH", path, json={"active": True})
+    again = server.run("up", "--no-worker")
+    assert again.code == 0, again.err
+    assert f"{len(known)} deployments, as they were" in again.out
+    # As after an update of Whippet: the file is another one.
+    variable = ask(server, "GET", "/variables/name/whippet_deployments").json()
+    ask(server, "PATCH", f"/variables/{variable['id']}", json={"value": "of another file"})
+    applied = server.run("up", "--no-worker")
+    assert f"{len(known)} deployments, applied" in applied.out, applied.err
+    after = ask(server, "POST", "/deployments/filter", json={"limit": 200}).json()
+    assert {each["id"] for each in after} == {each["id"] for each in known}
+    (kept,) = [s for each in after for s in each["schedules"] if s["id"] == weekly["id"]]
+    assert kept["active"] is True
+    ask(server, "PATCH", path, json={"active": False})
+
+
+def test_one_worker_is_started_and_status_tells_of_it(server):
+    def status() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(server.run("status", "--json").out)
+        return found
+
+    assert status()["worker"].startswith("none of this folder")
+    up = server.run("up")
+    assert up.code == 0, up.err
+    first = read_worker(server.settings)
+    assert f"worker:          {first.name}, pool whippet" in up.out
+    assert server.run("up").code == 0
+    assert read_worker(server.settings) == first
+    found = status()
+    assert first.name in {each["worker"] for each in found["workers"]}
+    assert found["server"] == server.api_url.removesuffix("/api")
+    switched = {each["deployment"]: each["is"] for each in found["schedules"]}
+    assert switched["recover-runs/all"] == "on"
+    assert switched["release-model/local"] == "off"
+    assert (found["questions"], found["endpoints"], found["bills"]) == ([], [], [])
+    os.kill(first.pid, signal.SIGKILL)
+    wait_for(lambda: read_worker(server.settings) is None, "end of the worker")
+    assert server.run("up").code == 0
+    assert read_worker(server.settings).pid != first.pid
+    shown = server.run("status").out
+    assert "nothing bills" in shown
+    assert "recover-runs/all" in shown

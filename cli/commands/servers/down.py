@@ -12,11 +12,15 @@ HELP = "stop what Whippet started on this machine, only that"
 
 
 def command(_: argparse.Namespace) -> int:
-    """Stop our Prefect server, and what the platform runs on this machine."""
+    """Stop our worker with its runs, what the platform runs here, and our Prefect server."""
+    from cli.operation.worker import stop_worker
     from platforms import Settings, connect
 
     settings = Settings()
     try:
+        # First: it must not start another run while the rest goes. Runs tell the server their end.
+        for name in stop_worker(settings):
+            print(f"stopped {name}")
         for name in connect(settings).shut_down():
             print(f"stopped {name}")
     finally:  # also when there is no platform to ask

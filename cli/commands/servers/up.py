@@ -1,14 +1,29 @@
-"""``whippet up``: this project's Prefect server."""
+"""``whippet up``: all that runs of deployments need, on this machine."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from typing import TYPE_CHECKING
 
-HELP = "start this project's Prefect server, if it does not run, and say how to sign in"
+if TYPE_CHECKING:
+    from platforms import Settings
+
+HELP = "start server and worker, apply deployments and automations, and say where to look"
 
 
-def command(_: argparse.Namespace) -> int:
-    """Start a Prefect server unless ours runs; print where it is and how to sign in."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument(
+        "--server-only", action="store_true", help="the Prefect server, and nothing else"
+    )
+    parser.add_argument(
+        "--no-worker", action="store_true", help="all but the worker: others run elsewhere"
+    )
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Put in place what is not there yet; print where it is and how to sign in."""
     from cli.server.choosing import is_own, ui_url, use_server
     from cli.server.login import shell_command, sign_in_command
     from platforms import Settings
@@ -19,5 +34,28 @@ def command(_: argparse.Namespace) -> int:
     if is_own(settings, url):
         print(f"password:        {sign_in_command(settings)}")
         print(f"for a shell:     {shell_command(settings)}")
-    print(f"PREFECT_API_URL: {url}")
+    print(f"PREFECT_API_URL: {url}", flush=True)
+    if not arguments.server_only:
+        _put_in_place(settings, url, worker=not arguments.no_worker)
     return 0
+
+
+def _put_in_place(settings: Settings, url: str, *, worker: bool) -> None:
+    # Prefect reads its settings when it is imported.
+    from prefect import get_client
+
+    from cli.operation.deployments import ensure_deployments, ensure_pool, is_online
+    from cli.operation.worker import POOL, ensure_worker, worker_log
+    from sm_entrypoints.contract.sentences import counted
+
+    print("applying the deployments …", file=sys.stderr, flush=True)
+    with get_client(sync_client=True) as client:
+        ensure_pool(client)
+        applied = ensure_deployments(client)
+        said = "applied" if applied.changed else "as they were"
+        print(f"deployments:     {counted(len(applied.names), 'deployment')}, {said}")
+        if worker:
+            ours = ensure_worker(settings, url, lambda name: is_online(client, name))
+            print(f"worker:          {ours.name}, pool {POOL}, log {worker_log(settings)}")
+    print("start a run:     prefect deployment run release-model/local --watch")
+    print("look around:     whippet status", flush=True)

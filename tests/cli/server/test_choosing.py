@@ -323,7 +323,7 @@ def test_beside_another_server_one_of_our_own_is_started_and_stopped(whippet_hom
         environment = {**os.environ, **TOKENS, **DEAD, "ALL_PROXY": "http://127.0.0.1:9"}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         asked = {"cwd": ROOT, "env": environment, **pipes}
-        both = [subprocess.Popen([*command, "up"], **asked) for _ in range(2)]
+        both = [subprocess.Popen([*command, "up", "--server-only"], **asked) for _ in range(2)]
         said = [process.communicate(timeout=200) for process in both]
         try:
             assert [process.returncode for process in both] == [0, 0], said
