@@ -13,7 +13,7 @@ _EPILOG = "Settings are WHIPPET_* environment variables: see README.md. Docs: do
 _ORDER = (
     *("run", "cancel", "plan", "data", "improve", "predict", "jobs", "logs", "endpoints", "report"),
     *("fetch", "explain", "features", "clean_up", "iam", "image", "lint", "doctor", "chaos"),
-    *("up", "status", "ui", "api", "down"),
+    *("up", "status", "notify", "ui", "api", "down"),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from tasks.cancelled_runs import end_cancelled_runs
+from tasks.events import tell_of_ending_endpoints
 from tasks.parameters.groups import Recover
 from tasks.parameters.upkeep import RecoverParameters
 from tasks.recovery import mark_dead_runs, restart_crashed_runs
@@ -18,7 +19,7 @@ def recover_runs(request: Recover = RecoverParameters()) -> list[str]:
 
     A cancelled run is not restarted: whatever of it is still running is ended. Endpoints whose
     processes are gone come back, until their time has passed. A run whose question nobody answered
-    in time ends as refused.
+    in time ends as refused. Endpoints that end soon are reported.
     """
     mark_dead_runs(request)
     end_cancelled_runs(request)
@@ -26,4 +27,5 @@ def recover_runs(request: Recover = RecoverParameters()) -> list[str]:
     restarted = restart_crashed_runs(request)
     look_at_jobs()
     revive_lost_endpoints()
+    tell_of_ending_endpoints()
     return restarted

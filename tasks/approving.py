@@ -15,7 +15,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from prefect import get_run_logger, runtime, suspend_flow_run, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
-from prefect.events import emit_event
 from prefect.input import RunInput, read_flow_run_input
 from prefect.input.run_input import Keyset, keyset_from_base_key
 from prefect.states import Completed
@@ -37,6 +36,7 @@ from tasks.approval.question import Cost, Question, Reply, question_of, refused_
 from tasks.cancelling.watch import CancelWatch
 from tasks.endpoints.kinds import KINDS
 from tasks.endpoints.requests import endpoint_requests
+from tasks.events import ASKED, tell
 from tasks.parameters.run import DeploymentParameters
 from tasks.plan.deployment import deployment_plan
 from tasks.reports import publish_run
@@ -47,8 +47,8 @@ from tasks.runs.record_model import RunFacts, RunRecord
 from tasks.runs.record_parts import TrainedModel
 from tasks.runs.stages import REFUSED, stage
 from tasks.runs.task_policy import policy
+from tasks.telling.message import Message
 
-ASKED_EVENT = "whippet.approval.asked"
 _PASSING = ("better", "not worse")
 _NO_MODEL = "There is no model in service for this data set"
 
@@ -171,7 +171,7 @@ def _ask(run: RunIdentity, asked: Approval, question: Question, found: Compariso
         form.save(keyset_from_base_key(f"suspended-{asked.key}"), UUID(asked.flow_run_id))
     facts = RunFacts(approval=asked, status="waiting")
     record(Settings(), run, _with_comparison(facts, found))
-    _announce(run, question)
+    _announce(run, asked, question)
 
 
 def _with_comparison(facts: RunFacts, found: Comparison | str) -> RunFacts:
@@ -219,15 +219,13 @@ def _cost(
     )
 
 
-def _announce(run: RunIdentity, question: Question) -> None:
+def _announce(run: RunIdentity, asked: Approval, question: Question) -> None:
     """Tell automations that a run waits for a person."""
-    resource = {"prefect.resource.id": f"whippet.run.{run.name}", "prefect.resource.name": run.name}
-    related = {
-        "prefect.resource.id": f"prefect.flow-run.{runtime.flow_run.root_flow_run_id}",
-        "prefect.resource.role": "flow-run",
-    }
-    payload = {"sentence": question.sentence, "until": _written(question.until)}
-    emit_event(ASKED_EVENT, resource, related=[related], payload=payload)
+    until = f"{question.until:%Y-%m-%d %H:%M} UTC"
+    sentence = joined(question.sentence, f"Answer by {until} on the run's page: no answer is a no")
+    title = f"deploy the model of run {run.name}?"
+    about = f"{asked.flow_run_id} {asked.key}"
+    tell(ASKED, run, Message(about, title, sentence, facts={"until": _written(question.until)}))
 
 
 def _reply(run: RunIdentity, question: Question) -> Reply:

@@ -19,6 +19,7 @@ from tasks.endpoints.autoscaling import scale_endpoint
 from tasks.endpoints.predictions import label_of, predicted_images, query_command
 from tasks.endpoints.remove import remove_endpoint
 from tasks.endpoints.requests import RESOURCES, endpoint_requests
+from tasks.events import tell_deployed
 from tasks.parameters.run import DeploymentParameters
 from tasks.requests.create_or_adopt import (
     ENDPOINT,
@@ -29,7 +30,7 @@ from tasks.requests.create_or_adopt import (
 from tasks.requests.tags import EXPIRES_TAG, tags_of
 from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity, Step, resource_name
-from tasks.runs.record import record
+from tasks.runs.record import read_run, record
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import Deployment, TrainedModel
 from tasks.runs.task_policy import policy, will_be_retried
@@ -184,4 +185,5 @@ def publish_endpoint(run: RunIdentity, deployed: Deployment) -> None:
         ),
         key="endpoint",
     )
+    tell_deployed(run, deployed, read_run(platform.settings, run.name))
     get_run_logger().info("endpoint %s is in service: %s", deployed.endpoint, command)

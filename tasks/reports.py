@@ -10,6 +10,7 @@ from platforms import Settings, connect
 from platforms.files import write_atomically
 from sm_entrypoints.contract import PICTURES_FILE
 from tasks.costs.ledger_update import settle
+from tasks.events import label_report, tell_verdict
 from tasks.report.content import (
     conclusion,
     headline,
@@ -65,6 +66,8 @@ def publish_training(run: RunIdentity) -> None:
     output = training_output(run_folder(Settings(), run.name))
     create_markdown_artifact(training_markdown(output), key="training-summary")
     create_markdown_artifact(profiler_markdown(output), key="profiler-summary")
+    jobs = read_run(Settings(), run.name).jobs
+    tell_verdict(run, jobs.get("training", ""), output.findings.verdict)
     if output.pictures is not None:
         text = pictures_markdown(output.pictures.document)
         create_markdown_artifact(text, key="pictures", description="What the pictures say")
@@ -77,6 +80,7 @@ def render_report(run: RunIdentity) -> str:
     path = write_run_report(run_folder(settings, run.name), read_run(settings, run.name))
     record(settings, run, RunFacts(report=str(path)))
     create_link_artifact(path.as_uri(), str(path), key="training-report")
+    label_report(run, str(path))
     return str(path)
 
 

@@ -21,6 +21,7 @@ from platforms.errors import WhippetError
 from tasks.costs.ledger import LEDGER_COLUMNS, cost_sentence, ledger_rows
 from tasks.costs.ledger_update import settle
 from tasks.costs.still_billing import still_billing, total_sentence
+from tasks.events import tell_cost
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import read_run, settings_of
 
@@ -62,6 +63,7 @@ def _publish_costs(
     if sentence is not None:
         _publish(flow_run_id, COSTS_KEY, ledger_rows(run_record), sentence)
         logger.info("run %s cost %s", run.name, sentence)
+        tell_cost(run, run_record)
 
 
 def _publish(flow_run_id: UUID, key: str, rows: list[dict[str, str]], sentence: str) -> None:

@@ -8,6 +8,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import yaml
 from prefect.client.orchestration import SyncPrefectClient
@@ -110,6 +111,11 @@ def _known(client: SyncPrefectClient, names: list[str]) -> dict[str, DeploymentR
         except ObjectNotFound:
             continue
     return known
+
+
+def known_deployments(client: SyncPrefectClient) -> dict[str, UUID]:
+    """Return the ids of the file's deployments that the server has, by ``flow/deployment``."""
+    return {name: each.id for name, each in _known(client, deployment_names()).items()}
 
 
 def _keep_switches(

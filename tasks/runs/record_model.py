@@ -64,6 +64,7 @@ class RunFacts(Part):
         jobs: the name of the last job or endpoint that each stage launched.
         lint: findings of the objective lint, by what was linted.
         report: path of report.html.
+        told: when an event was emitted (ISO 8601), by its name and what it was about.
         pdf: path of report.pdf.
     """
 
@@ -93,6 +94,7 @@ class RunFacts(Part):
     query: Answer | None = None
     comparison: Comparison | None = None
     approval: Approval | None = None
+    told: dict[str, str] = Field(default_factory=dict)
     pdf: str | None = None
     improvement: ImprovementFacts | None = None
     improved_hyperparameters: dict[str, Value] | None = None

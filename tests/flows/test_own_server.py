@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from cli.operation.automation_file import read_automations
 from cli.operation.deployments import deployment_names
 from cli.operation.worker import read_worker
 from cli.server.health import look
@@ -29,7 +31,8 @@ from tests.flows.workers import (
     start_run,
     state_of,
 )
-from tests.worlds.pipeline import Whippet, tiny_data
+from tests.worlds.pipeline import ROOT, Whippet, tiny_data
+from tests.worlds.receiver import receiving
 from tests.worlds.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.job]
@@ -287,3 +290,107 @@ def test_one_worker_is_started_and_status_tells_of_it(server):
     shown = server.run("status").out
     assert "nothing bills" in shown
     assert "recover-runs/all" in shown
+
+
+# What a run does on its way, without a training.
+TELL = """
+import sys
+from pathlib import Path
+from decimal import Decimal
+from prefect import flow
+from platforms import Settings
+from tasks.events import VERDICT, tell, tell_cost
+from tasks.run_end import close_accounts
+from tasks.runs.record import read_run, record
+from tasks.runs.record_model import RunFacts
+from tasks.runs.record_parts import LedgerEntry
+from tasks.runs.stages import current_run
+from tasks.telling.message import Message
+
+@flow
+def told():
+    run = current_run()
+    record(Settings(), run, RunFacts(report="/runs/x/report.html"))
+    for severity in ("warning", "error", "error"):
+        labels = {"whippet.severity": severity}
+        tell(VERDICT, run, Message(severity, f"verdict: {severity}", "the loss was nan", labels))
+    for job, usd in (("cheap", "0.50"), ("dear", "7.25")):
+        of_job = {"job": job, "stage": "train", "status": "Completed", "usd": Decimal(usd)}
+        used = {"instance_type": "ml.m5.xlarge", "instance_count": 1, "billable_seconds": 9}
+        entry = LedgerEntry(**of_job, **used, spot_saving=0, price="table")
+        record(Settings(), run, RunFacts(ledger={job: entry}))
+        tell_cost(run, read_run(Settings(), run.name))
+
+told.with_options(flow_run_name="told")()
+"""
+
+
+def test_people_are_told_through_a_webhook(server):
+    with receiving() as hook:
+        nobody = server.run("notify")
+        assert (nobody.code, nobody.out) == (0, "nobody is told\n"), nobody.err
+        made = server.run("notify", "webhook", hook.url, "--test")
+        assert made.code == 0, made.err
+        assert "told: whippet-webhook" in made.out
+        assert hook.messages == [
+            {"subject": "Whippet: a test", "body": "This is where messages of your runs arrive."}
+        ]
+        found = subprocess.run(
+            [sys.executable, "-c", TELL],
+            cwd=ROOT,
+            env=server.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert found.returncode == 0, found.stderr
+        verdict = wait_for(lambda: hook.about("verdict: error"), "message of the verdict")
+        assert verdict["body"].startswith("the loss was nan.\nRun: http://127.0.0.1:")
+        assert "/runs/flow-run/" in verdict["body"]
+        assert verdict["body"].endswith("Report: /runs/x/report.html")
+        cost = wait_for(lambda: hook.about("cost 7.75 USD"), "message of the cost")
+        assert "Its limit is 5.00 USD" in cost["body"]
+        # As a worker's run ends; what it said of itself is in the message.
+        flow_run = start_run(server, "train-model", name="it fails")
+        failed = {"type": "FAILED", "name": "Failed", "message": "training job 'x' ended Failed"}
+        path = f"/flow_runs/{flow_run}"
+        ask(server, "PATCH", f"{path}/labels", json={"whippet.report": "/runs/y/report.html"})
+        ask(server, "POST", f"{path}/set_state", json={"state": failed, "force": True})
+        told = wait_for(lambda: hook.about("run it fails is Failed"), "message of the failure")
+        assert told["body"].startswith("training job 'x' ended Failed\nRun: http://127.0.0.1:")
+        assert told["body"].endswith("Report: /runs/y/report.html")
+        cancelled = {"type": "CANCELLED", "name": "Cancelled"}
+        second = start_run(server, "train-model", name="it is cancelled")
+        ask(server, "POST", f"/flow_runs/{second}/set_state", json={"state": cancelled})
+        wait_for(lambda: hook.about("run it is cancelled is Cancelled"), "message of the cancel")
+        # Once each, and nothing of what is no reason for a message.
+        subjects = [each["subject"] for each in hook.messages]
+        assert len(subjects) == len(set(subjects))
+        assert not [each for each in subjects if "warning" in each or "0.50" in each]
+        assert server.run("notify", "webhook", "--remove").code == 0
+        assert server.run("notify").out == "nobody is told\n"
+
+
+def test_automations_are_applied_without_doubles(server):
+    def known() -> dict[str, dict[str, Any]]:
+        found = ask(server, "POST", "/automations/filter", json={}).json()
+        assert len({each["name"] for each in found}) == len(found)
+        return {each["name"]: each for each in found}
+
+    before = known()
+    assert len(before) == len(read_automations().automations)
+    off, changed, gone = "whippet: run takes long", "whippet: run failed", "whippet: model deployed"
+    ask(server, "PATCH", f"/automations/{before[off]['id']}", json={"enabled": False})
+    kept = {k: v for k, v in before[changed].items() if k not in ("id", "created", "updated")}
+    mine = {**kept, "description": "by hand"}
+    ask(server, "PUT", f"/automations/{before[changed]['id']}", json=mine)
+    ask(server, "DELETE", f"/automations/{before[gone]['id']}")
+    again = server.run("up", "--no-worker")
+    assert again.code == 0, again.err
+    assert "2 new or changed" in again.out
+    after = known()
+    assert set(after) == set(before)
+    assert after[off]["enabled"] is False
+    assert after[changed]["description"] == before[changed]["description"]
+    assert "as they were" in server.run("up", "--no-worker").out.partition("automations:")[2]

@@ -44,16 +44,20 @@ def _put_in_place(settings: Settings, url: str, *, worker: bool) -> None:
     # Prefect reads its settings when it is imported.
     from prefect import get_client
 
+    from cli.operation.automation_file import read_automations
     from cli.operation.deployments import ensure_deployments, ensure_pool, is_online
+    from cli.operation.put_in_place import apply_automations
     from cli.operation.worker import POOL, ensure_worker, worker_log
     from sm_entrypoints.contract.sentences import counted
 
+    watched = read_automations()  # a mistake in it must not leave half of the rest
     print("applying the deployments …", file=sys.stderr, flush=True)
     with get_client(sync_client=True) as client:
         ensure_pool(client)
         applied = ensure_deployments(client)
         said = "applied" if applied.changed else "as they were"
         print(f"deployments:     {counted(len(applied.names), 'deployment')}, {said}")
+        print(apply_automations(client, watched), flush=True)
         if worker:
             ours = ensure_worker(settings, url, lambda name: is_online(client, name))
             print(f"worker:          {ours.name}, pool {POOL}, log {worker_log(settings)}")
