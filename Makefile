@@ -108,7 +108,7 @@ check: .venv/.tools .venv-job/.tools  ## the fast subset (a minute): format, lin
 
 .PHONY: check-orchestrator check-job check-package
 check-orchestrator:
-	@$(FAST) $(ORCHESTRATOR) -m pytest $(FAST_OPTIONS) -n 2 --dist loadfile tests --ignore tests/sm_entrypoints $(AWS_TESTS:%=--ignore %)
+	@$(FAST) $(ORCHESTRATOR) -m pytest $(FAST_OPTIONS) -n 2 --dist loadfile tests --ignore tests/sm_entrypoints $(AWS_TESTS:%=--ignore %) $(OPERATION_TESTS:%=--ignore %)
 check-job:
 	@$(FAST) $(JOB) -m pytest $(FAST_OPTIONS) tests/sm_entrypoints
 check-package:
@@ -117,7 +117,7 @@ check-package:
 .PHONY: test
 test: lint  ## everything that CI runs, set-up included
 	@# In the order of their names: by their size, files of a few long tests would come last.
-	@$(ORCHESTRATOR) -m pytest $(PARALLEL) --no-loadscope-reorder tests --ignore tests/sm_entrypoints $(AWS_TESTS:%=--ignore %)
+	@$(ORCHESTRATOR) -m pytest $(PARALLEL) --no-loadscope-reorder tests --ignore tests/sm_entrypoints $(AWS_TESTS:%=--ignore %) $(OPERATION_TESTS:%=--ignore %)
 	@$(JOB) -m pytest $(PARALLEL) tests/sm_entrypoints
 
 .PHONY: test-aws
@@ -139,6 +139,10 @@ SEED ?= 0
 fuzz: .venv/.tools .venv-job/.tools  ## hostile bodies, clients and calls at the servers: only 2xx and 4xx, memory flat (40 minutes)
 	@WHIPPET_FUZZ=20000 WHIPPET_FUZZ_SEED=$(SEED) $(ORCHESTRATOR) -m pytest -q tests/platforms/local/api/test_fuzz.py
 	@WHIPPET_FUZZ=10000 WHIPPET_FUZZ_SEED=$(SEED) $(JOB) -m pytest -q -s --timeout 5400 tests/sm_entrypoints/serving/test_fuzz.py
+
+.PHONY: test-operation
+test-operation: .venv/.tools .venv-job/.ready  ## own server, worker, schedule: runs that ask a person (not in CI: 5 minutes)
+	@$(ORCHESTRATOR) -m pytest $(OPERATION_TESTS)
 
 .PHONY: bench-instrumentation
 bench-instrumentation: .venv/.tools .venv-job/.ready  ## what instrumentation costs a training, ours and others (8 minutes)

@@ -28,6 +28,7 @@ from tests.flows.workers import (
     headers_of,
     run_prefect,
     running_worker,
+    sourced,
     start_run,
     state_of,
 )
@@ -41,14 +42,6 @@ active = "tests"
 [profiles.tests]
 PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS = "5"
 """
-
-
-def sourced(shell: Path) -> dict[str, str]:
-    """Return the variables that a shell has after it has sourced a file."""
-    names = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING")
-    script = f'. "$1" && printf "%s\\n" {" ".join(f"${name}" for name in names)}'
-    found = subprocess.check_output(["sh", "-euc", script, "sh", str(shell)], text=True)
-    return dict(zip(names, found.splitlines(), strict=True))
 
 
 @pytest.fixture(scope="module")

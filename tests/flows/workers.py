@@ -47,6 +47,14 @@ def deploy_all(whippet: Whippet) -> None:
     assert "release-model/aws" in deployed.out
 
 
+def sourced(shell: Path) -> dict[str, str]:
+    """Return the variables that a shell has after it has sourced a file."""
+    names = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING")
+    script = f'. "$1" && printf "%s\\n" {" ".join(f"${name}" for name in names)}'
+    found = subprocess.check_output(["sh", "-euc", script, "sh", str(shell)], text=True)
+    return dict(zip(names, found.splitlines(), strict=True))
+
+
 @contextmanager
 def running_worker(whippet: Whippet, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run a worker in a folder that is not the project's; print its log at its end."""
