@@ -246,9 +246,9 @@ def cores_idle(case: Case) -> Finding | None:
 
 
 def slow_numbers(case: Case) -> Finding | None:
-    """The CPU multiplies bfloat16, but float32 was asked for."""
+    """The CPU multiplies bfloat16, all layers learn, but float32 was asked for."""
     able = (case.evidence.job.get("hardware") or {}).get("bfloat16")
-    if not able or case.arguments.get("precision") != "float32":
+    if not able or case.frozen or case.arguments.get("precision") != "float32":
         return None
     computing = _spent(case, "forward", "backward")
     saved = computing * (1 - 1 / _BFLOAT16_FACTOR)

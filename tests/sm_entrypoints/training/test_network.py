@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 import torch
 from torch import nn
 
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.features.backbone import Compute
-from sm_entrypoints.models.model import build_model
+from sm_entrypoints.models.model import ModelCard, build_model
+from sm_entrypoints.training import network
 from sm_entrypoints.training.network import choose_compute, freeze_backbone, set_training
 
 CPU = Compute(device=torch.device("cpu"), dtype=torch.float32, channels_last=False)
@@ -26,6 +30,25 @@ def test_precision_can_be_chosen() -> None:
     assert choose_compute(TrainingArguments(precision="bfloat16")).dtype is torch.bfloat16
     assert choose_compute(TrainingArguments(precision="float32")).dtype is torch.float32
     assert not choose_compute(TrainingArguments(channels_last="false")).channels_last
+
+
+@pytest.mark.parametrize("able", [False, True])
+def test_a_frozen_network_computes_in_float32_unless_told(
+    able: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "multiplies_bfloat16", lambda: able)
+    auto, told = TrainingArguments(), TrainingArguments(precision="bfloat16")
+    assert choose_compute(auto, frozen=True).dtype is torch.float32
+    assert choose_compute(told, frozen=True).dtype is torch.bfloat16
+    assert choose_compute(auto).dtype is (torch.bfloat16 if able else torch.float32)
+
+
+def test_pictures_are_the_same_numbers_in_either_layout() -> None:
+    pixels = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    card = ModelCard(architecture="resnet18", classes=("a", "b"))
+    last = replace(CPU, channels_last=True).images(pixels, card)
+    assert last.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(last, CPU.images(pixels, card))
 
 
 def test_autocast_runs_in_bfloat16() -> None:

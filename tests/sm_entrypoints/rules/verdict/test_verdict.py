@@ -257,6 +257,10 @@ def test_a_slow_start_and_slow_numbers() -> None:
         assert told(verdict(evidence(job=job(arguments=arguments)))) == (None, change)
     old = job(arguments={"precision": "float32"}, hardware={"bfloat16": False})
     assert verdict(evidence(job=old)).finding.severity == "ok"
+    # Its default is float32: to set precision=auto would change nothing.
+    frozen = evidence(job=job(arguments={"precision": "float32"}, model=FROZEN))
+    told_of = [verdict(frozen).finding, *verdict(frozen).others]
+    assert all("precision" not in (finding.change or {}) for finding in told_of)
 
 
 def test_broken_numbers_come_first() -> None:
