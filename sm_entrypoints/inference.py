@@ -13,7 +13,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +31,7 @@ from sm_entrypoints.images.preparation import (
     evaluation_transform,
     open_image,
 )
+from sm_entrypoints.models.fusion import fused, laid_out
 from sm_entrypoints.models.model import ModelCard, load_model
 from sm_entrypoints.serving.accept import accepted, media_type
 from sm_entrypoints.serving.bodies import BodyError, picture_bytes, what_it_is
@@ -101,6 +102,8 @@ def model_fn(model_dir: str, context: Any = None) -> Classifier:
     """
     network, card = load_model(Path(model_dir))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        network = fused(network, card.image_size)
     return Classifier(
         network=network.eval().to(device),
         labels=tuple(card.classes),
@@ -178,16 +181,36 @@ def predict_fn(data: Image.Image, model: Classifier) -> list[Prediction]:
     Raises:
         RequestError: 500, the network's scores are not numbers.
     """
-    batch = model.prepare(data).unsqueeze(0).to(model.device)
-    with torch.inference_mode():
-        probabilities = model.network(batch)[0].float().softmax(dim=0)
-    if not bool(torch.isfinite(probabilities).all()):
-        raise RequestError(500, "The model's scores are not finite numbers; train it again.")
-    values, indices = probabilities.topk(model.top_k)
-    return [
-        Prediction(label=model.labels[index], probability=value)
-        for value, index in zip(values.tolist(), indices.tolist(), strict=True)
-    ]
+    return _InBatches.predict([model.prepare(data)], model)[0]
+
+
+class _InBatches:
+    """How the model server asks ``predict_fn`` about several waiting requests at once."""
+
+    @staticmethod
+    def prepare(data: Image.Image, model: Classifier) -> Tensor:
+        """Return what is left of a picture: the network's input."""
+        return model.prepare(data)
+
+    @staticmethod
+    def predict(inputs: Sequence[Tensor], model: Classifier) -> list[list[Prediction]]:
+        """Return the labels of each; raises as ``predict_fn`` if those of one are not numbers."""
+        batch = laid_out(torch.stack(list(inputs))).to(model.device)
+        with torch.inference_mode():
+            probabilities = model.network(batch).float().softmax(dim=1)
+        if not bool(torch.isfinite(probabilities).all()):
+            raise RequestError(500, "The model's scores are not finite numbers; train it again.")
+        values, indices = probabilities.topk(model.top_k)
+        return [
+            [
+                Prediction(label=model.labels[index], probability=value)
+                for value, index in zip(*each, strict=True)
+            ]
+            for each in zip(values.tolist(), indices.tolist(), strict=True)
+        ]
+
+
+predict_fn.whippet_batch = _InBatches  # type: ignore[attr-defined]
 
 
 def output_fn(prediction: list[Prediction], accept: str | None = JSON_TYPE) -> tuple[str, str]:

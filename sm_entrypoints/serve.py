@@ -14,6 +14,8 @@ SAGEMAKER_FAILURE_FILE               written with the traceback when the model c
 SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT the Accept of requests without one (application/json)
 SAGEMAKER_MAX_PAYLOAD_IN_MB          largest request body, in MiB (default 6)
 SAGEMAKER_MODEL_SERVER_WORKERS       model calls at a time (default 1)
+SAGEMAKER_MODEL_SERVER_BATCH         waiting requests that one call may answer together (default
+                                     8; 1: none), by handlers that can: Whippet's own
 SAGEMAKER_MODEL_SERVER_QUEUE         requests that may wait for one; more get 503 (default 32)
 SAGEMAKER_MODEL_SERVER_TIMEOUT       seconds until a request gets 504 (default 60); also
                                      SAGEMAKER_TS_RESPONSE_TIMEOUT, which wins
@@ -111,6 +113,7 @@ class ServerSettings:
             limits=Limits(
                 body_bytes=_number(variables, "SAGEMAKER_MAX_PAYLOAD_IN_MB", 6, 1, 100) * MEBIBYTE,
                 workers=_number(variables, "SAGEMAKER_MODEL_SERVER_WORKERS", 1, 1, 256),
+                batch=_number(variables, "SAGEMAKER_MODEL_SERVER_BATCH", 8, 1, 256),
                 queue=_number(variables, "SAGEMAKER_MODEL_SERVER_QUEUE", 32, 0, 10_000),
                 timeout_seconds=_number(variables, _timeout_name(variables), 60, 1, 3600),
             ),

@@ -14,7 +14,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -39,6 +39,9 @@ ARGUMENTS = {
     "output_fn": ("prediction", "accept"),
     "transform_fn": ("model", "data", "content_type", "accept"),
 }
+# Set on a predict_fn that can predict several requests at once: an object with ``prepare(value,
+# model)``, which makes something small of what input_fn returned, and ``predict(values, model)``.
+BATCH_ATTRIBUTE = "whippet_batch"
 _OWN_PACKAGE = "sm_entrypoints"
 
 Handler = Callable[..., Any]
@@ -81,14 +84,35 @@ class Program:
         """Answer one request: return the response and its content type, if the handler gave one."""
         context = context or self.context
         if "transform_fn" in self.functions:
-            response = self._call("transform_fn", context, model, data, content_type, accept)
-        else:
-            value = self._call("input_fn", context, data, content_type)
-            prediction = self._call("predict_fn", context, value, model)
-            response = self._call("output_fn", context, prediction, accept)
-        if isinstance(response, tuple):
-            return response[0], str(response[1])
-        return response, None
+            return _response(self._call("transform_fn", context, model, data, content_type, accept))
+        value = self._call("input_fn", context, data, content_type)
+        return self.write(self._call("predict_fn", context, value, model), accept, context)
+
+    @property
+    def batches(self) -> bool:
+        """Whether several requests may be predicted together."""
+        return self._batch is not None
+
+    def prepare(
+        self, model: Any, data: bytes | str, content_type: str | None, context: Context
+    ) -> Any:
+        """Return what a batch is made of: what ``input_fn`` made of a request, made small."""
+        assert self._batch is not None
+        return self._batch.prepare(self._call("input_fn", context, data, content_type), model)
+
+    def predict_batch(self, values: Sequence[Any], model: Any) -> Sequence[Any]:
+        """Return what ``predict_fn`` would of each prepared value."""
+        assert self._batch is not None
+        return self._batch.predict(values, model) if values else []
+
+    def write(self, prediction: Any, accept: str, context: Context) -> tuple[Any, str | None]:
+        """Return the response to a prediction, and its content type, if the handler gave one."""
+        return _response(self._call("output_fn", context, prediction, accept))
+
+    @property
+    def _batch(self) -> Any:
+        # It belongs to the function: a user's predict_fn, also beside our other handlers, has none.
+        return getattr(self.functions.get("predict_fn"), BATCH_ATTRIBUTE, None)
 
     def _call(self, name: str, context: Context, *arguments: Any) -> Any:
         function = self.functions[name]
@@ -131,6 +155,10 @@ def load_program(code_dir: Path, program: str, context: Context | None = None) -
             **functions,
         }
     return Program(functions=functions, context=context or Context())
+
+
+def _response(returned: Any) -> tuple[Any, str | None]:
+    return (returned[0], str(returned[1])) if isinstance(returned, tuple) else (returned, None)
 
 
 def _model_fn_without(missing: str) -> Handler:

@@ -26,6 +26,7 @@ class Limits:
     body_bytes: int = 6 * 1024 * 1024  # SageMaker's own limit for a request
     workers: int = 1
     queue: int = 32
+    batch: int = 8  # requests that one call of the model may answer, where its handlers can
     timeout_seconds: float = 60  # SageMaker's own limit for an answer
     # A body may take this long, and longer the more of it has come, up to the limit of an answer.
     patience_seconds: float = 10

@@ -1,17 +1,13 @@
 """The HTTP side of the model server: read a request within limits, call the model, answer.
 
-Errors are JSON, ``{"error": "a sentence"}``, for any path and method. If a handler raises an
-exception with an integer ``status_code`` from 400 to 599 (as in SageMaker's toolkit), the answer
-has that status, and otherwise 500; the traceback goes to the log.
+Errors are JSON, ``{"error": "a sentence"}``, for any path and method. What the handlers make of a
+request is in :mod:`sm_entrypoints.serving.calls`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
-import traceback
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -21,12 +17,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sm_entrypoints.contract.sentences import ended
-from sm_entrypoints.serving.accept import accepted
-from sm_entrypoints.serving.context import CONTENT_TYPE, Context
+from sm_entrypoints.serving.calls import Call, Calls
 from sm_entrypoints.serving.handlers import Program
 from sm_entrypoints.serving.intake import RETRY_AFTER, Intake, Limits, Refused
-from sm_entrypoints.serving.payloads import TEXT_TYPES, PayloadError, to_json
 
 
 class ModelService:
@@ -35,13 +28,14 @@ class ModelService:
     At most ``limits.workers`` model calls run at a time and ``limits.queue`` requests wait; others
     get 503 with Retry-After at once, so memory stays bounded however many clients there are. A
     request waits only when all of it has come. One whose client left, or has its 504, is not
-    computed any more, unless that has begun.
+    computed any more, unless that has begun. Those that wait are answered in batches where the
+    model's handlers can do that.
     """
 
     def __init__(self, limits: Limits, *, default_accept: str = "application/json") -> None:
         self._limits = limits
         self._default_accept = default_accept
-        self._executor = ThreadPoolExecutor(limits.workers, thread_name_prefix="model")
+        self._calls = Calls(limits.workers, most=limits.batch)
         self._loaded: tuple[Program, Any] | None = None
         self._intake = Intake(limits)
         self._busy = 0
@@ -95,7 +89,7 @@ class ModelService:
     ) -> Response:
         """Return the answer, unless the client leaves or the time is over before."""
         self._busy += 1
-        call = self._executor.submit(self._answer, program, model, body, request.headers)
+        call = self._calls.submit(Call(program, model, body, request.headers, self._default_accept))
         loop, size = asyncio.get_running_loop(), len(body)
         # A call that has begun keeps its place until it ends, whoever waits for it.
         call.add_done_callback(lambda _: _soon(loop, self._release, size))
@@ -121,25 +115,6 @@ class ModelService:
         self._busy -= 1
         self._intake.forget(size)
 
-    def _answer(
-        self, program: Program, model: Any, body: bytes, headers: Mapping[str, str]
-    ) -> Response:
-        """Call the handlers; runs in a worker thread and never raises."""
-        content_type = headers.get("content-type")
-        accept = headers.get("accept", "").strip()
-        if accept in ("", "*/*"):
-            accept = self._default_accept
-        context = program.context.of_request(headers)
-        try:
-            data = _decode(body, content_type)
-            response, chosen = program.transform(model, data, content_type, accept, context=context)
-            # A handler that does not say what it wrote wrote what was most wanted.
-            kind = chosen or next(iter(accepted(accept)), self._default_accept)
-            return _answered(_encode(response), kind, context)
-        # The edge of the user's code: its errors are answers, the server lives on.
-        except (Exception, SystemExit) as error:  # noqa: BLE001
-            return _failure(error, content_type)
-
 
 async def _elsewhere(request: Request, error: Exception) -> Response:
     """Answer a request for an unknown route: 404, or 405 with what is allowed."""
@@ -155,17 +130,6 @@ async def _elsewhere(request: Request, error: Exception) -> Response:
     )
 
 
-def _answered(body: bytes, kind: str, context: Context) -> Response:
-    """Return a good answer, with the status and the headers that the handlers set."""
-    status, _ = context.get_response_status(0)
-    named = {
-        name: value
-        for name, value in context.get_response_headers(0).items()
-        if name.lower() != CONTENT_TYPE
-    }
-    return Response(body, status_code=status, headers={**named, CONTENT_TYPE: kind})
-
-
 async def _left(request: Request) -> None:
     """Return when the client of a request that has come is gone."""
     while (await request.receive())["type"] != "http.disconnect":
@@ -176,40 +140,3 @@ def _soon(loop: asyncio.AbstractEventLoop, callback: Callable[[int], None], argu
     """Have the loop call back, from any thread; never where it has ended."""
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(callback, argument)
-
-
-def _decode(body: bytes, content_type: str | None) -> bytes | str:
-    """Return JSON and CSV as text, everything else untouched, as SageMaker's toolkit does."""
-    if content_type not in TEXT_TYPES:
-        return body
-    try:
-        return body.decode()
-    except UnicodeDecodeError as error:
-        raise PayloadError(400, f"The body is not UTF-8 text: {ended(error)}") from None
-
-
-def _encode(response: Any) -> bytes:
-    """Return what a handler returned as bytes, as the model server of SageMaker's images does."""
-    if isinstance(response, bytes | bytearray | memoryview):
-        return bytes(response)
-    if isinstance(response, str):
-        return response.encode()
-    try:
-        return to_json(response, indent=2).encode()
-    except TypeError as error:
-        kind = type(response).__name__
-        raise TypeError(f"a handler returned {kind}; return str or bytes: {error}") from error
-
-
-def _failure(error: BaseException, content_type: str | None) -> Response:
-    status = getattr(error, "status_code", None)
-    if type(error).__name__ == "UnsupportedFormatError":
-        # The toolkit's own, which does not say which of the two it is about.
-        status = 415 if f"type {content_type} is" in str(error) else 406
-    if isinstance(status, int) and 400 <= status < 600:
-        # The text of the toolkit's errors is in `message`; str() gives all of their arguments.
-        message = str(getattr(error, "message", None) or error)
-        return JSONResponse({"error": message}, status_code=status)
-    traceback.print_exception(error, file=sys.stderr)
-    message = f"{type(error).__name__}: {error} (the traceback is in the endpoint's log)"
-    return JSONResponse({"error": message}, status_code=500)

@@ -1,0 +1,50 @@
+"""A network as it is served: the same numbers for fewer operations.
+
+In evaluation mode a batch normalisation only scales and shifts the convolution before it, so both
+become one convolution; and on a CPU convolutions are faster with channels last. Together that takes
+1.4 times less processor time for mobilenet_v2 and 1.8 times for squeezenet1_1, with the same
+classes for all pictures (docs/benchmarks.md).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+# Of the largest score: what float32 loses by adding in another order is a hundredth of it.
+_TOLERANCE = 1e-3
+_TRIED = 2
+
+
+def fused(network: nn.Module, image_size: int) -> nn.Module:
+    """Return a network for a CPU that gives the same scores; itself where none is found.
+
+    Networks that cannot be traced stay as they are, and so do those whose scores would change, as
+    tried on made images.
+    """
+    from torch.fx.experimental.optimization import fuse
+
+    tried = torch.randn(
+        _TRIED, 3, image_size, image_size, generator=torch.Generator().manual_seed(0)
+    )
+    try:
+        faster = fuse(network.eval())
+        faster.to(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            wanted, found = network(tried), faster(laid_out(tried))
+    # Tracing runs the network's own code with stand-ins for tensors.
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+        return network
+    return faster if _equal(wanted, found) else network
+
+
+def laid_out(batch: Tensor) -> Tensor:
+    """Return a batch in the layout that a fused network is fastest with."""
+    return batch.contiguous(memory_format=torch.channels_last)
+
+
+def _equal(wanted: Tensor, found: Tensor) -> bool:
+    if wanted.shape != found.shape or not bool(torch.isfinite(wanted).all()):
+        return False
+    largest = float(wanted.abs().max())
+    return float((wanted - found).abs().max()) <= _TOLERANCE * max(largest, 1e-6)

@@ -1,0 +1,205 @@
+"""Calls of a model: one request each, or several of those that wait, where its handlers can.
+
+Nobody waits for a batch to fill: a worker that becomes free takes what is there. A lone client's
+request is therefore a call of its own, as are all requests to handlers that know no batches.
+
+If a handler raises an exception with an integer ``status_code`` from 400 to 599 (as in SageMaker's
+toolkit), the answer has that status, and otherwise 500; the traceback goes to the log.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from sm_entrypoints.contract.sentences import ended
+from sm_entrypoints.serving.accept import accepted
+from sm_entrypoints.serving.context import CONTENT_TYPE, Context
+from sm_entrypoints.serving.handlers import Program
+from sm_entrypoints.serving.payloads import TEXT_TYPES, PayloadError, to_json
+
+
+@dataclass(slots=True)
+class Call:
+    """A request, and what answers it; runs in a worker thread."""
+
+    program: Program
+    model: Any
+    body: bytes
+    headers: Mapping[str, str]
+    default_accept: str
+    context: Context = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.context = self.program.context.of_request(self.headers)
+
+    def answer(self) -> Response:
+        """Call the handlers; never raises."""
+        try:
+            response = self.program.transform(
+                self.model, self._data(), self._content_type, self._accept, context=self.context
+            )
+            return self._good(response)
+        # The edge of the user's code: its errors are answers, the server lives on.
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            return self._bad(error)
+
+    def prepared(self) -> Any:
+        """Return what a batch is made of, or else the answer to a request that is at fault."""
+        try:
+            data = self._data()
+            return self.program.prepare(self.model, data, self._content_type, self.context)
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            return self._bad(error)
+
+    def written(self, prediction: Any) -> Response:
+        """Return the answer with one prediction of a batch; never raises."""
+        try:
+            return self._good(self.program.write(prediction, self._accept, self.context))
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            return self._bad(error)
+
+    @property
+    def _content_type(self) -> str | None:
+        return self.headers.get("content-type")
+
+    @property
+    def _accept(self) -> str:
+        accept = self.headers.get("accept", "").strip()
+        return self.default_accept if accept in ("", "*/*") else accept
+
+    def _data(self) -> bytes | str:
+        return _decode(self.body, self._content_type)
+
+    def _good(self, response: tuple[Any, str | None]) -> Response:
+        content, chosen = response
+        # A handler that does not say what it wrote wrote what was most wanted.
+        kind = chosen or next(iter(accepted(self._accept)), self.default_accept)
+        return _answered(_encode(content), kind, self.context)
+
+    def _bad(self, error: BaseException) -> Response:
+        return _failure(error, self._content_type)
+
+
+class Calls:
+    """Threads that answer calls, the oldest first; ``most`` of them at a time where that is one."""
+
+    def __init__(self, workers: int, *, most: int) -> None:
+        self._most = most
+        self._waiting: deque[tuple[Call, Future[Response]]] = deque()
+        self._come = threading.Condition()
+        for number in range(workers):
+            threading.Thread(target=self._work, name=f"model_{number}", daemon=True).start()
+
+    def submit(self, call: Call) -> Future[Response]:
+        """Return the answer to come; it can be cancelled until somebody works on it."""
+        future: Future[Response] = Future()
+        with self._come:
+            self._waiting.append((call, future))
+            self._come.notify()
+        return future
+
+    def _work(self) -> None:
+        while True:
+            taken = self._taken()
+            answers = answers_to([call for call, _ in taken])
+            for (_, future), answer in zip(taken, answers, strict=True):
+                future.set_result(answer)
+            # Waiting for the next one keeps no body of the last.
+            del taken, answers, future, answer, _
+
+    def _taken(self) -> list[tuple[Call, Future[Response]]]:
+        """Wait for calls, and return those to answer together."""
+        with self._come:
+            while True:
+                self._come.wait_for(lambda: self._waiting)
+                taken = list(islice(self._begun(), self._most))
+                if taken:  # not all of them were cancelled
+                    return taken
+
+    def _begun(self) -> Iterator[tuple[Call, Future[Response]]]:
+        while self._waiting:
+            call, future = self._waiting.popleft()
+            if future.set_running_or_notify_cancel():
+                yield call, future
+                if not call.program.batches:
+                    return
+
+
+def answers_to(calls: Sequence[Call]) -> list[Response]:
+    """Return the answers to calls of one program, in their order; several become one batch."""
+    if len(calls) == 1:
+        return [calls[0].answer()]
+    parts = [call.prepared() for call in calls]
+    good = [index for index, part in enumerate(parts) if not isinstance(part, Response)]
+    first = calls[0]
+    try:
+        found = first.program.predict_batch([parts[index] for index in good], first.model)
+        predictions = dict(zip(good, found, strict=True))
+    except (Exception, SystemExit):  # noqa: BLE001
+        # One of them is at fault, or all: alone, each gets its own answer.
+        return [
+            part if isinstance(part, Response) else call.answer()
+            for call, part in zip(calls, parts, strict=True)
+        ]
+    return [
+        call.written(predictions[index]) if index in predictions else parts[index]
+        for index, call in enumerate(calls)
+    ]
+
+
+def _answered(body: bytes, kind: str, context: Context) -> Response:
+    """Return a good answer, with the status and the headers that the handlers set."""
+    status, _ = context.get_response_status(0)
+    named = {
+        name: value
+        for name, value in context.get_response_headers(0).items()
+        if name.lower() != CONTENT_TYPE
+    }
+    return Response(body, status_code=status, headers={**named, CONTENT_TYPE: kind})
+
+
+def _decode(body: bytes, content_type: str | None) -> bytes | str:
+    """Return JSON and CSV as text, everything else untouched, as SageMaker's toolkit does."""
+    if content_type not in TEXT_TYPES:
+        return body
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise PayloadError(400, f"The body is not UTF-8 text: {ended(error)}") from None
+
+
+def _encode(response: Any) -> bytes:
+    """Return what a handler returned as bytes, as the model server of SageMaker's images does."""
+    if isinstance(response, bytes | bytearray | memoryview):
+        return bytes(response)
+    if isinstance(response, str):
+        return response.encode()
+    try:
+        return to_json(response, indent=2).encode()
+    except TypeError as error:
+        kind = type(response).__name__
+        raise TypeError(f"a handler returned {kind}; return str or bytes: {error}") from error
+
+
+def _failure(error: BaseException, content_type: str | None) -> Response:
+    status = getattr(error, "status_code", None)
+    if type(error).__name__ == "UnsupportedFormatError":
+        # The toolkit's own, which does not say which of the two it is about.
+        status = 415 if f"type {content_type} is" in str(error) else 406
+    if isinstance(status, int) and 400 <= status < 600:
+        # The text of the toolkit's errors is in `message`; str() gives all of their arguments.
+        message = str(getattr(error, "message", None) or error)
+        return JSONResponse({"error": message}, status_code=status)
+    traceback.print_exception(error, file=sys.stderr)
+    message = f"{type(error).__name__}: {error} (the traceback is in the endpoint's log)"
+    return JSONResponse({"error": message}, status_code=500)
