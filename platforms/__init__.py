@@ -21,6 +21,7 @@ __all__ = [
     "Defaults",
     "InvokeCommand",
     "Logs",
+    "Metrics",
     "Needs",
     "Platform",
     "Pricing",
@@ -65,6 +66,12 @@ class Logs(Protocol):
     """``boto3.client("logs")``: ``filter_log_events`` over the log group of training jobs."""
 
     def filter_log_events(self, **request: Any) -> dict[str, Any]: ...
+
+
+class Metrics(Protocol):
+    """``boto3.client("cloudwatch")``, as far as anything here needs it."""
+
+    def get_metric_statistics(self, **request: Any) -> dict[str, Any]: ...
 
 
 class InvokeCommand(Protocol):
@@ -151,7 +158,8 @@ class Platform:
     models, and ``revive`` deploys one of them again (False: it no longer is lost).
     ``old_files`` finds what can be removed from this machine's disk. ``pricing`` is
     AWS's price list, if there is an account to query it with. ``bills`` says whether requests here
-    cost money. ``scaling`` is ``boto3.client("application-autoscaling")`` where
+    cost money. ``metrics`` is ``boto3.client("cloudwatch")``: what knows how often an endpoint was
+    asked. ``scaling`` is ``boto3.client("application-autoscaling")`` where
     endpoints can have more than one instance.
     """
 
@@ -172,6 +180,7 @@ class Platform:
     pricing: Pricing | None = None
     bills: bool = False
     scaling: Any = None
+    metrics: Metrics | None = None
 
 
 def connect(settings: Settings | None = None) -> Platform:

@@ -11,6 +11,7 @@ SAGEMAKER_SUBMIT_DIRECTORY           its folder, if it is one (default SM_MODEL_
 SAGEMAKER_BIND_TO_HOST, _PORT        where to listen (default 127.0.0.1 and 8080; port 0 = any)
 SAGEMAKER_PORT_FILE                  written with the port once it listens
 SAGEMAKER_FAILURE_FILE               written with the traceback when the model cannot be loaded
+SAGEMAKER_REQUESTS_FILE              written with how many requests came in which minute
 SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT the Accept of requests without one (application/json)
 SAGEMAKER_MAX_PAYLOAD_IN_MB          largest request body, in MiB (default 6)
 SAGEMAKER_MODEL_SERVER_WORKERS       model calls at a time (default 1)
@@ -86,6 +87,7 @@ class ServerSettings:
     port: int
     port_file: Path | None
     failure_file: Path | None
+    requests_file: Path | None
     default_accept: str
     limits: Limits
 
@@ -108,6 +110,7 @@ class ServerSettings:
             port=_number(variables, "SAGEMAKER_BIND_TO_PORT", 8080, 0, 65535),
             port_file=_path(variables, "SAGEMAKER_PORT_FILE"),
             failure_file=_path(variables, "SAGEMAKER_FAILURE_FILE"),
+            requests_file=_path(variables, "SAGEMAKER_REQUESTS_FILE"),
             default_accept=variables.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT")
             or "application/json",
             limits=Limits(
@@ -125,7 +128,11 @@ class ModelServer:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        self._service = ModelService(settings.limits, default_accept=settings.default_accept)
+        self._service = ModelService(
+            settings.limits,
+            default_accept=settings.default_accept,
+            requests_file=settings.requests_file,
+        )
         self._failed = False
         self._server = uvicorn.Server(
             uvicorn.Config(

@@ -26,7 +26,7 @@ from tasks.runs.names import RunIdentity
 from tasks.runs.record import read_run, settings_of
 
 COSTS_KEY, BILLING_KEY = "run-costs", "still-billing"
-_BILLING_COLUMNS = ["bills", "run", "instances", "USD per hour", "until (UTC)"]
+_BILLING_COLUMNS = [*("bills", "run", "instances", "USD per hour", "until (UTC)", "last request")]
 
 
 def close_accounts(flow_run: FlowRun, run: RunIdentity | None) -> None:

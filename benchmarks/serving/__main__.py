@@ -5,8 +5,8 @@
 A small network is trained on the sample data, and served by ours, plain FastAPI, LitServe and,
 where it can run, TorchServe. All of them, and the same handlers in one process without a server,
 take turns: a lone client, then eight at a time. Ratios and differences are of turns that ran next
-to each other: median and quartiles. Then: how soon a server answers after its start, and 10,000 requests of
-200 clients. The exit code says whether every goal was met.
+to each other: median and quartiles. Then: how soon a server answers after its start, and 10,000
+requests of 200 clients. The exit code says whether every goal was met.
 """
 
 from __future__ import annotations

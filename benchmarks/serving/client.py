@@ -6,6 +6,8 @@ They speak just enough HTTP/1.1 for the servers compared here: keep-alive, Conte
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import socket
 import time
 from collections import Counter
@@ -22,9 +24,13 @@ class BrokenAnswer(Exception):
     """Raised when a server closes its connection, or answers in a way not spoken here."""
 
 
-def request(path: str, body: bytes) -> bytes:
-    """Return the bytes of a POST request with a JPEG picture."""
-    head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: image/jpeg\r\n"
+def request(path: str, picture: bytes, *, as_json: bool = False) -> bytes:
+    """Return the bytes of a POST request with a JPEG picture, raw or as ``{"image": base64}``."""
+    kind, body = "image/jpeg", picture
+    if as_json:
+        kind = "application/json"
+        body = json.dumps({"image": base64.b64encode(picture).decode()}).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {kind}\r\n"
     return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 

@@ -5,6 +5,7 @@ python peer_litserve.py MODEL_FOLDER PORT
 
 from __future__ import annotations
 
+import base64
 import io
 import sys
 from pathlib import Path
@@ -12,7 +13,6 @@ from pathlib import Path
 import _network
 import litserve
 import torch
-from fastapi import Request
 from PIL import Image
 
 
@@ -23,9 +23,9 @@ class Labels(litserve.LitAPI):
         """Load the network."""
         self.network, self.transform, self.classes = _network.load(Path(sys.argv[1]))
 
-    async def decode_request(self, request: Request) -> torch.Tensor:
-        """Return a picture as the network takes it."""
-        picture = await request.body() if isinstance(request, Request) else request
+    def decode_request(self, request):
+        """Return a picture as the network takes it; LitServe hands on JSON and forms only."""
+        picture = base64.b64decode(request["image"])
         return self.transform(Image.open(io.BytesIO(picture)).convert("RGB"))
 
     def batch(self, inputs: list[torch.Tensor]) -> torch.Tensor:

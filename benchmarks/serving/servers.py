@@ -32,6 +32,7 @@ class Kind:
     name: str
     path: str
     program: str
+    takes_json: bool = False
 
     def why_not(self) -> str | None:
         """Say why it cannot run here; None if it can."""
@@ -49,7 +50,7 @@ class Kind:
 
 OURS = Kind(name="ours", path="/invocations", program="serve")
 FASTAPI = Kind(name="FastAPI", path="/predict", program="fastapi")
-LITSERVE = Kind(name="LitServe", path="/predict", program="litserve")
+LITSERVE = Kind(name="LitServe", path="/predict", program="litserve", takes_json=True)
 TORCHSERVE = Kind(name="TorchServe", path="/predictions/model", program="torchserve")
 PEERS = (FASTAPI, LITSERVE, TORCHSERVE)
 

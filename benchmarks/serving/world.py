@@ -29,7 +29,7 @@ class World:
 
     def requests(self, kind: Kind) -> list[bytes]:
         """Return the requests to a server, one for each picture."""
-        return [request(kind.path, body) for body in self.bodies]
+        return [request(kind.path, body, as_json=kind.takes_json) for body in self.bodies]
 
     def right(self) -> Callable[[int, bytes], bool]:
         """Return what tells a right answer of ours: best label and its probability."""

@@ -27,6 +27,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("endpoint", nargs="?", help="only this one, whatever its time to live")
     parser.add_argument("--all", action="store_true", help="all endpoints that Whippet made")
     parser.add_argument(
+        "--idle",
+        type=_hours,
+        metavar="HOURS",
+        help="also endpoints in service that nobody has asked for so long",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="only print what would go, how old it is, its cost"
     )
     parser.add_argument(
@@ -47,9 +53,9 @@ def command(arguments: argparse.Namespace) -> int:
 
     platform = connect()
     if arguments.older_than is not None:
-        if arguments.endpoint or arguments.all:
+        if arguments.endpoint or arguments.all or arguments.idle:
             raise ParameterError(
-                "--older-than is about files: give no endpoint and no --all with it"
+                "--older-than is about files: give no endpoint, no --all and no --idle with it"
             )
         return clean_files(
             platform,
@@ -57,7 +63,14 @@ def command(arguments: argparse.Namespace) -> int:
             dry_run=arguments.dry_run,
             agreed=lambda names: arguments.yes or confirmed(names, bills=False),
         )
-    parameters = CleanUpParameters(endpoint=arguments.endpoint, all=arguments.all, dry_run=False)
+    if arguments.idle is not None and (arguments.endpoint or arguments.all):
+        raise ParameterError("--idle chooses among all endpoints: give no endpoint and no --all")
+    parameters = CleanUpParameters(
+        endpoint=arguments.endpoint,
+        all=arguments.all,
+        idle_hours=arguments.idle,
+        dry_run=False,
+    )
     now = datetime.now(UTC)
     found = list(find_leftovers(platform, parameters, now))
     if arguments.endpoint and not found:
@@ -76,6 +89,16 @@ def command(arguments: argparse.Namespace) -> int:
     code = _remove(platform, found)
     close_ledgers(platform)
     return code
+
+
+def _hours(text: str) -> float:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0.0
+    if not 0 < hours < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of hours above 0, such as 12")
+    return hours
 
 
 def _sum(platform: Platform, found: list[Leftover], now: datetime) -> str:

@@ -81,4 +81,6 @@ def endpoint_row(state: OwnedResource, billing: Billing | None = None) -> dict[s
         "created": f"{state.created:%Y-%m-%d %H:%M}",
         "expires (UTC)": expires + late,
     }
-    return row | {"USD per hour": billing.row["USD per hour"]} if billing else row
+    if billing is None:
+        return row
+    return row | {name: billing.row[name] for name in ("USD per hour", "last request")}

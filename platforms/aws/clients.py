@@ -34,6 +34,8 @@ _CONFIG = Config(
     read_timeout=70,
     user_agent_extra="whippet",
 )
+# Of what is good to know: nobody waits long for it.
+_BRIEF = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
 # Stand for all instances without and with a GPU: an image is one or the other.
 _CPU, _GPU = "ml.m5.xlarge", "ml.g4dn.xlarge"
 # AWS's last image that serves by SageMaker's contract.
@@ -65,6 +67,7 @@ def connect_aws(settings: Settings) -> Platform:
         pricing=_pricing(session, region),
         bills=True,
         scaling=_client(session, "application-autoscaling"),
+        metrics=session.client("cloudwatch", config=_BRIEF),
     )
 
 
@@ -100,8 +103,7 @@ def _prepare(session: boto3.Session, bucket: str) -> None:
 
 def _pricing(session: boto3.Session, region: str) -> Pricing:
     # The price list of all regions is served in a few. Without an answer there is a table.
-    config = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
-    client = session.client("pricing", region_name=_PRICE_LIST_REGION, config=config)
+    client = session.client("pricing", region_name=_PRICE_LIST_REGION, config=_BRIEF)
     return Pricing(client=client, region=region)
 
 

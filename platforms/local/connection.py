@@ -12,6 +12,7 @@ from platforms import Defaults, Needs, Platform, SageMaker
 from platforms.errors import WhippetError
 from platforms.job_environment import require_job_python
 from platforms.local.client import LocalSageMaker
+from platforms.local.cloudwatch.operations import LocalCloudWatch
 from platforms.local.context import ACCOUNT, LocalContext, local_context
 from platforms.local.disk.find import find_old_files
 from platforms.local.hosting.endpoints import local_url
@@ -46,6 +47,7 @@ def connect_local(settings: Settings) -> Platform:
         runtime=LocalRuntime(context),
         logs=LocalLogs(context=context),
         store=context.buckets,
+        metrics=LocalCloudWatch(context=context),
         defaults=Defaults(
             bucket=settings.bucket or _BUCKET,
             role_arn=settings.role_arn or _ROLE_ARN,

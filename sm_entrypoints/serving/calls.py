@@ -9,12 +9,13 @@ toolkit), the answer has that status, and otherwise 500; the traceback goes to t
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import traceback
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -95,6 +96,8 @@ class Calls:
 
     def __init__(self, workers: int, *, most: int) -> None:
         self._most = most
+        # Decoders let go of Python's lock: pictures of a batch are decoded side by side.
+        self._helpers = ThreadPoolExecutor(_cores(), thread_name_prefix="picture")
         self._waiting: deque[tuple[Call, Future[Response]]] = deque()
         self._come = threading.Condition()
         for number in range(workers):
@@ -111,7 +114,7 @@ class Calls:
     def _work(self) -> None:
         while True:
             taken = self._taken()
-            answers = answers_to([call for call, _ in taken])
+            answers = answers_to([call for call, _ in taken], self._helpers)
             for (_, future), answer in zip(taken, answers, strict=True):
                 future.set_result(answer)
             # Waiting for the next one keeps no body of the last.
@@ -135,11 +138,19 @@ class Calls:
                     return
 
 
-def answers_to(calls: Sequence[Call]) -> list[Response]:
-    """Return the answers to calls of one program, in their order; several become one batch."""
+def _cores() -> int:
+    available = getattr(os, "sched_getaffinity", None)
+    return len(available(0)) if available else os.cpu_count() or 1
+
+
+def answers_to(calls: Sequence[Call], helpers: Executor) -> list[Response]:
+    """Return the answers to calls of one program, in their order; several become one batch.
+
+    ``helpers`` prepare what it is made of.
+    """
     if len(calls) == 1:
         return [calls[0].answer()]
-    parts = [call.prepared() for call in calls]
+    parts = list(helpers.map(Call.prepared, calls))
     good = [index for index, part in enumerate(parts) if not isinstance(part, Response)]
     first = calls[0]
     try:

@@ -112,7 +112,11 @@ class Program:
     @property
     def _batch(self) -> Any:
         # It belongs to the function: a user's predict_fn, also beside our other handlers, has none.
-        return getattr(self.functions.get("predict_fn"), BATCH_ATTRIBUTE, None)
+        predict_fn = self.functions.get("predict_fn")
+        names = ("input_fn", "predict_fn", "output_fn")
+        modules = {getattr(self.functions.get(name), "__module__", None) for name in names}
+        # A user's other handlers may count on being called one after the other.
+        return getattr(predict_fn, BATCH_ATTRIBUTE, None) if len(modules) == 1 else None
 
     def _call(self, name: str, context: Context, *arguments: Any) -> Any:
         function = self.functions[name]

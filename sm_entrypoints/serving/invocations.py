@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -18,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sm_entrypoints.serving.calls import Call, Calls
+from sm_entrypoints.serving.counter import RequestCounter
 from sm_entrypoints.serving.handlers import Program
 from sm_entrypoints.serving.intake import RETRY_AFTER, Intake, Limits, Refused
 
@@ -32,13 +34,20 @@ class ModelService:
     model's handlers can do that.
     """
 
-    def __init__(self, limits: Limits, *, default_accept: str = "application/json") -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        default_accept: str = "application/json",
+        requests_file: Path | None = None,
+    ) -> None:
         self._limits = limits
         self._default_accept = default_accept
         self._calls = Calls(limits.workers, most=limits.batch)
         self._loaded: tuple[Program, Any] | None = None
         self._intake = Intake(limits)
         self._busy = 0
+        self._counter = RequestCounter(requests_file)
 
     def begin(self, program: Program, model: Any) -> None:
         """Answer requests from now on; until then ``/ping`` says 503."""
@@ -60,6 +69,7 @@ class ModelService:
         return Response(status_code=200)
 
     async def _invocations(self, request: Request) -> Response:
+        self._counter.note()
         try:
             return await self._admit(request)
         except Refused as refused:

@@ -12,6 +12,7 @@ from platforms import Platform
 from platforms.sagemaker_types import TrainingJob
 from tasks.costs.prices import PriceList, Use, current_prices
 from tasks.costs.worst_case import endpoint_hour_usd, job_usd, wanted_instances
+from tasks.endpoints.idleness import idleness
 from tasks.endpoints.inventory import OwnedResource, config_now, list_endpoints
 from tasks.endpoints.kinds import NOT_KNOWN, kind_of
 from tasks.requests.create_or_adopt import ENDPOINT, TRAINING_JOB
@@ -29,6 +30,7 @@ class Billing(BaseModel):
         no_price: what is said in place of the amount.
         until: when it ends by itself or by the clean-up, in words.
         price: where the price is from.
+        idle: since when nobody has asked an endpoint, in words; empty for other things.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +43,7 @@ class Billing(BaseModel):
     no_price: str = NOT_KNOWN
     until: str
     price: str
+    idle: str = ""
 
     @property
     def row(self) -> dict[str, str]:
@@ -52,6 +55,7 @@ class Billing(BaseModel):
             "instances": self.instances,
             "USD per hour": usd,
             "until (UTC)": self.until,
+            "last request": self.idle or "-",
         }
 
 
@@ -78,6 +82,7 @@ def endpoint_billing(platform: Platform, state: OwnedResource) -> Billing | None
         usd_per_hour=endpoint_hour_usd(config, prices),
         no_price=kind.no_price,
         until=_until(state),
+        idle=idleness(platform, state, datetime.now(UTC)).words(datetime.now(UTC)),
         price=", ".join(prices.sources()),
     )
 

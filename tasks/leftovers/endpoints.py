@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from platforms import Platform
 from tasks.costs.still_billing import endpoint_billing
+from tasks.endpoints.idleness import idleness
 from tasks.endpoints.inventory import OwnedResource, list_endpoints, meant_by
 from tasks.endpoints.unused import list_unused
 from tasks.leftovers.leftover import Kind, Leftover
@@ -34,6 +35,8 @@ def left_endpoints(
         why = _why(state, asked, now)
         if why is None and parameters.endpoint is None and state.name not in lost:
             why = _why_unowned(state, runs.get(state.run), now)
+        if why is None and parameters.idle_hours is not None and parameters.endpoint is None:
+            why = _why_idle(platform, state, parameters.idle_hours, now)
         if why is not None:
             yield _endpoint(platform, state, why)
 
@@ -67,6 +70,15 @@ def _why_unowned(state: OwnedResource, run: RunRecord | None, now: datetime) -> 
     if state.status == "Failed" and not at_work:
         return "it failed: it serves nobody and holds its name"
     return None
+
+
+def _why_idle(platform: Platform, state: OwnedResource, hours: float, now: datetime) -> str | None:
+    """Say that nobody asks an endpoint in service; None: somebody does, or it is not known."""
+    if state.status != "InService":
+        return None
+    idle = idleness(platform, state, now)
+    quiet = idle.hours(now)
+    return idle.words(now) if quiet is not None and quiet >= hours else None
 
 
 def _endpoint(platform: Platform, state: OwnedResource, why: str) -> Leftover:

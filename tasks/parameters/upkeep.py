@@ -16,6 +16,12 @@ class CleanUpParameters(Parameters):
     all: bool = Field(
         False, title="Live ones, too", description="Also those whose time to live has not passed."
     )
+    idle_hours: float | None = Field(
+        None,
+        gt=0,
+        title="Idle for (hours)",
+        description="Also endpoints that nobody has asked for so long; empty: none.",
+    )
     older_than_hours: float | None = Field(
         None,
         ge=0,

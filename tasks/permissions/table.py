@@ -170,6 +170,13 @@ USER: tuple[Permission, ...] = (
         "sagemaker:StopHyperParameterTuningJob", "stop", "jobs of an interrupted run", TUNING_JOBS
     ),
     _needed("sagemaker:ListEndpoints", "clean-up", "what bills, and what has expired", EVERYTHING),
+    Permission(
+        action="cloudwatch:GetMetricStatistics",
+        resources=(EVERYTHING,),
+        stage="clean-up",
+        reason="since when nobody asks an endpoint; else it is not known",
+        optional=True,
+    ),
     _needed("sagemaker:ListEndpointConfigs", "clean-up", "unused configs", EVERYTHING),
     _needed("sagemaker:ListModels", "clean-up", "unused models", EVERYTHING),
     _needed("sagemaker:DeleteEndpoint", "clean-up", "ends the billing", ENDPOINTS),

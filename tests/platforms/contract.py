@@ -6,6 +6,8 @@ A subclass gives the fixtures ``jobs`` (a :class:`tests.worlds.local.jobs.Jobs`)
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import obstore
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
@@ -95,3 +97,19 @@ class PlatformContract:
         assert bytes(obstore.get(store, "contract/é '1'.bin").bytes()) == b"\x00\xff"
         found = [each["path"] for page in obstore.list(store, "contract") for each in page]
         assert found == ["contract/é '1'.bin"]
+
+    def test_metrics_of_what_nobody_asked_are_empty(self, jobs: Jobs) -> None:
+        now = datetime.now(UTC)
+        answer = jobs.platform.metrics.get_metric_statistics(
+            Namespace="AWS/SageMaker",
+            MetricName="Invocations",
+            Dimensions=[
+                {"Name": "EndpointName", "Value": "contract-nobody"},
+                {"Name": "VariantName", "Value": "AllTraffic"},
+            ],
+            StartTime=now - timedelta(hours=23),
+            EndTime=now,
+            Period=60,
+            Statistics=["Sum"],
+        )
+        assert answer["Datapoints"] == []

@@ -383,7 +383,11 @@ def test_running_requests_are_answered_before_the_end(tmp_path: Path) -> None:
         "def transform_fn(model, data, content_type, accept):\n"
         "    pathlib.Path('running').touch(); time.sleep(1); return 'answered'\n"
     )
-    server = Server(tmp_path / "run", _program(tmp_path / "model", source)).wait_until_loaded()
+    counts = tmp_path / "told" / "requests"
+    model_dir = _program(tmp_path / "model", source)
+    server = Server(tmp_path / "run", model_dir, SAGEMAKER_REQUESTS_FILE=str(counts))
+    server.wait_until_loaded()
+    assert counts.read_text() == "", "a health check is no request"
     running = tmp_path / "run" / "running"
     with ThreadPoolExecutor(1) as clients:
         answer = clients.submit(server.post, b"x")
@@ -391,6 +395,8 @@ def test_running_requests_are_answered_before_the_end(tmp_path: Path) -> None:
             time.sleep(0.01)
         assert server.stop() == 0
         assert answer.result().text == "answered"
+    minute, count = counts.read_text().split()
+    assert (abs(time.time() / 60 - int(minute)) < 3, count) == (True, "1")
 
 
 def test_a_call_that_never_returns_times_out_and_does_not_keep_the_server(tmp_path: Path) -> None:

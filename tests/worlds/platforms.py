@@ -41,6 +41,7 @@ def fake_platform(sagemaker: Any = None, *, home: Path | None = None, **parts: A
             ),
             "pricing": None,
             "scaling": None,
+            "metrics": None,
             "bills": False,
             "lost_endpoints": list,
             **parts,

@@ -8,12 +8,15 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from botocore.utils import parse_to_aware_datetime
 
 from platforms.client_errors import Code, client_error
 from platforms.local.cloudwatch import by_period
+from platforms.local.cloudwatch.invocations import NAMESPACE as ENDPOINTS
+from platforms.local.cloudwatch.invocations import endpoint_metrics, read_invocations
 from platforms.local.cloudwatch.queries import Query, read_queries
 from platforms.local.cloudwatch.samples import Sample, logged_metrics, read_samples
 from platforms.local.context import ACCOUNT, LocalContext
@@ -25,13 +28,14 @@ OPERATIONS = ("get_metric_data", "get_metric_statistics", "list_metrics")
 # CloudWatch's own limits: data points an answer, and metrics a page.
 _MOST_DATAPOINTS, _MOST_DATA = 1_440, 100_800
 _METRICS_PAGE = 500
-# What SageMaker's metrics of training jobs are measured in.
+# What SageMaker's metrics of training jobs and of invocations are measured in.
 _UNIT = "None"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalCloudWatch:
-    """Metrics of training jobs: namespace ``/aws/sagemaker/TrainingJobs``, by job name."""
+    """Metrics of training jobs (namespace ``/aws/sagemaker/TrainingJobs``, by job name), and how
+    often endpoints were asked (``AWS/SageMaker``)."""
 
     context: LocalContext
 
@@ -102,7 +106,7 @@ class LocalCloudWatch:
         return answer
 
     def list_metrics(self, /, **request: Any) -> dict[str, Any]:
-        """Return a page of the metrics that jobs logged values of, job by job.
+        """Return a page of the metrics that have values: job by job, then endpoint by endpoint.
 
         Raises:
             ClientError: ``InvalidParameterValue``, a token that is not one of ours.
@@ -110,7 +114,8 @@ class LocalCloudWatch:
         operation = "ListMetrics"
         validate(operation, request, "cloudwatch")
         name_unhonoured("cloudwatch", operation, request)
-        wanted = [each for each in logged_metrics(self.context) if _matches(each, request)]
+        every = chain(logged_metrics(self.context), endpoint_metrics(self.context))
+        wanted = [each for each in every if _matches(each, request)]
         first = _first(operation, request)
         answer: dict[str, Any] = {"Metrics": wanted[first : first + _METRICS_PAGE]}
         if len(wanted) > first + _METRICS_PAGE:
@@ -118,7 +123,10 @@ class LocalCloudWatch:
         return answer
 
     def _samples(self, metric: Mapping[str, Any], unit: str | None) -> list[Sample]:
-        return read_samples(self.context, metric) if unit in (None, _UNIT) else []
+        if unit not in (None, _UNIT):
+            return []
+        read = read_invocations if metric.get("Namespace") == ENDPOINTS else read_samples
+        return read(self.context, metric)
 
     def _values(
         self, query: Query, start: float, end: float, *, descending: bool

@@ -289,8 +289,15 @@ def test_clean_up(context, monkeypatch, capsys):
     assert "dry run: nothing was removed" in told
     assert names(context) == ["foreign", "new", "old"]
 
+    assert main(["clean-up", "--idle", "1", "--all"]) == 1
+    assert "--idle chooses among all endpoints" in capsys.readouterr().err
+    for wrong in ("0", "-1", "nan", "inf", "soon"):
+        with pytest.raises(SystemExit, match="2"):
+            main(["clean-up", f"--idle={wrong}"])
+        assert "is no number of hours above 0" in capsys.readouterr().err
+
     monkeypatch.setattr("sys.stdin", Terminal("yes\n"))
-    assert main(["clean-up"]) == 0
+    assert main(["clean-up", "--idle", "1"]) == 0
     assert "removed old" in capsys.readouterr().out
     assert names(context) == ["foreign", "new"]
     assert main(["clean-up", "--yes"]) == 0

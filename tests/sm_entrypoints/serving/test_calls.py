@@ -6,6 +6,7 @@ import io
 import json
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,11 @@ def _call(program: Program, body: bytes, model: Any = None, **headers: str) -> C
     return Call(program, model, body, headers, "application/json")
 
 
+def _together(calls: list[Call]) -> list[Any]:
+    with ThreadPoolExecutor(2) as helpers:
+        return answers_to(calls, helpers)
+
+
 def test_what_waits_is_answered_together_and_a_lone_request_at_once() -> None:
     handlers = Counting()
     program, calls = handlers.program(), Calls(1, most=4)
@@ -91,7 +97,7 @@ def test_what_waits_is_answered_together_and_a_lone_request_at_once() -> None:
 def test_one_at_fault_in_a_batch_harms_nobody_else() -> None:
     handlers = Counting(waits=False)
     program = handlers.program()
-    answers = answers_to([_call(program, body) for body in (b"a", b"refuse", b"fault", b"b")])
+    answers = _together([_call(program, body) for body in (b"a", b"refuse", b"fault", b"b")])
     assert [answer.status_code for answer in answers] == [200, 415, 500, 200]
     assert (answers[0].body, answers[3].body) == (b"A", b"B")
     assert "ValueError: a fault" in json.loads(answers[2].body)["error"]
@@ -131,12 +137,17 @@ def test_handlers_without_batches_get_one_request_at_a_time() -> None:
             "def predict_fn(data, model): return inference.predict_fn(data, model)\n",
             0,
         ),
+        (
+            "from sm_entrypoints.inference import input_fn, model_fn, predict_fn\n"
+            "def output_fn(prediction, accept): return 'mine', 'text/plain'\n",
+            0,
+        ),
     ],
 )
-def test_a_users_own_predict_fn_is_never_passed_over(
+def test_a_users_own_handlers_are_never_passed_over(
     tmp_path: Path, source: str, batches: bool
 ) -> None:
-    name = f"program_{'ours' if batches else 'users'}.py"
+    name = f"program_{len(source)}.py"
     (tmp_path / name).write_text(source)
     assert load_program(tmp_path, name).batches == batches
 
@@ -162,7 +173,7 @@ def test_our_own_handlers_answer_the_same_in_batches(model: inference.Classifier
         Image.new("RGB", (90, 70), color).save(buffer, "JPEG")
         bodies.append(buffer.getvalue())
     bodies.insert(2, b"no picture")
-    together = answers_to([_call(program, body, model) for body in bodies])
+    together = _together([_call(program, body, model) for body in bodies])
     alone = [_call(program, body, model).answer() for body in bodies]
     assert [each.status_code for each in together] == [200, 200, 400, 200, 200, 200]
     assert together[2].body == alone[2].body
@@ -174,4 +185,4 @@ def test_our_own_handlers_answer_the_same_in_batches(model: inference.Classifier
                 [row["probability"] for row in wanted], abs=1e-5
             )
     csv = _call(program, bodies[0], model, accept="text/csv")
-    assert answers_to([csv, csv])[0].body.startswith(b"label,probability\n")
+    assert _together([csv, csv])[0].body.startswith(b"label,probability\n")

@@ -26,6 +26,7 @@ SCOPE = Scope(
 # AWS's Service Authorization Reference names no resource for these.
 WITHOUT_RESOURCES = {
     "cloudwatch:DescribeAlarms",
+    "cloudwatch:GetMetricStatistics",
     "cloudwatch:PutMetricData",
     "ecr:GetAuthorizationToken",
     "pricing:GetProducts",

@@ -228,3 +228,52 @@ def test_unknown_operations_and_damaged_tokens(cloudwatch: Any) -> None:
     with pytest.raises(ClientError, match="failed to satisfy") as raised:
         cloudwatch.list_metrics(Namespace="x" * 300)
     assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+def _endpoint(context: LocalContext, name: str, lines: dict[str, str], **more: Any) -> None:
+    variant = {"VariantName": "blue"}
+    record = {"EndpointName": name, "ProductionVariants": [variant], **more}
+    context.records.create("endpoints", name, record)
+    for token, text in lines.items():
+        told = context.records.folder("endpoints", name) / "deployments" / token / "told"
+        told.mkdir(parents=True)
+        (told / "requests").write_text(text)
+
+
+def _invocations(cloudwatch: Any, metric: str, *dimensions: tuple[str, str]) -> list[Any]:
+    answer = cloudwatch.get_metric_statistics(
+        Namespace="AWS/SageMaker",
+        MetricName=metric,
+        Dimensions=[{"Name": name, "Value": value} for name, value in dimensions],
+        StartTime=datetime(2026, 5, 4, 10, tzinfo=UTC),
+        EndTime=datetime(2026, 5, 4, 11, tzinfo=UTC),
+        Period=60,
+        Statistics=["Sum"],
+    )
+    found = sorted(answer["Datapoints"], key=lambda point: point["Timestamp"])
+    return [(point["Timestamp"].minute, point["Sum"]) for point in found]
+
+
+def test_endpoints_have_their_invocations(tmp_path) -> None:
+    context = local_context(Settings(home=tmp_path))
+    hour = int(datetime(2026, 5, 4, 10, tzinfo=UTC).timestamp() // 60)
+    lines = {"one": f"{hour + 5:>12} {3:>12}\n", "two": f"{hour + 5:>12} 4\n{hour + 9} 1\n {hour}"}
+    _endpoint(context, "pets", lines)
+    _endpoint(context, "later", {"one": f"{hour + 7} 2\n"}, AsyncInferenceConfig={"a": 1})
+    _endpoint(context, "quiet", {"one": ""})
+    with served(context) as url:
+        cloudwatch = client("cloudwatch", url)
+        pets = (("EndpointName", "pets"), ("VariantName", "blue"))
+        assert _invocations(cloudwatch, "Invocations", *pets) == [(5, 7.0), (9, 1.0)]
+        assert _invocations(cloudwatch, "Invocations", *reversed(pets)) == [(5, 7.0), (9, 1.0)]
+        # As on AWS: another dimension is another metric, and asynchronous ones have their own.
+        assert _invocations(cloudwatch, "Invocations", pets[0]) == []
+        later = ("EndpointName", "later")
+        assert _invocations(cloudwatch, "Invocations", later, pets[1]) == []
+        assert _invocations(cloudwatch, "InvocationsProcessed", later) == [(7, 2.0)]
+        assert _invocations(cloudwatch, "Invocations", ("EndpointName", "none"), pets[1]) == []
+        listed = cloudwatch.list_metrics(Namespace="AWS/SageMaker")["Metrics"]
+        assert {
+            (each["MetricName"], each["Dimensions"][0]["Value"], len(each["Dimensions"]))
+            for each in listed
+        } == {("Invocations", "pets", 2), ("InvocationsProcessed", "later", 1)}
