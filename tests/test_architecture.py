@@ -64,7 +64,7 @@ BROAD_EXCEPT = {
     "sm_entrypoints/zero_code/sitecustomize.py": "runs before a stranger's script: it must run",
     "sm_entrypoints/zero_code/whippet_zero_code.py": "containment in a stranger's script",
     "sm_entrypoints/serve.py": "the user's handlers may raise anything: it becomes an answer",
-    "sm_entrypoints/serving/invocations.py": "the user's handlers may raise anything",
+    "sm_entrypoints/serving/calls.py": "the user's handlers may raise anything",
     "sm_entrypoints/rehearsal.py": "the user's handlers may raise anything: it is reported",
 }
 PICKLE = {

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from platforms.local.cloudwatch.samples import Sample
 from platforms.local.context import LocalContext
-from platforms.local.hosting.deployment import request_files
+from platforms.local.hosting.deployment import REQUESTS_FILE
 from platforms.local.records import Missing, Record
 
 NAMESPACE = "AWS/SageMaker"
@@ -57,7 +57,9 @@ def _metric_of(record: Record) -> tuple[str, dict[str, str]]:
 
 
 def _counted(context: LocalContext, endpoint: str) -> Iterator[tuple[int, int]]:
-    for file in request_files(context, endpoint):
+    # An endpoint that was updated has had several.
+    deployments = context.records.folder(_KIND, endpoint) / "deployments"
+    for file in sorted(deployments.glob(f"*/*/{REQUESTS_FILE}")):
         try:
             lines = file.read_text(encoding="ascii", errors="replace").splitlines()
         except FileNotFoundError:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -43,7 +43,7 @@ FAILURE_REASON_CHARACTERS = 1024
 _CODE_FOLDER = "code"
 # Where the server writes what it has to tell: its port, or why it failed.
 _TOLD = "told"
-_REQUESTS = "requests"
+REQUESTS_FILE = "requests"
 _SEEN_MODEL, _SEEN_TOLD = Path("/opt/ml/model"), Path("/opt/model-server")
 _POLL_SECONDS = 0.1
 _PING_SECONDS = 2.0
@@ -98,11 +98,6 @@ class Deployment:
     def failure_file(self) -> Path:
         """Where the server writes the user's traceback when loading fails."""
         return self.folder / _TOLD / "failure"
-
-    @property
-    def requests_file(self) -> Path:
-        """Where the server counts requests by the minute."""
-        return self.folder / _TOLD / _REQUESTS
 
     def prepare(self) -> None:
         """Extract the model archive, and the submit directory into its ``code`` when given.
@@ -259,7 +254,7 @@ class Deployment:
             "SAGEMAKER_BIND_TO_PORT": "0",
             "SAGEMAKER_PORT_FILE": str(told / self.port_file.name),
             "SAGEMAKER_FAILURE_FILE": str(told / self.failure_file.name),
-            "SAGEMAKER_REQUESTS_FILE": str(told / self.requests_file.name),
+            "SAGEMAKER_REQUESTS_FILE": str(told / REQUESTS_FILE),
         }
 
     def _port(self) -> int | None:
@@ -267,12 +262,6 @@ class Deployment:
             return int(self.port_file.read_text(encoding="ascii"))
         except (FileNotFoundError, ValueError):
             return None
-
-
-def request_files(context: LocalContext, endpoint: str) -> Iterator[Path]:
-    """Yield the files in which the servers of an endpoint's deployments counted requests."""
-    folder = context.records.folder("endpoints", endpoint) / "deployments"
-    yield from sorted(folder.glob(f"*/{_TOLD}/{_REQUESTS}"))
 
 
 def local_client(seconds: float) -> httpx.Client:
