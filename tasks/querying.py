@@ -7,6 +7,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from dashboards.artifacts.tables import markdown_table
 from platforms import connect
+from tasks.endpoints.invoke import as_sent
 from tasks.endpoints.predictions import (
     ask,
     content_type_of,
@@ -44,7 +45,8 @@ def query_test_image(run: RunIdentity, trained: TrainedModel, endpoint: str) -> 
     platform = connect()
     path, _ = predicted_images(platform, run, 1)[0]
     image = read_object(platform, f"{trained.test_uri}/{path}")
-    content_type = content_type_of(image)
+    # What is kept is what was sent: the printed command sends the file as it is.
+    image, content_type = as_sent(platform, endpoint, image, content_type_of(image))
     predictions = ask(platform, endpoint, image, content_type)
     saved = run_folder(platform.settings, run.name) / f"query{suffix_of(path, content_type)}"
     saved.write_bytes(image)

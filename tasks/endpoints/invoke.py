@@ -36,10 +36,8 @@ def invoke(platform: Platform, endpoint: str, body: bytes, content_type: str) ->
         an asynchronous endpoint did not answer within a quarter of an hour.
     """
     description = _described(platform, endpoint)
-    kind = kind_of(description)
-    if len(body) > kind.most_bytes and content_type in _PICTURES:
-        body, content_type = fitted(body, kind.most_bytes), "image/jpeg"
-    ask = _WAYS[kind.asked_by]
+    body, content_type = _fitting(description, body, content_type)
+    ask = _WAYS[kind_of(description).asked_by]
     try:
         return ask(platform, description, body, content_type)
     except ClientError as error:
@@ -48,6 +46,24 @@ def invoke(platform: Platform, endpoint: str, body: bytes, content_type: str) ->
                 f"endpoint {endpoint!r}: {error.response['Error']['Message']}"
             ) from error
         raise
+
+
+def as_sent(
+    platform: Platform, endpoint: str, picture: bytes, content_type: str
+) -> tuple[bytes, str]:
+    """Return what an endpoint is sent for a picture, and its type: scaled down where need be.
+
+    Raises:
+        DataError: it has more bytes than the endpoint takes, and cannot be made smaller.
+    """
+    return _fitting(_described(platform, endpoint), picture, content_type)
+
+
+def _fitting(description: Endpoint, body: bytes, content_type: str) -> tuple[bytes, str]:
+    most = kind_of(description).most_bytes
+    if len(body) > most and content_type in _PICTURES:
+        return fitted(body, most), "image/jpeg"
+    return body, content_type
 
 
 def is_asked_directly(platform: Platform, endpoint: str) -> bool:

@@ -16,7 +16,8 @@ from tasks.runs.record import PREDICTIONS_FILE, run_folder
 from tasks.runs.record_parts import Prediction, TrainedModel
 from tasks.storage.uris import read_object
 
-_MOST_IMAGE_BYTES = 6 * 1024 * 1024
+# No picture that can be decoded has more: a PNG of 112 megapixels in RGB, stored as it is.
+_MOST_FILE_BYTES = 512 * 1024 * 1024
 _TYPES: dict[str | None, str] = {"JPEG": "image/jpeg", "PNG": "image/png"}
 CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
 
@@ -43,7 +44,7 @@ def content_type_of(image: bytes) -> str:
 def suffix_of(path: str, content_type: str) -> str:
     """Return the suffix of a file for a test image: curl derives the type from the file's name."""
     suffix = Path(path).suffix
-    if suffix.lower() in CONTENT_TYPES:
+    if CONTENT_TYPES.get(suffix.lower()) == content_type:
         return suffix
     return next(end for end, kind in CONTENT_TYPES.items() if kind == content_type)
 
@@ -82,22 +83,22 @@ def read_image(path: Path, typed: str | None = None) -> tuple[bytes, str]:
     """Return an image file's bytes and content type; ``typed`` is how the file is named.
 
     Raises:
-        DataError: no such file, empty, larger than 6 MB, or JPEG or PNG neither by its first bytes
-            nor by its name.
+        DataError: no such file, empty, larger than any picture, or JPEG or PNG neither by its first
+            bytes nor by its name.
         OSError: it cannot be read.
     """
     name = typed or str(path)
     if not path.is_file():
         raise DataError(f"image {name!r} does not exist")
+    size = path.stat().st_size
+    if size > _MOST_FILE_BYTES:
+        raise DataError(
+            f"image {name!r} has {size / 1e6:,.0f} MB, more than the {_MOST_FILE_BYTES / 1e6:.0f} "
+            "MB of the largest picture that can be decoded: make it smaller"
+        )
     data = path.read_bytes()
     if not data:
         raise DataError(f"image {name!r} has 0 bytes")
-    if len(data) > _MOST_IMAGE_BYTES:
-        raise DataError(
-            f"image {name!r} has {len(data) / 1e6:.1f} MB, and an endpoint takes "
-            f"{_MOST_IMAGE_BYTES:,} bytes at most: make it smaller, or label it with `whippet "
-            "predict FOLDER --out FILE`"
-        )
     content_type = _TYPES.get(kind_of(data[:64])) or CONTENT_TYPES.get(path.suffix.lower())
     if content_type is None:
         kind = kind_of(data[:64])

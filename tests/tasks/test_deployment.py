@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import shlex
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import obstore
 import pytest
 from botocore.exceptions import ClientError
+from PIL import Image
 from prefect import flow, task
 
 from flows.hooks import FLOW_POLICY
@@ -106,6 +111,32 @@ def test_an_endpoint_is_made_once_tested_and_asked(context, run, trained):
     remove_endpoint(connect(), names["endpoint"], names["config"], [names["model"]])
     remove_endpoint(connect(), names["endpoint"], names["config"], [names["model"]])
     assert left(context) == [[], [], []]
+
+
+def test_the_printed_command_sends_the_file_that_was_sent(context, run, trained, monkeypatch):
+    model = trained(ANSWER)
+    names = create_endpoint.fn(run, model, SMOKE)
+    path, _ = predicted_images(connect(), run, 1)[0]
+    pixels = np.random.default_rng(0).integers(0, 255, (1500, 2000, 3), dtype=np.uint8)
+    large = io.BytesIO()
+    Image.fromarray(pixels).save(large, "PNG")
+    bucket, key = f"{model.test_uri}/{path}".removeprefix("s3://").split("/", 1)
+    obstore.put(connect().store(bucket), key, large.getvalue())
+    sent = []
+
+    def ask(platform, endpoint, image, content_type):
+        sent.append((image, content_type))
+        return [Prediction(label="châ", probability=0.75)]
+
+    monkeypatch.setattr("tasks.querying.ask", ask)
+    answer = query_test_image.fn(run, model, names["endpoint"])
+    assert len(large.getvalue()) > 6_291_456
+    assert Path(answer.file).suffix == ".jpg"
+    assert sent == [(Path(answer.file).read_bytes(), "image/jpeg")]
+    assert len(sent[0][0]) <= 6_291_456
+    assert f"@{answer.file}" in shlex.split(answer.command)
+    assert "Content-Type: image/jpeg" in shlex.split(answer.command)
+    remove_endpoint(connect(), names["endpoint"], names["config"], [names["model"]])
 
 
 @pytest.mark.parametrize("kind", ["serverless", "asynchronous"])

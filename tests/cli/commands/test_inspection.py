@@ -221,7 +221,7 @@ def test_a_folder_is_asked_past_what_is_bad(context, tmp_path, capsys):
     lines = told.err.splitlines()
     assert [line.partition(":")[0] for line in lines[:1]] == [f"{folder}/b/broken.png"]
     assert "empty.jpeg' has 0 bytes" in lines[1]
-    assert "large.jpg' has 6.3 MB, and an endpoint takes 6,291,456 bytes at most" in lines[2]
+    assert "large.jpg: a picture of 6.3 MB cannot be scaled down for a request" in lines[2]
     assert "none.jpg' does not exist" in lines[3]
     assert lines[-1] == "2 of 6 pictures answered"
     (tmp_path / "none").mkdir()
