@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import torchvision
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -23,6 +22,10 @@ from sm_entrypoints.contract import IMAGENET_MEAN, IMAGENET_STD, MODEL_CARD_FILE
 from sm_entrypoints.contract.errors import JobError
 from sm_entrypoints.contract.files import replacing, write_text
 from sm_entrypoints.contract.sentences import did_you_mean, nearest
+from sm_entrypoints.models.light_torchvision import compiler_later
+
+with compiler_later():
+    import torchvision
 
 SCHEMA_VERSION = 1
 # How a new model's pictures are prepared: 2 lets the JPEG decoder reduce large ones, 1 does not.
