@@ -25,6 +25,8 @@ from sm_entrypoints.contract.sentences import clause
 from sm_entrypoints.features.key import FeatureKey
 
 ABOUT_FILE = "about.json"
+# The version of the probe. The first one, `true` in files, took numbers that change many classes.
+PROBE = 2
 _PREFIX, _SUFFIX = "features-", ".safetensors"
 _DIGEST_BYTES = 32
 
@@ -144,7 +146,7 @@ class FeatureFolder:
             "shape": list(self.shape),
             "pictures": pictures,
             "views": views,
-            "probed": probed,
+            "probed": PROBE if probed else 0,
             "used": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         try:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.features.backbone import Backbone, Built, Compute, multiplies_bfloat16
 from sm_entrypoints.features.compute import Place, Reader
-from sm_entrypoints.features.keep import ABOUT_FILE, Tell
+from sm_entrypoints.features.keep import ABOUT_FILE, PROBE, Tell
 from sm_entrypoints.features.key import FeatureKey
 
 # Pictures that are tried, once to warm up and once against the clock.
@@ -103,7 +103,7 @@ def remembered(
     for folder in folders:
         for file in sorted(folder.glob(f"*/{ABOUT_FILE}")):
             about = _about(file)
-            if about.get("probed") is True and about.get("digest") in by_digest:
+            if about.get("probed") == PROBE and about.get("digest") in by_digest:
                 kept = about.get("key")
                 if isinstance(kept, dict) and _without_choices(kept) == wanted:
                     found.add(about["digest"])

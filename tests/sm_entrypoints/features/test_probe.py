@@ -159,7 +159,7 @@ def test_a_choice_is_kept_and_taken_by_whoever_comes_later(
     first = features_of([train], made, AUTO, folders=FeatureFolders(write=kept))
     assert first.use.numbers == "float32, fused layers"
     (about,) = [json.loads(file.read_text()) for file in kept.glob("*/about.json")]
-    assert (about["probed"], about["key"]["compiled"]) == (True, True)
+    assert (about["probed"], about["key"]["compiled"]) == (2, True)
     rates(monkeypatch, {})  # trying again would fail
     again = features_of([train], made, AUTO, folders=FeatureFolders(read=(kept,)))
     assert (again.use.kept, again.use.numbers) == (12, "float32, fused layers")
@@ -167,6 +167,11 @@ def test_a_choice_is_kept_and_taken_by_whoever_comes_later(
     said = replace(AUTO, channels_last="true")
     other = features_of([train], made, said, folders=FeatureFolders(read=(kept,)))
     assert (other.use.kept, other.use.numbers) == (0, "float32, channels last")
+    # The first probe wrote `true`; what it chose is not trusted any more.
+    (file,) = kept.glob("*/about.json")
+    file.write_text(json.dumps({**about, "probed": True}))
+    before = features_of([train], made, AUTO, folders=FeatureFolders(read=(kept,)))
+    assert before.use.numbers == "float32, channels last"
     other_network = replace(built(seed=1), compute=LAST)
     theirs = features_of([train], other_network, AUTO, folders=FeatureFolders(read=(kept,)))
     assert theirs.use.numbers == "float32, channels last"
