@@ -36,6 +36,7 @@ from tasks.job_environment.weights import (
     PreparedWeights,
     kept_weights,
     prepare_weights,
+    require_same_weights,
     upload_weights,
 )
 from tasks.parameters.run import DataParameters, ModelParameters
@@ -198,9 +199,11 @@ def stage_weights(run: RunIdentity, model: ModelParameters) -> StagedWeights:
     """Bring the weights to the bucket; return where they are, and their source."""
     platform = connect()
     prepared = _prepared(platform, model, str(model.first))
-    kept = None
+    before, kept = read_run(platform.settings, run.name), None
     if model.weights == IMAGENET:  # the source names the content, which a file's name does not
-        kept = kept_weights(platform, read_run(platform.settings, run.name).weights, prepared)
+        kept = kept_weights(platform, before.weights, prepared)
+    else:
+        require_same_weights(before, prepared)
     uri = kept or upload_weights(
         prepared,
         platform.store(platform.defaults.bucket),

@@ -26,6 +26,7 @@ from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract import WEIGHTS_FILE
 from sm_entrypoints.contract.networks import Network
 from tasks.parameters.typed_path import expanded
+from tasks.runs.record_model import RunRecord
 from tasks.runs.record_parts import WeightsFacts
 from tasks.storage.objects import put_once, size_of
 from tasks.storage.uris import split_uri
@@ -147,6 +148,25 @@ def kept_weights(
         return None
     bucket, key = split_uri(f"{earlier.uri}{WEIGHTS_FILE}")
     return earlier.uri if size_of(platform.store(bucket), key) is not None else None
+
+
+def require_same_weights(run_record: RunRecord, prepared: PreparedWeights) -> None:
+    """Check that a resumed run finds the weights that its jobs started from.
+
+    Raises:
+        DataError: the file holds others now.
+    """
+    before = run_record.weights
+    if before is None or not before.sha256 or not run_record.jobs:
+        return  # nothing was trained yet, or an earlier version did not note it
+    if before.sha256 == prepared.sha256:
+        return
+    then, now = (str(digest)[:12] for digest in (before.sha256, prepared.sha256))
+    raise DataError(
+        f"Run {run_record.name!r} began with other weights: then {before.source} ({then}), now "
+        f"{prepared.source} ({now}). Its jobs so far started from the former. Put them back to "
+        "continue it, or start a new run; nothing was uploaded."
+    )
 
 
 def _prepare(

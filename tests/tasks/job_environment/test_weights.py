@@ -23,10 +23,12 @@ from tasks.job_environment.weights import (
     PreparedWeights,
     kept_weights,
     prepare_weights,
+    require_same_weights,
     upload_weights,
 )
 from tasks.runs.record_parts import WeightsFacts
 from tests.worlds.job_environment import job_python
+from tests.worlds.run_records import run_record
 from tests.worlds.waiting import wait_for
 
 pytestmark = pytest.mark.job
@@ -282,3 +284,16 @@ def test_a_resumed_run_keeps_the_weights_that_it_began_with(tmp_path: Path) -> N
     assert kept_weights(platform, None, old) is None
     gone = WeightsFacts(source=old.source, uri=f"{uri}gone/")
     assert kept_weights(platform, gone, old) is None
+
+
+def test_a_resumed_run_is_not_continued_with_other_weights(tmp_path: Path) -> None:
+    now = PreparedWeights(file=tmp_path / "new", sha256="1" * 64, source="mine.pt")
+    facts = {"source": "mine.pt", "sha256": "0" * 64, "uri": "s3://b/w/"}
+    began = run_record("pets", weights=facts, jobs={"tuning": "pets-tune"})
+    with pytest.raises(DataError, match=r"Run 'pets' began with other weights: then mine\.pt"):
+        require_same_weights(began, now)
+    require_same_weights(began, replace(now, sha256="0" * 64))
+    require_same_weights(run_record("pets", weights=facts), now)  # no job has seen them
+    require_same_weights(run_record("pets", jobs={"tuning": "pets-tune"}), now)
+    noted = {"source": "mine.pt", "uri": "s3://b/w/"}  # as earlier versions did
+    require_same_weights(run_record("pets", weights=noted, jobs={"tuning": "t"}), now)
