@@ -59,6 +59,16 @@ class AccessDenied(ClientError, WhippetError):
         return type(self), (self.response, self.operation_name)
 
 
+class NotSeenYet(ClientError):
+    """Raised for a resource that exists, says the service, and is not there when it is described:
+    reads may lag behind writes. Trying again may help.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be rebuilt from the constructor's arguments, as pickle does for results of tasks."""
+        return type(self), (self.response, self.operation_name)
+
+
 def denial_sentence(said: str, action: str, resource: str = "") -> str:
     """Return AWS's refusal as a sentence that names what is missing and what to do.
 
@@ -123,7 +133,9 @@ BROKEN_CONNECTION = (ServiceConnectionError, HTTPClientError, ConnectionError, T
 
 
 def is_transient(error: BaseException) -> bool:
-    """Say whether trying again may help: throttling, 5xx, a broken connection."""
+    """Say whether trying again may help: throttling, 5xx, a broken connection, a late reader."""
+    if isinstance(error, NotSeenYet):
+        return True
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return error.response.get("Error", {}).get("Code") in _TRANSIENT_CODES or status >= 500

@@ -9,7 +9,7 @@ from typing import Generic, Never, TypeVar
 from botocore.exceptions import ClientError
 
 from platforms import SageMaker
-from platforms.client_errors import is_not_found
+from platforms.client_errors import NotSeenYet, is_not_found
 from platforms.errors import NameTaken
 from platforms.sagemaker_requests import (
     EndpointConfigRequest,
@@ -158,8 +158,8 @@ def create_or_adopt(
                 if not _already_there(error):
                     raise
                 existing = resource.describe(sagemaker, name)
-                if existing is None:  # it went between the two calls
-                    raise
+                if existing is None:  # it went between the two calls, or cannot be seen yet
+                    raise NotSeenYet(error.response, error.operation_name) from error
         if resource.status_of(existing) not in SPENT:
             _require_same_request(sagemaker, resource, existing, body, told)
             return name

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from botocore.exceptions import ClientError
 
-from platforms.client_errors import BROKEN_CONNECTION, is_transient
+from platforms.client_errors import BROKEN_CONNECTION, is_not_found, is_transient
 from platforms.errors import DeadlinePassed
 
 # What is asked for again and again.
@@ -23,6 +23,8 @@ _FIRST_GAP = 2.0
 _SHORTEST_REST = 0.2
 # A question that met trouble is repeated after this, and up to as much again.
 _REPEAT = 0.1
+# What was created a moment ago may not be there yet for whoever describes it.
+_UNSEEN_SECONDS = 60.0
 # Repetitions are asked in advance, up to this many questions' time, and paid back by longer gaps.
 _MOST_ADVANCE = 3.0
 _LONGEST_GAP = 1.15
@@ -59,10 +61,19 @@ class _Schedule:
     began: float
     asked: int = 0
     sent: float = 0.0
+    unseen_since: float | None = None
 
     def note_question(self) -> None:
         """Take note of a question that is sent now."""
         self.asked, self.sent = self.asked + 1, self.clock.now()
+
+    def may_pass(self, error: Exception) -> bool:
+        """Say whether the answer to a question may be another one soon."""
+        if not (isinstance(error, ClientError) and is_not_found(error)):
+            return is_transient(error)
+        if self.unseen_since is None:
+            self.unseen_since = self.clock.now()
+        return self.clock.now() - self.unseen_since < _UNSEEN_SECONDS
 
     def rest(self, *, troubled: bool) -> float:
         """Return the seconds until the next question.
@@ -105,7 +116,7 @@ def wait_until(
     """Return the first description that is ``finished``; each one is shown to ``watch``.
 
     A transient error of ``describe`` or ``watch`` counts as "not yet": the job and the wait
-    continue, and the call is soon repeated. The last call is made at the deadline.
+    continue, and the call is soon repeated; so does "not found", for a minute. The last call is made at the deadline.
     ``pace.interrupt`` is called as long as nothing is finished, even after an error; an exception
     from it ends the wait, unless it is transient too.
 
@@ -132,11 +143,12 @@ def wait_until(
         troubled = False
         try:
             description = describe()
+            schedule.unseen_since = None
             watch(description)
             if finished(description):
                 return description
         except (ClientError, *BROKEN_CONNECTION) as error:
-            if not is_transient(error):
+            if not schedule.may_pass(error):
                 raise
             trouble, troubled = error, True
         _give_a_chance(pace.interrupt)
