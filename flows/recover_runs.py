@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from prefect import flow
 
 from tasks.cancelled_runs import end_cancelled_runs
@@ -21,9 +23,11 @@ def recover_runs(request: Recover = RecoverParameters()) -> list[str]:
     processes are gone come back, until their time has passed. A run whose question nobody answered
     in time ends as refused. Endpoints that end soon are reported.
     """
-    mark_dead_runs(request)
+    dead = mark_dead_runs(request)
     end_cancelled_runs(request)
     close_unanswered()
+    if dead:  # a killed process may be marked twice; the next recovery would come too late
+        time.sleep(request.settled_seconds)
     restarted = restart_crashed_runs(request)
     look_at_jobs()
     revive_lost_endpoints()

@@ -45,6 +45,22 @@ def held_if_free(path: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
+def kept_if_free(path: Path, content: bytes) -> bool:
+    """Take the lock of a file for as long as this process lives, if nobody else has it; say whether
+    it was taken. The file then holds ``content``.
+
+    Raises:
+        FileNotFoundError: its folder is missing.
+    """
+    descriptor = _open(path)
+    if not _taken(descriptor):
+        os.close(descriptor)
+        return False
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, content, 0)
+    return True
+
+
 def _is_at(descriptor: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())

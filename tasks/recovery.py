@@ -30,38 +30,64 @@ from prefect.events.filters import (
 )
 from prefect.states import AwaitingRetry, Crashed
 
+from platforms import Settings
 from sm_entrypoints.contract.kill_points import reach
 from tasks.cancelled_runs import SIGHT, TAG, cancelled_by_record
 from tasks.cancelling.history import cancel_asked
 from tasks.parameters.upkeep import RecoverParameters
+from tasks.runs.ownership import DEAD, at_work, note_dead_runs
+from tasks.runs.record import find_run
 from tasks.runs.task_policy import policy
 
+# Between a run's state Running and the first sign of its process on this machine.
+_BEGIN_SECONDS = 30.0
 _HEARTBEAT = "prefect.flow-run.heartbeat"
 
 
 @task(name="mark dead runs", **policy(300))
 def mark_dead_runs(request: RecoverParameters) -> list[str]:
-    """Mark running runs as crashed that gave signs of life and then none; return their names.
+    """Mark running runs as crashed whose process is gone, and say so in their records; return
+    their names.
 
-    A run that never gave one is left alone: its deployment has no heartbeat.
+    On this machine that can be seen. A run elsewhere gave signs of life, and then none; one that
+    never gave any is left alone: its deployment has no heartbeat.
     """
     dead, now = [], datetime.now(UTC)
     with get_client(sync_client=True) as client:
         for run in _deployed_runs(client, StateType.RUNNING):
-            last = _last_heartbeat(client, run, now)
-            if last is None or run.state is None:
+            message = _why_dead(client, run, now, request)
+            if message is None:
                 continue
-            # One that was restarted a moment ago has had no time to give a sign of its own yet.
-            last = max(last, run.state.timestamp)
-            if _age(last, now) < request.silent_seconds:
-                continue
-            message = f"No sign of life since {last:%Y-%m-%d %H:%M:%S} UTC."
             reach("mark a run crashed")
             client.set_flow_run_state(run.id, Crashed(message=message), force=True)
             reach("marked a run crashed")
             get_run_logger().warning("run %s is dead: %s", run.name, message)
             dead.append(run.name)
+    note_dead_runs(Settings())
     return dead
+
+
+def _why_dead(
+    client: SyncPrefectClient, run: FlowRun, now: datetime, request: RecoverParameters
+) -> str | None:
+    """Say why a run that is said to run is dead; None for one that may live."""
+    working = _at_work(run)
+    if working or run.state is None:
+        return None
+    # One that was restarted a moment ago has had no time to begin, or to give a sign of its own.
+    restarted = run.state.timestamp
+    if working is False and _age(restarted, now) >= _BEGIN_SECONDS:
+        return DEAD
+    last = _last_heartbeat(client, run, now)
+    if last is None or _age(max(last, restarted), now) < request.silent_seconds:
+        return None
+    return f"No sign of life since {max(last, restarted):%Y-%m-%d %H:%M:%S} UTC."
+
+
+def _at_work(run: FlowRun) -> bool | None:
+    """Say whether a process of this machine works on a run; None when that cannot be known."""
+    known = find_run(Settings(), str(run.id))
+    return None if known is None else at_work(Settings(), known.name)
 
 
 @task(name="restart crashed runs", **policy(300))
@@ -80,6 +106,9 @@ def restart_crashed_runs(request: RecoverParameters) -> list[str]:
             if age < request.settled_seconds or age > SIGHT.total_seconds():
                 continue
             if cancel_asked(client.read_flow_run_states(run.id)) or cancelled_by_record(run):
+                continue
+            if _at_work(run):  # whoever marked it was wrong: never two copies
+                get_run_logger().warning("run %s is marked as crashed, but is at work", run.name)
                 continue
             reach("restart a run")
             client.set_flow_run_state(run.id, AwaitingRetry(), force=True)

@@ -117,6 +117,7 @@ def _parameters(settings: Settings, arguments: argparse.Namespace) -> dict[str, 
 
     if arguments.resume is not None:
         _refuse_options(arguments)
+        _require_idle(settings, folder_name(arguments.resume))
         return recorded_parameters(_known_run(settings, arguments.resume))
     if arguments.name and (run_folder(settings, folder_name(arguments.name))).exists():
         raise ParameterError(
@@ -140,6 +141,18 @@ def _refuse_options(arguments: argparse.Namespace) -> None:
         raise ParameterError(
             f"--resume {arguments.resume!r} uses that run's options: leave out "
             f"{', '.join(sorted(options)) or '--name'}, or start a new run"
+        )
+
+
+def _require_idle(settings: Settings, name: str) -> None:
+    """Refuse to resume a run that is going on: two processes would do its work at once."""
+    from tasks.runs.ownership import owner
+
+    process = owner(settings, name)
+    if process is not None:
+        raise ParameterError(
+            f"run {name!r} is going on in process {process}: wait for its end, or stop it there "
+            "with Ctrl-C, and resume it then"
         )
 
 

@@ -7,6 +7,7 @@ wins; updates of one record never overlap; a deleted name can be created again a
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -121,13 +122,11 @@ class Records:
         try:
             write_json(new / RECORD_FILE, record)
             reach(f"{kind}: create")
-            # A folder only replaces an empty one; an existing record's folder never is.
-            new.rename(final)
-        except OSError as error:
+            _put(new, final)
+        except FileExistsError as error:
+            raise Exists(f"{kind}/{name} exists already in {self.root}") from error
+        finally:
             shutil.rmtree(new, ignore_errors=True)
-            if final.exists():
-                raise Exists(f"{kind}/{name} exists already in {self.root}") from error
-            raise
         reach(f"{kind}: created")
         _sync_folder(final.parent)
 
@@ -210,6 +209,25 @@ class Records:
                 continue
             if stale:
                 shutil.rmtree(entry, ignore_errors=True)
+
+
+def _put(new: Path, final: Path) -> None:
+    """Move a folder to where none is; again while one that was there is just being deleted.
+
+    Raises:
+        FileExistsError: there is one.
+    """
+    while True:
+        try:
+            # A folder only replaces an empty one; an existing record's folder never is.
+            new.rename(final)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            if final.exists():
+                raise FileExistsError(error.errno, "exists already", str(final)) from error
+        else:
+            return
 
 
 def _stage(record: Record) -> str:

@@ -115,10 +115,10 @@ def wait_until(
 ) -> D:
     """Return the first description that is ``finished``; each one is shown to ``watch``.
 
-    A transient error of ``describe`` or ``watch`` counts as "not yet": the job and the wait
-    continue, and the call is soon repeated; so does "not found", for a minute. The last call is made at the deadline.
-    ``pace.interrupt`` is called as long as nothing is finished, even after an error; an exception
-    from it ends the wait, unless it is transient too.
+    A transient error of ``describe`` or ``watch`` counts as "not yet", and so does "not found" for
+    a minute: the job and the wait continue, and the call is soon repeated. The last call is made at
+    the deadline. ``pace.interrupt`` is called as long as nothing is finished, even after an error;
+    an exception from it ends the wait, unless it is transient too.
 
     Raises:
         DeadlinePassed: nothing finished within ``pace.deadline`` seconds.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from prefect import get_client, runtime
+from prefect import get_client, get_run_logger, runtime
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 from pydantic import BaseModel, JsonValue
@@ -16,9 +16,11 @@ from pydantic import BaseModel, JsonValue
 from platforms import Settings
 from tasks.cancelling.watch import end_if_cancelled
 from tasks.runs.names import RunIdentity
+from tasks.runs.ownership import take
 from tasks.runs.record import find_run, finish, open_run, read_run, record
 from tasks.runs.record_model import RunFacts
 
+_OWNER_SECONDS = 5.0
 RESUME_TAG = "whippet-resume"
 # Names of Prefect's states, of the type Completed: nothing failed, and no model was deployed.
 REFUSED, HELD_BACK = "Refused", "HeldBack"
@@ -27,8 +29,24 @@ REFUSED, HELD_BACK = "Refused", "HeldBack"
 def current_run() -> RunIdentity:
     """Return the identity of the flow run that this code runs in, or of its root.
 
-    Subflows share their root's identity, so all stages of a run write into one folder.
+    Subflows share their root's identity, so all stages of a run write into one folder. This process
+    works on the run from now on; it waits for another one of this machine that does.
+
+    Raises:
+        RunCancelled: somebody cancelled the run meanwhile.
     """
+    run = _identity()
+    take(Settings(), run, _wait_for_owner)
+    return run
+
+
+def _wait_for_owner() -> None:
+    get_run_logger().warning("another process still works on this run: waiting until it ends")
+    end_if_cancelled()
+    time.sleep(_OWNER_SECONDS)
+
+
+def _identity() -> RunIdentity:
     settings = Settings()
     root = str(runtime.flow_run.root_flow_run_id)
     run = find_run(settings, root)

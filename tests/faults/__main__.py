@@ -11,10 +11,13 @@ import sys
 import time
 
 from tests.faults.every_kill import every_kill
+from tests.faults.guard_table import GUARDS
+from tests.faults.guards import take_out
 from tests.faults.scenarios import SCENARIOS
+from tests.faults.schedules import FEW, MANY, play
 from tests.faults.table import Row, print_table
 
-PARTS = ("kills",)
+PARTS = ("kills", "schedules", "guards")
 
 
 def main() -> int:
@@ -28,11 +31,16 @@ def main() -> int:
     if unknown:
         parser.error(f"there are {', '.join((*PARTS, *scenarios))}, not {sorted(unknown)}")
     chosen = [each for each in SCENARIOS if each.name in asked.parts] or list(SCENARIOS)
-    parts = set(asked.parts) & set(PARTS) or set(PARTS)
+    only_scenarios = {"kills"} if set(asked.parts) & set(scenarios) else set(PARTS)
+    parts = set(asked.parts) & set(PARTS) or only_scenarios
     rows: list[Row] = []
     began = time.monotonic()
     if "kills" in parts:
         rows += every_kill(chosen, few=asked.few)
+    if "schedules" in parts:
+        rows.append(play(FEW if asked.few else MANY))
+    if "guards" in parts:
+        rows.append(take_out(GUARDS))
     print_table(rows, seconds=time.monotonic() - began)
     return 1 if any(row.violations for row in rows) else 0
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+# Less for who knows that nothing comes: tests/faults takes guards out.
+_PATIENCE = float(os.environ.get("TEST_PATIENCE", "240"))
 
 
 def wait_for(
     condition: Callable[[], T],
     what: str | Callable[[], object],
-    seconds: float = 240,
+    seconds: float = _PATIENCE,
     pause: float = 0.05,
 ) -> T:
     """Return the first true value of ``condition``.
