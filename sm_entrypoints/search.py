@@ -54,7 +54,7 @@ from sm_entrypoints.training.checkpoint import frozen_digest
 from sm_entrypoints.training.evaluation import Evaluation
 from sm_entrypoints.training.feeds import features_on_device, tensor_data
 from sm_entrypoints.training.network import require_batch
-from sm_entrypoints.training.preparation import build
+from sm_entrypoints.training.preparation import SMALL_IMAGE, build
 from sm_entrypoints.training.state import NothingLearned, learning_tensors
 
 # Debugger's automatic hook (sm_entrypoints/zero_code) leaves this program alone.
@@ -150,7 +150,8 @@ def _network(request: SearchRequest, environment: Environment, splits: Splits, f
             "seed cannot be searched without pretrained weights: the backbone is random then, and "
             "another one for each seed. Give the weights channel, or one seed"
         )
-    require_batch(built.model, built.card, smallest=2, frozen=True)
+    if request.fixed.image_size < SMALL_IMAGE:
+        require_batch(built.model, built.card, smallest=2, frozen=True)
     return built
 
 

@@ -49,7 +49,7 @@ from sm_entrypoints.training.optimisation import make_optimizer
 from sm_entrypoints.training.state import Feed, Training, learning_tensors
 
 # The last maps of a larger image have several pixels in every torchvision classifier.
-_SMALL_IMAGE = 128
+SMALL_IMAGE = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +177,7 @@ def _rule_watch(
 def _require_batches(
     arguments: TrainingArguments, environment: Environment, splits: Splits, built: Built
 ) -> None:
-    if arguments.image_size < _SMALL_IMAGE:
+    if arguments.image_size < SMALL_IMAGE:
         sizes = [len(batch) for batch in _order(arguments, environment, splits)]
         smallest = min(sizes, default=1)
         require_batch(built.model, built.card, smallest=min(smallest, 2), frozen=built.frozen)

@@ -17,7 +17,6 @@ from tests.sm_entrypoints.features.worlds import built
     "architecture",
     [
         "squeezenet1_1",
-        "mobilenet_v3_small",
         *(
             pytest.param(name, marks=pytest.mark.slow)
             for name in (
@@ -29,6 +28,7 @@ from tests.sm_entrypoints.features.worlds import built
                 "inception_v3",
                 "mnasnet0_5",
                 "mobilenet_v2",
+                "mobilenet_v3_small",
                 "regnet_y_400mf",
                 "resnet18",
                 "shufflenet_v2_x0_5",
