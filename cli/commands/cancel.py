@@ -63,13 +63,14 @@ def _resume(run: RunIdentity) -> str:
 def _with_server(
     settings: Settings, work: Callable[[SyncPrefectClient | None], list[str]]
 ) -> list[str]:
-    """Do it with the Prefect server that runs; without one nothing but our records knows runs."""
+    """Do it with the Prefect server, which knows runs; where there never was one, without."""
     import os
 
     from cli.server.choosing import use_server
-    from cli.server.record import read_server
+    from cli.server.login import last_address
 
-    if read_server(settings) is None and "PREFECT_API_URL" not in os.environ:
+    # One that was there is started again: a process that still works must see the cancel.
+    if last_address(settings) is None and "PREFECT_API_URL" not in os.environ:
         return work(None)
     use_server(settings)
     # Prefect reads its settings when it is imported.

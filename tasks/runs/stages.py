@@ -22,6 +22,8 @@ from tasks.runs.record_model import RunFacts
 
 _OWNER_SECONDS = 5.0
 RESUME_TAG = "whippet-resume"
+# What a record says of a run that may be resumed under its own id.
+_OVER = ("cancelled", "crashed", "failed")
 # Names of Prefect's states, of the type Completed: nothing failed, and no model was deployed.
 REFUSED, HELD_BACK = "Refused", "HeldBack"
 
@@ -86,7 +88,11 @@ def stage(name: str) -> Iterator[RunIdentity]:
     """
     end_if_cancelled()
     run, settings = current_run(), Settings()
-    before = read_run(settings, run.name).seconds.get(name, 0.0)
+    found = read_run(settings, run.name)
+    if found.status in _OVER and found.flow_run_id == run.flow_run_id:
+        # It was resumed under its own id: whoever reads the record must not take it for ended.
+        record(settings, run, RunFacts(status="running", ended=None, error=None))
+    before = found.seconds.get(name, 0.0)
     started = time.monotonic()
     try:
         yield run

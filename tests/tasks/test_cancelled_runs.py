@@ -224,6 +224,22 @@ def test_a_process_that_dies_of_its_worker_ends_a_cancelled_run(
     )
 
 
+@pytest.mark.parametrize("ended", ["crashed", "failed", "cancelled"])
+def test_the_record_of_a_run_that_goes_on_says_so(prefect_server, whippet_home, ended):
+    """Otherwise a clean-up would take its jobs for those of a run that is over."""
+
+    @flow(**FLOW_POLICY)
+    def resumed() -> tuple[str, str | None]:
+        with stage("train") as run:
+            pass
+        finish(Settings(), run, ended, "why")
+        with stage("deploy"):
+            found = read_run(Settings(), run.name)
+            return found.status, found.error
+
+    assert resumed() == ("running", None)
+
+
 def test_recovery_ends_it_and_never_starts_it_again(prefect_server, whippet_home):
     from flows.recover_runs import recover_runs
 
