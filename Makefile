@@ -137,8 +137,8 @@ test-faults: .venv/.tools .venv-job/.tools  ## kills at every write and call, sc
 SEED ?= 0
 .PHONY: fuzz
 fuzz: .venv/.tools .venv-job/.tools  ## hostile bodies, clients and calls at the servers: only 2xx and 4xx, memory flat (40 minutes)
-	@WHIPPET_FUZZ=20000 WHIPPET_FUZZ_SEED=$(SEED) $(ORCHESTRATOR) -m pytest -q tests/platforms/local/api/test_fuzz.py
-	@WHIPPET_FUZZ=10000 WHIPPET_FUZZ_SEED=$(SEED) $(JOB) -m pytest -q -s --timeout 5400 tests/sm_entrypoints/serving/test_fuzz.py
+	@FUZZ_COUNT=20000 FUZZ_SEED=$(SEED) $(ORCHESTRATOR) -m pytest -q tests/platforms/local/api/test_fuzz.py
+	@FUZZ_COUNT=10000 FUZZ_SEED=$(SEED) $(JOB) -m pytest -q -s --timeout 5400 tests/sm_entrypoints/serving/test_fuzz.py
 
 .PHONY: test-operation
 test-operation: .venv/.tools .venv-job/.ready  ## own server, worker, schedule: runs that ask a person (not in CI: 5 minutes)

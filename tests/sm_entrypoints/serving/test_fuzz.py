@@ -1,7 +1,7 @@
 """A real model server under hostile bodies and clients: 2xx or 4xx, and it serves on as before.
 
-``make fuzz`` sends WHIPPET_FUZZ bodies (10,000) and prints what the others' latency and the
-server's memory did meanwhile; WHIPPET_FUZZ_SEED begins elsewhere.
+``make fuzz`` sends FUZZ_COUNT bodies (10,000) and prints what the others' latency and the
+server's memory did meanwhile; FUZZ_SEED begins elsewhere.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from tests.worlds.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 PROJECT = Path(__file__).resolve().parents[3]
-BODIES = int(os.environ.get("WHIPPET_FUZZ", "80"))
-SEED = int(os.environ.get("WHIPPET_FUZZ_SEED", "0"))
+BODIES = int(os.environ.get("FUZZ_COUNT", "80"))
+SEED = int(os.environ.get("FUZZ_SEED", "0"))
 CLIENTS = 200 if BODIES >= 1000 else 12
 # 503 says that there are too many at once: it is what 200 clients of one network are told.
 ALLOWED = {*range(200, 300), *range(400, 500), 503}

@@ -1,6 +1,6 @@
 """The API under thousands of hostile calls: an answer of 2xx or 4xx to each, nothing outside.
 
-``make fuzz`` asks more of it: WHIPPET_FUZZ is how many calls, WHIPPET_FUZZ_SEED where to begin.
+``make fuzz`` asks more of it: FUZZ_COUNT is how many calls, FUZZ_SEED where to begin.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from platforms.local.context import LocalContext
 from platforms.validation import service_model
 from tests.worlds.hostile_values import NAMES, Hostile, deep
 
-CALLS = int(os.environ.get("WHIPPET_FUZZ", "1200"))
-SEED = int(os.environ.get("WHIPPET_FUZZ_SEED", "0"))
+CALLS = int(os.environ.get("FUZZ_COUNT", "1200"))
+SEED = int(os.environ.get("FUZZ_SEED", "0"))
 HOST = [("host", "127.0.0.1:1")]
 
 

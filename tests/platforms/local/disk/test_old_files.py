@@ -203,7 +203,7 @@ def test_the_command_tells_sizes_and_asks(home, monkeypatch, capsys):
     assert "add --yes" in capsys.readouterr().err
     assert (folder / "opt").is_dir()
     assert main(["clean-up", "--older-than", "7", "--all"]) == 1
-    assert "give no endpoint and no --all" in capsys.readouterr().err
+    assert "give no endpoint, no --all and no --idle" in capsys.readouterr().err
     assert main(["clean-up", "--older-than", "12h", "--yes"]) == 0
     assert "MB are free again" in capsys.readouterr().out
     assert not (folder / "opt").exists()
