@@ -22,7 +22,7 @@ from platforms.locks import held
 from platforms.processes.process import ProcessId, alive, spawn_detached, terminate_group
 
 POOL = "whippet"
-_ONLINE_SECONDS, _POLL_SECONDS = 90.0, 0.5
+_ONLINE_SECONDS, _POLL_SECONDS = 180.0, 0.5
 _END_SECONDS = 10.0
 
 
@@ -110,17 +110,18 @@ def stop_worker(settings: Settings) -> list[str]:
     The runs end as crashed: `recover-runs` lets them go on when there is a worker again.
     """
     worker, stopped = read_worker(settings), []
+    engines = list(_engines(settings))  # the worker may end some of them as it ends
     if worker is not None:
         with suppress(ProcessLookupError):
             os.kill(worker.pid, signal.SIGTERM)  # it must not start the next one meanwhile
-    for flow_run, process in _engines(settings):
+    for flow_run, process in [*engines, *_engines(settings)]:
         _end(process)
         stopped.append(f"flow run {flow_run}, which was in progress")
     if worker is not None:
         terminate_group(worker.process, _END_SECONDS)
         stopped.append(f"worker {worker.name}")
     worker_file(settings).unlink(missing_ok=True)
-    return stopped
+    return list(dict.fromkeys(stopped))
 
 
 def _engines(settings: Settings) -> Iterator[tuple[str, psutil.Process]]:
