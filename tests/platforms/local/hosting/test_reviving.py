@@ -80,7 +80,6 @@ def test_they_answer_again_after_a_restart_though_config_and_model_are_gone(cont
     assert lost_endpoints(context) == ["e", "starting"]
     assert revive_endpoint(context, "e")
     assert not revive_endpoint(context, "e")  # one of two that revive it does
-    assert status(context, "e") == "Creating"
     assert wait_for_endpoint(context, "e")["EndpointStatus"] == "InService"
     answer = LocalRuntime(context).invoke_endpoint(EndpointName="e", Body=b"!", ContentType="x/y")
     assert answer["Body"].read() == b"fine!"
