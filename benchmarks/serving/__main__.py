@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import statistics
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -263,6 +265,8 @@ def options() -> argparse.ArgumentParser:
 def main() -> int:
     """Print the table; the exit code tells whether the goals were met."""
     arguments = options().parse_args()
+    # Whoever ends the benchmark ends the servers, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="whippet-bench-serve-") as folder:
         scratch = Path(folder)
         if arguments.archive is None:
