@@ -13,7 +13,7 @@ from sm_entrypoints.images.channels import Split, Splits
 
 # What each round shows to its networks, and the fewest pictures of a class, if there are so many.
 SHARES = (0.1, 0.3, 1.0)
-LEAST_OF_A_CLASS = 15
+LEAST_OF_A_CLASS = 10
 
 
 def part_of(split: Split, share: float) -> Split:

@@ -40,7 +40,7 @@ HEADLESS = ("mobilenet_v3_small", "shufflenet_v2_x0_5")
 
 @pytest.fixture(scope="module")
 def channels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Three classes of 60 pictures, so that the rounds show 15, 18 and 60 of each."""
+    """Three classes of 60 pictures, so that the rounds show 10, 18 and 60 of each."""
     root = tmp_path_factory.mktemp("channels")
     found = make_channels(root, train=60, valid=20, test=2)
     (root / "weights").mkdir()
@@ -88,10 +88,10 @@ def test_each_network_is_shown_what_it_was_worth(chosen: Path) -> None:
     assert set(rows) == set(NETWORKS)
     assert found["networks"][0]["network"] == found["winner"]
     assert found["networks"][0]["dropped"] == ""
-    # 15 + 15, 18 + 15, or all 60 + 20 pictures of each class.
+    # 10 + 10, 18 + 10, or all 60 + 20 pictures of each class.
     assert {row["train_pictures"] + row["valid_pictures"] for row in rows.values()} <= {
-        3 * (15 + 15),
-        3 * (18 + 15),
+        3 * (10 + 10),
+        3 * (18 + 10),
         3 * (60 + 20),
     }
     whole = [row for row in rows.values() if row["share"] == 1]

@@ -18,7 +18,7 @@ def split(name: str, *counts: int) -> Split:
 def test_a_part_has_the_share_of_each_class_and_never_too_few() -> None:
     whole = split("train", 400, 100, 3)
     part = part_of(whole, 0.1)
-    assert Counter(part.labels) == {0: 40, 1: 15, 2: 3}
+    assert Counter(part.labels) == {0: 40, 1: 10, 2: 3}
     assert list(part.paths) == [path for path in whole.paths if path in set(part.paths)]
     more = part_of(whole, 0.3)
     assert Counter(more.labels) == {0: 120, 1: 30, 2: 3}
@@ -36,6 +36,6 @@ def test_few_pictures_are_shown_in_one_round() -> None:
         )
 
     sizes = [[len(part) for part in parts] for parts in rounds(splits(200, 50))]
-    assert sizes == [[40, 30], [120, 30], [400, 100]]
-    assert [len(parts[0]) for parts in rounds(splits(12, 9))] == [24]
-    assert [len(parts[0]) for parts in rounds(splits(40, 9))] == [30, 80]
+    assert sizes == [[40, 20], [120, 30], [400, 100]]
+    assert [len(parts[0]) for parts in rounds(splits(10, 9))] == [20]
+    assert [len(parts[0]) for parts in rounds(splits(40, 9))] == [20, 24, 80]
