@@ -125,7 +125,7 @@ def write_picture_findings(
         if judged and judged.knows
         else [],
         "where": where,
-        "notes": unjudged(pool),
+        "notes": unjudged(pool, judged),
         "left_out": parts.left_out,
         "seconds": round(time.monotonic() - started, 2),
     }

@@ -105,15 +105,18 @@ def _skill(accuracy: float, labels: Tensor) -> float:
 def wrong_labels(pool: Pool, judged: Judged) -> list[WrongLabel]:
     """Return the pictures whose labels are probably wrong, the surest first.
 
-    Nothing where labels and features have nothing to do with each other.
+    Nothing where labels and features have nothing to do with each other, and nothing of a class of
+    which the heads recognise no picture: to them all its labels would be wrong.
     """
-    counts = torch.bincount(pool.labels, minlength=len(pool.classes))
-    rows = np.flatnonzero((counts[pool.labels] >= LEAST_PICTURES).numpy())
-    if not judged.knows or not len(rows):
+    counts, right = _counts(pool, judged)
+    kept = [
+        place
+        for place, (count, known) in enumerate(zip(counts, right, strict=True))
+        if count >= LEAST_PICTURES and known
+    ]
+    if not judged.knows or len(kept) < 2:
         return []
-    kept = [place for place, count in enumerate(counts.tolist()) if count >= LEAST_PICTURES]
-    if len(kept) < 2:
-        return []
+    rows = np.flatnonzero(np.isin(pool.labels.numpy(), kept))
     table = judged.probabilities[rows][:, kept].double().numpy()
     table = table / np.clip(table.sum(1, keepdims=True), 1e-12, None)
     number = {label: place for place, label in enumerate(kept)}
@@ -134,6 +137,14 @@ def wrong_labels(pool: Pool, judged: Judged) -> list[WrongLabel]:
     return sorted(found, key=lambda each: each.label_probability - each.probability)
 
 
+def _counts(pool: Pool, judged: Judged) -> tuple[list[int], list[int]]:
+    """Return how many pictures each class has, and how many of them the heads recognise."""
+    size, recognised = len(pool.classes), judged.probabilities.argmax(1) == pool.labels
+    counts = torch.bincount(pool.labels, minlength=size)
+    right = torch.bincount(pool.labels[recognised], minlength=size)
+    return counts.tolist(), right.tolist()
+
+
 def _issues(labels: NDArray[np.int64], table: NDArray[np.float64]) -> Sequence[int]:
     # Its import takes a second, which only who asks pays.
     from cleanlab.filter import find_label_issues
@@ -142,18 +153,20 @@ def _issues(labels: NDArray[np.int64], table: NDArray[np.float64]) -> Sequence[i
     return [int(place) for place in np.flatnonzero(marked)]
 
 
-def unjudged(pool: Pool) -> list[str]:
-    """Return sentences on classes that are too small to be judged well."""
-    counts = torch.bincount(pool.labels, minlength=len(pool.classes)).tolist()
-    tiny = [
-        name for name, count in zip(pool.classes, counts, strict=True) if count < LEAST_PICTURES
-    ]
-    small = [
-        name
-        for name, count in zip(pool.classes, counts, strict=True)
-        if LEAST_PICTURES <= count < FOLDS
-    ]
+def unjudged(pool: Pool, judged: Judged | None) -> list[str]:
+    """Return sentences on classes that are too small, or too little known, to be judged well."""
+    if judged is None:
+        return []
+    classes = list(zip(pool.classes, *_counts(pool, judged), strict=True))
+    tiny = [name for name, count, _ in classes if count < LEAST_PICTURES]
+    strange = [name for name, count, right in classes if count >= LEAST_PICTURES and not right]
+    small = [name for name, count, right in classes if LEAST_PICTURES <= count < FOLDS and right]
     told = []
+    if strange and judged.knows:
+        told.append(
+            f"{_named(strange)}: the network recognised none of these pictures, so that nothing "
+            "can be said of their labels"
+        )
     if tiny:
         told.append(
             f"{_named(tiny)}: fewer than {LEAST_PICTURES} pictures, too few to judge their labels"

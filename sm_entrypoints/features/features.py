@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sm_entrypoints.contract.arguments import TrainingArguments
+from sm_entrypoints.contract.sentences import counted
 from sm_entrypoints.features.backbone import Backbone, Built, Compute
 from sm_entrypoints.features.compute import (
     BATCH,
@@ -79,15 +80,16 @@ class FeatureUse:
 
     def __str__(self) -> str:
         """Return a sentence without its end."""
-        total, spent = self.kept + self.computed, f"in {self.seconds:.1f} s"
-        images = "images and views of images" if self.views else "images"
-        if not self.kept:
-            return f"computed the features of {total} {images} {spent}"
-        if not self.computed:
-            return f"took the kept features of {total} {images} {spent}"
-        return (
-            f"computed the features of {self.computed} {images} and took {self.kept} kept {spent}"
+        spent = f"in {self.seconds:.1f} s"
+        many = "images and views of images" if self.views else "images"
+        total, computed = (
+            counted(n, "image", many) for n in (self.kept + self.computed, self.computed)
         )
+        if not self.kept:
+            return f"computed the features of {total} {spent}"
+        if not self.computed:
+            return f"took the kept features of {total} {spent}"
+        return f"computed the features of {computed} and took {self.kept:,} kept {spent}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

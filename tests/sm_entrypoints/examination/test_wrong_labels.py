@@ -63,9 +63,24 @@ def test_tiny_classes_are_told_and_not_accused():
     judged = judge(pool, NO_LIMIT)
     tiny = [row for row in range(len(pool)) if int(labels[row]) >= 4]
     assert not {each.row for each in wrong_labels(pool, judged)} & set(tiny)
-    assert unjudged(pool) == [
+    assert unjudged(pool, judged) == [
         "class 4, class 5: fewer than 3 pictures, too few to judge their labels",
         "class 3: fewer pictures than the 5 folds, judged by what few there are",
+    ]
+
+
+@pytest.mark.parametrize("few", [3, 6])
+def test_a_class_that_the_network_does_not_recognise_is_told_and_not_accused(few):
+    features, labels = clouds([40 + few, 40, 40], distance=9.0)
+    strange = labels.clone()
+    strange[:few] = 3  # a few of the first cloud, which heads take for the first class
+    pool = pool_of(features, strange, [80, 20, 20 + few])
+    judged = judge(pool, NO_LIMIT)
+    assert judged.knows
+    assert wrong_labels(pool, judged) == []
+    assert unjudged(pool, judged) == [
+        "class 3: the network recognised none of these pictures, so that nothing can be said of "
+        "their labels"
     ]
 
 

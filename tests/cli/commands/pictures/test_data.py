@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
-from platforms import Settings
+from platforms import Settings, connect
+from tasks.features.places import features_uri
 from tests.worlds.pictures import write_data
 
 COUNTS = {split: {"a": 2, "b é": 2} for split in ("train", "valid", "test")}
@@ -52,12 +53,13 @@ def test_what_the_program_found_is_printed_and_on_the_page(data, capsys, monkeyp
     from tests.worlds.sample_output import CLASSES
     from tests.worlds.sample_pictures import write_pictures
 
-    asked = {}
+    asked, kept = {}, []
 
     def answer(command, *, progress, seconds):
         asked.update(json.loads(Path(command[2]).read_text("utf-8")))
         progress("took its time")
         folder = command[command.index("--output") + 1]
+        kept.append(Path(command[command.index("--features") + 1]))
         write_pictures(tmp_path.joinpath(folder), CLASSES)
         return []
 
@@ -68,6 +70,9 @@ def test_what_the_program_found_is_printed_and_on_the_page(data, capsys, monkeyp
     told = capsys.readouterr()
     assert "23 of 3,800 pictures may have the wrong label." in told.out
     assert "took its time" in told.err
+    platform = connect()
+    uri = features_uri(platform, kept[0].name)
+    assert f"s3://{kept[0].relative_to((Settings().home / 's3').resolve())}/" == uri, "as of runs"
     assert asked["model"] == "resnet18"
     assert asked["classes"] == ["a", "b é"]
     assert sorted(asked["splits"]["train"])[0] == ["train/a/000.jpg", 0]
