@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from sm_entrypoints.images.look import MAX_COLOUR_DISTANCE, MAX_HASH_DISTANCE, Look
 from tasks.dataset.checking.retouched import retouched_pairs
 
-_BLOCK = 256
+# Rows and columns that are compared at a time: what they take stays in a processor's cache.
+_BLOCK, _TILE = 128, 1024
 
 
 def similar_groups(looks: Sequence[Look]) -> list[list[int]]:
@@ -81,22 +82,34 @@ def _near_pairs(looks: Sequence[Look]) -> Iterator[tuple[int, int]]:
     ends = np.searchsorted(set_bits, set_bits / (1 - MAX_HASH_DISTANCE), side="right")
     for start in range(0, len(looks), _BLOCK):
         stop = min(start + _BLOCK, len(looks))
-        left, right = _near(bits, set_bits, start, stop, int(ends[stop - 1]))
-        same = _colour_distance(colours, left, right) <= MAX_COLOUR_DISTANCE
-        yield from zip(left[same].tolist(), right[same].tolist(), strict=True)
+        end = int(ends[stop - 1])
+        for first in range(start, end, _TILE):
+            left, right = _near(bits, set_bits, (start, stop), (first, min(first + _TILE, end)))
+            same = _colour_distance(colours, left, right) <= MAX_COLOUR_DISTANCE
+            yield from zip(left[same].tolist(), right[same].tolist(), strict=True)
 
 
 def _near(
-    bits: NDArray[np.uint64], set_bits: NDArray[np.int32], start: int, stop: int, end: int
+    bits: NDArray[np.uint64],
+    set_bits: NDArray[np.int32],
+    rows: tuple[int, int],
+    others: tuple[int, int],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the pairs of rows ``start..stop`` with later rows before ``end``, near by hash."""
-    differ = np.zeros((stop - start, end - start), dtype=np.int32)
+    """Return the pairs of ``rows`` with later ones of ``others``, near by hash."""
+    (start, stop), (first, last) = rows, others
+    differ = np.zeros((stop - start, last - first), dtype=np.uint16)
     for word in range(bits.shape[1]):
-        differ += np.bitwise_count(bits[start:stop, None, word] ^ bits[None, start:end, word])
-    either = (differ + set_bits[start:stop, None] + set_bits[None, start:end]) / 2
-    left, right = np.nonzero(differ <= MAX_HASH_DISTANCE * either)
+        differ += np.bitwise_count(bits[start:stop, None, word] ^ bits[None, first:last, word])
+    # Near is: differ <= distance * either, where twice either is differ and all set bits.
+    share = np.float32(MAX_HASH_DISTANCE / (2 - MAX_HASH_DISTANCE))
+    bar = share * (set_bits[start:stop, None] + set_bits[None, first:last]).astype(np.float32)
+    left, right = np.nonzero(differ <= bar + np.float32(1e-3))
+    left, right = left + start, right + first
     later = right > left
-    return left[later] + start, right[later] + start
+    left, right = left[later], right[later]
+    apart = np.bitwise_count(bits[left] ^ bits[right]).sum(axis=1, dtype=np.int32)
+    exact = apart <= MAX_HASH_DISTANCE * ((apart + set_bits[left] + set_bits[right]) / 2)
+    return left[exact], right[exact]
 
 
 def _colour_distance(
