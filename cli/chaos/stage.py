@@ -34,7 +34,7 @@ _ASK_SECONDS = 1.5
 _RESTART_SECONDS = 1.0
 _RECOVER_SECONDS = 5.0
 # A hook of a failed run is at moments at which there is no model server yet.
-_WAIT_SECONDS = 120.0
+_WAIT_SECONDS = 3600.0
 _MOST_RETRIES = 4
 _MOST_CHARACTERS = 160
 
