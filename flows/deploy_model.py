@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.states import Completed
 from pydantic import Field
 
 from flows.hooks import FLOW_POLICY
+from flows.naming import named
 from tasks.approving import refusal, require_somebody_to_ask
 from tasks.deployment import create_endpoint, publish_endpoint, smoke_test_endpoint
 from tasks.parameters.deployment import CostParameters, DeploymentParameters
@@ -17,10 +19,19 @@ from tasks.planning import plan_deployment
 from tasks.reports import download_output
 from tasks.runs.record_parts import Deployment, TrainedModel
 from tasks.runs.stages import stage
+from tasks.stories.outcomes import until
 from tasks.training import describe_trained
 
 
-@flow(name="deploy-trained", **FLOW_POLICY)
+def _deploying(trained: TrainedModel, **_: Any) -> str:
+    return f"deploy {trained.job}"
+
+
+def _story(training_job: str, **_: Any) -> str:
+    return f"deploy {training_job}"
+
+
+@flow(name="deploy-trained", flow_run_name=named(_deploying), **FLOW_POLICY)
 def deploy_trained(trained: TrainedModel, deployment: DeploymentParameters) -> Deployment:
     """Create or adopt the run's endpoint, test it with labelled images, publish it."""
     with stage("deploy") as run:
@@ -30,7 +41,7 @@ def deploy_trained(trained: TrainedModel, deployment: DeploymentParameters) -> D
     return deployed
 
 
-@flow(name="deploy-model", **FLOW_POLICY)
+@flow(name="deploy-model", flow_run_name=named(_story), **FLOW_POLICY)
 def deploy_model(
     training_job: Annotated[
         str,
@@ -60,4 +71,7 @@ def deploy_model(
     with stage("download"):
         download_output(run, trained)
     refused = refusal(run, trained, deployment)
-    return deploy_trained(trained, deployment) if refused is None else refused
+    if refused is not None:
+        return refused
+    deployed = deploy_trained(trained, deployment)
+    return Completed(message=f"endpoint {until(deployed.expires)}", data=deployed)

@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 
 from flows.hooks import FlowPolicy
+from flows.naming import named
 from platforms import Settings, connect
 from platforms.errors import WhippetError
 from tasks.cancelled_runs import end_if_lost
@@ -63,7 +64,11 @@ _POLICY = FlowPolicy(
 )
 
 
-@flow(name="improve-training", **_POLICY)
+def _story(request: ImprovementParameters) -> str:
+    return f"improve {request.run}"
+
+
+@flow(name="improve-training", flow_run_name=named(_story), **_POLICY)
 def improve_training(request: ImprovementGroup = ImprovementParameters()) -> Improvement:
     """Apply the verdict's change in a short measured A/B; return what it gave."""
     plan = choose_change(request)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from prefect import flow
 
+from flows.naming import named
 from tasks.cancelled_runs import end_cancelled_runs
 from tasks.events import tell_of_ending_endpoints
 from tasks.parameters.groups import Recover
@@ -15,7 +17,11 @@ from tasks.reviving import look_at_jobs, revive_lost_endpoints
 from tasks.unanswered import close_unanswered
 
 
-@flow(name="recover-runs", retries=0, persist_result=False)
+def _story(**_: Any) -> str:
+    return "look for interrupted runs"
+
+
+@flow(name="recover-runs", flow_run_name=named(_story), retries=0, persist_result=False)
 def recover_runs(request: Recover = RecoverParameters()) -> list[str]:
     """Mark dead runs of deployments as crashed, restart crashed ones; return their names.
 

@@ -6,9 +6,11 @@ from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from flows.deploy_model import deploy_trained
 from flows.hooks import FLOW_POLICY
+from flows.naming import named
 from flows.sync_data import sync_data
 from flows.train_model import train_instrumented
 from flows.tune_model import search_hyperparameters
@@ -38,10 +40,17 @@ from tasks.reports import print_report, publish_run, render_report
 from tasks.requests.training import final_hyperparameters
 from tasks.runs.record_model import RunRecord
 from tasks.runs.stages import stage
+from tasks.stories.names import release_name
+from tasks.stories.outcomes import released
 from tasks.unanswered import held_back
 
 
-@flow(name="release-model", **FLOW_POLICY)
+def _story(advanced: ReleaseAdvanced, **groups: Any) -> str:
+    names = ("data", "model", "tuning", "resources")
+    return release_name(*(advanced.settle(name, groups[name]) for name in names))
+
+
+@flow(name="release-model", flow_run_name=named(_story), **FLOW_POLICY)
 def release_model(
     data: Data = DataParameters(),
     model: Model = ModelParameters(),
@@ -91,4 +100,5 @@ def release_model(
         query_test_image(run, trained, deployed.endpoint)
     render_report(run)
     print_report(run)
-    return publish_run(run)
+    record = publish_run(run)
+    return Completed(message=released(record), data=record)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefect import flow
 
 from flows.hooks import FLOW_POLICY
+from flows.naming import named
 from tasks.data import check_dataset, stage_networks, stage_source, stage_weights, sync_dataset
 from tasks.parameters.groups import Data, Model, OfSync, SyncAdvanced
 from tasks.parameters.run import DataParameters, ModelParameters
 from tasks.requests.inputs import TrainingInputs
 from tasks.runs.stages import stage
+from tasks.stories.names import data_name
 
 
-@flow(name="sync-data", **FLOW_POLICY)
+def _story(data: DataParameters, advanced: SyncAdvanced, **_: Any) -> str:
+    return f"sync {data_name(advanced.settle('data', data))}"
+
+
+@flow(name="sync-data", flow_run_name=named(_story), **FLOW_POLICY)
 def sync_data(
     data: Data = DataParameters(),
     model: Model = ModelParameters(),

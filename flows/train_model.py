@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from flows.hooks import FLOW_POLICY
+from flows.naming import named
 from flows.sync_data import sync_data
+from platforms import Settings
 from sm_entrypoints.contract.wire import Value
 from tasks.linting import lint_finished_training
 from tasks.parameters.groups import Data, Model, OfTraining, Resources, TrainAdvanced, Training
@@ -21,8 +27,11 @@ from tasks.reports import download_output, print_report, publish_training, rende
 from tasks.requests.fine_tuning import fine_tuning_hyperparameters, fine_tuning_inputs
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.training import final_hyperparameters
+from tasks.runs.record import read_run
 from tasks.runs.record_parts import TrainedModel
 from tasks.runs.stages import current_run, stage
+from tasks.stories.names import training_name
+from tasks.stories.outcomes import accuracy_of
 from tasks.training import (
     follow_fine_tuning,
     follow_training_job,
@@ -31,7 +40,17 @@ from tasks.training import (
 )
 
 
-@flow(name="train-instrumented", **FLOW_POLICY)
+def _training(inputs: TrainingInputs, hyperparameters: dict[str, Value], **_: Any) -> str:
+    return f"train {hyperparameters.get('model', 'a network')} on {inputs.dataset}"
+
+
+def _story(advanced: TrainAdvanced, **groups: Any) -> str:
+    data, model = (advanced.settle(name, groups[name]) for name in ("data", "model"))
+    training = advanced.settle("training", groups["training"])
+    return training_name(data, model, training.epochs)
+
+
+@flow(name="train-instrumented", flow_run_name=named(_training), **FLOW_POLICY)
 def train_instrumented(
     inputs: TrainingInputs,
     hyperparameters: dict[str, Value],
@@ -70,14 +89,14 @@ def fine_tune(
         return follow_fine_tuning(run, head, name, values, resources)
 
 
-@flow(name="train-model", **FLOW_POLICY)
+@flow(name="train-model", flow_run_name=named(_story), **FLOW_POLICY)
 def train_model(
     data: Data = DataParameters(),
     model: Model = ModelParameters(),
     training: Training = TrainingParameters(),
     resources: Resources = ResourceParameters(),
     advanced: OfTraining = TrainAdvanced(),
-) -> TrainedModel:
+) -> TrainedModel | State[Any]:
     """Plan, sync the data, then train on it with the given hyperparameters, without a search."""
     data, model = advanced.settle("data", data), advanced.settle("model", model)
     training, resources = (
@@ -92,4 +111,5 @@ def train_model(
     job = limits.training_resources(resources)
     trained = train_instrumented(inputs, hyperparameters, training, job)
     print_report(current_run())
-    return trained
+    found = read_run(Settings(), current_run().name).evaluation
+    return Completed(message=accuracy_of(found) if found else "trained", data=trained)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.hooks import FLOW_POLICY
+from flows.naming import named
 from tasks.runs.stages import stage
+from tasks.stories.names import file_name
 from tasks.transform.answers import TransformResult
-from tasks.transform.parameters import Transform
+from tasks.transform.parameters import Transform, TransformParameters
 from tasks.transforming import (
     collect_answers,
     follow_transform_job,
@@ -17,7 +19,11 @@ from tasks.transforming import (
 )
 
 
-@flow(name="transform-images", **FLOW_POLICY)
+def _story(request: TransformParameters) -> str:
+    return f"label {file_name(request.images)}"
+
+
+@flow(name="transform-images", flow_run_name=named(_story), **FLOW_POLICY)
 def transform_images(request: Transform) -> TransformResult:
     """Return where the answers were written, how many there are, and which pictures have none."""
     with stage("sync") as run:

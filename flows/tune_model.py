@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from flows.hooks import FLOW_POLICY
+from flows.naming import named
 from flows.sync_data import sync_data
+from sm_entrypoints.contract.sentences import counted
 from tasks.linting import lint_finished_search
 from tasks.packed_search import (
     best_of_packed_search,
@@ -25,10 +31,23 @@ from tasks.planning import plan_stage
 from tasks.requests.inputs import TrainingInputs
 from tasks.runs.record_parts import BestTrial
 from tasks.runs.stages import stage
+from tasks.stories.names import model_name, release_name
+from tasks.stories.outcomes import searched
 from tasks.tuning import best_hyperparameters, follow_tuning_job, launch_tuning_job
 
 
-@flow(name="search-hyperparameters", **FLOW_POLICY)
+def _search(model: ModelParameters, tuning: TuningParameters, **others: Any) -> str:
+    settled = choose_search(model, tuning, others["resources"]).settle(tuning)
+    trials, dataset = counted(settled.trials(), "trial"), others["inputs"].dataset
+    return f"search {trials} of {model_name(model)} on {dataset}"
+
+
+def _story(advanced: TuneAdvanced, **groups: Any) -> str:
+    names = ("data", "model", "tuning", "resources")
+    return release_name(*(advanced.settle(name, groups[name]) for name in names))
+
+
+@flow(name="search-hyperparameters", flow_run_name=named(_search), **FLOW_POLICY)
 def search_hyperparameters(
     inputs: TrainingInputs,
     model: ModelParameters,
@@ -53,14 +72,14 @@ def search_hyperparameters(
         return best
 
 
-@flow(name="tune-model", **FLOW_POLICY)
+@flow(name="tune-model", flow_run_name=named(_story), **FLOW_POLICY)
 def tune_model(
     data: Data = DataParameters(),
     model: Model = ModelParameters(),
     tuning: Tuning = TuningParameters(),
     resources: Resources = ResourceParameters(),
     advanced: OfTuning = TuneAdvanced(),
-) -> BestTrial:
+) -> BestTrial | State[Any]:
     """Plan, sync the data, then search hyperparameters on it."""
     data, model = advanced.settle("data", data), advanced.settle("model", model)
     tuning, resources = advanced.settle("tuning", tuning), advanced.settle("resources", resources)
@@ -68,6 +87,6 @@ def tune_model(
         choices = RunChoices(data=data, model=model, tuning=tuning, resources=resources)
         limits = plan_stage(run, choices)
     inputs = sync_data(data, model)
-    return search_hyperparameters(
-        inputs, model, limits.tuning(tuning), limits.trial_resources(resources)
-    )
+    searched_with = limits.tuning(tuning)
+    best = search_hyperparameters(inputs, model, searched_with, limits.trial_resources(resources))
+    return Completed(message=searched(best, searched_with.trials()), data=best)

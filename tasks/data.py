@@ -54,7 +54,7 @@ from tasks.storage.uris import download
 _LOG_SECONDS = 10.0
 
 
-@task(name="check data", **policy(3600))
+@task(name="check data", task_run_name="check {parameters.shown_path}", **policy(3600))
 def check_dataset(run: RunIdentity, parameters: DataParameters) -> DataCheck:
     """Check every image before anything is uploaded; publish what was found.
 
@@ -134,7 +134,7 @@ class SyncLog:
             self._logger.info("data: %s", moved)
 
 
-@task(name="sync data", **policy(6 * 3600))
+@task(name="sync data", task_run_name="sync {check.name}", **policy(6 * 3600))
 def sync_dataset(run: RunIdentity, parameters: DataParameters, check: DataCheck) -> SyncedData:
     """Bring the data set to the bucket; existing objects are not transferred again."""
     platform = connect()
@@ -194,7 +194,9 @@ def _make_room_for_features(platform: Platform, dataset: str) -> None:
         )
 
 
-@task(name="prepare weights", **policy(1800))
+@task(
+    name="prepare weights", task_run_name="prepare weights of {model.architecture}", **policy(1800)
+)
 def stage_weights(run: RunIdentity, model: ModelParameters) -> StagedWeights:
     """Bring the weights to the bucket; return where they are, and their source."""
     platform = connect()
@@ -238,7 +240,11 @@ def _warn_of_licence(network: Network) -> None:
         )
 
 
-@task(name="prepare weights of networks", **policy(7200))
+@task(
+    name="prepare weights of networks",
+    task_run_name="prepare weights of {model.architecture}",
+    **policy(7200),
+)
 def stage_networks(run: RunIdentity, model: ModelParameters) -> StagedWeights:
     """Bring the weights of several networks to the bucket: together, and each alone.
 

@@ -40,7 +40,7 @@ _DEADLINE_SECONDS = 1800.0
 _LEAST_AGREEMENT = 0.75
 
 
-@task(name="create endpoint", **policy(3600))
+@task(name="create endpoint", task_run_name="create endpoint for {trained.job}", **policy(3600))
 def create_endpoint(
     run: RunIdentity, trained: TrainedModel, deployment: DeploymentParameters
 ) -> dict[str, str]:
@@ -119,7 +119,7 @@ def _wait_in_service(platform: Platform, name: str) -> Endpoint:
     return endpoint
 
 
-@task(name="smoke-test endpoint", **policy(1800))
+@task(name="smoke-test endpoint", task_run_name="smoke-test {names[endpoint]}", **policy(1800))
 def smoke_test_endpoint(
     run: RunIdentity,
     trained: TrainedModel,
@@ -167,7 +167,7 @@ def smoke_test_endpoint(
     return deployed
 
 
-@task(name="publish endpoint", **policy(300))
+@task(name="publish endpoint", task_run_name="publish {deployed.endpoint}", **policy(300))
 def publish_endpoint(run: RunIdentity, deployed: Deployment) -> None:
     """Publish the endpoint with a command that queries it, and when it ends."""
     platform = connect()

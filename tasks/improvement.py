@@ -111,7 +111,7 @@ def _assignments(change: Mapping[str, Value]) -> str:
     return ", ".join(f"{name}={value}" for name, value in change.items())
 
 
-@task(name="follow comparison job", **policy(6 * DAY))
+@task(name="follow comparison job", task_run_name="follow {name}", **policy(6 * DAY))
 def follow_comparison_job(plan: ImprovementPlan, name: str) -> None:
     """Wait for the comparison job, showing how far it is.
 

@@ -53,7 +53,7 @@ _DONE, _OF, _BEST = contract.SEARCH_METRICS
 _TIME_IS_UP = "MaxRuntimeExceeded"
 
 
-@task(name="launch packed search", **policy(600))
+@task(name="launch packed search", task_run_name="launch search on {inputs.dataset}", **policy(600))
 def launch_packed_search(
     run: RunIdentity,
     inputs: TrainingInputs,
@@ -92,7 +92,7 @@ def _bring_parents(platform: Platform, run: RunIdentity, names: Sequence[str]) -
         get_run_logger().info("learning from %s of %s", counted(len(trials), "trial"), name)
 
 
-@task(name="follow packed search", **policy(6 * DAY))
+@task(name="follow packed search", task_run_name="follow {name}", **policy(6 * DAY))
 def follow_packed_search(
     run: RunIdentity, name: str, tuning: TuningParameters, resources: ResourceParameters
 ) -> None:
@@ -182,7 +182,7 @@ def _fetch(platform: Platform, job: TrainingJob, folder: Path) -> PackedSearch:
         ) from error
 
 
-@task(name="best of packed search", **policy(300))
+@task(name="best of packed search", task_run_name="take the best of {name}", **policy(300))
 def best_of_packed_search(run: RunIdentity, name: str, tuning: TuningParameters) -> BestTrial:
     """Return the best trial with typed hyperparameters; publish them, edges flagged.
 

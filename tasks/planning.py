@@ -26,7 +26,7 @@ from tasks.runs.record_parts import PlanFacts, SearchFacts, TrainedModel
 from tasks.runs.task_policy import policy
 
 
-@task(name="plan run", **policy(900))
+@task(name="plan run", task_run_name="plan {run.name}", **policy(900))
 def plan_stage(run: RunIdentity, choices: RunChoices) -> Agreed:
     """Publish what the run will send and cost; return the limits of its jobs, and how it searches.
     A resumed run is planned with the rest of its cap, and searches as it began. Then the platform
@@ -74,7 +74,7 @@ def _steps(choices: RunChoices) -> list[Step]:
     return steps + (["model", "config", "endpoint"] if choices.deployment else [])
 
 
-@task(name="plan deployment", **policy(900))
+@task(name="plan deployment", task_run_name="plan endpoint for {trained.job}", **policy(900))
 def plan_deployment(
     run: RunIdentity,
     trained: TrainedModel,

@@ -25,7 +25,7 @@ from tasks.runs.task_policy import policy
 from tasks.storage.uris import read_object
 
 
-@task(name="query endpoint", **policy(300))
+@task(name="query endpoint", task_run_name="ask {endpoint} about {image}", **policy(300))
 def query(endpoint: str, image: str) -> list[Prediction]:
     """Send one image file to the endpoint; return and publish its predictions."""
     platform = connect()
@@ -39,7 +39,7 @@ def query(endpoint: str, image: str) -> list[Prediction]:
     return predictions
 
 
-@task(name="query test image", **policy(300))
+@task(name="query test image", task_run_name="ask {endpoint} about a test image", **policy(300))
 def query_test_image(run: RunIdentity, trained: TrainedModel, endpoint: str) -> Answer:
     """Ask the endpoint about one test image and note the answer beside the true label."""
     platform = connect()

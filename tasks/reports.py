@@ -37,7 +37,11 @@ from tasks.runs.record_parts import JobFacts, TrainedModel
 from tasks.runs.task_policy import policy
 
 
-@task(name="download training output", **policy(1800))
+@task(
+    name="download training output",
+    task_run_name="download output of {trained.job}",
+    **policy(1800),
+)
 def download_output(run: RunIdentity, trained: TrainedModel) -> None:
     """Bring the job's output.tar.gz into the run's folder, with metrics.csv and other tables."""
     platform = connect()
@@ -60,7 +64,9 @@ def download_output(run: RunIdentity, trained: TrainedModel) -> None:
     record(platform.settings, run, facts)
 
 
-@task(name="publish training summary", **policy(300))
+@task(
+    name="publish training summary", task_run_name="publish training of {run.name}", **policy(300)
+)
 def publish_training(run: RunIdentity) -> None:
     """Publish the training summary with its curves, the profiler summary, and the pictures."""
     output = training_output(run_folder(Settings(), run.name))
@@ -73,7 +79,7 @@ def publish_training(run: RunIdentity) -> None:
         create_markdown_artifact(text, key="pictures", description="What the pictures say")
 
 
-@task(name="render report", **policy(600))
+@task(name="render report", task_run_name="render report of {run.name}", **policy(600))
 def render_report(run: RunIdentity) -> str:
     """Write the run's self-contained report from what the run has so far; return its path."""
     settings = Settings()
@@ -84,7 +90,7 @@ def render_report(run: RunIdentity) -> str:
     return str(path)
 
 
-@task(name="print report", **policy(300))
+@task(name="print report", task_run_name="print report of {run.name}", **policy(300))
 def print_report(run: RunIdentity) -> str | None:
     """Write report.pdf beside report.html, where there is a Chromium; return its path.
 
@@ -107,7 +113,7 @@ def print_report(run: RunIdentity) -> str | None:
     return str(target)
 
 
-@task(name="publish run summary", **policy(300))
+@task(name="publish run summary", task_run_name="publish summary of {run.name}", **policy(300))
 def publish_run(run: RunIdentity) -> RunRecord:
     """Publish the summary of the whole run; return its record."""
     settings = Settings()

@@ -41,7 +41,11 @@ from tasks.runs.record_parts import DebuggerRefusal, TrainedModel
 from tasks.runs.task_policy import DAY, policy
 
 
-@task(name="launch fine-tuning job", **policy(600))
+@task(
+    name="launch fine-tuning job",
+    task_run_name="launch fine-tuning on {inputs.dataset}",
+    **policy(600),
+)
 def launch_fine_tuning(
     run: RunIdentity,
     inputs: TrainingInputs,
@@ -65,7 +69,7 @@ def launch_fine_tuning(
     return name
 
 
-@task(name="follow fine-tuning job", **policy(6 * DAY))
+@task(name="follow fine-tuning job", task_run_name="follow {name}", **policy(6 * DAY))
 def follow_fine_tuning(
     run: RunIdentity,
     head: TrainedModel,
@@ -96,7 +100,9 @@ def follow_fine_tuning(
     return kept
 
 
-@task(name="launch training job", **policy(600))
+@task(
+    name="launch training job", task_run_name="launch training on {inputs.dataset}", **policy(600)
+)
 def launch_training_job(
     run: RunIdentity,
     inputs: TrainingInputs,
@@ -149,7 +155,7 @@ def _note_refusal(platform: Platform, run: RunIdentity, reason: str) -> None:
     )
 
 
-@task(name="follow training job", **policy(6 * DAY))
+@task(name="follow training job", task_run_name="follow {name}", **policy(6 * DAY))
 def follow_training_job(
     run: RunIdentity,
     name: str,
@@ -219,7 +225,7 @@ class _EpochWatch:
         )
 
 
-@task(name="describe training job", **policy(300))
+@task(name="describe training job", task_run_name="look at {name}", **policy(300))
 def describe_trained(name: str) -> TrainedModel:
     """Return the artifacts of a finished training job.
 

@@ -35,7 +35,7 @@ from tasks.transform.pictures import Pictures, find_pictures
 from tasks.transform.request import output_uri, require_within_budget
 
 
-@task(name="check pictures", **policy(3600))
+@task(name="check pictures", task_run_name="check pictures in {parameters.images}", **policy(3600))
 def look_at_pictures(parameters: TransformParameters) -> tuple[TrainedModel, Pictures]:
     """Check everything that can be checked before anything is sent; return model and pictures."""
     platform = connect()
@@ -72,7 +72,7 @@ def launch_transform_job(
     return name
 
 
-@task(name="follow transform job", **policy(6 * 86_400.0))
+@task(name="follow transform job", task_run_name="follow {name}", **policy(6 * 86_400.0))
 def follow_transform_job(name: str, max_seconds: int) -> Ended:
     """Wait for the job's end, whatever it is."""
     ended = follow(connect(), name, max_seconds, interrupt=CancelWatch().look)

@@ -43,7 +43,7 @@ from tasks.runs.task_policy import DAY, policy
 _GRACE_SECONDS = 3600.0
 
 
-@task(name="launch tuning job", **policy(600))
+@task(name="launch tuning job", task_run_name="launch search on {inputs.dataset}", **policy(600))
 def launch_tuning_job(
     run: RunIdentity,
     inputs: TrainingInputs,
@@ -68,7 +68,7 @@ def launch_tuning_job(
     return name
 
 
-@task(name="follow tuning job", **policy(6 * DAY))
+@task(name="follow tuning job", task_run_name="follow {name}", **policy(6 * DAY))
 def follow_tuning_job(
     run: RunIdentity, name: str, tuning: TuningParameters, resources: ResourceParameters
 ) -> None:
@@ -157,7 +157,7 @@ def publish_trial_table(folder: Path, search: str, trials: Sequence[Trial]) -> N
         create_table_artifact(rows, key="trials", description=f"Trials of {search}")
 
 
-@task(name="best hyperparameters", **policy(300))
+@task(name="best hyperparameters", task_run_name="take the best of {name}", **policy(300))
 def best_hyperparameters(run: RunIdentity, name: str, tuning: TuningParameters) -> BestTrial:
     """Return the best trial with typed hyperparameters; publish them, edges flagged.
 

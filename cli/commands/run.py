@@ -7,6 +7,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import chain, count
 from typing import TYPE_CHECKING, cast
 
 from cli.options import add_run_options, from_options
@@ -51,7 +52,6 @@ def command(arguments: argparse.Namespace) -> int:
     from cli.server.choosing import ui_and_password, use_server
     from platforms import Settings, connect
     from tasks.approval.asking import asked_by
-    from tasks.runs.names import folder_name
 
     if arguments.platform:
         # Every task reads its settings anew, from here.
@@ -82,7 +82,7 @@ def command(arguments: argparse.Namespace) -> int:
         quiet_console()
 
     print(f"Prefect UI: {ui_and_password(settings, api_url)}", file=sys.stderr)
-    name = folder_name(arguments.resume or arguments.name or _new_name(settings))
+    name = _name(settings, arguments.resume or arguments.name, parameters)
     try:
         with asked_by(ask):
             record = run_release(settings, parameters, name, resume=arguments.resume is not None)
@@ -100,13 +100,18 @@ def _import_flows() -> None:
     import cli.flow_run  # noqa: F401
 
 
-def _new_name(settings: Settings) -> str:
-    from coolname import generate_slug
-
+def _name(settings: Settings, given: str | None, parameters: dict[str, Parameters]) -> str:
+    """Return the name that was given, or one that tells what the run does and no other run has."""
+    from tasks.runs.names import SEPARATOR, folder_name
     from tasks.runs.record import run_folder
+    from tasks.stories.names import release_name
 
-    names = iter(lambda: str(generate_slug(2)), "")
-    return next(name for name in names if not run_folder(settings, name).exists())
+    if given:
+        return folder_name(given)
+    groups = ("data", "model", "tuning", "resources")
+    story = release_name(*(parameters[name] for name in groups))  # type: ignore[arg-type]
+    numbered = chain([story], (f"{story}{SEPARATOR}{number}" for number in count(2)))
+    return next(n for n in numbered if not run_folder(settings, folder_name(n)).exists())
 
 
 def _parameters(settings: Settings, arguments: argparse.Namespace) -> dict[str, Parameters]:

@@ -18,6 +18,8 @@ JOB_STEPS: tuple[Step, ...] = ("tune", "train", "finetune", "improve", "transfor
 
 # Service limits: 32 for a tuning job (its trials are named after it), 63 for all else.
 _MOST_TUNING = 32
+# Between the parts of a name that tells a run's story: "clipart · mobilenet_v2 · 64 trials".
+SEPARATOR = " · "
 TOKEN_LENGTH = 6
 QUESTION_LENGTH = 6
 
@@ -52,8 +54,11 @@ def folder_name(text: str) -> str:
     """Return a run's name as one safe folder name that is also a valid SageMaker tag value.
 
     Letters of any script, digits, blanks and ``_.=+@-`` stay; all else, such as a slash or a
-    leading dot, becomes a dash. ``latest`` is the newest run's and cannot be a run's own.
+    leading dot, becomes a dash. ``latest`` is the newest run's and cannot be a run's own. A name
+    that tells a story, in parts, gets no blanks: people type it in shells.
     """
+    if SEPARATOR in text:
+        text = "-".join(text.replace(SEPARATOR, " ").split())
     composed = unicodedata.normalize("NFC", text)
     kept = "".join(c if c.isalnum() or c in " _.=+@-" else "-" for c in composed)
     # 255 bytes is the longest name that file systems take; the token must fit too.

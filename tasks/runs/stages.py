@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect import get_client, get_run_logger, runtime
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
@@ -56,12 +58,26 @@ def _identity() -> RunIdentity:
         return run
     with get_client(sync_client=True) as client:  # this may be a subflow: its root has the name
         flow_run = client.read_flow_run(UUID(root))
-    # As the flow has them, defaults included: what was sent may be in the shape of a form.
-    is_own = str(runtime.flow_run.id) == root
-    given = runtime.flow_run.parameters if is_own else flow_run.parameters
-    parameters = _settled({name: _plain(value) for name, value in given.items()})
+        # As the flow has them, defaults included: what was sent may be in the shape of a form.
+        is_own = str(runtime.flow_run.id) == root
+        given = runtime.flow_run.parameters if is_own else flow_run.parameters
+        parameters = _settled({name: _plain(value) for name, value in given.items()})
+        tags = {*flow_run.tags, f"platform:{settings.platform}", *_tags(parameters)}
+        with suppress(httpx.HTTPError):  # they help people to find a run; nothing needs them
+            client.update_flow_run(UUID(root), tags=sorted(tags))
     resume = RESUME_TAG in flow_run.tags
     return open_run(settings, root, flow_run.name, parameters, resume=resume)
+
+
+def _tags(parameters: dict[str, JsonValue]) -> list[str]:
+    """Return tags that tell a run's data set and network."""
+    data, model = parameters.get("data"), parameters.get("model")
+    tags = []
+    if isinstance(data, dict) and (path := str(data.get("path") or "")):
+        tags.append(f"data:{data.get('name') or PurePath(path).name or path}")
+    if isinstance(model, dict) and model.get("architecture"):
+        tags.append(f"model:{model['architecture']}")
+    return tags
 
 
 def _settled(parameters: dict[str, JsonValue]) -> dict[str, JsonValue]:

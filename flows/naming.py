@@ -1,0 +1,30 @@
+"""Names of flow runs that tell their story, where nobody gave a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from prefect import runtime
+
+from platforms.errors import WhippetError
+from tasks.stories.names import is_random
+
+
+def named(story: Callable[..., str]) -> Callable[[], str]:
+    """Return what gives a flow run its name: ``story`` of its parameters, or the name it was given.
+
+    A run that starts again keeps its name.
+    """
+
+    def name() -> str:
+        given = str(runtime.flow_run.name or "")
+        if given and not is_random(given):
+            return given
+        parameters: dict[str, Any] = dict(runtime.flow_run.parameters)
+        try:
+            return story(**parameters)
+        except WhippetError:  # the flow says so itself, with its own error
+            return given or str(runtime.flow_run.flow_name)
+
+    return name

@@ -1,0 +1,1 @@
+"""Tests of what runs are called, and what their last state says."""
