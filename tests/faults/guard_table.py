@@ -213,13 +213,6 @@ GUARDS = (
         test=("tests/tasks/runs/test_record.py",),
     ),
     Guard(
-        name="jobs see no credentials",
-        file="platforms/processes/environment.py",
-        before="        if any(fnmatchcase(key, name) for name in names)",
-        after="        if names",
-        test=(_TRAINING_TEST, "-k", "environment or secret or credential"),
-    ),
-    Guard(
         name="an order to kill is carried out once",
         file="sm_entrypoints/contract/kill_points.py",
         before="os.O_WRONLY | os.O_CREAT | os.O_EXCL",
