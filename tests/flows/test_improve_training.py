@@ -105,7 +105,7 @@ def test_a_verdict_is_followed_measured_and_kept(whippet, server_url):
     assert record["improvement"]["decision"] == "kept"
     assert record["jobs"]["improve"] == found["job"]
     assert record["status"] == "running", "an improvement does not end the run that it improves"
-    assert "whippet run --set cache_features=true" in done.out
+    assert "whippet run … --set cache_features=true" in done.out
     assert "as trained" in done.out
     assert "not confirmed by AWS" in done.out
     assert "the changed variant takes 0." in done.err

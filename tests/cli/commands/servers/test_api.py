@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def start(home: Path, *argv: str) -> subprocess.Popen[str]:
