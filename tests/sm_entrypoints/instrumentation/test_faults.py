@@ -20,6 +20,8 @@ PROJECT = Path(__file__).resolve().parents[3]
 _QUIET = ("saved_tensors", "counters")
 # A machine without a GPU asks for it once; without a fault nothing else of it runs.
 _HARDLY_RUN = frozenset({"gpus", "reduction_file", "stride", "watching", "workers"})
+# It calls nothing of others: the contract writes its table.
+_OF_OURS_ALONE = frozenset({"operator_table"})
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def test_every_instrument_was_hit_by_every_kind_of_error(tried: list[dict[str, A
     hit = [fault for fault in tried[1:] if fault["happened"]]
     assert len(hit) > 100
     assert len(hit) > 0.95 * len(tried)
-    assert {fault["file"] for fault in hit} >= set(MEASURING) - _HARDLY_RUN
+    assert {fault["file"] for fault in hit} >= set(MEASURING) - _HARDLY_RUN - _OF_OURS_ALONE
     assert {fault["error"] for fault in hit} == {type(error).__name__ for error in ERRORS}
     third_party = ("torch.", "numpy.", "psutil.", "smdebug.", "gzip.", "threading.", "pathlib.")
     called = [fault["call"].split(" calls ")[1] for fault in hit]
