@@ -128,9 +128,11 @@ def test_a_lane_goes_through_the_epochs_as_training_does(channels: dict[str, Pat
     assert seen[:5] != seen[5:10]
 
 
-def comparison(root: Path, channels: dict[str, Path], *argv: str) -> dict[str, Any]:
+def comparison(
+    root: Path, channels: dict[str, Path], *argv: str, batch_size: int = 8
+) -> dict[str, Any]:
     variables = job_variables(root, channels)
-    code = main([*OPTIONS, "--threads=1", "--batch_size=8", *argv], variables)
+    code = main([*OPTIONS, "--threads=1", f"--batch_size={batch_size}", *argv], variables)
     failure = root / "output/failure"
     assert code == 0, failure.read_text("utf-8")
     found: dict[str, Any] = json.loads((root / "output/data" / COMPARISON_FILE).read_text("utf-8"))
@@ -182,9 +184,8 @@ def test_larger_batches_are_faster_and_their_loss_is_looked_at(
 ) -> None:
     # From one picture a step: the difference is large on a busy machine, too.
     argv = ["--trainable=head", "--cache_features=false", "--num_workers=0", "--epochs=2"]
-    argv += ["--batch_size=1"]
     change = '--change={"batch_size": 12}'
-    found = comparison(tmp_path, channels, *argv, "--seconds=3", change)
+    found = comparison(tmp_path, channels, *argv, "--seconds=3", change, batch_size=1)
     assert found["measure"] == "speed"
     assert {run["variant"] for run in found["quality"]["runs"]} == {"A", "B"}
     assert found["speed"]["ratio"]["value"] < 1
