@@ -61,9 +61,10 @@ def _deployments(client: SyncPrefectClient, tag: str) -> list[DeploymentResponse
 
 def _workers(client: SyncPrefectClient) -> list[Worker]:
     try:
-        found = client.read_workers_for_work_pool(POOL)
-    except ObjectNotFound:  # no pool yet
+        client.read_work_pool(POOL)
+    except ObjectNotFound:  # no pool yet; to ask for its workers would be another error
         return []
+    found = client.read_workers_for_work_pool(POOL)
     return [each for each in found if each.status is WorkerStatus.ONLINE]
 
 
