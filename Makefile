@@ -15,6 +15,8 @@ endif
 PARALLEL := -n 3 --dist loadfile
 # Too heavy for every change: these need the SDKs' environments, and a whole run.
 AWS_TESTS := tests/sdk tests/aws tests/flows/test_release_aws.py tests/documents/walked
+# Two runs that wait for a person and for a schedule: minutes. `make test-operation` runs them.
+OPERATION_TESTS := tests/flows/test_asked_release.py
 PACKAGES := cli dashboards flows platforms sm_entrypoints tasks tests benchmarks samples
 
 .DEFAULT_GOAL := help
