@@ -97,3 +97,12 @@ def test_demo_is_the_commands_own_words() -> None:
     options = build_parser().parse_args(shlex.split(line))
     assert (ROOT / options.data).is_dir()
     ModelParameters(architecture=options.model, image_size=options.image_size)
+
+
+def test_every_variable_of_the_makefile_has_a_value() -> None:
+    """An unset one is empty: a target that names its tests by it would run them all."""
+    used = set(re.findall(r"\$\(([A-Z_]+)\b", MAKEFILE))
+    given = set(re.findall(r"^([A-Z_]+) *[:?]?=", MAKEFILE, re.M))
+    of_make = {"MAKE", "MAKELEVEL", "MAKEFILE_LIST", "MAKE_TERMOUT"}
+    assert used - given - of_make <= {"DEMO"}
+    assert "OPERATION_TESTS" in used & given
