@@ -8,8 +8,13 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from platforms.errors import SettingsError
+from sm_entrypoints.contract.sentences import clause
+
 NAMES = ("127.0.0.1", "localhost", "::1")
 HOST = "127.0.0.1"
+_LAST_PORT = 65_535
+_BACKLOG = 128
 
 
 def listen(port: int, *, backlog: int) -> socket.socket:
@@ -27,6 +32,22 @@ def listen(port: int, *, backlog: int) -> socket.socket:
     # Accepted connections inherit it.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
+
+
+def listen_as_asked(port: int, *, what: str) -> socket.socket:
+    """Return a socket that listens on the port of an option ``--port``; ``what`` is to be served.
+
+    Raises:
+        SettingsError: the port is out of range, taken or not allowed.
+    """
+    if not 0 <= port <= _LAST_PORT:
+        raise SettingsError(f"--port {port} is out of range: use 1 to {_LAST_PORT}, or 0 for any")
+    try:
+        return listen(port, backlog=_BACKLOG)
+    except OSError as error:
+        raise SettingsError(
+            f"{what} cannot listen on {HOST}:{port}: {clause(error)}; choose another --port"
+        ) from error
 
 
 def is_loopback(url: str) -> bool:

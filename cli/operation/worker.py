@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import signal
@@ -10,16 +9,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from platforms import Settings
 from platforms.errors import SettingsError
-from platforms.files import write_atomically
 from platforms.locks import held
-from platforms.processes.process import ProcessId, alive, spawn_detached, terminate_group
+from platforms.processes.process import alive, spawn_detached, terminate_group
+from platforms.processes.recorded import Recorded, read_recorded
 
 POOL = "whippet"
 _ONLINE_SECONDS, _POLL_SECONDS = 180.0, 0.5
@@ -27,19 +26,11 @@ _END_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
+class Worker(Recorded):
     """A worker of ours, and the server that it asks for runs."""
 
     name: str
     api_url: str
-    pid: int
-    started: float
-    boot: str = ""
-
-    @property
-    def process(self) -> ProcessId:
-        """The worker's process."""
-        return ProcessId(pid=self.pid, started=self.started, boot=self.boot)
 
 
 def worker_file(settings: Settings) -> Path:
@@ -54,11 +45,7 @@ def worker_log(settings: Settings) -> Path:
 
 def read_worker(settings: Settings) -> Worker | None:
     """Return the worker that we started, if its process still runs."""
-    try:
-        worker = Worker(**json.loads(worker_file(settings).read_text("utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):  # none, or not written by us
-        return None
-    return worker if alive(worker.process) else None
+    return read_recorded(worker_file(settings), Worker)
 
 
 def ensure_worker(settings: Settings, api_url: str, is_online: Callable[[str], bool]) -> Worker:
@@ -97,10 +84,8 @@ def _start(settings: Settings, api_url: str) -> Worker:
         log=worker_log(settings),
         cwd=settings.home,
     )
-    worker = Worker(
-        name=name, api_url=api_url, pid=process.pid, started=process.started, boot=process.boot
-    )
-    write_atomically(worker_file(settings), json.dumps(asdict(worker)).encode())
+    worker = Worker.of(process, name=name, api_url=api_url)
+    worker.write(worker_file(settings))
     return worker
 
 

@@ -29,9 +29,8 @@ def main() -> None:
     login = make_login(settings)
     with _listen(port) as listener:
         url = f"http://{HOST}:{listener.getsockname()[1]}/api"
-        process = identify(os.getpid())
         write_shell_file(settings, url, login)
-        write_server(settings, Server(api_url=url, pid=process.pid, started=process.started))
+        write_server(settings, Server.of(identify(os.getpid()), api_url=url))
         _serve(settings, listener, url, login)
 
 

@@ -11,12 +11,9 @@ from starlette.middleware import Middleware
 from cli.server.door import OwnPagesOnly
 from cli.ui.pages import Pages, not_found
 from platforms import Settings, connect
-from platforms.errors import SettingsError
-from platforms.loopback import HOST, listen
-from sm_entrypoints.contract.sentences import clause
+from platforms.loopback import HOST, listen_as_asked
 from tasks.browse.asking import EndpointsInService
 
-_LAST_PORT = 65_535
 _DRAIN_SECONDS = 3
 
 
@@ -30,15 +27,7 @@ def serve_pages(settings: Settings, port: int, announce: Callable[[str], None]) 
     Raises:
         SettingsError: the port is taken or not allowed.
     """
-    if not 0 <= port <= _LAST_PORT:
-        raise SettingsError(f"--port {port} is out of range: use 1 to {_LAST_PORT}, or 0 for any")
-    try:
-        listener = listen(port, backlog=64)
-    except OSError as error:
-        raise SettingsError(
-            f"the pages cannot be served on {HOST}:{port}: {clause(error)}; choose another --port"
-        ) from error
-    with listener:
+    with listen_as_asked(port, what="the server of the pages") as listener:
         taken = listener.getsockname()[1]
         server = uvicorn.Server(
             uvicorn.Config(

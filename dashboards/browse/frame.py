@@ -22,6 +22,7 @@ ASSETS = {
     "page.css": "text/css; charset=utf-8",
     "browse.css": "text/css; charset=utf-8",
     "drop.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
 }
 
 
@@ -57,11 +58,14 @@ def way_back() -> Block:
 
 def served_page(title: str, subtitle: str, sections: Sequence[Section], script: str = "") -> str:
     """Return a page as HTML; ``script`` is the name of one of :data:`ASSETS`, if it needs one."""
-    styles = "".join(f'<link rel="stylesheet" href="/{name}">' for name in ASSETS if "css" in name)
+    styles = "".join(
+        f'<link rel="stylesheet" href="/{name}">' for name in ASSETS if name.endswith(".css")
+    )
     code = f'<script src="/{text(script)}" defer></script>' if script else ""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<link rel="icon" href="/icon.svg">'
         f"<title>{text(title)} · Whippet</title>\n{styles}{code}\n</head>\n<body>\n"
         f"<header>{way_back().markup}<h1>{text(title)}</h1><p>{text(subtitle)}</p></header>\n"
         f"<main>\n{''.join(map(_section, sections))}</main>\n</body>\n</html>\n"

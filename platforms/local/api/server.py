@@ -20,22 +20,19 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from platforms.errors import SettingsError
 from platforms.local.api.answers import ANSWERED, Refused, failure, result
 from platforms.local.api.guard import OnlyThisMachine, read_body
 from platforms.local.api.wire.protocols import Protocols
 from platforms.local.api.wire.services import services_of
 from platforms.local.context import LocalContext, local_context
 from platforms.local.hosting.runtime import MAX_BODY_BYTES, LocalRuntime
-from platforms.loopback import HOST, listen
+from platforms.loopback import HOST, listen_as_asked
 from platforms.settings import Settings
 from platforms.validation import service_model
-from sm_entrypoints.contract.sentences import clause
 
 # Longer than clients keep an idle connection for.
 _KEEP_ALIVE_SECONDS = 75
 _DRAIN_SECONDS = 10
-_LAST_PORT = 65_535
 # Where clients of Smithy's RPC v2 post to.
 _RPC = "/service/{service}/operation/{operation}"
 _INVOCATIONS = "/endpoints/{name}/invocations"
@@ -106,15 +103,7 @@ def serve_api(settings: Settings, port: int, announce: Callable[[str], None]) ->
     Raises:
         SettingsError: the port is taken or not allowed.
     """
-    if not 0 <= port <= _LAST_PORT:
-        raise SettingsError(f"--port {port} is out of range: use 1 to {_LAST_PORT}, or 0 for any")
-    try:
-        listener = listen(port, backlog=128)
-    except OSError as error:
-        raise SettingsError(
-            f"the API cannot listen on {HOST}:{port}: {clause(error)}; choose another --port"
-        ) from error
-    with listener:
+    with listen_as_asked(port, what="the API") as listener:
         server = api_server(local_context(settings))
         announce(f"http://{HOST}:{listener.getsockname()[1]}")
         server.run(sockets=[listener])

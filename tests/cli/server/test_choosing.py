@@ -163,7 +163,7 @@ def ours(whippet_home) -> Iterator[Callable[[int], None]]:
 
     def write(port: int) -> None:
         url = f"http://127.0.0.1:{port}/api"
-        write_server(Settings(), Server(api_url=url, pid=mine.pid, started=mine.started))
+        write_server(Settings(), Server.of(mine, api_url=url))
 
     try:
         yield write
