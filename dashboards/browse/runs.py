@@ -11,7 +11,11 @@ from sm_entrypoints.contract.sentences import counted
 
 _COLUMNS = ("", "run", "state", "started (UTC)", "data", "network", "test accuracy", "USD", "")
 # How a state is coloured: a class of page.css.
-_STATES = {"completed": "", "running": "stop", "failed": "issues", "crashed": "issues"}
+_STATES = {
+    **dict.fromkeys(("running", "waiting"), "stop"),
+    **dict.fromkeys(("failed", "crashed"), "issues"),
+    "completed": "",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +23,8 @@ class RunLine:
     """A run in the list.
 
     Attributes:
-        state: ``completed``, ``running``, ``failed``, ``crashed``, ``cancelled`` or ``unreadable``.
+        state: as the run's record has it (``completed``, ``waiting`` for a person, …), or
+            ``unreadable``.
         started: as it is shown; empty when it is not known.
         accuracy: of the test pictures, 0 to 1; None without a test.
         usd: what it cost, as it is shown; ``bills`` says whether anybody was billed for it.

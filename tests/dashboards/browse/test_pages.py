@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -69,6 +70,14 @@ def test_runs_are_filtered_by_words_and_state(words: str, state: str, count: int
     page = runs_page([DONE, LOST, BAD], words, state)
     assert page.count("<tr>") == (count + 1 if count else 0)
     assert ("No run matches" in page) == (not count)
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [("completed", ""), ("waiting", "stop"), ("crashed", "issues"), ("x", "none")],
+)
+def test_a_state_has_its_colour(state: str, kind: str) -> None:
+    assert f'<span class="chip {kind}">{state}</span>' in runs_page([replace(DONE, state=state)])
 
 
 def test_what_was_typed_stays_in_the_form() -> None:
