@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from prefect import flow
+from prefect import flow, get_run_logger
 
 from flows.naming import named
+from platforms import Settings
+from platforms.locks import held_if_free
+from platforms.privacy import make_home
 from tasks.cancelled_runs import end_cancelled_runs
 from tasks.events import tell_of_ending_endpoints
 from tasks.parameters.groups import Recover
@@ -28,7 +31,20 @@ def recover_runs(request: Recover = RecoverParameters()) -> list[str]:
     A cancelled run is not restarted: whatever of it is still running is ended. Endpoints whose
     processes are gone come back, until their time has passed. A run whose question nobody answered
     in time ends as refused. Endpoints that end soon are reported.
+
+    Only one works on this machine at a time: where another one does, this one leaves it to that.
     """
+    settings = Settings()
+    make_home(settings.home)
+    # The kernel releases it when its process ends, however that ends.
+    with held_if_free(settings.home / ".recovery.lock") as ours:
+        if ours:
+            return _recover(request)
+    get_run_logger().info("another recovery of this machine is at work: it is left to that one")
+    return []
+
+
+def _recover(request: RecoverParameters) -> list[str]:
     dead = mark_dead_runs(request)
     end_cancelled_runs(request)
     close_unanswered()

@@ -110,6 +110,9 @@ def restart_crashed_runs(request: RecoverParameters) -> list[str]:
             if _at_work(run):  # whoever marked it was wrong: never two copies
                 get_run_logger().warning("run %s is marked as crashed, but is at work", run.name)
                 continue
+            newest = client.read_flow_run(run.id).state
+            if newest is None or newest.type is not StateType.CRASHED:
+                continue  # a recovery on another machine was faster
             reach("restart a run")
             client.set_flow_run_state(run.id, AwaitingRetry(), force=True)
             reach("restarted a run")
