@@ -169,7 +169,7 @@ def _outsiders(code: Path, before: set[str]) -> list[str]:
     """
     outside = {
         name
-        for name, module in sys.modules.items()
+        for name, module in list(sys.modules.items())
         if name not in before
         and name.startswith(f"{_PACKAGE}.")
         and not Path(getattr(module, "__file__", None) or code)

@@ -427,6 +427,13 @@ def test_errors_are_caught_by_name(path):
 
 
 @every_module
+def test_nobody_goes_through_the_modules_while_another_thread_may_import(path):
+    """A dictionary that grows meanwhile is a RuntimeError: go through a list of it."""
+    found = re.findall(r"\bfor \w+(?:, \w+)* in sys\.modules\b.*", path.read_text("utf-8"))
+    assert not found, f"{relative(path)}: {found}"
+
+
+@every_module
 def test_nothing_is_left_to_do_or_unsafe(path):
     text = path.read_text("utf-8")
     assert not re.search(r"\b(TODO|FIXME|XXX)\b", text)

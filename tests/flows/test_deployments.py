@@ -74,7 +74,8 @@ def test_cancelling_a_deployments_run_stops_its_job(worker, released):
     httpx.post(f"{url}/flow_runs/{flow_run}/set_state", json=cancelling).raise_for_status()
     wait_for(lambda: worker.jobs()[job] == "Stopped", "stop of the job")
     wait_for(lambda: state_of(worker, flow_run) == "CANCELLED", "cancelled flow run")
-    assert worker.record("to be cancelled")["status"] == "cancelled"
+    # The hook that closes the record runs after the server has the state.
+    wait_for(lambda: worker.record("to be cancelled")["status"] == "cancelled", "closed record")
 
 
 def test_a_killed_run_goes_on_with_its_job(worker, released):
@@ -91,4 +92,4 @@ def test_a_killed_run_goes_on_with_its_job(worker, released):
     assert found["run_count"] == 2
     (job,) = set(worker.jobs()) - set(before)
     assert worker.jobs()[job] == "Completed"
-    assert worker.record("to be killed")["status"] == "completed"
+    wait_for(lambda: worker.record("to be killed")["status"] == "completed", "closed record")

@@ -227,7 +227,8 @@ def test_a_cancel_outlives_worker_and_run_and_nothing_starts_again(server, data,
         found = ask(server, "GET", f"/flow_runs/{flow_run}").json()
         assert found["state_type"] == "CANCELLED"
         assert found["run_count"] == 1
-        assert server.record(name)["status"] == "cancelled"
+        closed = lambda: server.record(name)["status"] == "cancelled"  # noqa: B023,E731
+        wait_for(closed, "closed record")
     assert set(server.jobs().values()) == {"Stopped"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import signal
@@ -140,7 +141,7 @@ def trials_done(whippet: Whippet, job: str) -> int:
 
 
 def test_a_packed_search_that_was_stopped_takes_over_its_trials_when_the_run_goes_on(whippet):
-    options = ("--data", str(data_of(whippet)), *PACKED, "--max-jobs", "200", "--max-epochs", "60")
+    options = ("--data", str(data_of(whippet)), *PACKED, "--max-jobs", "200", "--max-epochs", "300")
     stopped = whippet.start("run", "--name", "packed", *options)
     search = wait_for(lambda: in_progress(whippet, "-tune"), "packed search")
     done = wait_for(lambda: trials_done(whippet, search), "the first generation")
@@ -172,6 +173,18 @@ case "$TRAINING_JOB_NAME" in
 esac
 exec {python} "$@"
 """
+
+
+def let_go_on(python: Path) -> bool:
+    """Write the line that is waited for; False while a process is about to execute the file."""
+    try:
+        with python.open("a") as file:
+            file.write("#go\n")
+    except OSError as error:
+        if error.errno != errno.ETXTBSY:
+            raise
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -226,8 +239,7 @@ def test_resumed_it_can_be_interrupted_and_killed_and_pays_for_nothing_twice(fai
     assert ended(killed).code == -signal.SIGKILL
     assert in_progress(whippet, "-train-3"), "the job goes on without its watcher"
 
-    with job_python_of(whippet).open("a") as file:
-        file.write("#go\n")
+    wait_for(lambda: let_go_on(job_python_of(whippet)), "moment at which nobody executes it")
     found = whippet.run(*resume)
     assert found.code == 0, found.err
     assert whippet.tuning_jobs() == search

@@ -92,7 +92,7 @@ def _check(order: dict[str, Any], start: dict[str, Any]) -> None:
             raise Declined(f"{name} differs")
     if not whippet_warm_script.fits(order["script"]):
         raise Declined("the path of the script is long")
-    known = {name.partition(".")[0] for name in sys.modules}
+    known = {name.partition(".")[0] for name in list(sys.modules)}
     for folder in order["folders"]:
         for entry in os.listdir(folder):
             if entry.partition(".")[0] in known:

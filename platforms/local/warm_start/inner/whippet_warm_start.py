@@ -137,7 +137,7 @@ def stamp(name: str) -> tuple[int, int, int]:
 def _run_hidden() -> None:
     """Run the job's own ``sitecustomize``, which ours has hidden, and forget all of ours."""
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", sys.path)
-    for name in [name for name in sys.modules if name.startswith("whippet_warm_")]:
+    for name in [name for name in list(sys.modules) if name.startswith("whippet_warm_")]:
         del sys.modules[name]
     if spec is None or spec.loader is None:
         # What Python takes for an environment that has none; it forgets ours.
