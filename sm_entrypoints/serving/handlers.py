@@ -193,8 +193,8 @@ def _not_there(code_dir: Path, program: str) -> str:
 def _import_program(code_dir: Path, program: str) -> ModuleType | None:
     name = program.removesuffix(".py").replace("/", ".").strip(".")
     if (code_dir / _OWN_PACKAGE).is_dir():
-        # The archive's copy prepared the data that the model was trained on. The server's own thread
-        # imports meanwhile, so they are listed first.
+        # The archive's copy prepared the data that the model was trained on. The server's own
+        # thread imports meanwhile, so they are listed first.
         for loaded in [key for key in list(sys.modules) if key.split(".")[0] == _OWN_PACKAGE]:
             del sys.modules[loaded]
     sys.path.insert(0, str(code_dir))
