@@ -35,6 +35,7 @@ from sm_entrypoints.models.fusion import fused, laid_out
 from sm_entrypoints.models.model import ModelCard, load_model
 from sm_entrypoints.serving.accept import accepted, media_type
 from sm_entrypoints.serving.bodies import BodyError, picture_bytes, what_it_is
+from sm_entrypoints.serving.weight import is_heavy
 
 JSON_TYPE = "application/json"
 CSV_TYPE = "text/csv"
@@ -186,6 +187,11 @@ def predict_fn(data: Image.Image, model: Classifier) -> list[Prediction]:
 
 class _InBatches:
     """How the model server asks ``predict_fn`` about several waiting requests at once."""
+
+    @staticmethod
+    def is_heavy(body: bytes) -> bool:
+        """Tell whether decoding a body will take longer than a small picture."""
+        return is_heavy(body)
 
     @staticmethod
     def prepare(data: Image.Image, model: Classifier) -> Tensor:

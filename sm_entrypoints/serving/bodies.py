@@ -19,11 +19,18 @@ from sm_entrypoints.contract.sentences import ended
 from sm_entrypoints.images.files import kind_of
 
 # More than any request that SageMaker lets through: only a bomb unpacks to it.
-MOST_BYTES = 64 * 1024 * 1024
+MOST_BYTES = 32 * 1024 * 1024
 # A picture in base64 in JSON in gzip in a form.
 _MOST_WRAPPINGS = 5
 _MOST_VALUES = 10_000
-_BASE64 = re.compile(rb"[A-Za-z0-9+/_\-\s]{24,}={0,2}\s*")
+# A value or a part takes memory of its own, however short it is.
+_MOST_JSON_MARKS = 100_000
+_MOST_PARTS = 1_000
+# What is decoded at once: meanwhile, no other thread runs.
+_PIECE = 1 << 18
+_LEAST_BASE64 = 24
+_BASE64_SPACE = b" \t\n\r\f\v"
+_FROM_URLSAFE = bytes.maketrans(b"-_", b"+/")
 _DISPOSITION = re.compile(rb"^content-disposition:.*$", re.IGNORECASE | re.MULTILINE)
 _GZIP, _NPY = b"\x1f\x8b", b"\x93NUMPY"
 _OTHERS = (
@@ -46,17 +53,17 @@ class BodyError(Exception):
         self.status_code = status_code
 
 
-def picture_bytes(body: bytes) -> bytes:
+def picture_bytes(body: bytes, *, most: int = MOST_BYTES) -> bytes:
     """Return the bytes of the picture that a body holds; the body itself where it is unwrapped.
 
     Other content is returned too, without its wrappings: the decoder reports what is wrong.
 
     Raises:
         BodyError: 400 no picture or several in a wrapping, or a broken wrapping; 413 it unpacks to
-            more than 64 MiB.
+            more than ``most`` bytes.
     """
     for _ in range(_MOST_WRAPPINGS):
-        inner = _unwrapped(body)
+        inner = _unwrapped(body, most)
         if inner is None:
             return body
         body = inner
@@ -82,10 +89,10 @@ def what_it_is(body: bytes) -> str | None:
     return description
 
 
-def _unwrapped(body: bytes) -> bytes | None:
+def _unwrapped(body: bytes, most: int) -> bytes | None:
     """Return what is inside of one wrapping; None where there is none."""
     if body.startswith(_GZIP):
-        return _gunzipped(body)
+        return _gunzipped(body, most)
     start = body[:512].lstrip()
     if start.startswith(b"--") and b"content-disposition" in body[:1024].lower():
         return _of_form(body)
@@ -96,14 +103,14 @@ def _unwrapped(body: bytes) -> bytes | None:
     return _of_base64(body)
 
 
-def _gunzipped(body: bytes) -> bytes:
+def _gunzipped(body: bytes, most: int) -> bytes:
     unpacker = zlib.decompressobj(wbits=31)
     try:
-        unpacked = unpacker.decompress(body, MOST_BYTES + 1)
+        unpacked = unpacker.decompress(body, most + 1)
     except zlib.error as error:
         raise BodyError(400, f"The body is gzip, and broken: {ended(error)}") from None
-    if len(unpacked) > MOST_BYTES:
-        raise BodyError(413, f"The body unpacks to more than {MOST_BYTES:,} bytes.")
+    if len(unpacked) > most:
+        raise BodyError(413, f"The body unpacks to more than {most:,} bytes.")
     if not unpacker.eof:
         raise BodyError(400, "The body is gzip, and its end is missing.")
     return unpacked
@@ -111,6 +118,8 @@ def _gunzipped(body: bytes) -> bytes:
 
 def _of_form(body: bytes) -> bytes:
     boundary = body.lstrip().split(b"\n", 1)[0].strip()
+    if body.count(boundary) > _MOST_PARTS:
+        raise BodyError(400, f"The body is a form of more than {_MOST_PARTS:,} parts; send one.")
     files: list[bytes] = []
     fields: list[bytes] = []
     for part in body.split(boundary)[1:]:
@@ -128,11 +137,29 @@ def _of_data_uri(body: bytes) -> bytes:
     if not comma:
         raise BodyError(400, "The body is a data URI without a comma.")
     if head.lower().rstrip().endswith(b";base64"):
-        return _decoded(urllib.parse.unquote_to_bytes(content), "The data URI")
-    return urllib.parse.unquote_to_bytes(content)
+        return _decoded(_unquoted(content), "The data URI")
+    return _unquoted(content)
+
+
+def _unquoted(text: bytes) -> bytes:
+    """Return a text without its escapes (``%89``), made piece by piece."""
+    parts, at = [], 0
+    while at < len(text):
+        end = at + _PIECE
+        escape = text.rfind(b"%", end - 2, end)
+        end = escape if escape >= 0 and end < len(text) else end
+        parts.append(urllib.parse.unquote_to_bytes(text[at:end]))
+        at = end
+    return b"".join(parts)
 
 
 def _of_json(body: bytes) -> bytes | None:
+    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > _MOST_JSON_MARKS:
+        raise BodyError(
+            400,
+            f"The body is JSON of more than {_MOST_JSON_MARKS:,} values; send the bytes of a JPEG "
+            'or PNG image, or {"image": "…base64…"}.',
+        )
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -169,22 +196,32 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _of_base64(body: bytes) -> bytes | None:
     """Return what base64 stands for; None for what is something else, such as a text."""
-    if not _BASE64.fullmatch(body):
-        return None
+    start = body[:128].translate(_FROM_URLSAFE, _BASE64_SPACE)[:64].rstrip(b"=")
     try:
-        decoded = _decoded(body, "The body")
-    except BodyError:
+        head = binascii.a2b_base64(start[: len(start) // 4 * 4], strict_mode=True)
+        if not (kind_of(head) or head.startswith((_GZIP, _NPY))) or len(body) < _LEAST_BASE64:
+            return None
+        return _decoded(body, "The body")
+    except (BodyError, binascii.Error):
         return None
-    is_picture = kind_of(decoded[:64]) or decoded.startswith((_GZIP, _NPY))
-    return decoded if is_picture else None
 
 
 def _decoded(text: bytes, what: str) -> bytes:
-    compact = re.sub(rb"\s+", b"", text).replace(b"-", b"+").replace(b"_", b"/").rstrip(b"=")
+    """Return what base64 stands for, made piece by piece."""
+    text = text.rstrip(b"=" + _BASE64_SPACE)
+    parts, rest = [], b""
     try:
-        return base64.b64decode(compact + b"=" * (-len(compact) % 4), validate=True)
+        for at in range(0, len(text), _PIECE):
+            rest += text[at : at + _PIECE].translate(_FROM_URLSAFE, _BASE64_SPACE)
+            if b"=" in rest:
+                raise BodyError(400, f"{what} is not base64: there is more after its end.")
+            whole = len(rest) // 4 * 4
+            parts.append(base64.b64decode(rest[:whole], validate=True))
+            rest = rest[whole:]
+        parts.append(base64.b64decode(rest + b"=" * (-len(rest) % 4), validate=True))
     except binascii.Error as error:
         raise BodyError(400, f"{what} is not base64: {ended(error)}") from None
+    return b"".join(parts)
 
 
 def _only(found: list[bytes], what: str) -> bytes:

@@ -3,21 +3,23 @@
 Nobody waits for a batch to fill: a worker that becomes free takes what is there. A lone client's
 request is therefore a call of its own, as are all requests to handlers that know no batches.
 
+Where the handlers can tell what will take long to prepare, such as a picture of many pixels, that
+is done beside the workers (:mod:`sm_entrypoints.serving.heavy`): the others pass it meanwhile.
+
 If a handler raises an exception with an integer ``status_code`` from 400 to 599 (as in SageMaker's
 toolkit), the answer has that status, and otherwise 500; the traceback goes to the log.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -26,6 +28,8 @@ from sm_entrypoints.contract.sentences import ended
 from sm_entrypoints.serving.accept import accepted
 from sm_entrypoints.serving.context import CONTENT_TYPE, Context
 from sm_entrypoints.serving.handlers import Program
+from sm_entrypoints.serving.heavy import HeavyLane, cores
+from sm_entrypoints.serving.intake import RETRY_AFTER
 from sm_entrypoints.serving.payloads import TEXT_TYPES, PayloadError, to_json
 
 
@@ -39,6 +43,8 @@ class Call:
     headers: Mapping[str, str]
     default_accept: str
     context: Context = field(init=False)
+    is_prepared: bool = field(init=False, default=False)
+    _part: Any = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.context = self.program.context.of_request(self.headers)
@@ -54,11 +60,33 @@ class Call:
         except (Exception, SystemExit) as error:  # noqa: BLE001
             return self._bad(error)
 
+    def is_heavy(self) -> bool:
+        """Tell whether preparing it will take long; never raises."""
+        try:
+            return self.program.is_heavy(self.body)
+        except (Exception, SystemExit):  # noqa: BLE001
+            return False  # whatever is wrong with it is said by who prepares it
+
     def prepared(self) -> Any:
         """Return what a batch is made of, or else the answer to a request that is at fault."""
+        if not self.is_prepared:
+            try:
+                data = self._data()
+                kind = self._content_type
+                self._part = self.program.prepare(self.model, data, kind, self.context)
+            except (Exception, SystemExit) as error:  # noqa: BLE001
+                self._part = self._bad(error)
+            self.is_prepared = True
+            self.body = b""  # it is not needed any more
+        return self._part
+
+    def alone(self) -> Response:
+        """Return the answer to what is prepared, as a batch of its own; never raises."""
+        part = self.prepared()
+        if isinstance(part, Response):
+            return part
         try:
-            data = self._data()
-            return self.program.prepare(self.model, data, self._content_type, self.context)
+            return self.written(self.program.predict_batch([part], self.model)[0])
         except (Exception, SystemExit) as error:  # noqa: BLE001
             return self._bad(error)
 
@@ -91,14 +119,23 @@ class Call:
         return _failure(error, self._content_type)
 
 
-class Calls:
-    """Threads that answer calls, the oldest first; ``most`` of them at a time where that is one."""
+# A call, and the answer to it that is to come.
+_Asked = tuple[Call, Future[Response]]
 
-    def __init__(self, workers: int, *, most: int) -> None:
+
+class Calls:
+    """Threads that answer calls, the oldest first; ``most`` of them at a time where that is one.
+
+    Args:
+        heavy: how many that take long to prepare may be on their way; others get 503.
+    """
+
+    def __init__(self, workers: int, *, most: int, heavy: int = 16) -> None:
         self._most = most
         # Decoders let go of Python's lock: pictures of a batch are decoded side by side.
-        self._helpers = ThreadPoolExecutor(_cores(), thread_name_prefix="picture")
-        self._waiting: deque[tuple[Call, Future[Response]]] = deque()
+        self._helpers = ThreadPoolExecutor(cores(), thread_name_prefix="picture")
+        self._heavy = HeavyLane(heavy)
+        self._waiting: deque[_Asked] = deque()
         self._come = threading.Condition()
         for number in range(workers):
             threading.Thread(target=self._work, name=f"model_{number}", daemon=True).start()
@@ -120,27 +157,54 @@ class Calls:
             # Waiting for the next one keeps no body of the last.
             del taken, answers, future, answer, _
 
-    def _taken(self) -> list[tuple[Call, Future[Response]]]:
+    def _taken(self) -> list[_Asked]:
         """Wait for calls, and return those to answer together."""
-        with self._come:
-            while True:
+        taken: list[_Asked] = []
+        while not taken:  # some are cancelled, or take long
+            with self._come:
                 self._come.wait_for(lambda: self._waiting)
-                taken = list(islice(self._begun(), self._most))
-                if taken:  # not all of them were cancelled
-                    return taken
+                come = self._next()
+            taken = [asked for asked in come if self._begins(*asked)]
+            del come
+        return taken
 
-    def _begun(self) -> Iterator[tuple[Call, Future[Response]]]:
-        while self._waiting:
+    def _next(self) -> list[_Asked]:
+        found: list[_Asked] = []
+        while self._waiting and len(found) < self._most:
             call, future = self._waiting.popleft()
-            if future.set_running_or_notify_cancel():
-                yield call, future
+            if not future.cancelled():
+                found.append((call, future))
                 if not call.program.batches:
-                    return
+                    break
+        return found
+
+    def _begins(self, call: Call, future: Future[Response]) -> bool:
+        """Tell whether a worker may begin with a call; one that takes long is prepared first."""
+        if call.is_prepared:
+            return True
+        if not call.is_heavy():
+            return future.set_running_or_notify_cancel()
+        taken = self._heavy.take(partial(self._prepare, call, future))
+        if not taken and future.set_running_or_notify_cancel():
+            future.set_result(_too_many())
+        return False
+
+    def _prepare(self, call: Call, future: Future[Response]) -> None:
+        """Prepare a call that takes long, and have it answered next."""
+        if not future.set_running_or_notify_cancel():
+            return
+        part = call.prepared()
+        if isinstance(part, Response):
+            future.set_result(part)
+            return
+        with self._come:
+            self._waiting.appendleft((call, future))
+            self._come.notify()
 
 
-def _cores() -> int:
-    available = getattr(os, "sched_getaffinity", None)
-    return len(available(0)) if available else os.cpu_count() or 1
+def _too_many() -> Response:
+    error = {"error": "Too many large requests at once; try again."}
+    return JSONResponse(error, status_code=503, headers=RETRY_AFTER)
 
 
 def answers_to(calls: Sequence[Call], helpers: Executor) -> list[Response]:
@@ -148,7 +212,7 @@ def answers_to(calls: Sequence[Call], helpers: Executor) -> list[Response]:
 
     ``helpers`` prepare what it is made of.
     """
-    if len(calls) == 1:
+    if len(calls) == 1 and not calls[0].is_prepared:
         return [calls[0].answer()]
     parts = list(helpers.map(Call.prepared, calls))
     good = [index for index, part in enumerate(parts) if not isinstance(part, Response)]
@@ -158,10 +222,7 @@ def answers_to(calls: Sequence[Call], helpers: Executor) -> list[Response]:
         predictions = dict(zip(good, found, strict=True))
     except (Exception, SystemExit):  # noqa: BLE001
         # One of them is at fault, or all: alone, each gets its own answer.
-        return [
-            part if isinstance(part, Response) else call.answer()
-            for call, part in zip(calls, parts, strict=True)
-        ]
+        return [call.alone() for call in calls]
     return [
         call.written(predictions[index]) if index in predictions else parts[index]
         for index, call in enumerate(calls)

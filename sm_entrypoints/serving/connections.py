@@ -12,6 +12,7 @@ import resource
 import socket
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 # What a client may take for the head of a request, from its first byte on.
@@ -21,11 +22,12 @@ SILENT_SECONDS = 75.0
 _MOST = 512
 # Files that the process itself needs.
 _OTHER_FILES = 64
-_LATE = (
-    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: application/json\r\n"
+_REFUSAL = (
+    b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n%s"
 )
-_SENTENCE = b'{"error":"The head of the request did not come within 10 seconds."}'
+_LATE = b'{"error":"The head of the request did not come within 10 seconds."}'
+_INVALID = b'{"error":"That is no HTTP request."}'
 
 
 def most_connections() -> int:
@@ -77,6 +79,20 @@ class BoundedConnection(H11Protocol):
         if self._answering:
             self._at_ease()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request, unless an answer is on its way already.
+
+        Whoever still works on its beginning is told that nobody listens: uvicorn would let the
+        answer come after this one, and fail.
+        """
+        unanswered = self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE)
+        if self._answering:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if unanswered:
+            self._refuse(b"400 Bad Request", _INVALID)
+        self.transport.close()
+
     def on_response_complete(self) -> None:
         """Expect the next request; uvicorn closes the connection when none comes."""
         self._at_ease()
@@ -97,6 +113,9 @@ class BoundedConnection(H11Protocol):
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
+    def _refuse(self, status: bytes, sentence: bytes) -> None:
+        self.transport.write(_REFUSAL % (status, len(sentence), sentence))
+
     def _at_ease(self) -> None:
         self._began = False
         if self._alarm is not None:
@@ -112,5 +131,5 @@ class BoundedConnection(H11Protocol):
         if self._answering or self.transport.is_closing():
             return
         if self._began and self.cycle is None:
-            self.transport.write(_LATE % (len(_SENTENCE), _SENTENCE))
+            self._refuse(b"408 Request Timeout", _LATE)
         self.transport.close()

@@ -41,6 +41,7 @@ ARGUMENTS = {
 }
 # Set on a predict_fn that can predict several requests at once: an object with ``prepare(value,
 # model)``, which makes something small of what input_fn returned, and ``predict(values, model)``.
+# It may have ``is_heavy(body)``, which tells quickly whether input_fn will take long.
 BATCH_ATTRIBUTE = "whippet_batch"
 _OWN_PACKAGE = "sm_entrypoints"
 
@@ -99,6 +100,11 @@ class Program:
         """Return what a batch is made of: what ``input_fn`` made of a request, made small."""
         assert self._batch is not None
         return self._batch.prepare(self._call("input_fn", context, data, content_type), model)
+
+    def is_heavy(self, body: bytes) -> bool:
+        """Tell whether ``input_fn`` will take long with a body, where its program can say."""
+        judge = getattr(self._batch, "is_heavy", None)
+        return judge is not None and bool(judge(body))
 
     def predict_batch(self, values: Sequence[Any], model: Any) -> Sequence[Any]:
         """Return what ``predict_fn`` would of each prepared value."""

@@ -43,7 +43,7 @@ class ModelService:
     ) -> None:
         self._limits = limits
         self._default_accept = default_accept
-        self._calls = Calls(limits.workers, most=limits.batch)
+        self._calls = Calls(limits.workers, most=limits.batch, heavy=limits.places // 2)
         self._loaded: tuple[Program, Any] | None = None
         self._intake = Intake(limits)
         self._busy = 0

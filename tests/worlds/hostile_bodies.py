@@ -9,6 +9,7 @@ import json
 import random
 import socket
 import struct
+import time
 import zlib
 from collections.abc import Callable
 from functools import cache
@@ -49,6 +50,8 @@ def hostile_connection(chance: random.Random, address: tuple[str, int]) -> int:
     """Send bytes that are no request, or half of one; return the status, 400 for a closed door."""
     with socket.create_connection(address, timeout=60) as connection:
         try:
+            if chance.random() < 0.02:
+                _slowly(connection, chance)
             connection.sendall(_request(chance))
             if chance.random() < 0.5:  # leaves in the middle
                 return 400
@@ -60,6 +63,16 @@ def hostile_connection(chance: random.Random, address: tuple[str, int]) -> int:
         assert answer == b"", answer
         return 400
     return int(answer.split()[1])
+
+
+def _slowly(connection: socket.socket, chance: random.Random) -> None:
+    """Begin a request, and take a while over it."""
+    connection.sendall(b"POST /invocations HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+    if chance.random() < 0.5:
+        connection.sendall(b"Content-Length: 1000\r\n\r\n")
+    for _ in range(chance.choice((3, 30))):
+        connection.sendall(b"X")
+        time.sleep(0.1)
 
 
 def _request(chance: random.Random) -> bytes:
@@ -79,6 +92,8 @@ def _request(chance: random.Random) -> bytes:
         start + b"X: " + b"a" * 70_000 + b"\r\n\r\n",
         start + b"".join(b"X%d: y\r\n" % n for n in range(2000)) + b"\r\n",
         (start + b"Content-Length: 3\r\n\r\nabc") * 12,
+        (start + b"Content-Length: %d\r\n\r\n" % len(picture) + picture) * 5 + b"and more\r\n\r\n",
+        start + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n" + b"no chunk\r\n",
         b"GET /ping HTTP/1.1\r\n" + host + b"\r\n" + b"GET /ping HTTP/1.1\r\n",
         b"GET /../../etc/passwd HTTP/1.1\r\n" + host + b"\r\n",
         b"BREW /pot HTTP/1.1\r\n" + host + b"\r\n",
@@ -158,6 +173,37 @@ def _gzip_bomb(size: int) -> bytes:
     return gzip.compress(bytes(size))
 
 
+@cache
+def large_picture(kind: str, mode: str, width: int, height: int) -> bytes:
+    """A picture that is allowed and takes long."""
+    picture = Image.radial_gradient("L").resize((width, height)).convert(mode)
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **({"compress_level": 1} if kind == "PNG" else {"quality": 40}))
+    return buffer.getvalue()
+
+
+def _allowed(chance: random.Random) -> bytes:
+    choices = (
+        *(("JPEG", "RGB", 4000, 3000), ("JPEG", "RGB", 9000, 7000), ("JPEG", "CMYK", 4000, 3000)),
+        *(("PNG", "RGB", 2500, 2000), ("PNG", "RGBA", 5000, 5000), ("PNG", "P", 4000, 3000)),
+    )
+    return large_picture(*chance.choice(choices))
+
+
+@cache
+def _packed(start: bytes, repeated: bytes) -> bytes:
+    """32 million bytes that take many times as much as objects, in a few thousand."""
+    return gzip.compress(start + repeated * (32_000_000 // len(repeated)))
+
+
+def _many(chance: random.Random) -> bytes:
+    texts = (
+        *((b"[", b"[],"), (b"[", b"1,"), (b'{"a":[', b'"b",'), (b"data:,", b"%41")),
+        *((b"--\nContent-Disposition: form-data\n", b"--\n"), (b"", b"AAAA"), (b"/9j/", b"AAAA")),
+    )
+    return _packed(*chance.choice(texts))
+
+
 def _bomb(chance: random.Random) -> bytes:
     return _gzip_bomb(chance.choice((1 << 20, 65 << 20, 200 << 20)))
 
@@ -216,5 +262,5 @@ def _good(chance: random.Random) -> bytes:
 # The costly ones are rarer, as they would be for somebody with one line to send them over.
 _MAKERS = (
     *(_noise, _damaged, _cut, _json, _form, _npy, _wrapped) * 3,
-    *(_good, _good, _large_png, _large_png, _png_bomb, _scans, _bomb, _too_large),
+    *(_good, _good, _large_png, _large_png, _png_bomb, _scans, _bomb, _too_large, _allowed, _many),
 )

@@ -120,3 +120,44 @@ def test_wrappings_do_not_go_on_for_ever() -> None:
         body = gzip.compress(body)
     with pytest.raises(RequestError, match="wrapped more than 5 times"):
         input_fn(body)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"[" + b"[]," * 200_000, "JSON of more than 100,000 values"),
+        (b'{"a":[' + b'"b",' * 200_000, "JSON of more than 100,000 values"),
+        (b"--\nContent-Disposition: form-data\n" + b"--\n" * 5000, "form of more than 1,000 parts"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_many_small_values_are_not_even_read(text: bytes, says: str, packed: bool) -> None:
+    """Each takes dozens of bytes: 32 MB of them, from a few kilobytes of gzip, took gigabytes."""
+    body = gzip.compress(text) if packed else text
+    with pytest.raises(RequestError, match=says) as caught:
+        input_fn(body, "application/json")
+    assert caught.value.status_code == 400
+
+
+def test_long_texts_are_decoded_in_pieces() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (320, 320, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG")
+    data = buffer.getvalue()
+    assert len(data) > 300_000
+    bodies = [
+        base64.b64encode(data),
+        base64.encodebytes(data),
+        base64.urlsafe_b64encode(data).rstrip(b"="),
+        b"data:image/png," + urllib.parse.quote_from_bytes(data).encode(),
+        b"data:image/png," + b"".join(b"%%%02x" % byte for byte in data),
+    ]
+    for body in bodies:
+        assert np.array_equal(np.asarray(input_fn(body, None)), noise)
+
+
+def test_base64_that_goes_on_after_its_end_is_none() -> None:
+    text = base64.b64encode(PNG[:-1]) + base64.b64encode(PNG)
+    assert b"=" in text[:-4]
+    with pytest.raises(RequestError, match="data URI is not base64"):
+        input_fn(b"data:image/png;base64," + text, None)

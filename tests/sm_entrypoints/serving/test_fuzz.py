@@ -7,18 +7,17 @@ server's memory did meanwhile; FUZZ_SEED begins elsewhere.
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import signal
 import socket
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -27,14 +26,15 @@ import pytest
 import torch
 
 from sm_entrypoints.models.model import ModelCard, build_model, save_model
-from tests.worlds.hostile_bodies import good_picture, hostile_body, hostile_connection
+from tests.worlds.hostile_bodies import good_picture
+from tests.worlds.hostile_senders import senders, sent
 from tests.worlds.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 PROJECT = Path(__file__).resolve().parents[3]
 BODIES = int(os.environ.get("FUZZ_COUNT", "80"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
-CLIENTS = 200 if BODIES >= 1000 else 12
+CLIENTS, PROCESSES = (200, 2) if BODIES >= 1000 else (12, 1)
 # 503 says that there are too many at once: it is what 200 clients of one network are told.
 ALLOWED = {*range(200, 300), *range(400, 500), 503}
 # What a server may hold at a time: the bodies that wait, one unpacked, one decoded, and a picture's
@@ -87,75 +87,73 @@ def test_hostile_bodies_are_refused_and_cost_nothing_that_stays(
     server: tuple[str, psutil.Process],
 ) -> None:
     url, process = server
-    picture = good_picture()
-    alone = _latencies(url, picture, 20)
-    # Half first: what a server takes once, it may keep.
-    counts = _send(url, range(BODIES // 2))
-    before = process.memory_info().rss
-    beside: list[float] = []
-    stop = threading.Event()
-    watch = threading.Thread(target=_watch, args=(url, picture, stop, beside))
-    watch.start()
-    counts += _send(url, range(BODIES // 2, BODIES))
-    stop.set()
-    watch.join(60)
+    with senders(PROCESSES) as pool, httpx.Client(timeout=120, trust_env=False) as client:
+        polite = Polite(client, f"{url}/invocations", process)
+        polite.ask_until(lambda: len(polite.seconds) >= 40)
+        alone = polite.taken()
+        # Half first: what a server takes once, it may keep.
+        counts: Counter[int] = Counter()
+        for half in (range(BODIES // 2), range(BODIES // 2, BODIES)):
+            before = process.memory_info().rss
+            at_work = sent(pool, url, half, clients=CLIENTS, seed=SEED)
+            polite.ask_until(partial(_are_done, at_work))
+            counts += sum((each.result() for each in at_work), Counter())
     grown = process.memory_info().rss - before
-    print(
-        f"\n{BODIES} bodies, {CLIENTS} clients: {dict(sorted(counts.items()))}; a well-behaved "
-        f"client's p50 {_ms(alone)} ms alone, {_ms(beside)} ms beside them; "
-        f"memory {grown / 1e6:+.0f} MB"
-    )
+    print(f"\n{BODIES} bodies, {CLIENTS} clients: {dict(sorted(counts.items()))}")
+    print(polite.summary(alone))
     assert set(counts) <= ALLOWED, counts
     assert counts[400] > BODIES * 0.2
     assert grown < MOST_GROWTH
     assert process.is_running()
-    assert httpx.post(f"{url}/invocations", content=picture).status_code == 200
+    assert httpx.post(f"{url}/invocations", content=good_picture()).status_code == 200
 
 
-def _send(url: str, numbers: range) -> Counter[int]:
-    most = httpx.Limits(max_connections=CLIENTS)
-    with (
-        ThreadPoolExecutor(CLIENTS) as clients,
-        httpx.Client(base_url=url, timeout=120, verify=False, limits=most) as client,
-    ):
-        return Counter(clients.map(lambda number: _one(client, number), numbers))
+def _are_done(at_work: Sequence[Future[Counter[int]]]) -> bool:
+    return all(each.done() for each in at_work)
 
 
-def _one(client: httpx.Client, number: int) -> int:
-    chance = random.Random(SEED * 1_000_003 + number)
-    if chance.random() < 0.15:
-        return hostile_connection(chance, (client.base_url.host, client.base_url.port or 0))
-    body, headers = hostile_body(chance)
-    try:
-        answer = client.post("/invocations", content=body, headers=headers)
-    except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-        return 400  # closed, before or while it came
-    assert "Traceback" not in answer.text
-    return answer.status_code
+class Polite:
+    """A client that sends small pictures beside the others, and notes what it sees."""
 
+    def __init__(self, client: httpx.Client, url: str, process: psutil.Process) -> None:
+        self._client, self._url, self._process = client, url, process
+        self.seconds: list[float] = []
+        self.refused = 0
+        self.megabytes: list[float] = []
 
-def _watch(url: str, picture: bytes, stop: threading.Event, seconds: list[float]) -> None:
-    with httpx.Client(timeout=120) as client:
-        while not stop.is_set():
+    def ask_until(self, over: Callable[[], bool]) -> None:
+        """Ask again and again, 20 ms after each answer."""
+        picture = good_picture()
+        while not over():
             began = time.perf_counter()
-            answer = client.post(f"{url}/invocations", content=picture)
-            if answer.status_code == 200:
-                seconds.append(time.perf_counter() - began)
+            status = self._client.post(self._url, content=picture).status_code
+            assert status in (200, 503)
+            if status == 200:
+                self.seconds.append(time.perf_counter() - began)
+            self.refused += status == 503
+            self.megabytes.append(self._process.memory_info().rss / 1e6)
             time.sleep(0.02)
 
+    def taken(self) -> list[float]:
+        """Return the seconds of the answers so far, and forget them."""
+        seconds, self.seconds = self.seconds, []
+        return seconds
 
-def _latencies(url: str, picture: bytes, count: int) -> list[float]:
-    seconds: list[float] = []
-    with httpx.Client(timeout=60) as client:
-        for _ in range(count):
-            began = time.perf_counter()
-            assert client.post(f"{url}/invocations", content=picture).status_code == 200
-            seconds.append(time.perf_counter() - began)
-    return seconds
+    def summary(self, alone: list[float]) -> str:
+        """Return what the others did to it, in words."""
+        before, beside = statistics.median(alone), statistics.median(self.seconds or [0])
+        step = max(1, len(self.megabytes) // 12)
+        memory = ", ".join(f"{each:.0f}" for each in self.megabytes[::step])
+        return (
+            f"a polite client: {len(self.seconds)} answers, {self.refused} times told to come "
+            f"back; p50 {before * 1000:.1f} ms alone, {beside * 1000:.1f} ms beside them "
+            f"({beside / before:.2f} times; goal: 2), p95 {_p95(alone):.1f} and "
+            f"{_p95(self.seconds):.1f} ms\nmemory in MB, in the course of it: {memory}"
+        )
 
 
-def _ms(seconds: list[float]) -> str:
-    return f"{statistics.median(seconds) * 1000:.0f}" if seconds else "no answer"
+def _p95(seconds: list[float]) -> float:
+    return sorted(seconds)[int(0.95 * len(seconds))] * 1000 if seconds else 0.0
 
 
 def test_a_connection_that_sends_nothing_hinders_nobody(

@@ -293,3 +293,23 @@ def test_what_is_no_request_is_refused_and_closed(tmp_path: Path, sent: bytes) -
             answer = client.recv(4096)
             assert answer.startswith(b"HTTP/1.1 4"), answer
         assert server.post(b"whole").content == b"whole"
+
+
+@pytest.mark.parametrize("earlier", [b"", HEAD % 1 + b"a"])
+def test_a_body_that_turns_out_to_be_none_is_refused_once(
+    tmp_path: Path, earlier: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The answer of whoever had begun with it came after the refusal: a traceback in the log."""
+    begin = (
+        b"POST /invocations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
+    )
+    with served(tmp_path) as server:
+        for _ in range(20):
+            with server.connect() as client:
+                client.sendall(earlier + begin + b"no chunk\r\n")
+                answer = _until_closed(client)
+            assert answer.count(b"HTTP/1.1 400 ") == 1, answer
+            assert answer.count(b"HTTP/1.1") == (2 if earlier else 1)
+            assert json.loads(answer.split(b"\r\n\r\n")[-1].removeprefix(b"a"))["error"]
+        assert server.post(b"whole").content == b"whole"
+    assert "Traceback" not in capfd.readouterr().err

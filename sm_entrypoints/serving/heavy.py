@@ -1,0 +1,80 @@
+"""A place for what takes long, so that nothing else waits for it.
+
+Whoever sends large pictures waits for those of others that are large, too; small ones pass them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+# Each step lowers a thread's share of a processor by a fifth: small pictures come first.
+_NICE = 10
+# Giving memory back takes some milliseconds.
+_TRIM_SECONDS = 1.0
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    available = getattr(os, "sched_getaffinity", None)
+    return len(available(0)) if available else os.cpu_count() or 1
+
+
+class HeavyLane:
+    """Threads of low priority, one fewer than there are processors, and a bounded queue.
+
+    Args:
+        most: tasks that may be at work or wait.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = max(1, most)
+        self._inside = 0
+        self._lock = threading.Lock()
+        self._trimmed = 0.0
+        self._threads = ThreadPoolExecutor(
+            max(1, cores() - 1), thread_name_prefix="heavy", initializer=_step_back
+        )
+
+    def take(self, task: Callable[[], None]) -> bool:
+        """Run a task as soon as it is its turn; False, and nothing happens, where all is taken."""
+        with self._lock:
+            if self._inside >= self._most:
+                return False
+            self._inside += 1
+        self._threads.submit(self._run, task)
+        return True
+
+    def _run(self, task: Callable[[], None]) -> None:
+        try:
+            task()
+        finally:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        """Make room for the next task; the allocator would keep the memory of this one."""
+        with self._lock:
+            self._inside -= 1
+            now = time.monotonic()
+            due = self._inside == 0 or now - self._trimmed >= _TRIM_SECONDS
+            self._trimmed = now if due else self._trimmed
+        if due:
+            _trim()
+
+
+def _trim() -> None:
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
+    if trim is not None:
+        trim(0)
+
+
+def _step_back() -> None:
+    # Linux gives each thread a priority of its own; elsewhere this would be the whole process's.
+    if hasattr(os, "sched_getaffinity"):
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
