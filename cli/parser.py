@@ -11,7 +11,19 @@ from cli import commands
 _EPILOG = "Settings are WHIPPET_* environment variables: see README.md. Docs: docs/."
 # As people come to need them; a command that is not here follows, by its name.
 _ORDER = (
-    *("run", "cancel", "plan", "data", "improve", "predict", "jobs", "logs", "endpoints", "report"),
+    *(
+        "run",
+        "cancel",
+        "recover",
+        "plan",
+        "data",
+        "improve",
+        "predict",
+        "jobs",
+        "logs",
+        "endpoints",
+        "report",
+    ),
     *("fetch", "explain", "features", "clean_up", "iam", "image", "lint", "doctor", "chaos"),
     *("up", "status", "notify", "ui", "api", "down"),
 )

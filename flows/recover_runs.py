@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from prefect import flow, get_run_logger
+from prefect import flow, get_run_logger, runtime
 
 from flows.naming import named
 from platforms import Settings
@@ -15,8 +15,13 @@ from tasks.cancelled_runs import end_cancelled_runs
 from tasks.events import tell_of_ending_endpoints
 from tasks.parameters.groups import Recover
 from tasks.parameters.upkeep import RecoverParameters
-from tasks.recovery import mark_dead_runs, restart_crashed_runs
+from tasks.recovery import (
+    mark_dead_runs,
+    mark_killed_recovery,
+    restart_crashed_runs,
+)
 from tasks.reviving import look_at_jobs, revive_lost_endpoints
+from tasks.runs.recovery_note import forget_recovery
 from tasks.unanswered import close_unanswered
 
 
@@ -45,6 +50,7 @@ def recover_runs(request: Recover = RecoverParameters()) -> list[str]:
 
 
 def _recover(request: RecoverParameters) -> list[str]:
+    mark_killed_recovery(str(runtime.flow_run.id))
     dead = mark_dead_runs(request)
     end_cancelled_runs(request)
     close_unanswered()
@@ -54,4 +60,5 @@ def _recover(request: RecoverParameters) -> list[str]:
     look_at_jobs()
     revive_lost_endpoints()
     tell_of_ending_endpoints()
+    forget_recovery(Settings())
     return restarted

@@ -57,11 +57,21 @@ def write_archive(folder: Path, target: Path) -> None:
 
 
 def regular_files(folder: Path) -> list[Path]:
-    """Return the regular files under a folder, sorted; links are not followed or returned."""
+    """Return the regular files under a folder, sorted; links are not followed or returned.
+
+    A file that disappears meanwhile is none: a job that works there replaces its files.
+    """
     paths = []
     for parent, _, names in os.walk(folder):
         paths += [Path(parent, name) for name in names]
-    return sorted(path for path in paths if stat.S_ISREG(path.lstat().st_mode))
+    return sorted(path for path in paths if _is_regular(path))
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def extract_archive(archive: Path, folder: Path) -> None:

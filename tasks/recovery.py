@@ -8,7 +8,9 @@ server does not.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
+from uuid import UUID
 
 from prefect import get_client, get_run_logger, task
 from prefect.client.orchestration import SyncPrefectClient
@@ -28,6 +30,7 @@ from prefect.events.filters import (
     EventOrder,
     EventResourceFilter,
 )
+from prefect.exceptions import ObjectNotFound
 from prefect.states import AwaitingRetry, Crashed
 
 from platforms import Settings
@@ -36,12 +39,31 @@ from tasks.cancelled_runs import SIGHT, TAG, cancelled_by_record
 from tasks.cancelling.history import cancel_asked
 from tasks.parameters.upkeep import RecoverParameters
 from tasks.runs.ownership import DEAD, at_work, note_dead_runs
-from tasks.runs.record import find_run
+from tasks.runs.record import find_run, known_run
+from tasks.runs.recovery_note import note_recovery
 from tasks.runs.task_policy import policy
 
 # Between a run's state Running and the first sign of its process on this machine.
 _BEGIN_SECONDS = 30.0
 _HEARTBEAT = "prefect.flow-run.heartbeat"
+
+
+@task(name="mark killed recovery", **policy(60))
+def mark_killed_recovery(own: str) -> bool:
+    """Mark the recovery before this one as crashed if it was killed; say whether it was.
+
+    For who holds the lock of recoveries, so that nobody else works on it. ``own`` is the flow run
+    that notes itself now, until it forgets that.
+    """
+    before = note_recovery(Settings(), own)
+    if before is None:
+        return False
+    with get_client(sync_client=True) as client, suppress(ObjectNotFound, ValueError):
+        state = client.read_flow_run(UUID(before)).state
+        if state is not None and state.type is StateType.RUNNING:
+            client.set_flow_run_state(UUID(before), Crashed(message=DEAD), force=True)
+            return True
+    return False
 
 
 @task(name="mark dead runs", **policy(300))
@@ -54,7 +76,7 @@ def mark_dead_runs(request: RecoverParameters) -> list[str]:
     """
     dead, now = [], datetime.now(UTC)
     with get_client(sync_client=True) as client:
-        for run in _deployed_runs(client, StateType.RUNNING):
+        for run in _deployed_runs(client, StateType.RUNNING, request):
             message = _why_dead(client, run, now, request)
             if message is None:
                 continue
@@ -98,7 +120,7 @@ def restart_crashed_runs(request: RecoverParameters) -> list[str]:
     """
     restarted, now = [], datetime.now(UTC)
     with get_client(sync_client=True) as client:
-        for run in _deployed_runs(client, StateType.CRASHED):
+        for run in _deployed_runs(client, StateType.CRASHED, request):
             if run.state is None or run.run_count >= request.most_starts:
                 continue
             # A killed process may be marked twice: the second mark must not hit what goes on.
@@ -106,6 +128,8 @@ def restart_crashed_runs(request: RecoverParameters) -> list[str]:
             if age < request.settled_seconds or age > SIGHT.total_seconds():
                 continue
             if cancel_asked(client.read_flow_run_states(run.id)) or cancelled_by_record(run):
+                continue
+            if _continued_elsewhere(run):
                 continue
             if _at_work(run):  # whoever marked it was wrong: never two copies
                 get_run_logger().warning("run %s is marked as crashed, but is at work", run.name)
@@ -121,19 +145,35 @@ def restart_crashed_runs(request: RecoverParameters) -> list[str]:
     return restarted
 
 
+def _continued_elsewhere(run: FlowRun) -> bool:
+    """Say whether another flow run goes on with it: somebody resumed it from the command line."""
+    known = find_run(Settings(), str(run.id))
+    current = None if known is None else known_run(Settings(), known.name)
+    return current is not None and current.flow_run_id != str(run.id)
+
+
 def _age(moment: datetime, now: datetime) -> float:
     return (now - moment).total_seconds()
 
 
-def _deployed_runs(client: SyncPrefectClient, state: StateType) -> list[FlowRun]:
-    """Return the newest runs of our deployments in a state; no subflows."""
+def _deployed_runs(
+    client: SyncPrefectClient, state: StateType, request: RecoverParameters
+) -> list[FlowRun]:
+    """Return the newest runs of our deployments in a state that were asked for; no subflows."""
     chosen = FlowRunFilter(
         tags=FlowRunFilterTags(all_=[TAG]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[state])),
         parent_task_run_id=FlowRunFilterParentTaskRunId(is_null_=True),
     )
     flow_runs = client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.START_TIME_DESC)
-    return [run for run in flow_runs if run.deployment_id is not None]
+    return [
+        run for run in flow_runs if run.deployment_id is not None and _is_asked_for(run, request)
+    ]
+
+
+def _is_asked_for(run: FlowRun, request: RecoverParameters) -> bool:
+    known = None if request.run is None else find_run(Settings(), str(run.id))
+    return request.run is None or (known is not None and known.name == request.run)
 
 
 def _last_heartbeat(client: SyncPrefectClient, run: FlowRun, now: datetime) -> datetime | None:

@@ -47,7 +47,7 @@ def look_at(client: SyncPrefectClient, settings: Settings, ui: str) -> Operation
     named = {each.id: each for each in deployments.values()}
     runs = _runs(client, _UNDERWAY)
     return Operation(
-        workers=[_worker(each) for each in _workers(client)],
+        workers=[_worker(each) for each in online_workers(client)],
         schedules=list(_schedules(client, list(named.values()))),
         runs=[_run(each, named) for each in runs],
         questions=list(_questions(settings, runs, ui)),
@@ -59,7 +59,8 @@ def _deployments(client: SyncPrefectClient, tag: str) -> list[DeploymentResponse
     return client.read_deployments(deployment_filter=chosen, limit=_MOST)
 
 
-def _workers(client: SyncPrefectClient) -> list[Worker]:
+def online_workers(client: SyncPrefectClient) -> list[Worker]:
+    """Return the workers that the server has heard of lately."""
     try:
         client.read_work_pool(POOL)
     except ObjectNotFound:  # no pool yet; to ask for its workers would be another error

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sm_entrypoints.contract.kill_points import label_of, reach
+
+_STAGED = re.compile(r"\..*#[0-9]{9,}", re.DOTALL)
 
 
 def staged(path: Path) -> Path:
@@ -17,6 +20,17 @@ def staged(path: Path) -> Path:
     obstore's LocalStore does not list names that end in ``#<digits>``: its own staging files.
     """
     return path.with_name(f".{path.name[:40]}#{os.getpid()}{secrets.randbelow(10**9):09d}")
+
+
+def is_staged(path: Path) -> bool:
+    """Say whether a file is one that :func:`staged` names: half written, or left by a kill."""
+    return _STAGED.fullmatch(path.name) is not None
+
+
+def clear_staged(folder: Path) -> None:
+    """Remove what killed processes left half written below a folder in which nobody writes now."""
+    for path in [each for each in folder.rglob(".*#*") if is_staged(each)]:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

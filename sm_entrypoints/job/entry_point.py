@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 
 from sm_entrypoints.contract.errors import JobError
+from sm_entrypoints.contract.files import clear_staged
 from sm_entrypoints.contract.sentences import clause
 from sm_entrypoints.job.environment import Environment
 from sm_entrypoints.job.processes import StopRequest, process_group
@@ -37,6 +38,7 @@ def run_entry_point(
         environment = Environment.from_variables(os.environ if variables is None else variables)
         stop = StopRequest()
         stop.install()
+        _clear(environment)
         with process_group(environment):
             work(sys.argv[1:] if argv is None else argv, environment, stop)
     except JobError as error:
@@ -51,6 +53,19 @@ def run_entry_point(
         sentence = f"{type(error).__name__}: {error}"
         return _fail(what, environment, sentence, traceback.format_exc())
     return 0
+
+
+def _clear(environment: Environment) -> None:
+    """Remove what this job, or the one whose checkpoints it got, had half written when it was
+    killed: SageMaker would deliver it, and keep it for ever.
+    """
+    if environment.is_leader:
+        for folder in (
+            environment.checkpoint_dir,
+            environment.model_dir,
+            environment.output_data_dir,
+        ):
+            clear_staged(folder)
 
 
 def _fail(what: str, environment: Environment | None, sentence: str, trace: str = "") -> int:

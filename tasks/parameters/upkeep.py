@@ -34,6 +34,9 @@ class CleanUpParameters(Parameters):
 class RecoverParameters(Parameters):
     """Which interrupted runs of deployments are resumed."""
 
+    run: str | None = Field(
+        None, title="Run", description="Only this one, by the name of its folder; empty: all."
+    )
     silent_seconds: int = Field(
         90, ge=60, title="Silence (seconds)", description="No sign of life for so long: it is dead."
     )

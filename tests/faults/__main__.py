@@ -13,11 +13,12 @@ import time
 from tests.faults.every_kill import every_kill
 from tests.faults.guard_table import GUARDS
 from tests.faults.guards import take_out
+from tests.faults.kills_in_jobs import every_job_kill
 from tests.faults.scenarios import SCENARIOS
-from tests.faults.schedules import FEW, MANY, play
+from tests.faults.schedules import FEW, MANY, play, play_in_shares
 from tests.faults.table import Row, print_table
 
-PARTS = ("kills", "schedules", "guards")
+PARTS = ("kills", "jobs", "schedules", "guards")
 
 
 def main() -> int:
@@ -33,12 +34,15 @@ def main() -> int:
     chosen = [each for each in SCENARIOS if each.name in asked.parts] or list(SCENARIOS)
     only_scenarios = {"kills"} if set(asked.parts) & set(scenarios) else set(PARTS)
     parts = set(asked.parts) & set(PARTS) or only_scenarios
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     rows: list[Row] = []
     began = time.monotonic()
     if "kills" in parts:
         rows += every_kill(chosen, few=asked.few)
+    if "jobs" in parts:
+        rows += every_job_kill(few=asked.few)
     if "schedules" in parts:
-        rows.append(play(FEW if asked.few else MANY))
+        rows.append(play(FEW) if asked.few else play_in_shares(MANY))
     if "guards" in parts:
         rows.append(take_out(GUARDS))
     print_table(rows, seconds=time.monotonic() - began)

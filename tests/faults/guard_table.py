@@ -27,6 +27,7 @@ _OWNER, _OWNER_TEST = "tasks/runs/ownership.py", ("tests/tasks/runs/test_ownersh
 _RECORDS, _RECORDS_TEST = "platforms/local/records.py", ("tests/platforms/local/test_records.py",)
 _TRAINING_TEST = "tests/platforms/local/training/test_jobs.py"
 _HOSTING_TEST = "tests/platforms/local/hosting/test_endpoints.py"
+_JOBS = ("tests/faults/test_job_kills.py",)
 _SCHEDULES = ("tests/faults/test_schedules.py",)
 
 GUARDS = (
@@ -211,6 +212,55 @@ GUARDS = (
         before="        if pointer.exists():\n            return RunIdentity(",
         after="        if False:\n            return RunIdentity(",
         test=("tests/tasks/runs/test_record.py",),
+    ),
+    Guard(
+        name="jobs see no credentials",
+        file="platforms/processes/environment.py",
+        before="        if any(fnmatchcase(key, name) for name in names)",
+        after="        if True",
+        test=("tests/platforms/local/test_credentials.py",),
+    ),
+    Guard(
+        name="what a killed job had half written is cleared away",
+        file="sm_entrypoints/job/entry_point.py",
+        before="        _clear(environment)\n",
+        after="",
+        test=_JOBS,
+    ),
+    Guard(
+        name="a generation is kept when it has ended",
+        file="sm_entrypoints/searching/search_loop.py",
+        before="        self._progress.save(generation, trials, self._found.best)\n",
+        after="",
+        test=_JOBS,
+    ),
+    Guard(
+        name="the best head is kept with its generation",
+        file="sm_entrypoints/searching/progress.py",
+        before="            if best is not None:\n",
+        after="            if best is not None and generation == 0:\n",
+        test=_JOBS,
+    ),
+    Guard(
+        name="progress of another search is ignored",
+        file="sm_entrypoints/searching/progress.py",
+        before="    return hashlib.sha256(json.dumps(document, sort_keys=True)",
+        after='    return "the same" or hashlib.sha256(json.dumps(document)',
+        test=("tests/sm_entrypoints/test_search.py", "-k", "later_attempt"),
+    ),
+    Guard(
+        name="a checkpoint of another training is refused",
+        file="sm_entrypoints/training/checkpoint.py",
+        before="            if identity.get(name) != value:",
+        after="            if False:",
+        test=("tests/sm_entrypoints/training/test_checkpoint.py",),
+    ),
+    Guard(
+        name="kept features are what was written",
+        file="sm_entrypoints/features/keep.py",
+        before='            if path.name != f"{_PREFIX}{digest}{_SUFFIX}":',
+        after="            if False:",
+        test=("tests/sm_entrypoints/features/test_keep.py",),
     ),
     Guard(
         name="an order to kill is carried out once",

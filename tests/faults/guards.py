@@ -69,7 +69,9 @@ def _problem(guard: Guard) -> str | None:
 
 
 def _run(root: Path, test: Sequence[str]) -> int:
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *test]
+    in_job = test[0].startswith("tests/sm_entrypoints/")
+    python = root / ".venv-job/bin/python" if in_job else sys.executable
+    command = [str(python), "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *test]
     try:
         return subprocess.run(
             command,

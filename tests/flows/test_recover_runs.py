@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import prefect
 import pytest
+from prefect.client.schemas.objects import StateType
+from prefect.states import Running
 
 from flows.recover_runs import recover_runs
 from platforms.locks import held_if_free
@@ -42,7 +45,14 @@ def test_a_second_recovery_leaves_it_to_the_first_and_a_killed_one_is_in_nobodys
     finally:
         first.send_signal(signal.SIGKILL)
         first.communicate()
-    assert recover_runs() == []
-    assert "another recovery" not in caplog.text
+    with prefect.get_client(sync_client=True) as client:
+        killed = client.create_flow_run(recover_runs, state=Running())
+        (whippet_home / ".recovery.run").write_text(str(killed.id))
+        assert recover_runs() == []
+        assert "another recovery" not in caplog.text
+        state = client.read_flow_run(killed.id).state
+        assert state is not None
+        assert state.type is StateType.CRASHED, "the page of the killed one says so"
+    assert not (whippet_home / ".recovery.run").exists()
     with held_if_free(lock) as free:
         assert free, "it was given back"

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from platforms.archives import regular_files
 from platforms.files import point_to, read_json, replacing, write_atomically, write_json
+from sm_entrypoints.contract.files import clear_staged, staged
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,6 +49,30 @@ def test_a_failed_write_leaves_the_old_content_and_no_debris(awkward_path):
         write_atomically(path, "text is not bytes")  # type: ignore[arg-type]
     assert path.read_bytes() == b"old"
     assert list(awkward_path.iterdir()) == [path]
+
+
+def test_what_a_kill_left_half_written_is_cleared_away(awkward_path):
+    folder = awkward_path / "in"
+    folder.mkdir()
+    mine = [awkward_path / ".hidden", awkward_path / ".c#1", folder / "a#123456789", folder / "b"]
+    for path in (*mine, staged(folder / "b"), staged(awkward_path / "é.json")):
+        path.write_text("x")
+    clear_staged(awkward_path)
+    assert sorted(each for each in awkward_path.rglob("*") if each.is_file()) == sorted(mine)
+    clear_staged(awkward_path / "not there")
+
+
+def test_a_file_that_goes_while_files_are_listed_is_none(awkward_path, monkeypatch):
+    for name in ("gone", "stays"):
+        (awkward_path / name).write_text("x")
+    there = Path.lstat
+
+    def lstat(path):
+        (awkward_path / "gone").unlink(missing_ok=True)
+        return there(path)
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+    assert regular_files(awkward_path) == [awkward_path / "stays"]
 
 
 def test_a_block_that_fails_leaves_the_old_content_and_no_debris(awkward_path):

@@ -13,6 +13,7 @@ from typing import Any
 from platforms.archives import regular_files, write_archive
 from platforms.local.buckets.buckets import Buckets
 from platforms.local.job_tree import JobTree
+from sm_entrypoints.contract.files import is_staged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +41,14 @@ class Uploads:
             self.buckets.pull(source, self.tree.checkpoints(self.record))
 
     def sync_checkpoints(self) -> None:
-        """Copy new and changed checkpoints to ``S3Uri``; what is gone here stays there."""
+        """Copy new and changed checkpoints to ``S3Uri``; what is gone here stays there.
+
+        What is being written at this moment comes when it is whole.
+        """
         if "CheckpointConfig" in self.record:
-            target = self.record["CheckpointConfig"]["S3Uri"]
-            self.buckets.push(self.tree.checkpoints(self.record), target)
+            folder = self.tree.checkpoints(self.record)
+            whole = [path for path in regular_files(folder) if not is_staged(path)]
+            self.buckets.push(folder, self.record["CheckpointConfig"]["S3Uri"], files=whole)
 
     def collect(self, *, model: bool = False) -> None:
         """Bring archives and checkpoints to the bucket, however the job ended.

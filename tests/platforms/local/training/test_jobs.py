@@ -160,6 +160,7 @@ def test_debugger_profiler_and_checkpoints(jobs: Jobs) -> None:
     (system / "1.json").write_text("{}")
     checkpoints = Path(os.environ["SM_MODEL_DIR"]).parent / "checkpoints"
     (checkpoints / "epoch-2.txt").write_text((checkpoints / "epoch-1.txt").read_text() + "+1")
+    (checkpoints / ".epoch-3.txt#123000000456").write_text("half of it")
     """
     job = jobs.run(
         "job",
@@ -180,6 +181,8 @@ def test_debugger_profiler_and_checkpoints(jobs: Jobs) -> None:
     assert path(f"{bucket}/jobs/job/debug-output/events/0.tfevents").read_text() == "tensor"
     assert path(f"{bucket}/jobs/job/profiler-output/system/1.json").read_text() == "{}"
     assert path(f"{bucket}/checkpoints/run/epoch-2.txt").read_text() == "restored+1"
+    kept = path(f"{bucket}/checkpoints/run").iterdir()
+    assert sorted(each.name for each in kept) == ["epoch-1.txt", "epoch-2.txt"], "whole files only"
     listed = [
         each["path"]
         for page in obstore.list(jobs.platform.store("whippet-local"), "jobs/job")
