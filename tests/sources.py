@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from tests.house import parsed, walked
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("cli", "flows", "tasks", "platforms", "dashboards", "sm_entrypoints")
 
@@ -39,15 +41,21 @@ FACES = [path for path in SOURCES if path.name == "__init__.py"]
 
 
 @cache
+def text(path: Path) -> str:
+    """Return what a file of the repository says."""
+    return path.read_text("utf-8")
+
+
+@cache
 def tree(path: Path) -> ast.Module:
     """Return the syntax tree of a module."""
-    return ast.parse(path.read_text("utf-8"))
+    return parsed(text(path))
 
 
 @cache
 def nodes(path: Path) -> tuple[ast.AST, ...]:
     """Return every node of a module: many checks look at all."""
-    return tuple(ast.walk(tree(path)))
+    return walked(tree(path))
 
 
 def package(path: Path) -> str:
@@ -68,11 +76,14 @@ def imports(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def functions(path: Path) -> Iterator[tuple[str, Function]]:
-    """Yield every function of a module with its qualified name."""
+@cache
+def functions(path: Path) -> tuple[tuple[str, Function], ...]:
+    """Return every function of a module with its qualified name."""
 
     def inside(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:
         for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):
+                continue  # it holds lambdas only
             if isinstance(child, Function):
                 yield f"{prefix}{child.name}", child
             if isinstance(child, Function | ast.ClassDef):
@@ -80,4 +91,4 @@ def functions(path: Path) -> Iterator[tuple[str, Function]]:
             else:
                 yield from inside(child, prefix)
 
-    yield from inside(tree(path), f"{relative(path)}:")
+    return tuple(inside(tree(path), f"{relative(path)}:"))

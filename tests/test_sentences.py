@@ -170,8 +170,14 @@ def _in_scope(tree: ast.AST) -> Iterator[tuple[int, str]]:
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             if _says(node.left, said) and _is_mark(node.right):
                 yield node.lineno, ast.unparse(node)
-        elif isinstance(node, ast.Call) and ast.unparse(node).endswith(".rstrip('.')"):
+        elif isinstance(node, ast.Call) and _strips_the_stop(node):
             yield node.lineno, ast.unparse(node)
+
+
+def _strips_the_stop(node: ast.Call) -> bool:
+    if not isinstance(node.func, ast.Attribute) or node.func.attr != "rstrip":
+        return False
+    return ast.unparse(node).endswith(".rstrip('.')")
 
 
 def _in_format(node: ast.JoinedStr, said: _Names) -> Iterator[tuple[int, str]]:

@@ -27,6 +27,7 @@ def manifest(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_a_data_set_is_examined_and_its_features_are_kept(tmp_path, manifest, capsys):
     options = [str(manifest), "--output", str(tmp_path / "out")]
     options += ["--features", str(tmp_path / "features")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,15 @@ def picture(seed: int, size: tuple[int, int] = (64, 48)) -> Image.Image:
 def write_picture(path: Path, seed: int, size: tuple[int, int] = (64, 48)) -> Path:
     """Write a picture in the format of the path's name, with its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture(seed, size).save(path)
+    path.write_bytes(_encoded(seed, size, Image.registered_extensions()[path.suffix.lower()]))
     return path
+
+
+@lru_cache(maxsize=1024)  # every data set begins with the same
+def _encoded(seed: int, size: tuple[int, int], kind: str) -> bytes:
+    made = io.BytesIO()
+    picture(seed, size).save(made, kind)
+    return made.getvalue()
 
 
 def write_data(root: Path, counts: dict[str, dict[str, int]], *, first_seed: int = 0) -> Path:
@@ -35,14 +43,8 @@ def write_data(root: Path, counts: dict[str, dict[str, int]], *, first_seed: int
     return root
 
 
-def _jpeg() -> bytes:
-    made = io.BytesIO()
-    picture(0, (8, 6)).save(made, "JPEG")
-    return made.getvalue()
-
-
 # The bytes of some picture, where it does not matter of what.
-JPEG = _jpeg()
+JPEG = _encoded(0, (8, 6), "JPEG")
 
 
 def png_header(width: int, height: int) -> bytes:

@@ -52,6 +52,7 @@ def written(folder, *arguments, **options):
     return said, json.loads((folder / "pictures.json").read_text("utf-8"))
 
 
+@pytest.mark.slow
 def test_all_that_is_found_is_in_one_file_with_its_pictures(tmp_path, splits, network):
     said, document = written(tmp_path, examined(splits, network))
     wrong = document["wrong_labels"]
@@ -73,6 +74,7 @@ def test_all_that_is_found_is_in_one_file_with_its_pictures(tmp_path, splits, ne
     assert all((tmp_path / file).read_bytes().startswith(b"\xff\xd8\xff") for file in files)
 
 
+@pytest.mark.slow
 def test_the_networks_own_mistakes_are_looked_into(tmp_path, splits, network):
     mistakes = [
         Mistake(split=splits.test, index=n, predicted=1, probability=0.9) for n in range(20)

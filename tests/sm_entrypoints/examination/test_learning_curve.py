@@ -45,6 +45,7 @@ def test_errors_that_rise_promise_nothing():
     assert _gain(np.array([50.0, 100.0, 200.0]), np.array([0.1, 0.15, 0.2])) == 0.0
 
 
+@pytest.mark.slow
 def test_twice_as_many_bring_what_was_foretold():
     """Predict from half of the pictures what all of them bring, within the range told."""
     features, labels = clouds([400] * 4, distance=2.2)

@@ -115,6 +115,7 @@ features_of([train], built(), ARGUMENTS, folders=FeatureFolders(write=kept, shar
 """
 
 
+@pytest.mark.slow
 def test_a_killed_pass_goes_on_with_the_pictures_that_are_missing(tmp_path: Path) -> None:
     data, kept = tmp_path / "data", tmp_path / "kept"
     train = read_splits(make_channels(data, train=80, valid=1, test=1)).train

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow  # both import torch and its compiler anew
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import sys

@@ -42,7 +42,8 @@ def assert_equal(world: World, changes: list[dict[str, Any]]) -> None:
     ("model", "size", "way"),
     [
         pytest.param("mobilenet_v2", 32, "linear", marks=pytest.mark.slow),  # dropout, linear
-        ("squeezenet1_1", 48, "stacked"),  # dropout, convolution, mean over its map
+        # dropout, convolution, mean over its map
+        pytest.param("squeezenet1_1", 48, "stacked", marks=pytest.mark.slow),
         ("mobilenet_v3_small", 32, "linear"),  # linear, function, dropout, linear
     ],
 )
@@ -54,10 +55,11 @@ def test_a_packed_trial_is_the_same_training(
     assert_equal(world, TRIALS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "size"),
     [
-        pytest.param("squeezenet1_1", 48, marks=pytest.mark.slow),  # features are maps
+        ("squeezenet1_1", 48),  # features are maps
         ("mobilenet_v3_small", 32),  # shared layers come first
     ],
 )
