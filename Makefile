@@ -131,7 +131,7 @@ test-clients: .venv/.tools .venv-job/.ready .venv-sdk2/.ready .venv-sdk3/.ready 
 	@$(ORCHESTRATOR) -m pytest -n 2 --dist loadfile tests/sdk
 
 .PHONY: test-faults
-test-faults: .venv/.tools .venv-job/.tools  ## kills at every write and call, schedules of faults, guards and their mutants (not in CI: 15 minutes)
+test-faults: .venv/.tools .venv-job/.tools  ## kills at every write and call of flows, platform and jobs, schedules of faults, guards and their mutants (not in CI: 15 minutes)
 	@$(ORCHESTRATOR) -m tests.faults
 	@WHIPPET_TEST_CHAOS=1 $(ORCHESTRATOR) -m pytest -q tests/cli/chaos/test_chaos.py
 
@@ -173,6 +173,11 @@ bench-start: .venv/.ready .venv-job/.ready  ## how soon a local job begins, cold
 .PHONY: bench-detection
 bench-detection: .venv/.ready  ## how soon a finished job is seen, and how often AWS is asked (10 seconds)
 	@$(ORCHESTRATOR) -m benchmarks.detection
+
+.PHONY: bench-recovery
+bench-recovery: .venv/.tools .venv-job/.tools  ## how long a run stands still whose process and worker are killed (10 minutes)
+	@$(ORCHESTRATOR) -m benchmarks.recovery --rounds 3
+	@$(ORCHESTRATOR) -m benchmarks.recovery --machine
 
 .PHONY: bench-sync
 bench-sync: .venv/.ready .venv-bench/.ready  ## the sync beside s5cmd, aws s3 sync and boto3 (11 minutes)

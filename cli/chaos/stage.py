@@ -188,6 +188,9 @@ class Stage:
                 self._living[lane] = (process, self.now)
                 if self._was_killed(lane):
                     self.note(lane, "recovery", f"lives again (process {process.pid})")
+                elif lane == "engine" and any(span.lane == lane for span in self.spans):
+                    what = f"started again (process {process.pid}): the one before ended by itself"
+                    self.note(lane, "recovery", what)
 
     def _was_killed(self, lane: str) -> bool:
         last = [event for event in self.events if event.lane == lane and event.kind != "note"]
@@ -198,7 +201,7 @@ class Stage:
             self.spans.append(Span(lane=lane, begin=self._living.pop(lane)[1], end=self.now))
 
     def _bring_back(self) -> None:
-        """Do what a service manager does, and what `recover-runs` does every five minutes."""
+        """Do what a service manager does, and what `recover-runs` does every two minutes."""
         if self.world.worker is not None and self.world.worker.poll() is not None:
             time.sleep(_RESTART_SECONDS)
             self.world.start_worker()

@@ -73,7 +73,7 @@ class World:
         return self._start(command, argv[0], self.environment(moments))
 
     def start_recovery(self) -> subprocess.Popen[bytes]:
-        """Start what the deployment `recover-runs` does every five minutes."""
+        """Start what the deployment `recover-runs` does every two minutes."""
         return self._start([sys.executable, "-c", _RECOVER], "recover-runs", self.environment())
 
     def start_worker(self) -> None:
