@@ -27,6 +27,8 @@ FILE = PROJECT_ROOT / "prefect.yaml"
 # On the server, for it is the server's state: a new database has none.
 _APPLIED = "whippet_deployments"
 _SECONDS = 300
+# A deployment has the form of its flow as it was when it was applied.
+_FORMS = ("flows/*.py", "tasks/parameters/*.py", "sm_entrypoints/contract/*.py")
 
 
 class Applied(NamedTuple):
@@ -62,7 +64,7 @@ def ensure_deployments(client: SyncPrefectClient, file: Path = FILE) -> Applied:
     """
     names = deployment_names(file)
     before = _known(client, names)
-    digest = _digest(file)
+    digest = digest_of(file)
     if len(before) == len(names) and Variable.get(_APPLIED) == digest:
         return Applied(names, changed=False)
     deployed = subprocess.run(
@@ -99,8 +101,12 @@ def deployment_names(file: Path = FILE) -> list[str]:
     ]
 
 
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes() + version("prefect").encode()).hexdigest()
+def digest_of(file: Path, project: Path = PROJECT_ROOT) -> str:
+    """Return a digest of all that makes the deployments: the file, Prefect, the flows' forms."""
+    found = hashlib.sha256(file.read_bytes() + version("prefect").encode())
+    for source in sorted(path for pattern in _FORMS for path in project.glob(pattern)):
+        found.update(source.read_bytes())
+    return found.hexdigest()
 
 
 def _known(client: SyncPrefectClient, names: list[str]) -> dict[str, DeploymentResponse]:

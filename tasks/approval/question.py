@@ -74,7 +74,7 @@ def question_of(
     """Return the question; ``comparison`` may be why there is none."""
     beside = comparison if isinstance(comparison, str) else sentence_of(comparison)
     lines = [
-        f"# Deploy the model of run {markdown_text(record.name)}?",
+        f"### Deploy the model of run {markdown_text(record.name)}?",
         "",
         f"- **New model**: {accuracy_sentence(record)}",
         f"- **Beside the model in service**: {markdown_text(beside)}",
@@ -138,6 +138,6 @@ def _samples(pictures: list[Answered]) -> Iterator[str]:
     known = any(each.old is not None for each in shown)
     columns = {name: title for name, title in _COLUMNS.items() if known or name != "old"}
     rows = [{**each._asdict(), "probability": f"{each.probability:.0%}"} for each in shown]
-    yield "## Sample answers, those in doubt first"
+    yield "#### Sample answers, those in doubt first"
     yield ""
     yield markdown_table(rows, columns)

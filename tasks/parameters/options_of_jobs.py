@@ -86,7 +86,7 @@ JOB_SECTIONS = {
             "any torchvision classifier; several with commas, or auto: the search chooses, see "
             "docs/networks.md",
             "resnet18",
-            title="Network",
+            title="Architecture",
             is_common=True,
         ),
         Option(

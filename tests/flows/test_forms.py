@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from typing import Any
 
@@ -40,7 +41,8 @@ def flow_of(name: str) -> Any:
 def schema_of(name: str) -> dict[str, Any]:
     """The schema as the server has it."""
     found = parameter_schema(flow_of(name).fn).model_dump_for_openapi()
-    return json.loads(json.dumps(found))
+    loaded: dict[str, Any] = json.loads(json.dumps(found))
+    return loaded
 
 
 def resolved(schema: dict[str, Any], described: dict[str, Any]) -> dict[str, Any]:
@@ -196,6 +198,32 @@ def test_nonsense_is_refused_before_a_run_exists_with_the_name_of_its_field(para
     said = refusal(RELEASE, **parameters)
     assert field in said
     assert why in said
+
+
+def typed_wrong() -> list[tuple[str, str, str]]:
+    """The rows of the table in docs/troubleshooting.md: field, what was typed, why not."""
+    page = (ROOT / "docs/troubleshooting.md").read_text("utf-8")
+    return re.findall(r"^\| `([\w.]+)` \| `(.+?)` \| `(.+?)` \| .+ \|$", page, re.M)
+
+
+def test_the_table_of_what_was_typed_wrong_is_long_enough_to_help():
+    assert len({field for field, _, _ in typed_wrong()}) >= 12
+
+
+@pytest.mark.parametrize(("field", "typed", "reason"), typed_wrong(), ids=str)
+def test_what_was_typed_wrong_is_refused_in_the_words_of_the_table(field, typed, reason):
+    *groups, last = field.split(".")
+    asked = {last: json.loads(typed)}
+    for group in reversed(groups):
+        asked = {group: asked}
+    said = refusal(RELEASE, **asked)
+    named, _, why = said.partition(". Failure reason: ")
+    assert named.startswith("Validation failed for field '")
+    path = named.partition("'")[2].rstrip("'")
+    # What is wrong inside a field is named after it; a name that is not known, by its group.
+    assert path.startswith(field) or (path == ".".join(groups) and f"'{last}'" in why)
+    whole, cut = reason.removesuffix("…"), reason.endswith("…")
+    assert why.startswith(whole) if cut else why == whole
 
 
 @pytest.mark.parametrize(
