@@ -15,8 +15,8 @@ endif
 PARALLEL := -n 3 --dist loadfile
 # Too heavy for every change: these need the SDKs' environments, and a whole run.
 AWS_TESTS := tests/sdk tests/aws tests/flows/test_release_aws.py tests/documents/walked
-# Two runs that wait for a person and for a schedule: minutes. `make test-operation` runs them.
-OPERATION_TESTS := tests/flows/test_asked_release.py
+# Runs that wait for a person and a schedule, or are killed on PostgreSQL: minutes. `make test-operation` runs them.
+OPERATION_TESTS := tests/flows/test_asked_release.py tests/flows/test_postgres.py
 PACKAGES := cli dashboards flows platforms sm_entrypoints tasks tests benchmarks samples
 
 .DEFAULT_GOAL := help
@@ -143,7 +143,7 @@ fuzz: .venv/.tools .venv-job/.tools  ## hostile bodies, clients and calls at the
 	@FUZZ_COUNT=10000 FUZZ_SEED=$(SEED) $(JOB) -m pytest -q -s --timeout 5400 tests/sm_entrypoints/serving/test_fuzz.py
 
 .PHONY: test-operation
-test-operation: .venv/.tools .venv-job/.ready  ## own server, worker, schedule: runs that ask a person (not in CI: 5 minutes)
+test-operation: .venv/.tools .venv-job/.ready  ## own server, worker, schedule: runs that ask a person; kills on PostgreSQL (not in CI: 20 minutes)
 	@$(ORCHESTRATOR) -m pytest $(OPERATION_TESTS)
 
 .PHONY: bench-instrumentation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from cli.server.choosing import ui_url
+from cli.server.notes import ui_url
 from cli.table import print_table
 from platforms import Settings
 from tasks.costs.ledger import cost_sentence, stage_rows

@@ -79,7 +79,7 @@ def find_weights(weights: str, architecture: str, cache: Path, version: str = ""
     except WeightsError as error:
         raise WeightsError(
             f"there are no ImageNet weights of {architecture!r} here: {clause(reason)}; "
-            f"{ended(error)} Give a "
+            f"{ended(error)} Choose such a network (model), or give a "
             "state_dict or safetensors file instead (weights=<path>)"
         ) from None
     return Found(tensors=tensors, source=source, version=source.partition("==")[2], metadata={})

@@ -19,9 +19,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from cli.doctor.checks import Check, failed, passed, warning
-from cli.server.choosing import is_own, ui_url
+from cli.server.choosing import is_own
 from cli.server.health import is_healthy, look
 from cli.server.login import VARIABLE, read_login
+from cli.server.notes import ui_url
 from cli.server.record import read_server
 from platforms import Settings, connect
 from platforms.errors import WhippetError

@@ -21,6 +21,7 @@ from cli.server.login import (
     sign_in_command,
     write_shell_file,
 )
+from cli.server.notes import note_another, note_database, reason_of_end, ui_url, without_login
 from cli.server.record import Server, read_server
 from platforms import Settings
 from platforms.errors import SettingsError
@@ -88,18 +89,6 @@ def _point_prefect(settings: Settings, url: str, login: str | None) -> None:
     os.environ.setdefault("PREFECT_HOME", str(prefect_home(settings)))
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
-
-
-def ui_url(api_url: str) -> str:
-    """Return the address of the UI that belongs to an API, without a login that is part of it."""
-    return without_login(api_url).rstrip("/").removesuffix("/api")
-
-
-def without_login(url: str) -> str:
-    """Return an address as it may be shown: a password in it would end in logs."""
-    scheme, separator, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def ui_and_password(settings: Settings, api_url: str) -> str:
@@ -211,7 +200,8 @@ def _start(settings: Settings, meanwhile: Callable[[], object]) -> str:
     if server is not None:
         url = server.api_url
         print(f"starting a Prefect server at {ui_url(url)} …", file=sys.stderr, flush=True)
-        _note_another(url)
+        note_another(url, _DEFAULT_PORT)
+        note_database(settings)
         login = read_login(settings)
         # It has its port and its login; another command that meets it there waits, too.
         _point_prefect(settings, url, login)
@@ -221,7 +211,9 @@ def _start(settings: Settings, meanwhile: Callable[[], object]) -> str:
         if usable:
             return url
     terminate_group(process, STOP_SECONDS)
-    raise SettingsError(f"the Prefect server did not start: see {log}")
+    reason = reason_of_end(log)
+    why = f"{clause(reason)}; see {log}" if reason else f"see {log}"
+    raise SettingsError(f"the Prefect server did not start: {why}")
 
 
 def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -239,17 +231,6 @@ def _announced(settings: Settings, process: ProcessId) -> Server | None:
             return server
         time.sleep(_POLL_SECONDS)
     return None
-
-
-def _note_another(url: str) -> None:
-    """Report a Prefect server on Prefect's default port, where users may look for theirs."""
-    usual = f"http://127.0.0.1:{_DEFAULT_PORT}/api"
-    if usual != url and look(usual).healthy:
-        print(
-            f"note: another Prefect server answers at {ui_url(usual)}; to use that one, export "
-            f"PREFECT_API_URL={usual} (and {VARIABLE}, if it asks for a login)",
-            file=sys.stderr,
-        )
 
 
 def _wait(server: Server, login: str | None) -> Answer:

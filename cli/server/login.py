@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import shlex
+import shutil
 import stat
 import sys
 from collections.abc import Iterator
@@ -136,3 +137,12 @@ def sign_in_command(settings: Settings) -> str:
 def shell_command(settings: Settings) -> str:
     """Return the command that points a shell, and Prefect's commands in it, at the server."""
     return f". {shlex.quote(str(shell_file(settings)))}"
+
+
+def prefect_program() -> str:
+    """Return how a shell calls Prefect's own commands: by path, unless it finds ours by name."""
+    ours = Path(sys.executable).with_name("prefect")
+    found = shutil.which("prefect")
+    return (
+        "prefect" if found and Path(found).resolve() == ours.resolve() else shlex.quote(str(ours))
+    )

@@ -59,10 +59,14 @@ def _serve(settings: Settings, listener: socket.socket, url: str, login: str) ->
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         }
     )
-    with suppress(OSError):  # Prefect says so itself.
-        place_database(prefect_home(settings), empty_database())
     # Prefect reads its settings when it is imported.
     import uvicorn
+    from prefect.settings import get_current_settings
+
+    database = get_current_settings().server.database.connection_url
+    if database is not None and database.get_secret_value().startswith("sqlite"):
+        with suppress(OSError):  # Prefect says so itself.
+            place_database(prefect_home(settings), empty_database())
     from prefect.server.api.server import create_app
 
     from cli.server.door import OwnPagesOnly

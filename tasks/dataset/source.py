@@ -59,8 +59,12 @@ def require_folder(path: str, typed: str | None = None) -> None:
         mode = data_root(path).stat().st_mode
     except OSError as error:
         near = _nearest(path)
-        hint = f"Did you mean '{shown(near)}'?" if near else "Check the path and its permissions."
-        place = "" if typed == path else f" at '{shown(path)}'"  # it was there when it was typed
+        check = "Check the path and its permissions."
+        if not expanded(typed).is_absolute():
+            check = "Check it, or give the whole path."
+        hint = f"Did you mean '{shown(near)}'?" if near else check
+        meant = str(data_root(path))  # a worker's run has no folder of its own to start from
+        place = "" if meant == typed else f" at '{shown(meant)}'"
         raise DataError(
             f"The data folder '{shown(typed)}' cannot be read: "
             f"{ended(f'{clause(error.strerror or error)}{place}')} {hint}"

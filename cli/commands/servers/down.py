@@ -29,7 +29,8 @@ def command(_: argparse.Namespace) -> int:
 
 
 def _stop_server(settings: Settings) -> None:
-    from cli.server.choosing import STOP_SECONDS, ui_url
+    from cli.server.choosing import STOP_SECONDS
+    from cli.server.notes import ui_url
     from cli.server.record import read_server, record_file
     from platforms.processes.process import terminate_group
 

@@ -51,7 +51,8 @@ def command(arguments: argparse.Namespace) -> int:
 
 def _of_server(settings: Settings) -> dict[str, Any]:
     from cli.operation.worker import read_worker, worker_log
-    from cli.server.choosing import known_server, ui_url
+    from cli.server.choosing import known_server
+    from cli.server.notes import ui_url
 
     worker = read_worker(settings)
     ours = f"{worker.name}, process {worker.pid}, log {worker_log(settings)}" if worker else ""

@@ -24,8 +24,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def command(arguments: argparse.Namespace) -> int:
     """Put in place what is not there yet; print where it is and how to sign in."""
-    from cli.server.choosing import is_own, ui_url, use_server
+    from cli.server.choosing import is_own, use_server
     from cli.server.login import shell_command, sign_in_command
+    from cli.server.notes import ui_url
     from platforms import Settings
 
     settings = Settings()
@@ -48,6 +49,8 @@ def _put_in_place(settings: Settings, url: str, *, worker: bool) -> None:
     from cli.operation.deployments import ensure_deployments, ensure_pool, is_online
     from cli.operation.put_in_place import apply_automations
     from cli.operation.worker import POOL, ensure_worker, worker_log
+    from cli.server.choosing import is_own
+    from cli.server.login import prefect_program, shell_command
     from sm_entrypoints.contract.sentences import counted
 
     watched = read_automations()  # a mistake in it must not leave half of the rest
@@ -61,5 +64,8 @@ def _put_in_place(settings: Settings, url: str, *, worker: bool) -> None:
         if worker:
             ours = ensure_worker(settings, url, lambda name: is_online(client, name))
             print(f"worker:          {ours.name}, pool {POOL}, log {worker_log(settings)}")
-    print("start a run:     prefect deployment run release-model/local --watch")
+    prefect = prefect_program()  # for a new shell, in any folder
+    if is_own(settings, url):
+        prefect = f"{shell_command(settings)} && {prefect}"
+    print(f"start a run:     {prefect} deployment run release-model/local --watch")
     print("look around:     whippet status", flush=True)

@@ -19,13 +19,14 @@ import pytest
 
 import cli.server.choosing
 from cli.main import main
-from cli.server.choosing import server_environment, ui_and_password, ui_url, use_server
+from cli.server.choosing import server_environment, ui_and_password, use_server
 from cli.server.health import is_healthy, look
 from cli.server.login import login_file, prefect_home, read_login, shell_file, write_shell_file
+from cli.server.notes import ui_url
 from cli.server.record import Server, read_server, write_server
 from platforms import Settings
 from platforms.errors import SettingsError
-from platforms.processes.process import alive, identify
+from platforms.processes.process import ProcessId, alive, identify
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = (
@@ -208,6 +209,51 @@ def test_what_takes_long_is_done_while_our_server_starts(monkeypatch, ours):
         ours(port)
         assert use_server(settings, meanwhile) == server.api_url
     assert seen == [[server.api_url, "whippet:secret", str(prefect_home(settings))]]
+
+
+def test_a_server_that_ends_says_why(monkeypatch, whippet_home):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    process = identify(ended.pid)
+    ended.communicate(timeout=30)
+
+    def spawn(*_: object, log: Path, **__: object) -> ProcessId:
+        lines = ["Traceback (most recent call last):", "ValueError: an earlier start", "  File x"]
+        reason = 'asyncpg.exceptions.InvalidPasswordError: password failed for user "whippet"'
+        log.write_text("\n".join([*lines, reason, "", "ERROR:    Application startup failed."]))
+        return process
+
+    monkeypatch.setattr(cli.server.choosing, "spawn_detached", spawn)
+    said = r'did not start: InvalidPasswordError: password failed for user "whippet"; see .*\.log$'
+    with pytest.raises(SettingsError, match=said):
+        use_server(Settings())
+
+
+@pytest.mark.parametrize(
+    "name", ["PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL"]
+)
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_database_that_the_shell_names_is_not_ignored_in_silence(
+    monkeypatch, ours, capsys, name, kept
+):
+    settings, url = Settings(), "postgresql+asyncpg://me:secret@db.example/prefect"
+    prefect_home(settings).mkdir()
+    login_file(settings).write_text("whippet:secret\n")
+    monkeypatch.setenv(name, url)
+    if kept:
+        profile = f'[profiles.x]\nPREFECT_SERVER_DATABASE_CONNECTION_URL = "{url}"\n'
+        (prefect_home(settings) / "profiles.toml").write_text(profile)
+    with listening(prefect_of(version("prefect")), login="whippet:secret") as port:
+        ours(port)
+        server = read_server(settings)
+        assert server is not None
+        (settings.home / "server.json").unlink()
+        monkeypatch.setattr(cli.server.choosing, "spawn_detached", lambda *_, **__: server.process)
+        monkeypatch.setattr(cli.server.choosing, "_announced", lambda *_: server)
+        use_server(settings)
+    said = capsys.readouterr().err
+    assert "secret" not in said
+    assert (f"ignores {name} of this shell" in said) is not kept
+    assert (f'config set PREFECT_SERVER_DATABASE_CONNECTION_URL="${name}"' in said) is not kept
 
 
 def quoted(settings: Settings) -> str:

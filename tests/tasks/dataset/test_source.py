@@ -99,7 +99,11 @@ def test_one_source_in_two_spellings(tmp_path: Path) -> None:
         ("Pets", r"Did you mean 'pets'\?"),
         ("pest/train set", r"Did you mean 'pets/train set'\?"),
         ("pets/trian set", r"Did you mean 'pets/train set'\?"),
-        ("pets/nothing like it", "Check the path"),
+        (
+            "pets/nothing like it",
+            "No such file or directory at '/.*/pets/nothing like it'. Check it, or give the whole",
+        ),
+        ("/nowhere/at all", "directory. Check the path and its permissions"),
         ("../{cwd}/petz", r"Did you mean '../.*/pets'\?"),
         ("https://example.org/pets.zip", "is an address: download it"),
         ("pets.zip", "is a file, not a folder.*unpack"),
