@@ -84,8 +84,10 @@ def side_by_side(world: World, arguments: argparse.Namespace) -> list[Row]:
                 stack.enter_context(running(kind, world.model, world.scratch, sent)),
             )
         for turn in range(arguments.pairs):
+            _progress(f"a lone client, turn {turn + 1} of {arguments.pairs}")
             _lone_turn(world, turns, bare, servers[:: -1 if turn % 2 else 1], arguments.calls)
         for turn in range(arguments.pairs):
+            _progress(f"{CLIENTS} clients, turn {turn + 1} of {arguments.pairs}")
             _full_turn(world, turns, bare, servers[:: -1 if turn % 2 else 1], arguments.seconds)
     return [*_takes(turns), *missing, *_compared(turns)]
 
@@ -196,7 +198,15 @@ def crowd(world: World, arguments: argparse.Namespace) -> list[Row]:
         people = Crowd(clients=arguments.clients, total=tenth, right=right)
         first = people.ask(server.port, sent)
         before = server.megabytes()
-        rest = replace(people, total=arguments.requests - tenth).ask(server.port, sent)
+        memory = [f"{before:.0f}"]
+
+        def note(answered: int) -> None:
+            if answered % tenth == 0:
+                memory.append(f"{server.megabytes():.0f}")
+                _progress(f"{tenth + answered:,} of {arguments.requests:,}: {memory[-1]} MB")
+
+        others = replace(people, total=arguments.requests - tenth, progress=note)
+        rest = others.ask(server.port, sent)
         grown = server.megabytes() - before
     lost = first.lost + rest.lost + sum((first.others + rest.others).values())
     wrong, answered = first.wrong + rest.wrong, first.answered + rest.answered
@@ -213,8 +223,8 @@ def crowd(world: World, arguments: argparse.Namespace) -> list[Row]:
             measured=f"{first.refused + rest.refused:,}",
         ),
         Row(
-            what="memory after a tenth of them, and more at the end",
-            measured=f"{before:.0f} MB, {grown:+.1f} MB",
+            what=f"memory after each tenth of them ({', '.join(memory)} MB), more at the end",
+            measured=f"{grown:+.1f} MB",
             goal="≤ 10 MB more",
             met=grown <= 10,
         ),
@@ -226,6 +236,10 @@ PARTS: dict[str, Callable[[World, argparse.Namespace], list[Row]]] = {
     "start": from_the_start,
     "crowd": crowd,
 }
+
+
+def _progress(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)
 
 
 def print_table(rows: Sequence[Row]) -> None:

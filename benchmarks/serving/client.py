@@ -155,13 +155,15 @@ class Client:
 class Crowd:
     """Clients that ask one request after the other: so many in all, or for so long.
 
-    ``right`` is asked with the index of the request and the body of its answer.
+    ``right`` is asked with the index of the request and the body of its answer; ``progress`` is
+    told, after each answer, how many there have been.
     """
 
     clients: int
     total: int | None = None
     seconds: float = float("inf")
     right: Callable[[int, bytes], bool] | None = None
+    progress: Callable[[int], None] = lambda answered: None
 
     def ask(self, port: int, requests: Sequence[bytes]) -> Tally:
         """Send the requests, over and over; return what came of it."""
@@ -177,6 +179,8 @@ class Crowd:
                 body = await client.ask(requests[index])
                 if body is not None and self.right is not None:
                     tally.wrong += not self.right(index, body)
+                if body is not None:
+                    self.progress(tally.answered)
             client.close()
 
         await asyncio.gather(*(one() for _ in range(self.clients)))

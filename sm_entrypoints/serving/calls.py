@@ -216,17 +216,22 @@ def answers_to(calls: Sequence[Call], helpers: Executor) -> list[Response]:
         return [calls[0].answer()]
     parts = list(helpers.map(Call.prepared, calls))
     good = [index for index, part in enumerate(parts) if not isinstance(part, Response)]
-    first = calls[0]
-    try:
-        found = first.program.predict_batch([parts[index] for index in good], first.model)
-        predictions = dict(zip(good, found, strict=True))
-    except (Exception, SystemExit):  # noqa: BLE001
+    predictions = _predicted(calls[0], {index: parts[index] for index in good})
+    if predictions is None:
         # One of them is at fault, or all: alone, each gets its own answer.
         return [call.alone() for call in calls]
     return [
         call.written(predictions[index]) if index in predictions else parts[index]
         for index, call in enumerate(calls)
     ]
+
+
+def _predicted(first: Call, parts: Mapping[int, Any]) -> dict[int, Any] | None:
+    try:
+        found = first.program.predict_batch(list(parts.values()), first.model)
+        return dict(zip(parts, found, strict=True))
+    except (Exception, SystemExit):  # noqa: BLE001
+        return None
 
 
 def _answered(body: bytes, kind: str, context: Context) -> Response:

@@ -11,10 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
-# Each step lowers a thread's share of a processor by a fifth: small pictures come first.
-_NICE = 10
 # Giving memory back takes some milliseconds.
 _TRIM_SECONDS = 1.0
 
@@ -26,7 +23,9 @@ def cores() -> int:
 
 
 class HeavyLane:
-    """Threads of low priority, one fewer than there are processors, and a bounded queue.
+    """Threads, one fewer than there are processors so that one is left, and a bounded queue.
+
+    Their priority is not lower: beside other programs a lone large picture would wait for ever.
 
     Args:
         most: tasks that may be at work or wait.
@@ -37,9 +36,7 @@ class HeavyLane:
         self._inside = 0
         self._lock = threading.Lock()
         self._trimmed = 0.0
-        self._threads = ThreadPoolExecutor(
-            max(1, cores() - 1), thread_name_prefix="heavy", initializer=_step_back
-        )
+        self._threads = ThreadPoolExecutor(max(1, cores() - 1), thread_name_prefix="heavy")
 
     def take(self, task: Callable[[], None]) -> bool:
         """Run a task as soon as it is its turn; False, and nothing happens, where all is taken."""
@@ -71,10 +68,3 @@ def _trim() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
     if trim is not None:
         trim(0)
-
-
-def _step_back() -> None:
-    # Linux gives each thread a priority of its own; elsewhere this would be the whole process's.
-    if hasattr(os, "sched_getaffinity"):
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
