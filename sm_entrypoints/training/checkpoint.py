@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,16 @@ class Checkpoints:
                 print(f"checkpoint {path.name} cannot be read and is ignored: {error}", flush=True)
                 continue
             self._check(path, identity)
+            self._forget_before(path)
             return progress, tensors
         return None
+
+    def _forget_before(self, path: Path) -> None:
+        """Remove what :meth:`save` had no time to remove before a kill."""
+        older = [each for each in self._files() if each.name < path.name]
+        with suppress(OSError):  # it takes room, and nothing else
+            for old in older[self._keep - 1 :]:
+                old.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
         """Return the checkpoints, newest first: their names sort by progress."""

@@ -99,7 +99,12 @@ def _train(learn: Sequence[str], variables: Mapping[str, str], _job: str) -> int
 
 
 def _trained(folder: Path) -> dict[str, Any]:
-    return {**_delivered(folder), "state": _state(folder / "checkpoints")}
+    files = sorted((folder / "checkpoints").rglob("checkpoint-*.safetensors"))
+    return {
+        **_delivered(folder),
+        "checkpoints": [file.name for file in files],
+        "state": _state(files[-1]),
+    }
 
 
 def _delivered(folder: Path) -> dict[str, Any]:
@@ -119,9 +124,8 @@ def _without_seconds(file: Path) -> dict[str, Any]:
     return {k: v for k, v in json.loads(file.read_text("utf-8")).items() if "second" not in k}
 
 
-def _state(checkpoints: Path) -> dict[str, bytes]:
-    """Return the tensors of the last checkpoint: weights, optimiser, random state."""
-    (file,) = checkpoints.rglob("checkpoint-*.safetensors")
+def _state(file: Path) -> dict[str, bytes]:
+    """Return the tensors of a checkpoint: weights, optimiser, random state."""
     with safe_open(file, framework="pt") as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}

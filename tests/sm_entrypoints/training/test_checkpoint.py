@@ -49,6 +49,16 @@ def test_what_a_kill_left_half_written_is_cleared_away(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-000001-000000000.safetensors"]
 
 
+def test_what_a_kill_left_of_older_ones_is_cleared_away(tmp_path: Path) -> None:
+    for epoch in (1, 2, 3):
+        Checkpoints(tmp_path, IDENTITY, keep=3).save(Progress(epochs=epoch), TENSORS)
+    found = Checkpoints(tmp_path, IDENTITY, keep=2).load()
+    assert found is not None
+    assert found[0].epochs == 3
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [f"checkpoint-00000{epoch}-000000000.safetensors" for epoch in (2, 3)]
+
+
 def test_a_broken_checkpoint_is_left_aside(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
