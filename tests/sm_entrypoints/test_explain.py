@@ -121,7 +121,7 @@ def test_a_training_that_was_cut_off_is_read_without_waiting(copy: Path, tmp_pat
     event.write_bytes(b"\xff" * len(content))
     began = time.monotonic()
     notes = " ".join(explain([copy], tmp_path / "out")["notes"])
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 120
     assert "Whether the training had ended when these files were copied is not recorded" in notes
     assert "2 saved steps could not be read" in notes
     assert "saved values are broken" in notes

@@ -33,7 +33,7 @@ def test_it_samples_until_its_starter_is_gone(tmp_path: Path) -> None:
     process = start(tmp_path / "é 1", "--pid", str(os.getpid()))
     wait_for_samples(tmp_path / "é 1")
     time.sleep(0.2)  # A last sample over less than 50 ms is not taken.
-    _, complaints = process.communicate(timeout=30)  # closes its stdin
+    _, complaints = process.communicate(timeout=120)  # closes its stdin
     assert (process.returncode, complaints) == (0, b"")
     found = lines(tmp_path / "é 1")
     moments = sorted({each["Timestamp"] for each in found})
@@ -51,14 +51,14 @@ def test_it_makes_way_for_a_job_that_samples_itself(tmp_path: Path) -> None:
     wait_for_samples(tmp_path / "theirs")
     assert process.poll() is None
     own.mkdir()
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
     process.communicate()
 
 
 def test_it_says_why_it_cannot(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     process = start(tmp_path / "file" / "folder", "--pid", str(os.getpid()))
-    assert process.wait(30) == 1
+    assert process.wait(120) == 1
     _, complaints = process.communicate()
     assert b"NotADirectoryError" in complaints
 

@@ -254,7 +254,7 @@ def test_terminated_it_leaves_nothing_behind(tmp_path: Path, temporary: Path) ->
     )
     wait_for(lambda: pid_file.exists() and pid_file.read_text(), "handler")
     doctor.send_signal(signal.SIGTERM)
-    assert doctor.wait(30) == 128 + signal.SIGTERM
+    assert doctor.wait(120) == 128 + signal.SIGTERM
     assert _is_gone(int(pid_file.read_text()))
     assert list(temporary.iterdir()) == []
 

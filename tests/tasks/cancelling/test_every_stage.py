@@ -168,7 +168,7 @@ ENOUGH += [("command with server", stage) for stage in ("tune", "query, InServic
 def test_a_cancel_ends_all_of_it(world, way, stage):
     STAGES[stage](world)
     WAYS[way](world)
-    wait_for(lambda: not world.goes_on(), lambda: f"end of {world.goes_on()}", 60)
+    wait_for(lambda: not world.goes_on(), lambda: f"end of {world.goes_on()}")
     assert read_run(world.platform.settings, world.run.name).status == "cancelled"
     if way != "command":
         assert world.state() is StateType.CANCELLED

@@ -51,7 +51,7 @@ def test_it_serves_until_interrupted(awkward_path: Path) -> None:
         )
         assert sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
         server.send_signal(signal.SIGINT)
-        assert server.wait(timeout=30) == 0
+        assert server.wait(timeout=120) == 0
         rest = server.stdout.read().splitlines()
     finally:
         server.kill()

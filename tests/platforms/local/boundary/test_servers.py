@@ -38,5 +38,5 @@ def test_what_a_server_sees_and_how_it_ends(tmp_path: Path, mechanism: str) -> N
     began = time.monotonic()
     Endpoints(context).delete_endpoint(EndpointName="one")
     assert not alive(server)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 120
     assert not context.records.folder("endpoints", "one").exists()

@@ -114,7 +114,7 @@ def test_what_a_handler_started_in_another_session_goes_with_the_endpoint(contex
         group = context.records.read("endpoints", "e")["Local"]["Server"]["Group"]
         os.kill(group["Pid"], signal.SIGKILL)
     Endpoints(context).delete_endpoint(EndpointName="e")
-    wait_for(lambda: not strays(context), "end of what the handler started", 10)
+    wait_for(lambda: not strays(context), "end of what the handler started")
 
 
 def test_one_that_failed_by_itself_is_not_revived(context):

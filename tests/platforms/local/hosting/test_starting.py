@@ -70,7 +70,7 @@ def test_a_supervisor_that_comes_late_leaves_it_to_the_other(context, tmp_path):
     start_deployment(context, "e", pending)
     log = context.records.folder("endpoints", "e") / "supervisor.log"
     wait_for(log.exists, "log of the late supervisor")
-    wait_for(lambda: not _supervisors(context), "end of the late supervisor", seconds=30)
+    wait_for(lambda: not _supervisors(context), "end of the late supervisor")
     record = context.records.read("endpoints", "e")
     assert record["EndpointStatus"] == "Creating"
     assert record["Local"]["Pending"]["Group"] == _own().to_record()

@@ -86,7 +86,7 @@ def test_a_contained_job_dies_with_its_supervisor_though_nobody_looks(tmp_path):
     jobs.wait_for_line("job", "away")
     assert len(strays(stray)) == 2
     os.kill(supervisor_of(jobs).pid, signal.SIGKILL)
-    wait_for(lambda: not strays(stray), "end of the job's processes", 10)
+    wait_for(lambda: not strays(stray), "end of the job's processes")
 
 
 def supervisor_of(jobs: Jobs) -> ProcessId:
