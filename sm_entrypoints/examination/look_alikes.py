@@ -5,6 +5,9 @@ different pictures are depends on the data (all are X-rays, say), so the bar is 
 how alike each picture is to the nearest one of *another class*, which cannot be of the same thing.
 Where a fifth of all pictures pass it, classes are that uniform (photographs of one product); then
 only pairs count that are more alike than neighbours within one split, where nothing can leak.
+
+A picture that was cropped, or made darker, is less alike, but to no other picture as it is to its
+original: where the next one is at least twice as far away, the two count as well.
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ from sm_entrypoints.examination.pool import Pool
 
 # Measured on the sample drawings: docs/pictures.md.
 LEAST_COSINE = 0.9
+# Of a crop of 10 % and its original; pictures of one kind are alike to several.
+_LEAST_CLOSE = 0.75
+_SHARE_OF_NEXT = 0.5
 # Of all pictures, so many are less alike to their nearest neighbour of another class than the bar.
 _QUANTILE = 0.95
 # If more of the pictures pass, it is how the classes are.
@@ -63,9 +69,10 @@ def look_alikes(pool: Pool, deadline: Deadline) -> LookAlikes:
     bar = max(LEAST_COSINE, _usual(near.foreign))
     if float((across >= bar).sum()) > _MOST_PASS * max(1, int((across > -1).sum())):
         bar = max(bar, _usual(near.within))
-    alike = ((across >= bar) & (across < COPY_COSINE)).nonzero().flatten().tolist()
+    alike = ((across >= bar) | _stands_out(near)) & (across < COPY_COSINE)
     pairs = [
-        LookAlike(row=int(nearest[row]), other=row, cosine=float(across[row])) for row in alike
+        LookAlike(row=int(nearest[row]), other=row, cosine=float(across[row]))
+        for row in alike.nonzero().flatten().tolist()
     ]
     return LookAlikes(pairs=tuple(sorted(pairs, key=lambda each: -each.cosine)), bar=bar)
 
@@ -73,18 +80,27 @@ def look_alikes(pool: Pool, deadline: Deadline) -> LookAlikes:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Near:
     """Of each row the best cosine to others: of another class (in any split), of its own split, of
-    an earlier split, and which row that is. -1 where there is none.
+    an earlier split, which row that is, and to all but that one. -1 where there is none.
     """
 
     foreign: Tensor
     within: Tensor
     across: Tensor
     nearest: Tensor
+    next: Tensor
+
+
+def _stands_out(near: _Near) -> Tensor:
+    """Return which rows are by far more alike to one of an earlier split than to any other."""
+    close = near.across >= _LEAST_CLOSE
+    passes = close & ((1 - near.across) <= _SHARE_OF_NEXT * (1 - near.next))
+    often = float(passes.sum()) > _MOST_PASS * max(1, int((near.across > -1).sum()))
+    return torch.zeros_like(passes) if often else passes
 
 
 def _neighbours(rows: Tensor, labels: Tensor, splits: Tensor, deadline: Deadline) -> _Near:
     """Compare all rows; copies do not count as neighbours."""
-    foreign, within, across = (torch.full((len(rows),), -1.0) for _ in range(3))
+    foreign, within, across, others = (torch.full((len(rows),), -1.0) for _ in range(4))
     nearest = torch.zeros(len(rows), dtype=torch.int64)
     for start, block in _blocks(rows):
         deadline.check()
@@ -98,7 +114,8 @@ def _neighbours(rows: Tensor, labels: Tensor, splits: Tensor, deadline: Deadline
         later = splits[None, :] >= splits[start:stop, None]
         best = cosines.masked_fill(later, -1.0).max(1)
         across[start:stop], nearest[start:stop] = best.values, best.indices
-    return _Near(foreign=foreign, within=within, across=across, nearest=nearest)
+        others[start:stop] = cosines.scatter(1, best.indices[:, None], -1.0).max(1).values
+    return _Near(foreign=foreign, within=within, across=across, nearest=nearest, next=others)
 
 
 def _usual(cosines: Tensor) -> float:

@@ -51,6 +51,8 @@ MOST_SCANS = 100
 MOST_PIXEL_SCANS = 1_500_000_000
 # Cameras write some dozens. Pillow takes 2 to 4 microseconds for each.
 MOST_SEGMENTS = 5_000
+# Bytes between a JPEG's segments, which Pillow reads one by one. Encoders write none.
+MOST_JUNK = 65_536
 # What Pillow's decoders raise on broken bytes: OSError for most, the others from damaged chunk
 # headers and zlib streams.
 DECODE_ERRORS = (
@@ -197,13 +199,14 @@ def _require_few_segments(source: Source, kind: str | None) -> None:
     if kind is None:
         return
     with bytes_of(source) as data:
-        if kind == "PNG":
-            many = has_many_chunks(data, MOST_SEGMENTS)
-        else:
-            many = segments(data, most_scans=0, most_others=MOST_SEGMENTS).others > MOST_SEGMENTS
+        found = segments(data, most_scans=0, most_others=MOST_SEGMENTS) if kind == "JPEG" else None
+        many = found.others > MOST_SEGMENTS if found else has_many_chunks(data, MOST_SEGMENTS)
+    junk = found.junk if found else 0
     if many:
         noun = "chunks" if kind == "PNG" else "segments before its pixels"
         raise TooManyPixels(f"has more than {MOST_SEGMENTS:,} {noun}: save it without its metadata")
+    if junk > MOST_JUNK:
+        raise TooManyPixels(f"has {junk:,} bytes that mean nothing before its pixels: save it anew")
 
 
 def _most_scans(image: Image.Image) -> int:

@@ -38,10 +38,12 @@ class Segments:
     Attributes:
         scans: passes over pixels.
         others: segments of tables and metadata.
+        junk: bytes before the first scan that belong to no segment.
     """
 
     scans: int
     others: int
+    junk: int
 
 
 def perhaps_scans(data: Buffer, most: int) -> int:
@@ -57,14 +59,16 @@ def perhaps_scans(data: Buffer, most: int) -> int:
 
 def segments(data: Buffer, *, most_scans: int, most_others: int) -> Segments:
     """Return what a JPEG consists of; ends as soon as one count is above its limit."""
-    scans = others = 0
+    scans = others = junk = 0
     at = 2
     while scans <= most_scans and others <= most_others:
         marker = _MARKER.search(data, at)
+        if not scans:
+            junk += max(0, len(data) - at if marker is None else marker.end() - 2 - at)
         if marker is None or marker[1][0] == _END:
             break
         kind, at = marker[1][0], marker.end()
         scans, others = scans + (kind == _SCAN[1]), others + (kind != _SCAN[1])
         if kind not in _ALONE:
             at += int.from_bytes(data[at : at + 2], "big")
-    return Segments(scans=scans, others=others)
+    return Segments(scans=scans, others=others, junk=junk)

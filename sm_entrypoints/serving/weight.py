@@ -10,7 +10,7 @@ LIGHT_COST = 2_200_000
 # Bytes to look through in search of a picture.
 LIGHT_BYTES = 256 * 1024
 # The bytes of a picture whose pixels tell little of its cost.
-_LARGE_BYTES = 2 * 1024 * 1024
+_LARGE_BYTES = 1024 * 1024
 _PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
 

@@ -380,3 +380,17 @@ def test_parts_are_converted_like_the_whole(mode: str) -> None:
     parts = to_rgb(image)
     small = [to_rgb(image.crop((0, top, 2001, top + 500))) for top in (0, 500, 1000)]
     assert np.array_equal(np.asarray(parts), np.concatenate([np.asarray(each) for each in small]))
+
+
+@pytest.mark.parametrize("junk", [bytes(70_000), b"\xff" * 70_000, b"\xff\x00" * 40_000])
+@pytest.mark.parametrize("pixels", [True, False])
+def test_what_pillow_would_read_byte_by_byte_is_refused(junk: bytes, pixels: bool) -> None:
+    """Six megabytes of it took seconds."""
+    jpeg = _encoded(_scene((80, 60)), "JPEG")
+    with pytest.raises(TooManyPixels, match="bytes that mean nothing before its pixels"):
+        _load(jpeg[:3] + junk + (jpeg[2:] if pixels else b""))
+
+
+def test_some_bytes_between_segments_are_passed_over() -> None:
+    jpeg = _encoded(_scene((80, 60)), "JPEG")
+    assert _load(jpeg[:2] + b"\xff" * 500 + jpeg[2:]).width == 80
