@@ -17,6 +17,10 @@ PARALLEL := -n 3 --dist loadfile
 AWS_TESTS := tests/sdk tests/aws tests/flows/test_release_aws.py tests/documents/walked
 # Runs that wait for a person and a schedule, or are killed on PostgreSQL: minutes. `make test-operation` runs them.
 OPERATION_TESTS := tests/flows/test_asked_release.py tests/flows/test_postgres.py
+# Somebody at a browser. `make test-ui` runs them.
+UI_TESTS := tests/ui
+# What `make test` and `make check` leave out.
+LATER := $(AWS_TESTS:%=--ignore %) $(OPERATION_TESTS:%=--ignore %) $(UI_TESTS:%=--ignore %)
 PACKAGES := cli dashboards flows platforms sm_entrypoints tasks tests benchmarks samples
 
 .DEFAULT_GOAL := help
@@ -55,6 +59,10 @@ job-env: .venv-job/.ready  ## make the job environment only (torch)
 
 .venv/.tools: .venv/.ready .venv/.database
 	@$(ORCHESTRATOR) $(PIP) -c constraints/orchestrator.txt -e '.[dev]'
+	@touch $@
+
+.venv/.browser: .venv/.tools requirements/ui.txt
+	@$(ORCHESTRATOR) $(PIP) -c constraints/orchestrator.txt -r requirements/ui.txt
 	@touch $@
 
 .venv-job/.tools: .venv-job/.ready requirements/test.txt
@@ -110,7 +118,7 @@ check: .venv/.tools .venv-job/.tools  ## the fast subset (two minutes): format, 
 
 .PHONY: check-orchestrator check-job check-package
 check-orchestrator:
-	@$(FAST) $(ORCHESTRATOR) -m pytest $(FAST_OPTIONS) -n 2 --dist loadfile tests --ignore tests/sm_entrypoints $(AWS_TESTS:%=--ignore %) $(OPERATION_TESTS:%=--ignore %)
+	@$(FAST) $(ORCHESTRATOR) -m pytest $(FAST_OPTIONS) -n 2 --dist loadfile tests --ignore tests/sm_entrypoints $(LATER)
 check-job:
 	@$(FAST) $(JOB) -m pytest $(FAST_OPTIONS) tests/sm_entrypoints
 check-package:
@@ -119,7 +127,7 @@ check-package:
 .PHONY: test
 test: lint  ## everything that CI runs, set-up included
 	@# In the order of their names: by their size, files of a few long tests would come last.
-	@$(ORCHESTRATOR) -m pytest $(PARALLEL) --no-loadscope-reorder tests --ignore tests/sm_entrypoints $(AWS_TESTS:%=--ignore %) $(OPERATION_TESTS:%=--ignore %)
+	@$(ORCHESTRATOR) -m pytest $(PARALLEL) --no-loadscope-reorder tests --ignore tests/sm_entrypoints $(LATER)
 	@$(JOB) -m pytest $(PARALLEL) tests/sm_entrypoints
 
 .PHONY: test-aws
@@ -145,6 +153,15 @@ fuzz: .venv/.tools .venv-job/.tools  ## hostile bodies, clients and calls at the
 .PHONY: test-operation
 test-operation: .venv/.tools .venv-job/.ready  ## own server, worker, schedule: runs that ask a person; kills on PostgreSQL (not in CI: 20 minutes)
 	@$(ORCHESTRATOR) -m pytest $(OPERATION_TESTS)
+
+.PHONY: test-ui
+test-ui: .venv/.browser .venv-job/.ready  ## Prefect's pages and ours in headless Chromium, over a real server and worker (not in CI: 10 minutes)
+	@$(ORCHESTRATOR) -m pytest -rs $(UI_TESTS)
+	@echo "screenshots: ui-screenshots/"
+
+.PHONY: pictures
+pictures: .venv/.browser  ## the README's pictures anew, of the newest run here (`make demo`, then `whippet up`)
+	@$(ORCHESTRATOR) -m tests.ui.pictures
 
 .PHONY: bench-instrumentation
 bench-instrumentation: .venv/.tools .venv-job/.ready  ## what instrumentation costs a training, ours and others (8 minutes)

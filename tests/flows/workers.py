@@ -112,7 +112,8 @@ def ask(whippet: Whippet, method: str, path: str, **request: object) -> httpx.Re
         )
         return None if found.status_code == 503 else found
 
-    found: httpx.Response = wait_for(answer, f"answer to {path}")
+    found = wait_for(answer, f"answer to {path}")
+    assert found is not None
     return found.raise_for_status()
 
 
