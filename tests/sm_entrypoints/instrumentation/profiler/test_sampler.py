@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -26,10 +27,12 @@ print(json.dumps([[e.type, e.name, e.dimension, e.value, e.node_id, e.timestamp]
 """
 
 
-def _sample(folder: Path, seconds: float, **options: int | str) -> SystemSampler:
-    sampler = SystemSampler(folder, **options)  # type: ignore[arg-type]
+def _sample(folder: Path, seconds: float, *, least: int = 0, **options: Any) -> SystemSampler:
+    """Sample for so long, and until there are so many: on a busy machine they come late."""
+    sampler = SystemSampler(folder, **options)
     sampler.start()
     time.sleep(seconds)
+    _wait_for_samples(sampler, least - sampler.summary()["samples"])
     sampler.stop()
     return sampler
 
@@ -38,7 +41,7 @@ def _sample(folder: Path, seconds: float, **options: int | str) -> SystemSampler
 def test_smdebug_reads_what_was_sampled(tmp_path: Path) -> None:
     root = tmp_path / "the job's été"
     started = time.time()
-    sampler = _sample(root / "system/incremental", 0.65, node="algo-2", interval_ms=100)
+    sampler = _sample(root / "system/incremental", 0.65, least=4, node="algo-2", interval_ms=100)
     assert sampler.failure is None
     read = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", READ_WITH_SMDEBUG, str(root)],
