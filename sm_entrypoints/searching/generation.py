@@ -23,7 +23,7 @@ from sm_entrypoints.searching.trial import Trial
 
 # Heads are packed until their parameters, gradients and running means take so much: they are gone
 # through in every step, and a processor's last cache is about twice as large.
-_PACK_BYTES = 12 << 20
+_PACK_BYTES = 6 << 20
 # Trials train at the same time until they take so much; the others wait.
 _WAVE_BYTES = 2 << 30
 _TENSORS = 4

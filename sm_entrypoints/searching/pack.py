@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.searching.first_heads import Layout
@@ -49,16 +50,17 @@ class Pack:
 
     def learn(self, block: Block, steps_per_epoch: int) -> None:
         """Train on a block of steps, and add what was right to ``sums``."""
-        samples = sum(len(step.labels) for step in block.steps)
-        logits = block.steps[0].inputs.new_empty((samples, len(self), self._layout.classes))
+        labels = torch.cat([step.labels for step in block.steps])
+        shape = (len(labels), len(self), self._layout.classes)
+        logits = block.steps[0].inputs.new_empty(shape)
+        truth = one_hot(labels, self._layout.classes).to(logits.dtype)[:, None]
         block.random.restore()
-        first = 0
+        sizes = [len(step.labels) for step in block.steps]
         with torch.no_grad():
-            for step in block.steps:
-                last = first + len(step.labels)
-                self._step(step, logits[first:last], steps_per_epoch)
-                first = last
-            self.sums.add(logits, torch.cat([step.labels for step in block.steps]))
+            parts = zip(block.steps, logits.split(sizes), truth.split(sizes), strict=True)
+            for step, out, right in parts:
+                self._step(step, out, right, steps_per_epoch)
+            self.sums.add(logits, labels)
 
     def score(self, inputs: Tensor, labels: Tensor) -> Sums:
         """Return the sums of validation."""
@@ -73,25 +75,27 @@ class Pack:
         arguments = self.rows.arguments[row]
         return self._peaks[row][0] * rate_factor(arguments, step, steps_per_epoch)
 
-    def _step(self, step: Step, out: Tensor, steps_per_epoch: int) -> None:
+    def _step(self, step: Step, out: Tensor, truth: Tensor, steps_per_epoch: int) -> None:
         self._forward.learn(step.inputs, step.noises, out)
-        self._forward.backward(self._change(out, step.labels))
+        self._forward.backward(self._change(out, truth))
         rates = []
         for arguments, (head, before) in zip(self.rows.arguments, self._peaks, strict=True):
             factor = rate_factor(arguments, self.rows.steps, steps_per_epoch)
             rates.append((head * factor, before * factor))
         self.rows.step(rates)
 
-    def _change(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the gradients of the mean cross entropies, label smoothing included."""
+    def _change(self, logits: Tensor, truth: Tensor) -> Tensor:
+        """Return the gradients of the mean cross entropies, label smoothing included.
+
+        ``truth`` is 1 for the label of a sample, else 0. Small steps are many: few calls count.
+        """
         change = logits.softmax(2)
-        place = labels[:, None, None].expand(-1, len(self), 1)
         if self._smooth:
             change -= self._smoothing / self._layout.classes
-            change.scatter_add_(2, place, (self._smoothing - 1).expand(len(labels), -1, 1))
+            change.addcmul_(truth, 1 - self._smoothing, value=-1)
         else:
-            change.scatter_add_(2, place, change.new_tensor(-1.0).expand(place.shape))
-        return change.div_(len(labels))
+            change -= truth
+        return change.div_(len(truth))
 
 
 def _peaks(arguments: TrainingArguments, *, pretrained: bool) -> tuple[float, float]:
