@@ -13,6 +13,7 @@ from tasks.costs.worst_case import (
 )
 from tasks.endpoints.kinds import kind_of
 from tasks.plan.cost_lines import duration
+from tasks.plan.earlier_runs import Rehearsal
 from tasks.plan.requests import PlannedRequest
 from tasks.plan.run import RunPlan
 from tasks.plan.search_ways import SearchWay
@@ -167,13 +168,21 @@ def _expectation(plan: RunPlan) -> str:
     rehearsal = plan.rehearsal
     if rehearsal is None:
         return "not known; rehearse it here (`whippet run`, free of charge), then plan again"
-    trial = f"{rehearsal.trial_seconds} s per trial, " if rehearsal.trial_seconds else ""
-    if rehearsal.search_seconds:
-        trial = f"{rehearsal.search_seconds} s for the packed search, "
     return (
         f"if the jobs take as long as those of run {rehearsal.run!r} did on {rehearsal.machine}: "
-        f"{trial}{rehearsal.training_seconds} s for the training"
+        f"{_expected_search(plan, rehearsal)}{rehearsal.training_seconds} s for the training"
     )
+
+
+def _expected_search(plan: RunPlan, rehearsal: Rehearsal) -> str:
+    """Return what an earlier run tells of this search: nothing, if it searched in another way."""
+    if plan.search is None:
+        return ""
+    if plan.search.is_packed:
+        seconds, what = rehearsal.search_seconds, "for the packed search"
+    else:
+        seconds, what = rehearsal.trial_seconds, "per trial"
+    return f"{seconds} s {what}, " if seconds else f"not known {what}, "
 
 
 def _needs(plan: RunPlan) -> Iterator[str]:

@@ -253,6 +253,22 @@ def test_a_packed_search_is_expected_to_take_as_long_as_the_last_one(data, platf
     assert native.expected_usd is None
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        ("packed", "Bayesian", "not known per trial, 90 s for the training"),
+        ("Bayesian", "packed", "not known for the packed search, 90 s for the training"),
+    ],
+)
+def test_a_search_of_the_other_kind_tells_nothing(data, platform, before, now, said):
+    kind = {"strategy": before, "sentence": "x"}
+    _rehearse(platform, data, [("s", "tune", 40), ("f", "train", 90)], search=kind)
+    found = plan_run(platform, UNNAMED, choices(data, tuning=TuningParameters(strategy=now)))
+    assert found.expected_seconds is None
+    assert said in plan_text(found)
+    assert "40 s" not in plan_text(found)
+
+
 def test_a_run_that_goes_on_is_planned_as_it_began(data, platform):
     asked = choices(data)
     plan = {"limits": {"max_jobs": 6, "trial_seconds": 7200, "training_seconds": 7200}}
