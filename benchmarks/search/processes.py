@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sm_entrypoints.contract import SEARCH_SUMMARY_FILE
+
 ROOT = Path(__file__).resolve().parents[2]
 JOB = ROOT / ".venv-job/bin/python"
 HERE = Path(__file__).parent
@@ -33,7 +35,7 @@ class Timed:
 
 
 def timed(command: Sequence[str | Path], variables: Mapping[str, str] | None = None) -> Timed:
-    """Run a command to its end.
+    """Run a command to its end; stderr gets a line, since a whole benchmark takes minutes.
 
     Raises:
         SystemExit: it failed; what it printed is shown.
@@ -54,6 +56,8 @@ def timed(command: Sequence[str | Path], variables: Mapping[str, str] | None = N
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"{command[1]} failed:\n{printed[-4000:]}")
+    named = next((Path(part).name for part in command if str(part).endswith(".py")), command[1])
+    print(f"{time.strftime('%H:%M:%S')} {named} took {wall:.1f} s", file=sys.stderr, flush=True)
     return Timed(
         wall=wall,
         cpu=use.ru_utime + use.ru_stime,
@@ -74,6 +78,12 @@ class JobFolder:
     def output(self) -> Path:
         """The folder of the job's output."""
         return self.folder / "output/data"
+
+    def seconds_of_search(self) -> float:
+        """Return what its last search took by its own clock, from where all was imported."""
+        text = (self.output / SEARCH_SUMMARY_FILE).read_text("utf-8")
+        seconds = json.loads(text)["seconds"]
+        return float(seconds["total"] - seconds["start_up"])
 
     def variables(self, *, features: bool) -> dict[str, str]:
         """Return the job's environment; with ``features``, those of before are its input."""

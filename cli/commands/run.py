@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import chain, count
+from threading import Thread
 from typing import TYPE_CHECKING, cast
 
 from cli.options import add_run_options, from_options
@@ -74,6 +75,7 @@ def command(arguments: argparse.Namespace) -> int:
 
         api_url = use_server(settings, meanwhile=meanwhile)
         expect()  # a server that ran already leaves no time for it
+    Thread(target=_import_drawing, name="imports of the report", daemon=True).start()
     # Prefect reads its settings when it is imported.
     from cli.billing import print_billing
     from cli.flow_run import run_release
@@ -98,6 +100,13 @@ def command(arguments: argparse.Namespace) -> int:
 def _import_flows() -> None:
     """Import what takes seconds and needs no server that answers."""
     import cli.flow_run  # noqa: F401
+
+
+def _import_drawing() -> None:
+    """Import what only the report needs, while jobs are waited for: a second and more."""
+    import optuna.importance  # noqa: F401
+
+    import dashboards.figures.importance  # noqa: F401
 
 
 def _name(settings: Settings, given: str | None, parameters: dict[str, Parameters]) -> str:

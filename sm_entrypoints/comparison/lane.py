@@ -68,7 +68,8 @@ class Lane:
         Workers that started together deliver together: part of such a round would come for free.
         """
         self._enter()
-        set_training(self.training.model, frozen=self.training.frozen)
+        training = self.training
+        set_training(training.model, frozen=training.frozen, given=training.pretrained)
         steps = max(2, round(images / (self.images / self.steps_per_epoch)))
         timed = math.ceil(steps / self._round) * self._round
         self._order.block = self._lead + timed + self._tail

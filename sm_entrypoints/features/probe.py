@@ -36,7 +36,7 @@ LEAST_AGREEMENT, ASKED = 0.995, 256
 # A busy machine must not decide: another way than the default has to be so much faster.
 LEAST_GAIN = 1.15
 # Below these a choice costs more than it can save; and what is seldom the fastest is not tried.
-LEAST_PICTURES, LEAST_SECONDS = 256, 5.0
+LEAST_PICTURES, LEAST_SECONDS = 256, 3.0
 MANY_PICTURES = 16 * ASKED
 _CHOICES = ("dtype", "channels_last", "compiled")
 

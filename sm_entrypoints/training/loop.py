@@ -166,7 +166,7 @@ class _Loop:
         training, progress = self.training, self.progress
         self.order.epoch, self.order.skip = epoch, progress.batches
         self.seed_epoch(epoch)
-        set_training(training.model, frozen=training.frozen)
+        set_training(training.model, frozen=training.frozen, given=training.pretrained)
         training.instrumentation.epoch(epoch, "TRAIN")
         totals = _float64(progress.totals).to(training.compute.device)
         # Counted on the device: to look at each step's loss would make a GPU wait.

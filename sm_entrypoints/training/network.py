@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.features.backbone import Compute, multiplies_bfloat16, tail_of
@@ -79,8 +80,17 @@ def require_batch(model: nn.Module, card: ModelCard, *, smallest: int, frozen: b
         ) from None
 
 
-def set_training(model: nn.Module, *, frozen: bool) -> None:
-    """Put the model into training mode; with a frozen backbone only its tail."""
+def set_training(model: nn.Module, *, frozen: bool, given: bool = False) -> None:
+    """Put the model into training mode; with a frozen backbone only its tail.
+
+    Batch normalisation of a network with ``given`` weights goes on with the means and variances
+    that these came with, as the network is evaluated and served; its factors and shifts learn.
+    Those of a few small batches would be others, and a head that fits the given ones gets worse.
+    """
     model.train(not frozen)
     if frozen:
         tail_of(model).train()
+    elif given:
+        for layer in model.modules():
+            if isinstance(layer, _BatchNorm):
+                layer.eval()

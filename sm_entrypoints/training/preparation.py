@@ -121,6 +121,7 @@ def prepare(
         stop=stop,
         watch=watch,
         keeps_features=keeps,
+        pretrained=built.pretrained,
         # An epoch shows one version of each image, and others show other ones.
         later_feeds=partial(_later_feeds, arguments, environment, splits, built)
         if keeps and arguments.views

@@ -42,7 +42,8 @@ class Training:
     ``model`` is delivered; ``network`` is what runs in a step: the model, or only its tail. With
     ``keeps_features`` the model runs whole in the first epoch, and its tail alone afterwards. What
     the tail learns from are the features of that epoch, or ``later_feeds`` if they have more: the
-    feeds of training and validation, None if they do not fit into memory.
+    feeds of training and validation, None if they do not fit into memory. ``pretrained``: the
+    model began with given weights.
     """
 
     arguments: TrainingArguments
@@ -61,6 +62,7 @@ class Training:
     stop: StopRequest
     watch: RuleWatch | None
     keeps_features: bool = False
+    pretrained: bool = False
     later_feeds: Callable[[], tuple[Feed, Feed] | None] | None = None
 
     @property

@@ -26,6 +26,23 @@ def test_a_frozen_backbone_neither_learns_nor_moves_its_statistics() -> None:
     assert not any(layer.training for layer in model.features.modules())  # type: ignore[union-attr]
 
 
+def test_given_statistics_stay_while_all_layers_learn() -> None:
+    model = build_model("mobilenet_v2", 3)
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    set_training(model, frozen=False, given=True)
+    model(torch.rand(4, 3, 32, 32)).sum().backward()
+    assert all(torch.equal(buffer, before[name]) for name, buffer in model.named_buffers())
+    layers = [each for each in model.modules() if isinstance(each, nn.BatchNorm2d)]
+    assert all(each.weight.grad is not None and each.bias.grad is not None for each in layers)
+    assert any(isinstance(each, nn.Dropout) and each.training for each in model.modules())
+
+
+def test_a_network_without_given_weights_finds_its_own_statistics() -> None:
+    model = build_model("mobilenet_v2", 3)
+    set_training(model, frozen=False)
+    assert all(each.training for each in model.modules())
+
+
 def test_precision_can_be_chosen() -> None:
     assert choose_compute(TrainingArguments(precision="bfloat16")).dtype is torch.bfloat16
     assert choose_compute(TrainingArguments(precision="float32")).dtype is torch.float32
