@@ -83,8 +83,8 @@ def test_the_fastest_that_agrees_is_chosen(train: Split, monkeypatch: pytest.Mon
     told: list[str] = []
     rates(monkeypatch, {LAST: 2.0, FUSED: 3.0})
     assert chosen(train, [LAST, FUSED]) == FUSED  # 12 pictures take 6 s
-    rates(monkeypatch, {LAST: 2.5, FUSED: 3.0})
-    assert chosen(train, [LAST, FUSED]) is None  # 4.8 s
+    rates(monkeypatch, {LAST: 4.5, FUSED: 6.0})
+    assert chosen(train, [LAST, FUSED]) is None  # 2.7 s
     monkeypatch.setattr(module, "LEAST_SECONDS", 0.0)
     assert chosen(train, [LAST, FUSED], told) == FUSED
     assert told == [
