@@ -25,7 +25,7 @@ from tasks.costs.ledger import note_jobs, spent_jobs
 from tasks.dataset.sameness import require_same_data
 from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
 from tasks.report.network import choice_markdown, chosen_network, endpoint_price
-from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
+from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt, past
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.packed_search import delivered_search, packed_search_requests
 from tasks.requests.parents import packed_parent, parents_uri
@@ -41,7 +41,7 @@ from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity
 from tasks.runs.output import unpack_output
 from tasks.runs.progress import Progress
-from tasks.runs.record import SEARCH_FOLDER, read_run, record, run_folder
+from tasks.runs.record import SEARCH_FOLDER, read_run, record, redone_jobs, run_folder
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import BestTrial
 from tasks.runs.task_policy import DAY, policy
@@ -70,7 +70,11 @@ def launch_packed_search(
     spent = spent_jobs(platform.settings, run)
     require_same_data(platform, run)
     name = create_or_adopt(
-        platform.sagemaker, TRAINING_JOB, requests, spent=spent, told=get_run_logger().warning
+        platform.sagemaker,
+        TRAINING_JOB,
+        past(requests, TRAINING_JOB, redone_jobs(platform.settings, run)),
+        spent=spent,
+        told=get_run_logger().warning,
     )
     seeds = {"search": tuning.seed, "trials": tuning.seed}
     record(platform.settings, run, RunFacts(jobs={"tuning": name}, seeds=seeds))

@@ -19,7 +19,7 @@ from tasks.costs.ledger import note_jobs, spent_jobs
 from tasks.dataset.sameness import require_same_data
 from tasks.parameters.run import ResourceParameters, TrainingParameters
 from tasks.report.fine_tuning import fine_tuning_markdown
-from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
+from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt, past
 from tasks.requests.debugger import DebuggerFallback
 from tasks.requests.fine_tuning import better_model, fine_tuning_requests
 from tasks.requests.inputs import TrainingInputs
@@ -35,7 +35,7 @@ from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity
 from tasks.runs.output import unpack_output
 from tasks.runs.progress import Progress
-from tasks.runs.record import HEAD_FOLDER, record, run_folder
+from tasks.runs.record import HEAD_FOLDER, record, redone_jobs, run_folder
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import DebuggerRefusal, TrainedModel
 from tasks.runs.task_policy import DAY, policy
@@ -137,6 +137,7 @@ def _launch(
     fallback = DebuggerFallback(insist=training.debugger == "on")
     spent = spent_jobs(platform.settings, run)
     require_same_data(platform, run)
+    requests = past(requests, TRAINING_JOB, redone_jobs(platform.settings, run))
     name = create_or_adopt(
         platform.sagemaker, TRAINING_JOB, requests, fallback, spent, get_run_logger().warning
     )

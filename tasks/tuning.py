@@ -23,7 +23,7 @@ from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.costs.ledger import note_jobs, spent_jobs
 from tasks.dataset.sameness import require_same_data
 from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
-from tasks.requests.create_or_adopt import TUNING_JOB, create_or_adopt
+from tasks.requests.create_or_adopt import TUNING_JOB, create_or_adopt, past
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.tuning import (
     best_markdown,
@@ -35,7 +35,7 @@ from tasks.requests.tuning import (
 from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity
 from tasks.runs.progress import Progress
-from tasks.runs.record import TRIALS_FILE, TRIALS_JSON, record, run_folder
+from tasks.runs.record import TRIALS_FILE, TRIALS_JSON, record, redone_jobs, run_folder
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import BestTrial
 from tasks.runs.task_policy import DAY, policy
@@ -59,7 +59,11 @@ def launch_tuning_job(
     spent = spent_jobs(platform.settings, run)
     require_same_data(platform, run)
     name = create_or_adopt(
-        platform.sagemaker, TUNING_JOB, requests, spent=spent, told=get_run_logger().warning
+        platform.sagemaker,
+        TUNING_JOB,
+        past(requests, TUNING_JOB, redone_jobs(platform.settings, run)),
+        spent=spent,
+        told=get_run_logger().warning,
     )
     fixed = fixed_hyperparameters(model, inputs, tuning)
     seeds = {"search": tuning.seed, "trials": fixed["seed"]}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ModelParameters,
         Parameters,
     )
+    from tasks.plan.redo import RedoStep
     from tasks.runs.record_model import RunRecord
 
 # Nothing failed, and there is no endpoint.
@@ -35,6 +36,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("--name", help="name of the run (default: a new one)")
     parser.add_argument("--resume", metavar="RUN", help="resume a run that did not finish")
+    parser.add_argument(
+        "--from-step",
+        metavar="STEP",
+        help="with --resume: do tune, train or deploy again, and what follows it; its jobs so far "
+        "are left as evidence, its endpoint is removed",
+    )
     parser.add_argument(
         "--yes", action="store_true", help="answer the question of --approve with yes"
     )
@@ -85,6 +92,7 @@ def command(arguments: argparse.Namespace) -> int:
 
     print(f"Prefect UI: {ui_and_password(settings, api_url)}", file=sys.stderr)
     name = _name(settings, arguments.resume or arguments.name, parameters)
+    _redo(settings, name, _step(arguments))
     try:
         with asked_by(ask):
             record = run_release(settings, parameters, name, resume=arguments.resume is not None)
@@ -95,6 +103,28 @@ def command(arguments: argparse.Namespace) -> int:
         return EXIT_REFUSED
     print_summary(settings, record, api_url)
     return 0
+
+
+def _step(arguments: argparse.Namespace) -> RedoStep | None:
+    """Return the step of --from-step; before anything is started."""
+    from tasks.plan.redo import step_named
+
+    if arguments.from_step is None:
+        return None
+    if arguments.resume is None:
+        raise ParameterError("--from-step is for a run that there is: give --resume RUN, too")
+    return step_named(arguments.from_step)
+
+
+def _redo(settings: Settings, name: str, step: RedoStep | None) -> None:
+    from platforms import connect
+    from tasks.plan.redo import redo_from
+    from tasks.runs.record import read_run
+
+    if step is None:
+        return
+    for line in redo_from(connect(settings), read_run(settings, name), step):
+        print(line, file=sys.stderr)
 
 
 def _import_flows() -> None:
@@ -129,6 +159,7 @@ def _parameters(settings: Settings, arguments: argparse.Namespace) -> dict[str, 
     from tasks.runs.names import folder_name
     from tasks.runs.record import run_folder
 
+    _step(arguments)
     if arguments.resume is not None:
         _refuse_options(arguments)
         _require_idle(settings, folder_name(arguments.resume))

@@ -19,7 +19,7 @@ from tasks.requests.stop import names_in_progress
 from tasks.requests.tags import RUN_TAG, tags_of
 from tasks.requests.tuning import list_trials
 from tasks.runs.names import RunIdentity, Step, resource_name
-from tasks.runs.record import read_run
+from tasks.runs.record import read_run, redone_jobs
 from tasks.runs.record_model import RunFacts
 
 JobStep = Literal["tune", "train", "finetune"]
@@ -39,6 +39,7 @@ class Job:
 
     ``used``: the run has taken its best trial already. That of a search which its time limit
     stopped is as good as that of a complete one: what follows was asked for with it.
+    ``redone``: its step is done again, whatever became of it.
     """
 
     step: JobStep
@@ -47,6 +48,12 @@ class Job:
     described: TrainingJob | TuningJob
     training_jobs: tuple[str, ...]
     used: bool = False
+    redone: bool = False
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether another attempt follows it."""
+        return self.redone or (self.status in SPENT and not self.used)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +65,13 @@ class ExistingJobs:
 
     def spent(self) -> list[str]:
         """Return the names of the jobs that another attempt follows."""
-        return [job.name for job in self.jobs if job.status in SPENT and not job.used]
+        return [job.name for job in self.jobs if job.is_spent]
 
     def created(self, step: JobStep) -> bool:
         """Say whether the step's job can be adopted: it is running, done, or was used."""
         jobs = [job for job in self.jobs if job.step == step]
-        return any(job.used or job.status in ("InProgress", "Completed") for job in jobs)
+        adopted = [job for job in jobs if not job.redone]
+        return any(job.used or job.status in ("InProgress", "Completed") for job in adopted)
 
     def usd(self, facts: RunFacts, prices: PriceList) -> Decimal | None:
         """Return what the run cost at most, by the record's ledger where jobs have ended.
@@ -127,12 +135,12 @@ def find_existing_jobs(platform: Platform, run: RunIdentity) -> ExistingJobs:
 
 
 def _attempts(platform: Platform, run: RunIdentity, step: JobStep, used: str | None) -> list[Job]:
-    jobs = []
+    jobs, redone = [], redone_jobs(platform.settings, run)
     for attempt in range(1, _MOST_ATTEMPTS + 1):
         job = _job(platform, step, resource_name(run, step, attempt))
         if job is None:
             break
-        jobs.append(replace(job, used=job.name == used))
+        jobs.append(replace(job, used=job.name == used, redone=job.name in redone))
     return jobs
 
 

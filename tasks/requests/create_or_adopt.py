@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count, islice
 from typing import Generic, Never, TypeVar
 
 from botocore.exceptions import ClientError
@@ -168,6 +169,19 @@ def create_or_adopt(
     raise NameTaken(
         f"{resource.noun} {name!r}: {_MOST_ATTEMPTS} earlier attempts failed; start a new run"
     )
+
+
+def past(
+    request: Callable[[int], B], resource: Resource[B, D], redone: Container[str]
+) -> Callable[[int], B]:
+    """Return requests that pass over jobs whose step is done again: they are never adopted."""
+
+    def later(attempt: int) -> B:
+        bodies = (request(number) for number in count(1))
+        ours = (each for each in bodies if str(each[resource.name_member]) not in redone)
+        return next(islice(ours, attempt - 1, None))
+
+    return later
 
 
 def _create(

@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from dashboards.files.packed_search import PackedSearch, read_packed_search
@@ -24,7 +25,7 @@ from tasks.requests.training import job_inputs, output_uri_of
 from tasks.requests.tuning import fixed_hyperparameters
 from tasks.runs.names import RunIdentity, resource_name
 from tasks.runs.output import unpack_output
-from tasks.runs.record import SEARCH_FOLDER
+from tasks.runs.record import SEARCH_FOLDER, redone_jobs
 
 
 def search_of_trial(platform: Platform, name: str) -> str | None:
@@ -80,9 +81,13 @@ def packed_search_requests(
     if tuning.warm_start_from:
         job = replace(job, parents_uri=parents_uri(platform, run))
 
+    redone = redone_jobs(platform.settings, run)
+    names = (resource_name(run, "tune", number) for number in count(1))
+    first = next(name for name in names if name not in redone)
+
     def request(attempt: int) -> TrainingRequest:
-        first = (resource_name(run, "tune"),) if attempt > 1 else ()
-        own = replace(plan, continues=first)
-        return packed_search_request(resource_name(run, "tune", attempt), fixed, own, job)
+        name = resource_name(run, "tune", attempt)
+        own = replace(plan, continues=() if name == first or name in redone else (first,))
+        return packed_search_request(name, fixed, own, job)
 
     return request

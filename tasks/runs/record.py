@@ -7,7 +7,7 @@ run is found by its root flow run id, so subflows and retries share one folder.
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -180,6 +180,29 @@ def recorded_jobs(settings: Settings, run: RunIdentity) -> dict[str, str]:
     """Return the names of the jobs that a run launched, by step; none without a record here."""
     run_record = _run_here(settings, run.name)
     return {} if run_record is None else run_record.jobs
+
+
+def redone_jobs(settings: Settings, run: RunIdentity) -> list[str]:
+    """Return the jobs of a run whose steps are done again; none without a record here."""
+    run_record = _run_here(settings, run.name)
+    return [] if run_record is None else run_record.redone
+
+
+def forget(settings: Settings, run: RunIdentity, parts: Collection[str], facts: RunFacts) -> None:
+    """Remove parts of a run's record, ``jobs.NAME`` for one of a mapping, and add ``facts``: both
+    or nothing.
+    """
+    folder = run_folder(settings, run.name)
+    with held(folder / ".lock"):
+        values: Json = read_json(folder / RUN_FILE)
+        for part in parts:
+            name, _, key = part.partition(".")
+            inner = values.get(name)
+            if not key:
+                values.pop(name, None)
+            elif isinstance(inner, dict):
+                inner.pop(key, None)
+        write_json(folder / RUN_FILE, {**values, **facts.as_json()})
 
 
 def known_run(settings: Settings, name: str) -> RunIdentity | None:

@@ -32,6 +32,7 @@ from tasks.runs.record_parts import (
     Value,
     VerdictFacts,
     WeightsFacts,
+    is_nothing,
 )
 
 # Of the format: raised when a part changes its meaning, not when one is added.
@@ -64,6 +65,7 @@ class RunFacts(Part):
         jobs: the name of the last job or endpoint that each stage launched.
         lint: findings of the objective lint, by what was linted.
         report: path of report.html.
+        redone: jobs that are left as evidence, since `--from-step` does their steps again.
         told: when an event was emitted (ISO 8601), by its name and what it was about.
         pdf: path of report.pdf.
     """
@@ -94,6 +96,7 @@ class RunFacts(Part):
     query: Answer | None = None
     comparison: Comparison | None = None
     approval: Approval | None = None
+    redone: list[str] = Field(default_factory=list, exclude_if=is_nothing)
     told: dict[str, str] = Field(default_factory=dict)
     pdf: str | None = None
     improvement: ImprovementFacts | None = None

@@ -15,7 +15,7 @@ Json = dict[str, JsonValue]
 Value = bool | int | float | str
 
 
-def _is_nothing(value: object) -> bool:
+def is_nothing(value: object) -> bool:
     """Say whether a member of a later version is left out, so that an older record stays as is."""
     return not value
 
@@ -111,8 +111,8 @@ class WeightsFacts(Part):
     source: str
     sha256: str | None = None
     uri: str | None = None
-    networks: dict[str, str] = Field(default_factory=dict, exclude_if=_is_nothing)
-    left_out: dict[str, str] = Field(default_factory=dict, exclude_if=_is_nothing)
+    networks: dict[str, str] = Field(default_factory=dict, exclude_if=is_nothing)
+    left_out: dict[str, str] = Field(default_factory=dict, exclude_if=is_nothing)
 
 
 class NetworkFacts(Part):
@@ -153,7 +153,7 @@ class BestTrial(Part):
     hyperparameters: dict[str, Value]
     tuned: list[str]
     edges: dict[str, str]
-    network: str | None = Field(None, exclude_if=_is_nothing)
+    network: str | None = Field(None, exclude_if=is_nothing)
 
 
 class TrainedModel(Part):
@@ -196,7 +196,7 @@ class FineTuning(Part):
     after: dict[str, float]
     kept: bool
     sentence: str
-    gain: Gain | None = Field(None, exclude_if=_is_nothing)
+    gain: Gain | None = Field(None, exclude_if=is_nothing)
 
 
 class Evaluation(Part):

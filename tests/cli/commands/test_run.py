@@ -250,3 +250,17 @@ def test_the_platform_may_be_chosen_for_one_run(capsys, monkeypatch, whippet_hom
     assert main(["run", "--platform", "aws"]) == 1
     assert "no AWS region: set WHIPPET_REGION" in capsys.readouterr().err
     assert Settings().platform == "aws"
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--from-step", "train"], "give --resume RUN, too"),
+        (["--resume", "any", "--from-step", "report"], "use tune, train, deploy"),
+        (["--resume", "any", "--from-step", "train"], "there is no run 'any'"),
+    ],
+)
+def test_a_step_to_begin_at_is_checked_before_anything_is_started(capsys, whippet_home, argv, said):
+    assert main(["run", *argv]) == 1
+    assert said in capsys.readouterr().err
+    assert not (whippet_home / "server.json").exists()
