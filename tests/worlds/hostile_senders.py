@@ -15,7 +15,7 @@ import httpx
 from tests.worlds.hostile_bodies import hostile_body, hostile_connection
 
 # Of the clients' processes: theirs would be other machines.
-_NICE = 5
+_NICE = 1
 _CONNECTIONS = 0.15
 
 
