@@ -21,7 +21,7 @@ from tests.faults.table import Row
 
 ROOT = Path(__file__).parents[2]
 _AT_A_TIME = 2
-_SECONDS = 200
+_SECONDS = 400
 # Whatever a test waits for without its guard does not come: it need not wait long for that.
 _PATIENCE = {"TEST_PATIENCE": "25"}
 
