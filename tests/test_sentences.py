@@ -22,6 +22,7 @@ from sm_entrypoints.contract.sentences import (
     nearest,
 )
 from tasks.requests.training import require_completed
+from tests.house import walked
 from tests.punctuation import doubled
 from tests.sources import SOURCES, Function, nodes, relative, tree
 
@@ -157,14 +158,14 @@ def test_the_check_finds_the_kind() -> None:
 
 def _written_behind(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield the lines where a mark is put behind a text that may have its own."""
-    functions = [each for each in ast.walk(tree) if isinstance(each, Function)]
+    functions = [each for each in walked(tree) if isinstance(each, Function)]
     scopes = functions or [tree]  # samples of this test have none
     yield from sorted({found for scope in scopes for found in _in_scope(scope)})
 
 
 def _in_scope(tree: ast.AST) -> Iterator[tuple[int, str]]:
     said = _names(tree)
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if isinstance(node, ast.JoinedStr):
             yield from _in_format(node, said)
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
@@ -215,7 +216,7 @@ class _Names:
 def _names(tree: ast.AST) -> _Names:
     found = _Names()
     texts: dict[str, list[ast.expr]] = defaultdict(list)
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if isinstance(node, ast.ExceptHandler) and node.name:
             found.others.add(node.name)
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
