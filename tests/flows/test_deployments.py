@@ -66,7 +66,7 @@ def training(data: str, epochs: int) -> dict[str, object]:
 
 def test_cancelling_a_deployments_run_stops_its_job(worker, released):
     url, before = worker.api_url, worker.jobs()
-    asked = training(str(released.data), 50_000)
+    asked = training(str(released.data), 500)
     flow_run = start_run(worker, "train-model", parameters=asked, name="to be cancelled")
     (job,) = wait_for(lambda: set(worker.jobs()) - set(before), "training job")
     assert worker.jobs()[job] == "InProgress"
