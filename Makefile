@@ -113,12 +113,18 @@ FAST_OPTIONS := -q --no-header -m "not slow and not job" $(if $(MAKE_TERMOUT),--
 GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .PHONY: check
-check: .venv/.tools .venv-job/.tools  ## the fast subset (two minutes): format, lint, types, tests without jobs or servers; PKG=dashboards: one package
-	@$(MAKE) --no-print-directory --keep-going $(GROUPED) $(if $(PKG),check-package,check-orchestrator check-job) lint
+check: .venv/.tools .venv-job/.tools  ## the fast subset (about a minute): format, lint, types, tests without jobs or servers; PKG=dashboards: one package
+	@$(MAKE) --no-print-directory --keep-going $(GROUPED) $(if $(PKG),check-package,check-job check-orchestrator) lint
 
-.PHONY: check-orchestrator check-job check-package
-check-orchestrator:
-	@$(FAST) $(ORCHESTRATOR) -m pytest $(FAST_OPTIONS) -n 2 --dist loadfile tests --ignore tests/sm_entrypoints $(LATER)
+.PHONY: check-orchestrator check-tasks check-commands check-others check-job check-package
+# Parts of a size, each in one process: workers would each import and collect all tests of the half.
+check-orchestrator: check-tasks check-commands check-others
+check-tasks:
+	@$(FAST) $(ORCHESTRATOR) -m pytest $(FAST_OPTIONS) $(LATER) tests/tasks tests/flows tests/faults
+check-commands:
+	@$(FAST) $(ORCHESTRATOR) -m pytest $(FAST_OPTIONS) $(LATER) tests/cli tests/dashboards
+check-others:
+	@$(FAST) $(ORCHESTRATOR) -m pytest $(FAST_OPTIONS) $(LATER) tests $(patsubst %,--ignore tests/%,tasks flows faults cli dashboards sm_entrypoints)
 check-job:
 	@$(FAST) $(JOB) -m pytest $(FAST_OPTIONS) tests/sm_entrypoints
 check-package:

@@ -198,9 +198,7 @@ def cancel(server: Whippet, flow_run: str) -> None:
 def test_a_cancel_outlives_worker_and_run_and_nothing_starts_again(server, data, tmp_path):
     def training(name: str) -> tuple[str, str]:
         before = set(server.jobs())
-        asked = parameters(data) | {
-            "training": {"epochs": 500, "hyperparameters": {"patience": 0}}
-        }
+        asked = parameters(data) | {"training": {"epochs": 500, "hyperparameters": {"patience": 0}}}
         flow_run = start_run(server, "train-model", parameters=asked, name=name)
         (job,) = wait_for(lambda: set(server.jobs()) - before, "training job")
         return flow_run, job
