@@ -21,6 +21,7 @@ from platforms.errors import ParameterError
 from sm_entrypoints.contract.sentences import clause, ended
 from tasks.costs.ledger import cost_sentence, endpoint_so_far_usd, spent_usd
 from tasks.endpoints.inventory import OwnedResource, list_endpoints
+from tasks.runs.moments import moment
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import read_run, record
 from tasks.runs.record_model import RunFacts, RunRecord
@@ -95,7 +96,7 @@ def tell_deployed(run: RunIdentity, deployed: Deployment, known: RunRecord) -> N
     tested = known.evaluation
     accuracy = None if tested is None else tested.accuracy
     good = "" if tested is None or accuracy is None else f", {accuracy:.1%} right in the test"
-    sentence = f"Endpoint {deployed.endpoint} is up until {deployed.expires}{good}"
+    sentence = f"Endpoint {deployed.endpoint} is up until {moment(deployed.expires)}{good}"
     facts = {"endpoint": deployed.endpoint, "expires": deployed.expires, "accuracy": accuracy}
     title = f"model of run {run.name} is in service"
     tell(DEPLOYED, run, Message(deployed.endpoint, title, sentence, facts=facts))

@@ -45,7 +45,8 @@ def plan_stage(run: RunIdentity, choices: RunChoices) -> Agreed:
     plan = plan_run(platform, run, choices, read_run(platform.settings, run.name), existing_jobs)
     facts = PlanFacts(**plan.model_dump(mode="json"), spent=existing_jobs.spent())
     record(platform.settings, run, RunFacts(plan=facts, search=_facts(plan.search)))
-    create_markdown_artifact(plan_markdown(plan), key="run-plan")
+    price = f"At most {usd(plan.worst_usd)}" + ("" if plan.bills else " on AWS, nothing here")
+    create_markdown_artifact(plan_markdown(plan), key="run-plan", description=price)
     get_run_logger().info(
         "costs at most %s%s", usd(plan.worst_usd), "" if plan.bills else " on AWS, nothing here"
     )

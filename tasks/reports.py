@@ -70,8 +70,12 @@ def download_output(run: RunIdentity, trained: TrainedModel) -> None:
 def publish_training(run: RunIdentity) -> None:
     """Publish the training summary with its curves, the profiler summary, and the pictures."""
     output = training_output(run_folder(Settings(), run.name))
-    create_markdown_artifact(training_markdown(output), key="training-summary")
-    create_markdown_artifact(profiler_markdown(output), key="profiler-summary")
+    create_markdown_artifact(
+        training_markdown(output), key="training-summary", description="Curves and figures"
+    )
+    create_markdown_artifact(
+        profiler_markdown(output), key="profiler-summary", description="Where the time went"
+    )
     jobs = read_run(Settings(), run.name).jobs
     tell_verdict(run, jobs.get("training", ""), output.findings.verdict)
     if output.pictures is not None:
@@ -85,7 +89,8 @@ def render_report(run: RunIdentity) -> str:
     settings = Settings()
     path = write_run_report(run_folder(settings, run.name), read_run(settings, run.name))
     record(settings, run, RunFacts(report=str(path)))
-    create_link_artifact(path.as_uri(), str(path), key="training-report")
+    told = "On the machine of the worker that wrote it"
+    create_link_artifact(path.as_uri(), str(path), key="training-report", description=told)
     label_report(run, str(path))
     return str(path)
 
@@ -119,5 +124,7 @@ def publish_run(run: RunIdentity) -> RunRecord:
     settings = Settings()
     settle(connect(settings), run)
     run_record = read_run(settings, run.name)
-    create_markdown_artifact(run_markdown(run_record), key="run-summary")
+    create_markdown_artifact(
+        run_markdown(run_record), key="run-summary", description="What came of it, and what it cost"
+    )
     return run_record

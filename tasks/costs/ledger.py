@@ -16,6 +16,7 @@ from sm_entrypoints.contract.sentences import counted
 from tasks.costs.prices import PriceList, table_prices
 from tasks.costs.worst_case import cents, job_usd
 from tasks.requests.create_or_adopt import TRAINING_JOB
+from tasks.runs.moments import moment
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import read_run, record
 from tasks.runs.record_model import RunFacts, RunRecord
@@ -155,7 +156,8 @@ def _bills_on(entry: LedgerEntry) -> str:
         return ""
     if entry.usd_per_hour is None:
         return entry.price
-    return f"{entry.usd_per_hour:.4f} USD per hour, until {(entry.expires or 'deleted')[:16]}"
+    until = moment(entry.expires) if entry.expires else "it is deleted"
+    return f"{entry.usd_per_hour:.4f} USD per hour, until {until}"
 
 
 def stage_rows(run_record: RunRecord) -> list[dict[str, str]]:

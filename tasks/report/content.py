@@ -23,6 +23,7 @@ from tasks.parameters.typed_path import with_typed
 from tasks.report.fine_tuning import fine_tuned
 from tasks.report.network import endpoint_price
 from tasks.report.rerun import recorded_commands
+from tasks.runs.moments import moment
 from tasks.runs.output import training_output
 from tasks.runs.record import REPORT_FILE, SEARCH_FOLDER, TRIALS_JSON
 from tasks.runs.record_model import RunRecord
@@ -183,7 +184,7 @@ def _tested(evaluation: Evaluation) -> str:
 
 
 def _reached(deployed: Deployment) -> str:
-    until = f" until {deployed.expires}" if deployed.expires else ""
+    until = f" until {moment(deployed.expires)}" if deployed.expires else ""
     return f"- endpoint: `{deployed.endpoint}`{until}"
 
 

@@ -101,7 +101,7 @@ def test_a_deployment_says_how_good_and_how_long(run, emitted):
     events.tell_deployed(run, model, read_run(Settings(), run.name))
     (event,) = emitted
     assert event["event"] == "whippet.model.deployed"
-    said = "Endpoint pets-endpoint is up until 2026-11-27T04:15, 73.5% right in the test."
+    said = "Endpoint pets-endpoint is up until 2026-11-27 04:15 UTC, 73.5% right in the test."
     assert event["payload"]["sentence"] == said
 
 

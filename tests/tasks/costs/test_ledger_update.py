@@ -99,7 +99,8 @@ def test_an_endpoint_is_in_the_ledger_and_bills_on(world):
     assert entry.usd == HOUR * entry.billable_seconds / 3600
     found = read_run(world.settings, world.run.name)
     assert "so far, and keeps billing $0.0618 per hour" in cost_sentence(found)
-    assert f"0.0618 USD per hour, until {expires[:16]}" in ledger_rows(found)[0]["bills on"]
+    shown = expires[:16].replace("T", " ")
+    assert f"0.0618 USD per hour, until {shown} UTC" in ledger_rows(found)[0]["bills on"]
 
 
 def test_clean_up_closes_it_and_a_second_endpoint_is_another_entry(world):
