@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import torch
-from peer_forward import BATCH, DEVICE, batches, network, seen_by
+from peer_forward import BATCH, DEVICE, batches, fused, network, seen_by
 from torch import nn
 
 _LOWEST, _HIGHEST = -4.0, -2.0
@@ -25,6 +25,8 @@ def main(data: Path, name: str, weights: Path, size: int, heads: int, epochs: in
     head = "fc" if hasattr(model, "fc") else "classifier"
     width = [layer for layer in getattr(model, head).modules() if isinstance(layer, nn.Linear)]
     setattr(model, head, nn.Identity())
+    if DEVICE == "cpu":
+        model = fused(model, size)
     labels = sorted(path.name for path in (data / "train").iterdir())
     linear = nn.ModuleList(nn.Linear(width[-1].in_features, len(labels)) for _ in range(heads)).to(
         DEVICE
@@ -58,7 +60,7 @@ def _pass(
     truth = torch.tensor([labels.index(path.parent.name) for path in paths], device=DEVICE)
     totals = [0.0] * len(linear)
     for number, images in enumerate(batches(paths, size)):
-        features = seen_by(model, images).clone()
+        features = seen_by(model, images, narrow=False).clone()
         target = truth[number * BATCH : number * BATCH + len(images)]
         losses = [nn.functional.cross_entropy(each(features), target) for each in linear]
         if optimizer is not None:

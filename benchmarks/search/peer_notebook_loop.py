@@ -1,6 +1,6 @@
 """The write-ups' training loop with its bugs repaired, once a trial: what a tuning job runs.
 
-    python peer_notebook_loop.py DATA WEIGHTS.safetensors '{"lr": 0.01, "batch_size": 32, …}'
+    python peer_notebook_loop.py DATA MODEL WEIGHTS.safetensors IMAGE_SIZE '{"lr": 0.01, …}'
 
 As in both write-ups, every epoch decodes every picture and runs the whole network, with all but the
 head frozen. Repaired are: the backbone stays in evaluation mode (theirs let batch normalisation
@@ -87,4 +87,5 @@ def _normal(pixels: Tensor, device: str) -> Tensor:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]))
+    # The model and the size are in the last argument, too; all peers are called alike.
+    main(Path(sys.argv[1]), Path(sys.argv[3]), json.loads(sys.argv[5]))
