@@ -16,7 +16,7 @@ PARALLEL := -n 3 --dist loadfile
 # Too heavy for every change: these need the SDKs' environments, and a whole run.
 AWS_TESTS := tests/sdk tests/aws tests/flows/test_release_aws.py tests/documents/walked
 # Runs that wait for a person and a schedule, or are killed on PostgreSQL: minutes. `make test-operation` runs them.
-OPERATION_TESTS := tests/flows/test_asked_release.py tests/flows/test_postgres.py
+OPERATION_TESTS := tests/flows/test_asked_release.py tests/flows/test_postgres.py tests/flows/test_two_folders.py
 # Somebody at a browser. `make test-ui` runs them.
 UI_TESTS := tests/ui
 # What `make test` and `make check` leave out.

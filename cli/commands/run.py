@@ -89,7 +89,6 @@ def command(arguments: argparse.Namespace) -> int:
 
     if not arguments.debug:
         quiet_console()
-
     print(f"Prefect UI: {ui_and_password(settings, api_url)}", file=sys.stderr)
     name = _name(settings, arguments.resume or arguments.name, parameters)
     _redo(settings, name, _step(arguments))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,13 @@ from sm_entrypoints.contract.sentences import clause
 
 HELP = "choose who is told of failed runs, questions, costs: webhook, Slack, Teams or e-mail"
 _KINDS = ("webhook", "slack", "teams", "email")
+# The only addresses to which Prefect's block for Slack sends.
+_SLACK = re.compile(r"https://hooks\.slack(-gov)?\.com/services/(\w+/){2}\w+/?", re.ASCII)
+_LOOKS_LIKE = {
+    "slack": "https://hooks.slack.com/services/T…/B…/….",
+    "teams": "https://HOST/workflows/…/triggers/manual/paths/invoke?…&sig=….",
+}
+_ADDRESS = re.compile(r"\w+://\S+")
 _SUBJECT, _BODY = "Whippet: a test", "This is where messages of your runs arrive."
 
 
@@ -84,7 +92,24 @@ def _values(arguments: argparse.Namespace) -> dict[str, Any] | None:
     if kind == "webhook":
         message = {"subject": "{{subject}}", "body": "{{body}}"}
         return {"name": "whippet", "url": target, "json_data": message}
+    _require_address(kind, target)
     return {"url": target}
+
+
+def _require_address(kind: str, target: str) -> None:
+    """Check an address of Slack or Teams: their blocks send to those alone, and say so late.
+
+    Raises:
+        ParameterError: it is another address; shows what theirs look like.
+    """
+    from apprise.plugins.workflows import NotifyWorkflows
+
+    fits = _SLACK.fullmatch(target) if kind == "slack" else NotifyWorkflows.parse_native_url(target)
+    if not fits:
+        raise ParameterError(
+            f"that is no address of {kind.title()}, which begins like {_LOOKS_LIKE[kind]} For any "
+            "other address use `whippet notify webhook URL`"
+        )
 
 
 def _email(target: str, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -112,10 +137,16 @@ def _block(kind: str) -> Any:
 
 
 def _send(kind: str, name: str) -> None:
+    from prefect.blocks.abstract import NotificationError
+
     block = _block(kind).load(name)
     try:
         with block.raise_on_failure():
             block.notify(_BODY, _SUBJECT)
+    except NotificationError as error:  # what Apprise logged is all that is known
+        # An address is a secret.
+        log = _ADDRESS.sub("its address", error.log).strip() or "no reason is given"
+        raise NotDelivered(f"the message to {kind} did not arrive: {clause(log)}") from error
     # Apprise, httpx and Prefect each have errors of their own; none of them is ours to repeat.
     except (OSError, RuntimeError, ValueError) as error:
         raise NotDelivered(f"the message to {kind} did not arrive: {clause(error)}") from error
