@@ -173,6 +173,7 @@ def from_the_start(world: World, arguments: argparse.Namespace) -> list[Row]:
         for _ in range(arguments.pairs if kind is OURS else 2):
             with start(kind, world.model, world.scratch) as server:
                 taken.append(wait_until_it_answers(server, sent))
+                _progress(f"{kind.name} answered {taken[-1]:.1f} s after its start")
                 if kind is OURS:
                     first = Crowd(clients=1, total=1, right=world.right())
                     tally = first.ask(server.port, world.requests(kind))
