@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,9 @@ def _require_address(kind: str, target: str) -> None:
     """
     from apprise.plugins.workflows import NotifyWorkflows
 
-    fits = _SLACK.fullmatch(target) if kind == "slack" else NotifyWorkflows.parse_native_url(target)
-    if not fits:
+    # Apprise, with which Prefect sends to Teams, has no types.
+    of_teams: Callable[[str], object] = NotifyWorkflows.parse_native_url
+    if not (_SLACK.fullmatch(target) if kind == "slack" else of_teams(target)):
         raise ParameterError(
             f"that is no address of {kind.title()}, which begins like {_LOOKS_LIKE[kind]} For any "
             "other address use `whippet notify webhook URL`"
@@ -117,7 +119,12 @@ def _email(target: str, arguments: argparse.Namespace) -> dict[str, Any]:
         raise ParameterError(
             "e-mail goes through SendGrid: whippet notify email TO --sender FROM --key-file FILE"
         )
-    key = arguments.key_file.read_text("utf-8").strip()
+    try:
+        key = arguments.key_file.read_text("utf-8").strip()
+    except OSError as error:
+        raise ParameterError(
+            f"--key-file {arguments.key_file} cannot be read: {error.strerror}"
+        ) from error
     return {
         "api_key": key,
         "sender_email": arguments.sender,

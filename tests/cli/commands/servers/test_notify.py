@@ -22,6 +22,10 @@ from cli.main import main
         (["webhook", "example.org"], "is no URL"),
         (["slack"], "name where to: whippet notify slack TARGET"),
         (["email", "you@example.org"], "goes through SendGrid"),
+        (
+            ["email", "you@example.org", "--sender", "us@example.org", "--key-file", "missing"],
+            "--key-file missing cannot be read: No such file or directory",
+        ),
     ],
 )
 def test_an_address_that_cannot_be_right(capsys, whippet_home, argv, said):
