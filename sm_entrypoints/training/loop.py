@@ -165,14 +165,13 @@ class _Loop:
         """Run what is left of an epoch; return why it was left before its end, if it was."""
         training, progress = self.training, self.progress
         self.order.epoch, self.order.skip = epoch, progress.batches
-        self.seed_epoch(epoch)
         set_training(training.model, frozen=training.frozen, given=training.pretrained)
         training.instrumentation.epoch(epoch, "TRAIN")
         totals = _float64(progress.totals).to(training.compute.device)
         # Counted on the device: to look at each step's loss would make a GPU wait.
         sound = _float64([float(progress.batches)]).to(totals)
         started, spent, before = time.perf_counter(), progress.seconds, progress.totals[2]
-        batches = self.watched(TRAIN_CHANNEL, iter(self.train_loader))
+        batches = self.watched(TRAIN_CHANNEL, self.seeded_batches(epoch))
         while True:
             measured = training.instrumentation
             stop_reason = training.stop.reason(rule=measured.stop_requested is not None)
@@ -194,12 +193,16 @@ class _Loop:
         whole = progress.batches == self.steps_per_epoch
         return None if whole and stop_reason != "rule" else stop_reason
 
-    def seed_epoch(self, epoch: int) -> None:
-        """Set the random state of an epoch, or of the step at which it is taken up."""
+    def seeded_batches(self, epoch: int) -> Iterator[Batch]:
+        """Set the random state of an epoch, or of the step at which it is taken up; return what
+        is left of its batches."""
         rank = self.training.environment.rank
         seed_dropout(self.training.arguments.seed, epoch, rank)
+        batches = iter(self.train_loader)
+        # Only now: to start the batches draws a number, which the kept state is already behind.
         if self.progress.batches and self.random_state is not None and rank == 0:
             torch.set_rng_state(self.random_state)
+        return batches
 
     def step(self, batch: Batch, step_of_epoch: int) -> Tensor:
         """Learn from a batch; return its sums of loss and correct answers, and its size."""

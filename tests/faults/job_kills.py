@@ -52,6 +52,7 @@ class Moment:
 FEW = (
     ("packed search", Moment(point="wrote best.safetensors", time=2)),
     ("packed search", Moment(point="write search-job/….json", time=3)),
+    ("head", Moment(point=_STEP, time=2)),
     ("fine-tune", Moment(point=_STEP, time=5)),
 )
 

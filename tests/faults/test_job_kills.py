@@ -15,6 +15,7 @@ def test_interrupted_jobs_end_as_those_that_nobody_disturbed(capsys):
     rows = every_job_kill(few=True)
     assert {row.part: row.schedules for row in rows} == {
         "kills: packed search": 2,
+        "kills: head": 1,
         "kills: fine-tune": 1,
     }
     assert sum(row.violations for row in rows) == 0, capsys.readouterr().out
