@@ -194,8 +194,7 @@ class _Loop:
         return None if whole and stop_reason != "rule" else stop_reason
 
     def seeded_batches(self, epoch: int) -> Iterator[Batch]:
-        """Set the random state of an epoch, or of the step at which it is taken up; return what
-        is left of its batches."""
+        """Set the random state of an epoch, or of its middle; return the batches still to come."""
         rank = self.training.environment.rank
         seed_dropout(self.training.arguments.seed, epoch, rank)
         batches = iter(self.train_loader)
@@ -244,16 +243,12 @@ class _Loop:
         return True
 
     def diverge(self, epoch: int, loss: float, valid: float | None) -> None:
-        """Report which loss is not a number, since when, and what to do; the last good model
-        stays."""
+        """Report which loss is no number, since when, what to do; the last good model stays."""
         lr = self.training.arguments.lr
         if not math.isfinite(loss):
             # Of several processes, another one may have met it first.
-            step = (
-                f"step {self.sound_steps + 1} of "
-                if self.sound_steps < self.progress.batches
-                else ""
-            )
+            here = self.sound_steps < self.progress.batches
+            step = f"step {self.sound_steps + 1} of " if here else ""
             what = f"the training loss is {loss} since {step}epoch {epoch}"
         else:
             what = f"the validation loss is {valid} in epoch {epoch}"
