@@ -82,7 +82,7 @@ def command(arguments: argparse.Namespace) -> int:
 
         api_url = use_server(settings, meanwhile=meanwhile)
         expect()  # a server that ran already leaves no time for it
-    Thread(target=_import_drawing, name="imports of the report", daemon=True).start()
+    Thread(target=_import_drawing, name="imports of the report").start()
     # Prefect reads its settings when it is imported.
     from cli.billing import print_billing
     from cli.flow_run import run_release
@@ -132,7 +132,10 @@ def _import_flows() -> None:
 
 
 def _import_drawing() -> None:
-    """Import what only the report needs, while jobs are waited for: a second and more."""
+    """Import what only the report needs, while jobs are waited for: a second and more.
+
+    Not in a daemon: cut off in an import, it may take the process's exit code with it.
+    """
     import optuna.importance  # noqa: F401
 
     import dashboards.figures.importance  # noqa: F401
