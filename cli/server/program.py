@@ -70,9 +70,10 @@ def _serve(settings: Settings, listener: socket.socket, url: str, login: str) ->
     from prefect.server.api.server import create_app
 
     from cli.server.door import OwnPagesOnly
+    from cli.server.policy import StaysHere
 
     config = uvicorn.Config(
-        OwnPagesOnly(create_app(final=True), origins),
+        StaysHere(OwnPagesOnly(create_app(final=True), origins), origins),
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -142,6 +142,11 @@ class Person:
         self.clicks(value, inside="[role=listbox]")
         self.finds(lambda: self.field(label).text.strip() == value, f"{value!r} chosen")
 
+    def refused(self) -> list[str]:
+        """Return what the pages' content policy kept them from since the last time."""
+        told = [str(each["message"]) for each in self.driver.get_log("browser")]
+        return [each for each in told if "Content Security Policy" in each]
+
     def shoot(self, name: str, size: tuple[int, int] = DESKTOP) -> Path:
         """Keep a picture of the window, at that size."""
         SHOTS.mkdir(exist_ok=True)
@@ -161,6 +166,7 @@ def person(url: str) -> Iterator[Person]:
     options.binary_location = browser
     for option in (*_OPTIONS, f"--window-size={DESKTOP[0]},{DESKTOP[1]}"):
         options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     os.environ["SE_OFFLINE"] = "true"
     chrome = webdriver.Chrome(options=options, service=Service(driver))
     try:
