@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from cli.console import OnlyOurs, Short, quiet_console
+from tests.worlds.consoles import handlers_as_they_were
 
 
 def line(text: str, level: int = logging.INFO) -> logging.LogRecord:
@@ -47,18 +48,13 @@ def test_console_handlers_are_filtered_and_others_are_not():
     console, kept = logging.StreamHandler(io.StringIO()), logging.Handler()
     logger.addHandler(console)
     logger.addHandler(kept)
-    before = {
-        handler: (list(handler.filters), handler.formatter)
-        for name in ("prefect", "prefect.flow_runs", "prefect.task_runs", "prefect.extra", "")
-        for handler in logging.getLogger(name).handlers
-    }
     try:
-        quiet_console()
-        assert any(isinstance(found, OnlyOurs) for found in console.filters)
-        assert isinstance(console.formatter, Short)
-        assert kept.filters == []
+        with handlers_as_they_were():
+            quiet_console()
+            assert any(isinstance(found, OnlyOurs) for found in console.filters)
+            assert isinstance(console.formatter, Short)
+            assert kept.filters == []
+        assert console.filters == []
     finally:
-        for handler, (filters, formatter) in before.items():
-            handler.filters, handler.formatter = filters, formatter
         logger.removeHandler(console)
         logger.removeHandler(kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tasks.runs.names import RunIdentity
 from tasks.runs.record import open_run, read_run, record, run_folder
 from tasks.runs.record_model import RunFacts
 from tests.cli.command import NO_SERVER, Command, command_of
+from tests.worlds.consoles import handlers_as_they_were
 
 LOCK = ".owner.lock"
 
@@ -131,11 +133,13 @@ def test_a_run_of_a_deployment_goes_back_to_its_worker(
     for name in ("PREFECT_HOME", "PREFECT_SERVER_ANALYTICS_ENABLED", "PREFECT_LOGGING_LEVEL"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
     monkeypatch.setenv("PREFECT_API_URL", PREFECT_API_URL.value() or NO_SERVER)
-    with get_client(sync_client=True) as client:
+    with get_client(sync_client=True) as client, handlers_as_they_were(), ExitStack() as ends:
         deployment = client.create_deployment(
             flow_id=client.create_flow_from_name("killed"), name="test", tags=["whippet"]
         )
+        ends.callback(client.delete_deployment, deployment)
         made = client.create_flow_run_from_deployment(deployment, tags=["whippet"])
+        ends.callback(client.delete_flow_run, made.id)
         client.set_flow_run_state(made.id, Running(), force=True)
         run: RunIdentity = open_run(Settings(), str(made.id), "of a worker", {}, resume=False)
         (run_folder(Settings(), run.name) / LOCK).touch()
