@@ -15,6 +15,7 @@ from sm_entrypoints.contract.sentences import clause
 from tasks.costs.ledger import cost_sentence, endpoint_so_far_usd, spent_usd
 from tasks.costs.worst_case import cents
 from tasks.parameters.typed_path import with_typed
+from tasks.runs.moments import moment
 from tasks.runs.record import (
     METRICS_FILE,
     PDF_FILE,
@@ -95,7 +96,10 @@ def run_facts(record: RunRecord) -> list[tuple[str, object]]:
         ("Time", f"{sum(record.seconds.values()):.0f} s" if record.seconds else None),
         ("Verdict", record.verdict.sentence if record.verdict else None),
         ("Cost", cost_sentence(record)),
-        ("Endpoint", f"{endpoint.endpoint}, until {endpoint.expires}" if endpoint else None),
+        (
+            "Endpoint",
+            f"{endpoint.endpoint}, until {moment(endpoint.expires)}" if endpoint else None,
+        ),
     ]
     return [(name, value) for name, value in facts if value is not None]
 
