@@ -114,7 +114,7 @@ def refusal(
     )
 
 
-@task(name="prepare question", **policy(1800))
+@task(name="prepare question", task_run_name="prepare question of {run.name}", **policy(1800))
 def prepare_question(
     run: RunIdentity, trained: TrainedModel, deployment: DeploymentParameters
 ) -> Question | None:

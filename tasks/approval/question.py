@@ -117,7 +117,7 @@ def _table(found: Comparison | str) -> Iterator[str]:
         {"test pictures": "only the model in service right", "count": found.only_old_right},
         {"test pictures": "both wrong", "count": found.both_wrong},
     ]
-    yield f"## Beside endpoint {markdown_text(found.endpoint)} of run {markdown_text(found.run)}"
+    yield f"#### Beside endpoint {markdown_text(found.endpoint)} of run {markdown_text(found.run)}"
     yield ""
     yield markdown_table(rows, ["test pictures", "count"])
     yield f"McNemar's exact test of whether they differ: p = {found.p_value:.2g}."
