@@ -113,7 +113,7 @@ FAST_OPTIONS := -q --no-header -m "not slow and not job" $(if $(MAKE_TERMOUT),--
 GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .PHONY: check
-check: .venv/.tools .venv-job/.tools  ## the fast subset (about a minute): format, lint, types, tests without jobs or servers; PKG=dashboards: one package
+check: .venv/.tools .venv-job/.tools  ## the fast subset (under two minutes): format, lint, types, tests without jobs or servers; PKG=dashboards: one package
 	@$(MAKE) --no-print-directory --keep-going $(GROUPED) $(if $(PKG),check-package,check-job check-orchestrator) lint
 
 .PHONY: check-orchestrator check-tasks check-commands check-others check-job check-package
