@@ -144,7 +144,8 @@ class Person:
 
     def refused(self) -> list[str]:
         """Return what the pages' content policy kept them from since the last time."""
-        told = [str(each["message"]) for each in self.driver.get_log("browser")]
+        log: Callable[[str], list[dict[str, object]]] = self.driver.get_log
+        told = [str(each["message"]) for each in log("browser")]
         return [each for each in told if "Content Security Policy" in each]
 
     def shoot(self, name: str, size: tuple[int, int] = DESKTOP) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.webdriver.common.by import By
 
 from tests.flows.workers import ask, deployment_id, engine_of, start_run
 from tests.ui.browser import PHONE, Person
@@ -159,6 +160,14 @@ def answers(prefect: Person, flow_run: str, *, answer: str, why: str) -> None:
     prefect.fills("Why", why)
     prefect.shoot(f"question-answered-{answer}")
     prefect.clicks("Resume", inside="[role=dialog]")
+    closes(prefect)
+
+
+def closes(prefect: Person) -> None:
+    """Wait until a dialog is gone: what it asked for was taken."""
+    look = "[role=dialog], [role=alertdialog]"
+    closed = lambda: not prefect.driver.find_elements(By.CSS_SELECTOR, look)  # noqa: E731
+    prefect.finds(closed, "end of the dialog")
 
 
 def test_a_suspended_run_is_approved(
@@ -199,8 +208,9 @@ def test_a_scheduled_run_fires_by_itself_is_refused_and_a_second_is_held_back(
     opens_run(prefect, held["id"], "Details")
     assert "waits for an answer" in prefect.sees("held ?back")
     prefect.shoot("run-held-back")
+    # Prefect's lists of runs show states of its own names only, so not this one.
     prefect.open(f"/v2/deployments/deployment/{deployment}?tab=Runs")
-    prefect.sees("held ?back")
+    prefect.sees("suspended")
     prefect.shoot("runs-of-the-deployment")
     answers(prefect, waiting["id"], answer="no", why="not now")
     wait_for(is_now(team, waiting["id"], "Refused"), "refusal")
@@ -217,13 +227,14 @@ def at_work(jobs: dict[str, str]) -> list[str]:
 def test_a_cancel_in_mid_search_stops_its_job_and_its_trials(
     team: Whippet, prefect: Person, parameters: dict[str, Any]
 ) -> None:
-    tuning = {"max_jobs": 2, "max_epochs": 500, "strategy": "Random"}
+    # So many that whichever is at work when the stop arrives has just begun.
+    tuning: dict[str, Any] = {"max_jobs": 40, "max_epochs": 500, "strategy": "Random"}
     tuning |= {"fixed": {"patience": "0"}}
     before = set(team.jobs())
     flow_run = start_run(
         team, "release-model", parameters={**parameters, "tuning": tuning}, name="cancelled"
     )
-    trials = wait_for(lambda: at_work(team.jobs()), "trial")
+    wait_for(lambda: at_work(team.jobs()), "trial")
     (search,) = wait_for(lambda: at_work(team.tuning_jobs()), "search")
     opens_run(prefect, flow_run)
     prefect.sees("running")
@@ -231,15 +242,18 @@ def test_a_cancel_in_mid_search_stops_its_job_and_its_trials(
     prefect.clicks("Open menu")
     prefect.clicks("Cancel", inside="[role=menu]")
     prefect.shoot("cancel")
-    prefect.clicks("Cancel", inside="[role=dialog]")
+    prefect.clicks("Cancel Flow Run", inside="[role=dialog], [role=alertdialog]")
+    closes(prefect)
     wait_for(is_now(team, flow_run, "Cancelled"), "cancelled run")
     wait_for(lambda: team.tuning_jobs()[search] == "Stopped", "stopped search")
     wait_for(lambda: not at_work(team.jobs()), "end of the trials")
-    assert {team.jobs()[name] for name in trials} == {"Stopped"}
+    trials = {name: status for name, status in team.jobs().items() if name not in before}
+    assert "Stopped" in trials.values()
+    assert len(trials) < 40
     wait_for(lambda: team.record("cancelled")["status"] == "cancelled", "closed record")
     known = set(team.jobs())
     opens_run(prefect, flow_run, "Details")
     prefect.sees("cancelled")
     prefect.shoot("run-cancelled")
     assert set(team.jobs()) == known > before
-    assert json.loads(team.run("status", "--json").out)["bills"]
+    assert "cancelled" not in str(json.loads(team.run("status", "--json").out)["bills"])
