@@ -152,7 +152,7 @@ test-faults: .venv/.tools .venv-job/.tools  ## kills at every write and call of 
 # 10,000 bodies of 200 clients at a model server, and 20,000 calls of the API; SEED begins elsewhere.
 SEED ?= 0
 .PHONY: fuzz
-fuzz: .venv/.tools .venv-job/.tools  ## hostile bodies, clients and calls at the servers: only 2xx and 4xx, memory flat (20 minutes)
+fuzz: .venv/.tools .venv-job/.tools  ## hostile bodies, clients and calls at the servers: 2xx, 4xx, or 503 when busy; memory flat (20 minutes)
 	@FUZZ_COUNT=20000 FUZZ_SEED=$(SEED) $(ORCHESTRATOR) -m pytest -q tests/platforms/local/api/test_fuzz.py
 	@FUZZ_COUNT=10000 FUZZ_SEED=$(SEED) $(JOB) -m pytest -q -s --timeout 5400 tests/sm_entrypoints/serving/test_fuzz.py
 

@@ -8,6 +8,7 @@ from cli.server.notes import ui_url
 from cli.table import print_table
 from platforms import Settings
 from tasks.costs.ledger import cost_sentence, stage_rows
+from tasks.runs.moments import moment
 from tasks.runs.record import run_folder
 from tasks.runs.record_model import RunRecord
 
@@ -33,7 +34,7 @@ def print_summary(settings: Settings, record: RunRecord, api_url: str) -> None:
         **_left_out(record),
         "verdict": _verdict(record),
         "report": str(record.report),
-        "endpoint": f"{deployed.endpoint}, until {deployed.expires}",
+        "endpoint": f"{deployed.endpoint}, until {moment(deployed.expires)}",
         "answer": f"{query.image} → {answers}",
         "cost": cost_sentence(record) or "-",
         "seconds": ", ".join(f"{name} {value:.0f}" for name, value in record.seconds.items()),

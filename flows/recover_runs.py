@@ -15,11 +15,7 @@ from tasks.cancelled_runs import end_cancelled_runs
 from tasks.events import tell_of_ending_endpoints
 from tasks.parameters.groups import Recover
 from tasks.parameters.upkeep import RecoverParameters
-from tasks.recovery import (
-    mark_dead_runs,
-    mark_killed_recovery,
-    restart_crashed_runs,
-)
+from tasks.recovery import mark_dead_runs, mark_killed_recovery, restart_crashed_runs
 from tasks.reviving import look_at_jobs, revive_lost_endpoints
 from tasks.runs.recovery_note import forget_recovery
 from tasks.unanswered import close_unanswered
@@ -45,7 +41,7 @@ def recover_runs(request: Recover = RecoverParameters()) -> list[str]:
     with held_if_free(settings.home / ".recovery.lock") as ours:
         if ours:
             return _recover(request)
-    get_run_logger().info("another recovery of this machine is at work: it is left to that one")
+    get_run_logger().info("another recovery is at work on this machine, so this one does nothing")
     return []
 
 

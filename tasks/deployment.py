@@ -29,6 +29,7 @@ from tasks.requests.create_or_adopt import (
 )
 from tasks.requests.tags import EXPIRES_TAG, tags_of
 from tasks.requests.waiting import Pace, wait_until
+from tasks.runs.moments import moment
 from tasks.runs.names import RunIdentity, Step, resource_name
 from tasks.runs.record import read_run, record
 from tasks.runs.record_model import RunFacts
@@ -178,7 +179,7 @@ def publish_endpoint(run: RunIdentity, deployed: Deployment) -> None:
                 f"# Endpoint {deployed.endpoint}",
                 f"InService; answered {deployed.smoke_agreement:.0%} of {deployed.smoke_images} "
                 "test images like the training job.",
-                f"`whippet clean-up` removes it after {deployed.expires} (UTC).",
+                f"`whippet clean-up` removes it after {moment(deployed.expires)}.",
                 "",
                 f"```sh\n{command}\n```",
             ]

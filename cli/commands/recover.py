@@ -1,4 +1,4 @@
-"""``whippet recover``: bring runs on whose process died, by hand."""
+"""``whippet recover``: continue runs whose process died, by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cli.operation.interrupted import Interrupted
     from platforms import Settings
 
-HELP = "bring runs on whose process died: they adopt their jobs and do only what is missing"
+HELP = "continue runs whose process died: they adopt their jobs and do only what is missing"
 # A run that crashed a moment ago may be marked twice: `recover-runs` leaves it alone so long.
 _SETTLED_SECONDS, _PASSES = 20, 3
 
@@ -101,6 +101,7 @@ def _send_back(settings: Settings, runs: Sequence[Interrupted]) -> None:
         name, sent = each.run.name, False
         for attempt in range(_PASSES):
             if attempt:
+                print(f"run {name!r}: looking again in {_SETTLED_SECONDS} s …", flush=True)
                 time.sleep(_SETTLED_SECONDS)
             sent = bool(recover_runs(RecoverParameters(run=name, settled_seconds=_SETTLED_SECONDS)))
             if sent or _is_at_work(settings, name):

@@ -71,11 +71,11 @@ def _judged(
 
 def _found(settings: Settings, run: RunRecord, *, asked: bool) -> tuple[str, str | None]:
     """Return what became of a run, and why it is left alone; None: it is to go on."""
-    resume = f"`whippet run --resume {shlex.quote(run.name)}` does it anew"
-    if run.status in ("running", "waiting") and at_work(settings, run.name):
+    resume = f"`whippet run --resume {shlex.quote(run.name)}` runs what is missing"
+    working = at_work(settings, run.name) if run.status in ("running", "waiting") else None
+    if working:
         return run.status, f"it goes on in process {owner(settings, run.name)}"
     if run.status == "running":
-        working = at_work(settings, run.name)
         return (_DEAD, None) if working is False else ("running", "not on this machine")
     if run.status == "crashed":
         old = "" if asked else _too_old(run)

@@ -14,7 +14,14 @@ from tasks.costs.ledger_update import settle
 from tasks.costs.prices import PriceList
 from tasks.costs.worst_case import jobs_usd
 from tasks.endpoints.requests import RESOURCES
-from tasks.requests.create_or_adopt import SPENT, TRAINING_JOB, TUNING_JOB, AnyResource, Resource
+from tasks.requests.create_or_adopt import (
+    MOST_ATTEMPTS,
+    SPENT,
+    TRAINING_JOB,
+    TUNING_JOB,
+    AnyResource,
+    Resource,
+)
 from tasks.requests.stop import names_in_progress
 from tasks.requests.tags import RUN_TAG, tags_of
 from tasks.requests.tuning import list_trials
@@ -30,7 +37,6 @@ _JOBS: dict[JobStep, tuple[Resource[Never, TrainingJob | TuningJob], ...]] = {
     "train": (TRAINING_JOB,),
     "finetune": (TRAINING_JOB,),
 }
-_MOST_ATTEMPTS = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +142,7 @@ def find_existing_jobs(platform: Platform, run: RunIdentity) -> ExistingJobs:
 
 def _attempts(platform: Platform, run: RunIdentity, step: JobStep, used: str | None) -> list[Job]:
     jobs, redone = [], redone_jobs(platform.settings, run)
-    for attempt in range(1, _MOST_ATTEMPTS + 1):
+    for attempt in range(1, MOST_ATTEMPTS + 1):
         job = _job(platform, step, resource_name(run, step, attempt))
         if job is None:
             break

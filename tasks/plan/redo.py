@@ -9,7 +9,7 @@ from platforms.errors import ParameterError
 from sm_entrypoints.contract.sentences import counted, did_you_mean, joined, nearest
 from tasks.endpoints.remove import remove_endpoint
 from tasks.plan.existing_jobs import ExistingJobs, Job, JobStep, find_existing_jobs
-from tasks.requests.create_or_adopt import ENDPOINT
+from tasks.requests.create_or_adopt import ENDPOINT, MOST_ATTEMPTS
 from tasks.runs.names import RunIdentity, resource_name
 from tasks.runs.record import forget
 from tasks.runs.record_model import RunFacts, RunRecord
@@ -30,8 +30,6 @@ _PARTS: dict[RedoStep, tuple[str, ...]] = {
     ),
     "deploy": ("endpoint", "query", "comparison", "approval", "jobs.endpoint"),
 }
-# One attempt must be left of those that a run has of each job.
-_MOST_JOBS = 8
 
 
 def step_named(text: str) -> RedoStep:
@@ -109,7 +107,7 @@ def _require_free(run: RunIdentity, existing: ExistingJobs, jobs: list[Job]) -> 
         )
     for step in {job.step for job in jobs}:
         number = len([job for job in existing.jobs if job.step == step])
-        if number >= _MOST_JOBS:
+        if number >= MOST_ATTEMPTS:
             raise ParameterError(
                 f"run {run.name!r} has {counted(number, 'job')} of step {step}: start a new run"
             )

@@ -23,7 +23,7 @@ from platforms.sagemaker_types import Endpoint, EndpointConfig, Model, Tag, Trai
 from tasks.requests.identity import digest_tag, with_source_of
 from tasks.requests.tags import DIGEST_TAG
 
-_MOST_ATTEMPTS = 9
+MOST_ATTEMPTS = 9
 # What it is asked for by, and what its description is.
 R = TypeVar("R", bound=Mapping[str, object], contravariant=True)
 D = TypeVar("D", bound=Mapping[str, object], covariant=True)
@@ -147,7 +147,7 @@ def create_or_adopt(
         >>> create_or_adopt(sagemaker, TRAINING_JOB, request)  # adopts it
         'pets-1'
     """
-    for attempt in range(1, _MOST_ATTEMPTS + 1):
+    for attempt in range(1, MOST_ATTEMPTS + 1):
         body = request(attempt)
         name = str(body[resource.name_member])
         existing = resource.describe(sagemaker, name)
@@ -167,7 +167,7 @@ def create_or_adopt(
         if spent is not None and name not in spent:
             return name
     raise NameTaken(
-        f"{resource.noun} {name!r}: {_MOST_ATTEMPTS} earlier attempts failed; start a new run"
+        f"{resource.noun} {name!r}: {MOST_ATTEMPTS} earlier attempts failed; start a new run"
     )
 
 

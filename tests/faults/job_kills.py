@@ -24,15 +24,14 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from sm_entrypoints.contract.kill_points import VARIABLE, killed, order_kill, points
 from sm_entrypoints.features import keeper
 from sm_entrypoints.job.processes import StopReason, StopRequest
-from sm_entrypoints.models.model import build_model, head_name
 from tests.faults.job_cases import CASES, Case
 from tests.faults.table import Row
-from tests.sm_entrypoints.pictures import CLASSES, job_variables, make_channels
+from tests.sm_entrypoints.pictures import job_variables, make_channels
+from tests.sm_entrypoints.searching.world import write_weights
 
 _AT_A_TIME = 2
 # Planted in the job's environment: it must get nowhere.
@@ -185,13 +184,8 @@ def _be_child(act: Callable[[], int], log: Path) -> None:
 
 
 def _channels(root: Path) -> dict[str, Path]:
-    torch.manual_seed(5)
-    network = build_model("mobilenet_v2", len(CLASSES), image_size=32)
-    head = f"{head_name(network)}."
-    state = {name: v for name, v in network.state_dict().items() if not name.startswith(head)}
-    (root / "weights").mkdir()
-    save_file(state, root / "weights/weights.safetensors")
-    return {**make_channels(root, train=7, valid=5, test=3), "weights": root / "weights"}
+    weights = write_weights(root / "weights", "mobilenet_v2", image_size=32)
+    return {**make_channels(root, train=7, valid=5, test=3), "weights": weights}
 
 
 def _broken(folder: Path) -> list[str]:

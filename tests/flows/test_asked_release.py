@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from cli.server.login import shell_file
-from tests.flows.workers import ask, deployment_id, engine_of, sourced, start_run
+from tests.flows.workers import ask, deployment_id, engine_of, put_up, start_run
 from tests.worlds.pipeline import Whippet, tiny_data
 from tests.worlds.receiver import receiving
 from tests.worlds.waiting import wait_for
@@ -23,19 +22,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.job]
 
 @pytest.fixture(scope="module")
 def team(tmp_path_factory) -> Iterator[Whippet]:
-    """What `whippet up` gives, worker and all, as a shell has it after sourcing its file."""
-    home = tmp_path_factory.mktemp("team") / "whippet home"
-    starting = Whippet(home=home, api_url="")
-    try:
-        up = starting.run("up")
-        assert up.code == 0, up.err
-        known = sourced(shell_file(starting.settings))
-        yield Whippet(home=home, api_url=known["PREFECT_API_URL"], extra=known)
-    finally:
-        down = starting.run("down")
-    assert down.code == 0, down.err
-    assert "stopped worker" in down.out
-    assert starting.processes() == []
+    """What `whippet up` gives."""
+    with put_up(tmp_path_factory.mktemp("team") / "whippet home") as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

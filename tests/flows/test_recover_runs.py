@@ -40,7 +40,7 @@ def test_a_second_recovery_leaves_it_to_the_first_and_a_killed_one_is_in_nobodys
         assert first.stdout is not None
         assert first.stdout.readline() == "True\n"
         assert recover_runs() == []
-        assert "another recovery of this machine is at work" in caplog.text
+        assert "another recovery is at work on this machine" in caplog.text
         caplog.clear()
     finally:
         first.send_signal(signal.SIGKILL)

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from cli.server.login import shell_file
 from tests.worlds.pipeline import ROOT, Ended, Whippet, ended
 from tests.worlds.waiting import wait_for
 
@@ -53,6 +54,22 @@ def sourced(shell: Path) -> dict[str, str]:
     script = f'. "$1" && printf "%s\\n" {" ".join(f"${name}" for name in names)}'
     found = subprocess.check_output(["sh", "-euc", script, "sh", str(shell)], text=True)
     return dict(zip(names, found.splitlines(), strict=True))
+
+
+@contextmanager
+def put_up(home: Path) -> Iterator[Whippet]:
+    """Give what `whippet up` gives, worker and all, as a shell has it after sourcing its file."""
+    starting = Whippet(home=home, api_url="")
+    try:
+        up = starting.run("up")
+        assert up.code == 0, up.err
+        known = sourced(shell_file(starting.settings))
+        yield Whippet(home=home, api_url=known["PREFECT_API_URL"], extra=known)
+    finally:
+        down = starting.run("down")
+    assert down.code == 0, down.err
+    assert "stopped worker" in down.out
+    assert starting.processes() == []
 
 
 @contextmanager

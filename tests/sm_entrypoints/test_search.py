@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from sm_entrypoints import inference
 from sm_entrypoints.contract import METRIC_COLUMNS
 from sm_entrypoints.job.environment import Environment
 from sm_entrypoints.job.processes import StopRequest
-from sm_entrypoints.models.model import build_model, head_name, load_model
+from sm_entrypoints.models.model import load_model
 from sm_entrypoints.search import main as search
 from sm_entrypoints.search import run as run_search
 from sm_entrypoints.searching.request import SearchRequest
@@ -28,6 +28,7 @@ from sm_entrypoints.train import main as train
 from tests.printed_metrics import parse_metrics
 from tests.sm_entrypoints.pictures import CLASSES, PROJECT, job_variables, make_channels
 from tests.sm_entrypoints.search_outputs import document, metrics, when
+from tests.sm_entrypoints.searching.world import write_weights
 
 PLAN: dict[str, Any] = {
     "trials": 6,
@@ -46,13 +47,8 @@ FIXED = ("--model", "mobilenet_v2", "--image_size", "32", "--threads", "1", "--o
 @pytest.fixture(scope="module")
 def channels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("channels")
-    torch.manual_seed(5)
-    network = build_model("mobilenet_v2", len(CLASSES), image_size=32)
-    head = f"{head_name(network)}."
-    state = {name: v for name, v in network.state_dict().items() if not name.startswith(head)}
-    (root / "weights").mkdir()
-    save_file(state, root / "weights/weights.safetensors")
-    return {**make_channels(root, train=7, valid=5, test=3), "weights": root / "weights"}
+    weights = write_weights(root / "weights", "mobilenet_v2", image_size=32)
+    return {**make_channels(root, train=7, valid=5, test=3), "weights": weights}
 
 
 def run(

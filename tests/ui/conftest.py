@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.server.login import read_login, shell_file
-from tests.flows.workers import sourced
+from cli.server.login import read_login
+from tests.flows.workers import put_up
 from tests.worlds.pipeline import Whippet, tiny_data
 
 if TYPE_CHECKING or importlib.util.find_spec("selenium"):
@@ -28,18 +28,9 @@ def browser() -> None:
 
 @pytest.fixture(scope="session")
 def team(browser: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whippet]:
-    """What `whippet up` gives, worker and all, as a shell has it after sourcing its file."""
-    home = tmp_path_factory.mktemp("team") / "whippet home"
-    starting = Whippet(home=home, api_url="")
-    try:
-        up = starting.run("up")
-        assert up.code == 0, up.err
-        known = sourced(shell_file(starting.settings))
-        yield Whippet(home=home, api_url=known["PREFECT_API_URL"], extra=known)
-    finally:
-        down = starting.run("down")
-    assert down.code == 0, down.err
-    assert starting.processes() == []
+    """What `whippet up` gives."""
+    with put_up(tmp_path_factory.mktemp("team") / "whippet home") as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

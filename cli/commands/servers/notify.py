@@ -17,8 +17,8 @@ _KINDS = ("webhook", "slack", "teams", "email")
 # The only addresses to which Prefect's block for Slack sends.
 _SLACK = re.compile(r"https://hooks\.slack(-gov)?\.com/services/(\w+/){2}\w+/?", re.ASCII)
 _LOOKS_LIKE = {
-    "slack": "https://hooks.slack.com/services/T…/B…/….",
-    "teams": "https://HOST/workflows/…/triggers/manual/paths/invoke?…&sig=….",
+    "slack": "https://hooks.slack.com/services/T…/B…/…",
+    "teams": "https://HOST/workflows/…/triggers/manual/paths/invoke?…&sig=…",
 }
 _ADDRESS = re.compile(r"\w+://\S+")
 _SUBJECT, _BODY = "Whippet: a test", "This is where messages of your runs arrive."
@@ -109,7 +109,7 @@ def _require_address(kind: str, target: str) -> None:
     of_teams: Callable[[str], object] = NotifyWorkflows.parse_native_url
     if not (_SLACK.fullmatch(target) if kind == "slack" else of_teams(target)):
         raise ParameterError(
-            f"that is no address of {kind.title()}, which begins like {_LOOKS_LIKE[kind]} For any "
+            f"that is no address of {kind.title()}: those look like {_LOOKS_LIKE[kind]}; for any "
             "other address use `whippet notify webhook URL`"
         )
 

@@ -123,7 +123,10 @@ def test_a_run_of_a_deployment_goes_back_to_its_worker(
     from prefect import flow, get_client
     from prefect.client.schemas.objects import StateType
     from prefect.settings import PREFECT_API_URL
-    from prefect.states import Running
+    from prefect.states import Crashed, Running
+
+    from flows.recover_runs import recover_runs
+    from tasks.parameters.upkeep import RecoverParameters
 
     @flow
     def killed() -> None: ...
@@ -152,3 +155,10 @@ def test_a_run_of_a_deployment_goes_back_to_its_worker(
         state = client.read_flow_run(made.id).state
         assert state is not None
         assert (state.type, state.name) == (StateType.SCHEDULED, "AwaitingRetry")
+        # Somebody resumes it from the command line, and then its worker's process is found dead.
+        open_run(Settings(), "another flow run", run.name, {}, resume=True)
+        client.set_flow_run_state(made.id, Crashed(), force=True)
+        assert recover_runs(RecoverParameters(settled_seconds=0)) == []
+        state = client.read_flow_run(made.id).state
+        assert state is not None
+        assert state.type is StateType.CRASHED

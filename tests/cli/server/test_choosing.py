@@ -187,6 +187,16 @@ def test_our_own_server_gets_our_login(monkeypatch, ours):
         assert ui_and_password(settings, url).endswith(f"(password: cat '{quoted(settings)}')")
 
 
+def found_when_started(monkeypatch, settings: Settings) -> Server:
+    """Have the server that is recorded be what a start gives; until then there is none."""
+    server = read_server(settings)
+    assert server is not None
+    (settings.home / "server.json").unlink()
+    monkeypatch.setattr(cli.server.choosing, "spawn_detached", lambda *_, **__: server.process)
+    monkeypatch.setattr(cli.server.choosing, "_announced", lambda *_: server)
+    return server
+
+
 def test_what_takes_long_is_done_while_our_server_starts(monkeypatch, ours):
     settings, seen = Settings(), []
     prefect_home(settings).mkdir()
@@ -199,11 +209,7 @@ def test_what_takes_long_is_done_while_our_server_starts(monkeypatch, ours):
 
     with listening(prefect_of(version("prefect")), login="whippet:secret") as port:
         ours(port)
-        server = read_server(settings)
-        assert server is not None
-        (settings.home / "server.json").unlink()
-        monkeypatch.setattr(cli.server.choosing, "spawn_detached", lambda *_, **__: server.process)
-        monkeypatch.setattr(cli.server.choosing, "_announced", lambda *_: server)
+        server = found_when_started(monkeypatch, settings)
         assert use_server(settings, meanwhile) == server.api_url
         # One that runs already has nobody wait.
         ours(port)
@@ -244,11 +250,7 @@ def test_a_database_that_the_shell_names_is_not_ignored_in_silence(
         (prefect_home(settings) / "profiles.toml").write_text(profile)
     with listening(prefect_of(version("prefect")), login="whippet:secret") as port:
         ours(port)
-        server = read_server(settings)
-        assert server is not None
-        (settings.home / "server.json").unlink()
-        monkeypatch.setattr(cli.server.choosing, "spawn_detached", lambda *_, **__: server.process)
-        monkeypatch.setattr(cli.server.choosing, "_announced", lambda *_: server)
+        found_when_started(monkeypatch, settings)
         use_server(settings)
     said = capsys.readouterr().err
     assert "secret" not in said

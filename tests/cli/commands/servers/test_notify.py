@@ -14,10 +14,16 @@ from cli.main import main
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["slack", "https://example.org/hook"], "no address of Slack, which begins like https://h"),
+        (
+            ["slack", "https://example.org/hook"],
+            "no address of Slack: those look like https://hooks",
+        ),
         (["slack", "https://hooks.slack.com/services/T0"], "no address of Slack"),
         (["slack", "https://hooks.slack.com.example.org/services/a/b/c"], "no address of Slack"),
-        (["teams", "https://example.org/hook"], "no address of Teams, which begins like https://H"),
+        (
+            ["teams", "https://example.org/hook"],
+            "no address of Teams: those look like https://HOST",
+        ),
         (["teams", "https://outlook.office.com/webhook/a@b/IncomingWebhook/c/d"], "of Teams"),
         (["webhook", "example.org"], "is no URL"),
         (["slack"], "name where to: whippet notify slack TARGET"),
