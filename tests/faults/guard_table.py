@@ -83,8 +83,8 @@ GUARDS = (
     Guard(
         name="attempts end",
         file=_ADOPT,
-        before="_MOST_ATTEMPTS = 9",
-        after="_MOST_ATTEMPTS = 99",
+        before="MOST_ATTEMPTS = 9",
+        after="MOST_ATTEMPTS = 99",
         test=(_ADOPT_TEST, "-k", "endless"),
     ),
     Guard(

@@ -155,7 +155,9 @@ class TuningSupervisor:
 
     def _no_success(self, record: Record) -> str:
         """Say why none of the trials so far has a value, in the service's words and our own."""
-        ended = [each for each in self._finished if each["TrainingJobStatus"] != "Stopped"]
+        # By their numbers: of those that run at a time, any may end first.
+        named = sorted(self._finished, key=lambda each: each["TrainingJobName"])
+        ended = [each for each in named if each["TrainingJobStatus"] != "Stopped"]
         failed = [each for each in ended if each["TrainingJobStatus"] == "Failed"]
         if len(failed) == len(ended):
             first = failed[0]
