@@ -129,6 +129,8 @@ _TRANSIENT_CODES = {
     "ThrottlingException",
     "TooManyRequestsException",
 }
+# Our model server says 429, those of AWS's images 503.
+_BUSY_STATUSES = (429, 503)
 BROKEN_CONNECTION = (ServiceConnectionError, HTTPClientError, ConnectionError, TimeoutError)
 
 
@@ -140,6 +142,14 @@ def is_transient(error: BaseException) -> bool:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return error.response.get("Error", {}).get("Code") in _TRANSIENT_CODES or status >= 500
     return isinstance(error, BROKEN_CONNECTION)
+
+
+def is_busy(error: ClientError) -> bool:
+    """Say whether a model refused a call because it has too many: asking it later may help.
+
+    boto3 does not: to it, whatever a model answers is a ``ModelError``.
+    """
+    return error.response.get("OriginalStatusCode") in _BUSY_STATUSES
 
 
 def is_not_found(error: ClientError) -> bool:

@@ -17,7 +17,7 @@ SAGEMAKER_MAX_PAYLOAD_IN_MB          largest request body, in MiB (default 6)
 SAGEMAKER_MODEL_SERVER_WORKERS       model calls at a time (default 1)
 SAGEMAKER_MODEL_SERVER_BATCH         waiting requests that one call may answer together (default
                                      8; 1: none), by handlers that can: Whippet's own
-SAGEMAKER_MODEL_SERVER_QUEUE         requests that may wait for one; more get 503 (default 32)
+SAGEMAKER_MODEL_SERVER_QUEUE         requests that may wait for one; more get 429 (default 32)
 SAGEMAKER_MODEL_SERVER_TIMEOUT       seconds until a request gets 504 (default 60); also
                                      SAGEMAKER_TS_RESPONSE_TIMEOUT, which wins
 

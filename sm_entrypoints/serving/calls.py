@@ -29,7 +29,7 @@ from sm_entrypoints.serving.accept import accepted
 from sm_entrypoints.serving.context import CONTENT_TYPE, Context
 from sm_entrypoints.serving.handlers import Program
 from sm_entrypoints.serving.heavy import HeavyLane, cores
-from sm_entrypoints.serving.intake import RETRY_AFTER
+from sm_entrypoints.serving.intake import RETRY_AFTER, TOO_MANY
 from sm_entrypoints.serving.payloads import TEXT_TYPES, PayloadError, to_json
 
 
@@ -127,7 +127,7 @@ class Calls:
     """Threads that answer calls, the oldest first; ``most`` of them at a time where that is one.
 
     Args:
-        heavy: how many that take long to prepare may be on their way; others get 503.
+        heavy: how many that take long to prepare may be on their way; others get 429.
     """
 
     def __init__(self, workers: int, *, most: int, heavy: int = 16) -> None:
@@ -204,7 +204,7 @@ class Calls:
 
 def _too_many() -> Response:
     error = {"error": "Too many large requests at once; try again."}
-    return JSONResponse(error, status_code=503, headers=RETRY_AFTER)
+    return JSONResponse(error, status_code=TOO_MANY, headers=RETRY_AFTER)
 
 
 def answers_to(calls: Sequence[Call], helpers: Executor) -> list[Response]:

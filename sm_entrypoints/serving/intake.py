@@ -16,6 +16,8 @@ from starlette.requests import Request
 # A client that is still sending reads no answer: this much of a refused body is read and dropped.
 DRAIN_BYTES = 64 * 1024 * 1024
 RETRY_AFTER = {"Retry-After": "1"}
+# For what clients together ask too much; 503 is for a server that is not ready at all.
+TOO_MANY = 429
 CLOSE = {"Connection": "close"}
 
 
@@ -61,7 +63,7 @@ class Intake:
         """Return the body of a request; whoever is done with it calls :meth:`forget`.
 
         Raises:
-            Refused: 413 it is too large, 408 it does not come in time, 503 there is no memory for
+            Refused: 413 it is too large, 408 it does not come in time, 429 there is no memory for
                 it.
             ClientDisconnect: nobody is there any more.
         """
@@ -111,7 +113,7 @@ class Intake:
         loop = asyncio.get_running_loop()
         oldest, began = next(iter(self._reading.items()))
         if loop.time() - began < self._limits.patience_seconds / 5:
-            raise Refused(503, "Too many large requests at once; try again.", RETRY_AFTER)
+            raise Refused(TOO_MANY, "Too many large requests at once; try again.", RETRY_AFTER)
         del self._reading[oldest]
         if not oldest.expired():
             oldest.reschedule(loop.time())

@@ -21,14 +21,14 @@ from starlette.routing import Route
 from sm_entrypoints.serving.calls import Call, Calls
 from sm_entrypoints.serving.counter import RequestCounter
 from sm_entrypoints.serving.handlers import Program
-from sm_entrypoints.serving.intake import RETRY_AFTER, Intake, Limits, Refused
+from sm_entrypoints.serving.intake import RETRY_AFTER, TOO_MANY, Intake, Limits, Refused
 
 
 class ModelService:
     """Answer ``/ping`` and ``/invocations`` for one model.
 
     At most ``limits.workers`` model calls run at a time and ``limits.queue`` requests wait; others
-    get 503 with Retry-After at once, so memory stays bounded however many clients there are. A
+    get 429 with Retry-After at once, so memory stays bounded however many clients there are. A
     request waits only when all of it has come. One whose client left, or has its 504, is not
     computed any more, unless that has begun. Those that wait are answered in batches where the
     model's handlers can do that.
@@ -92,7 +92,7 @@ class ModelService:
 
     def _require_a_place(self) -> None:
         if self._busy >= self._limits.places:
-            raise Refused(503, "Too many concurrent requests; try again.", RETRY_AFTER)
+            raise Refused(TOO_MANY, "Too many concurrent requests; try again.", RETRY_AFTER)
 
     async def _computed(
         self, request: Request, body: bytes, program: Program, model: Any

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import time
 import uuid
 from collections.abc import Callable
 from typing import cast
@@ -10,6 +11,7 @@ from typing import cast
 from botocore.exceptions import ClientError
 
 from platforms import Platform
+from platforms.client_errors import is_busy
 from platforms.errors import DataError, EndpointFailed
 from platforms.sagemaker_types import Endpoint
 from tasks.endpoints.fitting import fitted
@@ -20,16 +22,26 @@ from tasks.storage.objects import put_checked
 from tasks.storage.uris import read_object, split_uri
 
 _REFUSALS = ("ModelError", "ValidationError", "ValidationException")
+# A model that has too many calls says so; what boto3 retries are only errors of AWS itself.
+_BUSY_WAITS = (1.0, 2.0, 4.0, 8.0)
 _PICTURES = ("image/jpeg", "image/png")
 _ACCEPT = "application/json"
 # An asynchronous endpoint may have to work off what others asked before.
 _DEADLINE_SECONDS = 900.0
 
 
-def invoke(platform: Platform, endpoint: str, body: bytes, content_type: str) -> bytes:
+def invoke(
+    platform: Platform,
+    endpoint: str,
+    body: bytes,
+    content_type: str,
+    *,
+    pause: Callable[[float], object] = time.sleep,
+) -> bytes:
     """Return an endpoint's answer as JSON; waits for an asynchronous one.
 
-    A picture of more bytes than the endpoint takes is sent scaled down.
+    A picture of more bytes than the endpoint takes is sent scaled down. A model that has too many
+    calls is asked again for a quarter of a minute.
 
     Raises:
         EndpointFailed: the model refused the body or failed; includes its message. DeadlinePassed:
@@ -38,14 +50,18 @@ def invoke(platform: Platform, endpoint: str, body: bytes, content_type: str) ->
     description = _described(platform, endpoint)
     body, content_type = _fitting(description, body, content_type)
     ask = _WAYS[kind_of(description).asked_by]
-    try:
-        return ask(platform, description, body, content_type)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _REFUSALS:
-            raise EndpointFailed(
-                f"endpoint {endpoint!r}: {error.response['Error']['Message']}"
-            ) from error
-        raise
+    for wait in (*_BUSY_WAITS, None):
+        try:
+            return ask(platform, description, body, content_type)
+        except ClientError as error:
+            if wait is None or not is_busy(error):
+                if error.response["Error"]["Code"] in _REFUSALS:
+                    raise EndpointFailed(
+                        f"endpoint {endpoint!r}: {error.response['Error']['Message']}"
+                    ) from error
+                raise
+        pause(wait)
+    raise AssertionError("the last one returns or raises")
 
 
 def as_sent(

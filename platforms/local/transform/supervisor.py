@@ -42,6 +42,7 @@ from sm_entrypoints.contract.kill_points import play
 _POLL_SECONDS = 0.2
 _TELL_SECONDS = 10.0
 _RETRY_SECONDS = 0.5
+_TOO_MANY = 429
 
 
 class TransformSupervisor:
@@ -149,6 +150,9 @@ class TransformSupervisor:
     def _ask(self, body: bytes) -> bytes:
         """Return the model's answer; transient failures are retried, as often as requested.
 
+        A model that has too many calls did not fail: it is asked again for as long as a call may
+        take.
+
         Raises:
             ClientError: the model refused the body, or failed each time.
             WhippetError: there is no server any more.
@@ -157,18 +161,20 @@ class TransformSupervisor:
             **({"ContentType": self._plan.content_type} if self._plan.content_type else {}),
             **({"Accept": self._plan.accept} if self._plan.accept else {}),
         }
-        for attempt in range(self._plan.retries + 1):
+        attempts, deadline = 0, time.monotonic() + self._plan.seconds
+        while True:
             with self._starting:
                 url = self._server.url()
             try:
                 return call_model(self._name, url, body, request, self._plan.seconds).content
             except ClientError as error:
                 response: Mapping[str, Any] = error.response
-                refused = 400 <= response.get("OriginalStatusCode", 0) < 500
-                if refused or attempt == self._plan.retries or self._stopped:
+                status = response.get("OriginalStatusCode", 0)
+                attempts += status != _TOO_MANY or time.monotonic() > deadline
+                refused = 400 <= status < 500 and status != _TOO_MANY
+                if refused or attempts > self._plan.retries or self._stopped:
                     raise
                 time.sleep(_RETRY_SECONDS)
-        raise AssertionError("the last attempt returns or raises")
 
     def _note(self, each: InputObject, problem: str | None) -> None:
         """Write down what became of an object."""

@@ -1,32 +1,10 @@
-"""The whole of `whippet chaos`, for the fault tests: two real runs, minutes."""
+"""What `whippet chaos` refuses; the whole of it is a part of `make test-faults`."""
 
 from __future__ import annotations
-
-import os
-import subprocess
-import sys
 
 import pytest
 
 from cli.main import main
-from tests.worlds.pipeline import ROOT
-
-WHOLE = "WHIPPET_TEST_CHAOS"
-
-
-@pytest.mark.skipif(WHOLE not in os.environ, reason=f"takes minutes: set {WHOLE}=1")
-@pytest.mark.slow
-@pytest.mark.job
-def test_a_run_whose_processes_are_killed_ends_right(whippet_home):
-    command = [sys.executable, "-m", "cli.main", "chaos", "--seed", "11", "--seconds", "600"]
-    ended = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1500
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "NO" not in [line.split(" ", 1)[0] for line in ended.stdout.splitlines()]
-    (page,) = whippet_home.glob("chaos/*/chaos.html")
-    assert "The run ended right." in page.read_text(encoding="utf-8")
-    assert not list(whippet_home.glob("chaos/*/home"))
 
 
 @pytest.mark.parametrize("wrong", [["--kills", "0"], ["--kills", "99"], ["--seconds", "0"]])

@@ -97,7 +97,7 @@ def test_too_many_large_ones_are_refused_and_small_ones_are_not() -> None:
     program, calls = handlers.program(), Calls(1, most=4, heavy=2)
     large = [_asked(calls, program, f"large {number}") for number in range(5)]
     refused = [each.result(SECONDS) for each in large[2:]]
-    assert [each.status_code for each in refused] == [503] * 3
+    assert [each.status_code for each in refused] == [429] * 3
     assert refused[0].headers["retry-after"] == "1"
     assert "large requests" in json.loads(_body(refused[0]))["error"]
     assert _body(_asked(calls, program, "small").result(SECONDS)) == b"SMALL!"

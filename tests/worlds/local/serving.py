@@ -56,6 +56,8 @@ if behaviour == "slow":
 
 
 class Handler(BaseHTTPRequestHandler):
+    refused = set()
+
     def log_message(self, *_): ...
 
     def answer(self, status, body, content_type="application/octet-stream"):
@@ -80,6 +82,9 @@ class Handler(BaseHTTPRequestHandler):
             while not gate.exists():
                 time.sleep(0.02)
             self.answer(200, b"slept")
+        elif body.startswith(b"busy") and body not in self.refused:
+            self.refused.add(body)
+            self.answer(429, b"too many", "text/plain")
         elif behaviour == "picky" and body.startswith(b"bad"):
             self.answer(400, b"that is no picture", "text/plain")
         elif self.headers["Content-Type"] == "text/crash" or body == b"crash":

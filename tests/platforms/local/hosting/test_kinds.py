@@ -186,9 +186,11 @@ def test_an_asynchronous_endpoint_answers_in_the_bucket(context, tmp_path):
         assert asked["OutputLocation"].startswith(f"s3://{BUCKET}/async/e/output/")
         assert asked["InferenceId"] in asked["OutputLocation"]
         refused = ask(EndpointName="e", InputLocation=image, ContentType="text/plain")
+        busy = ask(EndpointName="e", InputLocation=put(context, "in/busy", b"busy at first"))
         lost = ask(EndpointName="e", InputLocation=f"s3://{BUCKET}/in/none", InferenceId="mine")
         assert lost["InferenceId"] == "mine"
     assert found(context, asked["OutputLocation"]) == b"fine:" + every_byte
+    assert found(context, busy["OutputLocation"]) == b"fine:busy at first"
     assert b"client error (415)" in found(context, refused["FailureLocation"])
     assert b"in/none does not exist" in found(context, lost["FailureLocation"])
     assert not context.buckets.is_object(refused["OutputLocation"])

@@ -111,6 +111,7 @@ def test_bad_objects_fail_the_job_and_cost_the_others_nothing(context: LocalCont
     put(context, "in/3.jpg", b"crash")
     put(context, "in/4.jpg", b"x" * (1024 * 1024 + 1))
     put(context, "in/5.jpg", b"good too")
+    put(context, "in/6.jpg", b"busy at first")
     sagemaker = start(
         context,
         "some",
@@ -120,9 +121,9 @@ def test_bad_objects_fail_the_job_and_cost_the_others_nothing(context: LocalCont
     )
     described = ended(sagemaker, "some")
     assert described["TransformJobStatus"] == "Failed"
-    assert "3 of 5 objects failed" in described["FailureReason"]
+    assert "3 of 6 objects failed" in described["FailureReason"]
     assert "'2.jpg': the model answered 400: that is no pict" in described["FailureReason"]
-    assert list(outputs(context)) == ["1.jpg.out", "5.jpg.out"]
+    assert list(outputs(context)) == ["1.jpg.out", "5.jpg.out", "6.jpg.out"]
     logs, group = LocalLogs(context=context), {"logGroupName": "/aws/sagemaker/TransformJobs"}
     (stream,) = logs.describe_log_streams(**group, logStreamNamePrefix="some/")["logStreams"]
     events = logs.get_log_events(**group, logStreamName=stream["logStreamName"])["events"]
