@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import conv2d
 
-from sm_entrypoints.searching.random_state import RandomState
+from sm_entrypoints.job.random_state import RandomState
 from sm_entrypoints.searching.rows import Rows
 from sm_entrypoints.searching.tail_plan import TailPlan
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from sm_entrypoints.images.batches import BatchOrder, make_loader
-from sm_entrypoints.searching.random_state import RandomState
+from sm_entrypoints.job.random_state import RandomState
 from sm_entrypoints.searching.shared_features import SharedFeatures
 from sm_entrypoints.searching.tail_plan import run
 from sm_entrypoints.training.step import seed_dropout

@@ -18,6 +18,7 @@ from sm_entrypoints.contract.errors import JobError
 from sm_entrypoints.features.backbone import Tail, run_whole_network
 from sm_entrypoints.images.batches import Batch, BatchOrder, make_loader
 from sm_entrypoints.job.processes import StopReason, share_buffers, total, wrap
+from sm_entrypoints.job.random_state import RandomState
 from sm_entrypoints.models.model import load_tensors
 from sm_entrypoints.training.checkpoint import (
     Progress,
@@ -79,7 +80,7 @@ class _Loop:
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
         self.validated: Scores | None = None
-        self.random_state: Tensor | None = None
+        self.random_state: RandomState | None = None
         self.failure: str | None = None
         self.pace = Pace()
         self.sound_steps = 0
@@ -200,7 +201,7 @@ class _Loop:
         batches = iter(self.train_loader)
         # Only now: to start the batches draws a number, which the kept state is already behind.
         if self.progress.batches and self.random_state is not None and rank == 0:
-            torch.set_rng_state(self.random_state)
+            self.random_state.restore()
         return batches
 
     def step(self, batch: Batch, step_of_epoch: int) -> Tensor:
@@ -271,8 +272,8 @@ class _Loop:
         best = {}
         if self.progress.best_epoch != self.progress.epochs or self.progress.batches:
             best = {f"best.{name}": tensor for name, tensor in self.best.items()}
-        tensors = {**now, **best, **optimizer_tensors(training.optimizer)}
-        tensors["random_state"] = torch.get_rng_state()
+        random = RandomState.now(training.compute.device).tensors()
+        tensors = {**now, **best, **optimizer_tensors(training.optimizer), **random}
         training.checkpoints.save(self.progress, tensors)
 
     def resume(self) -> None:
@@ -286,7 +287,7 @@ class _Loop:
         restore_optimizer(training.optimizer, tensors)
         if self.progress.best_epoch:
             self.best = with_prefix(tensors, "best.") or with_prefix(tensors, "model.")
-        self.random_state = tensors["random_state"]
+        self.random_state = RandomState.kept(tensors, training.compute.device)
         if not training.environment.is_leader:
             self.progress.totals = [0.0, 0.0, 0.0]  # the leader has those of all processes
             return
