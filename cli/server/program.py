@@ -70,10 +70,11 @@ def _serve(settings: Settings, listener: socket.socket, url: str, login: str) ->
     from prefect.server.api.server import create_app
 
     from cli.server.door import OwnPagesOnly
+    from cli.server.patience import OrdersAreKept
     from cli.server.policy import StaysHere
 
     config = uvicorn.Config(
-        StaysHere(OwnPagesOnly(create_app(final=True), origins), origins),
+        StaysHere(OwnPagesOnly(OrdersAreKept(create_app(final=True)), origins), origins),
         log_level="warning",
         access_log=False,
         server_header=False,
