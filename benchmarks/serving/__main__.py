@@ -220,7 +220,7 @@ def crowd(world: World, arguments: argparse.Namespace) -> list[Row]:
             met=(answered, lost, wrong) == (arguments.requests, 0, 0),
         ),
         Row(
-            what="told to come back after a second (503), and came",
+            what="told to come back after a second (429), and came",
             measured=f"{first.refused + rest.refused:,}",
         ),
         Row(

@@ -88,7 +88,7 @@ class Tally:
 
     Attributes:
         answered: requests that got an answer of 200.
-        refused: 503 answers, after which the client waited as it was told and asked again.
+        refused: 429 and 503 answers, after which the client waited as it was told and asked again.
         lost: requests without an answer.
         wrong: answers of 200 that are not the expected ones.
     """
@@ -118,7 +118,7 @@ class Client:
         try:
             while True:
                 status, body = await self._answer(sent)
-                if status != 503:
+                if status not in (429, 503):
                     break
                 self._tally.refused += 1
                 await asyncio.sleep(1.0)  # as Retry-After says

@@ -22,7 +22,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         status = 200
         if body == b"busy" and not _Handler.refused:
-            _Handler.refused, status = 1, 503
+            _Handler.refused, status = 1, 429
         elif body == b"bad":
             status = 400
         self.send_response(status)
