@@ -61,7 +61,7 @@ def deploy_model(
     """Plan, then deploy the model of a finished training job, by the job's name.
 
     ``cost.max_usd`` caps what the endpoint may cost within its time to live. With
-    ``deployment.approve`` a person may be asked; a no ends the run in the state Refused.
+    ``deployment.approve`` a person may be asked; a no ends the run with the tag ``refused``.
     """
     deployment = advanced.settle("deployment", deployment)
     with stage("plan") as run:

@@ -63,7 +63,7 @@ def release_model(
     """Plan, sync, tune, take the best, train on it, report, deploy, query; return the record.
 
     With ``deployment.approve`` a person may be asked before the model is deployed; a no ends the
-    run in the state Refused.
+    run without one, with the tag ``refused``.
     """
     held = held_back()
     if held is not None:

@@ -12,7 +12,7 @@ from typing import Literal
 from uuid import UUID
 
 from botocore.exceptions import BotoCoreError, ClientError
-from prefect import get_run_logger, runtime, suspend_flow_run, task
+from prefect import get_client, get_run_logger, runtime, suspend_flow_run, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.input import RunInput, read_flow_run_input
@@ -41,11 +41,12 @@ from tasks.parameters.run import DeploymentParameters
 from tasks.plan.deployment import deployment_plan
 from tasks.reports import publish_run
 from tasks.runs.approval_parts import Approval, Comparison
+from tasks.runs.endings import REFUSED, tag_ending
 from tasks.runs.names import RunIdentity
 from tasks.runs.record import read_run, record
 from tasks.runs.record_model import RunFacts, RunRecord
 from tasks.runs.record_parts import TrainedModel
-from tasks.runs.stages import REFUSED, stage
+from tasks.runs.stages import stage
 from tasks.runs.task_policy import policy
 from tasks.telling.message import Message
 
@@ -58,8 +59,8 @@ class DeployForm(RunInput):
 
     deploy: Literal["yes", "no"] = Field(
         title="Deploy this model?",
-        description="yes: the endpoint is created, and bills from then on. no: the run ends as "
-        "Refused, and its model stays where it is.",
+        description="yes: the endpoint is created, and bills from then on. no: the run ends "
+        "without an endpoint, and its model stays where it is.",
     )
     reason: str = Field("", max_length=500, title="Why", description="Kept with the run.")
 
@@ -107,11 +108,12 @@ def refusal(
         facts = RunFacts(approval=asked.model_copy(update=answer), status="running")
         record(Settings(), run, facts)
     get_run_logger().info("deploy it? %s", joined(reply.answer, reply.reason))
-    if reply.answer == "yes":
+    with get_client(sync_client=True) as client:
+        refused = REFUSED if reply.answer == "no" else None
+        tag_ending(client, UUID(str(runtime.flow_run.id)), refused)
+    if refused is None:
         return None
-    return Completed(
-        name=REFUSED, message=refused_sentence(asked.sentence, reply), data=publish_run(run)
-    )
+    return Completed(message=refused_sentence(asked.sentence, reply), data=publish_run(run))
 
 
 @task(name="prepare question", task_run_name="prepare question of {run.name}", **policy(1800))

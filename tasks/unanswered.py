@@ -25,9 +25,9 @@ from platforms import Settings
 from tasks.approval.question import Reply, refused_sentence
 from tasks.run_end import close_accounts
 from tasks.runs.approval_parts import Approval
+from tasks.runs.endings import HELD_BACK, REFUSED, tag_ending
 from tasks.runs.record import every_run, find_run, finish, record
 from tasks.runs.record_model import RunFacts, RunRecord
-from tasks.runs.stages import HELD_BACK, REFUSED
 from tasks.runs.task_policy import policy
 
 
@@ -48,11 +48,12 @@ def held_back() -> State[None] | None:
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])),
         )
         waiting = client.read_flow_runs(flow_run_filter=chosen, limit=1)
-    if not waiting:
-        return None
+        if not waiting:
+            return None
+        tag_ending(client, UUID(str(flow_run_id)), HELD_BACK)
     message = f"Held back: run {waiting[0].name!r} waits for an answer. Nothing was trained."
     get_run_logger().warning("%s", message)
-    return Completed(name=HELD_BACK, message=message)
+    return Completed(message=message)
 
 
 def _is_scheduled(flow_run: FlowRun) -> bool:
@@ -101,7 +102,8 @@ def _refuse(
     reply = Reply("no", f"nobody answered by {until:%Y-%m-%d %H:%M} UTC")
     if flow_run is not None:
         message = refused_sentence(approval.sentence, reply)
-        client.set_flow_run_state(flow_run.id, Completed(name=REFUSED, message=message), force=True)
+        tag_ending(client, flow_run.id, REFUSED)
+        client.set_flow_run_state(flow_run.id, Completed(message=message), force=True)
     answer = {"answer": "no", "answered": approval.until, "reason": reply.reason}
     record(settings, run.identity, RunFacts(approval=approval.model_copy(update=answer)))
     finish(settings, run.identity, "refused")

@@ -77,6 +77,7 @@ READS_PREFECT = {
     "tasks/runs/stages.py": "which flow run this is",
     "tasks/runs/task_policy.py": "the arguments of every @task",
     "tasks/runs/progress.py": "a progress artifact",
+    "tasks/runs/endings.py": "the state and the tags of a run that was refused",
     "tasks/cancelling/history.py": "the states of a flow run",
     "tasks/cancelling/watch.py": "ends the flow run that it watches",
 }

@@ -101,7 +101,8 @@ def _parameters(both: Sequence[ComparedRun]) -> list[Block]:
 
 def _texts(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Block:
     """Return a table of values of any kind: as texts, they stand in columns of one alignment."""
-    return table(columns, [tuple(shown(value) for value in row) for row in rows])
+    found = table(columns, [tuple(shown(value) for value in row) for row in rows])
+    return Block(markup=f'<div class="even">{found.markup}</div>')
 
 
 def _curves(both: Sequence[ComparedRun]) -> Block:

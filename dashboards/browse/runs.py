@@ -10,6 +10,7 @@ from dashboards.page.markup import Block, Section, paragraph, text
 from sm_entrypoints.contract.sentences import counted
 
 _COLUMNS = ("", "run", "state", "started (UTC)", "data", "network", "test accuracy", "USD", "")
+_NAMED = ("started (UTC)", "data", "network", "test accuracy", "USD")
 # How a state is coloured: a class of page.css.
 _STATES = {
     **dict.fromkeys(("running", "waiting"), "stop"),
@@ -119,7 +120,13 @@ def _row(line: RunLine) -> str:
         text(line.usd) + ("" if line.bills or not line.usd else "<small>not billed</small>"),
         link(f"{run_address(line.name)}/report", "report") if line.report else "",
     )
-    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    return f"<tr>{''.join(map(_cell, _COLUMNS, cells))}</tr>"
+
+
+def _cell(column: str, cell: str) -> str:
+    """Return a cell; on a narrow page, where there is no head, those that need it show its name."""
+    name = f' data-name="{text(column)}"' if column in _NAMED and cell else ""
+    return f"<td{name}>{cell}</td>"
 
 
 def chip(state: str) -> str:

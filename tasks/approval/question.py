@@ -12,6 +12,7 @@ from sm_entrypoints.contract.sentences import clause, counted, joined
 from tasks.approval.comparison import sentence_of
 from tasks.approval.in_service import Answered
 from tasks.runs.approval_parts import Comparison
+from tasks.runs.endings import NOT_DEPLOYED
 from tasks.runs.record_model import RunRecord
 
 _MOST_SAMPLES = 8
@@ -52,8 +53,8 @@ class Reply(NamedTuple):
 
 def refused_sentence(sentence: str, reply: Reply) -> str:
     """Return what the state of a refused run says."""
-    why = f"not deployed: {clause(reply.reason)}" if reply.reason else "not deployed"
-    return joined(why[0].upper() + why[1:], sentence)
+    why = f"{NOT_DEPLOYED}: {clause(reply.reason)}" if reply.reason else NOT_DEPLOYED
+    return joined(why, sentence)
 
 
 def accuracy_sentence(record: RunRecord) -> str:

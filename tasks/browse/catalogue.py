@@ -95,7 +95,7 @@ def run_facts(record: RunRecord) -> list[tuple[str, object]]:
         ("Best validation loss of the search", best.objective if best else None),
         ("Time", f"{sum(record.seconds.values()):.0f} s" if record.seconds else None),
         ("Verdict", record.verdict.sentence if record.verdict else None),
-        ("Cost", cost_sentence(record)),
+        ("Cost", _sentence(cost_sentence(record))),
         (
             "Endpoint",
             f"{endpoint.endpoint}, until {moment(endpoint.expires)}" if endpoint else None,
@@ -162,6 +162,10 @@ def _moment(started: str | None) -> str:
         return f"{datetime.fromisoformat(started or '').astimezone(UTC):%Y-%m-%d %H:%M}"
     except ValueError:
         return ""
+
+
+def _sentence(words: str | None) -> str | None:
+    return words and words[0].upper() + words[1:]
 
 
 def _share(value: float | None) -> str | None:

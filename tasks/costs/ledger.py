@@ -22,6 +22,8 @@ from tasks.runs.record import read_run, record
 from tasks.runs.record_model import RunFacts, RunRecord
 from tasks.runs.record_parts import LedgerEntry
 
+# Seconds that hundredths of an hour would round away.
+_SHORT = 600
 LEDGER_COLUMNS = ["job", "status", "instances", "billed", "spot saved", "USD", "bills on"]
 
 
@@ -124,7 +126,8 @@ def _jobs_sentence(jobs: list[LedgerEntry]) -> str:
 
 
 def _endpoint_sentence(entry: LedgerEntry) -> str:
-    hours = f"{entry.billable_seconds / 3600:.2f} h"
+    seconds = entry.billable_seconds
+    hours = f"{seconds} s" if seconds < _SHORT else f"{seconds / 3600:.2f} h"
     if entry.usd is None:
         return f"endpoint {entry.job}: {hours}, {entry.price}"
     on = f" so far, and keeps billing ${entry.usd_per_hour:.4f} per hour" if entry.billing else ""

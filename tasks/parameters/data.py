@@ -33,6 +33,7 @@ class DataParameters(Parameters):
     """The labelled images: ``train/ valid/ test/ <class>/`` or flat ``<class>/`` folders."""
 
     form_title = "data"
+    form_advanced = "The data set's name, its splits, which files are read, and the seed."
 
     path: str = field_for("data.path", note="A relative path is the project's.", min_length=1)
     path_typed: TypedPath | None = Field(

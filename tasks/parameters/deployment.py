@@ -16,6 +16,7 @@ class DeploymentParameters(Parameters):
     """The endpoint: what it runs on, how it is tested, how long it may live."""
 
     form_title = "endpoint"
+    form_advanced = "Instances and scaling, serverless limits, the smoke test, and a person's yes."
 
     kind: EndpointKind = field_for(
         "deployment.kind",

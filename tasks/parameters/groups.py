@@ -118,7 +118,7 @@ def _group_schema(model: type[Parameters], position: int) -> dict[str, Any]:
     return {
         "type": "object",
         "title": f"Advanced: {model.form_title}",
-        "description": "What most runs leave as it is.",
+        "description": model.form_advanced,
         "properties": fields,
         "additionalProperties": False,
         "position": position,

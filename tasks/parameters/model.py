@@ -32,6 +32,7 @@ class ModelParameters(Parameters):
     """The network that is fine-tuned and where its weights come from."""
 
     form_title = "network"
+    form_advanced = "Pretrained weights, which layers train, and several networks to choose among."
     form_only: ClassVar[Mapping[str, Any]] = {"among": _AMONG}
 
     architecture: str = field_for("model.architecture", form=_NETWORKS)

@@ -39,8 +39,10 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    # What a form calls the model, and what it shows among the advanced fields, by name.
+    # What a form calls the model, what it says of its advanced fields, and what it shows among
+    # them besides, by name.
     form_title: ClassVar[str] = ""
+    form_advanced: ClassVar[str] = ""
     form_only: ClassVar[Mapping[str, Any]] = {}
 
     @model_validator(mode="before")
@@ -75,6 +77,7 @@ class ResourceParameters(Parameters):
     """What a job runs on, and its hard limits."""
 
     form_title = "instances and cost"
+    form_advanced = "How many instances, their storage, time limits, spot capacity and warm pools."
 
     instance_type: str = field_for("resources.instance_type", pattern=r"^ml\.")
     instance_count: int = field_for("resources.instance_count", ge=1, le=16)

@@ -44,6 +44,7 @@ class TuningParameters(Parameters):
     """
 
     form_title = "search"
+    form_advanced = "How trials run, what they search and keep fixed, and how they are checked."
 
     max_jobs: int | None = field_for("tuning.max_jobs", ge=1, le=750)
     max_parallel_jobs: int = field_for("tuning.max_parallel_jobs", ge=1, le=100)
@@ -133,6 +134,7 @@ class TrainingParameters(Parameters):
     """The instrumented training job on the best hyperparameters."""
 
     form_title = "final training"
+    form_advanced = "Epochs, hyperparameters, what is recorded, and what the rules do."
 
     epochs: int | None = field_for("training.epochs", ge=1, le=500)
     hyperparameters: dict[str, Value] = field_for(

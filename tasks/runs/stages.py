@@ -17,6 +17,8 @@ from pydantic import BaseModel, JsonValue
 
 from platforms import Settings
 from tasks.cancelling.watch import end_if_cancelled
+from tasks.runs.endings import is_refusal
+from tasks.runs.log_lines import leave_out_bookkeeping
 from tasks.runs.names import RunIdentity
 from tasks.runs.ownership import take
 from tasks.runs.record import find_run, finish, open_run, read_run, record
@@ -26,8 +28,6 @@ _OWNER_SECONDS = 5.0
 RESUME_TAG = "whippet-resume"
 # What a record says of a run that may be resumed under its own id.
 _OVER = ("cancelled", "crashed", "failed")
-# Names of Prefect's states, of the type Completed: nothing failed, and no model was deployed.
-REFUSED, HELD_BACK = "Refused", "HeldBack"
 
 
 def current_run() -> RunIdentity:
@@ -39,6 +39,7 @@ def current_run() -> RunIdentity:
     Raises:
         RunCancelled: somebody cancelled the run meanwhile.
     """
+    leave_out_bookkeeping()
     run = _identity()
     take(Settings(), run, _wait_for_owner)
     return run
@@ -121,7 +122,7 @@ def note_completed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -
     """Write into the run's record that it completed, or that its model was refused; a hook, silent
     for subflows.
     """
-    _note(flow_run, "refused" if state.name == REFUSED else "completed", None)
+    _note(flow_run, "refused" if is_refusal(state) else "completed", None)
 
 
 def note_failed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

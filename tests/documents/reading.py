@@ -13,6 +13,8 @@ from tests.sources import ROOT, relative, tracked
 DOCUMENTS = [path for path in tracked() if path.suffix == ".md"]
 README = (ROOT / "README.md").read_text("utf-8")
 _BLOCK = re.compile(r"^ *```sh\n(.*?)^ *```", re.M | re.S)
+_FENCE = re.compile(r"^ *```(\w*)\s*$")
+_COMMENT = re.compile(r"\s*(?:^|\s)#\s.*$")
 _MENTION = re.compile(r"(`|bin/|^|\s)whippet ([a-z][a-z-]*)([^\n`#|]*)", re.M)
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 
@@ -36,6 +38,56 @@ class Mention:
     command: str
     options: list[str]
     marked: bool
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of a shell block, as it is written, and the title above it."""
+
+    document: str
+    section: str
+    line: str
+
+    def __str__(self) -> str:
+        return f"{self.document}: {self.line}"
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A fenced block: its language, the title above it, its lines."""
+
+    document: str
+    section: str
+    language: str
+    lines: list[str]
+
+
+def fences() -> Iterator[Fence]:
+    """Yield every fenced block of every document."""
+    for path in DOCUMENTS:
+        section, found = "", None
+        for line in text_of(path).splitlines():
+            fence = _FENCE.match(line)
+            if fence and found is None:
+                found = Fence(relative(path), section, fence[1], [])
+            elif fence and found is not None:
+                yield found
+                found = None
+            elif found is not None:
+                found.lines.append(line.strip())
+            elif line.startswith("#"):
+                section = line.lstrip("# ")
+
+
+def commands() -> list[Command]:
+    """Return every command of every shell block, without its comment, in their order."""
+    return [
+        Command(each.document, each.section, command)
+        for each in fences()
+        if each.language == "sh"
+        for line in each.lines
+        if (command := _COMMENT.sub("", line).strip())
+    ]
 
 
 def text_of(path: Path) -> str:

@@ -27,7 +27,7 @@ def test_there_is_one_command_for_the_main_job_and_one_for_the_tests() -> None:
 
 
 def test_the_tree_is_the_tree() -> None:
-    (block,) = re.findall(r"## The tree\n+```\n(.*?)```", README, re.S)
+    (block,) = re.findall(r"## The tree\n+```text\n(.*?)```", README, re.S)
     named = set(re.findall(r"(?:^|\s)([a-z_]+)/(?=[\s,])", block, re.M))
     paths = [path.relative_to(ROOT) for path in tracked()]
     folders = {path.parts[0] for path in paths if len(path.parts) > 1}

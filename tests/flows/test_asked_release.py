@@ -38,6 +38,11 @@ def parameters(tmp_path_factory) -> dict[str, Any]:
     }
 
 
+def tags(team: Whippet, flow_run: str) -> list[str]:
+    found: list[str] = ask(team, "GET", f"/flow_runs/{flow_run}").json()["tags"]
+    return found
+
+
 def state(team: Whippet, flow_run: str) -> str:
     return str(ask(team, "GET", f"/flow_runs/{flow_run}").json()["state_name"])
 
@@ -74,7 +79,12 @@ def test_a_yes_deploys_what_was_trained_and_the_schedule_waits(team, parameters)
         schedules = f"/deployments/{deployment_id(team, 'release-model')}/schedules"
         often = {"schedule": {"interval": 20}, "active": True, "parameters": parameters}
         (made,) = ask(team, "POST", schedules, json=[often]).json()
-        chosen = {"flow_runs": {"state": {"name": {"any_": ["HeldBack"]}}}}
+        chosen = {
+            "flow_runs": {
+                "tags": {"all_": ["held-back"]},
+                "state": {"type": {"any_": ["COMPLETED"]}},
+            }
+        }
         find = lambda: ask(team, "POST", "/flow_runs/filter", json=chosen).json()  # noqa: E731
         try:
             (held, *_) = wait_for(find, "run that is held back", seconds=180)
@@ -100,7 +110,8 @@ def test_a_no_and_no_answer_end_as_refused_beside_the_model_in_service(team, par
     late = {**parameters, "deployment": {"approve": "when_worse", "approve_hours": 0.003}}
     unanswered = start_run(team, "release-model", parameters=late, name="unanswered")
     answer(team, refused, deploy="no", reason="not now")
-    wait_for(lambda: state(team, refused) == "Refused", "refusal", seconds=280)
+    wait_for(lambda: state(team, refused) == "Completed", "refusal", seconds=280)
+    assert "refused" in tags(team, refused)
     comparison = team.record("refused")["comparison"]
     assert comparison["run"] == "asked"
     assert (comparison["pictures"], comparison["outcome"]) == (6, "too few pictures to tell")
@@ -109,7 +120,7 @@ def test_a_no_and_no_answer_end_as_refused_beside_the_model_in_service(team, par
         now = state(team, unanswered)
         if now == "Failed":
             start_run(team, "recover-runs")
-        return now == "Refused"
+        return now == "Completed"
 
     wait_for(swept, "end of the unanswered run", seconds=280)
     wait_for(lambda: team.record("unanswered")["status"] == "refused", "closed record")

@@ -10,7 +10,9 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -103,11 +105,22 @@ def running_worker(whippet: Whippet, folder: Path) -> Iterator[subprocess.Popen[
 def headers_of(whippet: Whippet) -> dict[str, str]:
     """Return what a server with a login wants to see of us; nothing for one without."""
     login = whippet.environment.get("PREFECT_API_AUTH_STRING")
-    if login is None:
-        return {}
+    return {} if login is None else _headers(whippet.api_url, login)
+
+
+@cache
+def _headers(api_url: str, login: str) -> dict[str, str]:
+    """Return them with a token that holds for an hour; to ask for each anew burdens the server."""
     known = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
     client = str(uuid.uuid4())
-    token = httpx.get(f"{whippet.api_url}/csrf-token", params={"client": client}, headers=known)
+    path = f"{api_url}/csrf-token?client={client}"
+
+    def answer() -> httpx.Response | None:
+        found = _answer("GET", path, known)
+        return None if found.status_code == 503 else found
+
+    token = wait_for(answer, "token for changes")
+    assert token is not None
     token.raise_for_status()
     return {
         **known,
@@ -116,20 +129,30 @@ def headers_of(whippet: Whippet) -> dict[str, str]:
     }
 
 
+def _answer(method: str, url: str, headers: dict[str, str], **request: Any) -> httpx.Response:
+    """Return an answer; one that does not come at all from a busy server becomes a 503.
+
+    Only looks are tried again then: a change may have been made.
+    """
+    try:
+        return httpx.request(method, url, timeout=60, headers=headers, **request)
+    except httpx.TimeoutException:
+        if method != "GET" and not url.endswith("/filter"):
+            raise
+        return httpx.Response(503, request=httpx.Request(method, url))
+
+
 def ask(whippet: Whippet, method: str, path: str, **request: object) -> httpx.Response:
     """Return the server's answer; ask again while its database is busy (503)."""
 
     def answer() -> httpx.Response | None:
-        found = httpx.request(
-            method,
-            f"{whippet.api_url}{path}",
-            timeout=30,
-            headers=headers_of(whippet),
-            **request,  # type: ignore[arg-type]
-        )
+        found = _answer(method, f"{whippet.api_url}{path}", headers_of(whippet), **request)
         return None if found.status_code == 503 else found
 
-    found = wait_for(answer, f"answer to {path}")
+    found = wait_for(answer, f"answer to {path}", pause=0.5)
+    if found is not None and found.status_code == 403:  # its database is another one now
+        _headers.cache_clear()
+        found = answer()
     assert found is not None
     return found.raise_for_status()
 
