@@ -34,8 +34,9 @@ def programs() -> Path | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Postgres:
-    """A cluster: its programs, folder, whose it is, and the password of its one role."""
+    """A cluster: its programs, folder, whose it is, and its one role with its password."""
 
+    role: str
     bin: Path
     folder: Path
     password: str
@@ -43,12 +44,12 @@ class Postgres:
 
     def url(self, database: str = "postgres") -> str:
         """Return the address of a database, as Prefect's server takes it."""
-        return f"postgresql+asyncpg://whippet:{self.password}@/{database}?host={self.folder}"
+        return f"postgresql+asyncpg://{self.role}:{self.password}@/{database}?host={self.folder}"
 
     def run(self, program: str, *argv: str) -> str:
         """Run one of PostgreSQL's client programs to its good end; return what it printed."""
         found = subprocess.run(
-            [self.bin / program, "-h", self.folder, "-U", "whippet", *argv],
+            [self.bin / program, "-h", self.folder, "-U", self.role, *argv],
             env={**os.environ, "PGPASSWORD": self.password},
             capture_output=True,
             text=True,
@@ -81,7 +82,7 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
+def running_postgres(role: str = "whippet") -> Iterator[Postgres]:
     """Make a cluster and run it; stop and remove it in the end.
 
     Not in pytest's folder: that is closed to other users, and the cluster may be another one's.
@@ -93,7 +94,9 @@ def running_postgres() -> Iterator[Postgres]:
     try:
         if user is not None:
             shutil.chown(folder, user)
-        postgres = Postgres(bin=found, folder=folder, password=secrets.token_hex(8), user=user)
+        postgres = Postgres(
+            role=role, bin=found, folder=folder, password=secrets.token_hex(8), user=user
+        )
         _initialize(postgres)
         postgres.control("start")
         try:
@@ -119,7 +122,7 @@ def _initialize(postgres: Postgres) -> None:
         shutil.chown(password, postgres.user)
     subprocess.run(
         [
-            *(postgres.bin / "initdb", "-D", postgres.folder / "data", "-U", "whippet"),
+            *(postgres.bin / "initdb", "-D", postgres.folder / "data", "-U", postgres.role),
             *("-A", "scram-sha-256", "--pwfile", password, "-E", "UTF8", "--no-sync"),
         ],
         check=True,
