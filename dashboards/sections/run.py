@@ -56,6 +56,15 @@ def overview_section(
     return Section(anchor="overview", title="Overview", blocks=blocks)
 
 
+# What the check's hashes see of copies, and who sees the rest.
+COPIES = (
+    "The check looks for copies of pictures in other splits by small hashes: those that were "
+    "scaled, compressed again, mirrored, or changed in contrast or brightness. It hardly sees "
+    "crops: they are found by a network's features, in the report of a run and by `whippet data` "
+    "(“Pictures”)."
+)
+
+
 def data_section(data: Mapping[str, Any] | None) -> Section:
     """Return what the data check saw: counts, sizes and its warnings."""
     if not data:
@@ -78,6 +87,7 @@ def data_section(data: Mapping[str, Any] | None) -> Section:
         blocks=[
             facts(figures),
             callout("The data check warns", warnings),
+            paragraph(COPIES, "note"),
             plot(
                 "images-per-class",
                 "Images per class",

@@ -65,6 +65,10 @@ def command(arguments: argparse.Namespace) -> int:
             _print_findings(found)
         except WhippetError as error:
             print(f"No network looked at the pictures: {ended(error)}", file=sys.stderr)
+    if found is None:
+        from dashboards.sections.run import COPIES
+
+        print(COPIES)
     print(f"page: {_write_page(folder, check, found)}")
     return 0
 

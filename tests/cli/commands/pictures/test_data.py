@@ -35,7 +35,10 @@ def test_the_files_are_checked_without_a_network(data, capsys):
         ["all", "4", "4", "4"],
     ]
     assert "wrong label" not in told.out
-    assert "b é" in Path(page_of(told.out)).read_text("utf-8")
+    page = Path(page_of(told.out)).read_text("utf-8")
+    assert "b é" in page
+    for each in (told.out, page):
+        assert "It hardly sees crops: they are found by a network" in each
 
 
 def test_without_weights_the_check_works_and_says_so(data, capsys, monkeypatch):

@@ -43,6 +43,21 @@ def test_planted_copies_are_found(drawings: list[Image.Image], name: str) -> Non
     assert found >= least * count, found
 
 
+def test_crops_are_not_found_and_the_check_says_so(drawings: list[Image.Image]) -> None:
+    """Those of 5 % on each side; a network finds them: docs/pictures.md."""
+    crops = [image.crop(tuple(_inside(image.size, 0.05))) for image in drawings]
+    looks = [look_of(image) for image in [*drawings, *crops]]
+    groups, count = [set(group) for group in similar_groups(looks)], len(drawings)
+    found = sum(any({at, at + count} <= group for group in groups) for at in range(count))
+    assert found <= 0.1 * count, "dashboards/sections/run.py says that crops are not seen"
+
+
+def _inside(size: tuple[int, int], share: float) -> list[int]:
+    width, height = size
+    left, top = round(width * share), round(height * share)
+    return [left, top, width - left, height - top]
+
+
 def test_different_drawings_are_different(drawings: list[Image.Image]) -> None:
     assert retouched_pairs([look_of(image) for image in drawings]) == []
 
