@@ -60,6 +60,7 @@ from sm_entrypoints.serving.door import guarded
 from sm_entrypoints.serving.handlers import load_program
 from sm_entrypoints.serving.intake import Limits
 from sm_entrypoints.serving.invocations import ModelService
+from sm_entrypoints.serving.memory import keep_together
 
 if __name__ == "__main__":
     # From here on everything that the user brings is found before what we have.
@@ -204,6 +205,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="serve.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    keep_together()
     parser.parse_known_args()  # SageMaker starts containers with the argument `serve`
     try:
         settings = ServerSettings.from_variables(os.environ)

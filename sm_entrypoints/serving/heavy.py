@@ -5,12 +5,13 @@ Whoever sends large pictures waits for those of others that are large, too; smal
 
 from __future__ import annotations
 
-import ctypes
 import os
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+
+from sm_entrypoints.serving.memory import give_back
 
 # Giving memory back takes some milliseconds.
 _TRIM_SECONDS = 1.0
@@ -61,10 +62,4 @@ class HeavyLane:
             due = self._inside == 0 or now - self._trimmed >= _TRIM_SECONDS
             self._trimmed = now if due else self._trimmed
         if due:
-            _trim()
-
-
-def _trim() -> None:
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
-    if trim is not None:
-        trim(0)
+            give_back()
