@@ -42,9 +42,9 @@ class Busy:
         return JSONResponse({"exception_message": "Service Unavailable"}, 503)
 
 
-def asked(busy, method="POST", headers=PAGE, content=b"{}"):
+def asked(busy, method="POST", headers=PAGE, content=b"{}", **more):
     async def ask():
-        app = OrdersAreKept(busy.app(), waits=(0, 0, 0))
+        app = OrdersAreKept(busy.app(), waits=(0, 0, 0), **more)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             path = "/flow_runs/1/resume"
@@ -67,6 +67,12 @@ def test_a_database_that_stays_busy_is_said():
     answer = asked(busy)
     assert (answer.status_code, answer.json()["exception_message"]) == (503, "Service Unavailable")
     assert len(busy.bodies) == 4
+
+
+def test_nobody_waits_for_minutes():
+    busy, late = Busy(99), iter([0.0, 0.0, 61.0])
+    assert asked(busy, clock=lambda: next(late)).status_code == 503
+    assert len(busy.bodies) == 2
 
 
 @pytest.mark.parametrize(("method", "headers"), [("GET", PAGE), ("POST", {})])
