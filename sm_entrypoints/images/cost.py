@@ -12,9 +12,10 @@ from sm_entrypoints.images.jpeg_scans import perhaps_scans
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
-# What begins a segment with the size of the picture in it, or the pixels.
-_FRAME = re.compile(rb"\xff+([\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf\xda])")
-_ANY = re.compile(rb"\xff+([^\x00\xff\xd0-\xd9])")
+# What begins a segment with the size of the picture in it, or the pixels. As in `jpeg_scans`, a
+# long row of 0xFF is read once.
+_FRAME = re.compile(rb"\xff([\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf\xda])")
+_ANY = re.compile(rb"\xff([^\x00\xff\xd0-\xd9])")
 _MOST_SEGMENTS = 200
 # More than a decoder takes on: whoever asks knows enough by then.
 _MOST_SCANS = 100

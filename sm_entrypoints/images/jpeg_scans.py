@@ -16,8 +16,9 @@ from pathlib import Path
 Buffer = bytes | bytearray | mmap
 _SCAN = b"\xff\xda"
 _END = 0xD9
-# What follows 0xFF and begins a segment: not a stuffed zero, a filler or a restart.
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+# What follows 0xFF and begins a segment: not a stuffed zero, a filler or a restart. Fillers before
+# it are no part of the pattern: to try a long row of them from each of its bytes takes hours.
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _ALONE = (0x01, 0xD8)
 
 

@@ -56,3 +56,13 @@ def test_half_a_header_is_no_fault() -> None:
         whole = _encoded(kind, (30, 20))
         for length in range(len(whole)):
             assert decoding_cost(whole[:length]) <= 2**32
+
+
+@pytest.mark.parametrize("junk", [b"\x00", b"\xff", b"\xff\x00", b"\xff\xff\x00"])
+def test_six_megabytes_of_junk_cost_nothing_and_no_time(junk: bytes) -> None:
+    assert decoding_cost(b"\xff\xd8\xff" + junk * (6_000_000 // len(junk))) == 0
+
+
+def test_fillers_before_a_marker_are_passed_over() -> None:
+    data = _encoded("JPEG", (300, 200))
+    assert decoding_cost(data[:2] + b"\xff" * 500 + data[2:]) == 60_000
