@@ -82,10 +82,25 @@ def ensure_deployments(client: SyncPrefectClient, file: Path = FILE) -> Applied:
     if missing := sorted(set(names) - set(after)):
         raise SettingsError(f"Prefect applied {file}, but has no deployment {', '.join(missing)}")
     for name, deployment in after.items():
+        _close_form(client, deployment)
         if name in before:
             _keep_switches(client, before[name], deployment)
     Variable.set(_APPLIED, digest, overwrite=True)
     return Applied(names, changed=True)
+
+
+def _close_form(client: SyncPrefectClient, deployment: DeploymentResponse) -> None:
+    """Let the server refuse a group of another name.
+
+    Prefect makes schemas that take any, and its client's own update drops the word for it.
+    """
+    schema = {**(deployment.parameter_openapi_schema or {}), "additionalProperties": False}
+    client.request(
+        "PATCH",
+        "/deployments/{id}",
+        path_params={"id": str(deployment.id)},
+        json={"parameter_openapi_schema": schema},
+    )
 
 
 def _of(file: Path) -> list[str]:

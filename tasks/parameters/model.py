@@ -20,8 +20,11 @@ _NETWORKS = {
     "description": "A torchvision classifier; auto: the search chooses among several, see "
     "docs/networks.md.",
 }
+# One of several networks, with the name of its weights or without.
+_ONE = rf" *({'|'.join(contract.ARCHITECTURES)})(:\w+)? *"
 _AMONG = {
     "type": "string",
+    "pattern": f"^({_ONE}(,{_ONE})*,? *| *{AUTO} *)?$",
     "title": "Networks to choose among",
     "description": "Several with commas, such as mobilenet_v2,resnet18, or one with a version of "
     "its weights, such as resnet50:IMAGENET1K_V1. Replaces the network above.",

@@ -27,14 +27,15 @@ from tasks.parameters.ranges import (
 from tasks.parameters.resources import Parameters as Parameters
 from tasks.parameters.resources import ResourceParameters as ResourceParameters
 from tasks.parameters.resources import field_for
-from tasks.parameters.values import require_ranges, require_values, require_views
+from tasks.parameters.values import require_ranges, require_values, require_views, value_schemas
 
 # How many trials a search has when nobody says: those of a packed one cost next to nothing.
 PACKED_TRIALS = 64
 TUNING_JOB_TRIALS = 6
 
 
-_HYPERPARAMETERS = {"propertyNames": {"enum": [*contract.HYPERPARAMETERS]}}
+_NAMES = {"propertyNames": {"enum": [*contract.HYPERPARAMETERS]}}
+_HYPERPARAMETERS = {**_NAMES, "patternProperties": value_schemas()}
 
 
 class TuningParameters(Parameters):
@@ -58,7 +59,7 @@ class TuningParameters(Parameters):
             "description": "Ranges to search in place of the preset, such as "
             '{"lr": {"type": "continuous", "min": 1e-4, "max": 1e-2, "scaling": "Logarithmic"}, '
             '"batch_size": {"type": "categorical", "values": [16, 32]}}.',
-            **_HYPERPARAMETERS,
+            **_NAMES,
         },
     )
     fixed: dict[str, Value] = field_for(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from platforms.errors import ParameterError
 from sm_entrypoints import contract
+from sm_entrypoints.contract.hyperparameters import Bounds, Hyperparameter
 from sm_entrypoints.contract.wire import Value
 from tasks.parameters.ranges import CategoricalRange, ContinuousRange, SearchRange
 
@@ -30,6 +31,32 @@ def require_values(values: Mapping[str, Value]) -> None:
             contract.require_architecture(str(value))
         if name in contract.HYPERPARAMETERS:
             contract.HYPERPARAMETERS[name].read(value)
+
+
+def value_schemas() -> dict[str, object]:
+    """Return what the server of the forms checks of values, as JSON schemas by pattern of a name.
+
+    Not as ``properties``: a form would draw a field for each.
+    """
+    known = contract.HYPERPARAMETERS.items()
+    return {f"^{name}$": found for name, each in known if (found := _value_schema(each))}
+
+
+def _value_schema(row: Hyperparameter) -> dict[str, object]:
+    if row.domain is None:
+        return {}
+    if not isinstance(row.domain, Bounds):
+        switches = [True, False] if {"true", "false"} <= {*row.domain} else []
+        return {"enum": [*row.domain, *switches, *(["none"] if row.optional else [])]}
+    low, high, open_low, open_high = row.domain
+    # A text is what the command line and schedules give; its bounds are the run's business.
+    text = r"[-+.\deE]+|none|null" if row.optional else r"[-+.\deE]+"
+    return {
+        "type": ["number", "string"],
+        "exclusiveMinimum" if open_low else "minimum": low,
+        "exclusiveMaximum" if open_high else "maximum": high,
+        "pattern": rf"^ *({text}) *$",
+    }
 
 
 def require_ranges(ranges: Mapping[str, SearchRange]) -> None:

@@ -18,6 +18,7 @@ from platforms.errors import ParameterError
 from tasks.parameters.groups import ReleaseAdvanced
 from tasks.parameters.options import RUN_OPTIONS
 from tasks.parameters.run import RUN_PARAMETERS, DataParameters
+from tasks.parameters.values import require_values
 from tasks.runs.stages import _settled
 from tests.sources import ROOT
 
@@ -191,6 +192,20 @@ def test_the_form_has_every_option_and_no_other_field():
         ({"advanced": {"training": {"rules": {"Overfitt": "stop"}}}}, "rules", "'Overfitt'"),
         ({"training": {"hyperparameters": {"lrr": 1}}}, "training.hyperparameters", "'lrr'"),
         ({"data": None}, "data", "None is not of type 'object'"),
+        ({"advanced": {"tuning": {"fixed": {"lr": "fast"}}}}, "fixed.lr", "'fast' does not match"),
+        ({"advanced": {"tuning": {"fixed": {"lr": -1}}}}, "fixed.lr", "-1 is less than or equal"),
+        ({"training": {"hyperparameters": {"batch_size": 0}}}, "s.batch_size", "minimum of 1"),
+        ({"training": {"hyperparameters": {"views": True}}}, "views", "True is not of type"),
+        (
+            {"advanced": {"training": {"hyperparameters": {"optimizer": "adamx"}}}},
+            "hyperparameters.optimizer",
+            "'adamx' is not one of ['adam', 'adamw', 'sgd']",
+        ),
+        (
+            {"advanced": {"model": {"among": "resnet18, resnet99"}}},
+            "advanced.model.among",
+            "'resnet18, resnet99' does not match",
+        ),
     ],
     ids=str,
 )
@@ -198,6 +213,24 @@ def test_nonsense_is_refused_before_a_run_exists_with_the_name_of_its_field(para
     said = refusal(RELEASE, **parameters)
     assert field in said
     assert why in said
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"lr": "0.01", "batch_size": 32, "backbone_lr": "none", "epochs": "4.0", "eps": 1e-8},
+        {"optimizer": "sgd", "cache_features": True, "channels_last": "auto", "momentum": 0},
+        {"model": "resnet18", "views": "4", "augmentation": "standard", "label_smoothing": "1e-1"},
+    ],
+)
+def test_values_of_every_kind_are_taken(values: dict[str, Any]) -> None:
+    assert refusal(RELEASE, advanced={"training": {"hyperparameters": values}}) == ""
+    require_values(values)
+
+
+@pytest.mark.parametrize("names", ["", "auto", "resnet18", "resnet18 , resnet50:IMAGENET1K_V1"])
+def test_networks_to_choose_among_are_taken(names: str) -> None:
+    assert refusal(RELEASE, advanced={"model": {"among": names}}) == ""
 
 
 def typed_wrong() -> list[tuple[str, str, str]]:

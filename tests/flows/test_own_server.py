@@ -258,6 +258,14 @@ def test_up_again_changes_nothing_that_people_switched(server):
     ask(server, "PATCH", path, json={"active": False})
 
 
+def test_a_group_of_another_name_is_refused_before_a_run_exists(server):
+    path = f"/deployments/{deployment_id(server, 'train-model')}/create_flow_run"
+    with pytest.raises(httpx.HTTPStatusError) as caught:
+        ask(server, "POST", path, json={"parameters": {"trainig": {"epochs": 1}}})
+    assert caught.value.response.status_code == 409
+    assert "Additional properties are not allowed ('trainig'" in caught.value.response.text
+
+
 def test_one_worker_is_started_and_status_tells_of_it(server):
     def status() -> dict[str, Any]:
         found: dict[str, Any] = json.loads(server.run("status", "--json").out)
