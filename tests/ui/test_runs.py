@@ -21,6 +21,10 @@ const carried = new DataTransfer();
 carried.items.add(input.files[0]);
 zone.dispatchEvent(new DragEvent("drop", {dataTransfer: carried, bubbles: true, cancelable: true}));
 """
+_STATES_ARE_SEEN = """
+const chips = [...document.querySelectorAll(".chip")];
+return chips.length && chips.every(e => e.getBoundingClientRect().right <= window.innerWidth);
+"""
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +57,7 @@ def test_runs_are_listed_and_filtered(team: Whippet, pages: Person) -> None:
     pages.shoot("whippet-ui-list")
     pages.shoot("whippet-ui-list-on-a-phone", PHONE)
     assert fits(pages)
+    assert pages.driver.execute_script(_STATES_ARE_SEEN)
     pages.shoot("whippet-ui-list")
     search = pages.driver.find_element(By.NAME, "q")
     search.send_keys("no such run", Keys.ENTER)
