@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-worker", action="store_true", help="all but the worker: others run elsewhere"
     )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="let Prefect's own commands find this server in every shell and folder",
+    )
 
 
 def command(arguments: argparse.Namespace) -> int:
@@ -27,15 +33,18 @@ def command(arguments: argparse.Namespace) -> int:
     from cli.server.choosing import is_own, use_server
     from cli.server.login import shell_command, sign_in_command
     from cli.server.notes import ui_url
+    from cli.server.prefect_profile import keep_own_profile, profiles_file
     from platforms import Settings
 
-    settings = Settings()
+    settings, profiles = Settings(), profiles_file(os.environ)
     url = use_server(settings)
     print(f"Prefect UI:      {ui_url(url)}")
     if is_own(settings, url):
         print(f"password:        {sign_in_command(settings)}")
         print(f"for a shell:     {shell_command(settings)}")
     print(f"PREFECT_API_URL: {url}", flush=True)
+    if arguments.profile:
+        print(f"profile:         {keep_own_profile(settings, profiles, url)}")
     if not arguments.server_only:
         _put_in_place(settings, url, worker=not arguments.no_worker)
     return 0

@@ -6,6 +6,7 @@ Not in CI: a dozen small runs, a worker, PostgreSQL. ``make test-aws`` runs it.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -24,13 +25,8 @@ from tests.worlds.receiver import Receiver, receiving
 pytestmark = [pytest.mark.slow, pytest.mark.job, pytest.mark.timeout(1800)]
 
 RUN = "known"
-# What a page says before these in a sentence: the server is up, and this shell knows it.
-FIRST = {
-    "prefect deployment run": "whippet up",
-    ".venv/bin/prefect work-pool": "whippet up",
-    ".venv/bin/prefect --no-prompt": "whippet up",
-}
-SOURCED = ". .whippet/prefect/server.env"
+# What these take for granted: Prefect's own commands know the server.
+NEEDS_SERVER = re.compile(r"^(\.venv/bin/)?prefect (work-pool|--no-prompt)")
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +97,8 @@ def test_every_command_of_a_page_runs(document: str, folder: Path, hook: Receive
         if command.section == "PostgreSQL":
             continue
         line = typed(command.line, words_of(folder, command, hook))
-        for start, before in FIRST.items():
-            if command.line.startswith(start):
-                shell.run(before)
-                line = f"{SOURCED}; {line}"
+        if NEEDS_SERVER.match(command.line):
+            shell.run("whippet up --profile")
         shell.do(line)
     if document == "docs/operate.md":
         assert hook.messages
