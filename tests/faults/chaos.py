@@ -18,12 +18,16 @@ _SECONDS = 900
 
 
 def whole_chaos(seed: int) -> Row:
-    """Kill a real run's processes at the moments of a seed; print what did not come right."""
+    """Kill a real run's processes at the moments of a seed; print where the page of it is, and what
+    did not come right.
+    """
     began = time.monotonic()
+    page = Path(tempfile.gettempdir(), f"whippet-chaos-seed-{seed}.html")
+    page.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="whippet-chaos-") as home:
         command = [sys.executable, "-m", "cli.main", "chaos", "--seed", str(seed)]
         ended = subprocess.run(
-            [*command, "--kills", str(_KILLS), "--seconds", str(_SECONDS)],
+            [*command, "--kills", str(_KILLS), "--seconds", str(_SECONDS), "--page", str(page)],
             cwd=ROOT,
             env={**os.environ, "WHIPPET_HOME": home},
             stdin=subprocess.DEVNULL,
@@ -31,7 +35,8 @@ def whole_chaos(seed: int) -> Row:
             text=True,
             check=False,
         )
-        problems = list(_problems(ended, Path(home)))
+        problems = list(_problems(ended, page, Path(home)))
+    print(f"chaos: page: {page}")
     for problem in problems:
         print(f"chaos: {problem}")
     if problems:
@@ -45,13 +50,12 @@ def whole_chaos(seed: int) -> Row:
     )
 
 
-def _problems(ended: subprocess.CompletedProcess[str], home: Path) -> Iterator[str]:
+def _problems(ended: subprocess.CompletedProcess[str], page: Path, home: Path) -> Iterator[str]:
     """Yield what is not as it should be: in what was printed, on the page, in the home."""
     yield from (line for line in ended.stdout.splitlines() if line.startswith("NO "))
     if ended.returncode != 0:
         yield f"exit code {ended.returncode}"
-    pages = list(home.glob("chaos/*/chaos.html"))
-    if not pages or "The run ended right." not in pages[0].read_text(encoding="utf-8"):
+    if not page.is_file() or "The run ended right." not in page.read_text(encoding="utf-8"):
         yield "no page says that the run ended right"
     if list(home.glob("chaos/*/home")):
         yield "the home of the runs was left behind"
