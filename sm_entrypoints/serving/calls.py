@@ -16,7 +16,7 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,6 +30,7 @@ from sm_entrypoints.serving.context import CONTENT_TYPE, Context
 from sm_entrypoints.serving.handlers import Program
 from sm_entrypoints.serving.heavy import HeavyLane, cores
 from sm_entrypoints.serving.intake import RETRY_AFTER, TOO_MANY
+from sm_entrypoints.serving.memory import give_back
 from sm_entrypoints.serving.payloads import TEXT_TYPES, PayloadError, to_json
 
 
@@ -119,6 +120,7 @@ class Call:
         return _failure(error, self._content_type)
 
 
+_IDLE_SECONDS = 1.0
 # A call, and the answer to it that is to come.
 _Asked = tuple[Call, Future[Response]]
 
@@ -128,10 +130,18 @@ class Calls:
 
     Args:
         heavy: how many that take long to prepare may be on their way; others get 429.
+        rest: called when nobody has asked for a second after a batch, which takes memory.
     """
 
-    def __init__(self, workers: int, *, most: int, heavy: int = 16) -> None:
-        self._most = most
+    def __init__(
+        self,
+        workers: int,
+        *,
+        most: int,
+        heavy: int = 16,
+        rest: Callable[[], None] = give_back,
+    ) -> None:
+        self._most, self._rest, self._rested = most, rest, True
         # Decoders let go of Python's lock: pictures of a batch are decoded side by side.
         self._helpers = ThreadPoolExecutor(cores(), thread_name_prefix="picture")
         self._heavy = HeavyLane(heavy)
@@ -152,6 +162,7 @@ class Calls:
         while True:
             taken = self._taken()
             answers = answers_to([call for call, _ in taken], self._helpers)
+            self._rested = self._rested and len(taken) == 1
             for (_, future), answer in zip(taken, answers, strict=True):
                 future.set_result(answer)
             # Waiting for the next one keeps no body of the last.
@@ -162,8 +173,11 @@ class Calls:
         taken: list[_Asked] = []
         while not taken:  # some are cancelled, or take long
             with self._come:
-                self._come.wait_for(lambda: self._waiting)
-                come = self._next()
+                seconds = None if self._rested else _IDLE_SECONDS
+                here, come = self._come.wait_for(lambda: self._waiting, seconds), self._next()
+            if not here:
+                self._rested = True
+                self._rest()
             taken = [asked for asked in come if self._begins(*asked)]
             del come
         return taken

@@ -74,8 +74,8 @@ def _together(calls: list[Call]) -> list[Any]:
 
 
 def test_what_waits_is_answered_together_and_a_lone_request_at_once() -> None:
-    handlers = Counting()
-    program, calls = handlers.program(), Calls(1, most=4)
+    handlers, idle = Counting(), threading.Event()
+    program, calls = handlers.program(), Calls(1, most=4, rest=idle.set)
     first = calls.submit(_call(program, b"first"))
     assert handlers.begun.wait(SECONDS)  # nobody else is there: it does not wait for others
     bodies = [b"a", b"b", b"refuse", b"c", b"d", b"e"]
@@ -92,6 +92,8 @@ def test_what_waits_is_answered_together_and_a_lone_request_at_once() -> None:
     assert refused[0].status_code == 415
     # a, refuse, c and d are four; b was cancelled.
     assert handlers.sizes == [1, 3, 1]
+    # What batches took is given back when nobody asks any more.
+    assert idle.wait(SECONDS)
 
 
 def test_one_at_fault_in_a_batch_harms_nobody_else() -> None:
