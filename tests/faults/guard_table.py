@@ -64,7 +64,7 @@ GUARDS = (
         file="platforms/client_errors.py",
         before="    if isinstance(error, NotSeenYet):\n        return True\n",
         after="",
-        test=_SCHEDULES,
+        test=("tests/tasks/requests/test_waiting.py", "-k", "faults_that_pass"),
     ),
     Guard(
         name="a job that cannot be seen yet is waited for",

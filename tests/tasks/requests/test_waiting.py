@@ -12,7 +12,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from platforms.client_errors import client_error, is_transient
+from platforms.client_errors import NotSeenYet, client_error, is_transient
 from platforms.errors import DeadlinePassed, JobFailed
 from tasks.requests.waiting import Clock, Pace, wait_until
 from tests.worlds.fake_sagemaker import throttled
@@ -60,6 +60,7 @@ def status(code: int) -> ClientError:
         TimeoutError(),
         ConnectionResetError(),
         BrokenPipeError(),
+        NotSeenYet({"Error": {"Code": "ResourceInUse"}}, "CreateTrainingJob"),
     ],
 )
 def test_faults_that_pass(error):
