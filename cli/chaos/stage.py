@@ -33,6 +33,7 @@ _POLL_SECONDS = 0.15
 _ASK_SECONDS = 1.5
 _RESTART_SECONDS = 1.0
 _RECOVER_SECONDS = 5.0
+_HELPER_SECONDS = 180.0
 # A hook of a failed run is at moments at which there is no model server yet.
 _WAIT_SECONDS = 3600.0
 _MOST_RETRIES = 4
@@ -98,6 +99,7 @@ class Stage:
         self._look_at_moments()
         self._look_at_processes()
         self.now_at_end = self.now
+        self._let_helpers_end()
         for lane in LANES:
             self._ended(lane)
 
@@ -214,6 +216,13 @@ class Stage:
         if gone and not busy and not starting and self.now - self._recovered > _RECOVER_SECONDS:
             self._recovered = self.now
             self._recovery = self.world.start_recovery()
+
+    def _let_helpers_end(self) -> None:
+        """Wait for what was begun to bring things back; nobody stops a server in mid-`up`."""
+        for helper in (self._server, self._recovery):
+            if helper is not None:
+                with suppress(subprocess.TimeoutExpired):
+                    helper.wait(_HELPER_SECONDS)
 
     def _ask_for_state(self) -> None:
         if self.now - self._asked < _ASK_SECONDS or self.flow_run is None:
