@@ -20,14 +20,14 @@ _PASSED_ON = ("LANG", "TMPDIR", "SSL_CERT_FILE")
 _KEPT = re.compile(r"^(export |\. )|&& \. ")
 _SERVES = re.compile(r"\bwhippet (ui|api)\b")
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
-_NEITHER = (".git", ".whippet", "ui-screenshots")
+_NEITHER = ("ui-screenshots",)
 
 
 def project(folder: Path) -> Path:
     """Make a folder that has what a checkout has, and a home of its own."""
     folder.mkdir(parents=True)
     for path in ROOT.iterdir():
-        if path.name not in _NEITHER:
+        if path.name not in _NEITHER and (path.name[0] != "." or path.name.startswith(".venv")):
             (folder / path.name).symlink_to(path)
     return folder
 
@@ -51,6 +51,8 @@ class Shell:
             **kept,
             "PATH": ":".join(map(str, path)),
             "HOME": str(self.folder),
+            # Relative paths are the project's, whose modules are elsewhere.
+            "WHIPPET_HOME": str(self.folder / ".whippet"),
             "PYTHONUNBUFFERED": "1",
             "WHIPPET_CHROMIUM": "none",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
