@@ -61,12 +61,12 @@ def hook_rows(found: dict[str, Any]) -> list[Row]:
     for each in found["rows"]:
         wall, goal = each["wall"], each["goal"]
         interval = f"[{100 * wall['low']:+.2f}, {100 * wall['high']:+.2f}]"
-        cpu = f"CPU {100 * each['cpu']['value']:+.2f} %"
+        cpu = f"CPU {100 * each['cpu']['value']:+.2f}%"
         rows.append(
             Row(
                 what=f"hook: {each['what']}",
-                measured=f"{100 * wall['value']:+.2f} % {interval}, {cpu}",
-                goal=f"≤ {100 * goal:.0f} %" if goal else "",
+                measured=f"{100 * wall['value']:+.2f}% {interval}, {cpu}",
+                goal=f"≤ {100 * goal:.0f}%" if goal else "",
                 met=wall["value"] <= goal if goal else None,
             )
         )
@@ -84,7 +84,7 @@ def profiler_rows(found: dict[str, Any]) -> list[Row]:
             Row(
                 what=f"{'sampler' if ours else 'psutil loop'}, {each['interval_ms']} ms",
                 measured=f"{each['share']:.2%} of a core, {each['megabytes']:.1f} MB",
-                goal="≤ 0.3 %, ≤ 15 MB" if judged else "",
+                goal="≤ 0.3%, ≤ 15 MB" if judged else "",
                 met=each["share"] <= SAMPLER_SHARE and small if judged else None,
             )
         )
@@ -92,11 +92,11 @@ def profiler_rows(found: dict[str, Any]) -> list[Row]:
         estimate = found[name]
         interval = f"[{100 * estimate['low']:+.2f}, {100 * estimate['high']:+.2f}]"
         rows.append(
-            Row(what=f"{what}, on steps", measured=f"{100 * estimate['value']:+.2f} % {interval}")
+            Row(what=f"{what}, on steps", measured=f"{100 * estimate['value']:+.2f}% {interval}")
         )
     for length, share in found["whole"].items():
         what, met = f"whole profiler, training of {length} s", share <= PROFILER_SHARE
-        rows.append(Row(what=what, measured=f"{share:.2%} of the run", goal="≤ 1 %", met=met))
+        rows.append(Row(what=what, measured=f"{share:.2%} of the run", goal="≤ 1%", met=met))
     return rows
 
 

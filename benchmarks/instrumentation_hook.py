@@ -14,7 +14,7 @@ network's other steps: its cost in between is not counted. The control compares 
 without a hook with the remaining ones: noise.
 
 A kind's time is the median, so a pause of the machine does not count. The overhead at a stride
-combines the medians by their shares, with a 95 % bootstrap interval over cycles. Our cost between
+combines the medians by their shares, with a 95% bootstrap interval over cycles. Our cost between
 samples is far below that noise: for our own stride it is timed alone.
 """
 
@@ -266,7 +266,7 @@ def print_table(found: dict[str, Any]) -> None:
     print(f"our hook chose a stride of {found['stride']} steps; {between:.0f} µs a step in between")
     print(f"{'':42}{'wall time':30}CPU time of the process")
     for row in found["rows"]:
-        goal = f"goal {100 * row['goal']:.0f} %" if row["goal"] else ""
+        goal = f"goal {100 * row['goal']:.0f}%" if row["goal"] else ""
         wall, cpu = (str(Overhead(**row[clock])) for clock in ("wall", "cpu"))
         print(f"{row['what']:42}{wall:30}{cpu:30}{goal}")
     print(" ".join(f"{name}={value}" for name, value in found["versions"].items()))

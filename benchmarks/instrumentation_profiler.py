@@ -5,7 +5,7 @@
 Runs in the job environment, about two minutes. Everything is CPU time of one process with one
 thread, so that other programs of the machine disturb little. Steps are compared in blocks of one
 process, in the order A B C C B A; the interval is that of the median of the rounds' ratios (sign
-test, at least 95 %). Peers: a plain psutil loop, and torch.profiler switched on all the time.
+test, at least 95%). Peers: a plain psutil loop, and torch.profiler switched on all the time.
 smdebug has no sampler of its own (SageMaker's agent wrote those files).
 """
 
@@ -249,7 +249,7 @@ def measure(seconds: float) -> dict[str, Any]:
 def rows(found: dict[str, Any]) -> list[Row]:
     """Return the lines of the table: what, how much, the goal."""
     table: list[Row] = []
-    goals = {("ours", 500): "≤ 0.3 %, ≤ 15 MB", ("ours", 100): "≤ 1 %"}
+    goals = {("ours", 500): "≤ 0.3%, ≤ 15 MB", ("ours", 100): "≤ 1%"}
     for each in found["samplers"]:
         kind, interval = each["sampler"], each["interval_ms"]
         cost = f"{each['share']:.2%} of a core, {each['megabytes']:.1f} MB"
@@ -259,9 +259,9 @@ def rows(found: dict[str, Any]) -> list[Row]:
     table.append(("a row of steps.csv, five phases", spent["step"], "< 20 µs"))
     table.append(("a row of workers.csv", spent["batch"], "≤ 50 µs"))
     share = found["recording"]["waiting"] / found["step_seconds"]
-    table.append(("window waiting, a step", f"{spent['waiting']}, {share:.3%}", "≤ 0.2 %"))
+    table.append(("window waiting, a step", f"{spent['waiting']}, {share:.3%}", "≤ 0.2%"))
     for name, what, goal in (
-        ("armed", "all of that, measured on steps", "≤ 1 %"),
+        ("armed", "all of that, measured on steps", "≤ 1%"),
         ("always", "torch.profiler always on", ""),
     ):
         estimate = found[name]
@@ -275,7 +275,7 @@ def rows(found: dict[str, Any]) -> list[Row]:
     theirs = f"{1e3 * found['tables']['key_averages']:.0f} ms"
     table.append(("… by key_averages()", theirs, ""))
     for length, value in found["whole"].items():
-        table.append((f"whole profiler, training of {length} s", f"{value:.2%}", "≤ 1 %"))
+        table.append((f"whole profiler, training of {length} s", f"{value:.2%}", "≤ 1%"))
     return table
 
 

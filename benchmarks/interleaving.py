@@ -65,7 +65,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overhead:
-    """Share of the plain time (0.01: one per cent), its 95 % bootstrap interval, and cycles."""
+    """Share of the plain time (0.01: one per cent), its 95% bootstrap interval, and cycles."""
 
     value: float
     low: float
@@ -89,4 +89,4 @@ class Overhead:
         return asdict(self)
 
     def __str__(self) -> str:
-        return f"{100 * self.value:+6.2f} %  [{100 * self.low:+.2f}, {100 * self.high:+.2f}]"
+        return f"{100 * self.value:+6.2f}%  [{100 * self.low:+.2f}, {100 * self.high:+.2f}]"

@@ -61,7 +61,7 @@ def networks_figure(info: NetworksInfo) -> go.Figure:
             cliponaxis=False,
             name=state,
             marker={"color": colour, "size": 10},
-            hovertemplate="%{text}: %{y:.1f} % at %{x:.1f} ms<extra></extra>",
+            hovertemplate="%{text}: %{y:.1f}% at %{x:.1f} ms<extra></extra>",
         )
     figure.update_xaxes(title_text="milliseconds a picture", rangemode="tozero")
     # The names stand to the right of their points.

@@ -163,7 +163,7 @@ def class_scores_figure(info: ClassScoresInfo) -> go.Figure:
 
 
 def get_confidence_info(predictions: pd.DataFrame, bins: int = 10) -> ConfidenceInfo:
-    """Return accuracy by predicted probability: does 90 % sure mean 90 % right?"""
+    """Return accuracy by predicted probability: does 90% sure mean 90% right?"""
     rows = predictions[predictions["probability"].notna() & predictions["correct"].notna()]
     if rows.empty:
         return ConfidenceInfo([], [], [], NO_PREDICTIONS)

@@ -87,8 +87,8 @@ def workers_figure(info: WorkersInfo) -> go.Figure:
         zmin=0,
         zmax=100,
         ygap=1,
-        colorbar={"ticksuffix": " %", "thickness": 10, "outlinewidth": 0},
-        hovertemplate="from second %{x:.1f}: %{z} % busy<extra></extra>",
+        colorbar={"ticksuffix": "%", "thickness": 10, "outlinewidth": 0},
+        hovertemplate="from second %{x:.1f}: %{z}% busy<extra></extra>",
     )
     figure.update_xaxes(title_text="seconds from the first batch", showgrid=False)
     names = [worker.partition(" (")[0] for worker in info.workers]

@@ -83,7 +83,7 @@ def _row(row: NetworkRow, winner: str, month: str) -> list[str]:
     seen = row["train_pictures"] + row["valid_pictures"]
     return [
         row["network"],
-        f"{100 * accuracy:.1f} ± {100 * error:.1f} %" if measured else "-",  # type: ignore[operator]
+        f"{100 * accuracy:.1f} ± {100 * error:.1f}%" if measured else "-",  # type: ignore[operator]
         _number(row["milliseconds"], ".1f"),
         _number(row["megabytes"], ".1f"),
         month,

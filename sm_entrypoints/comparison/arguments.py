@@ -19,7 +19,7 @@ from sm_entrypoints.contract.wire import decode
 # ``duration``: of whole trainings, for changes that leave out epochs.
 Measured = Literal["speed", "quality", "duration"]
 
-# Below six pairs no interval of the median has 95 % confidence (2 / 2**6 = 3 %).
+# Below six pairs no interval of the median has 95% confidence (2 / 2**6 = 3%).
 LEAST_PAIRS = 6
 MOST_PAIRS = 200
 _COMPARED = {name for name, row in HYPERPARAMETERS.items() if row.judged_by}

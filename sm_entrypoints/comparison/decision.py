@@ -55,7 +55,7 @@ def _open(reason: str) -> Decision:
 
 
 def _noise(control: Estimate | None) -> float:
-    """Return the largest gain that equal blocks may show, 0.1 for 10 %."""
+    """Return the largest gain that equal blocks may show, 0.1 for 10%."""
     return max(control.high, 1 / control.low) - 1 if control else float("inf")
 
 

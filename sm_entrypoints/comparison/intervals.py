@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _LEVEL = 0.95
-# Student's t, 97.5 % quantile by degrees of freedom from 1 (any table of it).
+# Student's t, 97.5% quantile by degrees of freedom from 1 (any table of it).
 _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
 
@@ -32,7 +32,7 @@ class Estimate:
 
 
 def median_estimate(values: Sequence[float]) -> Estimate:
-    """Return the median and its sign-test interval, of at least 95 % if there are six values.
+    """Return the median and its sign-test interval, of at least 95% if there are six values.
 
     The interval between the k-th smallest and the k-th largest of n values misses the median with
     probability 2 P(Binomial(n, 1/2) < k): exact for any distribution, unaffected by single blocks
@@ -63,7 +63,7 @@ def _confidence(count: int, rank: int) -> float:
 
 
 def mean_estimate(values: Sequence[float]) -> Estimate:
-    """Return the mean and its 95 % Student interval; for a single value it is unbounded.
+    """Return the mean and its 95% Student interval; for a single value it is unbounded.
 
     Raises:
         ValueError: there are no values.

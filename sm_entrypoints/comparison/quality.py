@@ -111,7 +111,7 @@ class Quality:
         return estimate.low > 0 or (min(differences) > 0 and estimate.value > spread)
 
     def is_better(self) -> bool:
-        """Say whether B learns more than A: the 95 % interval of the difference is below zero."""
+        """Say whether B learns more than A: the 95% interval of the difference is below zero."""
         if self.diverged("B") or self.diverged("A"):
             return self.diverged("B") == 0 and self.diverged("A") == len(self.losses("A"))
         estimate = mean_estimate(self._differences())

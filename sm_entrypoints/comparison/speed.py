@@ -21,7 +21,7 @@ from sm_entrypoints.comparison.lane import Block, Lane
 VARIANTS = ("A", "B")
 # The longer block of a pair takes at least this, and at most the second for the other's sake.
 _BLOCK_SECONDS, _MOST_BLOCK_SECONDS = 1.0, 3.0
-# Precise enough: 1 %, or a quarter of the effect (natural logarithms of the ratio).
+# Precise enough: 1%, or a quarter of the effect (natural logarithms of the ratio).
 _PRECISE, _PRECISE_SHARE = 0.01, 0.25
 # The least pairs may take more than the time that was given for all, but not without end.
 _PATIENCE = 2.0

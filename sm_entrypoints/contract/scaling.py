@@ -32,7 +32,7 @@ def drawn_scale(scale: Scale, low: float, high: float) -> Scale:
 def edge_of(
     value: float, low: float, high: float, scale: Scale
 ) -> Literal["lower", "upper"] | None:
-    """Say at which end of a range a value lies: within 2 % of it on the scale of the draws.
+    """Say at which end of a range a value lies: within 2% of it on the scale of the draws.
 
     >>> from sm_entrypoints.contract.scaling import edge_of
     >>> edge_of(1e-3, 1e-5, 1e-1, "Auto"), edge_of(9e-2, 1e-5, 1e-1, "Auto")

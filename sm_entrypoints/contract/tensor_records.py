@@ -11,7 +11,7 @@ class TensorStatistics:
 
     Attributes:
         inactive_fraction: share of the units (channels) that are dead (ReLU: active for less than
-            1 % of the inputs) or saturated (tanh, sigmoid).
+            1% of the inputs) or saturated (tanh, sigmoid).
     """
 
     mean: float | None = None

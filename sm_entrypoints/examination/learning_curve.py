@@ -24,7 +24,7 @@ SHARES = (0.125, 0.25, 0.5, 1.0)
 # Exponents of errors that were measured lie between; 0.5 is that of pure noise.
 _EXPONENTS = np.linspace(0.1, 1.5, 29)
 _RESAMPLES = 200
-# The middle 80 % of the resampled gains is what "±" means.
+# The middle 80% of the resampled gains is what "±" means.
 _TAIL = 10.0
 # Points of accuracy: a range wider than this to either side says nothing.
 _WIDEST = 0.05

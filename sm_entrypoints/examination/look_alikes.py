@@ -24,7 +24,7 @@ from sm_entrypoints.examination.pool import Pool
 
 # Measured on the sample drawings: docs/pictures.md.
 LEAST_COSINE = 0.9
-# Of a crop of 10 % and its original; pictures of one kind are alike to several.
+# Of a crop of 10% and its original; pictures of one kind are alike to several.
 _LEAST_CLOSE = 0.75
 _SHARE_OF_NEXT = 0.5
 # Of all pictures, so many are less alike to their nearest neighbour of another class than the bar.

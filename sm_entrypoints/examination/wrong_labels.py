@@ -20,8 +20,8 @@ from sm_entrypoints.examination.heads import choose_penalty, out_of_fold, strati
 from sm_entrypoints.examination.pool import Pool
 
 FOLDS = 5
-# Folding anew and again makes claims surer: of 5 % planted wrong labels among the sample drawings
-# 66 % were found either way, but 72 instead of 62 % of the claims were right. Not of very many.
+# Folding anew and again makes claims surer: of 5% planted wrong labels among the sample drawings
+# 66% were found either way, but 72 instead of 62% of the claims were right. Not of very many.
 _REPEATS = 3
 _MANY = 200_000
 # Fewer pictures of a class than this say nothing about each other.
@@ -38,7 +38,7 @@ class Judged:
     """What heads say of pictures that they have not seen.
 
     ``folds`` is each picture's; ``skill`` is the least share of what the largest class alone would
-    get wrong that heads get right, at 95 %.
+    get wrong that heads get right, at 95%.
     """
 
     probabilities: Tensor

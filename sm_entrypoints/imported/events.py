@@ -166,7 +166,7 @@ def _notes(timeline: _Timeline, skipped: int, broken: int) -> list[str]:
         whole = steps[-1].ended - steps[0].started
         outside = max(0.0, whole - sum(span.seconds for span in steps))
         notes.append(
-            f"{100 * outside / whole if whole else 0:.0f} % of the time lies between the "
+            f"{100 * outside / whole if whole else 0:.0f}% of the time lies between the "
             "recorded steps (updates, data, logging): the profiler's events do not distinguish "
             "these."
         )

@@ -9,7 +9,7 @@ from torch import nn, optim
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.models.model import head_name
 
-# PyTorch's OneCycleLR: rise for 30 % of the steps from lr/25, then fall to lr/250,000.
+# PyTorch's OneCycleLR: rise for 30% of the steps from lr/25, then fall to lr/250,000.
 _RISE, _START, _END = 0.3, 1 / 25, 1 / 250_000
 
 

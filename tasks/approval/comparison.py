@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sm_entrypoints.contract.sentences import clause, counted, ended
 from tasks.runs.approval_parts import Comparison, Outcome
 
-# One-sided 5 % on either side, and the power with which `enough` pictures tell.
+# One-sided 5% on either side, and the power with which `enough` pictures tell.
 _CHANCE, _Z, _Z_POWER = 0.05, 1.6448536269514722, 0.8416212335729143
 _HALVINGS = 40
 

@@ -74,7 +74,7 @@ def _impossible_accuracies(measured: Measured) -> Iterator[LintFinding]:
             yield LintFinding(
                 code="accuracy-above-100",
                 severity="error",
-                message=f"{series.name!r} is above 100 %: more hits than images.",
+                message=f"{series.name!r} is above 100%: more hits than images.",
                 evidence=f"highest value: {top:g}",
                 advice="Divide the number of hits by the number of images, not of batches.",
             )

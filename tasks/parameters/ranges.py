@@ -154,7 +154,7 @@ def require_known(names: Iterable[str]) -> None:
 def at_edge(value: Value, span: SearchRange) -> str | None:
     """Return ``"lower"`` or ``"upper"`` when the best value sits on a range's edge, else None.
 
-    An optimum within 2 % of the range means that the range was too narrow; it is measured on the
+    An optimum within 2% of the range means that the range was too narrow; it is measured on the
     scale on which values are drawn.
     """
     if isinstance(span, CategoricalRange) or isinstance(value, bool | str):

@@ -13,7 +13,7 @@ Outcome = Literal["better", "not worse", "worse", "too few pictures to tell"]
 class Comparison(Part):
     """How the new model and the one in service answered the same test pictures.
 
-    ``difference`` of their accuracies, new less old, lies between ``lower`` and ``upper`` with 90 %
+    ``difference`` of their accuracies, new less old, lies between ``lower`` and ``upper`` with 90%
     confidence, so each of the two is passed by chance once in twenty; ``margin`` is the loss that
     is put up with. All four are shares. ``p_value`` is that of McNemar's exact test of whether the
     two differ at all. ``enough`` pictures would usually tell. ``note`` is what makes it less than

@@ -14,7 +14,7 @@ _SMALLEST_MOVE = 2.0
 class Progress:
     """A progress artifact under a stable key; use it as a context manager.
 
-    On the way out it shows 100 %, unless the work failed: then it stays where it was.
+    On the way out it shows 100%, unless the work failed: then it stays where it was.
     """
 
     def __init__(self, key: str, description: str | None = None) -> None:

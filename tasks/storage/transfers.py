@@ -2,7 +2,7 @@
 
 The best number of transfers depends on the distance to the store, which one request measures. A
 store in another region rewards dozens. One on this machine shares its processors with us, and took
-12 concurrent uploads 15 % faster than 48.
+12 concurrent uploads 15% faster than 48.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from tasks.runs.record_parts import BestTrial, Evaluation
 
 
 def released(record: RunRecord) -> str:
-    """Return such as ``73.5 % on 117 pictures, endpoint up until 14:45``."""
+    """Return such as ``73.5% on 117 pictures, endpoint up until 14:45``."""
     parts = [accuracy_of(record.evaluation)] if record.evaluation else []
     if record.endpoint is not None:
         parts.append(f"endpoint {until(record.endpoint.expires)}")
@@ -18,10 +18,10 @@ def released(record: RunRecord) -> str:
 
 
 def accuracy_of(found: Evaluation) -> str:
-    """Return the test accuracy, such as ``73.5 % on 117 pictures``."""
+    """Return the test accuracy, such as ``73.5% on 117 pictures``."""
     if found.accuracy is None or not found.samples:
         return "not tested: there are no test pictures"
-    return f"{100 * found.accuracy:.1f} % on {counted(found.samples, 'picture')}"
+    return f"{100 * found.accuracy:.1f}% on {counted(found.samples, 'picture')}"
 
 
 def until(expires: str) -> str:

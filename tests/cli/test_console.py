@@ -28,7 +28,7 @@ def test_bookkeeping_is_not_shown(text):
     assert not OnlyOurs().filter(line(text))
 
 
-@pytest.mark.parametrize("text", ["data photos: 6 uploaded", "epoch 1 of 4: finished", "100 %"])
+@pytest.mark.parametrize("text", ["data photos: 6 uploaded", "epoch 1 of 4: finished", "100%"])
 def test_what_our_tasks_say_is_shown(text):
     assert OnlyOurs().filter(line(text))
     assert OnlyOurs().filter(line(text, logging.WARNING))

@@ -59,4 +59,4 @@ def test_findings_of_every_stage_reach_record_artifact_and_report(prefect_server
     assert text.index("It is rounded") < text.index("accuracy-above-100")
     warnings = collect_report(found.folder, found.record).warnings
     assert warnings[0] == "It is rounded. Do not."
-    assert any("above 100 %" in warning for warning in warnings)
+    assert any("above 100%" in warning for warning in warnings)

@@ -31,12 +31,12 @@ def write_instrumentation(folder, random, started, seconds, steps):
 def verdict():
     """Return the verdict of a job whose loader is too slow."""
     return {
-        "sentence": "The network waits for its data 38 % of the time: one process makes batches.",
+        "sentence": "The network waits for its data 38% of the time: one process makes batches.",
         "severity": "warning",
         "rule": "DataWaitShare",
         "evidence": [
             "Data wait takes 68 of 180 ms of a median step.",
-            "One worker is busy 97 % of the time; <b>2 cores</b> are there.",
+            "One worker is busy 97% of the time; <b>2 cores</b> are there.",
         ],
         "change": {"num_workers": 2},
         "advice": "Let two processes make batches while the network computes.",
@@ -100,7 +100,7 @@ def _rule(name, kind, status, **values):
         "violations": 0,
         "datapoints": 0,
         "description": f"Looks for {name} & the like.",
-        "threshold": "more than 20 % of the time",
+        "threshold": "more than 20% of the time",
         "recommendation": "Raise num_workers until steps no longer wait.",
         "parameters": {"threshold": 0.2, "patience": 5},
         "details": {"share": 0.38},

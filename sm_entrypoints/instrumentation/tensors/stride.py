@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 # Share of training time that sampling may take, as far as it is timed here. Measured from outside
-# a sample costs about twice as much (caches, slower neighbours): the whole stays below 1 %.
+# a sample costs about twice as much (caches, slower neighbours): the whole stays below 1%.
 OVERHEAD_TARGET = 0.004
 SHORTEST_STRIDE = 20
 FIRST_STEPS = 2

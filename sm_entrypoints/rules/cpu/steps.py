@@ -204,7 +204,7 @@ STEP_TIME_RULES: tuple[Rule, ...] = (
         kind="profiler",
         description="Measures how long each training step waits for its images before it can "
         "begin.",
-        threshold="Steps wait for more than 10 % of their time, and for more than half a second "
+        threshold="Steps wait for more than 10% of their time, and for more than half a second "
         "in total.",
         recommendation="Let loader processes work ahead (num_workers) where cores are idle; make "
         "the images smaller or the augmentation cheaper; keep them in memory.",
@@ -216,7 +216,7 @@ STEP_TIME_RULES: tuple[Rule, ...] = (
         kind="profiler",
         description="Estimates the fixed cost of a step, whatever its number of images, from "
         "batches of two sizes in the same run.",
-        threshold="The fixed cost is more than 30 % of a step, and a larger batch would go "
+        threshold="The fixed cost is more than 30% of a step, and a larger batch would go "
         "through the images at least 1.2 times as fast.",
         recommendation="Raise batch_size; raise lr with it (by the square root of the factor for "
         "adam, by the factor for sgd).",

@@ -208,7 +208,7 @@ MACHINE_RULES: tuple[Rule, ...] = (
         name="LowCPUUtilization",
         kind="profiler",
         description="Checks whether a training on the CPU uses the cores it pays for.",
-        threshold="Training uses (or waits for) less than 60 % of the cores.",
+        threshold="Training uses (or waits for) less than 60% of the cores.",
         recommendation="Set threads to the number of cores, raise batch_size, or take a smaller "
         "instance.",
         parameters={"threshold": 60, "min_samples": FEWEST_SAMPLES, "min_seconds": 1},
@@ -232,7 +232,7 @@ MACHINE_RULES: tuple[Rule, ...] = (
         description="Looks for memory of the training process that keeps growing, so that a longer "
         "training would run out of it.",
         threshold="After the warm-up the memory rises in every quarter of the training, by more "
-        "than 30 MB and by more than 5 %.",
+        "than 30 MB and by more than 5%.",
         recommendation="Look for lists that keep tensors, losses or images of every step; keep "
         "numbers (loss.item()) instead.",
         parameters={"megabytes": 30, "percent": 5, "warm_up_percent": 25},
@@ -242,7 +242,7 @@ MACHINE_RULES: tuple[Rule, ...] = (
         name="IOWait",
         kind="profiler",
         description="Checks whether the cores wait for the disk during training.",
-        threshold="The cores wait for the disk for more than 20 % of the time, on average.",
+        threshold="The cores wait for the disk for more than 20% of the time, on average.",
         recommendation="Keep the images in memory, use a faster volume, or fewer and larger files.",
         parameters={"threshold": 20, "min_samples": FEWEST_SAMPLES},
         evaluate=io_wait,

@@ -119,7 +119,7 @@ BOTTLENECK_RULES: tuple[Rule, ...] = (
         description="Checks whether the machine has room for larger batches: CPU, GPU and GPU "
         "memory all stay far from full.",
         threshold="The 95th percentiles of CPU use, GPU use and GPU memory over the last window of "
-        "samples are all below 70 %.",
+        "samples are all below 70%.",
         recommendation="Raise batch_size (and lr in step with it), or take a smaller instance.",
         parameters={
             "cpu_threshold_p95": 70,
@@ -135,8 +135,7 @@ BOTTLENECK_RULES: tuple[Rule, ...] = (
         kind="profiler",
         description="Looks for a GPU that idles while a CPU core is full: the CPU prepares data "
         "too slowly.",
-        threshold="At more than 50 % of the samples a GPU is below 10 % while a core is above "
-        "90 %.",
+        threshold="At more than 50% of the samples a GPU is below 10% while a core is above 90%.",
         recommendation="Give the loader more processes (num_workers), cheaper augmentation, or "
         "an instance with more cores per GPU.",
         parameters={"threshold": 50, "gpu_threshold": 10, "cpu_threshold": 90, "patience": 1000},
@@ -146,8 +145,8 @@ BOTTLENECK_RULES: tuple[Rule, ...] = (
         name="IOBottleneck",
         kind="profiler",
         description="Looks for a GPU that idles while a core waits for the disk.",
-        threshold="At more than 50 % of the samples a GPU is below 10 % while a core waits for "
-        "I/O for more than 50 % of its time.",
+        threshold="At more than 50% of the samples a GPU is below 10% while a core waits for "
+        "I/O for more than 50% of its time.",
         recommendation="Keep the images in memory, use FastFile mode or a faster volume, or "
         "fewer and larger files.",
         parameters={"threshold": 50, "gpu_threshold": 10, "io_threshold": 50, "patience": 1000},

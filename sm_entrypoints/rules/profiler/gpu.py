@@ -28,7 +28,7 @@ from sm_entrypoints.rules.profiler.timeline import (
 from sm_entrypoints.rules.result import RuleResult, not_applicable
 from sm_entrypoints.rules.rule import Rule
 
-# LoadBalancing's histograms: 2 % wide, as AWS's.
+# LoadBalancing's histograms: 2% wide, as AWS's.
 _BINS = np.arange(0, 101, 2)
 
 
@@ -133,8 +133,8 @@ GPU_RULES: tuple[Rule, ...] = (
         name="LowGPUUtilization",
         kind="profiler",
         description="Looks for a GPU that has little to do or works in bursts.",
-        threshold="The 95th percentile of GPU use over the last window is below 70 %, or it is "
-        "above that and the 5th percentile is below 10 %.",
+        threshold="The 95th percentile of GPU use over the last window is below 70%, or it is "
+        "above that and the 5th percentile is below 10%.",
         recommendation="Raise batch_size, let more loader processes work ahead (num_workers), or "
         "take a smaller GPU.",
         parameters={"threshold_p95": 70, "threshold_p5": 10, "window": 500, "patience": 1000},

@@ -64,8 +64,8 @@ def step_outlier(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResul
     """More than ``n_outliers`` steps lie ``stddev`` deviations above the mean, in some phase.
 
     AWS wants more than 100 steps and more than 10 outliers. Here a shorter training is judged
-    too (30 steps; more than 2 % of them, at least 3). The first step of an epoch, the
-    torch.profiler window, phases below 5 % of a step and times that a scheduler's turn explains
+    too (30 steps; more than 2% of them, at least 3). The first step of an epoch, the
+    torch.profiler window, phases below 5% of a step and times that a scheduler's turn explains
     (``min_seconds`` above the median) do not count. Steps are compared with those of their mode
     that ran the same: the whole network, or its tail on kept features.
     """
@@ -139,7 +139,7 @@ def _marks(steps: Steps, mode: str, phase: str, above: NDArray[np.bool_]) -> lis
 def dataloader(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
     """Too few processes load data while training waits for it, or too many for the cores.
 
-    AWS counts distinct loader processes per second (the median) and triggers below 70 % of the
+    AWS counts distinct loader processes per second (the median) and triggers below 70% of the
     cores whether or not the training waits; data in memory needs none, so here the lower bound
     counts only when training waits for data for more than ``wait_percent`` of a step.
     """
@@ -203,7 +203,7 @@ STEP_RULES: tuple[Rule, ...] = (
         name="StepOutlier",
         kind="profiler",
         description="Looks for single steps that take far longer than the others.",
-        threshold="In a significant phase, more than 10 steps (in a short training more than 2 % "
+        threshold="In a significant phase, more than 10 steps (in a short training more than 2% "
         "of them) lie 3 standard deviations above the mean, and 30 ms above the usual "
         "time.",
         recommendation="Look at what happens at the marked steps: checkpoints, logging, large "
@@ -221,8 +221,8 @@ STEP_RULES: tuple[Rule, ...] = (
         name="Dataloader",
         kind="profiler",
         description="Compares the number of processes that load data with the machine's cores.",
-        threshold="Training waits for data for more than 10 % of a step while fewer processes than "
-        "70 % of the cores load it, or more processes than 200 % of the cores load it.",
+        threshold="Training waits for data for more than 10% of a step while fewer processes than "
+        "70% of the cores load it, or more processes than 200% of the cores load it.",
         recommendation="Set num_workers to the number of cores that training leaves idle.",
         parameters={"min_threshold": 70, "max_threshold": 200, "wait_percent": 10},
         evaluate=dataloader,

@@ -15,8 +15,8 @@ from sm_entrypoints.rules.tensor.watch import Streak, TensorWatch, is_weight, of
 # torchvision's squeeze-and-excitation blocks have ReLUs over one value a channel, whose sign is
 # the same for most images by construction; their modules are called so.
 _GATE = ".activation_output_"
-# Without ``inactive_fraction`` (older files): when 99.5 % of all elements are zero, at least half
-# of the units must be active for less than 1 % of them.
+# Without ``inactive_fraction`` (older files): when 99.5% of all elements are zero, at least half
+# of the units must be active for less than 1% of them.
 _SURELY_DEAD = 0.995
 
 
@@ -98,7 +98,7 @@ class PoorWeightInitialization(TensorWatch):
 class DeadRelu(TensorWatch):
     """A ReLU layer most of whose units are silent for nearly all inputs.
 
-    ``threshold_layer`` is AWS's 50 % for networks that start at random, and 90 % with given
+    ``threshold_layer`` is AWS's 50% for networks that start at random, and 90% with given
     weights: a pretrained network's late layers know many things that a data set has not.
     """
 
@@ -165,8 +165,8 @@ ACTIVATION_RULES = (
         name=DeadRelu.rule,
         kind="tensor",
         description="Looks for ReLU layers most of whose units never fire, and so no longer learn.",
-        threshold="More than half of a layer's units (90 % with pretrained weights) are active for "
-        "less than 1 % of the inputs, at two samples in a row.",
+        threshold="More than half of a layer's units (90% with pretrained weights) are active for "
+        "less than 1% of the inputs, at two samples in a row.",
         recommendation="Lower the learning rate: large updates push units below zero for good. "
         "Look for large negative biases.",
         evaluate=offline(DeadRelu),

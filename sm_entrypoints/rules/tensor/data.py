@@ -184,7 +184,7 @@ DATA_RULES = (
         kind="data",
         description="Compares the classes' numbers of training images.",
         threshold="The largest class has more than 10 times the images of the smallest, or more "
-        "than 70 % of a rare class's test images are misclassified.",
+        "than 70% of a rare class's test images are misclassified.",
         recommendation="Add images of the rare classes; without them, judge by the recall of each "
         "class and not by the accuracy.",
         evaluate=class_imbalance,

@@ -167,7 +167,7 @@ class Overfit(TensorWatch):
 class Overtraining(TensorWatch):
     """The validation loss has found no better value for ``patience_validation`` epochs.
 
-    Better means lower by ``delta`` of itself. The patience is 40 % of the epochs, at least 4 and at
+    Better means lower by ``delta`` of itself. The patience is 40% of the epochs, at least 4 and at
     most AWS's 10. Whether the training loss still falls (``patience_train`` epochs, half of the
     other) distinguishes over-fitting from convergence; it is reported, but does not decide.
     """
@@ -243,8 +243,8 @@ LOSS_RULES = (
         name=LossNotDecreasing.rule,
         kind="tensor",
         description="Checks whether the training loss falls at all.",
-        threshold="The training loss falls by less than 0.1 % from one epoch to the next while it "
-        "has fallen by less than 2 % in total, or it is more than 5 % above that of the "
+        threshold="The training loss falls by less than 0.1% from one epoch to the next while it "
+        "has fallen by less than 2% in total, or it is more than 5% above that of the "
         "first epoch, or twice that of guessing.",
         recommendation="Flat: raise the learning rate, and check frozen layers and labels. Rising: "
         "lower the learning rate.",
@@ -262,7 +262,7 @@ LOSS_RULES = (
         kind="tensor",
         description="Looks for a validation loss that rises while the training loss is lower: the "
         "network memorises the training images.",
-        threshold="The validation loss is 10 % above the training loss and 10 % above its own "
+        threshold="The validation loss is 10% above the training loss and 10% above its own "
         "best, two epochs in a row (more in long trainings).",
         recommendation="Fewer epochs or patience=2, augmentation=standard, a higher weight_decay, "
         "trainable=head; more images help most.",
@@ -273,7 +273,7 @@ LOSS_RULES = (
         name=Overtraining.rule,
         kind="tensor",
         description="Looks for epochs that did not improve the model.",
-        threshold="The validation loss does not improve by 1 % for 40 % of the epochs (at least "
+        threshold="The validation loss does not improve by 1% for 40% of the epochs (at least "
         "4, at most 10).",
         recommendation="Set epochs to the best one, or patience, so that the training ends by "
         "itself; the delivered model is always that of the best epoch.",

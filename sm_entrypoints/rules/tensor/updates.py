@@ -105,7 +105,7 @@ UPDATE_RULES = (
         name=WeightUpdateRatio.rule,
         kind="tensor",
         description="Compares each update with the weights that it changes.",
-        threshold="The median of |update| / |weight| is above 10, or 95 % of them are below 1e-8, "
+        threshold="The median of |update| / |weight| is above 10, or 95% of them are below 1e-8, "
         "at three samples in a row.",
         recommendation="Too large: lower the learning rate. Too small: raise it; about a "
         "thousandth of the weight each step is healthy.",

@@ -59,7 +59,7 @@ class AllZero(TensorWatch):
 class UnchangedTensor(TensorWatch):
     """A weight, the network's output or the loss that stays unchanged over ``num_steps`` samples.
 
-    AWS compares the elements with numpy.allclose; here a weight is unchanged when 95 % of its
+    AWS compares the elements with numpy.allclose; here a weight is unchanged when 95% of its
     elements moved by less than ``rtol`` of themselves from one step to the next, an output or a
     loss when all its statistics are equal within ``rtol`` and ``atol``. ``rtol`` for weights is
     ``update_rtol``: AWS's saved steps are hundreds of updates apart, these are one. The last

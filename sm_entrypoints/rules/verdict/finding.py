@@ -92,7 +92,7 @@ class Finding:
 
 def percent(share: float) -> str:
     """Return a share (0 to 1) as people read it."""
-    return f"{100 * share:.0f} %"
+    return f"{100 * share:.0f}%"
 
 
 def duration(seconds: float) -> str:

@@ -122,7 +122,7 @@ def too_many_loaders(case: Case) -> Finding | None:
         sentence="More processes load images than there are cores.",
         rule="Dataloader",
         evidence=(
-            f"the loading processes were {percentage:.0f} % of the {case.cores} cores in number",
+            f"the loading processes were {percentage:.0f}% of the {case.cores} cores in number",
         ),
         change=_change(case, "Dataloader"),
         advice="Set num_workers to the number of cores that training leaves idle.",

@@ -185,7 +185,7 @@ def batch_too_small(case: Case) -> Finding | None:
     return Finding(
         group=Group.TIME,
         severity="warning",
-        sentence=f"Batches of {size} are too small: {details['fixed_percent']:.0f} % of a step is "
+        sentence=f"Batches of {size} are too small: {details['fixed_percent']:.0f}% of a step is "
         "the same however many images it has.",
         rule="BatchSizeThroughput",
         evidence=(

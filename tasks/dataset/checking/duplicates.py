@@ -3,7 +3,7 @@
 Two images are near-duplicates when their difference hashes and their colours nearly agree. The
 hashes are compared by Jaccard distance (bits that differ over bits that are set in either), not
 by a plain count, because a small drawing on white paper sets few bits and would be "near" any
-other one. Measured on 350 clip-art drawings: 98 % of recompressed (JPEG quality 30) and 96 % of
+other one. Measured on 350 clip-art drawings: 98% of recompressed (JPEG quality 30) and 96% of
 halved copies are found, and 12 of 61,000 pairs of different files are reported, all of them
 variants of one drawing. Mirrored copies and those of another brightness are found by
 :mod:`tasks.dataset.checking.retouched`; rotated or strongly cropped ones are not found.

@@ -19,7 +19,7 @@ def test_the_verdict_gives_sentence_evidence_change_and_gain(findings):
     html = markup(verdict_section(findings, [("Try it", "whippet run --set 'a b=<2>'")]))
     assert '<div class="verdict warning">' in html
     # A number and its unit stay in one line.
-    assert "The network waits for its data 38\u00a0%" in html
+    assert "The network waits for its data 38%" in html
     assert "&lt;b&gt;2 cores&lt;/b&gt; are there." in html
     assert "<code>num_workers=2</code>" in html
     assert "whippet run --set &#x27;a b=&lt;2&gt;&#x27;</code>" in html

@@ -20,7 +20,7 @@ def test_the_table_has_the_winner_first_and_why_others_lost():
     markup = "".join(block.markup for block in section.blocks)
     assert "mobilenet_v2 was chosen among 4 networks. The network with the best" in markup
     assert "The choice took 41% of showing every picture to each." in markup
-    assert "93.0 ± 2.0 %" in markup
+    assert "93.0 ± 2.0%" in markup
     assert "500 (100%)" in markup
     assert "no better by more than one standard error, and slower" in markup
     assert "not among the best 2 of 3 after 40 pictures" in markup

@@ -68,7 +68,7 @@ def test_the_control_compares_a_variant_with_itself() -> None:
 
 
 def test_a_gain_within_the_noise_of_equal_blocks_is_not_kept() -> None:
-    # Always faster within a pair, by 4 %; but equal blocks differ by up to 10 %.
+    # Always faster within a pair, by 4%; but equal blocks differ by up to 10%.
     noise = (1.0, 1.0, 1.1, 1.1, 1.0, 1.0, 1.1, 1.1, 1.0, 1.0, 1.1, 1.1)
     measured = speed(0.96, noise)
     assert measured.ratio().high < 1

@@ -25,7 +25,7 @@ def test_planted_look_alikes_are_found_across_splits_only():
 
 
 def test_one_that_is_far_more_alike_than_any_other_is_found():
-    """As crops of 10 % are to their originals; many that are as alike are a kind."""
+    """As crops of 10% are to their originals; many that are as alike are a kind."""
     features, labels = clouds([100] * 3, distance=3.0)
     noise = torch.randn(12, 32, generator=torch.Generator().manual_seed(1))
     features[200:206] = features[0:6] + 0.62 * noise[:6]

@@ -61,7 +61,7 @@ def test_a_wider_margin_needs_fewer_pictures():
 
 
 def test_it_says_how_many_pictures_would_tell():
-    # D5 of the anchors: 10 % differing answers, 2 points, 80 % power: about 1,550.
+    # D5 of the anchors: 10% differing answers, 2 points, 80% power: about 1,550.
     found = compared(340, 20, 20, 20)
     assert 1_500 <= found.enough <= 1_700
     said = sentence_of(found)

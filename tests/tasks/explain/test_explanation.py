@@ -217,7 +217,7 @@ def test_too_many_bytes_of_tensors_are_sampled_evenly(bucket, awkward_path, monk
 def _ours(status: str) -> RuleOutcome:
     return RuleOutcome(
         rule="BatchSize", kind="profiler", status=status, triggered=3, violations=3, datapoints=9,
-        description="", threshold="p95 below 70 %", recommendation="", action="warn",
+        description="", threshold="p95 below 70%", recommendation="", action="warn",
         reason="no GPU", parameters={}, details={}, marks=(),
     )  # fmt: skip
 

@@ -64,7 +64,7 @@ def test_what_delivered_nothing_is_one_sentence(platform):
 
 
 def test_an_edge_is_measured_on_the_scale_of_the_draws(platform, tmp_path):
-    """0.95 is 5 % of the range below its end, but 1 % of its orders of magnitude."""
+    """0.95 is 5% of the range below its end, but 1% of its orders of magnitude."""
     deliver(platform, tmp_path, [(0.95, [0.31]), (0.5, [0.73]), (0.2, [0.83])])
     assert [found.code for found in lint_job(platform, SEARCH)] == ["optimum-at-edge"]
 

@@ -128,9 +128,9 @@ REVERSE = ContinuousRange(min=0.5, max=0.999, scaling="ReverseLogarithmic")
     ("value", "span", "expected"),
     [
         (1e-5, LOG, "lower"),
-        (1.15e-5, LOG, "lower"),  # 1.5 % of four decades
+        (1.15e-5, LOG, "lower"),  # 1.5% of four decades
         (1.3e-5, LOG, None),
-        (1e-4, LOG, None),  # 0.1 % of the range on a linear scale
+        (1e-4, LOG, None),  # 0.1% of the range on a linear scale
         (0.08, LOG, None),
         (0.09, LOG, "upper"),
         (0.1, LOG, "upper"),
@@ -138,7 +138,7 @@ REVERSE = ContinuousRange(min=0.5, max=0.999, scaling="ReverseLogarithmic")
         (0.021, LINEAR, None),
         (0.979, LINEAR, None),
         (0.981, LINEAR, "upper"),
-        (0.99, REVERSE, None),  # 98.2 % of the range on a linear scale
+        (0.99, REVERSE, None),  # 98.2% of the range on a linear scale
         (0.9989, REVERSE, "upper"),
         (2, IntegerRange(min=2, max=5), "lower"),
         (3, IntegerRange(min=2, max=5), None),
@@ -155,7 +155,7 @@ def test_edges_are_measured_on_the_ranges_own_scale(value, span, expected):
 
 @pytest.mark.parametrize("preset", get_args(Preset))
 def test_draws_of_a_preset_are_seldom_at_an_edge(preset):
-    """On its own scale a range has 2 % at each end; measured on another one, it was 57 %."""
+    """On its own scale a range has 2% at each end; measured on another one, it was 57%."""
     spans = {name: each for name, each in preset_ranges(preset).items() if _is_wide(each)}
     distributions = search_space(wire_ranges(spans)).distributions
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))

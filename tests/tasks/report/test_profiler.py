@@ -23,7 +23,7 @@ def test_the_verdict_comes_first_then_rules_then_three_charts(output):
     text = profiler_markdown(output)
     verdict, rules = text.index("## Verdict: advice (DataWaitShare)"), text.index("## Rules")
     assert verdict < rules < text.index("## Where the time went")
-    assert "**The network waits for its data 38 %" in text
+    assert "**The network waits for its data 38%" in text
     assert "Change: **num\\_workers=2**" in text
     assert "Expected gain: 1.42 times as fast" in text
     # Text from the job is text, not markup.

@@ -55,7 +55,7 @@ def odd(text: str) -> list[str]:
     """Return what no text may say."""
     plain = re.sub(r"data:image\S+|<[^>]*>", " ", text)
     percents = [
-        each for each in _PERCENT.findall(plain.replace("above 100 %", "")) if float(each) > 100
+        each for each in _PERCENT.findall(plain.replace("above 100%", "")) if float(each) > 100
     ]
     return [*doubled(plain), *_NEVER.findall(plain), *percents]
 
@@ -129,7 +129,7 @@ def _most(each: Linted, finding: LintFinding) -> float:
 
 _CLAIMS: dict[str, Callable[[Linted, LintFinding], bool]] = {
     "is not a finite number": lambda e, f: len(e.series(f).finite) < len(e.series(f).texts),
-    "above 100 %": lambda e, f: _most(e, f) > 100,
+    "above 100%": lambda e, f: _most(e, f) > 100,
     "exceeds 1": lambda e, f: 1 < _most(e, f) <= 2,
     "always exactly 0": lambda e, f: set(e.series(f).finite) == {0.0},
     "is a share of 0 to 1": lambda e, f: _most(e, f) <= 1,

@@ -7,8 +7,8 @@ from tasks.stories.outcomes import accuracy_of, cleaned, searched, until
 
 
 def test_the_test_accuracy_is_said_with_its_pictures():
-    assert accuracy_of(Evaluation(accuracy=0.7350, samples=117)) == "73.5 % on 117 pictures"
-    assert accuracy_of(Evaluation(accuracy=1.0, samples=1)) == "100.0 % on 1 picture"
+    assert accuracy_of(Evaluation(accuracy=0.7350, samples=117)) == "73.5% on 117 pictures"
+    assert accuracy_of(Evaluation(accuracy=1.0, samples=1)) == "100.0% on 1 picture"
     assert accuracy_of(Evaluation()).startswith("not tested")
 
 

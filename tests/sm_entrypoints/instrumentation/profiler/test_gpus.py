@@ -15,7 +15,7 @@ import torch
 
 from sm_entrypoints.instrumentation.profiler.gpus import Gpus
 
-# Two GPUs: the first 40 % busy with a quarter of its memory taken, the second 90 % and half of it.
+# Two GPUs: the first 40% busy with a quarter of its memory taken, the second 90% and half of it.
 # The third call for a use fails where BROKEN_NVML is set (15: the GPU is lost).
 DRIVER = r"""
 #include <stdlib.h>

@@ -199,7 +199,7 @@ def test_waiting_for_the_window_costs_nothing(tmp_path: Path) -> None:
         window.after_step(0.01, watched=False)
     cost = (time.process_time() - began) / count
     steps.close()
-    # 0.2 % of a step of 10 ms.
+    # 0.2% of a step of 10 ms.
     assert cost < 20e-6, cost
 
 

@@ -140,7 +140,7 @@ def _plainly() -> list[object]:
 
 
 def test_sampling_costs_about_what_reading_the_counters_does(tmp_path: Path) -> None:
-    # The goal, 0.3 % of a core, is measured by benchmarks/; seconds depend on the machine.
+    # The goal, 0.3% of a core, is measured by benchmarks/; seconds depend on the machine.
     sampler = SystemSampler(tmp_path, interval_ms=100)
     ours = theirs = 0.0
     for _ in range(12):

@@ -57,7 +57,7 @@ def test_a_healthy_job_needs_no_change() -> None:
     assert finding.severity == "ok"
     assert finding.sentence.startswith("Nothing to change")
     assert finding.gain.kind == "none"
-    assert any("computing, on 2 cores, 97 % busy" in line for line in finding.evidence)
+    assert any("computing, on 2 cores, 97% busy" in line for line in finding.evidence)
 
 
 def test_an_empty_folder_says_nothing() -> None:
@@ -351,7 +351,7 @@ def test_data_that_is_uneven_or_not_normalised() -> None:
     uneven = evidence(class_counts=counts, evaluation=scores)
     reached = verdict(uneven, issue("ClassImbalance"))
     assert reached.sentence == "The classes are unequal: 200 training images of a, but 10 of c."
-    assert "10 % found" in reached.finding.evidence[-1]
+    assert "10% found" in reached.finding.evidence[-1]
     assert told(verdict(evidence(), issue("CheckInputImages", MARK)))[0] == "CheckInputImages"
 
 
@@ -417,7 +417,7 @@ def test_what_saves_next_to_nothing_is_not_worth_a_change() -> None:
 def test_a_busy_machine_is_noted_but_no_verdict() -> None:
     reached = verdict(evidence(job=job(process_use=use(busy=0.5, waited=0.45))))
     assert reached.finding.severity == "ok"
-    assert reached.others[0].sentence.startswith("Other programs kept the machine busy: for 47 %")
+    assert reached.others[0].sentence.startswith("Other programs kept the machine busy: for 47%")
 
 
 @pytest.mark.parametrize(("waited", "doubted"), [(0.45, True), (0.01, False)])

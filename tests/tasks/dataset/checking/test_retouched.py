@@ -44,7 +44,7 @@ def test_planted_copies_are_found(drawings: list[Image.Image], name: str) -> Non
 
 
 def test_crops_are_not_found_and_the_check_says_so(drawings: list[Image.Image]) -> None:
-    """Those of 5 % on each side; a network finds them: docs/pictures.md."""
+    """Those of 5% on each side; a network finds them: docs/pictures.md."""
     crops = [image.crop(tuple(_inside(image.size, 0.05))) for image in drawings]
     looks = [look_of(image) for image in [*drawings, *crops]]
     groups, count = [set(group) for group in similar_groups(looks)], len(drawings)
