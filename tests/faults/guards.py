@@ -13,8 +13,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 from tests.faults.guard_table import GUARDS, Guard
 from tests.faults.table import Row
@@ -63,7 +65,10 @@ def _problem(guard: Guard) -> str | None:
         if whole.count(guard.before) != 1:
             return f"its text is not once in {guard.file}"
         file.write_text(whole.replace(guard.before, guard.after), "utf-8")
-        code = _run(root, guard.test)
+        try:
+            code = _run(root, guard.test)
+        finally:
+            _end_what_is_left(root)
     # 1 is pytest's code for tests that failed; anything else says nothing about the guard.
     return None if code == 1 else f"pytest {' '.join(guard.test)} ended with {code}"
 
@@ -71,7 +76,8 @@ def _problem(guard: Guard) -> str | None:
 def _run(root: Path, test: Sequence[str]) -> int:
     in_job = test[0].startswith("tests/sm_entrypoints/")
     python = root / ".venv-job/bin/python" if in_job else sys.executable
-    command = [str(python), "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *test]
+    own = ["-p", "no:cacheprovider", f"--basetemp={root / 'worlds'}"]
+    command = [str(python), "-m", "pytest", "-q", "-x", *own, *test]
     try:
         return subprocess.run(
             command,
@@ -85,6 +91,14 @@ def _run(root: Path, test: Sequence[str]) -> int:
         ).returncode
     except subprocess.TimeoutExpired:
         return 1  # what waits for ever has noticed, too
+
+
+def _end_what_is_left(root: Path) -> None:
+    """Kill what a test without its guard left at work in a world of its own."""
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if any(str(root) in word for word in [*process.cmdline(), process.cwd()]):
+                process.kill()
 
 
 @contextmanager
