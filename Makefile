@@ -7,12 +7,14 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 PIP := -m pip install --quiet --disable-pip-version-check
 ORCHESTRATOR := .venv/bin/python
 JOB := .venv-job/bin/python
-# The environments are made side by side, and the halves of `make check` run so.
+# The environments are made side by side, and so run the parts of `make check`: three, because they
+# wait for disks, processes and clocks a third of their time.
 ifeq ($(MAKELEVEL),0)
-MAKEFLAGS += --jobs=2
+MAKEFLAGS += --jobs=$(if $(filter check,$(MAKECMDGOALS)),3,2)
 endif
 # Most tests wait for processes that they start: three at a time keep two cores busy.
-PARALLEL := -n 3 --dist loadfile
+# In the order of tests/conftest.py: by their size, files of a few long tests would come last.
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 # Too heavy for every change: these need the SDKs' environments, and a whole run.
 AWS_TESTS := tests/sdk tests/aws tests/flows/test_release_aws.py tests/documents/walked
 # Runs that wait for a person and a schedule, or are killed on PostgreSQL: minutes. `make test-operation` runs them.
@@ -51,10 +53,12 @@ job-env: .venv-job/.ready  ## make the job environment only (torch)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python"; exit 1; }
 	@echo "installing the job environment (torch) into .venv-job …"
 	@"$(PYTHON)" -m venv .venv-job
-	@$(JOB) $(PIP) -c constraints/job.txt -r platforms/local/image.txt -r platforms/local/image_libraries.txt \
+	@$(JOB) $(PIP) --no-compile -c constraints/job.txt -r platforms/local/image.txt -r platforms/local/image_libraries.txt \
 		-r sm_entrypoints/requirements.txt
 	@$(JOB) $(PIP) -c constraints/job.txt --no-deps -r platforms/local/image_toolkit.txt \
 		|| echo "going on without sagemaker_training, which needs a C compiler and Python's headers"
+	@# pip would compile everything on one core, libraries' tests and all.
+	@$(JOB) -m compileall -qq -j 2 -x /tests/ .venv-job/lib || true
 	@touch $@
 
 .venv/.tools: .venv/.ready .venv/.database
@@ -97,11 +101,15 @@ format: .venv/.tools  ## format and fix what ruff can fix
 	@.venv/bin/ruff format $(PACKAGES)
 	@.venv/bin/ruff check --fix $(PACKAGES)
 
-.PHONY: lint
-lint: .venv/.tools .venv-job/.tools
+.PHONY: lint lint-style lint-types lint-job-types
+lint: lint-style lint-types lint-job-types
+# The first two need no torch: for a fresh clone they run while torch is being installed.
+lint-style: .venv/.tools
 	@.venv/bin/ruff format --check $(PACKAGES)
 	@.venv/bin/ruff check $(PACKAGES)
+lint-types: .venv/.tools
 	@.venv/bin/mypy
+lint-job-types: .venv-job/.tools
 	@$(JOB) -m mypy --config-file sm_entrypoints/mypy.ini sm_entrypoints
 
 # A folder of tests/: `make check PKG=dashboards`, `make check PKG=tasks/costs`. Without it, all.
@@ -118,7 +126,7 @@ check: .venv/.tools .venv-job/.tools  ## the fast subset (under two minutes): fo
 
 .PHONY: check-orchestrator check-tasks check-commands check-others check-job check-package
 # Parts of a size, each in one process: workers would each import and collect all tests of the half.
-check-orchestrator: check-tasks check-commands check-others
+check-orchestrator: check-tasks check-others check-commands
 check-tasks:
 	@$(FAST) $(ORCHESTRATOR) -m pytest $(FAST_OPTIONS) $(LATER) tests/tasks tests/flows tests/faults
 check-commands:
@@ -130,10 +138,12 @@ check-job:
 check-package:
 	@$(FAST) $(if $(filter sm_entrypoints%,$(PKG)),$(JOB),$(ORCHESTRATOR)) -m pytest $(FAST_OPTIONS) -n 2 --dist loadfile tests/$(PKG)
 
-.PHONY: test
-test: lint  ## everything that CI runs, set-up included
-	@# In the order of their names: by their size, files of a few long tests would come last.
-	@$(ORCHESTRATOR) -m pytest $(PARALLEL) --no-loadscope-reorder tests --ignore tests/sm_entrypoints $(LATER)
+.PHONY: test test-orchestrator test-job
+test: lint-style lint-types test-orchestrator lint-job-types test-job  ## everything that CI runs, set-up included
+# One half after the other: together they would be more than a machine of two cores can do in time.
+test-orchestrator: lint-style lint-types .venv-job/.tools
+	@$(ORCHESTRATOR) -m pytest $(PARALLEL) tests --ignore tests/sm_entrypoints $(LATER)
+test-job: test-orchestrator lint-job-types
 	@$(JOB) -m pytest $(PARALLEL) tests/sm_entrypoints
 
 .PHONY: test-aws

@@ -83,6 +83,17 @@ def pytest_ignore_collect(collection_path, config):
     return True if inside and importlib.util.find_spec(needed) is None else None
 
 
+def pytest_collection_modifyitems(items):
+    """Begin the half of torch with its long files: at the end, short ones keep all workers busy."""
+    long = {
+        item.path
+        for item in items
+        if _JOB_HALF in item.path.parents
+        and (item.get_closest_marker("slow") or item.get_closest_marker("job"))
+    }
+    items.sort(key=lambda item: item.path not in long)
+
+
 def pytest_collection_finish(session):
     """Spare the garbage collector what lives until the end: libraries, modules, the tests."""
     gc.enable()
@@ -121,8 +132,21 @@ def whippet_home(awkward_path, monkeypatch) -> Path:
 
 @pytest.fixture(scope="session")
 def prefect_server():
-    """One temporary Prefect server for all tests that run flows or tasks."""
-    from prefect.testing.utilities import prefect_test_harness
+    """One temporary Prefect server for all tests that run flows or tasks.
 
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
+    It begins with the empty database of `make setup`: to make all tables takes half of its start.
+    """
+    from prefect.testing import utilities
+
+    from cli.server.database import empty_database
+
+    def folder_of_database() -> str:
+        folder = tempfile.mkdtemp()
+        if empty_database().is_file():
+            shutil.copyfile(empty_database(), Path(folder, "prefect-test.db"))
+        return folder
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utilities, "mkdtemp", folder_of_database)
+        with utilities.prefect_test_harness(server_startup_timeout=120):
+            yield

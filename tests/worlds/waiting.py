@@ -10,6 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 # Less for who knows that nothing comes: tests/faults takes guards out.
 _PATIENCE = float(os.environ.get("TEST_PATIENCE", "240"))
+_LONGEST_PAUSE = 0.25
 
 
 def wait_for(
@@ -20,15 +21,18 @@ def wait_for(
 ) -> T:
     """Return the first true value of ``condition``.
 
-    The default is generous: a busy machine is no fault.
+    The default is generous: a busy machine is no fault. What takes long to ask, as a server does,
+    is asked less often: it takes the processor from what is waited for.
 
     Raises:
         AssertionError: There was none within ``seconds``; the message tells ``what``, which is
             asked then if it can be called.
     """
-    end = time.monotonic() + seconds
+    asked = time.monotonic()
+    end = asked + seconds
     while not (value := condition()):
         told = what() if callable(what) and time.monotonic() >= end else what
         assert time.monotonic() < end, f"no {told} within {seconds} s"
-        time.sleep(pause)
+        time.sleep(max(pause, min(_LONGEST_PAUSE, 4 * (time.monotonic() - asked))))
+        asked = time.monotonic()
     return value
