@@ -103,6 +103,6 @@ def test_every_variable_of_the_makefile_has_a_value() -> None:
     """An unset one is empty: a target that names its tests by it would run them all."""
     used = set(re.findall(r"\$\(([A-Z_]+)\b", MAKEFILE))
     given = set(re.findall(r"^([A-Z_]+) *[:?]?=", MAKEFILE, re.M))
-    of_make = {"MAKE", "MAKELEVEL", "MAKEFILE_LIST", "MAKE_TERMOUT"}
+    of_make = {"MAKE", "MAKECMDGOALS", "MAKELEVEL", "MAKEFILE_LIST", "MAKE_TERMOUT"}
     assert used - given - of_make <= {"DEMO"}
     assert "OPERATION_TESTS" in used & given
