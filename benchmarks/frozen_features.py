@@ -59,7 +59,10 @@ def main() -> int:
         subprocess.run([settings.job_python, _EXTRACT, *inputs, out], check=True)
         with np.load(out) as file:
             strength, theirs = baseline(dict(file))
-    ours = read_run(settings, options.run)["evaluation"]["accuracy"]
+    tested = read_run(settings, options.run).evaluation
+    if tested is None or tested.accuracy is None:
+        parser.error(f"run {options.run} has no test: it did not come so far")
+    ours = tested.accuracy
     print(f"logistic regression (C={strength}): {theirs:.4f}")
     print(f"whippet run {options.run}: {ours:.4f}")
     print(f"difference: {100 * (ours - theirs):+.2f} points")

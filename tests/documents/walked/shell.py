@@ -73,7 +73,10 @@ class Shell:
             start_new_session=True,
         )
         print(f"$ {line}  ({time.monotonic() - started:.0f} s)")
-        assert found.returncode == 0, f"{found.stdout[-3000:]}\n{found.stderr[-3000:]}"
+        said = f"{found.stdout[-3000:]}\n{found.stderr[-3000:]}"
+        if found.returncode != 0:
+            print(said)  # now: the other pages take minutes
+        assert found.returncode == 0, said
         if _KEPT.search(line):
             self.before.append(line)
         return found.stdout
@@ -91,8 +94,9 @@ class Shell:
         assert process.stdout is not None
         try:
             told = process.stdout.readline()
-            (url,) = set(_ADDRESS.findall(told)) or {""}
-            assert url, told
+            found = _ADDRESS.search(told)
+            assert found, told
+            url = found[0]
             print(f"$ {line}")
             look = lambda: httpx.get(url, trust_env=False, timeout=60)  # noqa: E731
             return wait_for(look, "answer").text

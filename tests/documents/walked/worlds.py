@@ -17,6 +17,8 @@ from tests.documents.reading import Command, commands
 TUTORIAL, LOCAL, AWS = WORLDS = "tutorial", "pages", "aws"
 _AWS_PAGES = ("docs/aws.md", "docs/permissions.md", "docs/api.md")
 _EXCUSED = {(each.document, each.line) for each in NOT_RUN}
+# What takes minutes, and is typed on an earlier page.
+_TYPED_BEFORE = {("README.md", "make demo")}
 # Without a network there are weights for these two only.
 _NETWORKS = (("mobilenet_v2,resnet18,convnext_tiny", "mobilenet_v2,squeezenet1_1"),)
 _ANY_NETWORK = re.compile(r"(--model )resnet18\b")
@@ -41,6 +43,7 @@ def walked(world: str, document: str) -> list[Command]:
         if world_of(each) == world
         and each.document == document
         and (each.document, each.line) not in _EXCUSED
+        and (each.document, each.line) not in _TYPED_BEFORE
     ]
 
 
