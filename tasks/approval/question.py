@@ -11,8 +11,7 @@ from dashboards.artifacts.tables import markdown_table, markdown_text
 from sm_entrypoints.contract.sentences import clause, counted, joined
 from tasks.approval.comparison import sentence_of
 from tasks.approval.in_service import Answered
-from tasks.runs.approval_parts import Comparison
-from tasks.runs.endings import NOT_DEPLOYED
+from tasks.runs.approval_parts import NOT_DEPLOYED, Comparison
 from tasks.runs.record_model import RunRecord
 
 _MOST_SAMPLES = 8

@@ -8,6 +8,8 @@ from tasks.runs.record_parts import Part
 
 # What a comparison can tell; see tasks/approval/comparison.py.
 Outcome = Literal["better", "not worse", "worse", "too few pictures to tell"]
+# How the last state's message of a run begins whose model was refused.
+NOT_DEPLOYED = "Not deployed"
 
 
 class Comparison(Part):

@@ -14,9 +14,9 @@ import httpx
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State
 
+from tasks.runs.approval_parts import NOT_DEPLOYED
+
 REFUSED, HELD_BACK = "refused", "held-back"
-# How the message of a refused run begins.
-NOT_DEPLOYED = "Not deployed"
 
 
 def is_refusal(state: State[object]) -> bool:

@@ -36,18 +36,17 @@ class Account:
     moto: str
 
 
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """What somebody has who reads these pages: a user, and the image's repository."""
+@pytest.fixture
+def account(tmp_path: Path) -> Iterator[Account]:
+    """What somebody has who reads one of these pages: a user, and the image's repository."""
     job_python()
-    folder = project(tmp_path_factory.mktemp("documents") / "my project")
+    folder = project(tmp_path / "my project")
     tiny_data(folder / "pictures")
     service = folder / "the service"
     service.mkdir()
     with moto_server() as moto, api_process(service, moto, identity=False) as variables:
         create_role(moto)
         client("iam", moto).create_user(UserName="anna")
-        client("ecr", moto).create_repository(repositoryName="whippet-serving")
         known = {**environment(service), **variables, "WHIPPET_BUCKET": ""}
         # The home is the folder's; the region is what the pages say.
         for name in ("WHIPPET_HOME", "WHIPPET_BUCKET", "PATH", "HOME"):
@@ -55,14 +54,21 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
         known |= {"AWS_DEFAULT_REGION": REGION}
         known |= {"WHIPPET_TRAINING_IMAGE": "pytorch-training:2"}
         known |= {"WHIPPET_INFERENCE_IMAGE": "pytorch-inference:2"}
-        yield Account(folder=folder, variables=known, moto=moto)
+        made = Account(folder=folder, variables=known, moto=moto)
+        shell_of(made).run("aws ecr create-repository --repository-name whippet-serving")
+        yield made
         Shell(folder=folder).run("whippet down")
+
+
+def shell_of(account: Account) -> Shell:
+    """Return a shell that has the AWS CLI."""
+    programs = (Path(program(".venv-sdk2", "aws")).parent,)
+    return Shell(folder=account.folder, variables=account.variables, programs=programs)
 
 
 @pytest.mark.parametrize("document", documents_of(AWS))
 def test_every_command_of_a_page_runs(document: str, account: Account) -> None:
-    programs = (Path(program(".venv-sdk2", "aws")).parent,)
-    shell = Shell(folder=account.folder, variables=account.variables, programs=programs)
+    shell = shell_of(account)
     words = {
         "arn:aws:iam::…:role/…": ROLE,
         "http://127.0.0.1:5000": account.moto,
