@@ -22,7 +22,7 @@ class Echo(socketserver.BaseRequestHandler):
 @pytest.fixture
 def echo() -> Iterator[int]:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield server.server_address[1]
         server.shutdown()

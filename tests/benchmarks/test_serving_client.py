@@ -38,7 +38,7 @@ class _Handler(BaseHTTPRequestHandler):
 def port() -> Iterator[int]:
     _Handler.refused = 0
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server.server_address[1]
         server.shutdown()
 

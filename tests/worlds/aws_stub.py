@@ -161,7 +161,7 @@ def aws_stub() -> Iterator[AwsStub]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     stub.url = f"http://127.0.0.1:{server.server_port}"
     try:

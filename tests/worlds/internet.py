@@ -74,7 +74,7 @@ def internet(folder: Path, *hosts: str) -> Iterator[Internet]:
             self.close_connection = True
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     address = f"http://127.0.0.1:{server.server_address[1]}"
     found = Internet(
         variables={"HTTPS_PROXY": address, "REQUESTS_CA_BUNDLE": str(certificate)},

@@ -73,7 +73,7 @@ class _Answer(BaseHTTPRequestHandler):
 @pytest.fixture
 def bucket() -> Iterator[Bucket]:
     with Bucket() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield server
         server.shutdown()
