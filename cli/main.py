@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import os
 import signal
@@ -15,10 +16,22 @@ from sm_entrypoints.contract.sentences import clause
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
+# So many objects until Python looks for garbage among the newest: what is imported is none.
+_GARBAGE_AFTER = 50_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code. No traceback for errors meant for people."""
+    if argv is not None:
+        return _run(argv)
+    gc.set_threshold(_GARBAGE_AFTER)
+    try:
+        return _run(None)
+    finally:
+        gc.freeze()  # The process ends here: to take apart what it imported would take a second.
+
+
+def _run(argv: Sequence[str] | None) -> int:
     arguments = build_parser().parse_args(argv)
     from platforms.loopback import spare_loopback  # its urllib is half the time of --help
     from platforms.processes.interrupts import NotedInterrupts

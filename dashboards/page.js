@@ -64,14 +64,16 @@
       // Lets the page answer to the reader between two figures.
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
-    const repaint = (change) => {
-      for (const slot of slots) window.Plotly.relayout(slot, change(slot));
+    const repaint = (change, some = slots) => {
+      for (const slot of some) window.Plotly.relayout(slot, change(slot));
     };
     scheme.addEventListener("change", () => repaint(() => ({ template: template() })));
     // Paper is white, and as wide as PRINT_WIDTH; a figure keeps its size unless it is told.
-    window.addEventListener("beforeprint", () =>
-      repaint((slot) => ({ template: light, width: Math.min(PRINT_WIDTH, widest(slot)) }))
-    );
+    const printed = (slot) => Math.min(PRINT_WIDTH, widest(slot));
+    window.addEventListener("beforeprint", () => {
+      const wrong = (slot) => scheme.matches || slot.clientWidth !== printed(slot);
+      repaint((slot) => ({ template: light, width: printed(slot) }), slots.filter(wrong));
+    });
     window.addEventListener("afterprint", () =>
       repaint(() => ({ template: template(), width: null, autosize: true }))
     );

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from flows.hooks import FLOW_POLICY
 from flows.naming import named
+from flows.parts import parts_of_a_run
 from tasks.approving import refusal, require_somebody_to_ask
 from tasks.deployment import create_endpoint, publish_endpoint, smoke_test_endpoint
 from tasks.parameters.deployment import CostParameters, DeploymentParameters
@@ -42,6 +43,7 @@ def deploy_trained(trained: TrainedModel, deployment: DeploymentParameters) -> D
 
 
 @flow(name="deploy-model", flow_run_name=named(_story), **FLOW_POLICY)
+@parts_of_a_run()
 def deploy_model(
     training_job: Annotated[
         str,

@@ -11,6 +11,7 @@ from prefect.states import Completed
 from flows.deploy_model import deploy_trained
 from flows.hooks import FLOW_POLICY
 from flows.naming import named
+from flows.parts import parts_of_a_run
 from flows.sync_data import sync_data
 from flows.train_model import train_instrumented
 from flows.tune_model import search_hyperparameters
@@ -51,6 +52,7 @@ def _story(advanced: ReleaseAdvanced, **groups: Any) -> str:
 
 
 @flow(name="release-model", flow_run_name=named(_story), **FLOW_POLICY)
+@parts_of_a_run()
 def release_model(
     data: Data = DataParameters(),
     model: Model = ModelParameters(),

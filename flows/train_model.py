@@ -10,6 +10,7 @@ from prefect.states import Completed
 
 from flows.hooks import FLOW_POLICY
 from flows.naming import named
+from flows.parts import parts_of_a_run
 from flows.sync_data import sync_data
 from platforms import Settings
 from sm_entrypoints.contract.wire import Value
@@ -90,6 +91,7 @@ def fine_tune(
 
 
 @flow(name="train-model", flow_run_name=named(_story), **FLOW_POLICY)
+@parts_of_a_run()
 def train_model(
     data: Data = DataParameters(),
     model: Model = ModelParameters(),

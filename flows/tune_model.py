@@ -10,6 +10,7 @@ from prefect.states import Completed
 
 from flows.hooks import FLOW_POLICY
 from flows.naming import named
+from flows.parts import parts_of_a_run
 from flows.sync_data import sync_data
 from sm_entrypoints.contract.sentences import counted
 from tasks.linting import lint_finished_search
@@ -73,6 +74,7 @@ def search_hyperparameters(
 
 
 @flow(name="tune-model", flow_run_name=named(_story), **FLOW_POLICY)
+@parts_of_a_run()
 def tune_model(
     data: Data = DataParameters(),
     model: Model = ModelParameters(),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from subprocess import SubprocessError
+from threading import Event
 
 from packaging.utils import canonicalize_name
 
@@ -48,14 +49,17 @@ def program_surroundings(*also: str) -> Surroundings:
     return Surroundings(environment=environment)
 
 
-def run_program(command: Sequence[str], *also: str, seconds: float) -> Finished:
+def run_program(
+    command: Sequence[str], *also: str, seconds: float, stop: Event | None = None
+) -> Finished:
     """Run an interpreter with one of :data:`ENTRY_POINTS` to its end; see :func:`run_alone`.
 
     Raises:
         OSError: it cannot be started.
-        subprocess.TimeoutExpired: it took more than ``seconds``, and was killed.
+        subprocess.TimeoutExpired: it took more than ``seconds``, or ``stop`` was set: it was
+            killed.
     """
-    finished = run_alone(command, program_surroundings(*also), seconds=seconds)
+    finished = run_alone(command, program_surroundings(*also), seconds=seconds, stop=stop)
     return replace(finished, program=Path(command[1]).name)
 
 

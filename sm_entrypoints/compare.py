@@ -12,6 +12,7 @@ is changed. B is built first, so costs that only the first one pays count agains
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":  # as a script only: sys.path starts with this file's own folder
+    gc.disable()  # until all is imported: nothing of it is garbage
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import torch
@@ -261,4 +263,6 @@ def _work(argv: Sequence[str], environment: Environment, stop: StopRequest) -> N
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what was imported stays to the end: to take it apart there takes a second
+    gc.enable()
     sys.exit(main())

@@ -11,6 +11,7 @@ last line is the error, if there is one (exit code 1), or what was found.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":  # as a script only: sys.path starts with this file's own folder
+    gc.disable()  # until all is imported: nothing of it is garbage
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from dataclasses import replace
@@ -124,4 +126,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what was imported stays to the end: to take it apart there takes a second
+    gc.enable()
     sys.exit(main())

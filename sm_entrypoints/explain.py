@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import math
 import sys
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":  # as a script only: sys.path starts with this file's own folder
+    gc.disable()  # until all is imported: nothing of it is garbage
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import torch
@@ -265,4 +267,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what was imported stays to the end: to take it apart there takes a second
+    gc.enable()
     sys.exit(main())

@@ -13,6 +13,7 @@ notes. On failure the last line of stderr says why; exit code 1.
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import json
 import pickle
@@ -26,6 +27,7 @@ from typing import Any
 from urllib.error import URLError
 
 if __name__ == "__main__":  # as a script only: sys.path starts with this file's own folder
+    gc.disable()  # until all is imported: nothing of it is garbage
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import torch
@@ -223,4 +225,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what was imported stays to the end: to take it apart there takes a second
+    gc.enable()
     sys.exit(main())

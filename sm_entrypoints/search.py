@@ -17,6 +17,7 @@ so does the job of another name whose plan ``continues`` it.
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":  # as a script only: sys.path starts with this file's own folder
+    gc.disable()  # until all is imported: nothing of it is garbage
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import torch
@@ -258,4 +260,6 @@ def _work(argv: Sequence[str], environment: Environment, stop: StopRequest) -> N
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what was imported stays to the end: to take it apart there takes a second
+    gc.enable()
     sys.exit(main())

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from itertools import chain, count
 from threading import Thread
@@ -17,6 +18,7 @@ from sm_entrypoints.contract.sentences import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from platforms import Settings
+    from tasks.approval.asking import Asker
     from tasks.parameters.run import (
         DataParameters,
         DeploymentParameters,
@@ -54,12 +56,8 @@ def command(arguments: argparse.Namespace) -> int:
     Returns 3 when a person refused to deploy the model.
     """
     from cli.approval import asker_of
-    from cli.console import quiet_console
     from cli.preflight import check_before_run, check_choices
-    from cli.run_summary import print_refusal, print_summary
-    from cli.server.choosing import ui_and_password, use_server
-    from platforms import Settings, connect
-    from tasks.approval.asking import asked_by
+    from platforms import Settings
 
     if arguments.platform:
         # Every task reads its settings anew, from here.
@@ -72,6 +70,32 @@ def command(arguments: argparse.Namespace) -> int:
         check_choices(parameters)
     data = cast("DataParameters", parameters["data"])
     check_before_run(settings, data, cast("ModelParameters", parameters["model"]))
+    with _weights_ahead(settings, cast("ModelParameters", parameters["model"])):
+        return _carry_out(settings, arguments, parameters, ask)
+
+
+def _weights_ahead(settings: Settings, model: ModelParameters) -> AbstractContextManager[None]:
+    """Bring the weights of the one network of a run while its server starts."""
+    from tasks.job_environment.weights import IMAGENET, prepared_ahead
+
+    if model.weights != IMAGENET or model.networks:
+        return nullcontext()
+    cache = settings.home / "weights"
+    return prepared_ahead(str(model.first), job_python=settings.job_python, cache=cache)
+
+
+def _carry_out(
+    settings: Settings,
+    arguments: argparse.Namespace,
+    parameters: dict[str, Parameters],
+    ask: Asker,
+) -> int:
+    from cli.console import quiet_console
+    from cli.run_summary import print_refusal, print_summary
+    from cli.server.choosing import ui_and_password, use_server
+    from platforms import connect
+    from tasks.approval.asking import asked_by
+
     with ThreadPoolExecutor(1) as beside:
         # Once: jobs of this machine share what takes seconds to import.
         expect = cache(lambda: beside.submit(connect(settings).expect_jobs))

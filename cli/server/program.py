@@ -6,6 +6,7 @@ login, with CSRF tokens, to its own pages and to programs on this machine.
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
@@ -25,6 +26,7 @@ _GRACE_SECONDS = 5
 
 def main() -> None:
     """Serve until SIGTERM."""
+    gc.disable()  # until all is imported: nothing of it is garbage
     settings, port = Settings(home=Path(sys.argv[1])), int(sys.argv[2])
     login = make_login(settings)
     with _listen(port) as listener:
@@ -80,6 +82,8 @@ def _serve(settings: Settings, listener: socket.socket, url: str, login: str) ->
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
+    gc.freeze()
+    gc.enable()
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -27,7 +27,7 @@ from platforms.settings import Settings
 
 _BUCKET = "whippet-local"
 # A describe reads one small file: seeing the end of a job early is worth more.
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 0.3
 _ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/whippet-local"
 # Names only: what platforms/local/image.txt describes is the job environment.
 _TRAINING_IMAGE = "whippet-local/pytorch-training:2.14-cpu"

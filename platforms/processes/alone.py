@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import IO
 
 import psutil
 
 from platforms.processes.process import identify, terminate_group
+
+_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,18 +98,39 @@ def _kill_with_descendants(pid: int) -> None:
             process.kill()
 
 
-def run_alone(command: Sequence[str], surroundings: Surroundings, *, seconds: float) -> Finished:
+def run_alone(
+    command: Sequence[str],
+    surroundings: Surroundings,
+    *,
+    seconds: float,
+    stop: Event | None = None,
+) -> Finished:
     """Run a program to its end, whatever its exit status; see :func:`alone`.
 
     Raises:
         OSError: it cannot be started.
-        subprocess.TimeoutExpired: it took more than ``seconds``, and was killed.
+        subprocess.TimeoutExpired: it took more than ``seconds``, or ``stop`` was set: it was
+            killed.
     """
     with alone(command, surroundings) as process:
-        stdout, stderr = process.communicate(timeout=seconds)
+        stdout, stderr = _output(process, seconds, stop)
     return Finished(
         program=Path(command[0]).name,
         status=process.returncode,
         stdout=stdout.decode("utf-8", errors="replace"),
         stderr=stderr.decode("utf-8", errors="replace"),
     )
+
+
+def _output(
+    process: subprocess.Popen[bytes], seconds: float, stop: Event | None
+) -> tuple[bytes, bytes]:
+    if stop is None:
+        return process.communicate(timeout=seconds)
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return process.communicate(timeout=_LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            if stop.is_set() or time.monotonic() > deadline:
+                raise

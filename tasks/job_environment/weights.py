@@ -11,9 +11,11 @@ import hashlib
 import json
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Thread
 from typing import NotRequired, TypedDict
 
 from obstore.store import ObjectStore
@@ -22,6 +24,7 @@ from platforms import Platform
 from platforms.errors import DataError, WhippetError, shown
 from platforms.files import write_json
 from platforms.job_environment import ENTRY_POINTS, require_job_python, run_program
+from platforms.locks import held
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints.contract import WEIGHTS_FILE
 from sm_entrypoints.contract.networks import Network
@@ -118,6 +121,28 @@ def prepare_weights(
         return _prepare(str(file), model, job_python, cache, source=weights)
 
 
+@contextmanager
+def prepared_ahead(model: str, *, job_python: Path, cache: Path) -> Iterator[None]:
+    """Prepare the ImageNet weights of a network beside the block; what still goes on ends with it.
+
+    :func:`prepare_weights` waits for it, and says what went wrong: here nothing is said.
+    """
+    stop = Event()
+
+    def prepare() -> None:
+        with suppress(WhippetError, OSError):
+            cache.mkdir(parents=True, exist_ok=True)
+            _prepare(IMAGENET, model, job_python, cache, stop=stop)
+
+    thread = Thread(target=prepare, name="weights of the network")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
 def upload_weights(
     prepared: PreparedWeights, store: ObjectStore, bucket: str, prefix: str
 ) -> str | None:
@@ -170,23 +195,30 @@ def require_same_weights(run_record: RunRecord, prepared: PreparedWeights) -> No
 
 
 def _prepare(
-    weights: str, model: str, job_python: Path, cache: Path, source: str | None = None
+    weights: str,
+    model: str,
+    job_python: Path,
+    cache: Path,
+    source: str | None = None,
+    stop: Event | None = None,
 ) -> PreparedWeights:
     content = IMAGENET if weights == IMAGENET else _sha256(weights_file(weights))
     key = json.dumps([model, content, _sha256(PROGRAM)])
     stem = Path(Network.parse(model).weights_file).stem
     out = cache / f"{stem}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
     answer = out.with_suffix(".json")
-    prepared = _cached(out, answer)
-    if prepared is None:
-        command = _command(weights, model, job_python, cache, out)
-        try:
-            prepared = _run_program(command)
-        except ProgramFailed as error:
-            raise DataError(
-                f"weights={source or weights!r} cannot be used for model={model!r}: {error}"
-            ) from error
-        write_json(answer, prepared)
+    # Two that need the same weights at once do not both download them.
+    with held(out.with_suffix(".lock")):
+        prepared = _cached(out, answer)
+        if prepared is None:
+            command = _command(weights, model, job_python, cache, out)
+            try:
+                prepared = _run_program(command, stop)
+            except ProgramFailed as error:
+                raise DataError(
+                    f"weights={source or weights!r} cannot be used for model={model!r}: {error}"
+                ) from error
+            write_json(answer, prepared)
     return PreparedWeights(
         file=out,
         sha256=str(prepared["sha256"]),
@@ -231,9 +263,9 @@ def _command(weights: str, model: str, job_python: Path, cache: Path, out: Path)
     return [*argv, "--out", str(out), "--cache", str(cache / "downloads")]
 
 
-def _run_program(command: Sequence[str]) -> _Answer:
+def _run_program(command: Sequence[str], stop: Event | None) -> _Answer:
     try:
-        finished = run_program(command, *_VARIABLES, seconds=TIMEOUT_SECONDS)
+        finished = run_program(command, *_VARIABLES, seconds=TIMEOUT_SECONDS, stop=stop)
     except subprocess.TimeoutExpired as error:
         raise ProgramFailed(
             f"it took more than {TIMEOUT_SECONDS:.0f} seconds. Download the file yourself and "

@@ -19,8 +19,9 @@ SECONDS = 120.0
 _VARIABLES = ("FONTCONFIG_PATH", "FONTCONFIG_FILE")
 # The page draws its figures after it has loaded; this much of the browser's own time is enough.
 _DRAWING_MS = 30_000
-# As wide as the style sheet's A4 page between its margins, so that figures start at that width.
-_WINDOW = "702,1000"
+# As wide as the style sheet's A4 page between its margins, and what the screen has beside a figure:
+# figures start at the width of paper, and none is drawn twice.
+_WINDOW = "784,1000"
 
 
 class PdfError(WhippetError):

@@ -3,7 +3,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import psutil
 import pytest
@@ -55,6 +57,26 @@ def test_a_child_of_a_program_that_ended_is_killed():
     finished = run_alone(python(PARENT, "0"), HERE, seconds=60)
     assert finished.status == 0
     wait_until_gone(int(finished.stdout))
+
+
+def test_a_program_that_nobody_waits_for_any_more_is_ended(tmp_path):
+    begun, stop = tmp_path / "begun", Event()
+
+    def stop_it() -> None:
+        wait_for(lambda: begun.exists() and begun.read_text(), "the program")
+        stop.set()
+
+    program = (
+        "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); "
+        "time.sleep(300)"
+    )
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(stop_it)
+        with pytest.raises(subprocess.TimeoutExpired):
+            run_alone(python(program, str(begun)), HERE, seconds=600, stop=stop)
+    wait_until_gone(int(begun.read_text()))
+    quick = run_alone(python("print(1)"), HERE, seconds=60, stop=Event())
+    assert (quick.status, quick.stdout) == (0, "1\n")
 
 
 def test_a_child_of_a_supervisor_ends_with_the_supervisors_group():

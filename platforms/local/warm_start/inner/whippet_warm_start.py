@@ -12,6 +12,7 @@ Started by the first supervisor of a kind, with one argument of JSON beside the 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.machinery
 import importlib.util
@@ -48,6 +49,8 @@ def main() -> None:
             boundary = _prepare(start)
         except Declined as reason:
             whippet_warm_job.decline(channel, str(reason), always=True)
+        # A job neither looks through what it has not made, nor takes it apart at its end.
+        gc.freeze()
         channel = whippet_warm_copy.leave_behind(start, channel)
         whippet_warm_job.become(channel, start, boundary)
     except BaseException:  # noqa: BLE001 - Python would go on with a script that is not this machine's.
@@ -74,11 +77,14 @@ def _prepare(start: dict[str, Any]) -> Any:
     start["environment"] = dict(os.environ)
     start["path"] = list(sys.path)
     boundary = _boundary(start["boundary"])
+    gc.disable()
     try:
         for name in start["modules"]:
             importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise Declined(f"the job environment lacks {error.name}") from error
+    finally:
+        gc.enable()
     _check(start)
     start["stamps"] = stamps(start["boundary"])
     return boundary
