@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.instrumentation import Row
+from benchmarks.search.choices import choices
 from benchmarks.search.pictures import copies, write_pictures
 from benchmarks.search.processes import HERE, JOB, ROOT, JobFolder, Timed, timed
 from benchmarks.search.ratios import Ratios
@@ -220,6 +221,7 @@ PARTS: dict[str, Callable[[World], list[Row]]] = {
     "others": beside_others,
     "heads": in_process,
     "memory": memory,
+    "choice": lambda world: choices(world.folder),
 }
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sm_entrypoints.contract import TEST_CHANNEL
+from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.examination.findings import Examined, write_picture_findings
 from sm_entrypoints.examination.mistakes import Mistake, Network
 from sm_entrypoints.features.backbone import tail_of
@@ -55,6 +56,19 @@ def _tells_of_pictures(prepared: Prepared) -> bool:
     return watched and training.frozen and training.environment.world_size == 1
 
 
+def why_untold(arguments: TrainingArguments) -> str | None:
+    """Return why a training of a frozen backbone has no features to tell of its pictures by; None
+    where that was said before.
+    """
+    if not arguments.views or arguments.epochs > 1:
+        return None
+    return (
+        f"this training tells nothing of the pictures: with views={arguments.views} one epoch "
+        "shows some version of each, and needs no features. Give 2 epochs or more, or ask "
+        "`whippet data`"
+    )
+
+
 def tell_of_pictures(
     prepared: Prepared,
     splits: Splits,
@@ -76,7 +90,12 @@ def tell_of_pictures(
     """
     # Only the leader comes here: asking once more whether to stop would wait for the others.
     stopped = outcome.stopped == "sigterm" or (splits.test is not None and tested is None)
-    if stopped or not outcome.features or not _tells_of_pictures(prepared):
+    if stopped or not _tells_of_pictures(prepared):
+        return
+    if not outcome.features:
+        reason = why_untold(prepared.training.arguments)
+        if reason is not None:
+            print(reason, flush=True)
         return
     features, parts = dict(outcome.features), [splits.train, splits.valid]
     if splits.test and tested is not None and entered:

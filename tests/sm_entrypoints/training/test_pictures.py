@@ -68,13 +68,22 @@ def test_a_watched_training_of_a_head_tells_of_its_pictures(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
-    [{"instrumentation": "off"}, {"trainable": "all", "epochs": 1}],
-    ids=["not watched", "all of it learns"],
+    [
+        {"instrumentation": "off", "epochs": 1},
+        {"trainable": "all", "epochs": 1},
+        {"augmentation": "standard", "views": 2, "epochs": 1},
+    ],
+    ids=["not watched", "all of it learns", "an epoch of views"],
 )
 def test_others_do_not(
-    tmp_path: Path, channels: dict[str, Path], options: dict[str, object]
+    tmp_path: Path,
+    channels: dict[str, Path],
+    options: dict[str, object],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert not (train(tmp_path, channels, **options) / "pictures.json").exists()
+    said = "this training tells nothing of the pictures: with views=2" in capsys.readouterr().out
+    assert said == ("views" in options)
 
 
 @pytest.mark.slow

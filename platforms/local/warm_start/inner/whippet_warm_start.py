@@ -49,8 +49,6 @@ def main() -> None:
             boundary = _prepare(start)
         except Declined as reason:
             whippet_warm_job.decline(channel, str(reason), always=True)
-        # A job neither looks through what it has not made, nor takes it apart at its end.
-        gc.freeze()
         channel = whippet_warm_copy.leave_behind(start, channel)
         whippet_warm_job.become(channel, start, boundary)
     except BaseException:  # noqa: BLE001 - Python would go on with a script that is not this machine's.
