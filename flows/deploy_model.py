@@ -9,9 +9,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 from pydantic import Field
 
-from flows.hooks import FLOW_POLICY
+from flows.hooks import FLOW_POLICY, parts_of_a_run
 from flows.naming import named
-from flows.parts import parts_of_a_run
 from tasks.approving import refusal, require_somebody_to_ask
 from tasks.deployment import create_endpoint, publish_endpoint, smoke_test_endpoint
 from tasks.parameters.deployment import CostParameters, DeploymentParameters
@@ -43,7 +42,6 @@ def deploy_trained(trained: TrainedModel, deployment: DeploymentParameters) -> D
 
 
 @flow(name="deploy-model", flow_run_name=named(_story), **FLOW_POLICY)
-@parts_of_a_run()
 def deploy_model(
     training_job: Annotated[
         str,
@@ -75,5 +73,6 @@ def deploy_model(
     refused = refusal(run, trained, deployment)
     if refused is not None:
         return refused
-    deployed = deploy_trained(trained, deployment)
+    with parts_of_a_run():
+        deployed = deploy_trained(trained, deployment)
     return Completed(message=f"endpoint {until(deployed.expires)}", data=deployed)

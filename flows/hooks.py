@@ -1,11 +1,14 @@
-"""What every flow has in common: no retries, and hooks for its cancellation and its end."""
+"""What every flow has in common: no retries, hooks for its cancellation and its end, and parts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypedDict
 
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from platforms import Settings, connect
 from tasks.cancelled_runs import end_if_lost
@@ -70,3 +73,13 @@ FLOW_POLICY = FlowPolicy(
     on_cancellation=[stop_jobs, close_run],
     on_crashed=[crashed_or_cancelled, close_run],
 )
+
+
+@contextmanager
+def parts_of_a_run() -> Iterator[None]:
+    """Let no subflow give signs of life of its own: the run gives them, and who looks, looks there.
+
+    A flow that gives them waits at its end for the thread that does so, for up to a second.
+    """
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield

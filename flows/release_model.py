@@ -9,9 +9,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.deploy_model import deploy_trained
-from flows.hooks import FLOW_POLICY
+from flows.hooks import FLOW_POLICY, parts_of_a_run
 from flows.naming import named
-from flows.parts import parts_of_a_run
 from flows.sync_data import sync_data
 from flows.train_model import train_instrumented
 from flows.tune_model import search_hyperparameters
@@ -52,7 +51,6 @@ def _story(advanced: ReleaseAdvanced, **groups: Any) -> str:
 
 
 @flow(name="release-model", flow_run_name=named(_story), **FLOW_POLICY)
-@parts_of_a_run()
 def release_model(
     data: Data = DataParameters(),
     model: Model = ModelParameters(),
@@ -87,17 +85,18 @@ def release_model(
         )
         require_somebody_to_ask(deployment)
         limits = plan_stage(run, choices)
-    inputs = sync_data(data, model)
-    trials = limits.trial_resources(resources)
-    best = search_hyperparameters(inputs, model, limits.tuning(tuning), trials)
-    inputs = inputs.of_network(best.network)
-    hyperparameters = final_hyperparameters(model, inputs, training, best.hyperparameters)
-    job = limits.training_resources(resources)
-    trained = train_instrumented(inputs, hyperparameters, training, job)
-    refused = refusal(run, trained, deployment)
-    if refused is not None:
-        return refused
-    deployed = deploy_trained(trained, deployment)
+    with parts_of_a_run():
+        inputs = sync_data(data, model)
+        trials = limits.trial_resources(resources)
+        best = search_hyperparameters(inputs, model, limits.tuning(tuning), trials)
+        inputs = inputs.of_network(best.network)
+        hyperparameters = final_hyperparameters(model, inputs, training, best.hyperparameters)
+        job = limits.training_resources(resources)
+        trained = train_instrumented(inputs, hyperparameters, training, job)
+        refused = refusal(run, trained, deployment)
+        if refused is not None:
+            return refused
+        deployed = deploy_trained(trained, deployment)
     with stage("query") as run:
         query_test_image(run, trained, deployed.endpoint)
     render_report(run)

@@ -8,9 +8,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.hooks import FLOW_POLICY
+from flows.hooks import FLOW_POLICY, parts_of_a_run
 from flows.naming import named
-from flows.parts import parts_of_a_run
 from flows.sync_data import sync_data
 from platforms import Settings
 from sm_entrypoints.contract.wire import Value
@@ -91,7 +90,6 @@ def fine_tune(
 
 
 @flow(name="train-model", flow_run_name=named(_story), **FLOW_POLICY)
-@parts_of_a_run()
 def train_model(
     data: Data = DataParameters(),
     model: Model = ModelParameters(),
@@ -108,10 +106,11 @@ def train_model(
     with stage("plan") as run:
         choices = RunChoices(data=data, model=model, training=training, resources=resources)
         limits = plan_stage(run, choices)
-    inputs = sync_data(data, model)
-    hyperparameters = final_hyperparameters(model, inputs, training, {})
-    job = limits.training_resources(resources)
-    trained = train_instrumented(inputs, hyperparameters, training, job)
+    with parts_of_a_run():
+        inputs = sync_data(data, model)
+        hyperparameters = final_hyperparameters(model, inputs, training, {})
+        job = limits.training_resources(resources)
+        trained = train_instrumented(inputs, hyperparameters, training, job)
     print_report(current_run())
     found = read_run(Settings(), current_run().name).evaluation
     return Completed(message=accuracy_of(found) if found else "trained", data=trained)

@@ -8,9 +8,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.hooks import FLOW_POLICY
+from flows.hooks import FLOW_POLICY, parts_of_a_run
 from flows.naming import named
-from flows.parts import parts_of_a_run
 from flows.sync_data import sync_data
 from sm_entrypoints.contract.sentences import counted
 from tasks.linting import lint_finished_search
@@ -74,7 +73,6 @@ def search_hyperparameters(
 
 
 @flow(name="tune-model", flow_run_name=named(_story), **FLOW_POLICY)
-@parts_of_a_run()
 def tune_model(
     data: Data = DataParameters(),
     model: Model = ModelParameters(),
@@ -88,7 +86,10 @@ def tune_model(
     with stage("plan") as run:
         choices = RunChoices(data=data, model=model, tuning=tuning, resources=resources)
         limits = plan_stage(run, choices)
-    inputs = sync_data(data, model)
-    searched_with = limits.tuning(tuning)
-    best = search_hyperparameters(inputs, model, searched_with, limits.trial_resources(resources))
+    with parts_of_a_run():
+        inputs = sync_data(data, model)
+        searched_with = limits.tuning(tuning)
+        best = search_hyperparameters(
+            inputs, model, searched_with, limits.trial_resources(resources)
+        )
     return Completed(message=searched(best, searched_with.trials()), data=best)

@@ -6,10 +6,15 @@ import ast
 from pathlib import Path
 
 import flows
-from flows.parts import parts_of_a_run
+from flows.hooks import parts_of_a_run
 
 FOLDER = Path(flows.__file__).parent
 PARTS = {"sync_data", "search_hyperparameters", "train_instrumented", "deploy_trained"}
+
+
+def called(tree: ast.AST) -> set[str]:
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return {call.id for call in calls if isinstance(call, ast.Name)}
 
 
 def test_parts_give_no_signs_of_life_of_their_own():
@@ -28,12 +33,12 @@ def test_every_flow_that_has_parts_says_so():
         for each in ast.parse(file.read_text("utf-8")).body:
             if not isinstance(each, ast.FunctionDef):
                 continue
-            called = {
-                node.func.id
+            quiet = [
+                node
                 for node in ast.walk(each)
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-            }
-            marked = any("parts_of_a_run" in ast.unparse(mark) for mark in each.decorator_list)
-            assert marked == bool(called & PARTS), each.name
-            with_parts |= {each.name} if marked else set()
+                if isinstance(node, ast.With) and "parts_of_a_run()" in ast.unparse(node.items[0])
+            ]
+            inside = {name for node in quiet for name in called(node)}
+            assert called(each) & PARTS == inside & PARTS, each.name
+            with_parts |= {each.name} if quiet else set()
     assert with_parts == {"release_model", "train_model", "tune_model", "deploy_model"}
