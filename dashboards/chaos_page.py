@@ -128,7 +128,7 @@ def _timeline(story: Story) -> Block:
     end = max([story.seconds, *(span.end for span in story.spans), 1.0])
 
     def x(second: float) -> float:
-        return _LABEL + (_WIDTH - _LABEL - 10) * min(max(second, 0.0), end) / end
+        return _LABEL + (_WIDTH - _LABEL - 30) * min(max(second, 0.0), end) / end
 
     height = _TOP + _ROW * len(story.lanes) + 24
     parts = [_ticks(end, height, x(0), x(end))]
