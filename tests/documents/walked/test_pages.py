@@ -37,6 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     pictures = tiny_data(found / "pictures")
     for name in ("fold1", "fold2"):
         shutil.copytree(pictures / "train", found / "folds" / name)
+    shutil.copytree(pictures / "train", found / "folders")
     shutil.copytree(pictures, found / ".whippet" / "s3" / "bucket" / "pets")
     (found / "sendgrid.key").write_text("SG.a-key", "utf-8")
     shell = Shell(folder=found)
@@ -84,7 +85,7 @@ def words_of(folder: Path, command: Command, hook: Receiver) -> dict[str, str]:
         "DIR": "fetched" if " fetch " in command.line else "pictures",
     }
     if command.document == "docs/data.md":
-        words["DIR"] = "folds"
+        words["DIR"] = "folders" if "--no-splits" in command.line else "folds"
     if " features --remove" in command.line:
         words["pets"] = features.parent.name
     return {written: shlex.quote(meant) for written, meant in words.items()}
