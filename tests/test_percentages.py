@@ -14,11 +14,9 @@ from tests.sources import SOURCES, relative, text
 
 _SPACED = re.compile(r"[\d}] %(?=[^\w(%{]|$)")
 _TEXTS = {tokenize.STRING, tokenize.COMMENT, getattr(tokenize, "FSTRING_MIDDLE", -1)}
-# A changelog tells what was, and the figures of benchmarks come as they were printed then.
-_PAGES = [path for path in DOCUMENTS if path.name not in ("CHANGELOG.md", "benchmarks.md")]
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=relative)
+@pytest.mark.parametrize("page", DOCUMENTS, ids=relative)
 def test_documents(page: Path) -> None:
     assert not re.findall(r".*\d %(?!\w).*", page.read_text("utf-8"))
 
