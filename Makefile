@@ -7,10 +7,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 PIP := -m pip install --quiet --disable-pip-version-check
 ORCHESTRATOR := .venv/bin/python
 JOB := .venv-job/bin/python
-# The environments are made side by side, and so run the parts of `make check`: three, because they
-# wait for disks, processes and clocks a third of their time.
+# The environments are made side by side, and so run the parts of `make check`: all of them, because
+# they wait for disks, processes and clocks a third of their time.
 ifeq ($(MAKELEVEL),0)
-MAKEFLAGS += --jobs=$(if $(filter check,$(MAKECMDGOALS)),3,2)
+MAKEFLAGS += --jobs=$(if $(filter check,$(MAKECMDGOALS)),6,2)
 endif
 # Most tests wait for processes that they start: three at a time keep two cores busy.
 # In the order of tests/conftest.py: by their size, files of a few long tests would come last.
@@ -121,10 +121,11 @@ FAST_OPTIONS := -q --no-header -m "not slow and not job" $(if $(MAKE_TERMOUT),--
 GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .PHONY: check
-check: .venv/.tools .venv-job/.tools  ## the fast subset (under two minutes): format, lint, types, tests without jobs or servers; PKG=dashboards: one package
+check: .venv/.tools .venv-job/.tools  ## the fast subset (about a minute on two cores): format, lint, types, tests without jobs or servers; PKG=dashboards: one package
 	@$(MAKE) --no-print-directory --keep-going $(GROUPED) $(if $(PKG),check-package,check-job check-orchestrator) lint
 
-.PHONY: check-orchestrator check-tasks check-commands check-others check-job check-package
+.PHONY: check-orchestrator check-tasks check-commands check-others
+.PHONY: check-job check-clocks check-networks check-package
 # Parts of a size, each in one process: workers would each import and collect all tests of the half.
 check-orchestrator: check-tasks check-others check-commands
 check-tasks:
@@ -133,8 +134,13 @@ check-commands:
 	@$(FAST) $(ORCHESTRATOR) -m pytest $(FAST_OPTIONS) $(LATER) tests/cli tests/dashboards
 check-others:
 	@$(FAST) $(ORCHESTRATOR) -m pytest $(FAST_OPTIONS) $(LATER) tests $(patsubst %,--ignore tests/%,tasks flows faults cli dashboards sm_entrypoints)
-check-job:
-	@$(FAST) $(JOB) -m pytest $(FAST_OPTIONS) tests/sm_entrypoints
+# The first waits most.
+check-job: check-clocks check-networks
+CLOCKS := instrumentation rules serving contract job
+check-clocks:
+	@$(FAST) $(JOB) -m pytest $(FAST_OPTIONS) $(CLOCKS:%=tests/sm_entrypoints/%)
+check-networks:
+	@$(FAST) $(JOB) -m pytest $(FAST_OPTIONS) tests/sm_entrypoints $(CLOCKS:%=--ignore tests/sm_entrypoints/%)
 check-package:
 	@$(FAST) $(if $(filter sm_entrypoints%,$(PKG)),$(JOB),$(ORCHESTRATOR)) -m pytest $(FAST_OPTIONS) -n 2 --dist loadfile tests/$(PKG)
 
