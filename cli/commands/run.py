@@ -78,7 +78,8 @@ def _weights_ahead(settings: Settings, model: ModelParameters) -> AbstractContex
     """Bring the weights of the one network of a run while its server starts."""
     from tasks.job_environment.weights import IMAGENET, prepared_ahead
 
-    if model.weights != IMAGENET or model.networks:
+    # A server that somebody named starts nothing here, and may refuse: nothing is written before.
+    if model.weights != IMAGENET or model.networks or os.environ.get("PREFECT_API_URL"):
         return nullcontext()
     cache = settings.home / "weights"
     return prepared_ahead(str(model.first), job_python=settings.job_python, cache=cache)
