@@ -11,6 +11,8 @@ from platforms.errors import SettingsError
 from sm_entrypoints.contract.sentences import clause
 
 NAME = "whippet"
+# Prefect's own, for who has chosen none.
+_USUAL = "ephemeral"
 _MODE = 0o600
 
 
@@ -20,10 +22,10 @@ def profiles_file(environment: Mapping[str, str]) -> Path:
     return Path(environment.get("PREFECT_PROFILES_PATH") or own).expanduser()
 
 
-def keep_profile(path: Path, url: str, login: str | None) -> None:
-    """Keep a server's address and login as the active profile; the others stay as they are.
+def keep_profile(path: Path, url: str, login: str | None) -> str:
+    """Keep a server's address and login as the active profile; return the one to go back to.
 
-    Only its owner may read the file from then on.
+    The other profiles stay as they are. Only its owner may read the file from then on.
 
     Raises:
         SettingsError: the file cannot be read or written.
@@ -46,6 +48,7 @@ def keep_profile(path: Path, url: str, login: str | None) -> None:
         path.chmod(_MODE)
         with temporary_settings({PREFECT_PROFILES_PATH: path}):
             profiles = load_profiles()
+            before = profiles.active_name
             if NAME in profiles.names:
                 profiles.remove_profile(NAME)
             profiles.add_profile(Profile(name=NAME, settings=known))
@@ -55,6 +58,7 @@ def keep_profile(path: Path, url: str, login: str | None) -> None:
         raise SettingsError(
             f"Prefect's profiles in {path} cannot be kept: {clause(error)}"
         ) from error
+    return before if before and before != NAME else _USUAL
 
 
 def keep_own_profile(settings: Settings, path: Path, url: str) -> str:
@@ -63,5 +67,5 @@ def keep_own_profile(settings: Settings, path: Path, url: str) -> str:
     from cli.server.login import VARIABLE, read_login
 
     login = read_login(settings) if is_own(settings, url) else os.environ.get(VARIABLE)
-    keep_profile(path, url, login)
-    return f"{NAME}, active in {path}; back: prefect profile use ephemeral"
+    before = keep_profile(path, url, login)
+    return f"{NAME}, active in {path}; back: prefect profile use {before}"

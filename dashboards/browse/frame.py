@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.resources import files
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from dashboards.page.markup import Block, Section, text
 
@@ -39,11 +39,6 @@ def run_address(name: str) -> str:
 def file_address(name: str, file: str) -> str:
     """Return the path of a file of a run."""
     return f"{run_address(name)}/files/{quote(file, safe='')}"
-
-
-def comparison_address(left: str, right: str) -> str:
-    """Return the path of the page that shows two runs side by side."""
-    return f"/compare?{urlencode([('run', left), ('run', right)])}"
 
 
 def link(address: str, words: object) -> str:

@@ -50,18 +50,19 @@ def invoke(
     description = _described(platform, endpoint)
     body, content_type = _fitting(description, body, content_type)
     ask = _WAYS[kind_of(description).asked_by]
-    for wait in (*_BUSY_WAITS, None):
+    waits = iter(_BUSY_WAITS)
+    while True:
         try:
             return ask(platform, description, body, content_type)
         except ClientError as error:
-            if wait is None or not is_busy(error):
-                if error.response["Error"]["Code"] in _REFUSALS:
-                    raise EndpointFailed(
-                        f"endpoint {endpoint!r}: {error.response['Error']['Message']}"
-                    ) from error
+            wait = next(waits, None) if is_busy(error) else None
+            if wait is None and error.response["Error"]["Code"] in _REFUSALS:
+                raise EndpointFailed(
+                    f"endpoint {endpoint!r}: {error.response['Error']['Message']}"
+                ) from error
+            if wait is None:
                 raise
         pause(wait)
-    raise AssertionError("the last one returns or raises")
 
 
 def as_sent(

@@ -46,6 +46,16 @@ def test_the_profile_is_active_and_the_others_stay(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_it_tells_the_profile_to_go_back_to(tmp_path: Path) -> None:
+    path = tmp_path / "profiles.toml"
+    mine = 'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "https://example.org/api"\n'
+    path.write_text(mine, "utf-8")
+    assert keep_profile(path, URL, None) == "mine"
+    # From then on ours is the active one, and nobody knows what was before.
+    assert keep_profile(path, OTHER, None) == "ephemeral"
+    assert keep_profile(tmp_path / "new.toml", URL, None) == "ephemeral"
+
+
 def test_a_file_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "profiles.toml").mkdir()
     with pytest.raises(SettingsError, match=r"profiles in .* cannot be kept"):

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from dashboards.browse.comparison import ComparedRun, comparison_page
-from dashboards.browse.frame import ASSETS, POLICY, asset, comparison_address, run_address
+from dashboards.browse.frame import ASSETS, POLICY, asset, run_address
 from dashboards.browse.run import RunView, run_page
 from dashboards.browse.runs import RunLine, runs_page
 from dashboards.browse.trying import answer_markup, refusal_markup, trying_page
@@ -168,4 +168,3 @@ def test_pages_load_from_their_own_server_alone() -> None:
 
 def test_addresses_take_any_name() -> None:
     assert run_address("a/b ?") == "/runs/a%2Fb%20%3F"
-    assert comparison_address("a&b", "é") == "/compare?run=a%26b&run=%C3%A9"

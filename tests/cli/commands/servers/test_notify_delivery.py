@@ -15,8 +15,11 @@ import pytest
 from cli.commands.servers import notify
 from tests.worlds.internet import Internet, internet
 
-# Apprise imports all of its plug-ins, and one of them something old.
-pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+# A Prefect server keeps the blocks. Apprise imports all of its plug-ins, one of them something old.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning"),
+]
 SLACK, TEAMS, SENDGRID = "hooks.slack.com", "prod-01.logic.azure.com", "api.sendgrid.com"
 OF_TEAMS = f"https://{TEAMS}:443/workflows/WFID/triggers/manual/paths/invoke"
 
