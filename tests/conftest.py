@@ -83,6 +83,11 @@ def pytest_ignore_collect(collection_path, config):
     return True if inside and importlib.util.find_spec(needed) is None else None
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes by their argument: what gzip makes holds the second, and workers must agree."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_collection_modifyitems(items):
     """Begin the half of torch with its long files: at the end, short ones keep all workers busy."""
     long = {
