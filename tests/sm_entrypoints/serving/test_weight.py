@@ -46,6 +46,8 @@ def test_what_takes_a_look_itself_is_heavy(body: bytes) -> None:
     assert is_heavy(body)
 
 
-@pytest.mark.parametrize("body", [b"", b"abc", b"[" * 1000, gzip.compress(b"a", mtime=0)[:-4], bytes(1000)])
+@pytest.mark.parametrize(
+    "body", [b"", b"abc", b"[" * 1000, gzip.compress(b"a", mtime=0)[:-4], bytes(1000)]
+)
 def test_what_is_refused_at_once_is_not(body: bytes) -> None:
     assert not is_heavy(body)
