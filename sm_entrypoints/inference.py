@@ -14,7 +14,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from sm_entrypoints.images.preparation import (
 )
 from sm_entrypoints.models.fusion import fused, laid_out
 from sm_entrypoints.models.model import ModelCard, load_model
+from sm_entrypoints.models.threads import threads, threads_for_one
 from sm_entrypoints.serving.accept import accepted, media_type
 from sm_entrypoints.serving.bodies import BodyError, picture_bytes, what_it_is
 from sm_entrypoints.serving.weight import is_heavy
@@ -77,13 +78,17 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classifier:
-    """A network in evaluation mode with what turns images into its input, and scores into names."""
+    """A network in evaluation mode with what turns images into its input, and scores into names.
+
+    ``threads`` are those for one picture; several at once get all that torch has.
+    """
 
     network: nn.Module
     labels: tuple[str, ...]
     prepare: Callable[[Image.Image], Tensor]
     device: torch.device
     top_k: int = DEFAULT_TOP_K
+    threads: int = field(default_factory=torch.get_num_threads)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,14 +108,17 @@ def model_fn(model_dir: str, context: Any = None) -> Classifier:
     """
     network, card = load_model(Path(model_dir))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    count = torch.get_num_threads()
     if device.type == "cpu":
-        network = fused(network, card.image_size)
+        network = fused(network, card.image_size).eval()
+        count = threads_for_one(network, card.image_size)
     return Classifier(
         network=network.eval().to(device),
         labels=tuple(card.classes),
         prepare=evaluation_transform(card),
         device=device,
         top_k=min(_top_k(os.environ.get("WHIPPET_TOP_K")), len(card.classes)),
+        threads=count,
     )
 
 
@@ -182,7 +190,8 @@ def predict_fn(data: Image.Image, model: Classifier) -> list[Prediction]:
     Raises:
         RequestError: 500, the network's scores are not numbers.
     """
-    return _InBatches.predict([model.prepare(data)], model)[0]
+    with threads(model.threads):
+        return _InBatches.predict([model.prepare(data)], model)[0]
 
 
 class _InBatches:

@@ -137,7 +137,7 @@ class ModelServer:
         self._failed = False
         self._server = uvicorn.Server(
             uvicorn.Config(
-                guarded(self._service.application(), settings.host),
+                guarded(self._service, settings.host),
                 http=BoundedConnection,
                 lifespan="off",
                 log_level="warning",

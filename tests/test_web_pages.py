@@ -46,7 +46,7 @@ def _pages(home: Path) -> App:
 
 
 def _model(home: Path) -> App:
-    return guarded(ModelService(Limits()).application(), "127.0.0.1")
+    return guarded(ModelService(Limits()), "127.0.0.1")
 
 
 # By the module that starts it.
@@ -135,11 +135,11 @@ def test_every_server_of_ours_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.0.0.2", "model"])
 def test_a_server_in_a_container_is_called_by_other_names(address: str) -> None:
-    app = guarded(ModelService(Limits()).application(), address)
+    app = guarded(ModelService(Limits()), address)
     assert status(app, "GET", "/ping", [("host", "model.aws.local"), EVIL]) == 503
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost", "127.0.0.2"])
 def test_a_server_of_this_machine_is_guarded(address: str) -> None:
-    app = guarded(ModelService(Limits()).application(), address)
+    app = guarded(ModelService(Limits()), address)
     assert status(app, "GET", "/ping", [("host", "model.aws.local")]) == 403

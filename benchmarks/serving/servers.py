@@ -78,6 +78,12 @@ class Running:
                 used += times.user + times.system
         return used
 
+    def signal(self, number: int) -> None:
+        """Send a signal to each of its processes."""
+        for each in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                each.send_signal(number)
+
     def megabytes(self) -> float:
         """Return its resident memory; pages that processes share count in each of them."""
         return sum(each.memory_info().rss for each in self.processes()) / 1e6
@@ -138,6 +144,8 @@ def _command(
             "SM_MODEL_DIR": str(model),
             "SAGEMAKER_BIND_TO_PORT": str(port),
             "PYTHONPATH": str(model / "code"),
+            # As the platform starts model servers; the others are started as their users do it.
+            "OMP_WAIT_POLICY": "PASSIVE",
         }
         return [JOB, SERVE], variables
     variables = {"JOB_PACKAGES": str(job_packages())}
@@ -174,10 +182,8 @@ def job_packages() -> Path:
 
 
 def _environment() -> dict[str, str]:
-    names = ("PATH", "HOME", "LANG", "TMPDIR", "OMP_NUM_THREADS")
-    ours = {name: os.environ[name] for name in names if name in os.environ}
-    # As the platform starts model servers: threads that wait for the next request do not spin.
-    return {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"), **ours}
+    names = ("PATH", "HOME", "LANG", "TMPDIR", "OMP_NUM_THREADS", "OMP_WAIT_POLICY")
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def _end(server: Running) -> None:

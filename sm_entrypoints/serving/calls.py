@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -121,6 +122,8 @@ class Call:
 
 
 _IDLE_SECONDS = 1.0
+# Giving memory back takes some milliseconds, and so does getting it again.
+_BUSY_SECONDS = 5.0
 # A call, and the answer to it that is to come.
 _Asked = tuple[Call, Future[Response]]
 
@@ -130,7 +133,8 @@ class Calls:
 
     Args:
         heavy: how many that take long to prepare may be on their way; others get 429.
-        rest: called when nobody has asked for a second after a batch, which takes memory.
+        rest: called after a batch, which takes memory: when nobody has asked for a second, or the
+            last time was five seconds ago.
     """
 
     def __init__(
@@ -141,7 +145,7 @@ class Calls:
         heavy: int = 16,
         rest: Callable[[], None] = give_back,
     ) -> None:
-        self._most, self._rest, self._rested = most, rest, True
+        self._most, self._rest, self._rested, self._rest_at = most, rest, True, 0.0
         # Decoders let go of Python's lock: pictures of a batch are decoded side by side.
         self._helpers = ThreadPoolExecutor(cores(), thread_name_prefix="picture")
         self._heavy = HeavyLane(heavy)
@@ -174,9 +178,9 @@ class Calls:
         while not taken:  # some are cancelled, or take long
             with self._come:
                 seconds = None if self._rested else _IDLE_SECONDS
-                here, come = self._come.wait_for(lambda: self._waiting, seconds), self._next()
-            if not here:
-                self._rested = True
+                here, come = self._come.wait_for(lambda: bool(self._waiting), seconds), self._next()
+            if not here or (not self._rested and time.monotonic() >= self._rest_at):
+                self._rested, self._rest_at = True, time.monotonic() + _BUSY_SECONDS
                 self._rest()
             taken = [asked for asked in come if self._begins(*asked)]
             del come

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from sm_entrypoints.serving.calls import Call, Calls
 from sm_entrypoints.serving.counter import RequestCounter
 from sm_entrypoints.serving.handlers import Program
 from sm_entrypoints.serving.intake import RETRY_AFTER, TOO_MANY, Intake, Limits, Refused
+
+_PING = ("GET", "HEAD")
+_ALLOWED = {"/ping": ", ".join(_PING), "/invocations": "POST"}
+# Who leaves sooner is found out then.
+_SOON_SECONDS = 0.05
 
 
 class ModelService:
@@ -53,17 +58,22 @@ class ModelService:
         """Answer requests from now on; until then ``/ping`` says 503."""
         self._loaded = (program, model)
 
-    def application(self) -> Starlette:
-        """Return the ASGI application."""
-        return Starlette(
-            routes=[
-                Route("/ping", self._ping, methods=["GET"]),
-                Route("/invocations", self._invocations, methods=["POST"]),
-            ],
-            exception_handlers={HTTPException: _elsewhere},
-        )
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, as an ASGI application."""
+        request = Request(scope, receive)
+        response = await self._response(request)
+        await response(scope, receive, send)
 
-    async def _ping(self, request: Request) -> Response:
+    async def _response(self, request: Request) -> Response:
+        """Return the answer; a router and its middleware would cost a tenth of a millisecond."""
+        path, method = request.url.path, request.method
+        if path == "/invocations" and method == "POST":
+            return await self._invocations(request)
+        if path == "/ping" and method in _PING:
+            return self._ping()
+        return _elsewhere(path, method)
+
+    def _ping(self) -> Response:
         if self._loaded is None:
             return Response(status_code=503, headers=RETRY_AFTER)
         return Response(status_code=200)
@@ -99,45 +109,53 @@ class ModelService:
     ) -> Response:
         """Return the answer, unless the client leaves or the time is over before."""
         self._busy += 1
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Response] = loop.create_future()
+        deliver = partial(self._deliver, answer, len(body))
         call = self._calls.submit(Call(program, model, body, request.headers, self._default_accept))
-        loop, size = asyncio.get_running_loop(), len(body)
         # A call that has begun keeps its place until it ends, whoever waits for it.
-        call.add_done_callback(lambda _: _soon(loop, self._release, size))
-        answer, left = asyncio.wrap_future(call), loop.create_task(_left(request))
-        either: set[asyncio.Future[Any]] = {answer, left}
+        call.add_done_callback(lambda ended: _soon(loop, deliver, ended))
         try:
-            done, _ = await asyncio.wait(
-                either,
-                timeout=self._limits.timeout_seconds,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if answer in done:
-                return answer.result()
-            if left in done:
-                raise ClientDisconnect
-            limit = f"{self._limits.timeout_seconds:g} seconds"
-            raise Refused(504, f"The model did not answer within {limit}.")
+            # Most answers come before it is worth a look whether anybody waits for them.
+            await asyncio.wait((answer,), timeout=_SOON_SECONDS)
+            return answer.result() if answer.done() else await self._late(request, answer)
         finally:
-            left.cancel()
             call.cancel()
 
-    def _release(self, size: int) -> None:
+    async def _late(self, request: Request, answer: asyncio.Future[Response]) -> Response:
+        left = asyncio.get_running_loop().create_task(_left(request))
+        either: set[asyncio.Future[Any]] = {answer, left}
+        limit = self._limits.timeout_seconds
+        try:
+            done, _ = await asyncio.wait(
+                either, timeout=limit - _SOON_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            left.cancel()
+        if answer in done:
+            return answer.result()
+        if left in done:
+            raise ClientDisconnect
+        raise Refused(504, f"The model did not answer within {limit:g} seconds.")
+
+    def _deliver(
+        self, answer: asyncio.Future[Response], size: int, ended: Future[Response]
+    ) -> None:
+        """Hand over what a call ended with, in the loop, and give its place to the next one."""
         self._busy -= 1
         self._intake.forget(size)
+        if not answer.done() and not ended.cancelled():
+            answer.set_result(ended.result())
 
 
-async def _elsewhere(request: Request, error: Exception) -> Response:
+def _elsewhere(path: str, method: str) -> Response:
     """Answer a request for an unknown route: 404, or 405 with what is allowed."""
-    assert isinstance(error, HTTPException)
-    path, method = request.url.path, request.method
-    if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        message = f"{method} is not allowed on {path}, which takes {allowed}."
-    else:
+    if path not in _ALLOWED:
         message = f"There is nothing at {path}: only GET /ping and POST /invocations exist."
-    return JSONResponse(
-        {"error": message}, status_code=error.status_code, headers=dict(error.headers or {})
-    )
+        return JSONResponse({"error": message}, status_code=404)
+    allowed = _ALLOWED[path]
+    message = f"{method} is not allowed on {path}, which takes {allowed}."
+    return JSONResponse({"error": message}, status_code=405, headers={"Allow": allowed})
 
 
 async def _left(request: Request) -> None:
@@ -146,7 +164,11 @@ async def _left(request: Request) -> None:
         continue
 
 
-def _soon(loop: asyncio.AbstractEventLoop, callback: Callable[[int], None], argument: int) -> None:
-    """Have the loop call back, from any thread; never where it has ended."""
+def _soon(
+    loop: asyncio.AbstractEventLoop,
+    deliver: Callable[[Future[Response]], None],
+    ended: Future[Response],
+) -> None:
+    """Have the loop deliver, from any thread, once; never where it has ended."""
     with suppress(RuntimeError):
-        loop.call_soon_threadsafe(callback, argument)
+        loop.call_soon_threadsafe(deliver, ended)

@@ -96,6 +96,15 @@ def test_what_waits_is_answered_together_and_a_lone_request_at_once() -> None:
     assert idle.wait(SECONDS)
 
 
+def test_a_lone_client_does_not_wait_while_memory_is_given_back() -> None:
+    rests: list[None] = []
+    program = Counting(waits=False).program()
+    calls = Calls(1, most=4, rest=lambda: rests.append(None))
+    for body in (b"a", b"b", b"c"):
+        assert calls.submit(_call(program, body)).result(SECONDS).body == body.upper()
+    assert rests == []
+
+
 def test_one_at_fault_in_a_batch_harms_nobody_else() -> None:
     handlers = Counting(waits=False)
     program = handlers.program()

@@ -49,9 +49,7 @@ class Served:
         program = load_program(folder, name, Context(system_properties={}))
         service.begin(program, program.load(folder))
         self.service = service
-        config = uvicorn.Config(
-            service.application(), http=connection, lifespan="off", log_level="error"
-        )
+        config = uvicorn.Config(service, http=connection, lifespan="off", log_level="error")
         self.server = uvicorn.Server(config)
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.address = self.listener.getsockname()

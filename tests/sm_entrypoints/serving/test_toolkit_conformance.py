@@ -256,7 +256,7 @@ class _Ours:
         context = Context(system_properties={"model_dir": str(folder)})
         loaded = load_program(folder / "code", program, context)
         service.begin(loaded, loaded.load(folder))
-        self.application = service.application()
+        self.application = service
 
     def ask(self, requests: list[tuple[bytes, dict[str, str]]]) -> list[httpx.Response]:
         return asyncio.run(self._ask(requests))
