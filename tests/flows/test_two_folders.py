@@ -55,7 +55,7 @@ def test_deployed_here_and_run_there_from_anywhere(tmp_path: Path) -> None:
         command = line.partition(":")[2].strip()
         assert str(Path(sys.executable).with_name("prefect")) == PREFECT
         with running_worker(worker, anywhere):
-            watched = watch(command, anywhere)
+            watched = watch(command, anywhere, starting.environment["PREFECT_PROFILES_PATH"])
         assert watched.returncode == 0, watched.stdout + watched.stderr
         assert "finished successfully" in watched.stdout
         (record,) = (tmp_path / "their home" / "runs").glob("[!.l]*/run.json")
@@ -67,21 +67,22 @@ def test_deployed_here_and_run_there_from_anywhere(tmp_path: Path) -> None:
         Whippet(home=tmp_path / "their home", api_url="").shut_down()
         down = starting.run("down")
     assert down.code == 0, down.err
+    lent = Path(starting.environment["PREFECT_PROFILES_PATH"])
+    assert "whippet" not in lent.read_text("utf-8")
 
 
-def watch(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run what `whippet up` says, in a clean shell; the network is one that needs no download."""
-    model = {"architecture": "mobilenet_v2", "image_size": 32}
+def watch(command: str, folder: Path, profiles: str) -> subprocess.CompletedProcess[str]:
+    """Run what `whippet up` says, in a clean shell of who has a profile by it and none else."""
     groups = {
         "data": {"path": "photos"},
-        "model": model,
+        "model": {"architecture": "mobilenet_v2", "image_size": 32},
         "tuning": {"max_jobs": 2, "max_epochs": 2},
     }
     chosen = " ".join(f"--param '{name}={json.dumps(value)}'" for name, value in groups.items())
     return subprocess.run(
         ["sh", "-c", f"{command} {chosen}"],
         cwd=folder,
-        env=SHELL,
+        env={**SHELL, "PREFECT_PROFILES_PATH": profiles},
         capture_output=True,
         text=True,
         timeout=600,

@@ -66,6 +66,8 @@ class Whippet:
             "WHIPPET_HOME": str(self.home),
             "WHIPPET_CHROMIUM": "none",  # a PDF takes seconds; tests/tasks prints one
             "PREFECT_HOME": os.environ["PREFECT_HOME"],
+            # `whippet up` keeps one where there is none: other tests must not see it.
+            "PREFECT_PROFILES_PATH": str(self.home / "profiles.toml"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_API_URL": self.api_url,
             **self.extra,

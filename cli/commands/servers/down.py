@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def command(_: argparse.Namespace) -> int:
 
 def _stop_server(settings: Settings) -> None:
     from cli.server.choosing import STOP_SECONDS
+    from cli.server.login import last_address
     from cli.server.notes import ui_url
+    from cli.server.prefect_profile import profiles_file, take_back
     from cli.server.record import read_server, record_file
     from platforms.processes.process import terminate_group
 
@@ -39,3 +42,6 @@ def _stop_server(settings: Settings) -> None:
         terminate_group(server.process, STOP_SECONDS)
         print(f"stopped the Prefect server at {ui_url(server.api_url)}")
     record_file(settings).unlink(missing_ok=True)
+    # Also that of a server that was killed.
+    if url := server.api_url if server else last_address(settings):
+        take_back(profiles_file(os.environ), url)

@@ -8,6 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from platforms import Settings
 
 HELP = "start server and worker, apply deployments and automations, and say where to look"
@@ -23,8 +25,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--profile",
-        action="store_true",
-        help="let Prefect's own commands find this server in every shell and folder",
+        action=argparse.BooleanOptionalAction,
+        help="let Prefect's own commands find this server in every shell and folder, by an active "
+        "profile; unasked, until `whippet down`, where you have not set up Prefect yourself",
     )
 
 
@@ -33,21 +36,40 @@ def command(arguments: argparse.Namespace) -> int:
     from cli.server.choosing import is_own, use_server
     from cli.server.login import shell_command, sign_in_command
     from cli.server.notes import ui_url
-    from cli.server.prefect_profile import keep_own_profile, profiles_file
+    from cli.server.prefect_profile import is_free, keep_own_profile, profiles_file
     from platforms import Settings
 
-    settings, profiles = Settings(), profiles_file(os.environ)
+    settings, profiles, free = Settings(), profiles_file(os.environ), is_free(os.environ)
     url = use_server(settings)
     print(f"Prefect UI:      {ui_url(url)}")
-    if is_own(settings, url):
+    own = is_own(settings, url)
+    if own:
         print(f"password:        {sign_in_command(settings)}")
         print(f"for a shell:     {shell_command(settings)}")
     print(f"PREFECT_API_URL: {url}", flush=True)
-    if arguments.profile:
+    kept = bool(arguments.profile)
+    if kept:
         print(f"profile:         {keep_own_profile(settings, profiles, url)}")
+    elif arguments.profile is None and own and free:
+        kept = _lend_profile(settings, profiles, url)
     if not arguments.server_only:
         _put_in_place(settings, url, worker=not arguments.no_worker)
+        print(f"start a run:     {_prefect(settings, known=kept or not own)}")
+        print("look around:     whippet status", flush=True)
     return 0
+
+
+def _lend_profile(settings: Settings, profiles: Path, url: str) -> bool:
+    """Let Prefect's commands find the server until it goes; nothing depends on it."""
+    from cli.server.prefect_profile import keep_own_profile
+    from platforms.errors import SettingsError
+
+    try:
+        print(f"profile:         {keep_own_profile(settings, profiles, url, lent=True)}")
+    except SettingsError as error:
+        print(f"note: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def _put_in_place(settings: Settings, url: str, *, worker: bool) -> None:
@@ -58,8 +80,6 @@ def _put_in_place(settings: Settings, url: str, *, worker: bool) -> None:
     from cli.operation.deployments import ensure_deployments, ensure_pool, is_online
     from cli.operation.put_in_place import apply_automations
     from cli.operation.worker import POOL, ensure_worker, worker_log
-    from cli.server.choosing import is_own
-    from cli.server.login import prefect_program, shell_command
     from sm_entrypoints.contract.sentences import counted
 
     watched = read_automations()  # a mistake in it must not leave half of the rest
@@ -73,8 +93,11 @@ def _put_in_place(settings: Settings, url: str, *, worker: bool) -> None:
         if worker:
             ours = ensure_worker(settings, url, lambda name: is_online(client, name))
             print(f"worker:          {ours.name}, pool {POOL}, log {worker_log(settings)}")
-    prefect = prefect_program()  # for a new shell, in any folder
-    if is_own(settings, url):
-        prefect = f"{shell_command(settings)} && {prefect}"
-    print(f"start a run:     {prefect} deployment run release-model/local --watch")
-    print("look around:     whippet status", flush=True)
+
+
+def _prefect(settings: Settings, *, known: bool) -> str:
+    """Return the command that starts a run, from a new shell in any folder."""
+    from cli.server.login import prefect_program, shell_command
+
+    command = f"{prefect_program()} deployment run release-model/local --watch"
+    return command if known else f"{shell_command(settings)} && {command}"

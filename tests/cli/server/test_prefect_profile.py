@@ -1,4 +1,4 @@
-"""`whippet up --profile`: Prefect's own commands know the server without a sourced file."""
+"""`whippet up`: Prefect's own commands know the server without a sourced file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from cli.server.prefect_profile import keep_profile, profiles_file
+from cli.server.prefect_profile import (
+    is_free,
+    keep_own_profile,
+    keep_profile,
+    profiles_file,
+    take_back,
+)
+from platforms import Settings
 from platforms.errors import SettingsError
 
 URL, OTHER = "http://127.0.0.1:4200/api", "http://127.0.0.1:4201/api"
@@ -60,3 +67,77 @@ def test_a_file_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "profiles.toml").mkdir()
     with pytest.raises(SettingsError, match=r"profiles in .* cannot be kept"):
         keep_profile(tmp_path / "profiles.toml", URL, None)
+
+
+MINE = 'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "https://example.org/api"\n'
+LOCAL = 'active = "local"\n'
+TUNED = 'active = "mine"\n[profiles.mine]\nPREFECT_LOGGING_LEVEL = "DEBUG"\n'
+UNTOUCHED = (
+    'active = "ephemeral"\n[profiles.ephemeral]\nPREFECT_SERVER_ALLOW_EPHEMERAL_MODE = "true"\n'
+)
+EMPTY = 'active = "default"\n[profiles.default]\n'
+OURS = 'active = "whippet"\n[profiles.whippet]\nPREFECT_API_URL = "http://127.0.0.1:4200/api"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "free"),
+    [
+        (None, True),
+        (UNTOUCHED, True),
+        (EMPTY, True),
+        (OURS, True),
+        (MINE, False),
+        (TUNED, False),
+        (LOCAL, False),
+        ("no table [", False),
+    ],
+)
+def test_only_an_untouched_prefect_gets_the_profile_unasked(
+    tmp_path: Path, text: str | None, *, free: bool
+) -> None:
+    if text is not None:
+        (tmp_path / "profiles.toml").write_text(text, "utf-8")
+    assert is_free({"PREFECT_HOME": str(tmp_path)}) is free
+    for name in ("PREFECT_API_URL", "PREFECT_PROFILE"):
+        assert not is_free({"PREFECT_HOME": str(tmp_path), name: "mine"})
+
+
+@pytest.mark.parametrize("text", [None, UNTOUCHED, EMPTY])
+def test_what_was_lent_is_taken_back(tmp_path: Path, text: str | None) -> None:
+    path, settings = tmp_path / "profiles.toml", Settings(home=tmp_path / "home")
+    if text is not None:
+        path.write_text(text, "utf-8")
+    said = keep_own_profile(settings, path, URL, lent=True)
+    assert said == f"whippet, active in {path} until `whippet down`"
+    # `whippet up` again, of another folder now: the later one counts.
+    keep_own_profile(settings, path, OTHER, lent=True)
+    take_back(path, URL)
+    assert tomllib.loads(path.read_text("utf-8"))["active"] == "whippet"
+    take_back(path, OTHER)
+    left = tomllib.loads(path.read_text("utf-8"))
+    assert "whippet" not in left.get("profiles", {})
+    assert left.get("active", "ephemeral") == ("default" if text == EMPTY else "ephemeral")
+    assert is_free({"PREFECT_HOME": str(tmp_path)})
+    take_back(path, OTHER)  # twice is as good as once
+
+
+def test_what_was_asked_for_stays(tmp_path: Path) -> None:
+    path, settings = tmp_path / "profiles.toml", Settings(home=tmp_path / "home")
+    keep_own_profile(settings, path, URL, lent=True)
+    assert "back: prefect profile use" in keep_own_profile(settings, path, URL)
+    # A later `whippet up` that says nothing of it brings the address up to date.
+    keep_own_profile(settings, path, OTHER, lent=True)
+    take_back(path, OTHER)
+    left = tomllib.loads(path.read_text("utf-8"))
+    assert left["active"] == "whippet"
+    assert left["profiles"]["whippet"] == {"PREFECT_API_URL": OTHER}
+
+
+def test_a_profile_chosen_since_stays_chosen(tmp_path: Path) -> None:
+    path, settings = tmp_path / "profiles.toml", Settings(home=tmp_path / "home")
+    keep_own_profile(settings, path, URL, lent=True)
+    path.write_text(MINE + path.read_text("utf-8").partition("\n")[2], "utf-8")
+    take_back(path, URL)
+    left = tomllib.loads(path.read_text("utf-8"))
+    assert left["active"] == "mine"
+    assert "whippet" not in left["profiles"]
