@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -185,7 +186,9 @@ def test_a_schedule_fires_and_a_run_is_watched(server, data, tmp_path):
         for path in server.home.parent.rglob("*")
         if path.is_file() and secret.encode() in path.read_bytes()
     ]
-    assert {path.name for path in told} == {"login", "server.env"}
+    # The last one is the user's own, for Prefect's commands.
+    assert {path.name for path in told} == {"login", "server.env", "profiles.toml"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in told} == {0o600}
     assert secret not in (tmp_path / "worker.txt").read_text("utf-8")
 
 
