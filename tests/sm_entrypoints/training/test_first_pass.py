@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -291,8 +292,7 @@ def test_two_instances_share_their_features(tmp_path: Path, channels: dict[str, 
     learn = options(model="resnet18", optimizer="sgd", batch_size=8, epochs=2)
     jobs = {name: Job(tmp_path / name, channels) for name in ("auto", "false")}
     started = {}
-    for name, job in jobs.items():
-        port = free_port()
+    for (name, job), port in zip(jobs.items(), free_ports(len(jobs)), strict=True):
         started[name] = [
             start_instance(job.variables, node, port, *learn, f"--cache_features={name}")
             for node in (0, 1)
@@ -308,8 +308,10 @@ def test_two_instances_share_their_features(tmp_path: Path, channels: dict[str, 
     same(jobs["auto"], jobs["false"])
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
+def free_ports(count: int) -> list[int]:
+    """Return ports that are free and differ: two jobs at one port wait for each other for ever."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
