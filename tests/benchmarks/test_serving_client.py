@@ -59,6 +59,7 @@ def test_a_lone_client_times_each_request(port):
         lone(port, [request("/x", b"bad")])
 
 
+@pytest.mark.slow
 def test_a_crowd_counts_what_it_gets(port):
     sent = [request("/x", body) for body in (b"fine", b"hang up", b"busy", b"bad", b"other")]
     crowd = Crowd(clients=3, total=10, right=lambda index, body: body != b"other")

@@ -75,6 +75,7 @@ def test_without_a_terminal_a_certain_question_is_refused(monkeypatch):
         assert unasked == Reply("no", "there was no terminal to ask at")
 
 
+@pytest.mark.slow
 def test_the_command_says_so_before_it_starts_anything(tmp_path):
     whippet = Whippet(home=tmp_path / "home", api_url="")
     found = whippet.run("run", "--data", str(ROOT / "samples/clipart"), "--approve", "always")

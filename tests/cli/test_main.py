@@ -80,6 +80,7 @@ def test_bad_input_is_one_sentence_before_any_work(whippet, awkward_path, argv, 
     assert not (awkward_path / "whippet" / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_mistake_as_people_meet_it(awkward_path):
     found = of_its_own(awkward_path, "run", "--model", "resnet81")
     assert (found.returncode, found.stdout) == (1, "")

@@ -9,6 +9,8 @@ import ast
 import subprocess
 import sys
 
+import pytest
+
 from tests.sources import ROOT, SOURCES, relative, tree
 
 
@@ -45,6 +47,7 @@ def imports(node: ast.AST) -> bool:
     return isinstance(node, ast.ImportFrom | ast.Import)
 
 
+@pytest.mark.slow
 def test_prefect_is_imported_after_it_knows_the_server() -> None:
     lines = imports_before_a_server()
     assert "from cli.server.choosing import ui_and_password, use_server" in lines

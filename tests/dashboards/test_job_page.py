@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ABOUT = {
     "parts": {"system metrics": "/somewhere"},
     "notes": ["1 line was cut off."],
@@ -33,6 +35,7 @@ def run(folder: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_the_page_says_what_is_known_of_the_job(awkward_path: Path) -> None:
     folder = awkward_path / "output"
     folder.mkdir()

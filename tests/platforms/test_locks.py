@@ -69,6 +69,7 @@ def test_shared_locks_exclude_only_the_other_kind(awkward_path):
         assert not free
 
 
+@pytest.mark.slow
 def test_who_waited_for_a_lock_that_was_replaced_holds_the_new_one(awkward_path):
     lock, inside = awkward_path / ".lock", threading.Event()
     old = hold(lock)

@@ -23,6 +23,7 @@ def test_what_is_no_metric_regex(text: str, words: str) -> None:
         MetricRegex(text)
 
 
+@pytest.mark.slow
 def test_a_match_without_end_is_given_up() -> None:
     regex, began = MetricRegex("(a+)+$"), time.monotonic()
     for _ in range(100):

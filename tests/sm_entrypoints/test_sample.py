@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.worlds.waiting import wait_for
 
 PROGRAM = Path(__file__).parents[2] / "sm_entrypoints" / "sample.py"
@@ -45,6 +47,7 @@ def test_it_samples_until_its_starter_is_gone(tmp_path: Path) -> None:
     assert min(ours) > 20e6, "the memory of this test, which has torch"
 
 
+@pytest.mark.slow
 def test_it_makes_way_for_a_job_that_samples_itself(tmp_path: Path) -> None:
     own = tmp_path / "own"
     process = start(tmp_path / "theirs", "--pid", str(os.getpid()), "--unless", str(own))
@@ -55,6 +58,7 @@ def test_it_makes_way_for_a_job_that_samples_itself(tmp_path: Path) -> None:
     process.communicate()
 
 
+@pytest.mark.slow
 def test_it_says_why_it_cannot(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     process = start(tmp_path / "file" / "folder", "--pid", str(os.getpid()))

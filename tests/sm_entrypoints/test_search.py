@@ -30,6 +30,8 @@ from tests.sm_entrypoints.pictures import CLASSES, PROJECT, job_variables, make_
 from tests.sm_entrypoints.search_outputs import document, metrics, when
 from tests.sm_entrypoints.searching.world import write_weights
 
+pytestmark = pytest.mark.slow  # whole searches
+
 PLAN: dict[str, Any] = {
     "trials": 6,
     "generation": 3,

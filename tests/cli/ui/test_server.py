@@ -62,6 +62,7 @@ def test_two_runs_side_by_side(http: httpx.Client) -> None:
         assert found.status_code == status, found.text
 
 
+@pytest.mark.slow
 def test_a_dropped_picture_is_answered(http: httpx.Client) -> None:
     assert 'data-endpoint="' in http.get("/try").text
     assert "not in service" in http.get("/try", params={"endpoint": "foreign"}).text

@@ -26,6 +26,7 @@ def all_charts(output):
     }
 
 
+@pytest.mark.slow
 def test_charts_are_small_valid_and_the_same_every_time(output):
     charts = all_charts(output)
     assert charts == all_charts(output)

@@ -25,6 +25,7 @@ def markup(section: Section) -> str:
     return "".join(block.markup for block in section.blocks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "heading"), [(5, "Trials"), (59, "The best 20 trials")])
 def test_the_table_has_the_best_trials_and_marks_the_best(tmp_path, count, heading):
     html = markup(tuning_section(trials_of(tmp_path, count), {}, "It was packed."))

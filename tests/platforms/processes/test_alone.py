@@ -87,6 +87,7 @@ def test_a_child_of_a_supervisor_ends_with_the_supervisors_group():
     assert not set(own.split()) & set(shared.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own_session", [True, False])
 def test_one_that_takes_too_long_is_killed_with_its_children(own_session):
     surroundings = Surroundings(environment=HERE.environment, own_session=own_session)

@@ -94,6 +94,7 @@ def test_what_there_is_no_time_for_is_told(tmp_path, splits, network):
     assert len(document["left_out"]) >= 2
 
 
+@pytest.mark.slow
 def test_a_picture_that_has_gone_has_no_thumbnail(tmp_path, network):
     channels = make_channels(tmp_path / "data", train=30, valid=8, test=8)
     splits = read_splits(channels)

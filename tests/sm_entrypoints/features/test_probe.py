@@ -79,6 +79,7 @@ def test_only_what_is_left_to_us_is_tried(
         assert set(found) == open_ways
 
 
+@pytest.mark.slow
 def test_the_fastest_that_agrees_is_chosen(train: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     rates(monkeypatch, {LAST: 2.0, FUSED: 3.0})

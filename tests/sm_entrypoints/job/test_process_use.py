@@ -38,6 +38,7 @@ def test_threads_that_end_meanwhile_are_no_problem() -> None:
     assert (use.document()["waited_seconds"] or 0.0) >= 0.0
 
 
+@pytest.mark.slow
 def test_what_came_before_the_split_is_told_apart() -> None:
     with ProcessUse() as use:
         end = time.perf_counter() + 0.2

@@ -38,6 +38,7 @@ def assert_equal(world: World, changes: list[dict[str, Any]]) -> None:
         assert trial.status == "Completed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "size", "way"),
     [

@@ -24,6 +24,8 @@ from sm_entrypoints.serving.intake import Limits
 from sm_entrypoints.serving.invocations import ModelService
 from tests.worlds.waiting import wait_for
 
+pytestmark = pytest.mark.slow  # most of it waits for a server's patience
+
 # Echoes; "slow" waits for a file to appear, and notes what it was asked.
 PROGRAM = """
 import pathlib, time

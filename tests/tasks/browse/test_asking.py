@@ -32,6 +32,7 @@ def test_an_answer(endpoints: EndpointsInService, runtime: Runtime) -> None:
     assert runtime.sent[0]["ContentType"] == "image/png"
 
 
+@pytest.mark.slow
 def test_a_large_picture_is_sent_scaled(endpoints: EndpointsInService, runtime: Runtime) -> None:
     large = picture(size=1500)
     assert len(large) > 4 * 2**20

@@ -56,6 +56,7 @@ def test_a_browser_that_fails_leaves_the_older_one(page, tmp_path, script, messa
     assert sorted(path.name for path in page.parent.iterdir()) == ["report.html", "report.pdf"]
 
 
+@pytest.mark.slow
 def test_a_browser_that_hangs_is_ended_with_its_children(page, tmp_path):
     child = tmp_path / "child"
     chromium = browser(tmp_path, f'sleep 300 & echo $! > "{child}"; wait')

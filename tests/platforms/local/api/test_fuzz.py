@@ -125,6 +125,7 @@ def _form(service: Service, name: str, value: Any, hostile: Hostile) -> bytes:
     return urllib.parse.urlencode(pairs, errors="replace").encode()
 
 
+@pytest.mark.slow
 def test_hostile_calls_get_answers_and_leave_nothing_outside(
     caller: Caller, context: LocalContext, tmp_path: Path
 ) -> None:

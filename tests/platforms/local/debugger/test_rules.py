@@ -154,6 +154,7 @@ def test_details_are_one_line_and_final_statuses_stay() -> None:
     assert again["DebugRuleEvaluationStatuses"] == [row]
 
 
+@pytest.mark.slow
 def test_rules_of_a_killed_supervisor_are_an_error(tmp_path: Path) -> None:
     jobs = local_jobs(tmp_path)
     jobs.start(
@@ -225,6 +226,7 @@ def test_what_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) 
     assert not jobs.folder("job").exists()
 
 
+@pytest.mark.slow
 def test_members_without_effect_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     jobs = local_jobs(tmp_path)
     stopping = {**rule("Overfit", action_json="[]"), "InstanceType": "ml.t3.medium"}

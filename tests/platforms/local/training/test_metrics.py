@@ -4,6 +4,8 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from platforms.local.job_tree import JobTree
 from platforms.local.training.metrics import LogFollower, last_text
 from sm_entrypoints.contract import format_metrics, metric_definitions
@@ -67,6 +69,7 @@ def test_what_the_platform_says_is_no_output(tmp_path: Path) -> None:
     assert last_text(tree, "a=([0-9.]+)") is None
 
 
+@pytest.mark.slow
 def test_a_regex_that_backtracks_is_given_up_and_the_others_go_on(tmp_path: Path) -> None:
     tree = JobTree(folder=tmp_path)
     definitions = [{"Name": "bad", "Regex": "(a+)+$"}, {"Name": "good", "Regex": "loss=([0-9.]+)"}]

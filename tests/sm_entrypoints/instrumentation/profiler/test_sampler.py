@@ -80,6 +80,7 @@ def test_files_are_named_by_utc_hour_and_minute(tmp_path: Path) -> None:
     assert sampler.summary()["samples"] == 1
 
 
+@pytest.mark.slow
 def test_a_busy_core_shows(tmp_path: Path) -> None:
     sampler = SystemSampler(tmp_path, interval_ms=100)
     sampler.start()
@@ -100,6 +101,7 @@ def _wait_for_samples(sampler: SystemSampler, more: int) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_the_memory_of_workers_counts_until_they_end(tmp_path: Path) -> None:
     sampler = SystemSampler(tmp_path, interval_ms=100)
     child = subprocess.Popen(
@@ -139,6 +141,7 @@ def _plainly() -> list[object]:
     ]
 
 
+@pytest.mark.slow
 def test_sampling_costs_about_what_reading_the_counters_does(tmp_path: Path) -> None:
     # The goal, 0.3% of a core, is measured by benchmarks/; seconds depend on the machine.
     sampler = SystemSampler(tmp_path, interval_ms=100)
@@ -156,6 +159,7 @@ def test_sampling_costs_about_what_reading_the_counters_does(tmp_path: Path) -> 
     assert ours < 2 * theirs, (ours, theirs)
 
 
+@pytest.mark.slow
 def test_a_machine_that_shows_no_disks_is_sampled_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -280,6 +280,7 @@ def read_only_bucket(root: Path) -> Iterator[Path]:
         os.seteuid(was)
 
 
+@pytest.mark.slow
 def test_bucket_without_write_permission(root: Path, read_only_bucket: Path) -> None:
     check = check_data(root)
     store = LocalStore(prefix=read_only_bucket)
@@ -309,6 +310,7 @@ data_sync.sync_data(
 """
 
 
+@pytest.mark.slow
 def test_sync_that_was_killed_is_resumed(root: Path, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     ended = subprocess.run(
