@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.report.pdf import find_chromium
 from tests.documents.reading import Command
 from tests.documents.walked.shell import Shell, project
 from tests.documents.walked.worlds import LOCAL, documents_of, typed, walked
@@ -26,7 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.job, pytest.mark.timeout(1800)]
 
 RUN = "known"
 # What these take for granted: Prefect's own commands know the server.
-NEEDS_SERVER = re.compile(r"^(\.venv/bin/)?prefect (work-pool|--no-prompt)")
+NEEDS_SERVER = re.compile(r"^(\.venv/bin/)?prefect (work-pool|deployment|--no-prompt)")
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +99,13 @@ def test_every_command_of_a_page_runs(document: str, folder: Path, hook: Receive
         if command.section == "PostgreSQL":
             continue
         line = typed(command.line, words_of(folder, command, hook))
+        if " --pdf" in line:
+            browser = find_chromium()
+            if browser is None:
+                continue  # README says that it needs one
+            line = f"WHIPPET_CHROMIUM={shlex.quote(str(browser))} {line}"
         if NEEDS_SERVER.match(command.line):
-            shell.run("whippet up --profile")
+            shell.run("whippet up")
         shell.do(line)
     if document == "docs/operate.md":
         assert hook.messages
