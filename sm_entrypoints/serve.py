@@ -139,6 +139,7 @@ class ModelServer:
             uvicorn.Config(
                 guarded(self._service, settings.host),
                 http=BoundedConnection,
+                ws="none",
                 lifespan="off",
                 log_level="warning",
                 access_log=False,

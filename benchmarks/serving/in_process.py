@@ -1,10 +1,11 @@
 """The handlers of a model in one process, without a server: what servers are compared with.
 
-    python in_process.py MODEL_FOLDER PICTURES.json [plain]
+    python in_process.py MODEL_FOLDER PICTURES.json [plain|all]
 
 Reads how many pictures to label from a line, labels them, and prints the seconds of each call and
 of the processors as a line of JSON, again and again. ``answers`` on a line prints all answers.
-``plain`` is the same network as torch runs it by itself: eager, float32, channels first.
+``plain`` is the same network as torch runs it by itself: eager, float32, channels first. ``all``
+are the handlers with all threads for each picture, whatever their probe found.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -43,6 +45,8 @@ def main() -> None:
 def handlers():
     """Return the way of the model's own handlers."""
     model = inference.model_fn(str(FOLDER))
+    if "all" in sys.argv[3:]:
+        model = replace(model, threads=torch.get_num_threads())
 
     def label(body: bytes) -> str:
         data = inference.input_fn(body, "image/jpeg")

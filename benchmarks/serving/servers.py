@@ -23,6 +23,8 @@ JOB = ROOT / ".venv-job/bin/python"
 BENCH = ROOT / ".venv-bench/bin"
 SERVE = ROOT / "sm_entrypoints/serve.py"
 _READY_SECONDS = 120
+# What the platform sets for jobs and model servers.
+PLATFORMS = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +146,8 @@ def _command(
             "SM_MODEL_DIR": str(model),
             "SAGEMAKER_BIND_TO_PORT": str(port),
             "PYTHONPATH": str(model / "code"),
-            # As the platform starts model servers; the others are started as their users do it.
-            "OMP_WAIT_POLICY": "PASSIVE",
+            # The others are started as their users do it.
+            **PLATFORMS,
         }
         return [JOB, SERVE], variables
     variables = {"JOB_PACKAGES": str(job_packages())}
@@ -208,10 +210,12 @@ def _free_port() -> int:
 class InProcess:
     """The handlers in a process of their own, without a server, called as told."""
 
-    def __init__(self, model: Path, pictures: Path, *options: str) -> None:
+    def __init__(
+        self, model: Path, pictures: Path, *options: str, variables: Mapping[str, str] | None = None
+    ) -> None:
         self._process = subprocess.Popen(
             [str(JOB), str(HERE / "in_process.py"), str(model), str(pictures), *options],
-            env=_environment(),
+            env={**_environment(), **(variables or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

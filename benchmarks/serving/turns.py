@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from benchmarks.instrumentation import Row
 from benchmarks.search.ratios import Ratios
 from benchmarks.serving.client import Crowd, lone
-from benchmarks.serving.servers import OURS, PEERS, InProcess, Running, running
+from benchmarks.serving.servers import OURS, PEERS, PLATFORMS, InProcess, Running, running
 from benchmarks.serving.world import World
 
 HANDLERS, PLAIN = "the same handlers in one process", "plain torch in one process"
@@ -78,6 +78,26 @@ def side_by_side(world: World, arguments: argparse.Namespace) -> list[Row]:
                     pace = statistics.median(turns.p50[name])
                     turns.note_rate(name, *_full(world, each, arguments.seconds, pace))
     return [*_takes(turns), *missing, *_compared(turns)]
+
+
+def threads_of_one(world: World, arguments: argparse.Namespace) -> list[Row]:
+    """Label one picture after the other as the probe has it, and with all threads, in turn."""
+    ratios, chosen, every = Ratios(), [], []
+    with ExitStack() as stack:
+        probed, forced = (
+            stack.enter_context(
+                InProcess(world.model, world.pictures, *options, variables=PLATFORMS)
+            )
+            for options in ((), ("all",))
+        )
+        for turn in range(arguments.pairs):
+            progress(f"threads for one picture, turn {turn + 1} of {arguments.pairs}")
+            for each, medians in ((probed, chosen), (forced, every))[:: -1 if turn % 2 else 1]:
+                medians.append(statistics.median(each.run(arguments.calls)[0][2:]))
+            ratios.add(every[-1], chosen[-1])
+    row = ratios.row("all threads by the threads that the probe chose, p50", 0, at_least=True)
+    both = f"{_MS * statistics.median(every):.1f} and {_MS * statistics.median(chosen):.1f} ms"
+    return [Row(what=row.what, measured=f"{row.measured} ({both})")]
 
 
 @contextmanager

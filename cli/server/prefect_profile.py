@@ -28,7 +28,7 @@ _USUAL = "ephemeral"
 _USUAL_SETTINGS = {"PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "PREFECT_SERVER_EPHEMERAL_ENABLED"}
 _MODE = 0o600
 _ADDRESS = "PREFECT_API_URL"
-# With one of these a shell's Prefect goes by no active profile, or by another server's.
+# With one of these a shell's Prefect goes by something else than the active profile.
 _DECIDING = (_ADDRESS, "PREFECT_PROFILE")
 
 
@@ -39,38 +39,38 @@ def profiles_file(environment: Mapping[str, str]) -> Path:
 
 
 def is_free(environment: Mapping[str, str]) -> bool:
-    """Say whether Prefect is as it was installed, for this user and shell, or has our profile.
+    """Say whether this user has set up nothing of their own in Prefect, in its file or this shell.
 
     Then its own commands would find no server at all, and ours can be their default.
     """
     if any(environment.get(name) for name in _DECIDING):
         return False
-    path = profiles_file(environment)
     try:
-        kept = _read(path)
+        kept = _read(profiles_file(environment))
     except (OSError, ValueError):
         return False  # not ours to mend
-    active: str = kept.get("active", _USUAL)
-    chosen = kept.get("profiles", {}).get(active)
-    if chosen is None:  # one of Prefect's own; ephemeral is the only one that means no server
-        return active == _USUAL
-    return active == NAME or set(chosen) <= _USUAL_SETTINGS
+    active, profiles = kept.get("active", _USUAL), kept.get("profiles", {})
+    if not isinstance(profiles, dict) or active not in {_USUAL, *profiles}:
+        return False
+    return all(
+        name == NAME or (isinstance(values, dict) and set(values) <= _USUAL_SETTINGS)
+        for name, values in profiles.items()
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
     return tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
-def _active(path: Path) -> str | None:
+def _active(path: Path) -> str:
     try:
-        active: str | None = _read(path).get("active")
+        return str(_read(path).get("active", _USUAL))
     except (OSError, ValueError):
-        return None
-    return active
+        return _USUAL
 
 
-def keep_profile(path: Path, url: str, login: str | None) -> str:
-    """Keep a server's address and login as the active profile; return the one to go back to.
+def keep_profile(path: Path, url: str, login: str | None) -> None:
+    """Keep a server's address and login as the active profile.
 
     The other profiles stay as they are. Only its owner may read the file from then on.
 
@@ -82,12 +82,10 @@ def keep_profile(path: Path, url: str, login: str | None) -> str:
 
     known = {PREFECT_API_URL: url, **({PREFECT_API_AUTH_STRING: login} if login else {})}
     with _profiles(path) as profiles:
-        before = profiles.active_name
         if NAME in profiles.names:
             profiles.remove_profile(NAME)
         profiles.add_profile(Profile(name=NAME, settings=known))
         profiles.set_active(NAME)
-    return before if before and before != NAME else _USUAL
 
 
 @contextmanager
@@ -100,18 +98,25 @@ def _profiles(path: Path) -> Iterator[ProfilesCollection]:
         temporary_settings,
     )
 
+    path = path.resolve()  # some keep it elsewhere, and link to it
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=_MODE)
-        path.chmod(_MODE)
         with temporary_settings({PREFECT_PROFILES_PATH: path}):
             profiles = load_profiles()
-            yield profiles
+        yield profiles
+        # Prefect writes in place: whoever is killed then would leave half of a file.
+        fresh.touch(mode=_MODE)
+        with temporary_settings({PREFECT_PROFILES_PATH: fresh}):
             save_profiles(profiles)
-    except (OSError, ValueError) as error:
+        fresh.replace(path)
+    # What is no profile meets Prefect's code unprepared.
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise SettingsError(
             f"Prefect's profiles in {path} cannot be kept: {clause(error)}"
         ) from error
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def keep_own_profile(settings: Settings, path: Path, url: str, *, lent: bool = False) -> str:
@@ -126,13 +131,16 @@ def keep_own_profile(settings: Settings, path: Path, url: str, *, lent: bool = F
     from cli.server.login import VARIABLE, read_login
 
     login = read_login(settings) if is_own(settings, url) else os.environ.get(VARIABLE)
-    note = _note(path)
+    note, before = _note(path), _active(path)
     known = _read_note(note)
-    asked_before = known is None and _active(path) == NAME
-    before = keep_profile(path, url, login)
-    if lent and not asked_before:
-        told = {"before": known["before"] if known else before, "url": url}
+    lent = lent and (before != NAME or known is not None)
+    if before == NAME:  # nobody else knows what was before
+        before = known["before"] if known else _USUAL
+    if lent:  # first: what is kept without a note would stay
+        told = {"before": before, "url": url}
         write_atomically(note, json.dumps(told).encode(), mode=_MODE)
+    keep_profile(path, url, login)
+    if lent:
         return f"{NAME}, active in {path} until `whippet down`"
     note.unlink(missing_ok=True)
     return f"{NAME}, active in {path}; back: prefect profile use {before}"

@@ -18,14 +18,14 @@ from sm_entrypoints.models.fusion import laid_out
 
 # A second thread takes a core from others: it must save a fifth of the time.
 _WORTH = 0.8
-_ROUNDS, _SECONDS = 5, 0.5
+_ROUNDS, _SECONDS = 6, 0.5
 
 
 def threads_for_one(network: nn.Module, image_size: int) -> int:
     """Return with how many threads a network for the CPU labels one picture fast: one, or all.
 
-    Takes half a second at most, and two pictures more. The best time of each counts: what
-    disturbs a measurement only ever makes it longer.
+    Takes half a second, or two pictures of a network that takes longer. The best time of each
+    counts: what disturbs a measurement only ever makes it longer.
     """
     every = torch.get_num_threads()
     if every == 1:
@@ -33,14 +33,13 @@ def threads_for_one(network: nn.Module, image_size: int) -> int:
     picture = laid_out(torch.zeros(1, 3, image_size, image_size))
     best = dict.fromkeys((1, every), float("inf"))
     end = time.perf_counter() + _SECONDS
-    for turn in range(_ROUNDS + 1):
+    for _ in range(_ROUNDS):
         for count in best:
             begun = time.perf_counter()
             with threads(count), torch.inference_mode():
                 network(picture)
-            if turn:  # the first one prepares
-                best[count] = min(best[count], time.perf_counter() - begun)
-        if turn and time.perf_counter() >= end:
+            best[count] = min(best[count], time.perf_counter() - begun)
+        if time.perf_counter() >= end:
             break
     return every if best[every] < _WORTH * best[1] else 1
 

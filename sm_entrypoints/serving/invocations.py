@@ -25,7 +25,7 @@ from sm_entrypoints.serving.intake import RETRY_AFTER, TOO_MANY, Intake, Limits,
 
 _PING = ("GET", "HEAD")
 _ALLOWED = {"/ping": ", ".join(_PING), "/invocations": "POST"}
-# Who leaves sooner is found out then.
+# A client that leaves is noticed from then on.
 _SOON_SECONDS = 0.05
 
 
@@ -65,7 +65,7 @@ class ModelService:
         await response(scope, receive, send)
 
     async def _response(self, request: Request) -> Response:
-        """Return the answer; a router and its middleware would cost a tenth of a millisecond."""
+        """Return the answer; two routes need no router, which takes its time with each request."""
         path, method = request.url.path, request.method
         if path == "/invocations" and method == "POST":
             return await self._invocations(request)
@@ -116,7 +116,7 @@ class ModelService:
         # A call that has begun keeps its place until it ends, whoever waits for it.
         call.add_done_callback(lambda ended: _soon(loop, deliver, ended))
         try:
-            # Most answers come before it is worth a look whether anybody waits for them.
+            # Most answers come before it is worth looking whether anybody still waits for them.
             await asyncio.wait((answer,), timeout=_SOON_SECONDS)
             return answer.result() if answer.done() else await self._late(request, answer)
         finally:

@@ -26,8 +26,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile",
         action=argparse.BooleanOptionalAction,
-        help="let Prefect's own commands find this server in every shell and folder, by an active "
-        "profile; unasked, until `whippet down`, where you have not set up Prefect yourself",
+        help="let Prefect's own commands find this server in every shell and folder, by a profile "
+        "that becomes the active one (default: until `whippet down`, and only if you have not set "
+        "up Prefect yourself)",
     )
 
 
@@ -60,7 +61,7 @@ def command(arguments: argparse.Namespace) -> int:
 
 
 def _lend_profile(settings: Settings, profiles: Path, url: str) -> bool:
-    """Let Prefect's commands find the server until it goes; nothing depends on it."""
+    """Let Prefect's own commands find the server until `whippet down`; say whether they do."""
     from cli.server.prefect_profile import keep_own_profile
     from platforms.errors import SettingsError
 

@@ -19,6 +19,15 @@ from platforms import Settings
 from platforms.errors import SettingsError
 
 URL, OTHER = "http://127.0.0.1:4200/api", "http://127.0.0.1:4201/api"
+MINE = 'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "https://example.org/api"\n'
+INACTIVE = MINE.replace('"mine"', '"ephemeral"')
+LOCAL = 'active = "local"\n'
+TUNED = 'active = "mine"\n[profiles.mine]\nPREFECT_LOGGING_LEVEL = "DEBUG"\n'
+UNTOUCHED = (
+    'active = "ephemeral"\n[profiles.ephemeral]\nPREFECT_SERVER_ALLOW_EPHEMERAL_MODE = "true"\n'
+)
+EMPTY = 'active = "default"\n[profiles.default]\n'
+OURS = 'active = "whippet"\n[profiles.whippet]\nPREFECT_API_URL = "http://127.0.0.1:4200/api"\n'
 
 
 @pytest.mark.parametrize(
@@ -54,29 +63,38 @@ def test_the_profile_is_active_and_the_others_stay(tmp_path: Path) -> None:
 
 
 def test_it_tells_the_profile_to_go_back_to(tmp_path: Path) -> None:
-    path = tmp_path / "profiles.toml"
-    mine = 'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "https://example.org/api"\n'
-    path.write_text(mine, "utf-8")
-    assert keep_profile(path, URL, None) == "mine"
+    path, settings = tmp_path / "profiles.toml", Settings(home=tmp_path / "home")
+    path.write_text(MINE, "utf-8")
+    assert keep_own_profile(settings, path, URL).endswith("back: prefect profile use mine")
     # From then on ours is the active one, and nobody knows what was before.
-    assert keep_profile(path, OTHER, None) == "ephemeral"
-    assert keep_profile(tmp_path / "new.toml", URL, None) == "ephemeral"
+    assert keep_own_profile(settings, path, OTHER).endswith("use ephemeral")
+    assert keep_own_profile(settings, tmp_path / "new.toml", URL).endswith("use ephemeral")
+
+
+def test_a_file_that_others_link_to_stays_where_it_is(tmp_path: Path) -> None:
+    path, kept = tmp_path / "profiles.toml", tmp_path / "dotfiles.toml"
+    kept.write_text(MINE, "utf-8")
+    path.symlink_to(kept)
+    keep_profile(path, URL, None)
+    assert path.is_symlink()
+    assert tomllib.loads(kept.read_text("utf-8"))["active"] == "whippet"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["dotfiles.toml", "profiles.toml"]
+
+
+@pytest.mark.parametrize("text", ['profiles = "x"', "[profiles]\nmine = 4", "no table ["])
+def test_a_malformed_file_is_one_sentence_and_stays(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "profiles.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(SettingsError, match=r"profiles in .* cannot be kept"):
+        keep_profile(path, URL, None)
+    assert path.read_text("utf-8") == text
+    assert [each.name for each in tmp_path.iterdir()] == ["profiles.toml"]
 
 
 def test_a_file_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "profiles.toml").mkdir()
     with pytest.raises(SettingsError, match=r"profiles in .* cannot be kept"):
         keep_profile(tmp_path / "profiles.toml", URL, None)
-
-
-MINE = 'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "https://example.org/api"\n'
-LOCAL = 'active = "local"\n'
-TUNED = 'active = "mine"\n[profiles.mine]\nPREFECT_LOGGING_LEVEL = "DEBUG"\n'
-UNTOUCHED = (
-    'active = "ephemeral"\n[profiles.ephemeral]\nPREFECT_SERVER_ALLOW_EPHEMERAL_MODE = "true"\n'
-)
-EMPTY = 'active = "default"\n[profiles.default]\n'
-OURS = 'active = "whippet"\n[profiles.whippet]\nPREFECT_API_URL = "http://127.0.0.1:4200/api"\n'
 
 
 @pytest.mark.parametrize(
@@ -89,7 +107,10 @@ OURS = 'active = "whippet"\n[profiles.whippet]\nPREFECT_API_URL = "http://127.0.
         (MINE, False),
         (TUNED, False),
         (LOCAL, False),
+        (INACTIVE, False),
         ("no table [", False),
+        ('profiles = "x"', False),
+        ("[profiles]\nmine = 4", False),
     ],
 )
 def test_only_an_untouched_prefect_gets_the_profile_unasked(
@@ -141,3 +162,16 @@ def test_a_profile_chosen_since_stays_chosen(tmp_path: Path) -> None:
     left = tomllib.loads(path.read_text("utf-8"))
     assert left["active"] == "mine"
     assert "whippet" not in left["profiles"]
+
+
+def test_killed_before_the_profile_was_kept(tmp_path: Path) -> None:
+    path, settings = tmp_path / "profiles.toml", Settings(home=tmp_path / "home")
+    path.mkdir()  # whatever stops it there
+    with pytest.raises(SettingsError):
+        keep_own_profile(settings, path, URL, lent=True)
+    path.rmdir()
+    path.write_text(UNTOUCHED, "utf-8")
+    keep_own_profile(settings, path, URL, lent=True)
+    take_back(path, URL)
+    assert tomllib.loads(path.read_text("utf-8"))["active"] == "ephemeral"
+    assert [each.name for each in tmp_path.iterdir()] == ["profiles.toml"]
