@@ -197,7 +197,7 @@ bench-search: .venv/.tools .venv-job/.ready  ## a packed search beside one forwa
 	@$(ORCHESTRATOR) -m benchmarks.search
 
 .PHONY: bench-serve
-bench-serve: .venv/.tools .venv-job/.ready .venv-bench/.ready  ## the model server beside the same handlers without one, FastAPI, LitServe, TorchServe (7 minutes)
+bench-serve: .venv/.tools .venv-job/.ready .venv-bench/.ready  ## the model server beside the same handlers without one, FastAPI, LitServe, TorchServe (10 minutes)
 	@$(ORCHESTRATOR) -m benchmarks.serving
 
 .PHONY: bench-gpu
