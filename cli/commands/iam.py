@@ -111,9 +111,10 @@ def _scope(arguments: argparse.Namespace, settings: Settings) -> Scope:
     role_arn = _ROLE_ARN.fullmatch(settings.role_arn or "")
     account = arguments.account or (role_arn and role_arn["account"])
     if not account or not re.fullmatch(r"\d{12}", account):
+        wrong = f"--account {arguments.account}" if arguments.account else "no account"
         raise ParameterError(
-            f"--account {arguments.account or ''}: give the account's 12 digits "
-            "(`aws sts get-caller-identity`), or set WHIPPET_ROLE_ARN"
+            f"{wrong}: give --account with its 12 digits (`aws sts get-caller-identity`), or set "
+            "WHIPPET_ROLE_ARN"
         )
     region = arguments.region or settings.region_said
     if not region:

@@ -49,7 +49,7 @@ def test_a_feature_adds_what_it_needs(capsys):
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["iam", "--region", "eu-west-1"], "12 digits"),
+        (["iam", "--region", "eu-west-1"], "no account: give --account with its 12 digits"),
         (["iam", "--account", "12", "--region", "eu-west-1"], "--account 12: give"),
         (["iam", "--account", "111122223333"], "no region"),
     ],
