@@ -125,11 +125,16 @@ def keep_own_profile(settings: Settings, path: Path, url: str, *, lent: bool = F
     One that is ``lent`` goes with the server, by :func:`take_back`; one that was asked for stays.
 
     Raises:
-        SettingsError: the file cannot be read or written.
+        SettingsError: the file cannot be read or written, or is the server's own.
     """
     from cli.server.choosing import is_own
-    from cli.server.login import VARIABLE, read_login
+    from cli.server.login import VARIABLE, prefect_home, read_login
 
+    if path.resolve() == (prefect_home(settings) / path.name).resolve():
+        raise SettingsError(
+            f"{path} has the settings of Whippet's own server, not yours: unset PREFECT_HOME and "
+            "PREFECT_PROFILES_PATH to let Prefect's commands find the server in every shell"
+        )
     login = read_login(settings) if is_own(settings, url) else os.environ.get(VARIABLE)
     note, before = _note(path), _active(path)
     known = _read_note(note)

@@ -62,7 +62,8 @@ def use_database(whippet: Whippet, url: str) -> None:
     """Keep the setting where the server of this home reads it."""
     home = prefect_home(whippet.settings)
     home.mkdir(parents=True, exist_ok=True)
-    theirs = Whippet(home=whippet.home, api_url="", extra={"PREFECT_HOME": str(home)})
+    kept = {"PREFECT_HOME": str(home), "PREFECT_PROFILES_PATH": str(home / "profiles.toml")}
+    theirs = Whippet(home=whippet.home, api_url="", extra=kept)
     run_prefect(theirs, "config", "set", f"PREFECT_SERVER_DATABASE_CONNECTION_URL={url}")
 
 

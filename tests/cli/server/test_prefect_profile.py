@@ -175,3 +175,12 @@ def test_killed_before_the_profile_was_kept(tmp_path: Path) -> None:
     take_back(path, URL)
     assert tomllib.loads(path.read_text("utf-8"))["active"] == "ephemeral"
     assert [each.name for each in tmp_path.iterdir()] == ["profiles.toml"]
+
+
+def test_the_servers_own_profiles_stay_its_own(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    path = tmp_path / "prefect" / "profiles.toml"
+    for lent in (True, False):
+        with pytest.raises(SettingsError, match="unset PREFECT_HOME"):
+            keep_own_profile(settings, path, URL, lent=lent)
+    assert not path.parent.exists()
