@@ -201,8 +201,8 @@ bench-serve: .venv/.tools .venv-job/.ready .venv-bench/.ready  ## the model serv
 	@$(ORCHESTRATOR) -m benchmarks.serving
 
 .PHONY: bench-gpu
-bench-gpu: .venv/.tools .venv-job/.ready  ## the same on a machine with a GPU, and whether the GPU is watched (8 minutes)
-	@$(ORCHESTRATOR) -m benchmarks.search.gpu
+bench-gpu: .venv-job/.ready  ## the same on a machine with a GPU, and whether the GPU is watched (8 minutes)
+	@$(JOB) -m benchmarks.search.gpu
 
 .PHONY: bench-start
 bench-start: .venv/.ready .venv-job/.ready  ## how soon a local job begins, cold and warm (3 minutes)

@@ -33,6 +33,9 @@ from sm_entrypoints.job.containment import Containment
 from sm_entrypoints.job.environment import Environment
 from sm_entrypoints.rules.result import Mark
 
+# Until it starts. Nothing that could fail is called outside of its containment.
+_NOWHERE = Path()
+
 
 class Instrumentation:
     """Measure a training run; a context manager whose methods never raise.
@@ -57,7 +60,7 @@ class Instrumentation:
     def __init__(self, watch: Watch | None = None) -> None:
         self._watching = Watching(watch)
         self._containment = Containment("instrumentation", on_failure=self._detach)
-        self._folder = Path()
+        self._folder = _NOWHERE
         self._steps: StepRecorder | None = None
         self._reductions: ReductionRecorder | None = None
         self._profiler: Profiler | None = None

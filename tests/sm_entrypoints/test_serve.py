@@ -234,7 +234,7 @@ def _trained(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
     torch.manual_seed(3)
     scope: dict[str, Any] = {}
     exec(MNIST, scope)
-    network = torch.nn.DataParallel(scope["Net"]())
+    network = scope["Net"]()
     kinds = torch.arange(120) % 10
     pictures = torch.randn(10, 1, 28, 28)[kinds] + 0.1 * torch.randn(120, 1, 28, 28)
     optimiser = torch.optim.Adam(network.parameters(), 0.01)
@@ -243,7 +243,9 @@ def _trained(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
         torch.nn.functional.nll_loss(network(pictures), kinds).backward()
         optimiser.step()
     folder.mkdir()
-    torch.save(network.state_dict(), folder / "model.pth")
+    # As DataParallel names them, which would take the network to a GPU if there is one.
+    named = {f"module.{name}": tensor for name, tensor in network.state_dict().items()}
+    torch.save(named, folder / "model.pth")
     scores = network.eval()(pictures).detach()
     assert torch.equal(scores.argmax(1), kinds)
     return pictures, scores

@@ -12,6 +12,7 @@ import gzip
 import json
 import os
 import time
+import warnings
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -139,7 +140,10 @@ class OperatorWindow:
         if torch.cuda.is_available():
             activities.append(ProfilerActivity.CUDA)
         started = profile(activities=activities, acc_events=False)
-        started.start()
+        with warnings.catch_warnings():
+            # torch 2.11 warns that cycles do not add up; there is one.
+            warnings.filterwarnings("ignore", ".*Profiler clears events")
+            started.start()
         self._profile = started
         self._mark_step()
         self.overhead_seconds += time.perf_counter() - began

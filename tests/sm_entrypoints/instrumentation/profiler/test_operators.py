@@ -113,7 +113,8 @@ def _open_as_perfetto_does(events: list[dict[str, Any]]) -> dict[Any, int]:
             slices = threads.setdefault((event["pid"], event["tid"]), [])
             slices.append((event["ts"], -event["dur"]))
         elif event["ph"] in "sf":
-            arrows.setdefault(event["id"], []).append(event["ts"])
+            # Arrows to backward passes and to GPUs are numbered apart.
+            arrows.setdefault((event["cat"], event["id"]), []).append(event["ts"])
     assert all(len(ends) == 2 for ends in arrows.values())
     deepest = {}
     for thread, slices in threads.items():
