@@ -6,8 +6,7 @@ is chosen by what one fold says of pictures that it has not seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sm_entrypoints.examination.clock import Deadline
+from sm_entrypoints.models.threads import threads
 
 # Of weights on rows whose numbers have a variance of one on average.
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
@@ -71,7 +71,7 @@ class Projection:
         count = min(_COMPONENTS, *standard.shape)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            with _threads(standard.numel() * count):
+            with threads(_threads(standard.numel() * count)):
                 _, values, axes = torch.svd_lowrank(standard, q=count, niter=2)
         size = float(values.square().mean() / len(rows)) ** 0.5
         return cls(mean=mean, axes=axes / scale[:, None] / max(size, 1e-12))
@@ -149,7 +149,7 @@ def fit_heads(
         loss.backward()
         return loss
 
-    with _threads(rows.shape[0] * weights.numel()):
+    with threads(_threads(rows.shape[0] * weights.numel())):
         optimiser.step(closure)
     return Heads(
         weights=weights.detach().view(numbers, heads, classes).permute(1, 0, 2).contiguous(),
@@ -157,16 +157,9 @@ def fit_heads(
     )
 
 
-@contextmanager
-def _threads(products: int) -> Iterator[None]:
-    """Compute little with one thread: several would wait for each other most of the time."""
-    before = torch.get_num_threads()
-    if products < _WORTH_THREADS:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _threads(products: int) -> int:
+    """Return one for little work: several would wait for each other most of the time."""
+    return 1 if products < _WORTH_THREADS else torch.get_num_threads()
 
 
 def out_of_fold(

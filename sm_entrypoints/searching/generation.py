@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 
 import torch
 
 from sm_entrypoints.contract.search import Pruning
+from sm_entrypoints.models.threads import threads
 from sm_entrypoints.searching.first_heads import FirstHeads
+from sm_entrypoints.searching.lanes import Lanes, lanes
 from sm_entrypoints.searching.pack import Pack
 from sm_entrypoints.searching.pruning import falling_behind
 from sm_entrypoints.searching.rows import Rows
 from sm_entrypoints.searching.scores import Sums
 from sm_entrypoints.searching.shared_features import SharedFeatures
-from sm_entrypoints.searching.stream import Stream
+from sm_entrypoints.searching.stream import Block, Stream
 from sm_entrypoints.searching.trial import Trial
 
 # Heads are packed until their parameters, gradients and running means take so much: they are gone
@@ -73,6 +75,7 @@ class Generation:
         self._first = first
         self._pruning = pruning
         self._stopped = stopped
+        self._small = first.bytes < _SMALL_HEAD_BYTES
 
     def run(self, ended: Callable[[Trial], None]) -> None:
         """Train all trials to their ends, and tell ``ended`` each of them then.
@@ -81,17 +84,26 @@ class Generation:
             Interrupted: the job was asked to stop.
         """
         size = _TENSORS * self._first.bytes
-        for wave in _cut(self._trials, max(1, _WAVE_BYTES // size)):
-            self._run_wave(wave, ended, most=max(1, _PACK_BYTES // size))
+        with lanes(self._lanes()) as side_by_side:
+            for wave in _cut(self._trials, max(1, _WAVE_BYTES // size)):
+                self._run_wave(wave, ended, side_by_side)
 
-    def _run_wave(self, wave: list[Trial], ended: Callable[[Trial], None], most: int) -> None:
+    def _lanes(self) -> int:
+        """Return how many packs may learn at a time: small steps are too short to share cores."""
+        alone = self._small or self._shared.plan.way == "apart"
+        on_cpu = self._shared.compute.device.type == "cpu"
+        return torch.get_num_threads() if on_cpu and not alone else 1
+
+    def _run_wave(
+        self, wave: list[Trial], ended: Callable[[Trial], None], side_by_side: Lanes
+    ) -> None:
         for trial in wave:
             trial.started = time.time()
-        groups = list(self._groups(wave, most))
+        groups = list(self._groups(wave, side_by_side.count))
         epoch = 0
         while groups:
             epoch += 1
-            self._train(groups, epoch)
+            self._train(groups, epoch, side_by_side)
             for group in groups:
                 self._book(group, epoch)
             going = [trial for group in groups for trial in group.going]
@@ -102,8 +114,12 @@ class Generation:
                     ended(trial)
             groups = [kept for group in groups if (kept := self._kept(group))]
 
-    def _groups(self, wave: list[Trial], most: int) -> Iterator[_Group]:
-        """Put trials that read the same batches together, neighbours with the same optimiser."""
+    def _groups(self, wave: list[Trial], count: int) -> Iterator[_Group]:
+        """Put trials that read the same batches together, neighbours with the same optimiser.
+
+        As many packs as leave none of ``count`` lanes empty.
+        """
+        most = max(1, _PACK_BYTES // (_TENSORS * self._first.bytes))
 
         def batches(trial: Trial) -> tuple[int, int]:
             return trial.arguments.seed, trial.arguments.batch_size
@@ -111,40 +127,32 @@ class Generation:
         by_batches = sorted(wave, key=lambda t: (*batches(t), t.arguments.optimizer, t.number))
         for (seed, batch_size), trials in groupby(by_batches, key=batches):
             stream = Stream(self._shared, seed=seed, batch_size=batch_size)
-            for part in _cut(list(trials), most):
+            for part in _cut(list(trials), most, times=count):
                 arguments = [trial.arguments for trial in part]
                 values = [self._first.of(each.seed) for each in arguments]
                 rows = Rows.start(values, self._first.heads, arguments)
                 pack = Pack(rows, self._shared.plan, self._first.layout)
                 yield _Group(pack, stream, part)
 
-    def _train(self, groups: list[_Group], epoch: int) -> None:
+    def _train(self, groups: list[_Group], epoch: int, side_by_side: Lanes) -> None:
         for group in groups:
             group.pack.sums, group.seconds = Sums.zero(len(group.trials)), 0.0
         streams = {id(group.stream): group.stream for group in groups}
         for stream in streams.values():
             readers = [group for group in groups if group.stream is stream]
+            small = self._small and stream.batch_size <= _SMALL_BATCH
             for block in stream.epoch(epoch):
-                for group in readers:
-                    if self._stopped():
-                        raise Interrupted
-                    started = time.perf_counter()
-                    with self._threads(stream):
-                        group.pack.learn(block, stream.steps_per_epoch)
-                    group.seconds += time.perf_counter() - started
+                with threads(1 if small else torch.get_num_threads()):
+                    side_by_side.run([partial(self._learn, each, block) for each in readers])
+            for group in readers:
+                group.seconds /= min(side_by_side.count, len(readers))
 
-    @contextmanager
-    def _threads(self, stream: Stream) -> Iterator[None]:
-        """Compute small steps by one thread, since others would only be waited for."""
-        threads = torch.get_num_threads()
-        small = self._first.bytes < _SMALL_HEAD_BYTES and stream.batch_size <= _SMALL_BATCH
-        if small:
-            torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            if small:
-                torch.set_num_threads(threads)
+    def _learn(self, group: _Group, block: Block) -> None:
+        if self._stopped():
+            raise Interrupted
+        started = time.perf_counter()
+        group.pack.learn(block, group.stream.steps_per_epoch)
+        group.seconds += time.perf_counter() - started
 
     def _book(self, group: _Group, epoch: int) -> None:
         """Score a group, and enter the epoch into each of its trials."""
@@ -183,9 +191,12 @@ def _all(groups: list[_Group]) -> list[Trial]:
     return [trial for group in groups for trial in group.trials]
 
 
-def _cut(trials: list[Trial], most: int) -> Iterator[list[Trial]]:
-    """Yield parts of trials that are as equal as can be, with at most so many each."""
-    parts = math.ceil(len(trials) / most)
+def _cut(trials: list[Trial], most: int, *, times: int = 1) -> Iterator[list[Trial]]:
+    """Yield parts of trials that are as equal as can be, with at most so many each.
+
+    There are a multiple of ``times`` of them, if there are so many trials.
+    """
+    parts = min(len(trials), times * math.ceil(len(trials) / most / times))
     for part in range(parts):
         yield trials[part * len(trials) // parts : (part + 1) * len(trials) // parts]
 
