@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from sm_entrypoints.contract import TRAIN_CHANNEL, VALID_CHANNEL
+from sm_entrypoints.contract import TEST_CHANNEL, TRAIN_CHANNEL, VALID_CHANNEL
 from sm_entrypoints.rules.verdict.case import Case
 from sm_entrypoints.rules.verdict.finding import Claim, Finding
 
@@ -61,6 +61,14 @@ def learns(case: Case) -> bool:
     return loss_falls(case) and not stuck and case.learned_for_others is True
 
 
+def may_guess(case: Case) -> bool:
+    """Whether other pictures show nothing better than guessing, but are too few to prove it."""
+    splits = (VALID_CHANNEL, TEST_CHANNEL)
+    asked = [(r[0], g) for each in splits if (r := case.right(each)) and (g := case.guess(each))]
+    unknown = case.learned_for_others is None
+    return unknown and bool(asked) and all(right <= guess for right, guess in asked)
+
+
 def _learns_nothing(case: Case) -> bool:
     return case.learned is False and not case.knows_something
 
@@ -91,7 +99,7 @@ def _computes(case: Case) -> bool:
 
 
 def _nothing_to_change(case: Case) -> bool:
-    refuted = case.learned_for_others is False or _stopped_from_outside(case)
+    refuted = case.learned_for_others is False or may_guess(case) or _stopped_from_outside(case)
     return (loss_falls(case) or _computes(case)) and not exploded(case) and not refuted
 
 

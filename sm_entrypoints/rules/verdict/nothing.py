@@ -7,10 +7,16 @@ from collections.abc import Sequence
 from sm_entrypoints.contract import TRAIN_CHANNEL, VALID_CHANNEL
 from sm_entrypoints.contract.sentences import counted
 from sm_entrypoints.rules.verdict.case import Case
-from sm_entrypoints.rules.verdict.claims import CONDITIONS, FEWEST_STEPS, holds
+from sm_entrypoints.rules.verdict.claims import CONDITIONS, FEWEST_STEPS, holds, may_guess
 from sm_entrypoints.rules.verdict.finding import Claim, Finding, Gain, Group, duration, percent
 
 _LEAVE_IT = "Leave it as it is; a search over lr may still find a better model."
+_SEE_MORE = "For more, train with instrumentation=on, or save the losses of every step."
+_NO_BETTER = (
+    "It is not known whether the model is better than guessing: of the few images that it was not "
+    "trained with, no more are right."
+)
+_MORE_IMAGES = "Give it more images for validation; if that shows no more, train for more epochs."
 _SEEN = {
     Claim.COMPUTES: "the time goes into the network itself",
     Claim.LEARNS: "it learns",
@@ -45,17 +51,19 @@ def nothing_to_change(case: Case, found: Sequence[Finding]) -> Finding:
         claims=frozenset({Claim.NOTHING_TO_CHANGE, *_claims(case), *_none_found(case, found)}),
     )
     enough = case.steps_seen >= FEWEST_STEPS or len(case.values(TRAIN_CHANNEL, "loss")) > 1
+    if enough and may_guess(case):
+        return _unseen(_NO_BETTER, lines, _MORE_IMAGES)
     return sure if enough and holds(case, sure) else _unseen(_said_of_little(case), lines)
 
 
-def _unseen(sentence: str, lines: tuple[str, ...]) -> Finding:
+def _unseen(sentence: str, lines: tuple[str, ...], advice: str = _SEE_MORE) -> Finding:
     return Finding(
         group=Group.NOTE,
         severity="note",
         sentence=sentence,
         rule=None,
         evidence=lines,
-        advice="For more, train with instrumentation=on, or save the losses of every step.",
+        advice=advice,
     )
 
 

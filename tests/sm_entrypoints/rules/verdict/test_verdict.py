@@ -60,6 +60,19 @@ def test_a_healthy_job_needs_no_change() -> None:
     assert any("computing, on 2 cores, 97% busy" in line for line in finding.evidence)
 
 
+@pytest.mark.parametrize(("right", "severity"), [(0.25, "note"), (0.5, "ok")])
+def test_few_images_that_show_no_gain_are_no_success(right: float, severity: str) -> None:
+    # Of three classes; four images refute nothing.
+    rows = epochs_of([0.8, 0.3, 0.2, 0.19], [0.7, 0.35, 0.3, 0.299], (0.3, right))
+    few = [{**row, "samples": 4} for row in rows]
+    finding = verdict(evidence(epochs=few)).finding
+    assert finding.severity == severity
+    unknown = "not known whether the model is better than guessing" in finding.sentence
+    assert unknown == (severity == "note")
+    told = f"{100 * right:.0f}% of 4 validation images are right, where guessing gives 33%"
+    assert told in finding.evidence
+
+
 def test_an_empty_folder_says_nothing() -> None:
     reached = judge_evidence(Evidence()).verdict
     assert reached.sentence.startswith("No verdict")
