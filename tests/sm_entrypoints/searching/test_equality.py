@@ -8,34 +8,7 @@ from typing import Any
 import pytest
 
 from sm_entrypoints.training.preparation import build
-from tests.sm_entrypoints.searching.world import World, make_world
-
-TRIALS: list[dict[str, Any]] = [
-    {"batch_size": 4},
-    {"batch_size": 4, "optimizer": "adam", "lr": 0.003, "weight_decay": 0.1, "seed": 3},
-    {"batch_size": 4, "optimizer": "sgd", "label_smoothing": 0.2, "schedule": "onecycle"},
-    {"batch_size": 4, "lr": 0.03, "eps": 1e-3, "epochs": 2, "warmup_epochs": 0.5},
-    {"batch_size": 5, "optimizer": "sgd", "momentum": 0.0, "schedule": "constant", "seed": 3},
-    {"batch_size": 1, "schedule": "step", "epochs": 2},
-    {"batch_size": 64, "optimizer": "adam", "patience": 1, "epochs": 5, "lr": 0.5},
-]
-MEASURED = ("loss", "accuracy", "top5_accuracy", "samples", "learning_rate")
-
-
-def assert_equal(world: World, changes: list[dict[str, Any]]) -> None:
-    arguments = [world.arguments(**change) for change in changes]
-    trials = world.packed(arguments)
-    for trial, each in zip(trials, arguments, strict=True):
-        progress = world.alone(each).progress
-        assert len(trial.history) == len(progress.history) > 0
-        for mine, theirs in zip(trial.history, progress.history, strict=True):
-            assert (mine["epoch"], mine["split"]) == (theirs["epoch"], theirs["split"])
-            for name in MEASURED:
-                wanted = theirs[name]
-                near = None if wanted is None else pytest.approx(wanted, rel=1e-5, abs=1e-5)
-                assert mine[name] == near, (each, mine)
-        assert trial.best_epoch == progress.best_epoch
-        assert trial.status == "Completed"
+from tests.sm_entrypoints.searching.world import TRIALS, World, assert_equal, make_world
 
 
 @pytest.mark.slow

@@ -12,8 +12,7 @@ import torch
 
 from sm_entrypoints.searching.generation import Interrupted
 from sm_entrypoints.searching.lanes import lanes
-from tests.sm_entrypoints.searching.test_equality import TRIALS, assert_equal
-from tests.sm_entrypoints.searching.world import make_world
+from tests.sm_entrypoints.searching.world import TRIALS, assert_equal, make_world
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -31,6 +32,16 @@ from tests.sm_entrypoints.pictures import make_split
 CLASSES = tuple("abcdefg")
 SAMPLES = 42
 STOP = StopRequest()
+TRIALS: list[dict[str, Any]] = [
+    {"batch_size": 4},
+    {"batch_size": 4, "optimizer": "adam", "lr": 0.003, "weight_decay": 0.1, "seed": 3},
+    {"batch_size": 4, "optimizer": "sgd", "label_smoothing": 0.2, "schedule": "onecycle"},
+    {"batch_size": 4, "lr": 0.03, "eps": 1e-3, "epochs": 2, "warmup_epochs": 0.5},
+    {"batch_size": 5, "optimizer": "sgd", "momentum": 0.0, "schedule": "constant", "seed": 3},
+    {"batch_size": 1, "schedule": "step", "epochs": 2},
+    {"batch_size": 64, "optimizer": "adam", "patience": 1, "epochs": 5, "lr": 0.5},
+]
+MEASURED = ("loss", "accuracy", "top5_accuracy", "samples", "learning_rate")
 
 
 def write_weights(
@@ -137,3 +148,20 @@ def _made_up(count: int, centres: Tensor, random: torch.Generator, *, versions: 
     inputs = (centres[labels][:, None] + noise).relu()
     views = versions - 1
     return TensorData(inputs if views else inputs[:, 0], labels, views=views)
+
+
+def assert_equal(world: World, changes: list[dict[str, Any]]) -> None:
+    """Check that packed trials are the trainings alone, in every epoch, and that all completed."""
+    arguments = [world.arguments(**change) for change in changes]
+    trials = world.packed(arguments)
+    for trial, each in zip(trials, arguments, strict=True):
+        progress = world.alone(each).progress
+        assert len(trial.history) == len(progress.history) > 0
+        for mine, theirs in zip(trial.history, progress.history, strict=True):
+            assert (mine["epoch"], mine["split"]) == (theirs["epoch"], theirs["split"])
+            for name in MEASURED:
+                wanted = theirs[name]
+                near = None if wanted is None else pytest.approx(wanted, rel=1e-5, abs=1e-5)
+                assert mine[name] == near, (each, mine)
+        assert trial.best_epoch == progress.best_epoch
+        assert trial.status == "Completed"
