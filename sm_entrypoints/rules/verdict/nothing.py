@@ -13,10 +13,12 @@ from sm_entrypoints.rules.verdict.finding import Claim, Finding, Gain, Group, du
 _LEAVE_IT = "Leave it as it is; a search over lr may still find a better model."
 _SEE_MORE = "For more, train with instrumentation=on, or save the losses of every step."
 _NO_BETTER = (
-    "It is not known whether the model is better than guessing: of the few images that it was not "
-    "trained with, no more are right."
+    "There are too few validation and test images to tell whether the model is better than "
+    "guessing; on these it is not."
 )
-_MORE_IMAGES = "Give it more images for validation; if that shows no more, train for more epochs."
+_MORE_IMAGES = (
+    "Add validation images; if the model is no better than guessing on them, train for more epochs."
+)
 _SEEN = {
     Claim.COMPUTES: "the time goes into the network itself",
     Claim.LEARNS: "it learns",

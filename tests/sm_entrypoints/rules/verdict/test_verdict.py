@@ -67,7 +67,9 @@ def test_few_images_that_show_no_gain_are_no_success(right: float, severity: str
     few = [{**row, "samples": 4} for row in rows]
     finding = verdict(evidence(epochs=few)).finding
     assert finding.severity == severity
-    unknown = "not known whether the model is better than guessing" in finding.sentence
+    unknown = (
+        "to tell whether the model is better than guessing; on these it is not" in finding.sentence
+    )
     assert unknown == (severity == "note")
     told = f"{100 * right:.0f}% of 4 validation images are right, where guessing gives 33%"
     assert told in finding.evidence
