@@ -5,8 +5,8 @@
 As in both write-ups, every epoch decodes every picture and runs the whole network, with all but the
 head frozen. Repaired are: the backbone stays in evaluation mode (theirs let batch normalisation
 drift), losses are means over pictures, accuracies are not rounded, and the order has a seed. Its
-pictures, their order and the head's first weights are those of ``train.py``, so that both can be
-held to the same losses. It prints the best validation loss.
+pictures, their order, the dropout and the head's first weights are those of ``train.py``, so that
+both can be held to the same losses. It prints the best validation loss.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ import torch
 from torch import Tensor, nn
 
 from sm_entrypoints.contract import IMAGENET_MEAN, IMAGENET_STD
-from sm_entrypoints.images.batches import BatchOrder, ImageData
+from sm_entrypoints.images.batches import BatchOrder, ImageData, make_loader
 from sm_entrypoints.images.channels import read_splits
 from sm_entrypoints.models.model import ModelCard, build_model, head_name, resize_size
 from sm_entrypoints.models.weights import fit_weights, load_fit, read_weights
+from sm_entrypoints.training.step import seed_dropout
 
 
 def main(data: Path, weights: Path, chosen: dict[str, Any]) -> None:
@@ -57,8 +58,10 @@ def main(data: Path, weights: Path, chosen: dict[str, Any]) -> None:
     order = BatchOrder(len(train), chosen["batch_size"], seed=chosen["seed"])
     inspection = BatchOrder(len(valid), 32)
     best = float("inf")
-    for epoch in range(chosen["epochs"]):
+    for epoch in range(1, chosen["epochs"] + 1):
         order.epoch = epoch
+        seed_dropout(chosen["seed"], epoch)
+        iter(make_loader(train, order, 0))  # a loader that starts draws a number, too
         model.eval()
         for module in model.modules():
             if isinstance(module, nn.Dropout):
