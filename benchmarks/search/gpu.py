@@ -1,12 +1,12 @@
 """The packed search on a machine with a GPU: the same comparisons, and whether the GPU is watched.
 
     make bench-gpu
+    .venv-job/bin/python -m benchmarks.search.gpu --weights FILE    # without a network
 
-Takes at most eight minutes, and needs the job environment alone; ``--weights`` takes a file where
-there is no network. It runs one instrumented training, of which it reads whether the sampler saw
-the GPU, which rules about GPUs had something to examine, and how long the steps waited for
-pictures. Then come the comparisons of ``make bench-search`` with fewer pairs. Without a GPU it says
-so, and its exit code is 2.
+Takes at most eight minutes, and needs the job environment alone. It runs one instrumented training,
+of which it reads whether the sampler saw the GPU, which rules about GPUs had something to examine,
+and how long the steps waited for pictures. Then come the comparisons of ``make bench-search`` with
+fewer pairs. Without a GPU it says so, and its exit code is 2.
 """
 
 from __future__ import annotations

@@ -56,7 +56,6 @@ def main(data: Path, weights: Path, chosen: dict[str, Any]) -> None:
         head.parameters(), lr=chosen["lr"], weight_decay=chosen["weight_decay"], eps=1e-8
     )
     order = BatchOrder(len(train), chosen["batch_size"], seed=chosen["seed"])
-    inspection = BatchOrder(len(valid), 32)
     best = float("inf")
     for epoch in range(1, chosen["epochs"] + 1):
         order.epoch = epoch
@@ -72,15 +71,19 @@ def main(data: Path, weights: Path, chosen: dict[str, Any]) -> None:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        model.eval()
-        total = 0.0
-        with torch.no_grad():
-            for keys in inspection:
-                images, labels, _ = valid.__getitems__(keys)
-                scores = model(_normal(images, device)).cpu()
-                total += float(nn.functional.cross_entropy(scores, labels, reduction="sum"))
-        best = min(best, total / len(valid))
+        best = min(best, _validation_loss(model, valid, device))
     print(json.dumps({"best": best, "pictures": chosen["epochs"] * (len(train) + len(valid))}))
+
+
+@torch.no_grad()
+def _validation_loss(model: nn.Module, valid: ImageData, device: str) -> float:
+    model.eval()
+    total = 0.0
+    for keys in BatchOrder(len(valid), 32):
+        images, labels, _ = valid.__getitems__(keys)
+        scores = model(_normal(images, device)).cpu()
+        total += float(nn.functional.cross_entropy(scores, labels, reduction="sum"))
+    return total / len(valid)
 
 
 def _normal(pixels: Tensor, device: str) -> Tensor:

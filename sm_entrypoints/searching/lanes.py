@@ -1,4 +1,4 @@
-"""Work done side by side, each piece by one thread.
+"""Work done side by side, each piece by as few threads as keep all busy.
 
 Several threads that share a small step wait for each other after each of its operations. Where
 there are as many steps as threads, each thread takes one whole, and none of them waits.
@@ -31,8 +31,9 @@ class Lanes:
             for piece in pieces:
                 piece()
             return
-        with threads(1):
-            started = [self._pool.submit(piece) for piece in pieces]
+        share = max(1, self.count // len(pieces))
+        with threads(share):
+            started = [self._pool.submit(_by, share, piece) for piece in pieces]
             wait(started)
         for each in started:
             each.result()
@@ -44,7 +45,10 @@ def lanes(count: int) -> Iterator[Lanes]:
     if count < 2:
         yield Lanes(None, 1)
         return
-    with ThreadPoolExecutor(
-        count, thread_name_prefix="lane", initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
+    with ThreadPoolExecutor(count, thread_name_prefix="lane") as pool:
         yield Lanes(pool, count)
+
+
+def _by(share: int, piece: Callable[[], None]) -> None:
+    torch.set_num_threads(share)  # of this lane
+    piece()

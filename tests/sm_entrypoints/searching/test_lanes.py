@@ -38,6 +38,18 @@ def test_pieces_run_at_the_same_time_with_one_thread_each(two_threads: None) -> 
     assert threading.current_thread() not in {thread for thread, _ in seen}
 
 
+def test_fewer_pieces_than_threads_share_them(two_threads: None) -> None:
+    both, seen = threading.Barrier(2, timeout=30), list[int]()
+
+    def piece() -> None:
+        both.wait()
+        seen.append(torch.get_num_threads())
+
+    with lanes(5) as side_by_side:
+        side_by_side.run([piece] * 2)
+    assert seen == [2, 2]
+
+
 def test_one_lane_and_one_piece_are_the_callers_thread(two_threads: None) -> None:
     seen: list[object] = []
 
