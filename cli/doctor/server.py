@@ -15,7 +15,7 @@ import httpx
 from cli.doctor.checks import Check, failed, passed, warning
 from cli.doctor.handlers import Picture
 from cli.doctor.program import Bench, ending
-from platforms.local.hosting.deployment import local_client
+from platforms.local.hosting.model_calls import local_client
 from sm_entrypoints.contract import MODEL_CODE_FOLDER
 from sm_entrypoints.contract.sentences import clause
 

@@ -13,7 +13,8 @@ from packaging.utils import canonicalize_name
 
 from platforms.job_environment import ENTRY_POINTS, installed_distributions
 
-_OURS = ENTRY_POINTS / "requirements.txt"
+# Of a job's source, and of a model that a job delivered.
+_OURS = (ENTRY_POINTS / "requirements.txt", ENTRY_POINTS / "serving" / "requirements.txt")
 # Options that name more requirements than the file itself.
 _LEADING_ELSEWHERE = ("-r", "--requirement", "-e", "--editable")
 
@@ -21,7 +22,7 @@ _LEADING_ELSEWHERE = ("-r", "--requirement", "-e", "--editable")
 def is_ours(code: Path) -> bool:
     """Tell whether the file is Whippet's own, which `make job-env` installs as far as it can."""
     file = code / "requirements.txt"
-    return file.is_file() and file.read_bytes() == _OURS.read_bytes()
+    return file.is_file() and file.read_bytes() in [each.read_bytes() for each in _OURS]
 
 
 def needs_pip(code: Path, job_python: str) -> bool:

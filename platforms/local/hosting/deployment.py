@@ -20,16 +20,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from platforms.archives import extract_archive
 from platforms.errors import WhippetError
 from platforms.job_environment import ENTRY_POINTS
 from platforms.local.boundary.enclosure import Enclosure, Prepared, Program
 from platforms.local.boundary.limits import JobLimits, enforce_in_background
+from platforms.local.boundary.requirements_layer import RequirementsFailed, Source
 from platforms.local.boundary.steps import Bind
 from platforms.local.context import LocalContext
 from platforms.local.copies import remove_tree
+from platforms.local.hosting.last_words import end_of, shortened
+from platforms.local.hosting.model_calls import answers_ping
+from platforms.local.hosting.model_requirements import with_requirements
 from platforms.local.warm_start.kind import server_kind
 from platforms.local.warm_start.source import is_our_model_code
 from platforms.local.warm_start.start import WarmProgram, WarmStart
@@ -46,8 +48,6 @@ _TOLD = "told"
 REQUESTS_FILE = "requests"
 _SEEN_MODEL, _SEEN_TOLD = Path("/opt/ml/model"), Path("/opt/model-server")
 _POLL_SECONDS = 0.1
-_PING_SECONDS = 2.0
-_LOG_TAIL_BYTES = 8192
 
 
 class DeploymentFailed(WhippetError):
@@ -121,10 +121,16 @@ class Deployment:
                 extract_archive(archive, code)
         code.mkdir(exist_ok=True)
 
-    def start(self, warm: WarmStart | None = None) -> Child:
+    def start(
+        self, warm: WarmStart | None = None, wanted: Callable[[], bool] = lambda: True
+    ) -> Child:
         """Start the model server in our own process group, so that one signal ends both.
 
-        From the process of ``warm`` where that makes no difference.
+        From the process of ``warm`` where that makes no difference. First, what the model's
+        ``code/requirements.txt`` asks for is installed, for as long as it is ``wanted``.
+
+        Raises:
+            DeploymentFailed: pip cannot install it.
         """
         remove_tree(self._scratch)
         (self.folder / _TOLD).mkdir(exist_ok=True)
@@ -147,6 +153,7 @@ class Deployment:
                 log=log,
                 group=False,
             )
+            enclosure = self._with_requirements(enclosure, server, model, wanted)
             shown = (
                 Bind(source=str(self.model_folder), target=str(model), writable=True),
                 Bind(source=str(self.folder / _TOLD), target=str(told), writable=True),
@@ -159,6 +166,24 @@ class Deployment:
             started, limits, boundary=boundary.processes, tell=self._tell_of_limits
         )
         return started
+
+    def _with_requirements(
+        self, enclosure: Enclosure, server: Program, seen: Path, wanted: Callable[[], bool]
+    ) -> Enclosure:
+        source = Source(
+            root=self.model_folder,
+            seen=seen,
+            # The handlers' modules are nothing that pip should import.
+            environment={**server.environment, "PYTHONPATH": ""},
+            log=self.log,
+            limits=JobLimits.from_record(self.context.settings.job_limits),
+        )
+        try:
+            return with_requirements(enclosure, source, seconds=self.startup_seconds, wanted=wanted)
+        except RequirementsFailed as error:
+            self.failure_file.write_text(str(error), encoding="utf-8")
+            what = "its requirements.txt was not installed"
+            raise DeploymentFailed(self.reason(what)) from error
 
     def _start_warm(
         self, warm: WarmStart, enclosure: Enclosure, prepared: Prepared
@@ -199,7 +224,7 @@ class Deployment:
             if code is not None:
                 raise DeploymentFailed(self.reason(f"exit code {code}"))
             port = self._port()
-            if port is not None and _answers(port):
+            if port is not None and answers_ping(port):
                 return port
             time.sleep(_POLL_SECONDS)
         raise DeploymentFailed(self.reason(f"no answer within {self.startup_seconds:g} seconds"))
@@ -219,7 +244,7 @@ class Deployment:
                 words = file.read_text(encoding="utf-8", errors="replace").strip()
                 if words:
                     return words
-        return _tail(self.log)
+        return end_of(self.log)
 
     def discard_model(self) -> None:
         """Remove the extracted model; the log stays."""
@@ -262,38 +287,3 @@ class Deployment:
             return int(self.port_file.read_text(encoding="ascii"))
         except (FileNotFoundError, ValueError):
             return None
-
-
-def local_client(seconds: float) -> httpx.Client:
-    """Return a client for a server of ours: plain HTTP, past any proxy of the environment.
-
-    ``seconds`` bounds connecting, and each wait for more bytes.
-    """
-    # Nothing is encrypted on 127.0.0.1; loading certificates would cost more than the request.
-    return httpx.Client(trust_env=False, verify=False, timeout=seconds)
-
-
-def _answers(port: int) -> bool:
-    try:
-        with local_client(_PING_SECONDS) as client:
-            return client.get(f"http://127.0.0.1:{port}/ping").status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
-
-
-def shortened(text: str, most: int) -> str:
-    """Return the first line, which sums up the failure, and as much of the end as fits."""
-    if len(text) <= most:
-        return text
-    first = text.partition("\n")[0][: most // 2] + "\n…"
-    return first + text[len(first) - most :]
-
-
-def _tail(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _LOG_TAIL_BYTES))
-            return file.read().decode("utf-8", errors="replace").strip()
-    except OSError:
-        return ""

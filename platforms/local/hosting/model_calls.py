@@ -10,12 +10,12 @@ import httpx
 from botocore.exceptions import ClientError
 
 from platforms.local.context import ACCOUNT
-from platforms.local.hosting.deployment import local_client
 from sm_entrypoints.contract.sentences import clause
 
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 # What boto3 sends with a body when nothing is said.
 _DEFAULT_CONTENT_TYPE = "application/octet-stream"
+_PING_SECONDS = 2.0
 
 
 def call_model(
@@ -93,3 +93,21 @@ def runtime_error(status: int, code: str, message: str, **members: Any) -> Clien
         **members,
     }
     return ClientError(response, "InvokeEndpoint")
+
+
+def local_client(seconds: float) -> httpx.Client:
+    """Return a client for a server of ours: plain HTTP, past any proxy of the environment.
+
+    ``seconds`` bounds connecting, and each wait for more bytes.
+    """
+    # Nothing is encrypted on 127.0.0.1; loading certificates would cost more than the request.
+    return httpx.Client(trust_env=False, verify=False, timeout=seconds)
+
+
+def answers_ping(port: int) -> bool:
+    """Tell whether the model server on that port of this machine says that it is well."""
+    try:
+        with local_client(_PING_SECONDS) as client:
+            return client.get(f"http://127.0.0.1:{port}/ping").status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False

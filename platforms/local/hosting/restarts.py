@@ -94,7 +94,7 @@ class Restarts:
         deployment.failure_file.unlink(missing_ok=True)
         if not self._wanted():
             raise DeploymentUnwanted(f"endpoint {deployment.endpoint!r} has another deployment")
-        self.server = deployment.start()
+        self.server = deployment.start(wanted=self._wanted)
         port = deployment.wait_until_healthy(self.server, self._wanted)
         process = identify(self.server.pid)
         self._update(lambda record: warm(record, deployment.token, process, port))

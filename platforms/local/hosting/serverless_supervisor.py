@@ -50,11 +50,14 @@ def _serve(deployment: Deployment, ours: ProcessId, idle_seconds: float) -> None
     deployment.port_file.unlink(missing_ok=True)
     deployment.failure_file.unlink(missing_ok=True)
     records, name = deployment.context.records, deployment.endpoint
-    server = deployment.start()
+    server: Child | None = None
+
+    def wanted() -> bool:
+        return _is_served_by(records.read("endpoints", name), ours)
+
     try:
-        port = deployment.wait_until_healthy(
-            server, lambda: _is_served_by(records.read("endpoints", name), ours)
-        )
+        server = deployment.start(wanted=wanted)
+        port = deployment.wait_until_healthy(server, wanted)
         process = identify(server.pid)
         records.update("endpoints", name, lambda r: warm(r, deployment.token, process, port))
         _wait_until_idle(deployment, server, ours, idle_seconds)

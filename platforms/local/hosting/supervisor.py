@@ -96,7 +96,7 @@ def _deploy(deployment: Deployment, warm: WarmStart, *, keeps_server: bool) -> C
     try:
         deployment.prepare()
         reach("server: start")
-        server = deployment.start(warm)
+        server = deployment.start(warm, lambda: _wanted(deployment))
         reach("server: started")
         port = deployment.wait_until_healthy(server, lambda: _wanted(deployment))
         if not keeps_server:

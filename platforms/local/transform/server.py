@@ -13,8 +13,8 @@ from platforms.local.hosting.deployment import (
     FAILURE_REASON_CHARACTERS,
     Deployment,
     DeploymentFailed,
-    shortened,
 )
+from platforms.local.hosting.last_words import shortened
 from platforms.local.records import Record
 from platforms.local.transform.record import KIND
 from platforms.local.transform.request import TransformPlan
@@ -88,7 +88,7 @@ class RunningServer:
                 raise DeploymentFailed(self._deployment.reason(f"it ended {self._starts} times"))
             self._starts += 1
             self._deployment.port_file.unlink(missing_ok=True)
-            self._process = self._deployment.start()
+            self._process = self._deployment.start(wanted=self._wanted)
             self._port = self._deployment.wait_until_healthy(self._process, self._wanted)
         return f"http://127.0.0.1:{self._port}/invocations"
 

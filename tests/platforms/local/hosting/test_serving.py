@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from contextlib import contextmanager
 
 import pytest
 from botocore.exceptions import ClientError
@@ -13,6 +14,7 @@ from platforms.local.context import local_context
 from platforms.local.hosting.endpoints import Endpoints, local_url
 from platforms.local.hosting.runtime import LocalRuntime
 from platforms.settings import Settings
+from tests.worlds.brought_package import BROUGHT_PACKAGE
 from tests.worlds.job_environment import JOB_PYTHON, needs_job_environment
 from tests.worlds.local.serving import ROLE, put_archive, wait_for_endpoint
 
@@ -40,12 +42,18 @@ def output_fn(prediction, accept):
 """
 
 
-@pytest.fixture
-def context(tmp_path):
-    context = local_context(Settings(home=tmp_path / "a 'home'", job_python=JOB_PYTHON))
+@contextmanager
+def endpoints_of(home, **settings):
+    context = local_context(Settings(home=home, job_python=JOB_PYTHON, **settings))
     yield context
     for name in context.records.names("endpoints"):
         Endpoints(context).delete_endpoint(EndpointName=name)
+
+
+@pytest.fixture
+def context(tmp_path):
+    with endpoints_of(tmp_path / "a 'home'") as context:
+        yield context
 
 
 def deploy(context, name, files):
@@ -99,3 +107,43 @@ def test_a_model_fn_that_raises_is_shown(context):
     assert "model_fn" in described["FailureReason"]
     with pytest.raises(ClientError, match="not found"):
         LocalRuntime(context).invoke_endpoint(EndpointName="broken", Body=b"")
+
+
+def with_requirements(code, **files):
+    return {
+        "model.json": b'{"factor": 2}',
+        "code/inference.py": code,
+        **{f"code/{name}": text.encode() for name, text in files.items()},
+    }
+
+
+@pytest.mark.parametrize("boundary", ["auto", "none"])
+def test_requirements_of_a_model_are_installed_once(tmp_path, boundary):
+    code = HANDLERS + b"import brought\n\n\ndef predict_fn(data, model):\n    return brought.V\n"
+    with endpoints_of(tmp_path / "home", boundary=boundary) as context:
+        for name in ("one", "two"):
+            described = deploy(context, name, with_requirements(code, **BROUGHT_PACKAGE))
+            assert described["EndpointStatus"] == "InService", described
+            answer = LocalRuntime(context).invoke_endpoint(EndpointName=name, Body=b"1")
+            assert json.loads(answer["Body"].read()) == "1"
+        logs = [
+            next(context.records.folder("endpoints", name).glob("deployments/*/server.log"))
+            for name in ("one", "two")
+        ]
+        assert "Successfully installed brought-1" in logs[0].read_text()
+        assert "Successfully installed" not in logs[1].read_text()
+
+
+def test_requirements_that_pip_refuses_fail_the_endpoint(context):
+    asked = {"requirements.txt": "--no-index\nno-such-package>=1\n"}
+    described = deploy(context, "refused", with_requirements(HANDLERS, **asked))
+    assert described["EndpointStatus"] == "Failed"
+    assert "its requirements.txt was not installed" in described["FailureReason"]
+    assert "No matching distribution found for no-such-package" in described["FailureReason"]
+
+
+def test_nothing_is_installed_when_nothing_is_missing(context):
+    asked = {"requirements.txt": "torch\nsafetensors>=0.5\n"}
+    described = deploy(context, "complete", with_requirements(HANDLERS, **asked))
+    assert described["EndpointStatus"] == "InService", described
+    assert not (context.home / "boundary" / "layers").exists()

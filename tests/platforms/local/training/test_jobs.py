@@ -25,6 +25,7 @@ from platforms.local.training.jobs import TrainingJobs
 from platforms.local.training.status import move
 from platforms.local.training.supervisor import Supervisor
 from platforms.processes.process import ProcessId, alive, group_alive, identify
+from tests.worlds.brought_package import BROUGHT_PACKAGE
 from tests.worlds.local.jobs import PROGRAM, Jobs, local_jobs, local_settings
 from tests.worlds.waiting import wait_for
 
@@ -570,37 +571,15 @@ def test_requirements_are_installed_once(
     monkeypatch.setenv("WHIPPET_BOUNDARY", boundary)
     jobs = local_jobs(tmp_path / f"with {boundary}")
     script = "import brought, json; print(json.dumps(['brought', brought.V]))"
-    files = {
-        "requirements.txt": "--no-index\n./brought\n",
-        "brought/pyproject.toml": "[build-system]\nrequires = []\nbuild-backend = 'build'\n"
-        "backend-path = ['.']\n",
-        "brought/build.py": _BACKEND,
-    }
     for name in ("one", "two"):
         request = jobs.request(name, "")
-        uri = jobs.upload(script, **files)
+        uri = jobs.upload(script, **BROUGHT_PACKAGE)
         request["HyperParameters"]["sagemaker_submit_directory"] = uri
         jobs.platform.sagemaker.create_training_job(**request)
         assert jobs.wait(name)["TrainingJobStatus"] == "Completed", jobs.log(name)
         assert '["brought", "1"]' in jobs.log(name)
     assert "Successfully installed brought-1" in jobs.log("one")
     assert "Successfully installed" not in jobs.log("two")
-
-
-_BACKEND = """
-import zipfile
-
-def build_wheel(folder, config_settings=None, metadata_directory=None):
-    name = "brought-1-py3-none-any.whl"
-    info = "brought-1.dist-info"
-    with zipfile.ZipFile(f"{folder}/{name}", "w") as wheel:
-        wheel.writestr("brought.py", "V = '1'\\n")
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: brought\\nVersion: 1\\n")
-        tag = "Tag: py3-none-any"
-        wheel.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\n{tag}\\n")
-        wheel.writestr(f"{info}/RECORD", "")
-    return name
-"""
 
 
 def test_requirements_that_pip_refuses_fail_the_job(jobs: Jobs) -> None:
