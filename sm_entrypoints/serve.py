@@ -140,6 +140,7 @@ class ModelServer:
                 guarded(self._service, settings.host),
                 http=BoundedConnection,
                 ws="none",
+                proxy_headers=False,
                 lifespan="off",
                 log_level="warning",
                 access_log=False,

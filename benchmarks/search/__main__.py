@@ -33,6 +33,13 @@ _RANGES: dict[str, Any] = {
     "batch_size": {"type": "categorical", "values": [16, 32, 64]},
     "weight_decay": {"type": "continuous", "min": 1e-5, "max": 1e-1, "scaling": "Logarithmic"},
 }
+RANDOM = "random"
+_RANDOM_WEIGHTS = """
+import sys
+from safetensors.torch import save_file
+from torchvision.models import get_model
+save_file(get_model(sys.argv[1], weights=None).state_dict(), sys.argv[2])
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,8 +248,12 @@ def prepared(folder: Path, arguments: argparse.Namespace) -> World:
         pairs=arguments.pairs,
     )
     world.weights.parent.mkdir(parents=True)
+    weights = arguments.weights
+    if weights == RANDOM:
+        weights = str(folder / "random.safetensors")
+        timed([str(JOB), "-c", _RANDOM_WEIGHTS, world.model, weights])
     program = ROOT / "sm_entrypoints/pretrained.py"
-    options = ["--model", world.model, "--weights", arguments.weights, "--out", str(world.weights)]
+    options = ["--model", world.model, "--weights", weights, "--out", str(world.weights)]
     timed([str(JOB), str(program), *options])
     return world
 
@@ -261,7 +272,9 @@ def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--model", default="mobilenet_v2")
     parser.add_argument(
-        "--weights", default="imagenet", help="a file of them, on a machine without a network"
+        "--weights",
+        default="imagenet",
+        help="a file of them, on a machine without a network; or random: what takes as long",
     )
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--pictures", type=int, default=1_600)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from sm_entrypoints.serving.connections import WHOLE_BODY
+
 # A client that is still sending reads no answer: this much of a refused body is read and dropped.
 DRAIN_BYTES = 64 * 1024 * 1024
 RETRY_AFTER = {"Retry-After": "1"}
@@ -69,6 +71,8 @@ class Intake:
         """
         limits, loop = self._limits, asyncio.get_running_loop()
         body = _Body(request, limits.body_bytes)
+        if WHOLE_BODY in request.scope.get("extensions", ()):
+            return await self._at_once(request, body)
         began = loop.time()
         try:
             async with asyncio.timeout(limits.patience_seconds) as patience:
@@ -90,6 +94,16 @@ class Intake:
                 f"{loop.time() - began:.0f} seconds; send it faster.",
                 CLOSE,
             ) from None
+        except BaseException:
+            self.forget(body.kept)
+            raise
+
+    async def _at_once(self, request: Request, body: _Body) -> bytes:
+        """Return a body that has come: nobody needs to watch how long that takes."""
+        try:
+            async for chunk in request.stream():
+                self._hold(body.add(chunk))
+            return body.whole()
         except BaseException:
             self.forget(body.kept)
             raise

@@ -66,7 +66,7 @@ class ModelService:
 
     async def _response(self, request: Request) -> Response:
         """Return the answer; two routes need no router, which takes its time with each request."""
-        path, method = request.url.path, request.method
+        path, method = request.scope["path"], request.method
         if path == "/invocations" and method == "POST":
             return await self._invocations(request)
         if path == "/ping" and method in _PING:
@@ -110,19 +110,21 @@ class ModelService:
         """Return the answer, unless the client leaves or the time is over before."""
         self._busy += 1
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Response] = loop.create_future()
+        answer: asyncio.Future[Response | None] = loop.create_future()
         deliver = partial(self._deliver, answer, len(body))
         call = self._calls.submit(Call(program, model, body, request.headers, self._default_accept))
         # A call that has begun keeps its place until it ends, whoever waits for it.
         call.add_done_callback(lambda ended: _soon(loop, deliver, ended))
+        # Most answers come before it is worth looking whether anybody still waits for them.
+        soon = loop.call_later(_SOON_SECONDS, _settle, answer, None)
         try:
-            # Most answers come before it is worth looking whether anybody still waits for them.
-            await asyncio.wait((answer,), timeout=_SOON_SECONDS)
-            return answer.result() if answer.done() else await self._late(request, answer)
+            return await answer or await self._late(request, call)
         finally:
+            soon.cancel()
             call.cancel()
 
-    async def _late(self, request: Request, answer: asyncio.Future[Response]) -> Response:
+    async def _late(self, request: Request, call: Future[Response]) -> Response:
+        answer = asyncio.wrap_future(call)
         left = asyncio.get_running_loop().create_task(_left(request))
         either: set[asyncio.Future[Any]] = {answer, left}
         limit = self._limits.timeout_seconds
@@ -139,13 +141,19 @@ class ModelService:
         raise Refused(504, f"The model did not answer within {limit:g} seconds.")
 
     def _deliver(
-        self, answer: asyncio.Future[Response], size: int, ended: Future[Response]
+        self, answer: asyncio.Future[Response | None], size: int, ended: Future[Response]
     ) -> None:
         """Hand over what a call ended with, in the loop, and give its place to the next one."""
         self._busy -= 1
         self._intake.forget(size)
-        if not answer.done() and not ended.cancelled():
-            answer.set_result(ended.result())
+        if not ended.cancelled():
+            _settle(answer, ended.result())
+
+
+def _settle(answer: asyncio.Future[Response | None], response: Response | None) -> None:
+    """Give who waits for an answer this one; None: it takes longer."""
+    if not answer.done():
+        answer.set_result(response)
 
 
 def _elsewhere(path: str, method: str) -> Response:
