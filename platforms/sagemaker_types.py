@@ -5,48 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mypy_boto3_sagemaker.type_defs import ContainerDefinitionOutputTypeDef as Container
-    from mypy_boto3_sagemaker.type_defs import (
-        DescribeEndpointConfigOutputTypeDef as EndpointConfig,
-    )
-    from mypy_boto3_sagemaker.type_defs import DescribeEndpointOutputTypeDef as Endpoint
-    from mypy_boto3_sagemaker.type_defs import (
-        DescribeHyperParameterTuningJobResponseTypeDef as TuningJob,
-    )
-    from mypy_boto3_sagemaker.type_defs import DescribeModelOutputTypeDef as Model
-    from mypy_boto3_sagemaker.type_defs import DescribeTrainingJobResponseTypeDef as TrainingJob
-    from mypy_boto3_sagemaker.type_defs import DescribeTransformJobResponseTypeDef as TransformJob
-    from mypy_boto3_sagemaker.type_defs import (
-        HyperParameterTrainingJobDefinitionOutputTypeDef as DescribedTrials,
-    )
-    from mypy_boto3_sagemaker.type_defs import HyperParameterTrainingJobSummaryTypeDef as Trial
-    from mypy_boto3_sagemaker.type_defs import (
-        HyperParameterTuningJobObjectiveTypeDef as TuningObjective,
-    )
-    from mypy_boto3_sagemaker.type_defs import ParameterRangesOutputTypeDef as ParameterRanges
-    from mypy_boto3_sagemaker.type_defs import (
-        ProductionVariantOutputTypeDef as ConfiguredVariant,
-    )
-    from mypy_boto3_sagemaker.type_defs import ResourceConfigOutputTypeDef as ResourceConfig
-    from mypy_boto3_sagemaker.type_defs import TagTypeDef as Tag
+    from mypy_boto3_sagemaker import type_defs
+
+    Container = type_defs.ContainerDefinitionOutputTypeDef
+    EndpointConfig = type_defs.DescribeEndpointConfigOutputTypeDef
+    Endpoint = type_defs.DescribeEndpointOutputTypeDef
+    TuningJob = type_defs.DescribeHyperParameterTuningJobResponseTypeDef
+    Model = type_defs.DescribeModelOutputTypeDef
+    TrainingJob = type_defs.DescribeTrainingJobResponseTypeDef
+    TransformJob = type_defs.DescribeTransformJobResponseTypeDef
+    DescribedTrials = type_defs.HyperParameterTrainingJobDefinitionOutputTypeDef
+    Trial = type_defs.HyperParameterTrainingJobSummaryTypeDef
+    TuningObjective = type_defs.HyperParameterTuningJobObjectiveTypeDef
+    ParameterRanges = type_defs.ParameterRangesOutputTypeDef
+    ConfiguredVariant = type_defs.ProductionVariantOutputTypeDef
+    ResourceConfig = type_defs.ResourceConfigOutputTypeDef
+    Tag = type_defs.TagTypeDef
 else:
     ConfiguredVariant = Container = DescribedTrials = Endpoint = EndpointConfig = dict[str, Any]
     Model = ParameterRanges = ResourceConfig = Tag = TrainingJob = TransformJob = dict[str, Any]
     Trial = TuningJob = TuningObjective = dict[str, Any]
-
-__all__ = [
-    "ConfiguredVariant",
-    "Container",
-    "DescribedTrials",
-    "Endpoint",
-    "EndpointConfig",
-    "Model",
-    "ParameterRanges",
-    "ResourceConfig",
-    "Tag",
-    "TrainingJob",
-    "TransformJob",
-    "Trial",
-    "TuningJob",
-    "TuningObjective",
-]
