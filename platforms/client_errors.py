@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from botocore.exceptions import ClientError, HTTPClientError
@@ -100,15 +101,27 @@ def client_error(operation: str, code: Code, message: str) -> ClientError:
     """
     response: Any = {
         "Error": {"Code": code, "Message": message},
-        "ResponseMetadata": {
-            "RequestId": str(uuid.uuid4()),
-            "HTTPStatusCode": 400,
-            "HTTPHeaders": {},
-            "RetryAttempts": 0,
-        },
+        "ResponseMetadata": response_metadata(400),
         "message": message,
     }
     return ClientError(response, operation)
+
+
+@contextmanager
+def answered(
+    error_type: type[Exception], operation: str, code: Code, message: str
+) -> Iterator[None]:
+    """Raise :func:`client_error` where the block raises ``error_type``."""
+    try:
+        yield
+    except error_type as error:
+        raise client_error(operation, code, message) from error
+
+
+def response_metadata(status: int, **others: Any) -> dict[str, Any]:
+    """Return the ``ResponseMetadata`` of an answer that no service gave."""
+    given = {"RequestId": str(uuid.uuid4()), "HTTPStatusCode": status, "HTTPHeaders": {}}
+    return {**given, "RetryAttempts": 0, **others}
 
 
 # botocore's own list of throttling and transient codes, as far as these services use them.

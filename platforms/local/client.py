@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
 from botocore import xform_name
 
+from platforms.client_errors import response_metadata
 from platforms.local.context import LocalContext
-from platforms.local.honoured.members import name_unhonoured
+from platforms.local.honoured.members import accept
 from platforms.local.hosting.endpoints import Endpoints
 from platforms.local.hosting.models import EndpointConfigs, Models
 from platforms.local.search_index.operations import SearchIndex
@@ -18,7 +18,7 @@ from platforms.local.tags import Tags
 from platforms.local.training.jobs import TrainingJobs
 from platforms.local.transform.jobs import TransformJobs
 from platforms.local.tuning.jobs import HyperParameterTuningJobs
-from platforms.validation import service_model, validate
+from platforms.validation import service_model
 from sm_entrypoints.contract.kill_points import reach
 
 Operation = Callable[..., dict[str, Any]]
@@ -81,17 +81,8 @@ def _operations_of(resource: Any) -> dict[str, Operation]:
 
 
 def _call(operation: str, method: Operation, /, **request: Any) -> dict[str, Any]:
-    validate(operation, request)
-    name_unhonoured("sagemaker", operation, request)
+    accept("sagemaker", operation, request)
     reach(f"{xform_name(operation)} asked")
     response = method(**request)
     reach(f"{xform_name(operation)} answered")
-    return {
-        **response,
-        "ResponseMetadata": {
-            "RequestId": str(uuid.uuid4()),
-            "HTTPStatusCode": 200,
-            "HTTPHeaders": {},
-            "RetryAttempts": 0,
-        },
-    }
+    return {**response, "ResponseMetadata": response_metadata(200)}

@@ -6,9 +6,6 @@ between two pages therefore never duplicate or hide another item.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -16,6 +13,7 @@ from typing import Any
 from botocore.utils import parse_to_aware_datetime
 
 from platforms.client_errors import client_error
+from platforms.local.page_tokens import read_token, token_of
 
 Summary = dict[str, Any]
 
@@ -60,7 +58,7 @@ def listing(
     size = request.get("MaxResults", _DEFAULT_MAX_RESULTS)
     page: dict[str, Any] = {member: kept[:size]}
     if len(kept) > size:
-        page["NextToken"] = _encode(position(kept[size - 1]))
+        page["NextToken"] = token_of(position(kept[size - 1]))
     return page
 
 
@@ -98,14 +96,10 @@ def _after(position: tuple[Any, str], last: tuple[Any, str], *, descending: bool
     return position < last if descending else position > last
 
 
-def _encode(position: tuple[Any, str]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
-
-
 def _decode(token: str) -> tuple[Any, str]:
     try:
-        key, name = json.loads(base64.urlsafe_b64decode(token.encode()))
-    except (ValueError, binascii.Error, TypeError) as error:
+        key, name = read_token(token)
+    except (ValueError, TypeError) as error:
         raise client_error(
             "List",
             "ValidationException",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,8 +17,8 @@ from platforms.local.cloudwatch.invocations import endpoint_metrics, read_invoca
 from platforms.local.cloudwatch.queries import Query, read_queries
 from platforms.local.cloudwatch.samples import Sample, logged_metrics, read_samples
 from platforms.local.context import ACCOUNT, LocalContext
-from platforms.local.honoured.members import name_unhonoured
-from platforms.validation import validate
+from platforms.local.honoured.members import accept
+from platforms.local.page_tokens import next_token, read_token
 
 OPERATIONS = ("get_metric_data", "get_metric_statistics", "list_metrics")
 
@@ -47,8 +44,7 @@ class LocalCloudWatch:
                 ``InvalidParameterCombination``, as CloudWatch answers them.
         """
         operation = "GetMetricStatistics"
-        validate(operation, request, "cloudwatch")
-        name_unhonoured("cloudwatch", operation, request)
+        accept("cloudwatch", operation, request)
         named = [*request.get("Statistics", ()), *request.get("ExtendedStatistics", ())]
         if not named:
             raise client_error(
@@ -87,8 +83,7 @@ class LocalCloudWatch:
             ClientError: ``ValidationError``, ``InvalidParameterValue`` or ``InvalidNextToken``.
         """
         operation = "GetMetricData"
-        validate(operation, request, "cloudwatch")
-        name_unhonoured("cloudwatch", operation, request)
+        accept("cloudwatch", operation, request)
         start, end = _interval(operation, request)
         queries = read_queries(request["MetricDataQueries"])
         descending = request.get("ScanBy", "TimestampDescending") == "TimestampDescending"
@@ -98,12 +93,9 @@ class LocalCloudWatch:
             for time, value in self._values(query, start, end, descending=descending)
         ]
         first = _first(operation, request)
-        size = min(request.get("MaxDatapoints", _MOST_DATA), _MOST_DATA)
-        page = points[first : first + size]
-        answer: dict[str, Any] = {"MetricDataResults": _results(queries, page), "Messages": []}
-        if len(points) > first + size:
-            answer["NextToken"] = _token(first + size)
-        return answer
+        end = first + min(request.get("MaxDatapoints", _MOST_DATA), _MOST_DATA)
+        results = _results(queries, points[first:end])
+        return {"MetricDataResults": results, "Messages": [], **next_token(end, points)}
 
     def list_metrics(self, /, **request: Any) -> dict[str, Any]:
         """Return a page of the metrics that have values: job by job, then endpoint by endpoint.
@@ -112,15 +104,12 @@ class LocalCloudWatch:
             ClientError: ``InvalidParameterValue``, a token that is not one of ours.
         """
         operation = "ListMetrics"
-        validate(operation, request, "cloudwatch")
-        name_unhonoured("cloudwatch", operation, request)
+        accept("cloudwatch", operation, request)
         every = chain(logged_metrics(self.context), endpoint_metrics(self.context))
         wanted = [each for each in every if _matches(each, request)]
         first = _first(operation, request)
-        answer: dict[str, Any] = {"Metrics": wanted[first : first + _METRICS_PAGE]}
-        if len(wanted) > first + _METRICS_PAGE:
-            answer["NextToken"] = _token(first + _METRICS_PAGE)
-        return answer
+        end = first + _METRICS_PAGE
+        return {"Metrics": wanted[first:end], **next_token(end, wanted)}
 
     def _samples(self, metric: Mapping[str, Any], unit: str | None) -> list[Sample]:
         if unit not in (None, _UNIT):
@@ -215,16 +204,12 @@ def _matches(metric: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
     )
 
 
-def _token(number: int) -> str:
-    return base64.urlsafe_b64encode(json.dumps(number).encode()).decode()
-
-
 def _first(operation: str, request: Mapping[str, Any]) -> int:
     token = request.get("NextToken")
     if token is None:
         return 0
     try:
-        return int(json.loads(base64.urlsafe_b64decode(token.encode())))
-    except (ValueError, binascii.Error, TypeError) as error:
+        return int(read_token(token))
+    except (ValueError, TypeError) as error:
         code: Code = "InvalidNextToken" if operation == "GetMetricData" else "InvalidParameterValue"
         raise client_error(operation, code, f"Invalid NextToken {token!r}.") from error

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from platforms.local.honoured.naming import warn_of
+from platforms.validation import validate
 
 # Operations that check and name the members of their requests themselves, nested ones, too.
 NAMED_BY_THEMSELVES = frozenset(
@@ -114,6 +115,16 @@ HONOURED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "iam": {"GetRole": ("RoleName",), "SimulatePrincipalPolicy": ("ActionNames",)},
     "sts": {"GetCallerIdentity": ()},
 }
+
+
+def accept(service: str, operation: str, request: Mapping[str, Any]) -> None:
+    """Check a request as :func:`platforms.validation.validate` does, and name what is not honoured.
+
+    Raises:
+        ParamValidationError, ClientError: what is wrong with it.
+    """
+    validate(operation, request, service)
+    name_unhonoured(service, operation, request)
 
 
 def name_unhonoured(service: str, operation: str, request: Mapping[str, Any]) -> None:

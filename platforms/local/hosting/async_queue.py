@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from platforms.client_errors import response_metadata
 from platforms.local.context import LocalContext, supervisor_environment
 from platforms.local.hosting.model_calls import runtime_error
 from platforms.local.records import write_json
@@ -80,7 +81,7 @@ class AsyncQueue:
         places: dict[str, Any] = {
             key: item[key] for key in ("OutputLocation", "FailureLocation") if key in item
         }
-        metadata = {"RequestId": name, "HTTPStatusCode": 202, "HTTPHeaders": {}, "RetryAttempts": 0}
+        metadata = response_metadata(202, RequestId=name)
         inference = request.get("InferenceId", name)
         return {"ResponseMetadata": metadata, "InferenceId": inference, **places}
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
 from botocore.exceptions import ClientError
 
+from platforms.client_errors import response_metadata
 from platforms.local.context import ACCOUNT
 from sm_entrypoints.contract.sentences import clause
 
@@ -84,12 +84,7 @@ def runtime_error(status: int, code: str, message: str, **members: Any) -> Clien
     members."""
     response: Any = {
         "Error": {"Code": code, "Message": message},
-        "ResponseMetadata": {
-            "RequestId": str(uuid.uuid4()),
-            "HTTPStatusCode": status,
-            "HTTPHeaders": {},
-            "RetryAttempts": 0,
-        },
+        "ResponseMetadata": response_metadata(status),
         **members,
     }
     return ClientError(response, "InvokeEndpoint")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +11,7 @@ import httpx
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 
+from platforms.client_errors import response_metadata
 from platforms.endpoint_kinds import endpoint_kind
 from platforms.local.context import ACCOUNT, LOGGER, LocalContext
 from platforms.local.hosting.async_queue import AsyncQueue
@@ -157,12 +157,7 @@ def _read(body: Any) -> bytes:
 
 def _response(answer: httpx.Response, variant: str) -> dict[str, Any]:
     response: dict[str, Any] = {
-        "ResponseMetadata": {
-            "RequestId": str(uuid.uuid4()),
-            "HTTPStatusCode": answer.status_code,
-            "HTTPHeaders": dict(answer.headers),
-            "RetryAttempts": 0,
-        },
+        "ResponseMetadata": response_metadata(answer.status_code, HTTPHeaders=dict(answer.headers)),
         "ContentType": answer.headers.get("Content-Type", ""),
         "InvokedProductionVariant": variant,
         "Body": StreamingBody(io.BytesIO(answer.content), len(answer.content)),

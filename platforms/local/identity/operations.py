@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from platforms.local.context import ACCOUNT
-from platforms.local.honoured.members import name_unhonoured
+from platforms.local.honoured.members import accept
 from platforms.validation import validate
 
 STS_OPERATIONS = ("get_caller_identity",)
@@ -67,8 +67,7 @@ class LocalIam:
     def simulate_principal_policy(self, /, **request: Any) -> dict[str, Any]:
         """Return that each action is allowed: no permission is checked here."""
         operation = "SimulatePrincipalPolicy"
-        validate(operation, request, "iam")
-        name_unhonoured("iam", operation, request)
+        accept("iam", operation, request)
         results = [
             {"EvalActionName": action, "EvalResourceName": "*", "EvalDecision": "allowed"}
             for action in request["ActionNames"]

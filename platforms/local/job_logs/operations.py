@@ -10,13 +10,12 @@ from typing import Any
 
 from platforms.client_errors import client_error
 from platforms.local.context import LocalContext
-from platforms.local.honoured.members import name_unhonoured
+from platforms.local.honoured.members import accept
 from platforms.local.job_logs import pages
 from platforms.local.job_logs.groups import describe_groups, require_group
 from platforms.local.job_logs.patterns import filter_pattern
 from platforms.local.job_logs.streams import Event, LogGroup, Stream, stream_of, streams
 from platforms.local.job_tree import HOST
-from platforms.validation import validate
 
 OPERATIONS = ("describe_log_groups", "describe_log_streams", "filter_log_events", "get_log_events")
 
@@ -42,8 +41,7 @@ class LocalLogs:
                 ``InvalidParameterException``, a token or a pattern that cannot be read.
         """
         operation = "FilterLogEvents"
-        validate(operation, request, "logs")
-        name_unhonoured("logs", operation, request)
+        accept("logs", operation, request)
         group = require_group(self.context, operation, request)
         matches = filter_pattern(request.get("filterPattern", ""))
         token = pages.merge_token(request)
@@ -73,8 +71,7 @@ class LocalLogs:
             ClientError: as :meth:`filter_log_events`.
         """
         operation = "GetLogEvents"
-        validate(operation, request, "logs")
-        name_unhonoured("logs", operation, request)
+        accept("logs", operation, request)
         group = require_group(self.context, operation, request)
         stream = self._stream(operation, group, request["logStreamName"])
         forward, offset = pages.direction(request)
@@ -95,8 +92,7 @@ class LocalLogs:
         Raises:
             ClientError: ``InvalidParameterException``, a prefix and a pattern.
         """
-        validate("DescribeLogGroups", request, "logs")
-        name_unhonoured("logs", "DescribeLogGroups", request)
+        accept("logs", "DescribeLogGroups", request)
         return describe_groups(self.context, request)
 
     def describe_log_streams(self, /, **request: Any) -> dict[str, Any]:
@@ -107,8 +103,7 @@ class LocalLogs:
                 ``InvalidParameterException``, a prefix with the order of ``LastEventTime``.
         """
         operation = "DescribeLogStreams"
-        validate(operation, request, "logs")
-        name_unhonoured("logs", operation, request)
+        accept("logs", operation, request)
         group = require_group(self.context, operation, request)
         prefix = request.get("logStreamNamePrefix", "")
         by_time = request.get("orderBy") == "LastEventTime"

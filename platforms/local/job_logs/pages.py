@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,6 +10,7 @@ from typing import Any
 
 from platforms.client_errors import client_error
 from platforms.local.job_logs.streams import Event
+from platforms.local.page_tokens import read_token, token_of
 
 # CloudWatch's own limits of a page: events, and bytes with 26 for each event.
 _EVENTS, _BYTES, _OVERHEAD = 10_000, 1024 * 1024, 26
@@ -47,7 +45,7 @@ def first_page(
 
 def token_after(event: Event) -> str:
     """Return the token of the page that begins after an event."""
-    return _encode([event.time, event.stream, event.end])
+    return token_of([event.time, event.stream, event.end])
 
 
 def merge_token(request: Mapping[str, Any]) -> MergeToken | None:
@@ -138,7 +136,7 @@ def page_of(
         first = names.index(last) + 1
     page: dict[str, Any] = {member: items[first : first + size]}
     if len(items) > first + size:
-        page["nextToken"] = _encode(items[first + size - 1][name_key])
+        page["nextToken"] = token_of(items[first + size - 1][name_key])
     return page
 
 
@@ -147,14 +145,10 @@ def _wanted(event: Event, request: Mapping[str, Any]) -> bool:
     return (low is None or event.time >= low) and (high is None or event.time < high)
 
 
-def _encode(value: Any) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
-
-
 def _decode(operation: str, token: str) -> Any:
     try:
-        return json.loads(base64.urlsafe_b64decode(token.encode()))
-    except (ValueError, binascii.Error) as error:
+        return read_token(token)
+    except ValueError as error:
         raise _invalid(operation, token) from error
 
 

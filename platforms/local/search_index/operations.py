@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -15,6 +12,7 @@ from platforms.client_errors import client_error
 from platforms.local.context import LocalContext
 from platforms.local.hosting.endpoints import Endpoints
 from platforms.local.hosting.models import Models
+from platforms.local.page_tokens import next_token, read_token
 from platforms.local.records import Kind, Missing
 from platforms.local.search_index.expression import SearchError, search_test, values_of
 from platforms.local.training.jobs import TrainingJobs
@@ -65,14 +63,13 @@ class SearchIndex:
             raise _refused(ended(error)) from error
         entities = [each for each in self._entities(resource) if test(each)]
         self._sort(resource, entities, request)
-        first, size = _first(request), request.get("MaxResults", _DEFAULT_MAX_RESULTS)
-        answer: dict[str, Any] = {
-            "Results": [_result(resource, each) for each in entities[first : first + size]],
+        first = _first(request)
+        end = first + request.get("MaxResults", _DEFAULT_MAX_RESULTS)
+        return {
+            "Results": [_result(resource, each) for each in entities[first:end]],
             "TotalHits": {"Value": len(entities), "Relation": "EqualTo"},
+            **next_token(end, entities),
         }
-        if len(entities) > first + size:
-            answer["NextToken"] = base64.urlsafe_b64encode(str(first + size).encode()).decode()
-        return answer
 
     def _entities(self, resource: str) -> Iterator[dict[str, Any]]:
         kind, name_key, describe = self._searched[resource]
@@ -110,8 +107,8 @@ def _first(request: Mapping[str, Any]) -> int:
     if token is None:
         return 0
     try:
-        return max(0, int(json.loads(base64.urlsafe_b64decode(token.encode()))))
-    except (ValueError, TypeError, binascii.Error) as error:
+        return max(0, int(read_token(token)))
+    except (ValueError, TypeError) as error:
         raise _refused(f"Invalid NextToken {token!r}; start from the first page.") from error
 
 

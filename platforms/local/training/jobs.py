@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from platforms.client_errors import client_error
+from platforms.client_errors import answered, client_error
 from platforms.errors import WhippetError
 from platforms.job_environment import require_job_python
 from platforms.job_status import TERMINAL
@@ -80,15 +80,12 @@ class TrainingJobs:
         require_job_python(self._context.settings.job_python)
         name = request["TrainingJobName"]
         record = self._new_record(request, tuning_job_arn)
-        try:
+        taken = (
+            "Training job names must be unique within an AWS account and region, and a "
+            f"training job with this name already exists ({record['TrainingJobArn']})"
+        )
+        with answered(Exists, OPERATION, "ResourceInUse", taken):
             self._context.records.create(KIND, name, record)
-        except Exists as error:
-            raise client_error(
-                OPERATION,
-                "ResourceInUse",
-                "Training job names must be unique within an AWS account and region, and a "
-                f"training job with this name already exists ({record['TrainingJobArn']})",
-            ) from error
         ignored = ", ".join(record["Local"]["Ignored"])
         if ignored:
             LOGGER.warning("training job %r: this platform does not honour %s", name, ignored)
@@ -169,12 +166,9 @@ class TrainingJobs:
         return bool(newest["TrainingJobStatus"] == "Stopped")
 
     def _current(self, operation: str, name: str) -> Record:
-        try:
+        unknown = "Requested resource not found."
+        with answered(Missing, operation, "ValidationException", unknown):
             return self._reconciled(self._context.records.read(KIND, name))
-        except Missing as error:
-            raise client_error(
-                operation, "ValidationException", "Requested resource not found."
-            ) from error
 
     def _reconciled(self, record: Record) -> Record:
         """Return the record, changed to ``Failed`` if the job no longer has a supervisor.

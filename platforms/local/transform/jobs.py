@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from platforms.client_errors import client_error
+from platforms.client_errors import answered, client_error
 from platforms.job_environment import require_job_python
 from platforms.job_status import TERMINAL
 from platforms.local.buckets.buckets import BadUri, BucketError
@@ -59,15 +59,12 @@ class TransformJobs:
         self._require_input(request)
         require_job_python(self._context.settings.job_python)
         record = self._new_record(request, container_of(model))
-        try:
+        taken = (
+            "Job name must be unique within an AWS account and region, and a job with this "
+            f"name already exists ({record['TransformJobArn']})"
+        )
+        with answered(Exists, OPERATION, "ResourceInUse", taken):
             self._context.records.create(KIND, name, record)
-        except Exists as error:
-            raise client_error(
-                OPERATION,
-                "ResourceInUse",
-                "Job name must be unique within an AWS account and region, and a job with this "
-                f"name already exists ({record['TransformJobArn']})",
-            ) from error
         ignored = ", ".join(ignored_fields(request))
         if ignored:
             LOGGER.warning("transform job %r: this platform does not honour %s", name, ignored)
@@ -105,13 +102,11 @@ class TransformJobs:
         return {}
 
     def _current(self, operation: str, name: str) -> Record:
-        try:
+        unknown = (
+            f"Could not find requested job with name: {self._context.arn('transform-job', name)}"
+        )
+        with answered(Missing, operation, "ValidationException", unknown):
             return SUPERVISED.ensure(self._context, name)
-        except Missing as error:
-            arn = self._context.arn("transform-job", name)
-            raise client_error(
-                operation, "ValidationException", f"Could not find requested job with name: {arn}"
-            ) from error
 
     def _require_input(self, request: Mapping[str, Any]) -> None:
         chosen = plan(request)

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from platforms.client_errors import client_error
+from platforms.client_errors import answered, client_error
 from platforms.job_environment import require_job_python
 from platforms.job_status import TERMINAL
 from platforms.local.context import LOGGER, LocalContext
@@ -54,15 +54,12 @@ class HyperParameterTuningJobs:
         require_job_python(self._context.settings.job_python)
         record = self._new_record(request)
         ignored = self._check_first_trial(record)
-        try:
+        taken = (
+            f"A hyperparameter tuning job with the name, {name}, already exists. Choose a "
+            "different name."
+        )
+        with answered(Exists, _CREATE, "ResourceInUse", taken):
             self._context.records.create(KIND, name, record)
-        except Exists as error:
-            raise client_error(
-                _CREATE,
-                "ResourceInUse",
-                f"A hyperparameter tuning job with the name, {name}, already exists. Choose a "
-                "different name.",
-            ) from error
         if ignored:
             names = ", ".join(ignored)
             LOGGER.warning("tuning job %r: this platform does not honour %s", name, names)
@@ -170,10 +167,9 @@ class HyperParameterTuningJobs:
 
     def _current(self, operation: str, name: str) -> Record:
         """Return the record of a tuning job that has a supervisor when it needs one."""
-        try:
+        unknown = f"Amazon SageMaker can't find a tuning job called {name}. Type another name."
+        with answered(Missing, operation, "ResourceNotFound", unknown):
             return SUPERVISED.ensure(self._context, name)
-        except Missing as error:
-            raise _unknown(operation, name) from error
 
     def _new_record(self, request: dict[str, Any]) -> Record:
         name, moment = request["HyperParameterTuningJobName"], now()
@@ -252,11 +248,3 @@ class HyperParameterTuningJobs:
 
 def _refused(message: str) -> Exception:
     return client_error(_CREATE, "ValidationException", message)
-
-
-def _unknown(operation: str, name: str) -> Exception:
-    return client_error(
-        operation,
-        "ResourceNotFound",
-        f"Amazon SageMaker can't find a tuning job called {name}. Type another name.",
-    )
