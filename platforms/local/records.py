@@ -35,10 +35,6 @@ Record = dict[str, Any]
 RECORD_FILE = "record.json"
 _LOCK_FILE = ".lock"
 _STALE_SECONDS = 3600.0
-_STAGES = (
-    *("SecondaryStatus", "HyperParameterTuningJobStatus"),
-    *("TransformJobStatus", "EndpointStatus"),
-)
 
 # Maps whose keys are the user's: a hyperparameter called "StartTime" is not a time.
 _FREE_MAPS = frozenset(
@@ -142,6 +138,13 @@ class Records:
             raise Missing(f"{kind}/{name} does not exist in {self.root}") from error
         return record
 
+    def find(self, kind: Kind, name: str) -> Record | None:
+        """Return a record as stored, or None if there is none."""
+        try:
+            return self.read(kind, name)
+        except Missing:
+            return None
+
     def update(self, kind: Kind, name: str, change: Callable[[Record], Record]) -> Record:
         """Replace a record by ``change`` of it, and return the new one.
 
@@ -175,13 +178,8 @@ class Records:
 
     def list(self, kind: Kind) -> list[Record]:
         """Return all records of a kind, by name."""
-        records = []
-        for name in self.names(kind):
-            try:
-                records.append(self.read(kind, name))
-            except Missing:  # Deleted since the listing.
-                continue
-        return records
+        found = (self.find(kind, name) for name in self.names(kind))
+        return [record for record in found if record is not None]  # None: deleted meanwhile.
 
     def names(self, kind: Kind) -> tuple[str, ...]:
         """Return the names of all records of a kind, sorted."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from platforms.errors import WhippetError
 from platforms.job_status import TERMINAL
 from platforms.local.context import LocalContext, supervisor_environment
-from platforms.local.records import Kind, Record
+from platforms.local.records import Kind, Record, now
+from platforms.local.training.status import MAX_REASON
 from platforms.local.warm_start.client import begin_supervisor
 from platforms.processes.process import (
     ProcessError,
@@ -44,21 +48,32 @@ def start_supervisor(
         ProcessError: it cannot be started.
     """
     reach("supervisor: start")
-    process = _started(command, log=log, s3_endpoint=s3_endpoint, warm=warm)
+    argv = [sys.executable, "-m", *command]
+    env = supervisor_environment(os.environ, s3_endpoint=s3_endpoint)
+    pid = begin_supervisor(warm, argv, env=env, log=log, cwd=PROJECT_ROOT) if warm else None
+    process = identify(pid) if pid else spawn_detached(argv, env=env, log=log, cwd=PROJECT_ROOT)
     reach("supervisor: started")
     return process
 
 
-def _started(
-    command: Sequence[str], *, log: Path, s3_endpoint: str | None, warm: Path | None
-) -> ProcessId:
-    argv = [sys.executable, "-m", *command]
-    env = supervisor_environment(os.environ, s3_endpoint=s3_endpoint)
-    if warm is not None:
-        pid = begin_supervisor(warm, argv, env=env, log=log, cwd=PROJECT_ROOT)
-        if pid is not None:
-            return identify(pid)
-    return spawn_detached(argv, env=env, log=log, cwd=PROJECT_ROOT)
+@contextmanager
+def as_failure(fail: Callable[[str], None], own: type[Exception]) -> Iterator[None]:
+    """Give a job the status ``Failed`` for whatever ends the block, with the reason.
+
+    Args:
+        fail: gives it that status.
+        own: errors that say all themselves.
+    """
+    try:
+        yield
+    except own as error:
+        fail(str(error))
+    except (WhippetError, OSError) as error:
+        # What went wrong around the job: a damaged archive, a full disk, no permission.
+        fail(f"ClientError: {error}")
+    except Exception as error:  # The outermost edge: a status must not be lost.
+        fail(f"InternalServerError: {type(error).__name__}: {error}")
+        raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,17 +81,44 @@ class Supervised:
     """A kind of job that a supervisor can continue from its records.
 
     Attributes:
-        module: the supervisor's program; its arguments are the home and the job's name. status: the
-        member of a record that says whether its job is still running. failed: gives a record in the
-        status ``Failed``, with a reason. sweeps: end what a dead supervisor left running before
+        module: the supervisor's program; its arguments are the home and the job's name. prefix:
+        what the members of a record begin with. resource: the word in ARNs. blames: what the reason
+        begins with when its supervisors die. sweeps: end what a dead supervisor left running before
         another one starts.
     """
 
     kind: Kind
     module: str
-    status: str
-    failed: Callable[[Record, str], Record]
+    prefix: str
+    resource: str
+    blames: str = ""
     sweeps: bool = False
+
+    def new_record(self, context: LocalContext, request: Record, **local: Any) -> Record:
+        """Return the record of a job that has just been asked for; ``local`` is what it keeps."""
+        moment = now()
+        return {
+            "Tags": [],
+            **request,
+            f"{self.prefix}JobArn": context.arn(self.resource, request[f"{self.prefix}JobName"]),
+            f"{self.prefix}JobStatus": "InProgress",
+            "CreationTime": moment,
+            "LastModifiedTime": moment,
+            "Local": {**context.to_record(), "Supervisor": None, "Starts": 0, **local},
+        }
+
+    def ended(self, record: Record, status: str, reason: str | None = None) -> Record:
+        """Return the record in a final status; a job that already has one stays unchanged."""
+        if record[f"{self.prefix}JobStatus"] in TERMINAL:
+            return record
+        moment = now()
+        return {
+            **record,
+            f"{self.prefix}JobStatus": status,
+            "LastModifiedTime": moment,
+            f"{self.prefix}EndTime": moment,
+            **({"FailureReason": reason[:MAX_REASON]} if reason else {}),
+        }
 
     def ensure(self, context: LocalContext, name: str) -> Record:
         """Return the record of a job, with a new supervisor if it needs one and has none.
@@ -112,17 +154,17 @@ class Supervised:
         local, folder = newest["Local"], context.records.folder(self.kind, name)
         if self.sweeps and local["Supervisor"] is not None:
             terminate_session(ProcessId.from_record(local["Supervisor"]))
-        if local["Starts"] >= _MAX_STARTS:
-            log = folder / _SUPERVISOR_LOG
-            return self.failed(newest, f"its supervisor died {_MAX_STARTS} times; see {log}")
-        command = [self.module, str(context.home), name]
         log = folder / _SUPERVISOR_LOG
+        if local["Starts"] >= _MAX_STARTS:
+            reason = f"{self.blames}its supervisor died {_MAX_STARTS} times; see {log}"
+            return self.ended(newest, "Failed", reason)
+        command = [self.module, str(context.home), name]
         process = start_supervisor(command, log=log, s3_endpoint=local.get("S3Endpoint"))
         started = {"Supervisor": process.to_record(), "Starts": local["Starts"] + 1}
         return {**newest, "Local": {**local, **started}}
 
     def _needs_supervisor(self, record: Record) -> bool:
-        if record[self.status] in TERMINAL:
+        if record[f"{self.prefix}JobStatus"] in TERMINAL:
             return False
         supervisor = record["Local"]["Supervisor"]
         return supervisor is None or not alive(ProcessId.from_record(supervisor))

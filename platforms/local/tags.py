@@ -91,11 +91,8 @@ class Tags:
         kind, member = _RESOURCES[resource]
         for name in self._context.records.names(kind):
             if name.lower() == lowered.lower():
-                try:
-                    record = self._context.records.read(kind, name)
-                except Missing:
-                    continue
-                if record.get(member) == arn:
+                record = self._context.records.find(kind, name)
+                if record is not None and record.get(member) == arn:
                     return kind, name
         raise _unknown(operation, arn)
 

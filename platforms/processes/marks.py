@@ -47,7 +47,7 @@ def end_adopted(but: Collection[int]) -> None:
     """Kill the children of this process, and theirs; ``but`` are not meant."""
     for _ in range(_ROUNDS):
         found = [each for each in psutil.Process().children() if each.pid not in but]
-        running = [each for each in found if not _is_over(each)]
+        running = [each for each in found if not is_over(each)]
         if not running:
             return
         below = []
@@ -65,7 +65,7 @@ def _kill(processes: Collection[psutil.Process]) -> None:
 
 
 def _bears(process: psutil.Process, mark: str) -> bool:
-    if process.pid == os.getpid() or _is_over(process):
+    if process.pid == os.getpid() or is_over(process):
         return False
     try:
         environment: dict[str, str] = process.environ()
@@ -74,7 +74,8 @@ def _bears(process: psutil.Process, mark: str) -> bool:
     return environment.get(MARK_VARIABLE) == mark
 
 
-def _is_over(process: psutil.Process) -> bool:
+def is_over(process: psutil.Process) -> bool:
+    """Tell whether a process has ended, perhaps without its parent having noticed."""
     try:
         return bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.Error:

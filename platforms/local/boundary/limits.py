@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from platforms.processes.child import Child
+from platforms.processes.marks import is_over
 from platforms.settings import memory_bytes
 
 POLL_SECONDS = 0.2
@@ -83,7 +84,7 @@ class LimitWatch:
                 processes.add(each)
                 with suppress(psutil.Error):
                     processes |= set(each.children(recursive=True))
-        self._known = {each for each in processes if not _is_over(each)}
+        self._known = {each for each in processes if not is_over(each)}
         return self._known
 
     def _in_group(self) -> set[psutil.Process]:
@@ -151,13 +152,6 @@ def _group_of(pid: int) -> int | None:
         return os.getpgid(pid)
     except OSError:
         return None
-
-
-def _is_over(process: psutil.Process) -> bool:
-    try:
-        return bool(process.status() == psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return True
 
 
 def _resident(process: psutil.Process) -> int:

@@ -37,12 +37,8 @@ def read_invocations(context: LocalContext, metric: Mapping[str, Any]) -> list[S
 
 def endpoint_metrics(context: LocalContext) -> Iterator[dict[str, Any]]:
     """Yield the metric of every endpoint that got a request, as ``ListMetrics`` names it."""
-    for name in context.records.names(_KIND):
-        try:
-            record = context.records.read(_KIND, name)
-        except Missing:  # Deleted since the listing.
-            continue
-        if next(_counted(context, name), None) is not None:
+    for record in context.records.list(_KIND):
+        if next(_counted(context, record[_ENDPOINT]), None) is not None:
             metric, named = _metric_of(record)
             dimensions = [{"Name": key, "Value": value} for key, value in named.items()]
             yield {"Namespace": NAMESPACE, "MetricName": metric, "Dimensions": dimensions}

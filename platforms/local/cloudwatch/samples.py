@@ -9,7 +9,6 @@ from typing import Any
 
 from platforms.local.context import LocalContext
 from platforms.local.job_tree import JobTree
-from platforms.local.records import Missing
 from platforms.local.training.status import KIND
 
 NAMESPACE = "/aws/sagemaker/TrainingJobs"
@@ -52,10 +51,7 @@ def read_samples(context: LocalContext, metric: Mapping[str, Any]) -> list[Sampl
 def logged_metrics(context: LocalContext) -> Iterator[dict[str, Any]]:
     """Yield every metric that has a value, job by job, as ``ListMetrics`` names it."""
     for job in context.records.names(KIND):
-        try:
-            final = context.records.read(KIND, job).get("FinalMetricDataList", [])
-        except Missing:  # Deleted since the listing.
-            continue
+        final = (context.records.find(KIND, job) or {}).get("FinalMetricDataList", [])
         for name in sorted(each["MetricName"] for each in final):
             dimensions = [{"Name": DIMENSION, "Value": job}]
             yield {"Namespace": NAMESPACE, "MetricName": name, "Dimensions": dimensions}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from platforms.local.buckets.buckets import Buckets
-from platforms.local.debugger.live_output import LiveOutput, LiveUpload
+from platforms.local.debugger.live_output import LiveOutput
 from platforms.local.debugger.rule_evaluation import RuleEvaluation
 from platforms.local.debugger.rule_statuses import (
     NOTHING_TO_JUDGE,
@@ -25,10 +26,11 @@ from platforms.local.records import Record
 _PATIENCE_SECONDS = 60.0
 
 
+@dataclass(frozen=True, kw_only=True)
 class JobDebugger:
     """Sampling, uploads and rules of one training job.
 
-    Args:
+    Attributes:
         tree: the job's files.
         record: its record, with the members of its request.
         buckets: where its output goes.
@@ -36,38 +38,30 @@ class JobDebugger:
         say: adds a line to the job's log.
     """
 
-    def __init__(
-        self,
-        tree: JobTree,
-        record: Mapping[str, Any],
-        *,
-        buckets: Buckets,
-        update: Callable[[Callable[[Record], Record]], Record],
-        say: Callable[[str], None],
-    ) -> None:
-        self._tree = tree
-        self._record = record
-        self._buckets = buckets
-        self._update = update
-        self._say = say
-        self._output = LiveOutput(tree=tree, record=record, buckets=buckets)
+    tree: JobTree
+    record: Mapping[str, Any]
+    buckets: Buckets
+    update: Callable[[Callable[[Record], Record]], Record]
+    say: Callable[[str], None]
+
+    @property
+    def _output(self) -> LiveOutput:
+        return LiveOutput(tree=self.tree, record=self.record, buckets=self.buckets)
 
     @contextmanager
     def watching(self, pid: int) -> Iterator[None]:
         """Sample the machine and send output while the job runs; ``pid`` is its first process."""
-        if not is_profiled(self._record) and "DebugHookConfig" not in self._record:
+        if not is_profiled(self.record) and "DebugHookConfig" not in self.record:
             yield
             return
-        sampling = SystemSampling.start(self._tree, self._record, pid)
-        upload = LiveUpload(self._output)
-        upload.start()
-        try:
-            yield
-        finally:
-            problem = sampling.stop()
-            upload.stop()
-            if problem is not None:
-                self._say(f"warning: the system was not sampled to the end: {problem}")
+        sampling = SystemSampling.start(self.tree, self.record, pid)
+        with self._output.pushing():
+            try:
+                yield
+            finally:
+                problem = sampling.stop()
+                if problem is not None:
+                    self.say(f"warning: the system was not sampled to the end: {problem}")
 
     def finish_output(self) -> None:
         """Send what is left of the output, and say that it has ended.
@@ -82,14 +76,14 @@ class JobDebugger:
 
         Raises: as :meth:`finish_output`; the rules have ended by then.
         """
-        if in_progress(self._record):
-            self._update(lambda record: closed(record, NOTHING_TO_JUDGE))
+        if in_progress(self.record):
+            self.update(lambda record: closed(record, NOTHING_TO_JUDGE))
         self._output.mark_end()
 
     @contextmanager
     def judging(self) -> Iterator[None]:
         """Judge the rules: before the block for a minute, and what takes longer after it."""
-        if not in_progress(self._record):
+        if not in_progress(self.record):
             yield
             return
         thread = threading.Thread(target=self._judge, name="rules", daemon=True)
@@ -102,10 +96,10 @@ class JobDebugger:
 
     def _judge(self) -> None:
         evaluation = RuleEvaluation(
-            tree=self._tree,
-            record=self._record,
-            buckets=self._buckets,
-            profiler_output=self._tree.profiler_output,
+            tree=self.tree,
+            record=self.record,
+            buckets=self.buckets,
+            profiler_output=self.tree.profiler_output,
         )
         statuses = evaluation.run()
-        self._update(lambda record: with_statuses(record, statuses))
+        self.update(lambda record: with_statuses(record, statuses))

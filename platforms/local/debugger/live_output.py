@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,29 @@ class LiveOutput:
             with self.buckets.writing(f"{place}/{END_FILE}", self.tree.folder) as path:
                 path.touch()
 
+    @contextlib.contextmanager
+    def pushing(self) -> Iterator[None]:
+        """Push again and again in a thread; a push in progress is finished after the block.
+
+        A failure does not end the job: the last push, when the training has ended, meets it again.
+        """
+        over = threading.Event()
+        thread = threading.Thread(target=self._push_until, args=[over], daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _push_until(self, over: threading.Event) -> None:
+        pause = _FIRST_SECONDS
+        while not over.wait(pause):
+            began = time.monotonic()
+            with contextlib.suppress(WhippetError, OSError):
+                self.push()
+            pause = max(_SECONDS, _SHARE * (time.monotonic() - began))
+
     def _push_tensors(self, uri: str) -> None:
         folder = self.tree.tensors(self.record)
         # Listed first: whatever an index names was there by now.
@@ -99,35 +122,6 @@ class LiveOutput:
         if base is None and config == "ProfilerConfig" and is_profiled(self.record):
             base = self.record["OutputDataConfig"]["S3OutputPath"]
         return f"{base.rstrip('/')}/{self.record['TrainingJobName']}/{name}" if base else None
-
-
-class LiveUpload:
-    """A thread that pushes a job's output again and again until it is stopped.
-
-    A failure does not end the job: the last push, when the training has ended, meets it again.
-    """
-
-    def __init__(self, output: LiveOutput) -> None:
-        self._output = output
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="live-upload", daemon=True)
-
-    def start(self) -> None:
-        """Start pushing."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread; a push in progress is finished first."""
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        pause = _FIRST_SECONDS
-        while not self._stop.wait(pause):
-            began = time.monotonic()
-            with contextlib.suppress(WhippetError, OSError):
-                self._output.push()
-            pause = max(_SECONDS, _SHARE * (time.monotonic() - began))
 
 
 def _finished(folder: Path) -> Sequence[Path]:

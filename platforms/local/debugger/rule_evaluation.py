@@ -209,10 +209,7 @@ def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
         "status": record["TrainingJobStatus"],
         "start": record.get("TrainingStartTime"),
         "end": record["LastModifiedTime"],
-        "rules": [
-            {"name": each.name, "rule": each.rule, "parameters": dict(each.parameters)}
-            for each in rule_configurations(record)
-        ],
+        "rules": [each.document() for each in rule_configurations(record)],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -70,12 +71,9 @@ def _search_of(record: Record) -> str:
 def _is_a_runs(context: LocalContext, record: Record, tag: str) -> bool:
     """Tell whether a run made a job, by its tag; trials have none, but their search has."""
     search = _search_of(record)
-    if search:
-        try:
-            record = context.records.read("tuning-jobs", search)
-        except Missing:
-            return True  # only a clean-up removes a search
-    return any(each["Key"] == tag for each in record.get("Tags", []))
+    # Only a clean-up removes a search.
+    tagged = context.records.find("tuning-jobs", search) if search else record
+    return tagged is None or any(each["Key"] == tag for each in tagged.get("Tags", []))
 
 
 def _output(record: Record) -> str:
@@ -154,10 +152,8 @@ def _whole(context: LocalContext, kind: Kind, name: str, changed: datetime) -> O
 
 
 def _forget(context: LocalContext, kind: Kind, name: str) -> None:
-    try:
+    with suppress(Missing):  # somebody else removed it
         context.records.delete(kind, name)
-    except Missing:
-        return  # somebody else removed it
 
 
 def _remove_all(folders: list[Path]) -> None:

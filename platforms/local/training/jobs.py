@@ -155,10 +155,8 @@ class TrainingJobs:
 
     def _stopped_unstarted(self, name: str) -> bool:
         """Stop a job that its starter did not live to start, instead of starting it first."""
-        try:
-            if not left_unstarted(self._context.records.read(KIND, name)):
-                return False
-        except Missing:
+        found = self._context.records.find(KIND, name)
+        if found is None or not left_unstarted(found):
             return False  # said by who describes it
         newest = self._context.records.update(
             KIND, name, lambda record: _stopped(record) if left_unstarted(record) else record

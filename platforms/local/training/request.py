@@ -20,7 +20,7 @@ from platforms.local.debugger.rule_configurations import (
     rule_configurations,
 )
 from platforms.local.debugger.system_sampling import interval_problems
-from platforms.local.job_tree import JobTree, channel_source
+from platforms.local.job_tree import JobTree, channel_source, input_mode
 from platforms.local.own_command.command import own_command
 from platforms.local.toolkit.entry_point import program, submit_directory
 from platforms.local.training.environment import unknown_framework_parameters
@@ -169,18 +169,17 @@ def _channel_problems(context: LocalContext, request: Mapping[str, Any]) -> Iter
     names = [channel["ChannelName"] for channel in channels]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"Channel names must be unique: {name!r} is given {names.count(name)} times."
-    default = request["AlgorithmSpecification"]["TrainingInputMode"]
     for channel in channels:
-        yield from _one_channel(context, request, channel, default)
+        yield from _one_channel(context, request, channel)
 
 
 def _one_channel(
-    context: LocalContext, request: Mapping[str, Any], channel: Mapping[str, Any], default: str
+    context: LocalContext, request: Mapping[str, Any], channel: Mapping[str, Any]
 ) -> Iterator[str]:
     name = channel["ChannelName"]
     source = channel["DataSource"].get("S3DataSource", {})
     kind = source.get("S3DataType")
-    if channel.get("InputMode", default) == "Pipe":
+    if input_mode(channel, request) == "Pipe":
         yield f"Channel {name!r}: input mode Pipe is not available here; use File."
     elif name in {".", ".."}:
         yield f"Channel {name!r}: this cannot be the name of a folder."

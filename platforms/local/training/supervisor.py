@@ -39,6 +39,7 @@ from platforms.local.own_command.command import own_command
 from platforms.local.own_command.drivers import place_drivers
 from platforms.local.records import Record, Records, now
 from platforms.local.requirements import is_ours, unsatisfied
+from platforms.local.supervision import as_failure
 from platforms.local.toolkit import entry_point
 from platforms.local.toolkit.image import version_notice
 from platforms.local.training.environment import job_environment
@@ -78,8 +79,8 @@ class Supervisor:
     @cached_property
     def _debugger(self) -> JobDebugger:
         return JobDebugger(
-            self._tree,
-            self._records.read(KIND, self.name),
+            tree=self._tree,
+            record=self._records.read(KIND, self.name),
             buckets=self._buckets,
             update=self._update,
             say=self._say,
@@ -269,16 +270,8 @@ def main(home: str, name: str) -> None:
     """Run the job ``name`` of ``home``; its outcome is in its record."""
     play("training supervisor")
     supervisor = Supervisor(Path(home), name)
-    try:
+    with as_failure(supervisor.fail, RequirementsFailed):
         supervisor.run()
-    except RequirementsFailed as error:
-        supervisor.fail(str(error))
-    except (WhippetError, OSError) as error:
-        # What went wrong around the job: a damaged archive, a full disk, no permission.
-        supervisor.fail(f"ClientError: {error}")
-    except Exception as error:  # The outermost edge: a status must not be lost.
-        supervisor.fail(f"InternalServerError: {type(error).__name__}: {error}")
-        raise
 
 
 if __name__ == "__main__":

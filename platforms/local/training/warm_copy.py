@@ -16,7 +16,7 @@ from platforms.local.job_tree import JobTree
 from platforms.local.training.environment import job_environment
 from platforms.local.warm_start.child import WarmChild
 from platforms.local.warm_start.client import waits
-from platforms.local.warm_start.kind import WarmKind, kind_of
+from platforms.local.warm_start.kind import kind_of
 from platforms.local.warm_start.start import LEAST_FREE_BYTES, suits_python
 from sm_entrypoints.contract import TRAIN_PROGRAM
 
@@ -41,7 +41,12 @@ def start_copy(context: LocalContext) -> bool:
     kind.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(prefix="ahead-", dir=kind.folder) as folder:
         prepared = _prepared(context, record, Path(folder))
-        return prepared is not None and _started(kind, prepared)
+        if prepared is None:
+            return False
+        child = WarmChild.begun(kind, prepared)
+    # Reaped when it ends, which it does when its copy is made: no job asks for it.
+    threading.Thread(target=child.dismiss, name="warm start", daemon=True).start()
+    return True
 
 
 def _record(context: LocalContext) -> dict[str, Any]:
@@ -77,10 +82,3 @@ def _prepared(context: LocalContext, record: dict[str, Any], folder: Path) -> Pr
             group=True,
         )
         return enclosure.prepare(what, ())
-
-
-def _started(kind: WarmKind, prepared: Prepared) -> bool:
-    child = WarmChild.begun(kind, prepared)
-    # Reaped when it ends, which it does when its copy is made: no job asks for it.
-    threading.Thread(target=child.dismiss, name="warm start", daemon=True).start()
-    return True

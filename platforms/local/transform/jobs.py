@@ -17,7 +17,7 @@ from platforms.local.buckets.buckets import BadUri, BucketError
 from platforms.local.context import LOGGER, LocalContext
 from platforms.local.hosting.models import container_of, read_model
 from platforms.local.listing import listing
-from platforms.local.records import Exists, Missing, Record, now, with_times
+from platforms.local.records import Exists, Missing, Record, with_times
 from platforms.local.transform.inputs import input_objects
 from platforms.local.transform.record import KIND, SUPERVISED, stopping
 from platforms.local.transform.request import (
@@ -58,7 +58,8 @@ class TransformJobs:
         model = read_model(self._context, OPERATION, request["ModelName"])
         self._require_input(request)
         require_job_python(self._context.settings.job_python)
-        record = self._new_record(request, container_of(model))
+        container = dict(container_of(model))
+        record = SUPERVISED.new_record(self._context, request, Container=container)
         taken = (
             "Job name must be unique within an AWS account and region, and a job with this "
             f"name already exists ({record['TransformJobArn']})"
@@ -122,20 +123,3 @@ class TransformJobs:
                 "Please ensure that the bucket exists in the selected region, and that objects "
                 "exist under that S3 prefix.",
             )
-
-    def _new_record(self, request: dict[str, Any], container: Mapping[str, Any]) -> Record:
-        moment = now()
-        return {
-            "Tags": [],
-            **request,
-            "TransformJobArn": self._context.arn("transform-job", request["TransformJobName"]),
-            "TransformJobStatus": "InProgress",
-            "CreationTime": moment,
-            "LastModifiedTime": moment,
-            "Local": {
-                "Container": dict(container),
-                **self._context.to_record(),
-                "Supervisor": None,
-                "Starts": 0,
-            },
-        }

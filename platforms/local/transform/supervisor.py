@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,10 +30,11 @@ from platforms.local.hosting.deployment import DeploymentFailed, DeploymentUnwan
 from platforms.local.hosting.model_calls import call_model
 from platforms.local.job_tree import JobTree
 from platforms.local.records import Missing, Record
+from platforms.local.supervision import as_failure
 from platforms.local.training.metrics import LogFollower
 from platforms.local.transform.inputs import InputObject, input_objects
 from platforms.local.transform.payloads import payloads, write_answers
-from platforms.local.transform.record import KIND, ended, started
+from platforms.local.transform.record import KIND, SUPERVISED, started
 from platforms.local.transform.request import plan
 from platforms.local.transform.server import RunningServer, server_of
 from platforms.processes.process import identify
@@ -85,7 +87,12 @@ class TransformSupervisor:
 
     def fail(self, reason: str) -> None:
         """Give the job its final status ``Failed``."""
-        self._context.records.update(KIND, self._name, lambda each: ended(each, "Failed", reason))
+        self._end("Failed", reason)
+
+    def _end(self, status: str, reason: str | None = None) -> None:
+        self._context.records.update(
+            KIND, self._name, lambda each: SUPERVISED.ended(each, status, reason)
+        )
 
     def _work(self, follower: LogFollower) -> None:
         """Send the objects through the model, a few at a time, until all are done or it is over."""
@@ -200,7 +207,7 @@ class TransformSupervisor:
         failed = [(name, problem) for name, problem in self._outcomes.items() if problem]
         self._say(self._progress())
         if self._stopped:
-            self._context.records.update(KIND, self._name, lambda each: ended(each, "Stopped"))
+            self._end("Stopped")
         elif failed:
             name, problem = failed[0]
             self.fail(
@@ -208,7 +215,7 @@ class TransformSupervisor:
                 f"have their output. The first, {name!r}: {problem}"
             )
         else:
-            self._context.records.update(KIND, self._name, lambda each: ended(each, "Completed"))
+            self._end("Completed")
 
     def _tell(self, told: float) -> float:
         if time.monotonic() - told < _TELL_SECONDS:
@@ -250,18 +257,9 @@ def main(home: str, name: str) -> None:
     if record["TransformJobStatus"] in TERMINAL:
         return
     supervisor = TransformSupervisor(recorded_context(records.root, local), record)
-    try:
+    # Missing: its record was removed by hand.
+    with as_failure(supervisor.fail, DeploymentFailed), suppress(Missing):
         supervisor.run()
-    except Missing:
-        return  # Its record was removed by hand.
-    except DeploymentFailed as error:
-        supervisor.fail(str(error))
-    except (WhippetError, OSError) as error:
-        # What went wrong around the job: a damaged archive, a full disk, no permission.
-        supervisor.fail(f"ClientError: {error}")
-    except Exception as error:  # The outermost edge: a status must not be lost.
-        supervisor.fail(f"InternalServerError: {type(error).__name__}: {error}")
-        raise
 
 
 if __name__ == "__main__":

@@ -172,24 +172,14 @@ class HyperParameterTuningJobs:
             return SUPERVISED.ensure(self._context, name)
 
     def _new_record(self, request: dict[str, Any]) -> Record:
-        name, moment = request["HyperParameterTuningJobName"], now()
         config = request["HyperParameterTuningJobConfig"]
-        return {
-            "Tags": [],
-            **request,
-            "HyperParameterTuningJobArn": self._context.arn("hyper-parameter-tuning-job", name),
-            "HyperParameterTuningJobStatus": "InProgress",
-            "CreationTime": moment,
-            "LastModifiedTime": moment,
-            "Local": {
-                "Seed": config.get("RandomSeed", secrets.randbelow(2**32)),
-                **self._context.to_record(),
-                "Supervisor": None,
-                "Starts": 0,
-                "Trials": [],
-                "Parents": self._parents_results(request),
-            },
-        }
+        return SUPERVISED.new_record(
+            self._context,
+            request,
+            Seed=config.get("RandomSeed", secrets.randbelow(2**32)),
+            Trials=[],
+            Parents=self._parents_results(request),
+        )
 
     def _check_first_trial(self, record: Record) -> list[str]:
         """Check what the first trial would ask for; return the members that change nothing."""
@@ -211,10 +201,9 @@ class HyperParameterTuningJobs:
         parents = []
         for each in config.get("ParentHyperParameterTuningJobs", []):
             name = each["HyperParameterTuningJobName"]
-            try:
-                parent = self._context.records.read(KIND, name)
-            except Missing as error:
-                raise _refused(f"Parent tuning job {name!r} does not exist.") from error
+            parent = self._context.records.find(KIND, name)
+            if parent is None:
+                raise _refused(f"Parent tuning job {name!r} does not exist.")
             status = parent["HyperParameterTuningJobStatus"]
             if status not in TERMINAL:
                 raise _refused(f"Parent tuning job {name!r} is {status}: wait until it has ended.")

@@ -37,7 +37,7 @@ from platforms.local.training.status import KIND as TRAINING_KIND
 from platforms.local.tuning import request as tuning_request
 from platforms.local.tuning import trials as tuning_trials
 from platforms.local.tuning.search import Search
-from platforms.local.tuning.status import KIND, ended
+from platforms.local.tuning.status import KIND, SUPERVISED
 from platforms.local.tuning.trials import Summary
 from platforms.processes.process import identify
 from sm_entrypoints.contract.kill_points import play
@@ -227,7 +227,9 @@ class TuningSupervisor:
 
     def _end(self, ending: Ending) -> None:
         self._context.records.update(
-            KIND, self._name, lambda record: ended(record, ending.status, ending.reason)
+            KIND,
+            self._name,
+            lambda record: SUPERVISED.ended(record, ending.status, ending.reason),
         )
 
 
@@ -246,7 +248,7 @@ def main(home: Path, name: str) -> None:
     except Exception as error:  # noqa: BLE001 - the outermost edge of this process
         traceback.print_exc()
         reason = f"the tuning job cannot continue: {error}"
-        records.update(KIND, name, lambda newest: ended(newest, "Failed", reason))
+        records.update(KIND, name, lambda newest: SUPERVISED.ended(newest, "Failed", reason))
         supervisor.stop_all()
 
 

@@ -13,7 +13,6 @@ from typing import Any
 from platforms.job_status import TERMINAL
 from platforms.local.context import LocalContext
 from platforms.local.job_tree import JobTree
-from platforms.local.records import Missing
 from platforms.local.training.jobs import TrainingJobs
 from platforms.local.training.status import KIND
 from platforms.local.tuning.request import objective
@@ -42,11 +41,7 @@ _COUNTED = {
 
 def exists(context: LocalContext, name: str) -> bool:
     """Tell whether a trial's training job has been created."""
-    try:
-        context.records.read(KIND, name)
-    except Missing:
-        return False
-    return True
+    return context.records.find(KIND, name) is not None
 
 
 def summaries(context: LocalContext, tuning_job: Request) -> list[Summary]:

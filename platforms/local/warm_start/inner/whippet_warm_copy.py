@@ -142,15 +142,16 @@ def _answer(start: dict[str, Any], listener: socket.socket, lock: int) -> socket
 
 def is_fresh(start: dict[str, Any]) -> bool:
     """Tell whether everything imported is still as it was."""
-    for name, kept in start["stamps"].items():
-        try:
-            found = os.stat(name)
-            now = (found.st_mtime_ns, found.st_size, found.st_ino)
-        except OSError:
-            now = (0, 0, 0)
-        if now != kept:
-            return False
-    return True
+    return all(stamp(name) == kept for name, kept in start["stamps"].items())
+
+
+def stamp(name: str) -> tuple[int, int, int]:
+    """Return when a file or folder was changed, its size and its inode; zeros if it is absent."""
+    try:
+        found = os.stat(name)
+    except OSError:
+        return (0, 0, 0)
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def _become_supervisor(request: dict[str, Any], talk: int, log: int) -> socket.socket:

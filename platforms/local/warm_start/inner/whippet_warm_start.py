@@ -126,16 +126,11 @@ def stamps(boundary: str) -> dict[str, tuple[int, int, int]]:
             files |= {
                 os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".pth")
             }
-    return {name: stamp(name) for name in files if isinstance(name, str) and name[:1] == "/"}
-
-
-def stamp(name: str) -> tuple[int, int, int]:
-    """Return when a file or folder was changed, its size and its inode; zeros if it is absent."""
-    try:
-        found = os.stat(name)
-    except OSError:
-        return (0, 0, 0)
-    return (found.st_mtime_ns, found.st_size, found.st_ino)
+    return {
+        name: whippet_warm_copy.stamp(name)
+        for name in files
+        if isinstance(name, str) and name[:1] == "/"
+    }
 
 
 def _run_hidden() -> None:
