@@ -60,17 +60,20 @@ def hook_rows(found: dict[str, Any]) -> list[Row]:
     rows = []
     for each in found["rows"]:
         wall, goal = each["wall"], each["goal"]
-        interval = f"[{100 * wall['low']:+.2f}, {100 * wall['high']:+.2f}]"
-        cpu = f"CPU {100 * each['cpu']['value']:+.2f}%"
         rows.append(
             Row(
                 what=f"hook: {each['what']}",
-                measured=f"{100 * wall['value']:+.2f}% {interval}, {cpu}",
+                measured=f"{_percents(wall)}, CPU {100 * each['cpu']['value']:+.2f}%",
                 goal=f"≤ {100 * goal:.0f}%" if goal else "",
                 met=wall["value"] <= goal if goal else None,
             )
         )
     return rows
+
+
+def _percents(estimate: dict[str, float]) -> str:
+    value, low, high = (100 * estimate[name] for name in ("value", "low", "high"))
+    return f"{value:+.2f}% [{low:+.2f}, {high:+.2f}]"
 
 
 def profiler_rows(found: dict[str, Any]) -> list[Row]:
@@ -89,11 +92,7 @@ def profiler_rows(found: dict[str, Any]) -> list[Row]:
             )
         )
     for name, what in (("armed", "phases, workers, window"), ("always", "torch.profiler, always")):
-        estimate = found[name]
-        interval = f"[{100 * estimate['low']:+.2f}, {100 * estimate['high']:+.2f}]"
-        rows.append(
-            Row(what=f"{what}, on steps", measured=f"{100 * estimate['value']:+.2f}% {interval}")
-        )
+        rows.append(Row(what=f"{what}, on steps", measured=_percents(found[name])))
     for length, share in found["whole"].items():
         what, met = f"whole profiler, training of {length} s", share <= PROFILER_SHARE
         rows.append(Row(what=what, measured=f"{share:.2%} of the run", goal="≤ 1%", met=met))

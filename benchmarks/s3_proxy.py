@@ -7,12 +7,11 @@ says. It listens on a free port of this machine, in a thread of its own.
 from __future__ import annotations
 
 import asyncio
-import random
+import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-
-from benchmarks.listener import HOST, Listener
+from typing import Self
 
 FAULTS = (
     "reset before",
@@ -26,7 +25,7 @@ FAULTS = (
     "stall",
 )
 _STALL_SECONDS = 0.3
-_HALF = 2**16
+_HOST, _HALF = "127.0.0.1", 2**16
 
 Side = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -54,41 +53,40 @@ class Traffic:
 Plan = Callable[[str, str], str | None]
 
 
-def seeded_plan(seed: int, share: float) -> Plan:
-    """Return a plan that breaks about ``share`` of all requests, with every fault as often.
-
-    Listings are never falsified: nothing tells a falsified listing but an encrypted line.
-    """
-    chance = random.Random(seed)
-    deck: list[str] = []
-    only = {"falsify answer": "GET object", "falsify request": "PUT object"}
-
-    def plan(kind: str, _: str) -> str | None:
-        if chance.random() >= share:
-            return None
-        if not any(only.get(fault, kind) == kind for fault in deck):
-            deck.extend(chance.sample(FAULTS, len(FAULTS)))
-        fault = next(fault for fault in deck if only.get(fault, kind) == kind)
-        deck.remove(fault)
-        return fault
-
-    return plan
-
-
-class FaultyProxy(Listener):
+class FaultyProxy:
     """A proxy that does with each request what ``plan(kind, target)`` says: None or a fault."""
 
     def __init__(self, upstream_port: int, plan: Plan = lambda _, __: None) -> None:
         """Stand before ``upstream_port`` of this machine."""
-        super().__init__(upstream_port)
-        self.traffic = Traffic()
+        self._upstream = upstream_port
         self._plan = plan
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self.traffic = Traffic()
+        self.port = 0
 
-    async def _listen(self) -> asyncio.Server:
-        return await asyncio.start_server(self._serve, HOST, 0, limit=_HALF)
+    def __enter__(self) -> Self:
+        self._thread.start()
+        opening = asyncio.start_server(self._serve, _HOST, 0, limit=_HALF)
+        self._server = asyncio.run_coroutine_threadsafe(opening, self._loop).result(10)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def _close(self) -> None:
+        self._server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in others:
+            each.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(HOST, self._upstream, limit=_HALF)
+        there, back = await asyncio.open_connection(_HOST, self._upstream, limit=_HALF)
         try:
             await self._talk((reader, writer), (there, back))
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):

@@ -77,19 +77,24 @@ def _file(path: Path, found: dict[str, Any]) -> DataFile:
     )
 
 
-def main() -> int:
-    """Transfer as the arguments say."""
-    way, folder, port, prefix = sys.argv[1:5]
-    store = S3Store(
+def store_at(port: int, **options: Any) -> S3Store:
+    """Return the store of the bucket, by a port of this machine."""
+    return S3Store(
         BUCKET,
         endpoint=f"http://127.0.0.1:{port}",
         region=REGION,
         access_key_id=ACCESS_KEY,
         secret_access_key=SECRET_KEY,
         virtual_hosted_style_request=False,
-        checksum_algorithm="SHA256",
         client_options={"allow_http": True},
+        **options,
     )
+
+
+def main() -> int:
+    """Transfer as the arguments say."""
+    way, folder, port, prefix = sys.argv[1:5]
+    store = store_at(int(port), checksum_algorithm="SHA256")
     if way == "up":
         files = find_files(Path(folder), StatCache(Path(sys.argv[5]), "sha256"))
         print(f"{sync_data(files, store, prefix).uploaded} sent")

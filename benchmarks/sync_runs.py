@@ -15,9 +15,8 @@ from pathlib import Path
 import httpx
 import obstore
 import psutil
-from obstore.store import S3Store
 
-from benchmarks.sync_client import ACCESS_KEY, BUCKET, REGION, SECRET_KEY
+from benchmarks.sync_client import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, store_at
 
 _ROOT = Path(__file__).resolve().parents[1]
 _BENCH = _ROOT / ".venv-bench" / "bin"
@@ -70,21 +69,9 @@ class Server:
         times = self.process.cpu_times()
         return float(times.user + times.system)
 
-    def store(self, port: int | None = None) -> S3Store:
-        """Return the store of the bucket, by another port if one is given."""
-        return S3Store(
-            BUCKET,
-            endpoint=f"http://127.0.0.1:{port or self.port}",
-            region=REGION,
-            access_key_id=ACCESS_KEY,
-            secret_access_key=SECRET_KEY,
-            virtual_hosted_style_request=False,
-            client_options={"allow_http": True},
-        )
-
     def warm(self, prefix: str) -> None:
         """List a prefix: rclone hashes an object when it is first listed, which S3 does not."""
-        for _ in obstore.list(self.store(), prefix=prefix):
+        for _ in obstore.list(store_at(self.port), prefix=prefix):
             pass
 
 

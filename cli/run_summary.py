@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from cli.server.notes import ui_url
-from cli.table import print_table
+from cli.table import print_facts, print_table
 from platforms import Settings
 from tasks.costs.ledger import cost_sentence, stage_rows
 from tasks.runs.moments import moment
@@ -41,8 +41,7 @@ def print_summary(settings: Settings, record: RunRecord, api_url: str) -> None:
         "everything": str(run_folder(settings, record.name)),
     }
     print(flush=True)
-    for name, value in lines.items():
-        print(f"{name:>14}  {value}")
+    print_facts(lines)
     print("\nWhat it used" + ("" if record.bills else ", at the prices of AWS"))
     print_table(stage_rows(record), empty="nothing")
     print(f"\nQuery it yourself:\n  {query.command}", flush=True)
@@ -65,8 +64,7 @@ def print_refusal(settings: Settings, record: RunRecord, api_url: str) -> None:
         "everything": str(run_folder(settings, record.name)),
     }
     print(flush=True)
-    for name, value in lines.items():
-        print(f"{name:>14}  {value}")
+    print_facts(lines)
     resume = shlex.join(["whippet", "run", "--resume", record.name, "--yes"])
     print(f"\nDeploy it after all:\n  {resume}", flush=True)
 

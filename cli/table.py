@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 
@@ -16,3 +16,9 @@ def print_table(rows: Sequence[dict[str, str]], *, empty: str, file: TextIO | No
     for cells in (columns, *([row[column] for column in columns] for row in rows)):
         line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
         print(line.rstrip(), file=file)
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Print what is said of one thing, a line each under its name."""
+    for name, value in facts.items():
+        print(f"{name:>14}  {value}")

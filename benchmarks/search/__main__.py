@@ -14,15 +14,16 @@ import argparse
 import json
 import statistics
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.instrumentation import Row
+from benchmarks.parts import print_parts
 from benchmarks.search.choices import choices
 from benchmarks.search.pictures import copies, write_pictures
-from benchmarks.search.processes import HERE, JOB, ROOT, JobFolder, Timed, timed
+from benchmarks.search.processes import HERE, JOB, JobFolder, Timed, timed, write_weights
 from benchmarks.search.ratios import Ratios
 from sm_entrypoints.contract import WEIGHTS_FILE
 from sm_entrypoints.contract.search import SearchPlan
@@ -252,19 +253,8 @@ def prepared(folder: Path, arguments: argparse.Namespace) -> World:
     if weights == RANDOM:
         weights = str(folder / "random.safetensors")
         timed([str(JOB), "-c", _RANDOM_WEIGHTS, world.model, weights])
-    program = ROOT / "sm_entrypoints/pretrained.py"
-    options = ["--model", world.model, "--weights", weights, "--out", str(world.weights)]
-    timed([str(JOB), str(program), *options])
+    write_weights(world.model, world.weights, weights)
     return world
-
-
-def print_table(rows: Sequence[Row]) -> None:
-    """Print the rows as a table of Markdown."""
-    print("\n| | measured | goal |\n|---|---:|---:|")
-    for row in rows:
-        missed = " (missed)" if row.met is False else ""
-        # Shown at once: a benchmark that is cut off has told what it knows.
-        print(f"| {row.what} | {row.measured} | {row.goal}{missed} |", flush=True)
 
 
 def options() -> argparse.ArgumentParser:
@@ -284,19 +274,6 @@ def options() -> argparse.ArgumentParser:
     return parser
 
 
-def print_parts(
-    world: World, chosen: Sequence[str], parts: Mapping[str, Callable[[World], list[Row]]]
-) -> int:
-    """Run the parts, printing each one's rows, then all of them; return the exit code."""
-    rows: list[Row] = []
-    for name in chosen:
-        found = parts[name](world)
-        rows += found
-        print_table(found)
-    print_table(rows)
-    return 0 if all(row.met is not False for row in rows) else 1
-
-
 def main() -> int:
     """Print the table; the exit code tells whether the goals were met."""
     parser = options()
@@ -305,7 +282,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="whippet-bench-search-") as scratch:
         world = prepared(Path(scratch), arguments)
         print(f"{world.model} at {world.size} pixels, pictures: {world.counts}", flush=True)
-        return print_parts(world, arguments.parts, PARTS)
+        return print_parts(PARTS[part](world) for part in arguments.parts)
 
 
 if __name__ == "__main__":

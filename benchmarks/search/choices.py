@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.instrumentation import Row
 from benchmarks.search.other_pictures import data_sets
-from benchmarks.search.processes import JOB, ROOT, timed
+from benchmarks.search.processes import JOB, timed, write_weights
 
 # The first two get packaged ImageNet weights where torchvision's cannot be had, the others random
 # ones: this measures what the choice costs and loses, not which network is good.
@@ -31,7 +31,7 @@ def choices(folder: Path) -> list[Row]:
     weights = folder / "choice" / "weights"
     weights.mkdir(parents=True)
     for name in NETWORKS[:2]:
-        _prepare(name, weights / f"{name}.safetensors")
+        write_weights(name, weights / f"{name}.safetensors")
     rows = []
     for name, data in data_sets(folder / "choice").items():
         for leader in (True, False):
@@ -39,11 +39,6 @@ def choices(folder: Path) -> list[Row]:
             found = _choose(data, weights, networks, folder / "choice" / f"{name}-{leader}.json")
             rows += _rows(f"{name}, {len(networks)} networks", found)
     return rows
-
-
-def _prepare(network: str, file: Path) -> None:
-    options = ["--model", network, "--weights", "imagenet", "--out", str(file)]
-    timed([str(JOB), str(ROOT / "sm_entrypoints/pretrained.py"), *options])
 
 
 def _choose(data: Path, weights: Path, networks: tuple[str, ...], file: Path) -> dict[str, Any]:

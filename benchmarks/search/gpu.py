@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.instrumentation import Row
+from benchmarks.parts import print_parts
 from benchmarks.search.__main__ import (
     World,
     beside_one_pass,
@@ -27,7 +28,6 @@ from benchmarks.search.__main__ import (
     in_process,
     options,
     prepared,
-    print_parts,
 )
 from benchmarks.search.processes import JOB
 from sm_entrypoints import contract
@@ -85,7 +85,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="whippet-bench-gpu-") as scratch:
         world = prepared(Path(scratch), arguments)
         print(f"{name.stdout.strip()}, pictures: {world.counts}", flush=True)
-        return print_parts(world, arguments.parts, PARTS)
+        return print_parts(PARTS[part](world) for part in arguments.parts)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,12 @@ def timed(command: Sequence[str | Path], variables: Mapping[str, str] | None = N
     )
 
 
+def write_weights(network: str, file: Path, source: str = "imagenet") -> None:
+    """Write the pretrained weights of a network to a file; its folder is there."""
+    options = ["--model", network, "--weights", source, "--out", file]
+    timed([JOB, ROOT / "sm_entrypoints/pretrained.py", *options])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFolder:
     """Where programs of a training job find their inputs and leave their outputs."""

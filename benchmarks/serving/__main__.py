@@ -17,12 +17,13 @@ import signal
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 from benchmarks.instrumentation import Row
+from benchmarks.parts import print_parts
 from benchmarks.serving.client import Crowd
 from benchmarks.serving.servers import (
     BENCH,
@@ -114,14 +115,6 @@ PARTS: dict[str, Callable[[World, argparse.Namespace], list[Row]]] = {
 }
 
 
-def print_table(rows: Sequence[Row]) -> None:
-    """Print the rows as a table of Markdown."""
-    print("\n| | measured | goal |\n|---|---:|---:|")
-    for row in rows:
-        missed = " (missed)" if row.met is False else ""
-        print(f"| {row.what} | {row.measured} | {row.goal}{missed} |", flush=True)
-
-
 def versions() -> str:
     """Return what is compared, with versions."""
     places = [str(job_packages())]
@@ -160,13 +153,7 @@ def main() -> int:
         else:
             world = world_of(scratch, arguments.archive.resolve())
         print(f"{versions()}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
-        rows: list[Row] = []
-        for part in arguments.parts:
-            found = PARTS[part](world, arguments)
-            rows += found
-            print_table(found)
-    print_table(rows)
-    return 0 if all(row.met is not False for row in rows) else 1
+        return print_parts(PARTS[part](world, arguments) for part in arguments.parts)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,10 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.search.processes import JOB, ROOT
 from benchmarks.serving.client import HOST, BrokenAnswer, lone
 
-ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
-JOB = ROOT / ".venv-job/bin/python"
 BENCH = ROOT / ".venv-bench/bin"
 SERVE = ROOT / "sm_entrypoints/serve.py"
 _READY_SECONDS = 120

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.search.processes import JobFolder, timed
+from benchmarks.search.processes import ROOT, JobFolder, write_weights
 from benchmarks.serving.client import request
-from benchmarks.serving.servers import JOB, ROOT, InProcess, Kind
+from benchmarks.serving.servers import InProcess, Kind
 from sm_entrypoints.contract import WEIGHTS_FILE
 
 DATA = ROOT / "samples/clipart"
@@ -46,9 +46,7 @@ def prepared(scratch: Path, network: str, image_size: int) -> World:
     """Train a head on the sample data, with packaged weights of ImageNet, as a job does."""
     weights = scratch / "weights" / WEIGHTS_FILE
     weights.parent.mkdir(parents=True)
-    program = ROOT / "sm_entrypoints/pretrained.py"
-    options = ["--model", network, "--weights", "imagenet", "--out", str(weights)]
-    timed([str(JOB), str(program), *options])
+    write_weights(network, weights)
     job = JobFolder(folder=scratch / "job", data=DATA, weights=weights)
     chosen = {"model": network, "image_size": image_size, "epochs": 4, "seed": 0}
     job.run("train", {**chosen, "trainable": "head", "weights": "channel"})

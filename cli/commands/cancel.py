@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from cli.unknown_run import no_run
 from platforms.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def command(arguments: argparse.Namespace) -> int:
     """Cancel a run or its improvements, whether their processes, a worker or a server live."""
     from platforms import Settings, connect
-    from tasks.runs.record import settings_of
+    from tasks.runs.record import known_run, settings_of
 
     settings = Settings()
-    run = _run(settings, arguments.run)
+    run = known_run(settings, arguments.run)
+    if run is None:
+        raise no_run(settings, arguments.run)
     platform = connect(settings_of(run))
     end = _end_improvements if arguments.improvement else _end_run
     stopped = _with_server(settings, lambda client: end(client, platform, run))
@@ -43,17 +46,6 @@ def command(arguments: argparse.Namespace) -> int:
     else:
         print(f"run {run.name!r} is cancelled; resume with: {_resume(run)}")
     return 0
-
-
-def _run(settings: Settings, name: str) -> RunIdentity:
-    from sm_entrypoints.contract.sentences import did_you_mean, nearest
-    from tasks.runs.record import every_run, known_run
-
-    run = known_run(settings, name)
-    if run is None:
-        hint = did_you_mean(nearest(name, [each.name for each in every_run(settings)]), str)
-        raise ParameterError(f"there is no run {name!r} in {settings.runs}: {hint or 'see there'}")
-    return run
 
 
 def _resume(run: RunIdentity) -> str:

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from cli.options import add_options as add_rows
-from cli.table import print_table
+from cli.table import print_facts, print_table
 from tasks.parameters.options import IMPROVE_OPTIONS
 
 if TYPE_CHECKING:
@@ -76,14 +76,12 @@ def print_improvement(plan: ImprovementPlan, found: Improvement) -> None:
     print_table(rows(found), empty="nothing was measured")
     print()
     run = read_run(Settings(), plan.name)
-    lines = {
-        **facts(found),
+    others = {
         "job": found["job"],
         "cost so far": cost_sentence(run) or "-",
         "everything": str(run_folder(Settings(), plan.name) / IMPROVEMENT_FILE),
     }
-    for name, value in lines.items():
-        print(f"{name:>14}  {value}")
+    print_facts({**facts(found), **others})
     if found["options"]:
         print(f"\n{_advice(run, found)}")
 

@@ -6,8 +6,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import chain
-from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from cli.table import print_table
 from platforms.job_status import TERMINAL
@@ -17,17 +16,12 @@ if TYPE_CHECKING:
     from platforms import Platform
 
 HELP = "list tuning, training and transform jobs"
-
-
-class _Newest(TypedDict):
-    SortBy: Literal["CreationTime"]
-    SortOrder: Literal["Descending"]
-    StatusEquals: NotRequired[Literal["InProgress", "Completed", "Failed", "Stopping", "Stopped"]]
-
-
-class _Times(TypedDict):
-    CreationTime: datetime
-    LastModifiedTime: NotRequired[datetime]
+# What a person calls them, and SageMaker.
+_KINDS = (
+    ("tuning", "HyperParameterTuning"),
+    ("training", "Training"),
+    ("transform", "Transform"),
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -41,62 +35,38 @@ def command(arguments: argparse.Namespace) -> int:
     from platforms import connect
 
     platform = connect()
-    newest: _Newest = {"SortBy": "CreationTime", "SortOrder": "Descending"}
+    newest = {"SortBy": "CreationTime", "SortOrder": "Descending"}
     if arguments.status:
         newest["StatusEquals"] = arguments.status
-    listed = (list_kind(platform, newest) for list_kind in (_searches, _trainings, _transforms))
-    rows = list(chain.from_iterable(listed))
+    rows = [row for kind, noun in _KINDS for row in _listed(platform, kind, noun, newest)]
     rows.sort(key=lambda row: row["created"], reverse=True)
     print_table(rows, empty="no jobs")
     return 0
 
 
-def _searches(platform: Platform, newest: _Newest) -> Iterator[dict[str, str]]:
-    list_jobs = platform.sagemaker.list_hyper_parameter_tuning_jobs
-    for page in pages(lambda paging: list_jobs(**newest, **paging)):
-        for job in page["HyperParameterTuningJobSummaries"]:
-            name, status = job["HyperParameterTuningJobName"], job["HyperParameterTuningJobStatus"]
-            yield _row(
-                "tuning",
-                name,
-                status=status,
-                times=job,
-                ended=job.get("HyperParameterTuningEndTime"),
-            )
+def _listed(
+    platform: Platform, kind: str, noun: str, newest: dict[str, str]
+) -> Iterator[dict[str, str]]:
+    """Yield the jobs of a kind; no transform jobs for users without the permission to list them."""
+    from botocore import xform_name
 
-
-def _trainings(platform: Platform, newest: _Newest) -> Iterator[dict[str, str]]:
-    list_jobs = platform.sagemaker.list_training_jobs
-    for page in pages(lambda paging: list_jobs(**newest, **paging)):
-        for job in page["TrainingJobSummaries"]:
-            name, status = job["TrainingJobName"], job["TrainingJobStatus"]
-            yield _row("training", name, status=status, times=job, ended=job.get("TrainingEndTime"))
-
-
-def _transforms(platform: Platform, newest: _Newest) -> Iterator[dict[str, str]]:
-    """Yield the transform jobs; none for users without the permission to list them."""
     from platforms.client_errors import AccessDenied
 
-    list_jobs = platform.sagemaker.list_transform_jobs
-    with suppress(AccessDenied):
+    list_jobs = getattr(platform.sagemaker, f"list_{xform_name(noun)}_jobs")
+    with suppress(*((AccessDenied,) if kind == "transform" else ())):
         for page in pages(lambda paging: list_jobs(**newest, **paging)):
-            for job in page["TransformJobSummaries"]:
-                name, status = job["TransformJobName"], job["TransformJobStatus"]
-                yield _row(
-                    "transform", name, status=status, times=job, ended=job.get("TransformEndTime")
-                )
+            for job in page[f"{noun}JobSummaries"]:
+                yield _row(kind, noun, job)
 
 
-def _row(
-    kind: str, name: str, *, status: str, times: _Times, ended: datetime | None
-) -> dict[str, str]:
-    created = times["CreationTime"]
+def _row(kind: str, noun: str, job: dict[str, Any]) -> dict[str, str]:
+    created, status, ended = job["CreationTime"], job[f"{noun}JobStatus"], job.get(f"{noun}EndTime")
     if ended is None and status in TERMINAL:  # it failed before it could start
-        ended = times.get("LastModifiedTime")
+        ended = job.get("LastModifiedTime")
     seconds = ((ended or datetime.now(UTC)) - created).total_seconds()
     return {
         "kind": kind,
-        "name": name,
+        "name": job[f"{noun}JobName"],
         "status": status,
         "created": f"{created:%Y-%m-%d %H:%M:%S}",
         "seconds": f"{seconds:.0f}",

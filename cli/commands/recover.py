@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cli.table import print_table
-from platforms.errors import ParameterError
+from cli.unknown_run import no_run
 
 if TYPE_CHECKING:
     from cli.operation.interrupted import Interrupted
@@ -34,9 +34,13 @@ def command(arguments: argparse.Namespace) -> int:
     Returns 1 when one of them did not come to its end here.
     """
     from platforms import Settings
+    from tasks.runs.record import every_run
 
     settings = Settings()
-    _require_known(settings, arguments.runs)
+    known = {run.name for run in every_run(settings)} if arguments.runs else set()
+    for name in arguments.runs:
+        if name not in known:
+            raise no_run(settings, name)
     found = _look(settings, arguments)
     print_table([each.row for each in found], empty="no run was interrupted")
     sys.stdout.flush()
@@ -48,19 +52,6 @@ def command(arguments: argparse.Namespace) -> int:
     if failed:
         print(f"did not come to its end: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
-
-
-def _require_known(settings: Settings, names: Sequence[str]) -> None:
-    from sm_entrypoints.contract.sentences import did_you_mean, nearest
-    from tasks.runs.record import every_run
-
-    known = [run.name for run in every_run(settings)] if names else []
-    for name in names:
-        if name not in known:
-            hint = did_you_mean(nearest(name, known), str)
-            raise ParameterError(
-                f"there is no run {name!r} in {settings.runs}: {hint or 'see there'}"
-            )
 
 
 def _look(settings: Settings, arguments: argparse.Namespace) -> list[Interrupted]:
@@ -95,6 +86,7 @@ def _send_back(settings: Settings, runs: Sequence[Interrupted]) -> None:
     from cli.console import quiet_console
     from flows.recover_runs import recover_runs
     from tasks.parameters.upkeep import RecoverParameters
+    from tasks.runs.ownership import at_work
 
     quiet_console()
     for each in runs:
@@ -104,19 +96,13 @@ def _send_back(settings: Settings, runs: Sequence[Interrupted]) -> None:
                 print(f"run {name!r}: looking again in {_SETTLED_SECONDS} s …", flush=True)
                 time.sleep(_SETTLED_SECONDS)
             sent = bool(recover_runs(RecoverParameters(run=name, settled_seconds=_SETTLED_SECONDS)))
-            if sent or _is_at_work(settings, name):
+            if sent or at_work(settings, name):
                 break
         said = (
             "is on its way to its worker" if sent else "was not sent back: see its page in the UI"
         )
         print(f"run {name!r} {said}", flush=True)
     _say_without_worker()
-
-
-def _is_at_work(settings: Settings, name: str) -> bool:
-    from tasks.runs.ownership import at_work
-
-    return bool(at_work(settings, name))
 
 
 def _say_without_worker() -> None:

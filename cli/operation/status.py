@@ -45,7 +45,7 @@ def look_at(client: SyncPrefectClient, settings: Settings, ui: str) -> Operation
     """Return what is under way; ``ui`` is the address of the server's pages."""
     deployments = {each.id: each for tag in _TAGS for each in _deployments(client, tag)}
     named = {each.id: each for each in deployments.values()}
-    runs = _runs(client, _UNDERWAY)
+    runs = _runs(client)
     return Operation(
         workers=[_worker(each) for each in online_workers(client)],
         schedules=list(_schedules(client, list(named.values()))),
@@ -74,9 +74,9 @@ def _worker(worker: Worker) -> Row:
     return {"worker": worker.name, "last heard of (UTC)": _moment(heard)}
 
 
-def _runs(client: SyncPrefectClient, states: list[StateType]) -> list[FlowRun]:
+def _runs(client: SyncPrefectClient) -> list[FlowRun]:
     chosen = FlowRunFilter(
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states)),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDERWAY)),
         parent_task_run_id=FlowRunFilterParentTaskRunId(is_null_=True),
     )
     return client.read_flow_runs(

@@ -13,7 +13,7 @@ from typing import Any
 import obstore
 from obstore.store import S3Store
 
-from benchmarks.s3_proxy import FAULTS, FaultyProxy, seeded_plan
+from benchmarks.s3_proxy import FAULTS, FaultyProxy, Plan
 from tasks.dataset.checking.check import DataCheck
 from tasks.dataset.checking.files import DataFile
 from tasks.dataset.syncing.download import fetch_data
@@ -22,6 +22,27 @@ from tests.worlds.local.served import REGION, client, moto_server
 
 BUCKET = "a-bucket"
 PREFIX = "whippet/datasets/bytes"
+
+
+def seeded_plan(seed: int, share: float) -> Plan:
+    """Return a plan that breaks about ``share`` of all requests, with every fault as often.
+
+    Listings are never falsified: nothing tells a falsified listing but an encrypted line.
+    """
+    chance = random.Random(seed)
+    deck: list[str] = []
+    only = {"falsify answer": "GET object", "falsify request": "PUT object"}
+
+    def plan(kind: str, _: str) -> str | None:
+        if chance.random() >= share:
+            return None
+        if not any(only.get(fault, kind) == kind for fault in deck):
+            deck.extend(chance.sample(FAULTS, len(FAULTS)))
+        fault = next(fault for fault in deck if only.get(fault, kind) == kind)
+        deck.remove(fault)
+        return fault
+
+    return plan
 
 
 def write_files(root: Path, count: int, sizes: tuple[int, int], seed: int = 0) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from obstore.store import MemoryStore
 
-from benchmarks.s3_proxy import FaultyProxy, seeded_plan
+from benchmarks.s3_proxy import FaultyProxy
 from platforms.errors import DataError
 from platforms.settings import PROJECT_ROOT
 from tasks.dataset.syncing.download import fetch_data
@@ -27,6 +27,7 @@ from tests.worlds.synced import (
     checked,
     contents,
     open_store,
+    seeded_plan,
     up_and_down,
     write_files,
 )
