@@ -6,6 +6,7 @@ import sys
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from cli.console import say
 from cli.table import print_table
 from platforms import Settings, connect
 from platforms.errors import WhippetError
@@ -19,13 +20,10 @@ def print_billing(settings: Settings) -> None:
         platform = connect(settings)
         resources = still_billing(platform)
     except (WhippetError, BotoCoreError, ClientError, OSError) as error:
-        print(
-            f"could not check what is still billing ({clause(error)}): see `whippet endpoints`",
-            file=sys.stderr,
-        )
+        say(f"could not check what is still billing ({clause(error)}): see `whippet endpoints`")
         return
     print_table(
         [each.row for each in resources], empty="nothing is billing any more", file=sys.stderr
     )
     if resources:
-        print(total_sentence(resources, bills=platform.bills), file=sys.stderr, flush=True)
+        say(total_sentence(resources, bills=platform.bills))

@@ -6,6 +6,7 @@ The Prefect UI keeps every line; only the console is filtered.
 from __future__ import annotations
 
 import logging
+import sys
 
 # Beginnings of the lines that Prefect writes about every flow run, task run and hook.
 _BOOKKEEPING = ("Beginning ", "View at ", "Finished in state", "Running hook", "Hook ", "Created ")
@@ -31,6 +32,19 @@ class Short(logging.Formatter):
         """Return the line of a record."""
         text = super().format(record)
         return text if record.levelno <= logging.INFO else f"{text}  [{record.levelname.lower()}]"
+
+
+def say(text: str) -> None:
+    """Print a line to stderr, at once."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def open_page(url: str) -> None:
+    """Show a page in a browser, or say that a person must."""
+    import webbrowser
+
+    if not webbrowser.open(url):
+        say(f"no browser can be opened here: open {url} yourself")
 
 
 def quiet_console() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
+from cli.console import say
 from platforms import connect
 from sm_entrypoints.contract.sentences import counted
 from tasks.parameters.typed_path import expanded
@@ -35,12 +34,12 @@ def predict_folder(parameters: TransformParameters) -> int:
     pictures = find_pictures(expanded(parameters.images), parameters.images)
     trained = model_to_ask(platform, parameters.training_job)
     run = identity_of(trained, pictures, parameters.top_k)
-    _say(f"{counted(len(pictures.found), 'picture')} for the model of {trained.job}")
+    say(f"{counted(len(pictures.found), 'picture')} for the model of {trained.job}")
     if platform.bills:
-        _say(f"at most {usd(worst)} ({parameters.instance_type}, {parameters.max_seconds} s)")
+        say(f"at most {usd(worst)} ({parameters.instance_type}, {parameters.max_seconds} s)")
     send_pictures(platform, pictures)
     job = launch(platform, run, trained, pictures, parameters)
-    _say(f"transform job {job} …")
+    say(f"transform job {job} …")
     ended = follow(platform, job, parameters.max_seconds)
     answers = read_answers(platform, pictures, output_uri(platform, pictures, job), ended.reason)
     failed = [each for each in answers if each.error]
@@ -49,11 +48,7 @@ def predict_folder(parameters: TransformParameters) -> int:
     remove_model(platform, run)
     print(f"{len(answers) - len(failed)} of {len(answers)} pictures answered: {parameters.out}")
     for each in failed[:_SHOWN]:
-        _say(f"{each.image}: {each.error}")
+        say(f"{each.image}: {each.error}")
     if len(failed) > _SHOWN:
-        _say(f"and {len(failed) - _SHOWN} more: see the column error of {parameters.out}")
+        say(f"and {len(failed) - _SHOWN} more: see the column error of {parameters.out}")
     return 1 if failed else 0
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -30,6 +30,7 @@ from uuid import UUID
 
 import psutil
 
+from cli.chaos.world import working_in
 from platforms import Settings
 from platforms.settings import PROJECT_ROOT
 
@@ -63,13 +64,7 @@ class Home:
 
     def processes(self) -> list[psutil.Process]:
         """Return all processes that work in this home."""
-        found = []
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                words = [*process.cmdline(), process.environ().get("WHIPPET_HOME", "")]
-                if process.pid != os.getpid() and any(str(self.folder) in word for word in words):
-                    found.append(process)
-        return found
+        return [process for process, _ in working_in(self.folder)]
 
 
 def main() -> int:

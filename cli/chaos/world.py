@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,14 +120,7 @@ class World:
 
     def left(self) -> list[str]:
         """Return the command lines of processes that still work in this home."""
-        found = []
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                words = [*process.cmdline(), process.environ().get("WHIPPET_HOME", "")]
-                here = any(str(self.home) in word for word in words)
-                if here and process.pid != os.getpid():
-                    found.append(" ".join(words[:-1])[:120])
-        return found
+        return [line[:120] for _, line in working_in(self.home)]
 
     def _start(
         self, command: list[str], name: str, environment: Mapping[str, str]
@@ -144,6 +137,16 @@ class World:
             )
 
 
+def working_in(home: Path) -> Iterator[tuple[psutil.Process, str]]:
+    """Yield all processes that work in a home but this one, with their command lines."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            words = process.cmdline()
+            named = [*words, process.environ().get("WHIPPET_HOME", "")]
+            if process.pid != os.getpid() and any(str(home) in word for word in named):
+                yield process, " ".join(words)
+
+
 def server_of(world: World) -> ProcessId | None:
     """Return the process of the Prefect server, if it lives."""
     from cli.server.record import read_server
@@ -154,26 +157,22 @@ def server_of(world: World) -> ProcessId | None:
 
 def model_server_of(world: World) -> ProcessId | None:
     """Return the process of a model server that answers, if one does."""
-    found = [p for p in _records(world, "endpoints", "Server", "Process") if alive(p)]
-    return found[0] if found else None
+    return next(filter(alive, _records(world, "endpoints", "Server", "Process")), None)
 
 
 def job_supervisor_of(world: World) -> ProcessId | None:
     """Return the supervisor of a training job that runs, if one does."""
-    found = [p for p in _records(world, "training-jobs", "Supervisor") if alive(p)]
-    return found[0] if found else None
+    return next(filter(alive, _records(world, "training-jobs", "Supervisor")), None)
 
 
-def _records(world: World, kind: str, *members: str) -> list[ProcessId]:
-    """Return the processes that records name; read as files, so that nothing is settled by it."""
+def _records(world: World, kind: str, *members: str) -> Iterator[ProcessId]:
+    """Yield the processes that records name; read as files, so that nothing is settled by it."""
     import json
 
-    found = []
     for path in (world.home / kind).glob("[!.]*/record.json"):
         with suppress(OSError, ValueError):
             value = json.loads(path.read_text(encoding="utf-8"))["Local"]
             for member in members:
                 value = (value or {}).get(member)
             if value:
-                found.append(ProcessId.from_record(value))
-    return found
+                yield ProcessId.from_record(value)

@@ -78,6 +78,7 @@ def _end_run(client: SyncPrefectClient | None, platform: Platform, run: RunIdent
     Raises:
         ParameterError: it has completed.
     """
+    from cli.operation.interrupted import flow_run_of
     from tasks.runs.record import read_run
 
     if read_run(platform.settings, run.name).status == "completed":
@@ -85,7 +86,7 @@ def _end_run(client: SyncPrefectClient | None, platform: Platform, run: RunIdent
             f"run {run.name!r} has completed: there is nothing to cancel. `whippet clean-up "
             "ENDPOINT` removes its endpoint, `--improvement` cancels what measures a change of it"
         )
-    if client is not None and _knows(client, run.flow_run_id):
+    if client is not None and flow_run_of(client, run.flow_run_id):
         from tasks.cancelled_runs import cancel_run
 
         return cancel_run(client, platform, run)
@@ -101,24 +102,13 @@ def _end_improvements(
     client: SyncPrefectClient | None, platform: Platform, run: RunIdentity
 ) -> list[str]:
     """Stop every comparison of a run; whoever waits for one sees that it was cancelled."""
+    from cli.operation.interrupted import flow_run_of
     from tasks.requests.stop import stop_run
     from tasks.runs.improvements import improvements_of
 
     for each in improvements_of(platform.settings, run):
-        if client is not None and _knows(client, each.flow_run_id):
+        if client is not None and flow_run_of(client, each.flow_run_id):
             from tasks.cancelled_runs import ask_to_end
 
             ask_to_end(client, each.flow_run_id)
     return stop_run(platform, run, ["improve"])
-
-
-def _knows(client: SyncPrefectClient, flow_run_id: str) -> bool:
-    from uuid import UUID
-
-    from prefect.exceptions import ObjectNotFound
-
-    try:
-        client.read_flow_run(UUID(flow_run_id))
-    except (ObjectNotFound, ValueError):  # Another server's, or of no flow run.
-        return False
-    return True

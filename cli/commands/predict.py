@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.console import say
 from platforms.errors import DataError, EndpointFailed, ParameterError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def command(arguments: argparse.Namespace) -> int:
             continue
         _print(f"{name}:" if len(images) > 1 else f"{endpoint}:", predictions)
     if failures.refused:
-        _say(about_endpoint(platform, endpoint))
+        say(about_endpoint(platform, endpoint))
     return failures.told(len(images))
 
 
@@ -114,12 +114,12 @@ class _Failures:
         self._count += 1
         self.refused = self.refused or isinstance(error, EndpointFailed)
         text = str(error)
-        _say(text if repr(name) in text else f"{name}: {text}")
+        say(text if repr(name) in text else f"{name}: {text}")
 
     def told(self, images: int) -> int:
         """Sum up; return the exit status."""
         if self._count and images > 1:
-            _say(f"{images - self._count} of {images} pictures answered")
+            say(f"{images - self._count} of {images} pictures answered")
         return 1 if self._count else 0
 
 
@@ -146,10 +146,6 @@ def _print(title: str, predictions: Sequence[Prediction]) -> None:
     print(title)
     for prediction in predictions:
         print(f"  {prediction.probability:7.4f}  {prediction.label}")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _latest_endpoint(settings: Settings) -> str:

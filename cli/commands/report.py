@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.console import open_page, say
 from platforms.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def command(arguments: argparse.Namespace) -> int:
     """Write the report of a run; print where it is, as PDF too when asked."""
-    import webbrowser
-
     from platforms import Settings
     from tasks.report.content import write_run_report
     from tasks.report.pdf import print_pdf
@@ -42,12 +40,9 @@ def command(arguments: argparse.Namespace) -> int:
         print(pdf)
     elif pdf.exists():
         pdf.unlink()
-        print(
-            f"{pdf} belonged to the previous report and was removed: --pdf prints a new one",
-            file=sys.stderr,
-        )
-    if arguments.open and not webbrowser.open(page.as_uri()):
-        print(f"no browser can be opened here: open {page.as_uri()} yourself", file=sys.stderr)
+        say(f"{pdf} belonged to the previous report and was removed: --pdf prints a new one")
+    if arguments.open:
+        open_page(page.as_uri())
     return 0
 
 

@@ -68,23 +68,17 @@ def print_verdict(checks: Sequence[Check]) -> None:
 def _lines(check: Check) -> list[str]:
     head = f"  {_MARKS[check.outcome]} {check.name.ljust(_NAME_WIDTH)} "
     margin = " " * len(head)
-    lines = textwrap.wrap(
-        check.found,
+    lines = _wrapped(check.found, head, margin) or [head.rstrip()]
+    lines += [f"{margin}| {line}" for line in check.detail]
+    return lines + _wrapped(check.advice, f"{margin}→ ", f"{margin}  ")
+
+
+def _wrapped(text: str, first: str, others: str) -> list[str]:
+    return textwrap.wrap(
+        text,
         _LINE_WIDTH,
-        initial_indent=head,
-        subsequent_indent=margin,
+        initial_indent=first,
+        subsequent_indent=others,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    lines = lines or [head.rstrip()]
-    lines += [f"{margin}| {line}" for line in check.detail]
-    if check.advice:
-        lines += textwrap.wrap(
-            check.advice,
-            _LINE_WIDTH,
-            initial_indent=f"{margin}→ ",
-            subsequent_indent=f"{margin}  ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    return lines

@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 
 from cli.doctor.checks import Check, failed, passed, warning
 from cli.server.choosing import is_own
-from cli.server.health import is_healthy, look
+from cli.server.health import look
 from cli.server.login import VARIABLE, read_login
 from cli.server.notes import ui_url
 from cli.server.record import read_server
@@ -176,7 +176,7 @@ def check_server(settings: Settings) -> Check:
     name, url, ours = "prefect server", os.environ.get("PREFECT_API_URL"), read_server(settings)
     if url and not is_own(settings, url):
         return _check_other(name, url)
-    if ours is not None and is_healthy(ours.api_url, read_login(settings)):
+    if ours is not None and look(ours.api_url, read_login(settings)).usable:
         return passed(name, f"answers at {ui_url(ours.api_url)}")
     return passed(name, "none answers; `whippet run` or `whippet up` will start one")
 

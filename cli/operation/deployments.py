@@ -67,8 +67,9 @@ def ensure_deployments(client: SyncPrefectClient, file: Path = FILE) -> Applied:
     digest = digest_of(file)
     if len(before) == len(names) and Variable.get(_APPLIED) == digest:
         return Applied(names, changed=False)
+    command = [sys.executable, "-P", "-m", "prefect", "--no-prompt", "deploy", "--all"]
     deployed = subprocess.run(
-        [sys.executable, "-P", "-m", "prefect", "--no-prompt", "deploy", "--all", *_of(file)],
+        [*command, "--prefect-file", str(file)],
         cwd=file.parent,
         capture_output=True,
         text=True,
@@ -101,10 +102,6 @@ def _close_form(client: SyncPrefectClient, deployment: DeploymentResponse) -> No
         path_params={"id": str(deployment.id)},
         json={"parameter_openapi_schema": schema},
     )
-
-
-def _of(file: Path) -> list[str]:
-    return ["--prefect-file", str(file)]
 
 
 def deployment_names(file: Path = FILE) -> list[str]:

@@ -17,6 +17,7 @@ from tasks.runs.record_model import RunRecord
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import FlowRun
 
 # Where a run goes on: with its worker, in this process, or nowhere.
 Place = Literal["worker", "here", "nowhere"]
@@ -99,15 +100,17 @@ def _too_old(run: RunRecord) -> str:
 
 def _place(client: SyncPrefectClient | None, run: RunRecord) -> tuple[Place, str]:
     """Return where a run goes on: with its worker where it has a deployment."""
-    if client is not None and _has_deployment(client, run.flow_run_id):
+    known = None if client is None else flow_run_of(client, run.flow_run_id)
+    if known is not None and known.deployment_id is not None:
         return "worker", "goes back to its worker"
     return "here", "goes on here"
 
 
-def _has_deployment(client: SyncPrefectClient, flow_run_id: str) -> bool:
+def flow_run_of(client: SyncPrefectClient, flow_run_id: str) -> FlowRun | None:
+    """Return a flow run of the server; None for another server's, or for no flow run."""
     from prefect.exceptions import ObjectNotFound
 
     try:
-        return client.read_flow_run(UUID(flow_run_id)).deployment_id is not None
-    except (ObjectNotFound, ValueError):  # Another server's, or of no flow run.
-        return False
+        return client.read_flow_run(UUID(flow_run_id))
+    except (ObjectNotFound, ValueError):
+        return None

@@ -114,21 +114,13 @@ def _engines(settings: Settings) -> Iterator[tuple[str, psutil.Process]]:
     home = str(settings.home.absolute())
     for process in psutil.process_iter():
         try:
-            known = process.environ()
+            known, words = process.environ(), process.cmdline()
         except psutil.Error:  # it ended, or is somebody else's
             continue
         flow_run = known.get("PREFECT__FLOW_RUN_ID")
-        is_engine = "prefect" in " ".join(_command(process))
+        is_engine = "prefect" in " ".join(words)
         if flow_run and known.get("WHIPPET_HOME") == home and is_engine:
             yield flow_run, process
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        found: list[str] = process.cmdline()
-    except psutil.Error:
-        return []
-    return found
 
 
 def _end(process: psutil.Process) -> None:

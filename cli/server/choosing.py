@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
+from cli.console import say
 from cli.server.health import Answer, look
 from cli.server.login import (
     VARIABLE,
@@ -163,11 +164,9 @@ def _running(settings: Settings) -> str | None:
         problem = "asks for no password, since an older Whippet started it"
     if problem is None:
         return server.api_url
-    print(
+    say(
         f"the Prefect server at {ui_url(server.api_url)} {clause(problem)}: it will be "
-        f"restarted; restart its workers too, after `{shell_command(settings)}`",
-        file=sys.stderr,
-        flush=True,
+        f"restarted; restart its workers too, after `{shell_command(settings)}`"
     )
     # Two servers must not share one database.
     terminate_group(server.process, STOP_SECONDS)
@@ -199,7 +198,7 @@ def _start(settings: Settings, meanwhile: Callable[[], object]) -> str:
     server = _announced(settings, process)
     if server is not None:
         url = server.api_url
-        print(f"starting a Prefect server at {ui_url(url)} …", file=sys.stderr, flush=True)
+        say(f"starting a Prefect server at {ui_url(url)} …")
         note_another(url, _DEFAULT_PORT)
         note_database(settings)
         login = read_login(settings)

@@ -59,8 +59,3 @@ def look(api_url: str, login: str | None = None) -> Answer:
     # Whatever else listens there may answer anything; the address itself may be nonsense.
     except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         return NOBODY
-
-
-def is_healthy(api_url: str, login: str | None = None) -> bool:
-    """Say whether a Prefect server of our version answers and lets us in."""
-    return look(api_url, login).usable

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from cli.console import say
 from platforms import Settings
 from platforms.errors import SettingsError
 from platforms.files import write_atomically
@@ -68,10 +69,9 @@ def make_login(settings: Settings) -> str:
     made = f"{_USER}:{secrets.token_urlsafe(32)}"
     write_atomically(path, f"{made}\n".encode(), mode=_FILE_MODE)
     if not _is_private(path):
-        print(
+        say(
             f"note: other users of this machine may be able to read {path}: its file system has "
-            "no permissions; set WHIPPET_HOME to a folder on another one",
-            file=sys.stderr,
+            "no permissions; set WHIPPET_HOME to a folder on another one"
         )
     return made
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import sys
 from pathlib import Path
 
+from cli.console import say
 from cli.server.health import look
 from cli.server.login import VARIABLE, prefect_home, prefect_program
 from platforms import Settings
@@ -39,10 +39,9 @@ def note_another(url: str, usual_port: int) -> None:
     """Report a Prefect server on Prefect's default port, where users may look for theirs."""
     usual = f"http://127.0.0.1:{usual_port}/api"
     if usual != url and look(usual).healthy:
-        print(
+        say(
             f"note: another Prefect server answers at {ui_url(usual)}; to use that one, export "
-            f"PREFECT_API_URL={usual} (and {VARIABLE}, if it asks for a login)",
-            file=sys.stderr,
+            f"PREFECT_API_URL={usual} (and {VARIABLE}, if it asks for a login)"
         )
 
 
@@ -54,10 +53,9 @@ def note_database(settings: Settings) -> None:
     if named is not None and os.environ[named] not in kept:
         home = shlex.quote(str(prefect_home(settings)))
         keep = f'{prefect_program()} config set {_DATABASE_VARIABLES[0]}="${named}"'
-        print(
+        say(
             f"note: Whippet's own server ignores {named} of this shell. To have it keep that "
-            f"database, run `PREFECT_HOME={home} {keep}`, then `whippet down` and `whippet up`",
-            file=sys.stderr,
+            f"database, run `PREFECT_HOME={home} {keep}`, then `whippet down` and `whippet up`"
         )
 
 

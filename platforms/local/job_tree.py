@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from platforms.errors import WhippetError
 from platforms.local.boundary.inputs import Inputs
@@ -21,6 +21,17 @@ class JobTreeError(WhippetError):
     """Raised when a request names a path or data that a job's tree cannot have."""
 
 
+class _Place:
+    """A path of a job: below the tree that it sees, or below the folder of its record."""
+
+    def __init__(self, base: Literal["root", "folder"], *parts: str) -> None:
+        self._base, self._parts = base, parts
+
+    def __get__(self, tree: JobTree, owner: type[JobTree]) -> Path:
+        base: Path = getattr(tree, self._base)
+        return base.joinpath(*self._parts)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobTree:
     """Paths of one training job.
@@ -33,6 +44,39 @@ class JobTree:
     folder: Path
     at: Path | None = None
 
+    scratch = _Place("folder", "boundary")
+    """What the job writes elsewhere than in its tree; removed when it has ended."""
+    config = _Place("root", "input", "config")
+    """Config files that SageMaker writes."""
+    data = _Place("root", "input", "data")
+    """Input channels."""
+    code = _Place("root", "code")
+    """The extracted source archive; the working folder of the job."""
+    model = _Place("root", "model")
+    """What becomes model.tar.gz."""
+    output = _Place("root", "output")
+    """Parent of ``data``, ``failure``, ``intermediate`` and ``tensors``."""
+    output_data = _Place("root", "output", "data")
+    """What becomes output.tar.gz."""
+    failure = _Place("root", "output", "failure")
+    """Where the job may say why it failed."""
+    log = _Place("folder", "log.txt")
+    """Stdout and stderr of the job, in order, with the platform's own lines."""
+    log_times = _Place("folder", "log-times.txt")
+    """When how many bytes of the log had been written."""
+    supervisor_log = _Place("folder", "supervisor.txt")
+    """What the supervisor itself has to say: empty unless it failed."""
+    metrics = _Place("folder", "metrics.jsonl")
+    """All points of all metrics: JSON lines of ``name``, ``value``, ``timestamp`` (unix s)."""
+    framework_profile = _Place("root", "output", "profiler")
+    """Where smdebug's framework profiling writes: SageMaker's default path."""
+    bootstrap = _Place("root", "input", "debugger")
+    """Modules that the job's Python runs before its script: at the end of PYTHONPATH."""
+    system_samples = _Place("folder", "system-samples")
+    """What was sampled of the machine beside the job: a folder an hour; the job sees none."""
+    profiler_output = _Place("folder", "profiler-output")
+    """System samples as they go to the bucket: ``system/incremental``, whole lines only."""
+
     @property
     def root(self) -> Path:
         """What is ``/opt/ml`` in the container."""
@@ -41,86 +85,6 @@ class JobTree:
     def as_seen(self, *, contained: bool) -> JobTree:
         """Return the tree with the paths as the job sees them."""
         return replace(self, at=Path(_CONTAINER_ROOT)) if contained else self
-
-    @property
-    def scratch(self) -> Path:
-        """What the job writes elsewhere than in its tree; removed when it has ended."""
-        return self.folder / "boundary"
-
-    @property
-    def config(self) -> Path:
-        """Config files that SageMaker writes."""
-        return self.root / "input" / "config"
-
-    @property
-    def data(self) -> Path:
-        """Input channels."""
-        return self.root / "input" / "data"
-
-    @property
-    def code(self) -> Path:
-        """The extracted source archive; the working folder of the job."""
-        return self.root / "code"
-
-    @property
-    def model(self) -> Path:
-        """What becomes model.tar.gz."""
-        return self.root / "model"
-
-    @property
-    def output(self) -> Path:
-        """Parent of ``data``, ``failure``, ``intermediate`` and ``tensors``."""
-        return self.root / "output"
-
-    @property
-    def output_data(self) -> Path:
-        """What becomes output.tar.gz."""
-        return self.output / "data"
-
-    @property
-    def failure(self) -> Path:
-        """Where the job may say why it failed."""
-        return self.output / "failure"
-
-    @property
-    def log(self) -> Path:
-        """Stdout and stderr of the job, in order, with the platform's own lines."""
-        return self.folder / "log.txt"
-
-    @property
-    def log_times(self) -> Path:
-        """When how many bytes of the log had been written."""
-        return self.folder / "log-times.txt"
-
-    @property
-    def supervisor_log(self) -> Path:
-        """What the supervisor itself has to say: empty unless it failed."""
-        return self.folder / "supervisor.txt"
-
-    @property
-    def metrics(self) -> Path:
-        """All points of all metrics: JSON lines of ``name``, ``value``, ``timestamp`` (unix s)."""
-        return self.folder / "metrics.jsonl"
-
-    @property
-    def framework_profile(self) -> Path:
-        """Where smdebug's framework profiling writes: SageMaker's default path."""
-        return self.output / "profiler"
-
-    @property
-    def bootstrap(self) -> Path:
-        """Modules that the job's Python runs before its script: at the end of PYTHONPATH."""
-        return self.root / "input" / "debugger"
-
-    @property
-    def system_samples(self) -> Path:
-        """What was sampled of the machine beside the job: a folder an hour; the job sees none."""
-        return self.folder / "system-samples"
-
-    @property
-    def profiler_output(self) -> Path:
-        """System samples as they go to the bucket: ``system/incremental``, whole lines only."""
-        return self.folder / "profiler-output"
 
     def inside(self, path: str) -> Path:
         """Return where a container path (``/opt/ml/...``) lies in this tree.

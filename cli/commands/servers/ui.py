@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
+
+from cli.console import open_page
 
 HELP = "look at runs in a browser: list, compare, open reports, try the newest model"
 
@@ -24,17 +25,10 @@ def command(arguments: argparse.Namespace) -> int:
     def announce(url: str) -> None:
         print(f"{url}  (Ctrl-C ends it)", flush=True)
         if arguments.open:
-            _show(url)
+            open_page(url)
 
     try:
         serve_pages(Settings(), arguments.port, announce)
     except KeyboardInterrupt:
         return 0
     return 0
-
-
-def _show(url: str) -> None:
-    import webbrowser
-
-    if not webbrowser.open(url):
-        print(f"no browser can be opened here: open {url} yourself", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from platforms.local.context import LOGGER
@@ -13,6 +13,10 @@ def warn_of(operation: str, request: Mapping[str, Any], members: Iterable[str]) 
 
     One that is False asks for nothing.
     """
-    present = [member for member in members if request.get(member) not in (None, False)]
-    if present:
-        LOGGER.warning("%s: this platform does not honour %s", operation, ", ".join(present))
+    warn_ignored(operation, [each for each in members if request.get(each) not in (None, False)])
+
+
+def warn_ignored(what: str, members: Collection[str]) -> None:
+    """Name members that have no effect; say nothing where there are none."""
+    if members:
+        LOGGER.warning("%s: this platform does not honour %s", what, ", ".join(members))

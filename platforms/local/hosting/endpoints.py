@@ -19,10 +19,8 @@ from typing import Any
 
 from platforms.client_errors import client_error
 from platforms.job_environment import require_job_python
-from platforms.local.context import (
-    LOGGER,
-    LocalContext,
-)
+from platforms.local.context import LocalContext
+from platforms.local.honoured.naming import warn_ignored
 from platforms.local.hosting.errors import as_client_error
 from platforms.local.hosting.kinds import CONFIG_MEMBERS
 from platforms.local.hosting.model_calls import runtime_error
@@ -149,13 +147,7 @@ class Endpoints:
         variants = config["ProductionVariants"]
         model = read_model(self._context, operation, variants[0]["ModelName"])
         require_job_python(self._context.settings.job_python)
-        ignored = sorted(set(request) - _HONOURED)
-        if ignored:
-            LOGGER.warning(
-                "Endpoint %r: this platform does not honour %s",
-                request["EndpointName"],
-                ", ".join(ignored),
-            )
+        warn_ignored(f"Endpoint {request['EndpointName']!r}", sorted(set(request) - _HONOURED))
         return {
             "Token": secrets.token_hex(8),
             "Group": None,

@@ -11,7 +11,8 @@ from typing import Any
 
 from platforms.client_errors import client_error
 from platforms.local.buckets.buckets import BadUri
-from platforms.local.context import LOGGER, LocalContext
+from platforms.local.context import LocalContext
+from platforms.local.honoured.naming import warn_ignored
 from platforms.local.hosting.errors import HostingKind, as_client_error
 from platforms.local.hosting.kinds import (
     CONFIG_MEMBERS,
@@ -200,11 +201,8 @@ def _warn_ignored(
     what: str, name: str, given: Mapping[str, Any], honoured: Collection[str]
 ) -> None:
     # False is what these members are anyway.
-    ignored = sorted(
-        key for key, value in given.items() if key not in honoured and value is not False
-    )
-    if ignored:
-        LOGGER.warning("%s %r: this platform does not honour %s", what, name, ", ".join(ignored))
+    ignored = (key for key, value in given.items() if key not in honoured and value is not False)
+    warn_ignored(f"{what} {name!r}", sorted(ignored))
 
 
 def _described(record: Record, **defaults: Any) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from botocore.response import StreamingBody
 
 from platforms.client_errors import response_metadata
 from platforms.endpoint_kinds import endpoint_kind
-from platforms.local.context import ACCOUNT, LOGGER, LocalContext
+from platforms.local.context import ACCOUNT, LocalContext
+from platforms.local.honoured.naming import warn_ignored
 from platforms.local.hosting.async_queue import AsyncQueue
 from platforms.local.hosting.endpoints import local_url
 from platforms.local.hosting.kinds import HostedKind, hosted_kind
@@ -69,7 +70,7 @@ class LocalRuntime:
                 server just went away, and is being started again).
         """
         body = _read(request.get("Body", b""))
-        _warn_ignored("invoke_endpoint", set(request) - _HONOURED)
+        warn_ignored("invoke_endpoint", sorted(set(request) - _HONOURED))
         # The body is checked below, with the service's words; its value is nothing to print.
         checked = {**request, "Body": b""} if "Body" in request else request
         validate("InvokeEndpoint", checked, "sagemaker-runtime")
@@ -87,7 +88,7 @@ class LocalRuntime:
             ClientError: ``ValidationError``: no such endpoint in service, one of another kind, or
                 no InputLocation.
         """
-        _warn_ignored("invoke_endpoint_async", set(request) - _HONOURED_ASYNC)
+        warn_ignored("invoke_endpoint_async", sorted(set(request) - _HONOURED_ASYNC))
         validate("InvokeEndpointAsync", request, "sagemaker-runtime")
         record = self._record(request["EndpointName"])
         if hosted_kind(record).operation != "InvokeEndpointAsync":
@@ -141,12 +142,6 @@ def _not_found(name: str) -> ClientError:
 
 def _refusal(message: str) -> ClientError:
     return runtime_error(400, "ValidationError", message)
-
-
-def _warn_ignored(operation: str, ignored: set[str]) -> None:
-    if ignored:
-        names = ", ".join(sorted(ignored))
-        LOGGER.warning("%s: this platform does not honour %s", operation, names)
 
 
 def _read(body: Any) -> bytes:

@@ -163,10 +163,5 @@ def _record_failure(deployment: Deployment, error: Exception) -> None:
     )
 
 
-def _arguments(argv: list[str]) -> dict[str, Any]:
-    home, endpoint, token = argv
-    return {"home": Path(home), "endpoint": endpoint, "token": token}
-
-
 if __name__ == "__main__":
-    main(**_arguments(sys.argv[1:]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

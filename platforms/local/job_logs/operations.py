@@ -120,7 +120,7 @@ class LocalLogs:
             key=lambda each: (each.get(key, 0), each["logStreamName"]), reverse=descending
         )
         size = min(request.get("limit", _STREAMS), _STREAMS)
-        return pages.page_of("logStreams", described, "logStreamName", request, size)
+        return pages.page_of_streams(described, request, size)
 
     def _described(self, group: LogGroup, stream: Stream) -> dict[str, Any]:
         span = stream.span()

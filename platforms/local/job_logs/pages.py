@@ -115,28 +115,24 @@ def tail(
     return list(kept), kept[0].offset if kept else 0, position if stop is None else stop
 
 
-def page_of(
-    member: str,
-    items: list[dict[str, Any]],
-    name_key: str,
-    request: Mapping[str, Any],
-    size: int,
+def page_of_streams(
+    items: list[dict[str, Any]], request: Mapping[str, Any], size: int
 ) -> dict[str, Any]:
-    """Return a page of sorted items; its token names the last item.
+    """Return a page of sorted streams; its token names the last one.
 
     Raises:
-        ClientError: ``InvalidParameterException``, the token names no item.
+        ClientError: ``InvalidParameterException``, the token names none.
     """
     first = 0
     if "nextToken" in request:
-        names = [each[name_key] for each in items]
+        names = [each["logStreamName"] for each in items]
         last = _decode("Describe", request["nextToken"])
         if last not in names:
             raise _invalid("Describe", request["nextToken"])
         first = names.index(last) + 1
-    page: dict[str, Any] = {member: items[first : first + size]}
+    page: dict[str, Any] = {"logStreams": items[first : first + size]}
     if len(items) > first + size:
-        page["nextToken"] = token_of(items[first + size - 1][name_key])
+        page["nextToken"] = token_of(items[first + size - 1]["logStreamName"])
     return page
 
 

@@ -28,6 +28,7 @@ from platforms.local.debugger.rule_statuses import (
     first_statuses,
     in_progress,
 )
+from platforms.local.honoured.naming import warn_ignored
 from platforms.local.job_tree import JobTree
 from platforms.local.listing import listing
 from platforms.local.own_command.command import own_command
@@ -86,9 +87,7 @@ class TrainingJobs:
         )
         with answered(Exists, OPERATION, "ResourceInUse", taken):
             self._context.records.create(KIND, name, record)
-        ignored = ", ".join(record["Local"]["Ignored"])
-        if ignored:
-            LOGGER.warning("training job %r: this platform does not honour %s", name, ignored)
+        warn_ignored(f"training job {name!r}", record["Local"]["Ignored"])
         notice = version_notice(request, record["Local"]["JobPython"])
         if notice and tuning_job_arn is None:  # of a trial the tuning job has said it
             LOGGER.warning("training job %r: %s", name, notice)

@@ -14,7 +14,8 @@ from platforms.client_errors import answered, client_error
 from platforms.job_environment import require_job_python
 from platforms.job_status import TERMINAL
 from platforms.local.buckets.buckets import BadUri, BucketError
-from platforms.local.context import LOGGER, LocalContext
+from platforms.local.context import LocalContext
+from platforms.local.honoured.naming import warn_ignored
 from platforms.local.hosting.models import container_of, read_model
 from platforms.local.listing import listing
 from platforms.local.records import Exists, Missing, Record, with_times
@@ -66,9 +67,7 @@ class TransformJobs:
         )
         with answered(Exists, OPERATION, "ResourceInUse", taken):
             self._context.records.create(KIND, name, record)
-        ignored = ", ".join(ignored_fields(request))
-        if ignored:
-            LOGGER.warning("transform job %r: this platform does not honour %s", name, ignored)
+        warn_ignored(f"transform job {name!r}", ignored_fields(request))
         SUPERVISED.begin(self._context, name)
         return {"TransformJobArn": record["TransformJobArn"]}
 

@@ -17,6 +17,7 @@ from platforms.client_errors import answered, client_error
 from platforms.job_environment import require_job_python
 from platforms.job_status import TERMINAL
 from platforms.local.context import LOGGER, LocalContext
+from platforms.local.honoured.naming import warn_ignored
 from platforms.local.listing import listing
 from platforms.local.records import Exists, Missing, Record, now, with_times
 from platforms.local.toolkit.image import version_notice
@@ -60,9 +61,7 @@ class HyperParameterTuningJobs:
         )
         with answered(Exists, _CREATE, "ResourceInUse", taken):
             self._context.records.create(KIND, name, record)
-        if ignored:
-            names = ", ".join(ignored)
-            LOGGER.warning("tuning job %r: this platform does not honour %s", name, names)
+        warn_ignored(f"tuning job {name!r}", ignored)
         notice = version_notice(request["TrainingJobDefinition"], record["Local"]["JobPython"])
         if notice:
             LOGGER.warning("tuning job %r: %s", name, notice)

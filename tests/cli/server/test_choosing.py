@@ -20,7 +20,7 @@ import pytest
 import cli.server.choosing
 from cli.main import main
 from cli.server.choosing import server_environment, ui_and_password, use_server
-from cli.server.health import is_healthy, look
+from cli.server.health import look
 from cli.server.login import login_file, prefect_home, read_login, shell_file, write_shell_file
 from cli.server.notes import ui_url
 from cli.server.record import Server, read_server, write_server
@@ -150,8 +150,8 @@ def test_a_server_that_takes_the_login_is_used(monkeypatch, whippet_home, login)
 def test_a_proxy_is_never_asked_for_this_machine(monkeypatch, whippet_home, name):
     monkeypatch.setenv(name, "http://127.0.0.1:9")
     with listening(prefect_of(version("prefect"))) as port:
-        assert is_healthy(f"http://127.0.0.1:{port}/api")
-        assert is_healthy(f"http://localhost:{port}/api/")
+        assert look(f"http://127.0.0.1:{port}/api").usable
+        assert look(f"http://localhost:{port}/api/").usable
 
 
 @pytest.fixture
@@ -400,7 +400,7 @@ def check_login(settings: Settings, url: str, said: str) -> None:
     assert login is not None
     assert look(url).refused
     assert look(url, login + "x").refused
-    assert is_healthy(url, login)
+    assert look(url, login).usable
     assert login.partition(":")[2] not in said
     # What `up` prints is what shows it, and what a shell needs.
     shown = re.findall(r"^password: +(.*)$", said, re.M)[0]

@@ -32,12 +32,6 @@ class Service:
     name: str
     operations: Mapping[str, Operation]
 
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        """What botocore's model says of the service as a whole."""
-        metadata: Mapping[str, Any] = service_model(self.name).metadata
-        return metadata
-
     def model(self, operation: str) -> OperationModel:
         """Return botocore's model of an operation (``CreateTrainingJob``).
 
@@ -108,7 +102,8 @@ def named(services: Iterable[Service], member: str, value: str) -> Service:
     Raises:
         Refused: there is none; lists the existing ones.
     """
-    by_value = {each.metadata[member]: each for each in services if member in each.metadata}
+    by_value = {service_model(each.name).metadata.get(member): each for each in services}
+    by_value.pop(None, None)
     if value not in by_value:
         names = ", ".join(f"{prefix} ({each.name})" for prefix, each in sorted(by_value.items()))
         raise Refused(
