@@ -151,8 +151,7 @@ def server_of(world: World) -> ProcessId | None:
     """Return the process of the Prefect server, if it lives."""
     from cli.server.record import read_server
 
-    server = read_server(world.settings)
-    return None if server is None else server.process
+    return read_server(world.settings)
 
 
 def model_server_of(world: World) -> ProcessId | None:

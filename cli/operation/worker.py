@@ -64,7 +64,7 @@ def ensure_worker(settings: Settings, api_url: str, is_online: Callable[[str], b
             worker = None
         worker = worker or _start(settings, api_url)
     end = time.monotonic() + _ONLINE_SECONDS
-    while time.monotonic() < end and alive(worker.process):
+    while time.monotonic() < end and alive(worker):
         if is_online(worker.name):
             return worker
         time.sleep(_POLL_SECONDS)
@@ -103,7 +103,7 @@ def stop_worker(settings: Settings) -> list[str]:
         _end(process)
         stopped.append(f"flow run {flow_run}, which was in progress")
     if worker is not None:
-        terminate_group(worker.process, _END_SECONDS)
+        terminate_group(worker, _END_SECONDS)
         stopped.append(f"worker {worker.name}")
     worker_file(settings).unlink(missing_ok=True)
     return list(dict.fromkeys(stopped))

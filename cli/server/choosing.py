@@ -169,7 +169,7 @@ def _running(settings: Settings) -> str | None:
         f"restarted; restart its workers too, after `{shell_command(settings)}`"
     )
     # Two servers must not share one database.
-    terminate_group(server.process, STOP_SECONDS)
+    terminate_group(server, STOP_SECONDS)
     return None
 
 
@@ -236,7 +236,7 @@ def _wait(server: Server, login: str | None) -> Answer:
     """Return the server's answer, once there is one; none if it ends or takes too long."""
     end = time.monotonic() + _START_SECONDS
     answer = Answer()
-    while time.monotonic() < end and alive(server.process):
+    while time.monotonic() < end and alive(server):
         answer = look(server.api_url, login)
         if answer.healthy:
             break

@@ -12,17 +12,8 @@ from platforms.processes.process import ProcessId, alive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class Recorded(ProcessId):
     """What a file says of a process; a kind of process adds what else is to be known of it."""
-
-    pid: int
-    started: float
-    boot: str = ""
-
-    @property
-    def process(self) -> ProcessId:
-        """The process, for all time."""
-        return ProcessId(pid=self.pid, started=self.started, boot=self.boot)
 
     @classmethod
     def of(cls, process: ProcessId, **more: Any) -> Self:
@@ -43,4 +34,4 @@ def read_recorded(path: Path, kind: type[R]) -> R | None:
         found = kind(**json.loads(path.read_text("utf-8")))
     except (FileNotFoundError, ValueError, TypeError):  # none, or not written by us
         return None
-    return found if alive(found.process) else None
+    return found if alive(found) else None

@@ -39,7 +39,7 @@ def _stop_server(settings: Settings) -> None:
 
     server = read_server(settings)
     if server is not None:
-        terminate_group(server.process, STOP_SECONDS)
+        terminate_group(server, STOP_SECONDS)
         print(f"stopped the Prefect server at {ui_url(server.api_url)}")
     record_file(settings).unlink(missing_ok=True)
     # Also that of a server that was killed.

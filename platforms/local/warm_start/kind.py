@@ -95,17 +95,10 @@ def _has_gpu() -> bool:
 
 def _digest(record: Mapping[str, Any], inherited: Mapping[str, str]) -> str:
     variables = {**supervisor_environment(os.environ), **record.get("Environment", {})}
-    ours = {str(path): _content(path) for folder in (INNER, BOUNDARY) for path in _files(folder)}
+    files = [path for folder in (INNER, BOUNDARY) for path in folder.glob("*.py")]
+    ours = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     parts = [
         *(record["Local"]["JobPython"], sys.executable, dict(inherited), ours),
         {key: text for key, text in variables.items() if not harmless(key)},
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.py"))
-
-
-def _content(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

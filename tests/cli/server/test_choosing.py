@@ -192,7 +192,7 @@ def found_when_started(monkeypatch, settings: Settings) -> Server:
     server = read_server(settings)
     assert server is not None
     (settings.home / "server.json").unlink()
-    monkeypatch.setattr(cli.server.choosing, "spawn_detached", lambda *_, **__: server.process)
+    monkeypatch.setattr(cli.server.choosing, "spawn_detached", lambda *_, **__: server)
     monkeypatch.setattr(cli.server.choosing, "_announced", lambda *_: server)
     return server
 
@@ -390,7 +390,7 @@ def test_beside_another_server_one_of_our_own_is_started_and_stopped(whippet_hom
             done = subprocess.run([*command, "down"], cwd=ROOT, check=False, **pipes)
     assert done.returncode == 0, done.stderr
     assert "stopped the Prefect server" in done.stdout
-    assert not alive(server.process)
+    assert not alive(server)
     assert read_server(settings) is None
 
 

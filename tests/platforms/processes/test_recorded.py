@@ -21,7 +21,7 @@ def test_a_process_is_remembered_until_it_has_ended(tmp_path: Path) -> None:
     me = Clerk.of(identify(os.getpid()), desk="bücher")
     me.write(tmp_path / "clerk.json")
     assert read_recorded(tmp_path / "clerk.json", Clerk) == me
-    assert me.process == identify(os.getpid())
+    assert me.to_record() == identify(os.getpid()).to_record()
     assert read_recorded(tmp_path / "nobody.json", Clerk) is None
 
 

@@ -14,22 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-    from platforms.local.warm_start.inner.whippet_warm_messages import (
-        CHILD_VARIABLE,
-        GO,
-        SOCKET,
-        receive,
-        send,
-    )
+    from platforms.local.warm_start.inner import whippet_warm_messages as messages
     from platforms.local.warm_start.inner.whippet_warm_title import show_as
 else:
-    from whippet_warm_messages import (
-        CHILD_VARIABLE,
-        GO,
-        SOCKET,
-        receive,
-        send,
-    )
+    import whippet_warm_messages as messages
     from whippet_warm_title import show_as
 
 _LOCK = "lock"
@@ -63,11 +51,11 @@ def _serve(start: dict[str, Any]) -> socket.socket:
     except OSError:
         os._exit(0)
     show_as(["whippet-warm-start", start["folder"]], start["environment"])
-    if os.path.lexists(SOCKET):
-        os.unlink(SOCKET)
+    if os.path.lexists(messages.SOCKET):
+        os.unlink(messages.SOCKET)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o177)
-    listener.bind(SOCKET)
+    listener.bind(messages.SOCKET)
     os.umask(mask)
     listener.listen(_BACKLOG)
     here, used = os.stat("."), time.monotonic()
@@ -92,7 +80,7 @@ def _is_wanted(start: dict[str, Any], here: os.stat_result, idle_seconds: float)
 
 def _same(folder: str, here: os.stat_result) -> bool:
     try:
-        return os.path.samestat(os.stat(folder), here) and os.path.exists(SOCKET)
+        return os.path.samestat(os.stat(folder), here) and os.path.exists(messages.SOCKET)
     except OSError:
         return False
 
@@ -107,8 +95,8 @@ def _free_bytes() -> int:
 
 
 def _end() -> NoReturn:
-    if os.path.lexists(SOCKET):
-        os.unlink(SOCKET)
+    if os.path.lexists(messages.SOCKET):
+        os.unlink(messages.SOCKET)
     os._exit(0)
 
 
@@ -121,7 +109,7 @@ def _answer(start: dict[str, Any], listener: socket.socket, lock: int) -> socket
         if struct.unpack("3i", credentials)[1] != os.getuid():
             return None
         try:
-            request, descriptors = receive(client)
+            request, descriptors = messages.receive(client)
         except (OSError, ValueError):
             return None
         if request.get("end") or not is_fresh(start):
@@ -165,11 +153,11 @@ def _become_supervisor(request: dict[str, Any], talk: int, log: int) -> socket.s
     with socket.socket(fileno=talk) as client:
         client.settimeout(_ANSWER_SECONDS)
         try:
-            send(client, {"pid": os.getpid()})
-            said = client.recv(len(GO))
+            messages.send(client, {"pid": os.getpid()})
+            said = client.recv(len(messages.GO))
         except OSError:
             said = b""
-    if said != GO:
+    if said != messages.GO:
         os._exit(0)
     ours, theirs = socket.socketpair()
     child = os.fork()
@@ -185,7 +173,7 @@ def _execute(request: dict[str, Any], log: int, channel: socket.socket, child: i
     os.dup2(log, 1)
     os.dup2(log, 2)
     channel.set_inheritable(True)
-    environment = {**request["env"], CHILD_VARIABLE: f"{channel.fileno()}:{child}"}
+    environment = {**request["env"], messages.CHILD_VARIABLE: f"{channel.fileno()}:{child}"}
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; they would stay so.
         signal.signal(number, signal.SIG_DFL)
     try:
