@@ -123,6 +123,25 @@ def beside_one_pass(world: World) -> list[Row]:
     ]
 
 
+def warm_beside_one_pass(world: World) -> list[Row]:
+    """Run one pass and warm searches in turn, after a search that looked at the pictures."""
+    world.search("warm", TRIALS)
+    whole, bare = Ratios(), Ratios()
+    for pair in range(world.pairs):
+        once = world.peer("forward")
+        again = world.search("warm", TRIALS, seed=1 + pair)
+        inside = world.job("warm").seconds_of_search()
+        print(f"one pass {once.wall:.1f} s, warm {again.wall:.1f} s, {inside:.2f} s of search")
+        whole.add(again.wall, once.wall)
+        bare.add(inside, float(once.last_line()["seconds"]))
+    count = sum(world.counts.values())
+    what = f"warm search of {TRIALS} trials by one forward pass, {world.model}, {count:,} pictures"
+    return [
+        Row(what=f"{what}, start-up included", measured=f"{whole.median:.3g} times"),
+        bare.row(f"{what}, from where both have imported torch", 0.05),
+    ]
+
+
 def _middle(each: Sequence[Timed]) -> str:
     wall = statistics.median(spent.wall for spent in each)
     cpu = statistics.median(spent.cpu for spent in each)
@@ -225,6 +244,7 @@ def memory(world: World) -> list[Row]:
 
 PARTS: dict[str, Callable[[World], list[Row]]] = {
     "pass": beside_one_pass,
+    "warm": warm_beside_one_pass,
     "loop": beside_the_loop,
     "others": beside_others,
     "heads": in_process,

@@ -19,7 +19,22 @@ def read_token(token: str) -> Any:
     Raises:
         ValueError: it is not one of ours.
     """
-    return json.loads(base64.urlsafe_b64decode(token.encode()))
+    try:
+        return json.loads(base64.urlsafe_b64decode(token.encode()))
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def read_offset(token: str) -> int:
+    """Return how many items come before the page that a token leads to.
+
+    Raises:
+        ValueError: it is not one of ours.
+    """
+    offset = read_token(token)
+    if type(offset) is not int or offset < 0:
+        raise ValueError(f"{offset!r} is no number of items")
+    return offset
 
 
 def next_token(end: int, items: Sized) -> dict[str, str]:

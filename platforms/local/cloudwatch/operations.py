@@ -18,7 +18,7 @@ from platforms.local.cloudwatch.queries import Query, read_queries
 from platforms.local.cloudwatch.samples import Sample, logged_metrics, read_samples
 from platforms.local.context import ACCOUNT, LocalContext
 from platforms.local.honoured.members import accept
-from platforms.local.page_tokens import next_token, read_token
+from platforms.local.page_tokens import next_token, read_offset
 
 OPERATIONS = ("get_metric_data", "get_metric_statistics", "list_metrics")
 
@@ -209,7 +209,7 @@ def _first(operation: str, request: Mapping[str, Any]) -> int:
     if token is None:
         return 0
     try:
-        return int(read_token(token))
-    except (ValueError, TypeError) as error:
+        return read_offset(token)
+    except ValueError as error:
         code: Code = "InvalidNextToken" if operation == "GetMetricData" else "InvalidParameterValue"
         raise client_error(operation, code, f"Invalid NextToken {token!r}.") from error

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from platforms.local.context import LocalContext
 from platforms.local.job_tree import JobTree
+from platforms.local.training.metrics import logged_points
 from platforms.local.training.status import KIND
 
 NAMESPACE = "/aws/sagemaker/TrainingJobs"
@@ -32,12 +32,9 @@ def read_samples(context: LocalContext, metric: Mapping[str, Any]) -> list[Sampl
     if metric.get("Namespace") != NAMESPACE or job is None:
         return []
     try:
-        path = JobTree(folder=context.records.folder(KIND, job)).metrics
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (FileNotFoundError, ValueError):
+        points = logged_points(JobTree(folder=context.records.folder(KIND, job)))
+    except ValueError:
         return []
-    # The last line may be half written.
-    points = [json.loads(line) for line in lines if line.endswith("}")]
     return sorted(
         (
             Sample(time=float(point["timestamp"]), value=float(point["value"]))

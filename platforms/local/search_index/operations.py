@@ -12,7 +12,7 @@ from platforms.client_errors import client_error
 from platforms.local.context import LocalContext
 from platforms.local.hosting.endpoints import Endpoints
 from platforms.local.hosting.models import Models
-from platforms.local.page_tokens import next_token, read_token
+from platforms.local.page_tokens import next_token, read_offset
 from platforms.local.records import Kind, Missing
 from platforms.local.search_index.expression import SearchError, search_test, values_of
 from platforms.local.training.jobs import TrainingJobs
@@ -107,8 +107,8 @@ def _first(request: Mapping[str, Any]) -> int:
     if token is None:
         return 0
     try:
-        return max(0, int(read_token(token)))
-    except (ValueError, TypeError) as error:
+        return read_offset(token)
+    except ValueError as error:
         raise _refused(f"Invalid NextToken {token!r}; start from the first page.") from error
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from platforms.local.debugger.system_sampling import is_profiled
 from platforms.local.records import Record, with_times
 from platforms.validation import service_model
 
@@ -72,5 +73,4 @@ def _channel(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _profiling_status(record: Mapping[str, Any]) -> str:
-    config = record.get("ProfilerConfig")
-    return "Enabled" if config and not config.get("DisableProfiler", False) else "Disabled"
+    return "Enabled" if is_profiled(record) else "Disabled"

@@ -7,6 +7,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,19 @@ def _number(text: str) -> float | None:
         return None
     # CloudWatch stores no NaN and no infinity.
     return value if value - value == 0 else None
+
+
+def logged_points(tree: JobTree) -> list[dict[str, Any]]:
+    """Return what a job's metrics had as values so far: ``name``, ``value`` and ``timestamp`` each.
+
+    Lines that were cut short, as the last one may be, are passed over.
+    """
+    points = []
+    with suppress(FileNotFoundError):
+        for line in tree.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError):
+                points.append(json.loads(line))
+    return points
 
 
 def last_text(tree: JobTree, pattern: str) -> str | None:

@@ -6,7 +6,6 @@ trials and their values, but not their progress.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from platforms.job_status import TERMINAL
 from platforms.local.context import LocalContext
 from platforms.local.job_tree import JobTree
 from platforms.local.training.jobs import TrainingJobs
+from platforms.local.training.metrics import logged_points
 from platforms.local.training.status import KIND
 from platforms.local.tuning.request import objective
 
@@ -116,10 +116,5 @@ def best(found: Iterable[Summary], *, maximize: bool) -> Summary | None:
 def objective_values(context: LocalContext, tuning_job: Request, name: str) -> list[float]:
     """Return all values of the objective that a trial has printed so far, in order."""
     metric = objective(tuning_job)["MetricName"]
-    path = JobTree(folder=context.records.folder(KIND, name)).metrics
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return []
-    points = [json.loads(line) for line in lines if line.endswith("}")]
+    points = logged_points(JobTree(folder=context.records.folder(KIND, name)))
     return [float(point["value"]) for point in points if point["name"] == metric]

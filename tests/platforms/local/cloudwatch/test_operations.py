@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from botocore.exceptions import ClientError
 from botocore.loaders import Loader
 
 from platforms.local.context import LocalContext, local_context
+from platforms.local.page_tokens import token_of
 from platforms.settings import Settings
 from tests.worlds.local.served import KEYS, REGION, client, served
 
@@ -225,6 +227,12 @@ def test_unknown_operations_and_damaged_tokens(cloudwatch: Any) -> None:
         cloudwatch.list_dashboards()
     with pytest.raises(ClientError, match="Invalid NextToken 'x'"):
         cloudwatch.list_metrics(NextToken="x")
+    for forged in (-1, "1", 1e400, True, [1], None):
+        with pytest.raises(ClientError, match="Invalid NextToken"):
+            cloudwatch.list_metrics(NextToken=token_of(forged))
+    deep = base64.urlsafe_b64encode(b"[" * 100_000).decode()
+    with pytest.raises(ClientError, match="Invalid NextToken"):
+        cloudwatch.list_metrics(NextToken=deep)
     with pytest.raises(ClientError, match="failed to satisfy") as raised:
         cloudwatch.list_metrics(Namespace="x" * 300)
     assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400

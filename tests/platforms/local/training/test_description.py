@@ -57,6 +57,7 @@ def test_what_was_asked_for_stays() -> None:
     assert found["DebugHookConfig"]["CollectionConfigurations"] == []
     assert found["ProfilerConfig"]["ProfilingIntervalInMilliseconds"] == 500
     assert found["ProfilingStatus"] == "Enabled"
+    assert described(record(ProfilerConfig={}))["ProfilingStatus"] == "Enabled"
     off = described(record(ProfilerConfig={"DisableProfiler": True}))
     assert (off["ProfilingStatus"], off["ProfilerConfig"]) == (
         "Disabled",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from platforms.local.job_tree import JobTree
-from platforms.local.training.metrics import LogFollower, last_text
+from platforms.local.training.metrics import LogFollower, last_text, logged_points
 from sm_entrypoints.contract import format_metrics, metric_definitions
 
 
@@ -33,6 +33,14 @@ def test_the_last_value_wins_and_all_are_kept(tmp_path: Path) -> None:
     assert [each["value"] for each in points if each["name"] == "valid:loss"] == [0.5, 0.25]
     times = [each["timestamp"] for each in points]
     assert times == sorted(times)
+
+
+def test_lines_that_were_cut_short_are_passed_over(tmp_path: Path) -> None:
+    tree = JobTree(folder=tmp_path)
+    assert logged_points(tree) == []
+    point = {"name": "valid:loss", "value": 0.5, "timestamp": 1.0}
+    tree.metrics.write_text(f'{{"name": "v}}\n{json.dumps(point)}\n{{"name": "valid:lo')
+    assert logged_points(tree) == [point]
 
 
 def test_a_last_line_without_an_end(tmp_path: Path) -> None:
