@@ -129,74 +129,40 @@ def _some(*names: str) -> Mapping[str, type[Parameters]]:
     return {name: RUN_PARAMETERS[name] for name in names}
 
 
-Data = Annotated[
-    DataParameters,
-    group("Data", "The labelled images.", defaults_of(DataParameters, advanced=False)),
-]
+def _shown(model: type[Parameters], title: str, text: str) -> Any:
+    """Return a group's annotation, whose common fields are filled in."""
+    return group(title, text, defaults_of(model, advanced=False))
+
+
+Data = Annotated[DataParameters, _shown(DataParameters, "Data", "The labelled images.")]
 Model = Annotated[
-    ModelParameters,
-    group(
-        "Network",
-        "What is trained, and from which weights.",
-        defaults_of(ModelParameters, advanced=False),
-    ),
+    ModelParameters, _shown(ModelParameters, "Network", "What is trained, and from which weights.")
 ]
 Tuning = Annotated[
-    TuningParameters,
-    group(
-        "Search", "The search for hyperparameters.", defaults_of(TuningParameters, advanced=False)
-    ),
+    TuningParameters, _shown(TuningParameters, "Search", "The search for hyperparameters.")
 ]
 Training = Annotated[
     TrainingParameters,
-    group(
-        "Final training",
-        "On the best hyperparameters, watched.",
-        defaults_of(TrainingParameters, advanced=False),
-    ),
+    _shown(TrainingParameters, "Final training", "On the best hyperparameters, watched."),
 ]
 Endpoint = Annotated[
-    DeploymentParameters,
-    group(
-        "Endpoint", "Where the model answers.", defaults_of(DeploymentParameters, advanced=False)
-    ),
+    DeploymentParameters, _shown(DeploymentParameters, "Endpoint", "Where the model answers.")
 ]
-Cost = Annotated[
-    CostParameters,
-    group("Cost", "What the endpoint may cost.", defaults_of(CostParameters, advanced=False)),
-]
+Cost = Annotated[CostParameters, _shown(CostParameters, "Cost", "What the endpoint may cost.")]
 Resources = Annotated[
     ResourceParameters,
-    group(
-        "Instances and cost",
-        "What jobs run on, and their limits.",
-        defaults_of(ResourceParameters, advanced=False),
-    ),
+    _shown(ResourceParameters, "Instances and cost", "What jobs run on, and their limits."),
 ]
 Query = Annotated[QueryParameters, group("Question", "Which endpoint to ask, about which image.")]
-CleanUp = Annotated[
-    CleanUpParameters,
-    group(
-        "What to remove",
-        "Endpoints whose time has passed, and what no run needs.",
-        defaults_of(CleanUpParameters, advanced=False),
-    ),
-]
+_GONE = "Endpoints whose time has passed, and what no run needs."
+CleanUp = Annotated[CleanUpParameters, _shown(CleanUpParameters, "What to remove", _GONE)]
 Recover = Annotated[
     RecoverParameters,
-    group(
-        "What to recover",
-        "Interrupted runs of deployments.",
-        defaults_of(RecoverParameters, advanced=False),
-    ),
+    _shown(RecoverParameters, "What to recover", "Interrupted runs of deployments."),
 ]
 ImprovementGroup = Annotated[
     ImprovementParameters,
-    group(
-        "Improvement",
-        "Which run to improve, and how.",
-        defaults_of(ImprovementParameters, advanced=False),
-    ),
+    _shown(ImprovementParameters, "Improvement", "Which run to improve, and how."),
 ]
 
 
