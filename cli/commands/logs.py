@@ -39,10 +39,9 @@ def command(arguments: argparse.Namespace) -> int:
 def _job_with_log(platform: Platform, name: str) -> tuple[str, AnyResource, str]:
     """Return the job that has the log, which for a trial of a packed search is the search."""
     from platforms.client_errors import AccessDenied
-    from tasks.requests.create_or_adopt import TRAINING_JOB
+    from tasks.requests.create_or_adopt import TRAINING_JOB, TRANSFORM_JOB
     from tasks.requests.logs import TRAINING_LOGS, TRANSFORM_LOGS
     from tasks.requests.packed_search import search_of_trial
-    from tasks.transform.request import TRANSFORM_JOB
 
     for job, group in ((TRAINING_JOB, TRAINING_LOGS), (TRANSFORM_JOB, TRANSFORM_LOGS)):
         try:

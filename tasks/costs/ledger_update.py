@@ -17,8 +17,7 @@ from tasks.costs.prices import PriceList, current_prices
 from tasks.costs.worst_case import CLEAN_UP_HOURS, endpoint_hour_usd, wanted_instances
 from tasks.endpoints.inventory import config_now
 from tasks.endpoints.kinds import instances_of, kind_of
-from tasks.requests.create_or_adopt import ENDPOINT
-from tasks.requests.pages import pages
+from tasks.requests.create_or_adopt import ENDPOINT, TRAINING_JOB
 from tasks.requests.tags import EXPIRES_TAG, SCALED_TAG, tags_of
 from tasks.runs.names import RunIdentity, resource_name, step_of
 from tasks.runs.record import read_run, record
@@ -37,11 +36,8 @@ def settle(platform: Platform, run: RunIdentity) -> None:
 
 def note_own_jobs(platform: Platform, run: RunIdentity) -> None:
     """Note every training job of the run that has ended: trials, attempts, comparisons."""
-    answers = pages(
-        lambda paging: platform.sagemaker.list_training_jobs(NameContains=run.prefix, **paging)
-    )
     stages: dict[str, list[str]] = {}
-    for summary in [job for page in answers for job in page["TrainingJobSummaries"]]:
+    for summary in TRAINING_JOB.summaries(platform.sagemaker, NameContains=run.prefix):
         step = step_of(run, summary["TrainingJobName"], trials=True)
         if step is not None and summary["TrainingJobStatus"] in TERMINAL:
             stages.setdefault(step, []).append(summary["TrainingJobName"])

@@ -16,7 +16,6 @@ from tasks.endpoints.idleness import idleness
 from tasks.endpoints.inventory import OwnedResource, config_now, list_endpoints
 from tasks.endpoints.kinds import NOT_KNOWN, kind_of
 from tasks.requests.create_or_adopt import ENDPOINT, TRAINING_JOB
-from tasks.requests.pages import pages
 from tasks.requests.tags import run_of
 
 _HOUR = 3600
@@ -96,10 +95,7 @@ def _until(state: OwnedResource) -> str:
 
 
 def _jobs(platform: Platform) -> Iterator[Billing]:
-    answers = pages(
-        lambda paging: platform.sagemaker.list_training_jobs(StatusEquals="InProgress", **paging)
-    )
-    listed = [job["TrainingJobName"] for page in answers for job in page["TrainingJobSummaries"]]
+    listed = TRAINING_JOB.names(platform.sagemaker, StatusEquals="InProgress")
     for name, kind in [(name, "training job") for name in listed] + [
         (name, "warm pool") for name in _warm_pools(platform)
     ]:
@@ -115,15 +111,9 @@ def _jobs(platform: Platform) -> Iterator[Billing]:
 def _warm_pools(platform: Platform) -> list[str]:
     if not platform.bills:  # only AWS keeps instances
         return []
-    answers = pages(
-        lambda paging: platform.sagemaker.list_training_jobs(
-            WarmPoolStatusEquals="Available", **paging
-        )
-    )
     return [
         each["TrainingJobName"]
-        for page in answers
-        for each in page["TrainingJobSummaries"]
+        for each in TRAINING_JOB.summaries(platform.sagemaker, WarmPoolStatusEquals="Available")
         if each.get("WarmPoolStatus", {}).get("Status") == "Available"
     ]
 

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NamedTuple, TypedDict, cast
+from typing import cast
 
-from platforms import Platform, SageMaker
+from platforms import Platform
 from platforms.sagemaker_types import ConfiguredVariant, Endpoint, EndpointConfig
 from tasks.parameters.upkeep import CleanUpParameters
-from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, MODEL, AnyResource
-from tasks.requests.pages import pages
+from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, AnyResource
 from tasks.requests.tags import EXPIRES_TAG, RUN_TAG, tags_if_there
-
-
-class _Order(TypedDict):
-    SortBy: Literal["CreationTime"]
-    SortOrder: Literal["Descending"]
-
-
-_NEWEST_FIRST: _Order = {"SortBy": "CreationTime", "SortOrder": "Descending"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,65 +40,20 @@ class OwnedResource:
         return self.expires is not None and self.expires <= now
 
 
-class _Summary(NamedTuple):
-    name: str
-    arn: str
-    created: datetime
-    status: str = ""
-
-
-def _endpoints(sagemaker: SageMaker) -> list[_Summary]:
-    answers = pages(lambda paging: sagemaker.list_endpoints(**_NEWEST_FIRST, **paging))
-    return [
-        _Summary(
-            each["EndpointName"],
-            each["EndpointArn"],
-            each["CreationTime"],
-            each["EndpointStatus"],
-        )
-        for page in answers
-        for each in page["Endpoints"]
-    ]
-
-
-def _endpoint_configs(sagemaker: SageMaker) -> list[_Summary]:
-    answers = pages(lambda paging: sagemaker.list_endpoint_configs(**_NEWEST_FIRST, **paging))
-    return [
-        _Summary(each["EndpointConfigName"], each["EndpointConfigArn"], each["CreationTime"])
-        for page in answers
-        for each in page["EndpointConfigs"]
-    ]
-
-
-def _models(sagemaker: SageMaker) -> list[_Summary]:
-    answers = pages(lambda paging: sagemaker.list_models(**_NEWEST_FIRST, **paging))
-    return [
-        _Summary(each["ModelName"], each["ModelArn"], each["CreationTime"])
-        for page in answers
-        for each in page["Models"]
-    ]
-
-
-_LISTINGS: dict[AnyResource, Callable[[SageMaker], list[_Summary]]] = {
-    ENDPOINT: _endpoints,
-    ENDPOINT_CONFIG: _endpoint_configs,
-    MODEL: _models,
-}
-
-
 def list_owned(platform: Platform, resource: AnyResource) -> Iterator[OwnedResource]:
     """Yield the resources of a type that carry Whippet's tags, newest first."""
-    for summary in _LISTINGS[resource](platform.sagemaker):
-        tags = tags_if_there(platform, summary.arn)
+    newest_first = {"SortBy": "CreationTime", "SortOrder": "Descending"}
+    for summary in resource.summaries(platform.sagemaker, **newest_first):
+        tags = tags_if_there(platform, summary[resource.arn_member])
         if RUN_TAG not in tags:
             continue
         expires = tags.get(EXPIRES_TAG)
         yield OwnedResource(
             resource=resource,
-            name=summary.name,
-            status=summary.status,
+            name=summary[resource.name_member],
+            status=resource.status_of(summary) or "",
             run=tags[RUN_TAG],
-            created=summary.created,
+            created=summary["CreationTime"],
             expires=datetime.fromisoformat(expires) if expires else None,
         )
 

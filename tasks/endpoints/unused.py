@@ -8,7 +8,6 @@ from __future__ import annotations
 from platforms import Platform
 from tasks.endpoints.inventory import OwnedResource, list_owned
 from tasks.requests.create_or_adopt import ENDPOINT, ENDPOINT_CONFIG, MODEL
-from tasks.requests.pages import pages
 from tasks.requests.tags import run_of
 
 
@@ -51,17 +50,13 @@ def own_config_and_models(
 
 
 def _configs_in_use(platform: Platform, besides: str | None = None) -> set[str]:
-    answers = pages(lambda paging: platform.sagemaker.list_endpoints(**paging))
-    listed = [each["EndpointName"] for page in answers for each in page["Endpoints"]]
-    names = [name for name in listed if name != besides]
+    names = [name for name in ENDPOINT.names(platform.sagemaker) if name != besides]
     described = (ENDPOINT.describe(platform.sagemaker, name) for name in names)
     return {str(each["EndpointConfigName"]) for each in described if each is not None}
 
 
 def _models_in_use(platform: Platform, without: set[str]) -> set[str]:
-    answers = pages(lambda paging: platform.sagemaker.list_endpoint_configs(**paging))
-    listed = {each["EndpointConfigName"] for page in answers for each in page["EndpointConfigs"]}
-    names = listed - without
+    names = set(ENDPOINT_CONFIG.names(platform.sagemaker)) - without
     described = (ENDPOINT_CONFIG.describe(platform.sagemaker, name) for name in sorted(names))
     return {
         str(variant["ModelName"])

@@ -8,25 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Literal
-
-from botocore.exceptions import ClientError
 
 from platforms import Platform
 from platforms.job_status import TERMINAL
 from platforms.sagemaker_types import TrainingJob
 from tasks.costs.still_billing import job_billing
 from tasks.leftovers.leftover import Leftover
-from tasks.requests.create_or_adopt import TRAINING_JOB, TUNING_JOB
-from tasks.requests.pages import pages
+from tasks.requests.create_or_adopt import TRAINING_JOB, TRANSFORM_JOB, TUNING_JOB, AnyResource
 from tasks.requests.tags import run_of
 from tasks.runs.names import Step, step_of
 from tasks.runs.record_model import RunRecord
 
 # What a run itself waits for. Comparisons and transforms are launched for runs that have ended.
 _OWN_STEPS: tuple[Step, ...] = ("tune", "train", "finetune")
-_Unfinished = Literal["InProgress", "Stopping"]
-_UNFINISHED: tuple[_Unfinished, ...] = ("InProgress", "Stopping")
 # Of a job that its platform should have ended: waiting for a machine, and uploading.
 _GRACE = timedelta(hours=1)
 
@@ -47,24 +41,25 @@ def look_at_unfinished(platform: Platform) -> int:
 
     For a platform of this machine, which takes up what has lost its process when it is asked.
     """
-    searches = [each for status in _UNFINISHED for each in _search_names(platform, status)]
+    searches = _unfinished(platform, TUNING_JOB)
     for name in searches:
         TUNING_JOB.describe(platform.sagemaker, name)
-    transforms = [each for status in _UNFINISHED for each in _transform_names(platform, status)]
+    transforms = _unfinished(platform, TRANSFORM_JOB)
     for name in transforms:
         platform.sagemaker.describe_transform_job(TransformJobName=name)
-    trainings = [each for status in _UNFINISHED for each in _training_names(platform, status)]
-    return len(searches) + len(transforms) + len(trainings)
+    return len(searches) + len(transforms) + len(_unfinished(platform, TRAINING_JOB))
 
 
-def _transform_names(platform: Platform, status: _Unfinished) -> list[str]:
-    list_jobs = platform.sagemaker.list_transform_jobs
-    answers = pages(lambda paging: list_jobs(StatusEquals=status, **paging))
-    return [each["TransformJobName"] for page in answers for each in page["TransformJobSummaries"]]
+def _unfinished(platform: Platform, kind: AnyResource) -> list[str]:
+    return [
+        name
+        for status in ("InProgress", "Stopping")
+        for name in kind.names(platform.sagemaker, StatusEquals=status)
+    ]
 
 
 def _searches(platform: Platform, runs: Mapping[str, RunRecord]) -> Iterator[Leftover]:
-    for name in [each for status in _UNFINISHED for each in _search_names(platform, status)]:
+    for name in _unfinished(platform, TUNING_JOB):
         job = TUNING_JOB.describe(platform.sagemaker, name)
         if job is None or job["HyperParameterTuningJobStatus"] != "InProgress":
             continue
@@ -81,17 +76,10 @@ def _searches(platform: Platform, runs: Mapping[str, RunRecord]) -> Iterator[Lef
             )
 
 
-def _search_names(platform: Platform, status: _Unfinished) -> list[str]:
-    list_jobs = platform.sagemaker.list_hyper_parameter_tuning_jobs
-    answers = pages(lambda paging: list_jobs(StatusEquals=status, **paging))
-    summaries = [each for page in answers for each in page["HyperParameterTuningJobSummaries"]]
-    return [each["HyperParameterTuningJobName"] for each in summaries]
-
-
 def _trainings(
     platform: Platform, runs: Mapping[str, RunRecord], now: datetime
 ) -> Iterator[Leftover]:
-    for name in [each for status in _UNFINISHED for each in _training_names(platform, status)]:
+    for name in _unfinished(platform, TRAINING_JOB):
         job = TRAINING_JOB.describe(platform.sagemaker, name)
         if job is None or job["TrainingJobStatus"] in TERMINAL or "TuningJobArn" in job:
             continue  # a trial goes with its search
@@ -99,12 +87,6 @@ def _trainings(
         why = None if run is None else _why(job, runs.get(run), now)
         if run is not None and why is not None:
             yield _training(platform, job, run, why)
-
-
-def _training_names(platform: Platform, status: _Unfinished) -> list[str]:
-    list_jobs = platform.sagemaker.list_training_jobs
-    answers = pages(lambda paging: list_jobs(StatusEquals=status, **paging))
-    return [each["TrainingJobName"] for page in answers for each in page["TrainingJobSummaries"]]
 
 
 def _why(job: TrainingJob, run: RunRecord | None, now: datetime) -> str | None:
@@ -140,16 +122,3 @@ def _training(platform: Platform, job: TrainingJob, run: str, why: str) -> Lefto
         usd_per_hour=billing.usd_per_hour,
         no_price=billing.no_price,
     )
-
-
-def stop_job(platform: Platform, job: Leftover) -> None:
-    """Ask a job to stop; one that ended since is no error."""
-    sagemaker = platform.sagemaker
-    try:
-        if job.kind == "tuning job":
-            sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=job.name)
-        else:
-            sagemaker.stop_training_job(TrainingJobName=job.name)
-    except ClientError as error:
-        if error.response.get("Error", {}).get("Code") != "ValidationException":
-            raise

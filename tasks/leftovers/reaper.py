@@ -9,10 +9,10 @@ from platforms import Platform
 from tasks.costs.ledger_update import note_endpoint
 from tasks.costs.stop_billing import delete_with_config_and_models
 from tasks.leftovers.endpoints import left_endpoints, left_records
-from tasks.leftovers.jobs import left_jobs, stop_job
+from tasks.leftovers.jobs import left_jobs
 from tasks.leftovers.leftover import Leftover
 from tasks.parameters.upkeep import CleanUpParameters
-from tasks.requests.create_or_adopt import ENDPOINT_CONFIG, MODEL
+from tasks.requests.create_or_adopt import ENDPOINT_CONFIG, MODEL, TRAINING_JOB, TUNING_JOB
 from tasks.runs.record import every_run
 
 
@@ -37,12 +37,12 @@ def remove_leftover(platform: Platform, leftover: Leftover) -> str | None:
     """
     if leftover.kind == "endpoint":
         return delete_with_config_and_models(platform, leftover.name, wait=False)
-    if leftover.kind == "endpoint config":
-        ENDPOINT_CONFIG.delete(platform.sagemaker, leftover.name)
-    elif leftover.kind == "model":
-        MODEL.delete(platform.sagemaker, leftover.name)
-    else:
-        stop_job(platform, leftover)
+    for record in (ENDPOINT_CONFIG, MODEL):
+        if leftover.kind == record.noun:
+            record.delete(platform.sagemaker, leftover.name)
+    for job in (TUNING_JOB, TRAINING_JOB):
+        if leftover.kind == job.noun:
+            job.stop(platform.sagemaker, leftover.name)
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count, islice
-from typing import Generic, Never, TypeVar
+from typing import Any, Generic, Never, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -17,10 +17,20 @@ from platforms.sagemaker_requests import (
     EndpointRequest,
     ModelRequest,
     TrainingRequest,
+    TransformRequest,
     TuningRequest,
 )
-from platforms.sagemaker_types import Endpoint, EndpointConfig, Model, Tag, TrainingJob, TuningJob
+from platforms.sagemaker_types import (
+    Endpoint,
+    EndpointConfig,
+    Model,
+    Tag,
+    TrainingJob,
+    TransformJob,
+    TuningJob,
+)
 from tasks.requests.identity import digest_tag, with_source_of
+from tasks.requests.pages import pages
 from tasks.requests.tags import DIGEST_TAG
 
 MOST_ATTEMPTS = 9
@@ -82,6 +92,20 @@ class Resource(Generic[R, D]):
             raise
         return described
 
+    def summaries(self, sagemaker: SageMaker, **filters: str) -> list[dict[str, Any]]:
+        """Return what ``list_…`` says of those that the filters choose, of all its pages."""
+        listing = getattr(sagemaker, f"list_{self.operation}s")
+        member = f"{self.type_name}{'Summaries' if self.operation.endswith('_job') else 's'}"
+        return [
+            each
+            for page in pages(lambda paging: listing(**filters, **paging))
+            for each in page[member]
+        ]
+
+    def names(self, sagemaker: SageMaker, **filters: str) -> list[str]:
+        """Return the names of those that the filters choose."""
+        return [each[self.name_member] for each in self.summaries(sagemaker, **filters)]
+
     def create(self, sagemaker: SageMaker, request: R) -> None:
         """Create the resource."""
         getattr(sagemaker, f"create_{self.operation}")(**request)
@@ -94,6 +118,17 @@ class Resource(Generic[R, D]):
             if not is_not_found(error):
                 raise
 
+    def stop(self, sagemaker: SageMaker, name: str) -> bool:
+        """Ask a job to stop; return False when it has ended by itself."""
+        try:
+            getattr(sagemaker, f"stop_{self.operation}")(**{self.name_member: name})
+        except ClientError as error:
+            # SageMaker refuses to stop what is not in progress; the other jobs still bill.
+            if error.response.get("Error", {}).get("Code") != "ValidationException":
+                raise
+            return False
+        return True
+
 
 # Of whatever kind: it can be described and deleted, not created.
 AnyResource = Resource[Never, Mapping[str, object]]
@@ -102,6 +137,9 @@ TRAINING_JOB: Resource[TrainingRequest, TrainingJob] = Resource(
 )
 TUNING_JOB: Resource[TuningRequest, TuningJob] = Resource(
     noun="tuning job", operation="hyper_parameter_tuning_job"
+)
+TRANSFORM_JOB: Resource[TransformRequest, TransformJob] = Resource(
+    noun="transform job", operation="transform_job"
 )
 MODEL: Resource[ModelRequest, Model] = Resource(noun="model", operation="model", has_status=False)
 ENDPOINT_CONFIG: Resource[EndpointConfigRequest, EndpointConfig] = Resource(

@@ -16,7 +16,7 @@ from platforms.sagemaker_requests import ModelRequest, TransformRequest
 from platforms.sagemaker_types import TransformJob
 from tasks.endpoints.requests import ModelInputs, model_request
 from tasks.parameters.run import DeploymentParameters
-from tasks.requests.create_or_adopt import MODEL, TRAINING_JOB, create_or_adopt
+from tasks.requests.create_or_adopt import MODEL, TRAINING_JOB, TRANSFORM_JOB, create_or_adopt
 from tasks.requests.placement import placement_of
 from tasks.requests.training import require_completed, run_tags, trained_model
 from tasks.requests.waiting import Pace, wait_until
@@ -27,7 +27,7 @@ from tasks.storage.listing import list_objects
 from tasks.storage.uris import split_uri
 from tasks.transform.parameters import TransformParameters
 from tasks.transform.pictures import Pictures, upload
-from tasks.transform.request import TRANSFORM_JOB, folder_uri, output_uri, transform_job_request
+from tasks.transform.request import folder_uri, output_uri, transform_job_request
 
 # Time to fetch image and model on AWS, before the job's own work begins.
 _START_SECONDS = 900.0

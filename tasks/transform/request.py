@@ -13,21 +13,15 @@ from platforms.sagemaker_requests import (
     TransformRequest,
     TransformResources,
 )
-from platforms.sagemaker_types import TransformJob
 from tasks.costs.cap import BudgetError
 from tasks.costs.prices import current_prices
 from tasks.costs.worst_case import cents
-from tasks.requests.create_or_adopt import Resource
 from tasks.requests.identity import with_tags
 from tasks.requests.placement import placement_of
 from tasks.requests.training import run_tags
 from tasks.runs.names import RunIdentity, resource_name
 from tasks.transform.parameters import TransformParameters
 from tasks.transform.pictures import MOST_MEGABYTES, Pictures
-
-TRANSFORM_JOB: Resource[TransformRequest, TransformJob] = Resource(
-    noun="transform job", operation="transform_job"
-)
 
 
 def folder_uri(platform: Platform, pictures: Pictures) -> str:
