@@ -12,15 +12,12 @@ from prefect.artifacts import create_markdown_artifact
 from platforms import Platform, Settings, connect
 from platforms.errors import JobFailed
 from platforms.files import read_json, write_json
-from platforms.job_status import TERMINAL
 from platforms.sagemaker_requests import TrainingRequest
 from platforms.sagemaker_types import TrainingJob
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints import contract
 from sm_entrypoints.contract.wire import Value
-from tasks.cancelling.watch import CancelWatch, end_if_cancelled
 from tasks.costs.comparison_cap import allowance, comparison_prices, held_to
-from tasks.costs.ledger import note_jobs
 from tasks.costs.ledger_update import settle
 from tasks.dataset.sameness import require_same_data
 from tasks.improve.documents import Comparison, Improvement
@@ -31,13 +28,11 @@ from tasks.parameters.improvement import ImprovementParameters
 from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt
 from tasks.requests.identity import with_tags
 from tasks.requests.training import (
-    GRACE_SECONDS,
     final_metrics,
     require_completed,
     run_tags,
     trained_model,
 )
-from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.improvements import note_improvement
 from tasks.runs.output import unpack_output
 from tasks.runs.progress import Progress
@@ -45,6 +40,7 @@ from tasks.runs.record import read_run, record, run_folder
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import ImprovementFacts
 from tasks.runs.task_policy import DAY, policy
+from tasks.training import note_end, wait_for
 
 ARTIFACT_KEY = "improvement"
 
@@ -122,20 +118,9 @@ def follow_comparison_job(plan: ImprovementPlan, name: str) -> None:
     described = platform.sagemaker.describe_training_job(TrainingJobName=name)
     limit = described["StoppingCondition"]["MaxRuntimeInSeconds"]
     with Progress("improvement-progress", f"Comparison job {name}") as progress:
-        job = wait_until(
-            lambda: platform.sagemaker.describe_training_job(TrainingJobName=name),
-            lambda found: found["TrainingJobStatus"] in TERMINAL,
-            what=f"comparison job {name!r}",
-            pace=Pace(
-                slowest=platform.defaults.poll_seconds,
-                deadline=limit + GRACE_SECONDS,
-                interrupt=CancelWatch().look,
-            ),
-            watch=_ComparisonWatch(progress).show,
-        )
-        note_jobs(platform, plan.run, "improve", [name])
-        if job["TrainingJobStatus"] == "Stopped":
-            end_if_cancelled()
+        watch = _ComparisonWatch(progress).show
+        job = wait_for(platform, f"comparison job {name!r}", name, limit, watch)
+        note_end(platform, plan.run, "improve", job)
         require_completed(job)
 
 

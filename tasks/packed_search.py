@@ -20,33 +20,29 @@ from platforms.sagemaker_types import TrainingJob, Trial
 from sm_entrypoints import contract
 from sm_entrypoints.contract.search import SEARCH_HYPERPARAMETER
 from sm_entrypoints.contract.sentences import clause, counted, ended
-from tasks.cancelling.watch import CancelWatch, end_if_cancelled
-from tasks.costs.ledger import note_jobs, spent_jobs
-from tasks.dataset.sameness import require_same_data
 from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
 from tasks.report.network import choice_markdown, chosen_network, endpoint_price
-from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt, past
+from tasks.requests.create_or_adopt import TRAINING_JOB
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.packed_search import delivered_search, packed_search_requests
 from tasks.requests.parents import packed_parent, parents_uri
 from tasks.requests.search_progress import remove_progress, trials_so_far
 from tasks.requests.training import (
-    GRACE_SECONDS,
     final_metrics,
     output_uri_of,
     require_completed,
 )
 from tasks.requests.tuning import best_trial, list_trials
-from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity
 from tasks.runs.output import unpack_output
 from tasks.runs.progress import Progress
-from tasks.runs.record import SEARCH_FOLDER, read_run, record, redone_jobs, run_folder
+from tasks.runs.record import SEARCH_FOLDER, read_run, record, run_folder
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import BestTrial
 from tasks.runs.task_policy import DAY, policy
 from tasks.storage.objects import StoreFailed, put_object
 from tasks.storage.uris import split_uri
+from tasks.training import launch, note_end, wait_for
 from tasks.tuning import publish_best, publish_trial_table
 
 _DONE, _OF, _BEST = contract.SEARCH_METRICS
@@ -67,15 +63,7 @@ def launch_packed_search(
         platform, run, inputs=inputs, model=model, tuning=tuning, resources=resources
     )
     _bring_parents(platform, run, tuning.warm_start_from)
-    spent = spent_jobs(platform.settings, run)
-    require_same_data(platform, run)
-    name = create_or_adopt(
-        platform.sagemaker,
-        TRAINING_JOB,
-        past(requests, TRAINING_JOB, redone_jobs(platform.settings, run)),
-        spent=spent,
-        told=get_run_logger().warning,
-    )
+    name = launch(platform, run, TRAINING_JOB, requests)
     seeds = {"search": tuning.seed, "trials": tuning.seed}
     record(platform.settings, run, RunFacts(jobs={"tuning": name}, seeds=seeds))
     get_run_logger().info("packed search %s: %d trials in one training job", name, tuning.trials())
@@ -109,20 +97,10 @@ def follow_packed_search(
     """
     platform = connect()
     with Progress("tuning-progress", f"Packed search {name}") as progress:
-        job = wait_until(
-            lambda: platform.sagemaker.describe_training_job(TrainingJobName=name),
-            lambda found: found["TrainingJobStatus"] in TERMINAL,
-            what=f"packed search {name!r}",
-            pace=Pace(
-                slowest=platform.defaults.poll_seconds,
-                deadline=resources.longest_seconds + GRACE_SECONDS,
-                interrupt=CancelWatch().look,
-            ),
-            watch=TrialWatch(platform, run, progress, tuning.trials()).show,
-        )
-        note_jobs(platform, run, "tune", [name])
-        if job["TrainingJobStatus"] == "Stopped":
-            end_if_cancelled()
+        watch = TrialWatch(platform, run, progress, tuning.trials()).show
+        what = f"packed search {name!r}"
+        job = wait_for(platform, what, name, resources.longest_seconds, watch)
+        note_end(platform, run, "tune", job)
         if job.get("SecondaryStatus") == _TIME_IS_UP:
             get_run_logger().warning("the search reached its time limit: some trials are missing")
         else:

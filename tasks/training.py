@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from botocore.exceptions import ClientError
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 
-from platforms import Platform, connect
-from platforms.errors import JobFailed
+from platforms import Platform, Settings, connect
 from platforms.job_status import TERMINAL
 from platforms.sagemaker_requests import TrainingRequest
 from platforms.sagemaker_types import TrainingJob
@@ -19,7 +19,7 @@ from tasks.costs.ledger import note_jobs, spent_jobs
 from tasks.dataset.sameness import require_same_data
 from tasks.parameters.run import ResourceParameters, TrainingParameters
 from tasks.report.fine_tuning import fine_tuning_markdown
-from tasks.requests.create_or_adopt import TRAINING_JOB, create_or_adopt, past
+from tasks.requests.create_or_adopt import TRAINING_JOB, B, D, Resource, create_or_adopt, past
 from tasks.requests.debugger import DebuggerFallback
 from tasks.requests.fine_tuning import better_model, fine_tuning_requests
 from tasks.requests.inputs import TrainingInputs
@@ -27,6 +27,7 @@ from tasks.requests.paired_gain import paired_gain, read_validation, validation_
 from tasks.requests.training import (
     GRACE_SECONDS,
     final_metrics,
+    finished_model,
     require_completed,
     trained_model,
     training_requests,
@@ -54,17 +55,8 @@ def launch_fine_tuning(
     resources: ResourceParameters,
 ) -> str:
     """Create the job that trains all layers, or adopt the one of this run; return its name."""
-    platform = connect()
-    requests = fine_tuning_requests(
-        platform,
-        run,
-        inputs=inputs,
-        hyperparameters=hyperparameters,
-        training=training,
-        resources=resources,
-    )
-    name = _launch(platform, run, requests, training)
-    record(platform.settings, run, RunFacts(jobs={"fine_tuning": name}))
+    name = _launch(fine_tuning_requests, run, inputs, hyperparameters, training, resources)
+    record(Settings(), run, RunFacts(jobs={"fine_tuning": name}))
     get_run_logger().info("fine-tuning job %s", name)
     return name
 
@@ -83,9 +75,7 @@ def follow_fine_tuning(
     """
     platform = connect()
     job = _follow(platform, name, hyperparameters, resources)
-    note_jobs(platform, run, "finetune", [name])
-    if job["TrainingJobStatus"] == "Stopped":
-        end_if_cancelled()
+    note_end(platform, run, "finetune", job)
     folder = run_folder(platform.settings, run.name)
     # What the head's training told of the pictures is told, whichever model is kept.
     unpack_output(platform, head.output_uri, folder, name=HEAD_FOLDER)
@@ -111,8 +101,24 @@ def launch_training_job(
     resources: ResourceParameters,
 ) -> str:
     """Create the training job, or adopt the one of this run; return its name."""
+    name = _launch(training_requests, run, inputs, hyperparameters, training, resources)
+    seeds = {"training": hyperparameters.get("seed", 0)}
+    record(Settings(), run, RunFacts(jobs={"training": name}, seeds=seeds))
+    get_run_logger().info("training job %s", name)
+    return name
+
+
+def _launch(
+    of_job: Callable[..., Callable[[int], TrainingRequest]],
+    run: RunIdentity,
+    inputs: TrainingInputs,
+    hyperparameters: dict[str, Value],
+    training: TrainingParameters,
+    resources: ResourceParameters,
+) -> str:
+    """Create an instrumented job, or adopt the one of this run; return its name."""
     platform = connect()
-    requests = training_requests(
+    requests = of_job(
         platform,
         run,
         inputs=inputs,
@@ -120,30 +126,26 @@ def launch_training_job(
         training=training,
         resources=resources,
     )
-    name = _launch(platform, run, requests, training)
-    seeds = {"training": hyperparameters.get("seed", 0)}
-    record(platform.settings, run, RunFacts(jobs={"training": name}, seeds=seeds))
-    get_run_logger().info("training job %s", name)
-    return name
-
-
-def _launch(
-    platform: Platform,
-    run: RunIdentity,
-    requests: Callable[[int], TrainingRequest],
-    training: TrainingParameters,
-) -> str:
-    """Create an instrumented job, or adopt the one of this run; return its name."""
     fallback = DebuggerFallback(insist=training.debugger == "on")
-    spent = spent_jobs(platform.settings, run)
-    require_same_data(platform, run)
-    requests = past(requests, TRAINING_JOB, redone_jobs(platform.settings, run))
-    name = create_or_adopt(
-        platform.sagemaker, TRAINING_JOB, requests, fallback, spent, get_run_logger().warning
-    )
+    name = launch(platform, run, TRAINING_JOB, requests, fallback)
     if fallback.reason is not None:
         _note_refusal(platform, run, fallback.reason)
     return name
+
+
+def launch(
+    platform: Platform,
+    run: RunIdentity,
+    resource: Resource[B, D],
+    requests: Callable[[int], B],
+    relax: Callable[[B, ClientError], B | None] = lambda _request, _error: None,
+) -> str:
+    """Create a job over the run's data, or adopt the one of this run; return its name."""
+    spent = spent_jobs(platform.settings, run)
+    require_same_data(platform, run)
+    requests = past(requests, resource, redone_jobs(platform.settings, run))
+    told = get_run_logger().warning
+    return create_or_adopt(platform.sagemaker, resource, requests, relax, spent, told)
 
 
 def _note_refusal(platform: Platform, run: RunIdentity, reason: str) -> None:
@@ -170,9 +172,7 @@ def follow_training_job(
     """
     platform = connect()
     job = _follow(platform, name, hyperparameters, resources)
-    note_jobs(platform, run, "train", [name])
-    if job["TrainingJobStatus"] == "Stopped":
-        end_if_cancelled()
+    note_end(platform, run, "train", job)
     require_completed(job)
     trained = trained_model(job)
     record(platform.settings, run, RunFacts(training=trained))
@@ -189,17 +189,32 @@ def _follow(
     epochs = hyperparameters.get("epochs")
     epochs = epochs if isinstance(epochs, int) else 0
     with Progress("training-progress", f"Training job {name}") as progress:
-        return wait_until(
-            lambda: platform.sagemaker.describe_training_job(TrainingJobName=name),
-            lambda found: found["TrainingJobStatus"] in TERMINAL,
-            what=f"training job {name!r}",
-            pace=Pace(
-                slowest=platform.defaults.poll_seconds,
-                deadline=resources.longest_seconds + GRACE_SECONDS,
-                interrupt=CancelWatch().look,
-            ),
-            watch=_EpochWatch(progress, epochs).show,
-        )
+        watch = _EpochWatch(progress, epochs).show
+        return wait_for(platform, f"training job {name!r}", name, resources.longest_seconds, watch)
+
+
+def wait_for(
+    platform: Platform, what: str, name: str, seconds: float, watch: Callable[[TrainingJob], None]
+) -> TrainingJob:
+    """Return a training job as it ended, in whatever status; each look is shown to ``watch``."""
+    return wait_until(
+        lambda: platform.sagemaker.describe_training_job(TrainingJobName=name),
+        lambda found: found["TrainingJobStatus"] in TERMINAL,
+        what=what,
+        pace=Pace(
+            slowest=platform.defaults.poll_seconds,
+            deadline=seconds + GRACE_SECONDS,
+            interrupt=CancelWatch().look,
+        ),
+        watch=watch,
+    )
+
+
+def note_end(platform: Platform, run: RunIdentity, stage: str, job: TrainingJob) -> None:
+    """Enter what an ended job used into the ledger; end the run here if it was cancelled."""
+    note_jobs(platform, run, stage, [job["TrainingJobName"]])
+    if job["TrainingJobStatus"] == "Stopped":
+        end_if_cancelled()
 
 
 class _EpochWatch:
@@ -233,9 +248,4 @@ def describe_trained(name: str) -> TrainedModel:
     Raises:
         JobFailed: there is no such job, or it did not complete.
     """
-    platform = connect()
-    job = TRAINING_JOB.describe(platform.sagemaker, name)
-    if job is None:
-        raise JobFailed(f"there is no training job {name!r}: see `whippet jobs`")
-    require_completed(job)
-    return trained_model(job)
+    return finished_model(connect(), name)

@@ -20,11 +20,11 @@ from platforms.sagemaker_types import Trial, TuningJob
 from sm_entrypoints import contract
 from sm_entrypoints.contract.sentences import counted, ended
 from tasks.cancelling.watch import CancelWatch, end_if_cancelled
-from tasks.costs.ledger import note_jobs, spent_jobs
-from tasks.dataset.sameness import require_same_data
+from tasks.costs.ledger import note_jobs
 from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
-from tasks.requests.create_or_adopt import TUNING_JOB, create_or_adopt, past
+from tasks.requests.create_or_adopt import TUNING_JOB
 from tasks.requests.inputs import TrainingInputs
+from tasks.requests.training import GRACE_SECONDS
 from tasks.requests.tuning import (
     best_markdown,
     best_trial,
@@ -35,12 +35,11 @@ from tasks.requests.tuning import (
 from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity
 from tasks.runs.progress import Progress
-from tasks.runs.record import TRIALS_FILE, TRIALS_JSON, record, redone_jobs, run_folder
+from tasks.runs.record import TRIALS_FILE, TRIALS_JSON, record, run_folder
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import BestTrial
 from tasks.runs.task_policy import DAY, policy
-
-_GRACE_SECONDS = 3600.0
+from tasks.training import launch
 
 
 @task(name="launch tuning job", task_run_name="launch search on {inputs.dataset}", **policy(600))
@@ -56,15 +55,7 @@ def launch_tuning_job(
     requests = search_requests(
         platform, run, inputs=inputs, model=model, tuning=tuning, resources=resources
     )
-    spent = spent_jobs(platform.settings, run)
-    require_same_data(platform, run)
-    name = create_or_adopt(
-        platform.sagemaker,
-        TUNING_JOB,
-        past(requests, TUNING_JOB, redone_jobs(platform.settings, run)),
-        spent=spent,
-        told=get_run_logger().warning,
-    )
+    name = launch(platform, run, TUNING_JOB, requests)
     fixed = fixed_hyperparameters(model, inputs, tuning)
     seeds = {"search": tuning.seed, "trials": fixed["seed"]}
     record(platform.settings, run, RunFacts(jobs={"tuning": name}, seeds=seeds))
@@ -98,7 +89,7 @@ def follow_tuning_job(
             what=f"tuning job {name!r}",
             pace=Pace(
                 slowest=platform.defaults.poll_seconds,
-                deadline=rounds * resources.longest_seconds + _GRACE_SECONDS,
+                deadline=rounds * resources.longest_seconds + GRACE_SECONDS,
                 interrupt=CancelWatch().look,
             ),
             watch=watch,

@@ -14,6 +14,7 @@ from sm_entrypoints.contract.wire import Value
 from tasks.parameters.run import ModelParameters, ResourceParameters, TrainingParameters
 from tasks.parameters.values import require_batches
 from tasks.requests.bodies import JobInputs, training_job_request
+from tasks.requests.create_or_adopt import TRAINING_JOB
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.placement import placement_of
 from tasks.requests.tags import FLOW_RUN_TAG, RUN_TAG
@@ -127,6 +128,19 @@ def output_uri_of(job: TrainingJob) -> str:
     """Return where a training job's output.tar.gz lies, once it has ended."""
     folder = job["OutputDataConfig"]["S3OutputPath"].rstrip("/")
     return f"{folder}/{job['TrainingJobName']}/output/output.tar.gz"
+
+
+def finished_model(platform: Platform, name: str) -> TrainedModel:
+    """Return what a finished training job left behind.
+
+    Raises:
+        JobFailed: there is no such job, or it did not complete.
+    """
+    job = TRAINING_JOB.describe(platform.sagemaker, name)
+    if job is None:
+        raise JobFailed(f"there is no training job {name!r}: see `whippet jobs`")
+    require_completed(job)
+    return trained_model(job)
 
 
 def trained_model(job: TrainingJob) -> TrainedModel:

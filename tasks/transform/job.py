@@ -16,9 +16,9 @@ from platforms.sagemaker_requests import ModelRequest, TransformRequest
 from platforms.sagemaker_types import TransformJob
 from tasks.endpoints.requests import ModelInputs, model_request
 from tasks.parameters.run import DeploymentParameters
-from tasks.requests.create_or_adopt import MODEL, TRAINING_JOB, TRANSFORM_JOB, create_or_adopt
+from tasks.requests.create_or_adopt import MODEL, TRANSFORM_JOB, create_or_adopt
 from tasks.requests.placement import placement_of
-from tasks.requests.training import require_completed, run_tags, trained_model
+from tasks.requests.training import finished_model, run_tags
 from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity, resource_name, run_token
 from tasks.runs.record import read_run
@@ -48,12 +48,7 @@ def model_to_ask(platform: Platform, training_job: str | None) -> TrainedModel:
     Raises:
         JobFailed: there is no such job, it did not complete, or no run has trained one.
     """
-    name = training_job or _latest_job(platform.settings)
-    job = TRAINING_JOB.describe(platform.sagemaker, name)
-    if job is None:
-        raise JobFailed(f"there is no training job {name!r}: see `whippet jobs`")
-    require_completed(job)
-    return trained_model(job)
+    return finished_model(platform, training_job or _latest_job(platform.settings))
 
 
 def _latest_job(settings: Settings) -> str:
