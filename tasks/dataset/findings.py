@@ -64,6 +64,6 @@ class DataProblems(DataError):
         return DataProblems(place or self.place, self.problems, listed=file if is_long else None)
 
 
-def data_error(root: Path, problems: Sequence[str]) -> DataProblems:
+def data_error(root: Path, *problems: str) -> DataProblems:
     """Return one error that lists all problems of a data folder, the first 20 in words."""
     return DataProblems(shown(str(root)), problems)

@@ -134,7 +134,7 @@ def check_data(
         *inspected.problems,
     ]
     if problems:
-        raise data_error(root, problems)
+        raise data_error(root, *problems)
     layout = replace(layout, candidates=inspected.candidates)
     files = _files(layout, facts, _splits(layout, facts, alike, missing, reading.seed))
     odd = data_warnings(files, [fact.mode for fact in facts], alike)
@@ -162,7 +162,7 @@ def check_folders(root: Path, reading: Reading | None = None) -> Layout:
     unread = [f"'{shown(path)}' {reason}" for path, reason in bad]
     problems = [*layout.problems, *_too_small(layout.candidates, missing), *unread]
     if problems:
-        raise data_error(root, problems)
+        raise data_error(root, *problems)
     return layout
 
 

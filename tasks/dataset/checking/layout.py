@@ -52,5 +52,5 @@ def read_layout(root: Path, reading: Reading | None = None) -> Layout:
     scan = Scan(root, tree, converts=reading.convert_to is not None)
     scan.note(root)
     if scan.problems:
-        raise data_error(root, scan.problems)
+        raise data_error(root, *scan.problems)
     return scan.read(read_structure(root, tree, reading.splits))

@@ -7,7 +7,7 @@ import os
 from base64 import b64decode, b64encode
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import Any, cast
 
 import PIL
 from pydantic import JsonValue
@@ -48,18 +48,6 @@ def inspect_once(memory: StatCache, path: Path, converter: Converter | None = No
     return inspected
 
 
-class _Remembered(TypedDict):
-    """The facts of a file without a problem; ``look`` as two texts of base64."""
-
-    size: int
-    sha256: str
-    width: int
-    height: int
-    mode: str
-    look: list[str] | None
-    converted: str | None
-
-
 def _value(facts: ImageFacts) -> JsonValue:
     value = asdict(facts)
     if facts.look:
@@ -70,17 +58,8 @@ def _value(facts: ImageFacts) -> JsonValue:
 
 
 def _facts(remembered: JsonValue) -> ImageFacts:
-    value = cast(_Remembered, remembered)  # by its kind: only _value wrote it
-    look = None
+    value = cast(dict[str, Any], remembered)  # by its kind: only _value wrote it
     if value["look"]:
         gradients, colours = (b64decode(part) for part in value["look"])
-        look = Look(gradients=gradients, colours=colours)
-    return ImageFacts(
-        size=value["size"],
-        sha256=value["sha256"],
-        width=value["width"],
-        height=value["height"],
-        mode=value["mode"],
-        look=look,
-        converted=value["converted"],
-    )
+        value = {**value, "look": Look(gradients=gradients, colours=colours)}
+    return ImageFacts(**value)

@@ -40,7 +40,7 @@ def ask(
         why = f"the folders {names} hold folders of the same names ({some(shared)})"
     return data_error(
         root,
-        [f"{why}. Are these splits of one data set, or classes? {_how(root, splits, train)}"],
+        f"{why}. Are these splits of one data set, or classes? {_how(root, splits, train)}",
     )
 
 
@@ -51,10 +51,8 @@ def no_class_folders(root: Path, splits: Sequence[Path]) -> DataError:
     labels = f" (the labels may be in {some(tables)}: sort the pictures by it)" if tables else ""
     return data_error(
         root,
-        [
-            f"{names}: no class folders inside. Put the images of each class into a folder of its "
-            f"own, as in train/<class>/<file>{labels}; or give {_EVERY_CLASS}"
-        ],
+        f"{names}: no class folders inside. Put the images of each class into a folder of its "
+        f"own, as in train/<class>/<file>{labels}; or give {_EVERY_CLASS}",
     )
 
 
@@ -63,10 +61,8 @@ def no_train(root: Path, splits: Sequence[Path]) -> DataError:
     names = some([path.name for path in splits])
     return data_error(
         root,
-        [
-            f"there is {names} but no 'train' folder with pictures. Add train/<class>/<file>, or "
-            f"give flat <class>/ folders, which Whippet splits for you. {_how(root, splits)}"
-        ],
+        f"there is {names} but no 'train' folder with pictures. Add train/<class>/<file>, or "
+        f"give flat <class>/ folders, which Whippet splits for you. {_how(root, splits)}",
     )
 
 
@@ -76,7 +72,7 @@ def two_of_a_split(root: Path, split: str, folders: Sequence[Path]) -> DataError
     names = some(sorted(path.name for path in (*kept, last) if _is(path, split)))
     return data_error(
         root,
-        [f"{names} are both the {split} split; keep one, or say which. {_how(root, kept)}"],
+        f"{names} are both the {split} split; keep one, or say which. {_how(root, kept)}",
     )
 
 
@@ -87,10 +83,8 @@ def no_classes(root: Path, base: Path) -> DataError:
     labels = f" The labels may be in {some(tables)}." if tables else ""
     return data_error(
         root,
-        [
-            f"{place} has no class folders. Put the images of each class into a folder of its own: "
-            f"<class>/<file>, or train/<class>/<file>.{labels}"
-        ],
+        f"{place} has no class folders. Put the images of each class into a folder of its own: "
+        f"<class>/<file>, or train/<class>/<file>.{labels}",
     )
 
 

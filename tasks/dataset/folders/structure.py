@@ -108,7 +108,7 @@ class _Reader:
         folders = {split: self.root / name for split, name in splits.items()}
         missing = [str(path) for path in folders.values() if not path.is_dir()]
         if missing:
-            raise data_error(self.root, [f"there is no folder {some(missing)} for a split"])
+            raise data_error(self.root, f"there is no folder {some(missing)} for a split")
         if TRAIN_CHANNEL not in folders:
             raise no_train(self.root, [Path(name) for name in splits.values()])
         return self._split(self.root, folders, (self.root,))
