@@ -11,7 +11,6 @@ from platforms import connect
 from tasks.costs.cap import Agreed
 from tasks.endpoints.requests import RESOURCES
 from tasks.parameters.run import DeploymentParameters
-from tasks.parameters.strategy import SearchChoice
 from tasks.plan.deployment import deployment_markdown, deployment_plan
 from tasks.plan.existing_jobs import find_existing_jobs, require_own_names
 from tasks.plan.needs import needs
@@ -44,12 +43,11 @@ def plan_stage(run: RunIdentity, choices: RunChoices) -> Agreed:
     existing_jobs = find_existing_jobs(platform, run)
     plan = plan_run(platform, run, choices, read_run(platform.settings, run.name), existing_jobs)
     facts = PlanFacts(**plan.model_dump(mode="json"), spent=existing_jobs.spent())
-    record(platform.settings, run, RunFacts(plan=facts, search=_facts(plan.search)))
-    price = f"At most {usd(plan.worst_usd)}" + ("" if plan.bills else " on AWS, nothing here")
-    create_markdown_artifact(plan_markdown(plan), key="run-plan", description=price)
-    get_run_logger().info(
-        "costs at most %s%s", usd(plan.worst_usd), "" if plan.bills else " on AWS, nothing here"
-    )
+    search = None if plan.search is None else SearchFacts(**plan.search.model_dump())
+    record(platform.settings, run, RunFacts(plan=facts, search=search))
+    most = usd(plan.worst_usd) + ("" if plan.bills else " on AWS, nothing here")
+    create_markdown_artifact(plan_markdown(plan), key="run-plan", description=f"At most {most}")
+    get_run_logger().info("costs at most %s", most)
     if plan.search is not None and choices.tuning is not None:
         require_parents(platform, plan.search.settle(choices.tuning))
         get_run_logger().info("%s", plan.search.sentence)
@@ -60,12 +58,6 @@ def plan_stage(run: RunIdentity, choices: RunChoices) -> Agreed:
     platform.prepare()
     strategy = plan.search.strategy if plan.search else None
     return Agreed(**plan.limits.model_dump(), strategy=strategy)
-
-
-def _facts(search: SearchChoice | None) -> SearchFacts | None:
-    if search is None:
-        return None
-    return SearchFacts(strategy=search.strategy, sentence=search.sentence)
 
 
 def _steps(choices: RunChoices) -> list[Step]:

@@ -7,6 +7,7 @@ model trained earlier.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -64,12 +65,7 @@ def deployment_plan(
         ParameterError: there is a cap but an unknown price; or SageMaker would refuse a
             request.
     """
-    built = endpoint_requests(platform, run, trained, deployment)
-    requests: RunRequests = {
-        "model": built["model"],
-        "config": built["config"],
-        "endpoint": built["endpoint"],
-    }
+    requests = cast(RunRequests, endpoint_requests(platform, run, trained, deployment))
     require_valid(requests)
     prices = current_prices(
         platform.pricing, wanted_instances(request for _, request in by_operation(requests))

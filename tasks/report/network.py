@@ -32,18 +32,9 @@ def chosen_network(folder: Path) -> NetworkFacts | None:
     document = read_networks_file(folder)
     if document is None:
         return None
-    row = document["networks"][0]
-    return NetworkFacts(
-        network=row["network"],
-        architecture=row["architecture"],
-        among=len(document["networks"]),
-        accuracy=row["accuracy"],
-        accuracy_error=row["accuracy_error"],
-        milliseconds=row["milliseconds"],
-        megabytes=row["megabytes"],
-        licence=row["licence"],
-        rule=document["rule"],
-    )
+    networks = document["networks"]
+    chosen = {**networks[0], "among": len(networks), "rule": document["rule"]}
+    return NetworkFacts.model_validate(chosen)
 
 
 def choice_markdown(document: NetworksDocument, endpoint: EndpointPrice) -> str:

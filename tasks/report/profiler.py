@@ -16,6 +16,7 @@ from dashboards.files.frames import TrainingOutput
 from dashboards.sections.judgement import change_text
 from sm_entrypoints import contract
 from sm_entrypoints.contract.sentences import clause, counted
+from tasks.report.content import number
 
 _MARKS = {
     "error": "Problem",
@@ -29,7 +30,7 @@ def profiler_markdown(output: TrainingOutput) -> str:
     """Return the profiler summary: the verdict, the rules, and three charts of the time."""
     phases: Mapping[str, Mapping[str, float]] = output.summary.get("phase_seconds", {})
     rows = [
-        {"phase": phase, **{mode: _number(parts.get(phase)) for mode, parts in phases.items()}}
+        {"phase": phase, **{mode: number(parts.get(phase)) for mode, parts in phases.items()}}
         for phase in contract.STEP_PHASES
     ]
     return "\n".join(
@@ -110,7 +111,3 @@ def _rule_lines(findings: Findings) -> list[str]:
     more = [f"{counted(absent, 'rule')} had nothing to examine.", ""] if absent else []
     table = [markdown_table(rows, columns), ""] if rows else []
     return ["## Rules", "", *table, *more]
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
