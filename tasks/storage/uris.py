@@ -29,15 +29,18 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _refusals_named(action: str, uri: str, where: str) -> Iterator[None]:
-    """Raise StoreFailed, which names the action, where S3 only says that it refuses."""
+def _explained(uri: str) -> Iterator[None]:
+    """Say that there is no such object, or which action is missing where S3 only says no."""
     try:
         yield
+    except FileNotFoundError as error:
+        raise DataError(f"{uri} does not exist") from error
     except BaseError as error:
         # A folder may refuse as well, which is no matter of IAM.
         if "status code: 403" not in str(error):
             raise
-        raise StoreFailed(f"{uri}: {store_said(error, action, where)}") from error
+        where = "/".join(split_uri(uri))
+        raise StoreFailed(f"{uri}: {store_said(error, 's3:GetObject', where)}") from error
 
 
 def read_object(platform: Platform, uri: str) -> bytes:
@@ -48,11 +51,8 @@ def read_object(platform: Platform, uri: str) -> bytes:
         StoreFailed: it may not be read.
     """
     bucket, key = split_uri(uri)
-    try:
-        with _refusals_named("s3:GetObject", uri, f"{bucket}/{key}"):
-            return bytes(obstore.get(platform.store(bucket), key).bytes())
-    except FileNotFoundError as error:
-        raise DataError(f"{uri} does not exist") from error
+    with _explained(uri):
+        return bytes(obstore.get(platform.store(bucket), key).bytes())
 
 
 def download(platform: Platform, uri: str, path: Path) -> None:
@@ -64,10 +64,6 @@ def download(platform: Platform, uri: str, path: Path) -> None:
     """
     bucket, key = split_uri(uri)
     path.parent.mkdir(parents=True, exist_ok=True)
-    refusals = _refusals_named("s3:GetObject", uri, f"{bucket}/{key}")
-    try:
-        with replacing(path) as fresh, fresh.open("wb") as file, refusals:
-            for chunk in obstore.get(platform.store(bucket), key).stream():
-                file.write(chunk)
-    except FileNotFoundError as error:
-        raise DataError(f"{uri} does not exist") from error
+    with _explained(uri), replacing(path) as fresh, fresh.open("wb") as file:
+        for chunk in obstore.get(platform.store(bucket), key).stream():
+            file.write(chunk)
