@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import cast
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -101,34 +101,39 @@ def plan_improvement(settings: Settings, parameters: ImprovementParameters) -> I
             "finished; give the change with --change NAME=VALUE"
         )
     training = cast(TrainingSummary, _document(folder, contract.TRAINING_SUMMARY_FILE) or {})
-    question = _question(verdict or {}, parameters)
+    change, expected, measure = _question(verdict or {}, parameters)
+    epochs, cached = _what_ran(training, change, measure)
     return ImprovementPlan(
         name=run.name,
         token=run.token,
         flow_run_id=run.flow_run_id,
         training_job=job,
-        **question,
+        change=change,
+        sentence=str((verdict or {}).get("sentence", "")),
+        expected_gain=expected,
+        measure=measure,
         seconds=parameters.seconds,
         pairs=parameters.pairs,
         max_usd=parameters.max_usd,
-        **_what_ran(training, question),
+        epochs_run=epochs,
+        cached_features=cached,
         stage_seconds=_stage_seconds(training),
     )
 
 
-def _what_ran(training: TrainingSummary, question: _Question) -> _WhatRan:
+def _what_ran(
+    training: TrainingSummary, change: dict[str, Value], measure: Measure
+) -> tuple[int | None, bool | None]:
     """Return the epochs to count a change's seconds for, and whether they ran on features.
 
     Of a training that ran its whole network first and the head on its features later, the
     epochs of the whole network: they are what a change of speed is about.
     """
     whole = (training.get("features_from_epoch") or 1) - 1
-    by_loss = any(contract.HYPERPARAMETERS[name].judged_by == "loss" for name in question["change"])
-    speed = question["measure"] == "speed" or (question["measure"] == "auto" and not by_loss)
-    if speed and whole:
-        return {"epochs_run": whole, "cached_features": False}
-    epochs = training.get("epochs_run") or None
-    return {"epochs_run": epochs, "cached_features": training.get("cached_features")}
+    by_loss = any(contract.HYPERPARAMETERS[name].judged_by == "loss" for name in change)
+    if whole and (measure == "speed" or (measure == "auto" and not by_loss)):
+        return whole, False
+    return training.get("epochs_run") or None, training.get("cached_features")
 
 
 def _stage_seconds(training: TrainingSummary) -> dict[str, float]:
@@ -159,20 +164,10 @@ def _document(folder: Path, name: str) -> dict[str, JsonValue] | None:
     return found
 
 
-class _WhatRan(TypedDict):
-    epochs_run: int | None
-    cached_features: bool | None
-
-
-class _Question(TypedDict):
-    change: dict[str, Value]
-    sentence: str
-    expected_gain: Gain
-    measure: Measure
-
-
-def _question(verdict: Verdict, parameters: ImprovementParameters) -> _Question:
-    """Return the change, its reason, and what to measure."""
+def _question(
+    verdict: Verdict, parameters: ImprovementParameters
+) -> tuple[dict[str, Value], Gain, Measure]:
+    """Return the change, what is expected of it, and what to measure."""
     proposed = verdict.get("change") or {}
     own = parameters.change is not None and parameters.change != proposed
     change = parameters.change if parameters.change is not None else proposed
@@ -185,12 +180,7 @@ def _question(verdict: Verdict, parameters: ImprovementParameters) -> _Question:
     kind = expected.get("kind")
     if measure == "auto" and (kind == "speed" or kind == "quality"):
         measure = kind
-    return {
-        "change": change,
-        "sentence": str(verdict.get("sentence", "")),
-        "expected_gain": expected,
-        "measure": measure,
-    }
+    return change, expected, measure
 
 
 def comparison_request(
