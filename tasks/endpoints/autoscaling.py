@@ -5,8 +5,6 @@ The service is AWS's Application Auto Scaling: SageMaker's guide, "Automatic sca
 
 from __future__ import annotations
 
-from typing import TypedDict
-
 from botocore.exceptions import ClientError
 
 from platforms import Platform
@@ -23,43 +21,7 @@ _SCALE_OUT_SECONDS, _SCALE_IN_SECONDS = 60, 300
 _NOT_REGISTERED = "No scalable target found"
 
 
-class ScalableTarget(TypedDict):
-    """What Application Auto Scaling calls the variant of an endpoint."""
-
-    ServiceNamespace: str
-    ResourceId: str
-    ScalableDimension: str
-
-
-class ScalableTargetRequest(ScalableTarget):
-    """The body of RegisterScalableTarget."""
-
-    MinCapacity: int
-    MaxCapacity: int | None
-
-
-class _Metric(TypedDict):
-    PredefinedMetricType: str
-
-
-class _TargetTracking(TypedDict):
-    TargetValue: float
-    PredefinedMetricSpecification: _Metric
-    ScaleOutCooldown: int
-    ScaleInCooldown: int
-
-
-class ScalingPolicyRequest(ScalableTarget):
-    """The body of PutScalingPolicy."""
-
-    PolicyName: str
-    PolicyType: str
-    TargetTrackingScalingPolicyConfiguration: _TargetTracking
-
-
-def scalable_target_request(
-    endpoint: str, deployment: DeploymentParameters
-) -> ScalableTargetRequest:
+def scalable_target_request(endpoint: str, deployment: DeploymentParameters) -> dict[str, object]:
     """Return the body of RegisterScalableTarget: from instance_count to max_instances."""
     return {
         **_target(endpoint),
@@ -68,7 +30,7 @@ def scalable_target_request(
     }
 
 
-def scaling_policy_request(endpoint: str, deployment: DeploymentParameters) -> ScalingPolicyRequest:
+def scaling_policy_request(endpoint: str, deployment: DeploymentParameters) -> dict[str, object]:
     """Return the body of PutScalingPolicy: so many invocations a minute for each instance."""
     return {
         "PolicyName": _POLICY,
@@ -83,7 +45,7 @@ def scaling_policy_request(endpoint: str, deployment: DeploymentParameters) -> S
     }
 
 
-def _target(endpoint: str) -> ScalableTarget:
+def _target(endpoint: str) -> dict[str, object]:
     return {
         "ServiceNamespace": "sagemaker",
         "ResourceId": f"endpoint/{endpoint}/variant/{VARIANT}",
