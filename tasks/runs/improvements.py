@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from platforms import Settings
@@ -37,9 +37,8 @@ class Improving:
 
 def note_improvement(settings: Settings, flow_run_id: str, run: RunIdentity, job: str) -> None:
     """Write down which run a flow run improves by which job, before it starts that."""
-    values = {"name": run.name, "token": run.token, "flow_run_id": run.flow_run_id}
     follower = identify(os.getpid()).to_record()
-    write_json(_pointer(settings, flow_run_id), {**values, "job": job, "follower": follower})
+    write_json(_pointer(settings, flow_run_id), {**asdict(run), "job": job, "follower": follower})
 
 
 def find_improvement(settings: Settings, flow_run_id: str) -> Improving | None:

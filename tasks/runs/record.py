@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -74,7 +75,7 @@ def open_run(
             return RunIdentity(**read_json(pointer))
         run = _new_identity(settings, flow_run_id, name, resume=resume)
         _start_record(settings, run, parameters)
-        write_json(pointer, {"name": run.name, "token": run.token, "flow_run_id": flow_run_id})
+        write_json(pointer, asdict(run))
         point_to(settings.runs / "latest", run_folder(settings, run.name))
     return run
 
@@ -116,7 +117,8 @@ def _start_record(
     path = run_folder(settings, run.name) / RUN_FILE
     earlier = read_json(path) if path.exists() else {"seconds": {}, "jobs": {}}
     start = RunRecord(
-        **_identity(run),
+        version=VERSION,
+        **asdict(run),
         status="running",
         started=earlier.get("started") or _now(),
         ended=None,
@@ -128,17 +130,12 @@ def _start_record(
     write_json(path, {**earlier, **start.as_json()})
 
 
-def _identity(run: RunIdentity) -> dict[str, str | int]:
-    named = {"name": run.name, "token": run.token, "flow_run_id": run.flow_run_id}
-    return {"version": VERSION, **named}
-
-
 def record(settings: Settings, run: RunIdentity, facts: RunFacts) -> None:
     """Add what a stage found out to the run's record; mappings are merged one level deep."""
     folder = run_folder(settings, run.name)
     with held(folder / ".lock", make_folder=True):
         path = folder / RUN_FILE
-        values: Json = read_json(path) if path.exists() else {**_identity(run)}
+        values: Json = read_json(path) if path.exists() else {"version": VERSION, **asdict(run)}
         for key, value in facts.as_json().items():
             before = values.get(key)
             if isinstance(value, dict) and isinstance(before, dict):
