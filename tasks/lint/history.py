@@ -45,9 +45,8 @@ def lint_history(
         classes: how many classes the data has; None skips the comparison with guessing.
     """
     metrics = read_metrics(definitions, objective, log_lines(log))
-    series = [series_from(name, readings) for name, readings in metrics.readings.items()]
     measured = Measured(
-        series=[each for each in series if each.texts],
+        series=[series_from(name, readings) for name, readings in metrics.readings.items()],
         objective=objective.name if objective else None,
         classes=classes,
     )

@@ -64,13 +64,9 @@ def lint_training_job(
     platform: Platform, job: TrainingJob, classes: int | None = None
 ) -> list[LintFinding]:
     """Return what is wrong with a described training job: its log, its values, its inputs."""
-    definitions, output = metric_definitions(job), job_output(platform, job)
-    history = lint_history(
-        log_text(platform, job["TrainingJobName"]),
-        definitions,
-        objective=_objective(job, definitions),
-        classes=classes or (class_count(output) if output else None),
-    )
+    output = job_output(platform, job)
+    classes = classes or (class_count(output) if output else None)
+    history = _lint_log(platform, job, classes)
     inputs = lint_inputs(output.reductions, output.training) if output else []
     return worst_first([*history, *inputs])
 
@@ -80,30 +76,24 @@ def lint_tuning_job(
 ) -> list[LintFinding]:
     """Return what is wrong with a described tuning job: its request, its trials, their logs."""
     summaries = list_trials(platform, job["HyperParameterTuningJobName"])
-    best = job.get("BestTrainingJob")
+    best, described = job.get("BestTrainingJob"), platform.sagemaker.describe_training_job
     if classes is None and best:
-        output = job_output(platform, _described(platform, best["TrainingJobName"]))
+        output = job_output(platform, described(TrainingJobName=best["TrainingJobName"]))
         classes = class_count(output) if output else None
     objective = tuning_objective(job)
     trials = read_trials(summaries, direction=(objective and objective.type) or "Minimize")
     search = lint_search(trials, edges=_edges(job, best), classes=classes)
-    ended = [each for each in summaries if each["TrainingJobStatus"] in TERMINAL]
+    ended = [each["TrainingJobName"] for each in summaries if each["TrainingJobStatus"] in TERMINAL]
     histories = {
-        each["TrainingJobName"]: _lint_trial(platform, each["TrainingJobName"], classes)
-        for each in ended
+        name: _lint_log(platform, described(TrainingJobName=name), classes) for name in ended
     }
     return worst_first([*lint_request(job), *search, *merge_trials(histories)])
 
 
-def _described(platform: Platform, name: str) -> TrainingJob:
-    return platform.sagemaker.describe_training_job(TrainingJobName=name)
-
-
-def _lint_trial(platform: Platform, name: str, classes: int | None) -> list[LintFinding]:
-    job = _described(platform, name)
+def _lint_log(platform: Platform, job: TrainingJob, classes: int | None) -> list[LintFinding]:
     definitions = metric_definitions(job)
     objective = _objective(job, definitions)
-    log = log_text(platform, name)
+    log = log_text(platform, job["TrainingJobName"])
     return lint_history(log, definitions, objective=objective, classes=classes)
 
 
@@ -150,8 +140,6 @@ def lint_output(output: TrainingOutput) -> list[LintFinding]:
         for column in ("loss", "accuracy", "top5_accuracy")
     ]
     measured = Measured(
-        series=[each for each in series if each.texts],
-        objective=contract.OBJECTIVE_METRIC,
-        classes=class_count(output),
+        series=series, objective=contract.OBJECTIVE_METRIC, classes=class_count(output)
     )
     return worst_first([*lint_values(measured), *lint_inputs(output.reductions, output.training)])

@@ -87,7 +87,7 @@ def readings(pattern: MetricRegex, lines: Iterable[str]) -> list[Reading]:
                 text=text.strip(),
                 start=start,
                 end=end,
-                value=_number(text),
+                value=number_in(text),
                 split=nearest_split(line[:start]),
                 first=number == 0,
             )
@@ -100,7 +100,8 @@ def series_from(name: str, found: Iterable[Reading]) -> Series:
     return Series(name=name, texts=[each.text for each in found if each.value is not None])
 
 
-def _number(text: str) -> float | None:
+def number_in(text: str) -> float | None:
+    """Return the number that a text is, if it is one."""
     try:
         return float(text)
     except ValueError:

@@ -7,13 +7,14 @@ the characters beside the group do.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from platforms.metric_regexes import MetricRegex, MetricRegexError
-from tasks.lint.log_metrics import Reading
+from tasks.lint.log_metrics import Reading, number_in
 
 # Reads every number that Python prints, and no full stop after it.
 NUMBER_GROUP = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
@@ -84,7 +85,8 @@ def cut_by_design(text: str) -> Cut | None:
 def _small_number(rest: str) -> Cut | None:
     for tail in _TAILS:
         plain = _read(rest, _PLAIN + tail)
-        if plain and _is_number(plain[0]) and not _same(plain[0], _PLAIN):
+        found = number_in(plain[0]) if plain else None
+        if plain and found is not None and not (math.isnan(found) or _same(plain[0], _PLAIN)):
             return Cut(_PLAIN, plain[0])
         if plain and plain[0] == _PLAIN:
             small = _read(rest, _SMALL + tail)
@@ -111,18 +113,8 @@ def cut_reading(reading: Reading) -> Cut | None:
     return None
 
 
-def _is_number(text: str) -> bool:
-    try:
-        return bool(text.strip()) and float(text) == float(text)
-    except ValueError:
-        return False
-
-
 def _same(text: str, number: str) -> bool:
-    try:
-        return float(text) == float(number.replace(",", ""))
-    except ValueError:
-        return False
+    return number_in(text) == float(number.replace(",", ""))
 
 
 def advice(text: str, cut: Cut, line: str | None = None) -> str:

@@ -40,8 +40,7 @@ def lint_packed_search(
 
 def _measured(history: pd.DataFrame, classes: int | None) -> Measured:
     series = [series_of(str(name), history[name].dropna()) for name in history if name != "epoch"]
-    known = [each for each in series if each.texts]
-    return Measured(series=known, objective=contract.OBJECTIVE_METRIC, classes=classes)
+    return Measured(series=series, objective=contract.OBJECTIVE_METRIC, classes=classes)
 
 
 def _edges(found: PackedSearch, plan: SearchPlan) -> dict[str, str]:
