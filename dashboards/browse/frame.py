@@ -63,11 +63,5 @@ def served_page(title: str, subtitle: str, sections: Sequence[Section], script: 
         '<link rel="icon" href="/icon.svg">'
         f"<title>{text(title)} · Whippet</title>\n{styles}{code}\n</head>\n<body>\n"
         f"<header>{way_back().markup}<h1>{text(title)}</h1><p>{text(subtitle)}</p></header>\n"
-        f"<main>\n{''.join(map(_section, sections))}</main>\n</body>\n</html>\n"
+        f"<main>\n{''.join(section.markup for section in sections)}</main>\n</body>\n</html>\n"
     )
-
-
-def _section(section: Section) -> str:
-    body = "\n".join(block.markup for block in section.blocks if block.markup)
-    title = f"<h2>{text(section.title)}</h2>\n" if section.title else ""
-    return f'<section id="{text(section.anchor)}">\n{title}{body}\n</section>\n'

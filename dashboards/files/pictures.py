@@ -30,6 +30,11 @@ class Pictured(_Part):
     label: str
     file: str = ""
 
+    @property
+    def place(self) -> str:
+        """Its path with its split before it, once."""
+        return self.path if self.path.startswith(f"{self.split}/") else f"{self.split}/{self.path}"
+
 
 class WrongLabel(Pictured):
     """A picture whose label is probably wrong; probabilities (0..1) of the better one and of it."""

@@ -37,6 +37,13 @@ class Section:
     title: str
     blocks: Sequence[Block]
 
+    @property
+    def markup(self) -> str:
+        """Its HTML, below its title if it has one."""
+        body = "\n".join(block.markup for block in self.blocks if block.markup)
+        title = f"<h2>{text(self.title)}</h2>\n" if self.title else ""
+        return f'<section id="{text(self.anchor)}">\n{title}{body}\n</section>\n'
+
 
 def text(value: object) -> str:
     """Return ``value`` as text for HTML content and for quoted attributes."""
@@ -59,6 +66,11 @@ def shown(value: object) -> str:
 def paragraph(sentence: str, kind: str = "lead") -> Block:
     """Return one paragraph; ``kind`` is a class of the style sheet (lead, note, empty)."""
     return Block(markup=f'<p class="{text(kind)}">{text(sentence)}</p>')
+
+
+def empty_section(anchor: str, title: str, sentence: str) -> Section:
+    """Return a section that only says why it has nothing to show."""
+    return Section(anchor=anchor, title=title, blocks=[paragraph(sentence, "empty")])
 
 
 def heading(title: str) -> Block:

@@ -60,18 +60,12 @@ def render_page(title: str, subtitle: str, footer: str, sections: Sequence[Secti
         f"<title>{text(title)}</title>\n<style>\n{_asset('page.css')}</style>\n</head>\n<body>\n"
         f"<header><h1>{text(title)}</h1><p>{text(subtitle)}</p></header>\n"
         f'<nav aria-label="Sections"><ul>{links}</ul></nav>\n'
-        f"<main>\n{''.join(map(_section, sections))}"
+        f"<main>\n{''.join(section.markup for section in sections)}"
         '<noscript><p class="empty">The figures need JavaScript; the tables and texts do not.</p>'
         f"</noscript>\n</main>\n<footer><p>{text(footer)}</p></footer>\n"
         f"{_holder('figure-data', data)}{_holder('plotly-code', plotly)}"
         f"<script>{script}</script>\n</body>\n</html>\n"
     )
-
-
-def _section(section: Section) -> str:
-    body = "\n".join(block.markup for block in section.blocks if block.markup)
-    anchor, title = text(section.anchor), text(section.title)
-    return f'<section id="{anchor}">\n<h2>{title}</h2>\n{body}\n</section>\n'
 
 
 def _figure_json(figures: Mapping[str, go.Figure]) -> str:

@@ -8,14 +8,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboards.files.findings import ISSUES, NOT_APPLICABLE, Findings, Mark, RuleOutcome, Verdict
-from dashboards.page.markup import Block, Section, paragraph, shown, text
+from dashboards.page.markup import (
+    Block,
+    Section,
+    empty_section,
+    folded,
+    paragraph,
+    shown,
+    text,
+)
 from sm_entrypoints.contract.sentences import counted, ended
 
 MAX_SHOWN_MARKS = 5
 _DETAIL_CHARACTERS = 1_500
 # The blank between a number and its unit.
 _UNIT = re.compile(r"(?<=\d) (?=(?:%|ms|s|min|h|MB)(?!\w))")
-_LABELS = {
+# What a verdict is called, by its severity.
+LABELS = {
     "error": "Problem",
     "warning": "Advice",
     "ok": "No change needed",
@@ -40,10 +49,8 @@ def verdict_section(findings: Findings, commands: Sequence[tuple[str, str]]) -> 
 
 def rules_section(findings: Findings) -> Section:
     """Return every rule: those that triggered first, silent and inapplicable ones folded."""
-    title, anchor = "Rules", "rules"
     if not findings.rules:
-        nothing = paragraph("No rules were evaluated for this job.", "empty")
-        return Section(anchor=anchor, title=title, blocks=[nothing])
+        return empty_section("rules", "Rules", "No rules were evaluated for this job.")
     triggered = [rule for rule in findings.rules if rule.status == ISSUES]
     absent = [rule for rule in findings.rules if rule.status == NOT_APPLICABLE]
     silent = [rule for rule in findings.rules if rule not in triggered and rule not in absent]
@@ -53,10 +60,10 @@ def rules_section(findings: Findings) -> Section:
     if triggered:
         blocks.append(_rule_table(triggered))
     if silent:
-        blocks.append(_folded(f"{_count(silent)} found nothing", _rule_table(silent)))
+        blocks.append(folded(f"{_count(silent)} found nothing", _rule_table(silent)))
     if absent:
-        blocks.append(_folded(f"{_count(absent)} had nothing to examine", _rule_table(absent)))
-    return Section(anchor=anchor, title=title, blocks=blocks)
+        blocks.append(folded(f"{_count(absent)} had nothing to examine", _rule_table(absent)))
+    return Section(anchor="rules", title="Rules", blocks=blocks)
 
 
 def change_text(change: Mapping[str, object]) -> str:
@@ -81,7 +88,7 @@ def _verdict(verdict: Verdict, commands: Sequence[tuple[str, str]]) -> Block:
     rule = f" · {text(verdict.rule)}" if verdict.rule else ""
     evidence = "".join(f"<li>{text(_unbroken(line))}</li>" for line in verdict.evidence)
     parts = [
-        f'<p class="badge">{_LABELS[verdict.severity]}{rule}</p>',
+        f'<p class="badge">{LABELS[verdict.severity]}{rule}</p>',
         f'<p class="sentence">{text(_unbroken(verdict.sentence))}</p>',
         f"<ul>{evidence}</ul>" if evidence else "",
         f"<p>{text(verdict.advice)}</p>" if verdict.advice else "",
@@ -133,10 +140,6 @@ def _others(verdict: Verdict) -> str:
 
 def _count(rules: Sequence[RuleOutcome]) -> str:
     return "One rule" if len(rules) == 1 else f"{len(rules)} rules"
-
-
-def _folded(title: str, block: Block) -> Block:
-    return Block(markup=f"<details><summary>{text(title)}</summary>{block.markup}</details>")
 
 
 def _rule_table(rules: Sequence[RuleOutcome]) -> Block:

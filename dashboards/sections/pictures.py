@@ -76,7 +76,7 @@ def _wrong(findings: PictureFindings) -> list[Block]:
 
 def _wrong_card(each: WrongLabel, findings: PictureFindings) -> Card:
     return Card(
-        title=_name(each.split, each.path),
+        title=each.place,
         images=[findings.images.get(each.file)],
         wrong=each.label,
         right=f"{each.suggested} {each.probability:.0%}",
@@ -100,7 +100,7 @@ def _alike_card(pair: LookAlike, findings: PictureFindings) -> Card:
     first, second = pair.first, pair.second
     same = first.label == second.label
     return Card(
-        title=f"{_name(first.split, first.path)} and {_name(second.split, second.path)}",
+        title=f"{first.place} and {second.place}",
         images=[findings.images.get(first.file), findings.images.get(second.file)],
         wrong="" if same else f"{first.label} and {second.label}",
         note=f"{first.split} and {second.split}, {pair.cosine:.3f}"
@@ -136,7 +136,7 @@ def _where(findings: PictureFindings) -> list[Block]:
     )
     made = [
         Card(
-            title=_name(each.split, each.path),
+            title=each.place,
             images=[findings.images.get(each.picture), findings.images.get(each.file)],
             right=each.label,
             wrong=f"{each.predicted} {each.probability:.0%}",
@@ -151,7 +151,3 @@ def _some(made: Sequence[Card], most: int) -> list[Block]:
     if not rest:
         return [cards(made)]
     return [cards(made[:most]), folded(f"{counted(len(rest), 'more', 'more')}", cards(rest))]
-
-
-def _name(split: str, path: str) -> str:
-    return path if path.startswith(f"{split}/") else f"{split}/{path}"

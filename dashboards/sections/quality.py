@@ -21,6 +21,7 @@ from dashboards.files.frames import TrainingOutput
 from dashboards.page.markup import (
     Block,
     Section,
+    empty_section,
     folded,
     grid,
     heading,
@@ -113,8 +114,7 @@ def _confusion_blocks(info: ConfusionInfo) -> list[Block]:
 def mistakes_section(output: TrainingOutput) -> Section:
     """Return the worst mistakes with their pictures: true class, then the model's answer."""
     if not output.mistakes:
-        nothing = paragraph("No mistakes were recorded.", "empty")
-        return Section(anchor="mistakes", title="Worst mistakes", blocks=[nothing])
+        return empty_section("mistakes", "Worst mistakes", "No mistakes were recorded.")
     lead = paragraph(
         "Test images with the highest loss: the true class in green, the model's answer and its "
         "confidence in red. Many of their labels are worth a second look."

@@ -29,6 +29,7 @@ from dashboards.page.markup import (
     Block,
     Section,
     callout,
+    empty_section,
     facts,
     grid,
     heading,
@@ -51,7 +52,7 @@ def overview_section(
     """Return the key facts, what to look at first, and how to reach the endpoint."""
     blocks = [facts(overview), callout("Look at this first", [(line, "") for line in warnings])]
     if endpoint:
-        told = [(name.replace("_", " "), value) for name, value in _pairs(endpoint)]
+        told = [(name.replace("_", " "), value) for name, value in endpoint.items()]
         blocks += [heading("Endpoint"), facts(told, "list")]
     return Section(anchor="overview", title="Overview", blocks=blocks)
 
@@ -68,7 +69,7 @@ COPIES = (
 def data_section(data: Mapping[str, Any] | None) -> Section:
     """Return what the data check saw: counts, sizes and its warnings."""
     if not data:
-        return _empty("data", "Data", "The data was not checked in this run.")
+        return empty_section("data", "Data", "The data was not checked in this run.")
     splits = data.get("splits") or {}
     counted = [(f"{name} images", split.get("images")) for name, split in splits.items()]
     size = data.get("bytes")
@@ -103,7 +104,7 @@ def tuning_section(
 ) -> Section:
     """Return the trials, the winner, and what made the difference; ``search`` says how and why."""
     if trials is None:
-        return _empty("tuning", "Tuning", "No search ran: the hyperparameters were given.")
+        return empty_section("tuning", "Tuning", "No search ran: the hyperparameters were given.")
     goal = "lower" if trials.direction == "Minimize" else "higher"
     return Section(
         anchor="tuning",
@@ -116,7 +117,7 @@ def tuning_section(
                     f"Objective: {trials.metric}, {goal} is better",
                 )
             ),
-            *([heading("Best hyperparameters"), facts(_pairs(best))] if best else []),
+            *([heading("Best hyperparameters"), facts(best.items())] if best else []),
             *_tuning_plots(trials),
             heading(
                 "Trials" if len(trials.frame) <= MAX_TRIALS else f"The best {MAX_TRIALS} trials"
@@ -139,7 +140,7 @@ def configuration_section(
     blocks: list[Block] = []
     for title, values in {**own, **configuration}.items():
         if isinstance(values, Mapping) and values:
-            blocks += [heading(title), facts(_pairs(values), "list")]
+            blocks += [heading(title), facts(values.items(), "list")]
     missing = paragraph("No configuration was recorded.", "empty")
     return Section(anchor="configuration", title="Configuration", blocks=blocks or [missing])
 
@@ -192,11 +193,3 @@ def _data_warning(warning: Mapping[str, Any]) -> tuple[str, str]:
     more = len(paths) - MAX_WARNING_PATHS
     detail = ", ".join(paths[:MAX_WARNING_PATHS]) + (f" and {more} more" if more > 0 else "")
     return str(warning.get("message") or warning.get("code") or ""), detail
-
-
-def _pairs(values: Mapping[str, Any]) -> list[tuple[str, object]]:
-    return [(str(name), value) for name, value in values.items()]
-
-
-def _empty(anchor: str, title: str, sentence: str) -> Section:
-    return Section(anchor=anchor, title=title, blocks=[paragraph(sentence, "empty")])

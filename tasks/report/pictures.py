@@ -34,9 +34,7 @@ def wrong_rows(document: PicturesDocument, most: int) -> list[dict[str, object]]
     found = document.wrong_labels.items if document.wrong_labels else []
     return [
         {
-            "picture": each.path
-            if each.path.startswith(f"{each.split}/")
-            else f"{each.split}/{each.path}",
+            "picture": each.place,
             "labelled": each.label,
             "probably": each.suggested,
             "sure": f"{each.probability:.0%}",

@@ -13,17 +13,10 @@ from dashboards.artifacts.charts import (
 from dashboards.artifacts.tables import markdown_table, markdown_text
 from dashboards.files.findings import ISSUES, NOT_APPLICABLE, Findings, Verdict
 from dashboards.files.frames import TrainingOutput
-from dashboards.sections.judgement import change_text
+from dashboards.sections.judgement import LABELS, change_text
 from sm_entrypoints import contract
 from sm_entrypoints.contract.sentences import clause, counted
 from tasks.report.content import number
-
-_MARKS = {
-    "error": "Problem",
-    "warning": "Advice",
-    "ok": "No change needed",
-    "note": "Little evidence",
-}
 
 
 def profiler_markdown(output: TrainingOutput) -> str:
@@ -69,7 +62,7 @@ def _verdict_lines(findings: Findings) -> list[str]:
 def _verdict(verdict: Verdict) -> list[str]:
     rule = f" ({markdown_text(verdict.rule)})" if verdict.rule else ""
     lines = [
-        f"## Verdict: {_MARKS[verdict.severity].lower()}{rule}",
+        f"## Verdict: {LABELS[verdict.severity].lower()}{rule}",
         "",
         f"**{markdown_text(verdict.sentence)}**",
         "",
