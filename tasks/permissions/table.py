@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Stage = Literal[
     "plan", "sync", "tune", "train", "deploy", "query", "logs", "stop", "clean-up", "job"
@@ -42,6 +42,11 @@ _SCALING_ROLE = (
     + _SCALING_SERVICE
     + "/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 )
+_SCALING_ACTIONS: tuple[tuple[str, Stage, str], ...] = (
+    ("RegisterScalableTarget", "deploy", "how many instances an endpoint may have"),
+    ("PutScalingPolicy", "deploy", "when it gets more or fewer"),
+    ("DeregisterScalableTarget", "clean-up", "goes with its endpoint"),
+)
 _ALARMS = "arn:{partition}:cloudwatch:{region}:{account}:alarm:TargetTracking-endpoint/*"
 
 
@@ -65,20 +70,16 @@ class Permission:
     optional: bool = False
 
 
-def _needed(action: str, stage: Stage, reason: str, *resources: str) -> Permission:
-    return Permission(action=action, resources=resources, stage=stage, reason=reason)
+def _needed(action: str, stage: Stage, reason: str, *resources: str, **more: Any) -> Permission:
+    return Permission(action=action, resources=resources, stage=stage, reason=reason, **more)
 
 
 def _with(feature: Feature, action: str, stage: Stage, reason: str, *resources: str) -> Permission:
-    return Permission(
-        action=action, resources=resources, stage=stage, reason=reason, feature=feature
-    )
+    return _needed(action, stage, reason, *resources, feature=feature)
 
 
-def _useful(action: str, reason: str, *resources: str) -> Permission:
-    return Permission(
-        action=action, resources=resources, stage="plan", reason=reason, optional=True
-    )
+def _useful(action: str, reason: str, *resources: str, **more: Any) -> Permission:
+    return _needed(action, "plan", reason, *resources, optional=True, **more)
 
 
 USER: tuple[Permission, ...] = (
@@ -86,24 +87,15 @@ USER: tuple[Permission, ...] = (
     _useful("iam:GetRole", "that the role exists and trusts SageMaker; else a note", _ROLE),
     _useful("iam:SimulatePrincipalPolicy", "what the role may do; else a note", _ROLE),
     _useful("ecr:BatchGetImage", "that AWS's images exist; else a note", _AWS_IMAGES),
-    Permission(
-        action="ecr:BatchGetImage",
-        resources=(_OWN_IMAGES,),
-        stage="plan",
-        reason="that your own image exists; else a note",
+    _useful(
+        "ecr:BatchGetImage",
+        "that your own image exists; else a note",
+        _OWN_IMAGES,
         feature="own-image",
-        optional=True,
     ),
     _useful("servicequotas:ListServiceQuotas", "quotas of instances; else a note", EVERYTHING),
     *(
-        Permission(
-            action=f"s3:{action}",
-            resources=(_BUCKET,),
-            stage="plan",
-            reason=reason,
-            feature="create-bucket",
-            optional=True,
-        )
+        _useful(f"s3:{action}", reason, _BUCKET, feature="create-bucket")
         for action, reason in (
             ("CreateBucket", "SageMaker's own bucket, if missing; else create it yourself"),
             ("PutBucketPublicAccessBlock", "and close it to the public"),
@@ -195,26 +187,9 @@ USER: tuple[Permission, ...] = (
     ),
     _with("transform", "logs:FilterLogEvents", "logs", "`whippet logs`", _LOGS + "TransformJobs:*"),
     _with("async", "sagemaker:InvokeEndpointAsync", "query", "asynchronous queries", ENDPOINTS),
-    _with(
-        "autoscaling",
-        "application-autoscaling:RegisterScalableTarget",
-        "deploy",
-        "how many instances an endpoint may have",
-        _SCALING,
-    ),
-    _with(
-        "autoscaling",
-        "application-autoscaling:PutScalingPolicy",
-        "deploy",
-        "when it gets more or fewer",
-        _SCALING,
-    ),
-    _with(
-        "autoscaling",
-        "application-autoscaling:DeregisterScalableTarget",
-        "clean-up",
-        "goes with its endpoint",
-        _SCALING,
+    *(
+        _with("autoscaling", f"application-autoscaling:{action}", stage, reason, _SCALING)
+        for action, stage, reason in _SCALING_ACTIONS
     ),
     _with("autoscaling", "cloudwatch:PutMetricAlarm", "deploy", "the policy's alarms", _ALARMS),
     _with("autoscaling", "cloudwatch:DescribeAlarms", "deploy", "the policy's alarms", EVERYTHING),
