@@ -8,7 +8,8 @@ from typing import Any
 from prefect import runtime
 
 from platforms.errors import WhippetError
-from tasks.stories.names import is_random
+from tasks.parameters.groups import Advanced
+from tasks.stories.names import is_random, release_name
 
 
 def named(story: Callable[..., str]) -> Callable[[], str]:
@@ -28,3 +29,9 @@ def named(story: Callable[..., str]) -> Callable[[], str]:
             return given or str(runtime.flow_run.flow_name)
 
     return name
+
+
+def story_of_search(advanced: Advanced, **groups: Any) -> str:
+    """Return the name of a run that searches, such as ``clipart · mobilenet_v2 · 64 trials``."""
+    names = ("data", "model", "tuning", "resources")
+    return release_name(*(advanced.settle(name, groups[name]) for name in names))

@@ -10,7 +10,7 @@ from prefect.states import Completed
 
 from flows.deploy_model import deploy_trained
 from flows.hooks import FLOW_POLICY, parts_of_a_run
-from flows.naming import named
+from flows.naming import named, story_of_search
 from flows.sync_data import sync_data
 from flows.train_model import train_instrumented
 from flows.tune_model import search_hyperparameters
@@ -40,17 +40,11 @@ from tasks.reports import print_report, publish_run, render_report
 from tasks.requests.training import final_hyperparameters
 from tasks.runs.record_model import RunRecord
 from tasks.runs.stages import stage
-from tasks.stories.names import release_name
 from tasks.stories.outcomes import released
 from tasks.unanswered import held_back
 
 
-def _story(advanced: ReleaseAdvanced, **groups: Any) -> str:
-    names = ("data", "model", "tuning", "resources")
-    return release_name(*(advanced.settle(name, groups[name]) for name in names))
-
-
-@flow(name="release-model", flow_run_name=named(_story), **FLOW_POLICY)
+@flow(name="release-model", flow_run_name=named(story_of_search), **FLOW_POLICY)
 def release_model(
     data: Data = DataParameters(),
     model: Model = ModelParameters(),
@@ -70,10 +64,8 @@ def release_model(
         return held
     data, model = advanced.settle("data", data), advanced.settle("model", model)
     tuning, training = advanced.settle("tuning", tuning), advanced.settle("training", training)
-    deployment, resources = (
-        advanced.settle("deployment", deployment),
-        advanced.settle("resources", resources),
-    )
+    deployment = advanced.settle("deployment", deployment)
+    resources = advanced.settle("resources", resources)
     with stage("plan") as run:
         choices = RunChoices(
             data=data,

@@ -99,10 +99,8 @@ def train_model(
 ) -> TrainedModel | State[Any]:
     """Plan, sync the data, then train on it with the given hyperparameters, without a search."""
     data, model = advanced.settle("data", data), advanced.settle("model", model)
-    training, resources = (
-        advanced.settle("training", training),
-        advanced.settle("resources", resources),
-    )
+    training = advanced.settle("training", training)
+    resources = advanced.settle("resources", resources)
     with stage("plan") as run:
         choices = RunChoices(data=data, model=model, training=training, resources=resources)
         limits = plan_stage(run, choices)

@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.hooks import FLOW_POLICY, parts_of_a_run
-from flows.naming import named
+from flows.naming import named, story_of_search
 from flows.sync_data import sync_data
 from sm_entrypoints.contract.sentences import counted
 from tasks.linting import lint_finished_search
@@ -31,7 +31,7 @@ from tasks.planning import plan_stage
 from tasks.requests.inputs import TrainingInputs
 from tasks.runs.record_parts import BestTrial
 from tasks.runs.stages import stage
-from tasks.stories.names import model_name, release_name
+from tasks.stories.names import model_name
 from tasks.stories.outcomes import searched
 from tasks.tuning import best_hyperparameters, follow_tuning_job, launch_tuning_job
 
@@ -40,11 +40,6 @@ def _search(model: ModelParameters, tuning: TuningParameters, **others: Any) -> 
     settled = choose_search(model, tuning, others["resources"]).settle(tuning)
     trials, dataset = counted(settled.trials(), "trial"), others["inputs"].dataset
     return f"search {trials} of {model_name(model)} on {dataset}"
-
-
-def _story(advanced: TuneAdvanced, **groups: Any) -> str:
-    names = ("data", "model", "tuning", "resources")
-    return release_name(*(advanced.settle(name, groups[name]) for name in names))
 
 
 @flow(name="search-hyperparameters", flow_run_name=named(_search), **FLOW_POLICY)
@@ -72,7 +67,7 @@ def search_hyperparameters(
         return best
 
 
-@flow(name="tune-model", flow_run_name=named(_story), **FLOW_POLICY)
+@flow(name="tune-model", flow_run_name=named(story_of_search), **FLOW_POLICY)
 def tune_model(
     data: Data = DataParameters(),
     model: Model = ModelParameters(),

@@ -37,6 +37,7 @@ from tasks.runs.record_parts import Deployment, TrainedModel
 from tasks.runs.task_policy import policy, will_be_retried
 
 _DEADLINE_SECONDS = 1800.0
+_BROKEN = ("Failed", "OutOfService", "Deleting")
 # A right preprocessing repeats the job's own answers; bf16 kernels may flip a close call.
 _LEAST_AGREEMENT = 0.75
 
@@ -93,11 +94,7 @@ def _removed_on_failure(platform: Platform, names: dict[Step, str]) -> Iterator[
 def _remove_if_broken(platform: Platform, names: dict[Step, str]) -> None:
     """Remove what an earlier attempt of this run left Failed; a name can be used once only."""
     description = ENDPOINT.describe(platform.sagemaker, names["endpoint"])
-    if description is not None and description["EndpointStatus"] in (
-        "Failed",
-        "OutOfService",
-        "Deleting",
-    ):
+    if description is not None and description["EndpointStatus"] in _BROKEN:
         remove_endpoint(platform, names["endpoint"], names["config"], [names["model"]])
 
 

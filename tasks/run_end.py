@@ -46,11 +46,8 @@ def close_accounts(flow_run: FlowRun, run: RunIdentity | None) -> None:
     except (WhippetError, BotoCoreError, ClientError, OSError) as error:
         logger.warning("what still bills is not known (%s): see `whippet endpoints`", error)
         return
-    sentence = (
-        total_sentence(resources, bills=platform.bills)
-        if resources
-        else "nothing is billing any more"
-    )
+    nothing = "nothing is billing any more"
+    sentence = total_sentence(resources, bills=platform.bills) if resources else nothing
     _publish(flow_run.id, BILLING_KEY, [each.row for each in resources], sentence)
     logger.info("%s", sentence)
 

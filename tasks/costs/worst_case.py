@@ -154,6 +154,12 @@ def objects_month_usd(size: int, prices: PriceList) -> Decimal:
     return Decimal(size) / _GB * prices.objects_gb_month.usd
 
 
+def total(amounts: list[Decimal | None]) -> Decimal | None:
+    """Return the sum of amounts, None when one of them is not known."""
+    priced = [amount for amount in amounts if amount is not None]
+    return sum(priced, Decimal(0)) if len(priced) == len(amounts) else None
+
+
 def cents(usd: Decimal) -> Decimal:
     """Return an amount in whole cents, never less than it is."""
     return usd.quantize(CENT, rounding=ROUND_CEILING)

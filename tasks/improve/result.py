@@ -118,11 +118,7 @@ def rows(found: Improvement) -> list[dict[str, str]]:
 
 def _row(variant: str, found: Improvement, comparison: Comparison) -> dict[str, str]:
     values = found["before"] if variant == "A" else found["change"]
-    speed, quality, job = (
-        comparison.get("speed"),
-        comparison.get("quality"),
-        comparison.get("job"),
-    )
+    speed, job = comparison.get("speed"), comparison.get("job")
     row = {
         "variant": _VARIANTS[variant],
         "hyperparameters": ", ".join(f"{name}={value}" for name, value in values.items()),
@@ -130,7 +126,7 @@ def _row(variant: str, found: Improvement, comparison: Comparison) -> dict[str, 
     if speed:
         row["ms per image"] = f"{1000 * speed['seconds_per_image'][variant]:.3f}"
         row["once, s"] = f"{speed['one_time_seconds'][variant]:.2f}"
-    if quality:
+    if quality := comparison.get("quality"):
         loss = quality["mean_loss"][variant]
         row["validation loss"] = "diverged" if loss is None else f"{loss:.4f}"
     if job:

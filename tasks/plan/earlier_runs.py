@@ -76,10 +76,8 @@ def _comparable(run_record: RunRecord, choices: RunChoices) -> Rehearsal | None:
 
 
 def _same(run_record: RunRecord, choices: RunChoices, training: LedgerEntry) -> bool:
-    model, data = (
-        _given(run_record, "model", choices.model),
-        _given(run_record, "data", choices.data),
-    )
+    model = _given(run_record, "model", choices.model)
+    data = _given(run_record, "data", choices.data)
     wanted = choices.model.model_dump()
     instances = (choices.resources.instance_type, choices.resources.instance_count)
     return (

@@ -12,7 +12,7 @@ from platforms.errors import NameTaken
 from platforms.sagemaker_types import TrainingJob, TuningJob
 from tasks.costs.ledger_update import settle
 from tasks.costs.prices import PriceList
-from tasks.costs.worst_case import jobs_usd
+from tasks.costs.worst_case import jobs_usd, total
 from tasks.endpoints.requests import RESOURCES
 from tasks.requests.create_or_adopt import (
     MOST_ATTEMPTS,
@@ -92,8 +92,7 @@ class ExistingJobs:
         entries = facts.ledger.values()
         ended = [each for each in entries if each.job not in counted and not each.billing]
         amounts += [each.usd for each in ended]
-        priced = [amount for amount in amounts if amount is not None]
-        return sum(priced, Decimal(0)) if len(priced) == len(amounts) else None
+        return total(amounts)
 
 
 def require_own_names(platform: Platform, run: RunIdentity, steps: Iterable[Step]) -> None:

@@ -8,7 +8,6 @@ or written; only the run's own jobs are read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Literal, TypedDict, cast
 
 from botocore.exceptions import ClientError, ParamValidationError
@@ -280,12 +279,6 @@ def permissions(requests: RunRequests) -> list[str]:
     """Return the permissions that the sender of the requests needs."""
     operations = dict.fromkeys(operation for operation, _ in by_operation(requests))
     return [*(f"sagemaker:{operation}" for operation in operations), "iam:PassRole"]
-
-
-def total(amounts: list[Decimal | None]) -> Decimal | None:
-    """Return the sum of amounts, None when one of them is not known."""
-    priced = [amount for amount in amounts if amount is not None]
-    return sum(priced, Decimal(0)) if len(priced) == len(amounts) else None
 
 
 def as_json(requests: RunRequests) -> list[PlannedRequest]:

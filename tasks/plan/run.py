@@ -20,6 +20,7 @@ from tasks.costs.worst_case import (
     jobs_usd,
     most_seconds,
     objects_month_usd,
+    total,
     wall_seconds,
     wanted_instances,
 )
@@ -40,7 +41,6 @@ from tasks.plan.requests import (
     planned_requests,
     quotas,
     require_valid,
-    total,
 )
 from tasks.plan.search_ways import SearchWay, choose, other_strategy
 from tasks.requests.inputs import TrainingInputs

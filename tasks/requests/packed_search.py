@@ -71,10 +71,8 @@ def packed_search_requests(
         ParameterError: as :func:`fixed_hyperparameters`.
         SearchPlanError: it cannot be packed; the choice of the strategy sees to it that it can.
     """
-    plan, fixed = (
-        packed_plan(tuning, list(inputs.networks)),
-        fixed_hyperparameters(model, inputs, tuning),
-    )
+    plan = packed_plan(tuning, list(inputs.networks))
+    fixed = fixed_hyperparameters(model, inputs, tuning)
     job = job_inputs(platform, run, inputs, resources, checkpoints=None)
     # Restored when the job starts, and what it computes anew is written back: no channel is needed.
     job = replace(job, features_uri=None, checkpoint_uri=inputs.features_uri)
