@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from prefect import get_run_logger, runtime, task
@@ -16,7 +15,6 @@ from platforms.sagemaker_requests import TrainingRequest
 from platforms.sagemaker_types import TrainingJob
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints import contract
-from sm_entrypoints.contract.wire import Value
 from tasks.costs.comparison_cap import allowance, comparison_prices, held_to
 from tasks.costs.ledger_update import settle
 from tasks.dataset.sameness import require_same_data
@@ -92,7 +90,8 @@ def launch_comparison_job(plan: ImprovementPlan) -> str:
     note_improvement(platform.settings, flow_run_id, plan.run, job_name)
     name = create_or_adopt(platform.sagemaker, TRAINING_JOB, request)
     record(platform.settings, plan.run, RunFacts(jobs={"improve": name}))
-    get_run_logger().info("comparison job %s: %s", name, _assignments(plan.change))
+    change = ", ".join(f"{key}={value}" for key, value in plan.change.items())
+    get_run_logger().info("comparison job %s: %s", name, change)
     return name
 
 
@@ -101,10 +100,6 @@ def _upload_source(platform: Platform) -> str:
     bucket = platform.defaults.bucket
     archive = package_source(PROJECT_ROOT)
     return upload_source(archive, platform.store(bucket), bucket, platform.settings.prefix)
-
-
-def _assignments(change: Mapping[str, Value]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in change.items())
 
 
 @task(name="follow comparison job", task_run_name="follow {name}", **policy(6 * DAY))

@@ -50,6 +50,7 @@ def comparison_page(left: ComparedRun, right: ComparedRun) -> str:
     if left.name == right.name:
         raise ValueError(f"{left.name!r} cannot be compared with itself")
     both = (left, right)
+    curves = grid(*(_curve(both, column) for column in ("loss", "accuracy")))
     return render_page(
         title="Two runs side by side",
         subtitle=f"{left.name} · {right.name}",
@@ -57,7 +58,7 @@ def comparison_page(left: ComparedRun, right: ComparedRun) -> str:
         sections=[
             Section(anchor="outcome", title="Outcome", blocks=_outcome(both)),
             Section(anchor="parameters", title="Parameters", blocks=_parameters(both)),
-            Section(anchor="curves", title="Training curves", blocks=[_curves(both)]),
+            Section(anchor="curves", title="Training curves", blocks=[curves]),
             Section(anchor="confusion", title="Confusion matrices", blocks=[_confusions(both)]),
         ],
     )
@@ -66,7 +67,8 @@ def comparison_page(left: ComparedRun, right: ComparedRun) -> str:
 def _outcome(both: Sequence[ComparedRun]) -> list[Block]:
     left, right = both
     # In the order of the side that has more of them: the other may lack some in between.
-    names = list(dict.fromkeys(name for each in _fullest_first(both) for name in each.facts))
+    fullest_first = sorted(both, key=lambda each: len(each.facts), reverse=True)
+    names = list(dict.fromkeys(name for each in fullest_first for name in each.facts))
     rows = [(name, *(each.facts.get(name) for each in both)) for name in names]
     other_data = bool(left.data and right.data and left.data != right.data)
     links = " ".join(f'<a href="{text(run_address(e.name))}">{text(e.name)}</a>' for e in both)
@@ -79,10 +81,6 @@ def _outcome(both: Sequence[ComparedRun]) -> list[Block]:
         heading("Verdicts"),
         grid(*(paragraph(f"{e.name}: {e.verdict or 'no verdict'}", "empty") for e in both)),
     ]
-
-
-def _fullest_first(both: Sequence[ComparedRun]) -> list[ComparedRun]:
-    return sorted(both, key=lambda each: len(each.facts), reverse=True)
 
 
 def _parameters(both: Sequence[ComparedRun]) -> list[Block]:
@@ -103,10 +101,6 @@ def _texts(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Block:
     """Return a table of values of any kind: as texts, they stand in columns of one alignment."""
     found = table(columns, [tuple(shown(value) for value in row) for row in rows])
     return Block(markup=f'<div class="even">{found.markup}</div>')
-
-
-def _curves(both: Sequence[ComparedRun]) -> Block:
-    return grid(*(_curve(both, column) for column in ("loss", "accuracy")))
 
 
 def _curve(both: Sequence[ComparedRun], column: str) -> Block:

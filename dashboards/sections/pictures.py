@@ -9,7 +9,6 @@ from dashboards.files.pictures import (
     LookAlike,
     PictureFindings,
     PicturesDocument,
-    WrongLabel,
 )
 from dashboards.page.cards import Card, cards
 from dashboards.page.markup import (
@@ -63,7 +62,16 @@ def _wrong(findings: PictureFindings) -> list[Block]:
     wrong = findings.document.wrong_labels
     if not wrong or not wrong.items:
         return []
-    made = [_wrong_card(each, findings) for each in wrong.items]
+    made = [
+        Card(
+            title=each.place,
+            images=[findings.images.get(each.file)],
+            wrong=each.label,
+            right=f"{each.suggested} {each.probability:.0%}",
+            note=each.split,
+        )
+        for each in wrong.items
+    ]
     more = wrong.count - len(wrong.items)
     note = [paragraph(f"{more:,} more are not shown.", "note")] if more else []
     lead = paragraph(
@@ -72,16 +80,6 @@ def _wrong(findings: PictureFindings) -> list[Block]:
         "note",
     )
     return [lead, *_some(made, _SHOWN), *note]
-
-
-def _wrong_card(each: WrongLabel, findings: PictureFindings) -> Card:
-    return Card(
-        title=each.place,
-        images=[findings.images.get(each.file)],
-        wrong=each.label,
-        right=f"{each.suggested} {each.probability:.0%}",
-        note=each.split,
-    )
 
 
 def _alike(findings: PictureFindings) -> list[Block]:

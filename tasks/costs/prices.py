@@ -159,7 +159,8 @@ def current_prices(pricing: Pricing | None, wanted: Iterable[tuple[str, Use]]) -
         return from_table
     try:
         answers = {_key(*pair): _asked(pricing, *pair) for pair in pairs}
-        volume = _asked_volume(pricing)
+        # Jobs' and endpoints' may differ: the dearest.
+        volume = max(_listed(pricing, "productFamily", _STORAGE, _VOLUMES), default=None)
     except (BotoCoreError, ClientError, ValueError, KeyError, TypeError):
         # No permission, no network, or an answer of a different shape: the table has to do.
         return from_table
@@ -176,11 +177,6 @@ def _asked(pricing: Pricing, instance_type: str, use: Use) -> Decimal | None:
     """Return AWS's price, None when there is not exactly one."""
     prices = _listed(pricing, "instanceName", instance_type, (f"{_USAGE[use]}:{instance_type}",))
     return prices.pop() if len(prices) == 1 else None
-
-
-def _asked_volume(pricing: Pricing) -> Decimal | None:
-    """Return AWS's price of storage, the dearest of jobs' and endpoints'; None when it has none."""
-    return max(_listed(pricing, "productFamily", _STORAGE, _VOLUMES), default=None)
 
 
 def _listed(pricing: Pricing, field: str, value: str, usages: tuple[str, ...]) -> set[Decimal]:

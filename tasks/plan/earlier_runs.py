@@ -64,7 +64,7 @@ def _comparable(run_record: RunRecord, choices: RunChoices) -> Rehearsal | None:
         return None
     searched = [each.billable_seconds for each in completed if each.stage == "tune"]
     tuned = [each.billable_seconds for each in completed if each.stage == "finetune"]
-    packed = _is_packed(run_record)
+    packed = run_record.search is not None and run_record.search.strategy == "packed"
     return Rehearsal(
         run=run_record.name,
         trial_seconds=None if packed else _trial_seconds(run_record, choices, searched),
@@ -100,10 +100,6 @@ def _same_views(run_record: RunRecord, training: Parameters) -> bool:
     given = (group["hyperparameters"] for group in groups)
     before, now = (str(each.get("views", 0)) if isinstance(each, dict) else "0" for each in given)
     return before == now
-
-
-def _is_packed(run_record: RunRecord) -> bool:
-    return run_record.search is not None and run_record.search.strategy == "packed"
 
 
 def _trial_seconds(run_record: RunRecord, choices: RunChoices, trials: list[int]) -> int | None:

@@ -202,17 +202,14 @@ def tuning_job_request(
         "TrainingJobDefinition": _trial_definition(fixed, inputs),
     }
     if tuning.warm_start_from:
-        request["WarmStartConfig"] = _warm_start(tuning.warm_start_from)
+        warm_start: WarmStart = {
+            "ParentHyperParameterTuningJobs": [
+                {"HyperParameterTuningJobName": parent} for parent in tuning.warm_start_from
+            ],
+            "WarmStartType": "TransferLearning",
+        }
+        request["WarmStartConfig"] = warm_start
     return with_tags(request, inputs.tags)
-
-
-def _warm_start(parents: Sequence[str]) -> WarmStart:
-    return {
-        "ParentHyperParameterTuningJobs": [
-            {"HyperParameterTuningJobName": parent} for parent in parents
-        ],
-        "WarmStartType": "TransferLearning",
-    }
 
 
 def _search_config(ranges: Mapping[str, SearchRange], tuning: TuningParameters) -> TuningConfig:

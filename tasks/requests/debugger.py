@@ -25,16 +25,6 @@ _NAMED = re.compile(r"debug|profil", re.IGNORECASE)
 _REFUSALS = ("ValidationException", "AccessDeniedException", "AccessDenied", "OptInRequired")
 
 
-def without_debugger(request: TrainingRequest) -> TrainingRequest:
-    """Return a training job's request without Debugger and profiler.
-
-    Its tags stay, the digest too: it answers the same wish, so a resumed run adopts the job.
-    """
-    return cast(
-        TrainingRequest, {key: value for key, value in request.items() if key not in MEMBERS}
-    )
-
-
 @dataclass(slots=True, kw_only=True)
 class DebuggerFallback:
     """Give up Debugger and profiler when the service refuses them; ``reason`` says so then.
@@ -53,4 +43,6 @@ class DebuggerFallback:
         if self.insist or not refused or not any(member in request for member in MEMBERS):
             return None
         self.reason = message
-        return without_debugger(request)
+        # Its tags stay, the digest too: it answers the same wish, so a resumed run adopts the job.
+        kept = {key: value for key, value in request.items() if key not in MEMBERS}
+        return cast(TrainingRequest, kept)

@@ -55,13 +55,14 @@ def release_name(
 ) -> str:
     """Return such as ``clipart · mobilenet_v2 · 64 trials``."""
     settled = choose_search(model, tuning, resources).settle(tuning)
-    return _story(data_name(data), model_name(model), counted(settled.trials(), "trial"))
+    trials = counted(settled.trials(), "trial")
+    return SEPARATOR.join((data_name(data), model_name(model), trials))
 
 
 def training_name(data: DataParameters, model: ModelParameters, epochs: int | None) -> str:
     """Return such as ``clipart · mobilenet_v2 · 5 epochs``."""
     length = "one training" if epochs is None else counted(epochs, "epoch")
-    return _story(data_name(data), model_name(model), length)
+    return SEPARATOR.join((data_name(data), model_name(model), length))
 
 
 def clean_up_name(request: CleanUpParameters) -> str:
@@ -74,7 +75,3 @@ def clean_up_name(request: CleanUpParameters) -> str:
 def file_name(path: str) -> str:
     """Return the last part of a path, for a name."""
     return unicodedata.normalize("NFC", PurePath(path.rstrip("/")).name) or path
-
-
-def _story(*parts: str) -> str:
-    return SEPARATOR.join(parts)
