@@ -15,7 +15,9 @@ from platforms.sagemaker_requests import TrainingRequest
 from platforms.sagemaker_types import TrainingJob
 from platforms.settings import PROJECT_ROOT
 from sm_entrypoints import contract
+from tasks.cancelling.watch import CancelWatch, end_if_stopped
 from tasks.costs.comparison_cap import allowance, comparison_prices, held_to
+from tasks.costs.ledger import note_jobs
 from tasks.costs.ledger_update import settle
 from tasks.dataset.sameness import require_same_data
 from tasks.improve.documents import Comparison, Improvement
@@ -30,6 +32,7 @@ from tasks.requests.training import (
     require_completed,
     run_tags,
     trained_model,
+    wait_for,
 )
 from tasks.runs.improvements import note_improvement
 from tasks.runs.output import unpack_output
@@ -38,7 +41,6 @@ from tasks.runs.record import read_run, record, run_folder
 from tasks.runs.record_model import RunFacts
 from tasks.runs.record_parts import ImprovementFacts
 from tasks.runs.task_policy import DAY, policy
-from tasks.training import note_end, wait_for
 
 ARTIFACT_KEY = "improvement"
 
@@ -114,8 +116,9 @@ def follow_comparison_job(plan: ImprovementPlan, name: str) -> None:
     limit = described["StoppingCondition"]["MaxRuntimeInSeconds"]
     with Progress("improvement-progress", f"Comparison job {name}") as progress:
         watch = _ComparisonWatch(progress).show
-        job = wait_for(platform, f"comparison job {name!r}", name, limit, watch)
-        note_end(platform, plan.run, "improve", job)
+        job = wait_for(platform, "comparison job", name, limit, watch, CancelWatch().look)
+        note_jobs(platform, plan.run, "improve", [name])
+        end_if_stopped(job["TrainingJobStatus"])
         require_completed(job)
 
 

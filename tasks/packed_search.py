@@ -20,6 +20,8 @@ from platforms.sagemaker_types import TrainingJob, Trial
 from sm_entrypoints import contract
 from sm_entrypoints.contract.search import SEARCH_HYPERPARAMETER
 from sm_entrypoints.contract.sentences import clause, counted, ended
+from tasks.cancelling.watch import CancelWatch, end_if_stopped
+from tasks.costs.ledger import note_jobs
 from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
 from tasks.report.network import choice_markdown, chosen_network, endpoint_price
 from tasks.requests.create_or_adopt import TRAINING_JOB
@@ -31,6 +33,7 @@ from tasks.requests.training import (
     final_metrics,
     output_uri_of,
     require_completed,
+    wait_for,
 )
 from tasks.requests.tuning import best_trial, list_trials
 from tasks.runs.names import RunIdentity
@@ -42,7 +45,7 @@ from tasks.runs.record_parts import BestTrial
 from tasks.runs.task_policy import DAY, policy
 from tasks.storage.objects import StoreFailed, put_object
 from tasks.storage.uris import split_uri
-from tasks.training import launch, note_end, wait_for
+from tasks.training import launch
 from tasks.tuning import publish_best, publish_trial_table
 
 _DONE, _OF, _BEST = contract.SEARCH_METRICS
@@ -98,9 +101,10 @@ def follow_packed_search(
     platform = connect()
     with Progress("tuning-progress", f"Packed search {name}") as progress:
         watch = TrialWatch(platform, run, progress, tuning.trials()).show
-        what = f"packed search {name!r}"
-        job = wait_for(platform, what, name, resources.longest_seconds, watch)
-        note_end(platform, run, "tune", job)
+        seconds, interrupt = resources.longest_seconds, CancelWatch().look
+        job = wait_for(platform, "packed search", name, seconds, watch, interrupt)
+        note_jobs(platform, run, "tune", [name])
+        end_if_stopped(job["TrainingJobStatus"])
         if job.get("SecondaryStatus") == _TIME_IS_UP:
             get_run_logger().warning("the search reached its time limit: some trials are missing")
         else:

@@ -9,12 +9,11 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 
 from platforms import Platform, Settings, connect
-from platforms.job_status import TERMINAL
 from platforms.sagemaker_requests import TrainingRequest
 from platforms.sagemaker_types import TrainingJob
 from sm_entrypoints import contract
 from sm_entrypoints.contract.wire import Value
-from tasks.cancelling.watch import CancelWatch, end_if_cancelled
+from tasks.cancelling.watch import CancelWatch, end_if_stopped
 from tasks.costs.ledger import note_jobs, spent_jobs
 from tasks.dataset.sameness import require_same_data
 from tasks.parameters.run import ResourceParameters, TrainingParameters
@@ -25,14 +24,13 @@ from tasks.requests.fine_tuning import better_model, fine_tuning_requests
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.paired_gain import paired_gain, read_validation, validation_of
 from tasks.requests.training import (
-    GRACE_SECONDS,
     final_metrics,
     finished_model,
     require_completed,
     trained_model,
     training_requests,
+    wait_for,
 )
-from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity
 from tasks.runs.output import unpack_output
 from tasks.runs.progress import Progress
@@ -75,7 +73,8 @@ def follow_fine_tuning(
     """
     platform = connect()
     job = _follow(platform, name, hyperparameters, resources)
-    note_end(platform, run, "finetune", job)
+    note_jobs(platform, run, "finetune", [name])
+    end_if_stopped(job["TrainingJobStatus"])
     folder = run_folder(platform.settings, run.name)
     # What the head's training told of the pictures is told, whichever model is kept.
     unpack_output(platform, head.output_uri, folder, name=HEAD_FOLDER)
@@ -172,7 +171,8 @@ def follow_training_job(
     """
     platform = connect()
     job = _follow(platform, name, hyperparameters, resources)
-    note_end(platform, run, "train", job)
+    note_jobs(platform, run, "train", [name])
+    end_if_stopped(job["TrainingJobStatus"])
     require_completed(job)
     trained = trained_model(job)
     record(platform.settings, run, RunFacts(training=trained))
@@ -190,31 +190,8 @@ def _follow(
     epochs = epochs if isinstance(epochs, int) else 0
     with Progress("training-progress", f"Training job {name}") as progress:
         watch = _EpochWatch(progress, epochs).show
-        return wait_for(platform, f"training job {name!r}", name, resources.longest_seconds, watch)
-
-
-def wait_for(
-    platform: Platform, what: str, name: str, seconds: float, watch: Callable[[TrainingJob], None]
-) -> TrainingJob:
-    """Return a training job as it ended, in whatever status; each look is shown to ``watch``."""
-    return wait_until(
-        lambda: platform.sagemaker.describe_training_job(TrainingJobName=name),
-        lambda found: found["TrainingJobStatus"] in TERMINAL,
-        what=what,
-        pace=Pace(
-            slowest=platform.defaults.poll_seconds,
-            deadline=seconds + GRACE_SECONDS,
-            interrupt=CancelWatch().look,
-        ),
-        watch=watch,
-    )
-
-
-def note_end(platform: Platform, run: RunIdentity, stage: str, job: TrainingJob) -> None:
-    """Enter what an ended job used into the ledger; end the run here if it was cancelled."""
-    note_jobs(platform, run, stage, [job["TrainingJobName"]])
-    if job["TrainingJobStatus"] == "Stopped":
-        end_if_cancelled()
+        seconds, interrupt = resources.longest_seconds, CancelWatch().look
+        return wait_for(platform, "training job", name, seconds, watch, interrupt)
 
 
 class _EpochWatch:

@@ -6,7 +6,7 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 
 from platforms import connect
-from tasks.cancelling.watch import CancelWatch, end_if_cancelled
+from tasks.cancelling.watch import CancelWatch, end_if_stopped
 from tasks.parameters.typed_path import expanded
 from tasks.plan.text import usd
 from tasks.runs.names import RunIdentity, resource_name
@@ -76,8 +76,7 @@ def launch_transform_job(
 def follow_transform_job(name: str, max_seconds: int) -> Ended:
     """Wait for the job's end, whatever it is."""
     ended = follow(connect(), name, max_seconds, interrupt=CancelWatch().look)
-    if ended.status == "Stopped":
-        end_if_cancelled()
+    end_if_stopped(ended.status)
     return ended
 
 

@@ -19,7 +19,7 @@ from platforms.job_status import TERMINAL
 from platforms.sagemaker_types import Trial, TuningJob
 from sm_entrypoints import contract
 from sm_entrypoints.contract.sentences import counted, ended
-from tasks.cancelling.watch import CancelWatch, end_if_cancelled
+from tasks.cancelling.watch import CancelWatch, end_if_stopped
 from tasks.costs.ledger import note_jobs
 from tasks.parameters.run import ModelParameters, ResourceParameters, TuningParameters
 from tasks.requests.create_or_adopt import TUNING_JOB
@@ -94,8 +94,7 @@ def follow_tuning_job(
             ),
             watch=watch,
         )
-        if job["HyperParameterTuningJobStatus"] == "Stopped":
-            end_if_cancelled()
+        end_if_stopped(job["HyperParameterTuningJobStatus"])
         _require_completed(job)
 
 

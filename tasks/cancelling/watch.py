@@ -77,6 +77,12 @@ def end_if_cancelled() -> None:
         _end()
 
 
+def end_if_stopped(status: str) -> None:
+    """End the run now if its job was stopped, and a cancel is why: see :func:`end_if_cancelled`."""
+    if status == "Stopped":
+        end_if_cancelled()
+
+
 def _is_cancelled(*, closely: bool) -> bool:
     """Read the states of this flow run and its root; ``closely``, all that they ever had."""
     client = _client()

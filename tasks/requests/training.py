@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from platforms import Platform
 from platforms.errors import JobFailed
+from platforms.job_status import TERMINAL
 from platforms.sagemaker_requests import TrainingRequest
 from platforms.sagemaker_types import TrainingJob
 from sm_entrypoints import contract
@@ -18,6 +19,7 @@ from tasks.requests.create_or_adopt import TRAINING_JOB
 from tasks.requests.inputs import TrainingInputs
 from tasks.requests.placement import placement_of
 from tasks.requests.tags import FLOW_RUN_TAG, RUN_TAG
+from tasks.requests.waiting import Pace, wait_until
 from tasks.runs.names import RunIdentity, resource_name
 from tasks.runs.record_parts import TrainedModel
 
@@ -103,6 +105,28 @@ def training_requests(
     job = job_inputs(platform, run, inputs, resources, checkpoints=run.prefix)
     return lambda attempt: training_job_request(
         resource_name(run, "train", attempt), hyperparameters, job, training
+    )
+
+
+def wait_for(
+    platform: Platform,
+    noun: str,
+    name: str,
+    seconds: float,
+    watch: Callable[[TrainingJob], None],
+    interrupt: Callable[[], None],
+) -> TrainingJob:
+    """Return a training job as it ended, in whatever status; ``noun`` is what people call it."""
+    return wait_until(
+        lambda: platform.sagemaker.describe_training_job(TrainingJobName=name),
+        lambda found: found["TrainingJobStatus"] in TERMINAL,
+        what=f"{noun} {name!r}",
+        pace=Pace(
+            slowest=platform.defaults.poll_seconds,
+            deadline=seconds + GRACE_SECONDS,
+            interrupt=interrupt,
+        ),
+        watch=watch,
     )
 
 
