@@ -69,7 +69,8 @@ def require_ranges(ranges: Mapping[str, SearchRange]) -> None:
         drawn = span.values if isinstance(span, CategoricalRange) else [span.min, span.max]
         for value in drawn:
             require_values({name: value})
-        if isinstance(span, ContinuousRange) and _is_whole(name):
+        known = contract.HYPERPARAMETERS.get(name)
+        if isinstance(span, ContinuousRange) and known is not None and known.kind is int:
             raise ValueError(
                 f"hyperparameter {name} takes whole numbers: give a range of integers, not "
                 f"{span.min}:{span.max}"
@@ -115,10 +116,6 @@ def require_batches(values: Mapping[str, Value], searched: Mapping[str, SearchRa
             "normalisation would see one value per channel. Give batch_size=2 or more, "
             f"image_size={least} or more, or trainable=head"
         )
-
-
-def _is_whole(name: str) -> bool:
-    return name in contract.HYPERPARAMETERS and contract.HYPERPARAMETERS[name].kind is int
 
 
 def _number(value: Value) -> float:
