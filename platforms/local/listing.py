@@ -6,7 +6,7 @@ between two pages therefore never duplicate or hide another item.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -53,8 +53,7 @@ def listing(
     kept = [each for each in summaries if _matches(each, name_key, request)]
     kept.sort(key=position, reverse=descending)
     if "NextToken" in request:
-        last = _decode(request["NextToken"])
-        kept = [each for each in kept if _after(position(each), last, descending=descending)]
+        kept = _behind(request["NextToken"], kept, position, descending=descending)
     size = request.get("MaxResults", _DEFAULT_MAX_RESULTS)
     page: dict[str, Any] = {member: kept[:size]}
     if len(kept) > size:
@@ -92,17 +91,26 @@ def _in_time(time: datetime | None, key: str, request: Mapping[str, Any]) -> boo
     return before is None or time < parse_to_aware_datetime(before)
 
 
-def _after(position: tuple[Any, str], last: tuple[Any, str], *, descending: bool) -> bool:
-    return position < last if descending else position > last
-
-
-def _decode(token: str) -> tuple[Any, str]:
+def _behind(
+    token: str,
+    sorted_: Sequence[Summary],
+    position: Callable[[Summary], tuple[Any, str]],
+    *,
+    descending: bool,
+) -> list[Summary]:
+    """Return the summaries behind the one that a token names."""
     try:
         key, name = read_token(token)
+        last = (key, name)
+        return [
+            each
+            for each in sorted_
+            if (position(each) < last if descending else position(each) > last)
+        ]
+    # Also a token of a listing that was sorted by something else.
     except (ValueError, TypeError) as error:
         raise client_error(
             "List",
             "ValidationException",
             f"Invalid NextToken {token!r}; start from the first page.",
         ) from error
-    return key, name

@@ -608,6 +608,8 @@ def test_lists_in_pages(jobs: Jobs) -> None:
     )
     assert [each["TrainingJobName"] for each in rest["TrainingJobSummaries"]] == ["a-1"]
     assert "NextToken" not in rest
+    with pytest.raises(ClientError, match="start from the first page"):
+        list_jobs(SortBy="CreationTime", NextToken=first["NextToken"])
     found = list_jobs(NameContains="a-", StatusEquals="Completed")["TrainingJobSummaries"]
     assert [each["TrainingJobName"] for each in found] == ["a-1", "a-2"]
 
