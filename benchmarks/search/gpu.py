@@ -20,16 +20,9 @@ from pathlib import Path
 
 from benchmarks.instrumentation import Row
 from benchmarks.parts import print_parts
-from benchmarks.search.__main__ import (
-    World,
-    beside_one_pass,
-    beside_others,
-    beside_the_loop,
-    in_process,
-    options,
-    prepared,
-)
+from benchmarks.search.__main__ import beside_one_pass, beside_others, beside_the_loop, in_process
 from benchmarks.search.processes import JOB
+from benchmarks.search.world import World, options, prepared
 from sm_entrypoints import contract
 
 _PROBE = "import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else '')"
@@ -74,7 +67,7 @@ PARTS: dict[str, Callable[[World], list[Row]]] = {
 
 def main() -> int:
     """Print the table; the exit code tells whether the goals were met."""
-    parser = options()
+    parser = options(__doc__)
     parser.add_argument("--parts", nargs="+", choices=sorted(PARTS), default=list(PARTS))
     parser.set_defaults(pairs=3)
     arguments = parser.parse_args()
