@@ -72,6 +72,30 @@ class RuleResult:
         }
 
 
+def judged(
+    rule: str,
+    triggered: int,
+    *,
+    datapoints: int,
+    details: Mapping[str, Any],
+    violations: int | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> RuleResult:
+    """Return the result of a rule that triggered so often; each one is a violation unless said.
+
+    Give ``parameters`` where they were scaled; others are those that the rule is evaluated with.
+    """
+    return RuleResult(
+        rule=rule,
+        status="IssuesFound" if triggered else "NoIssuesFound",
+        triggered=int(triggered),
+        violations=int(triggered if violations is None else violations),
+        datapoints=datapoints,
+        details=details,
+        parameters=parameters or {},
+    )
+
+
 def not_applicable(rule: str, reason: str) -> RuleResult:
     """Return the result of a rule that has nothing to examine, and why."""
     return RuleResult(rule=rule, status="NotApplicable", details={"reason": reason})

@@ -15,7 +15,7 @@ from sm_entrypoints.contract import WHOLE_NETWORK
 from sm_entrypoints.contract.sentences import counted
 from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.profiler.timeline import Steps, main_steps, phase_share, steps_of
-from sm_entrypoints.rules.result import RuleResult, not_applicable
+from sm_entrypoints.rules.result import RuleResult, judged, not_applicable
 from sm_entrypoints.rules.rule import Rule
 
 # A last batch this much smaller than the others (or less) shows what an image costs.
@@ -43,10 +43,9 @@ def data_wait(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
     seconds = float(waits[steps.steady].sum())
     triggered = percent > parameters["percent"] and seconds > parameters["min_seconds"]
     slow = waits > steps.seconds * parameters["percent"] / 100
-    return RuleResult(
-        rule="DataWait",
-        status="IssuesFound" if triggered else "NoIssuesFound",
-        triggered=int(triggered),
+    return judged(
+        "DataWait",
+        triggered,
         violations=int((slow & steps.steady).sum()),
         datapoints=count,
         details={
@@ -55,7 +54,6 @@ def data_wait(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
             "step_seconds": float(steps.seconds.sum()),
             "median_wait_seconds": float(np.median(waits[steps.steady])),
         },
-        parameters=dict(parameters),
     )
 
 
@@ -164,10 +162,9 @@ def batch_size_throughput(evidence: Evidence, parameters: Mapping[str, Any]) -> 
     percent = 100 * cost.fixed / max(cost.seconds(cost.batch), 1e-12)
     factor = cost.factor(better)
     triggered = percent > parameters["percent"] and factor > parameters["min_factor"]
-    return RuleResult(
-        rule="BatchSizeThroughput",
-        status="IssuesFound" if triggered else "NoIssuesFound",
-        triggered=int(triggered),
+    return judged(
+        "BatchSizeThroughput",
+        triggered,
         violations=count if triggered else 0,
         datapoints=count,
         details={
@@ -179,7 +176,6 @@ def batch_size_throughput(evidence: Evidence, parameters: Mapping[str, Any]) -> 
             "factor": factor,
             "method": cost.method,
         },
-        parameters=dict(parameters),
     )
 
 

@@ -20,7 +20,7 @@ from sm_entrypoints.rules.profiler.timeline import (
     steps_of,
     too_few,
 )
-from sm_entrypoints.rules.result import RuleResult, not_applicable
+from sm_entrypoints.rules.result import RuleResult, judged, not_applicable
 from sm_entrypoints.rules.rule import Rule
 
 PROCESS_MEMORY = "ProcessMemoryBytes"
@@ -83,11 +83,9 @@ def low_cpu_utilization(evidence: Evidence, parameters: Mapping[str, Any]) -> Ru
     if demand is None and len(use) < parameters["min_samples"]:
         return too_few("LowCPUUtilization", len(use))
     percent = float(use.mean()) if demand is None else 100 * demand
-    low = percent < parameters["threshold"]
-    return RuleResult(
-        rule="LowCPUUtilization",
-        status="IssuesFound" if low else "NoIssuesFound",
-        triggered=int(low),
+    return judged(
+        "LowCPUUtilization",
+        percent < parameters["threshold"],
         violations=int((use < parameters["threshold"]).sum()),
         datapoints=len(use),
         details={
@@ -97,7 +95,6 @@ def low_cpu_utilization(evidence: Evidence, parameters: Mapping[str, Any]) -> Ru
             "cores": evidence.cores,
             "threads": evidence.job.get("threads"),
         },
-        parameters=dict(parameters),
     )
 
 
@@ -111,14 +108,12 @@ def io_wait(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
     means = {node: float(values.mean()) for node, values in nodes.items()}
     triggered = sum(mean > parameters["threshold"] for mean in means.values())
     every = np.concatenate([*nodes.values()])
-    return RuleResult(
-        rule="IOWait",
-        status="IssuesFound" if triggered else "NoIssuesFound",
-        triggered=triggered,
+    return judged(
+        "IOWait",
+        triggered,
         violations=int((every > parameters["threshold"]).sum()),
         datapoints=len(every),
         details={"mean_percent": means},
-        parameters=dict(parameters),
     )
 
 
@@ -144,10 +139,9 @@ def memory_growth(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResu
         steady and rise > _MEGABYTE * parameters["megabytes"] and percent > parameters["percent"]
     )
     epochs = max(1, len(np.unique(steps_of(evidence).epoch)))
-    return RuleResult(
-        rule="MemoryGrowth",
-        status="IssuesFound" if grows else "NoIssuesFound",
-        triggered=int(grows),
+    return judged(
+        "MemoryGrowth",
+        grows,
         violations=int((values > values[0] + _MEGABYTE * parameters["megabytes"]).sum()),
         datapoints=len(values),
         details={
@@ -157,7 +151,6 @@ def memory_growth(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResu
             "rise_percent": percent,
             "megabytes_per_epoch": rise / _MEGABYTE / epochs * len(series[0].values) / len(values),
         },
-        parameters=dict(parameters),
     )
 
 
@@ -184,10 +177,9 @@ def thread_oversubscription(evidence: Evidence, parameters: Mapping[str, Any]) -
     many = computing > parameters["threads_per_core"] * cores
     crowded = computing + workers > parameters["threads_and_workers_per_core"] * cores
     waiting = waiting_share(evidence)
-    return RuleResult(
-        rule="ThreadOversubscription",
-        status="IssuesFound" if many or crowded else "NoIssuesFound",
-        triggered=int(many or crowded),
+    return judged(
+        "ThreadOversubscription",
+        many or crowded,
         violations=int(many) + int(crowded),
         datapoints=1,
         details={
@@ -199,7 +191,6 @@ def thread_oversubscription(evidence: Evidence, parameters: Mapping[str, Any]) -
                 "involuntary_switches"
             ),
         },
-        parameters=dict(parameters),
     )
 
 

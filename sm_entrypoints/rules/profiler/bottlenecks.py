@@ -21,7 +21,6 @@ from sm_entrypoints.rules.profiler.timeline import (
     GPU_MEMORY,
     IO_WAIT,
     NO_GPU,
-    concluded,
     mean_of,
     moments,
     nodes_of,
@@ -31,7 +30,7 @@ from sm_entrypoints.rules.profiler.timeline import (
     series_of,
     too_few,
 )
-from sm_entrypoints.rules.result import RuleResult, not_applicable
+from sm_entrypoints.rules.result import RuleResult, judged, not_applicable
 from sm_entrypoints.rules.rule import Rule
 
 
@@ -42,21 +41,22 @@ def batch_size(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
         return not_applicable("BatchSize", f"{NO_GPU}; BatchSizeThroughput judges it on a CPU")
     cores, memories = series_of(evidence, CPU), series_of(evidence, GPU_MEMORY)
     details: dict[str, Any] = {}
-    used, counts = dict(parameters), [0, 0, 0]
+    triggered = points = 0
+    used = dict(parameters)
     for gpu in gpus:
         cpu = mean_of(on_node(cores, gpu.node))
         memory = [one.values for one in on_node(memories, gpu.node) if one.name == gpu.name]
         parts = {"cpu": cpu, "gpu": gpu.values, "gpu_memory": memory[0] if memory else cpu[:0]}
-        points = min(map(len, parts.values()))
-        wait, window = scaled_patience(points, parameters["patience"], parameters["window"])
+        count = min(map(len, parts.values()))
+        wait, window = scaled_patience(count, parameters["patience"], parameters["window"])
         used |= {"patience": wait, "window": window}
         if window < FEWEST_SAMPLES:
-            return too_few("BatchSize", points)
+            return too_few("BatchSize", count)
         high = {name: percentile(values[-window:], 95) for name, values in parts.items()}
-        low = all(high[name] < parameters[f"{name}_threshold_p95"] for name in parts)
+        triggered += all(high[name] < parameters[f"{name}_threshold_p95"] for name in parts)
+        points += count
         details[f"{gpu.node} {gpu.name}"] = {f"{name}_p95": value for name, value in high.items()}
-        counts = [counts[0] + low, counts[1] + low, counts[2] + points]
-    return concluded("BatchSize", details, (counts[0], counts[1], counts[2]), used)
+    return judged("BatchSize", triggered, datapoints=points, details=details, parameters=used)
 
 
 def _snapshots(evidence: Evidence, dimension: str) -> Iterator[tuple[str, Numbers, Numbers]]:
@@ -84,9 +84,8 @@ def _bottleneck(
     triggered = violations = points = 0
     used = dict(parameters)
     for node, low, high in _snapshots(evidence, dimension):
-        wait, judged = scaled_patience(len(low), parameters["patience"], len(low))
-        used["patience"] = wait
-        if judged < FEWEST_SAMPLES:
+        used["patience"], left = scaled_patience(len(low), parameters["patience"], len(low))
+        if left < FEWEST_SAMPLES:
             return too_few(rule, len(low))
         hit = (low < parameters["gpu_threshold"]) & (high > parameters[bound])
         share = 100 * float(hit.mean())
@@ -99,7 +98,8 @@ def _bottleneck(
         points += len(low)
     if not points:
         return not_applicable(rule, f"the samples hold no {dimension} beside the GPU's")
-    return concluded(rule, details, (triggered, violations, points), used)
+    counts = {"violations": violations, "datapoints": points}
+    return judged(rule, triggered, **counts, details=details, parameters=used)
 
 
 def cpu_bottleneck(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:

@@ -19,13 +19,12 @@ from sm_entrypoints.rules.profiler.timeline import (
     GPU,
     GPU_MEMORY,
     NO_GPU,
-    concluded,
     percentile,
     scaled_patience,
     series_of,
     too_few,
 )
-from sm_entrypoints.rules.result import RuleResult, not_applicable
+from sm_entrypoints.rules.result import RuleResult, judged, not_applicable
 from sm_entrypoints.rules.rule import Rule
 
 # LoadBalancing's histograms: 2% wide, as AWS's.
@@ -53,7 +52,8 @@ def low_gpu_utilization(evidence: Evidence, parameters: Mapping[str, Any]) -> Ru
         details[f"{gpu.node} {gpu.name}"] = {"p5": p5, "p95": p95, "state": state}
         triggered += low or fluctuating
         points += count
-    return concluded("LowGPUUtilization", details, (triggered, triggered, points), used)
+    rule = "LowGPUUtilization"
+    return judged(rule, triggered, datapoints=points, details=details, parameters=used)
 
 
 def gpu_memory_increase(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
@@ -86,7 +86,8 @@ def gpu_memory_increase(evidence: Evidence, parameters: Mapping[str, Any]) -> Ru
         triggered += above > 0
         violations += above
         points += count
-    return concluded("GPUMemoryIncrease", details, (triggered, violations, points), used)
+    counts = {"violations": violations, "datapoints": points}
+    return judged("GPUMemoryIncrease", triggered, **counts, details=details, parameters=used)
 
 
 def load_balancing(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
@@ -97,8 +98,8 @@ def load_balancing(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleRes
     if len(gpus) < 2:
         return not_applicable("LoadBalancing", "there is one GPU: nothing to balance")
     fewest = min(len(gpu.values) for gpu in gpus)
-    wait, judged = scaled_patience(fewest, parameters["patience"], fewest)
-    if judged < FEWEST_SAMPLES:
+    wait, left = scaled_patience(fewest, parameters["patience"], fewest)
+    if left < FEWEST_SAMPLES:
         return too_few("LoadBalancing", fewest)
     shares = [_histogram(gpu, wait) for gpu in gpus]
     details: dict[str, Any] = {}
@@ -109,7 +110,7 @@ def load_balancing(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleRes
     triggered = sum(value > parameters["threshold"] for value in details.values())
     used = {**parameters, "patience": wait}
     points = sum(len(gpu.values) for gpu in gpus)
-    return concluded("LoadBalancing", details, (triggered, triggered, points), used)
+    return judged("LoadBalancing", triggered, datapoints=points, details=details, parameters=used)
 
 
 def _histogram(gpu: Series, wait: int) -> Numbers:

@@ -10,7 +10,7 @@ import numpy as np
 from sm_entrypoints.contract import STEP_PHASES
 from sm_entrypoints.rules.evidence import Evidence, Numbers, Series
 from sm_entrypoints.rules.profiler.timeline import mean_of, nodes_of, on_node, steps_of
-from sm_entrypoints.rules.result import RuleResult, not_applicable
+from sm_entrypoints.rules.result import RuleResult, judged, not_applicable
 from sm_entrypoints.rules.rule import Rule
 
 # Part of the report → dimension and name of its series; the mean over cores or devices is taken.
@@ -36,13 +36,7 @@ def overall_system_usage(evidence: Evidence, parameters: Mapping[str, Any]) -> R
             points += sum(len(one.values) for one in series)
     if not details:
         return not_applicable("OverallSystemUsage", "the system was not sampled")
-    return RuleResult(
-        rule="OverallSystemUsage",
-        status="NoIssuesFound",
-        datapoints=points,
-        details=details,
-        parameters=dict(parameters),
-    )
+    return judged("OverallSystemUsage", 0, datapoints=points, details=details)
 
 
 def _is(series: Series, dimension: str, name: str | None) -> bool:
@@ -55,14 +49,8 @@ def _usage(part: str, series: Sequence[Series]) -> Numbers:
 
 
 def _spread(values: Numbers) -> dict[str, float]:
-    highest, p99, p95, p50, lowest = np.percentile(values, [100, 99, 95, 50, 0])
-    return {
-        "max": float(highest),
-        "p99": float(p99),
-        "p95": float(p95),
-        "p50": float(p50),
-        "min": float(lowest),
-    }
+    shares = {"max": 100, "p99": 99, "p95": 95, "p50": 50, "min": 0}
+    return dict(zip(shares, np.percentile(values, [*shares.values()]).tolist(), strict=True))
 
 
 def overall_framework_metrics(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
@@ -73,9 +61,9 @@ def overall_framework_metrics(evidence: Evidence, parameters: Mapping[str, Any])
     spent = {mode: float(steps.seconds.sum()) for mode, steps in modes.items()}
     total = (evidence.job.get("seconds") or {}).get("total") or sum(spent.values())
     spent["others"] = max(0.0, total - sum(spent.values()))
-    return RuleResult(
-        rule="OverallFrameworkMetrics",
-        status="NoIssuesFound",
+    return judged(
+        "OverallFrameworkMetrics",
+        0,
         datapoints=sum(map(len, modes.values())),
         details={
             "phase_time": spent,
@@ -87,7 +75,6 @@ def overall_framework_metrics(evidence: Evidence, parameters: Mapping[str, Any])
                 if len(steps)
             },
         },
-        parameters=dict(parameters),
     )
 
 

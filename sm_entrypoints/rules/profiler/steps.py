@@ -22,7 +22,7 @@ from sm_entrypoints.rules.profiler.timeline import (
     phase_share,
     steps_of,
 )
-from sm_entrypoints.rules.result import Mark, RuleResult, not_applicable
+from sm_entrypoints.rules.result import Mark, RuleResult, judged, not_applicable
 from sm_entrypoints.rules.rule import Rule
 
 _MODES = ("TRAIN", "EVAL")
@@ -38,15 +38,8 @@ def max_initialization_time(evidence: Evidence, parameters: Mapping[str, Any]) -
     if seconds is None:
         return not_applicable("MaxInitializationTime", "the time before the first step is unknown")
     late = seconds > 60 * parameters["threshold"]
-    return RuleResult(
-        rule="MaxInitializationTime",
-        status="IssuesFound" if late else "NoIssuesFound",
-        triggered=int(late),
-        violations=int(late),
-        datapoints=1,
-        details={"initialization_seconds": seconds},
-        parameters=dict(parameters),
-    )
+    details = {"initialization_seconds": seconds}
+    return judged("MaxInitializationTime", late, datapoints=1, details=details)
 
 
 def initialization_seconds(evidence: Evidence) -> float | None:
@@ -158,11 +151,9 @@ def dataloader(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
     wait = 100 * phase_share(main_steps(evidence), "data_wait")
     few = percent < parameters["min_threshold"] and wait > parameters["wait_percent"]
     many = percent > parameters["max_threshold"]
-    return RuleResult(
-        rule="Dataloader",
-        status="IssuesFound" if few or many else "NoIssuesFound",
-        triggered=int(few or many),
-        violations=int(few or many),
+    return judged(
+        "Dataloader",
+        few or many,
         datapoints=len(busy),
         details={
             "processes": float(np.median(busy)),
@@ -171,7 +162,6 @@ def dataloader(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
             "data_wait_percent": wait,
             "problem": "too few" if few else "too many" if many else None,
         },
-        parameters=dict(parameters),
     )
 
 

@@ -203,22 +203,3 @@ def too_few(rule: str, count: int) -> RuleResult:
         rule,
         f"only {count} samples were taken during training; at least {FEWEST_SAMPLES} are needed",
     )
-
-
-def concluded(
-    rule: str,
-    details: Mapping[str, Any],
-    counts: tuple[int, int, int],
-    parameters: Mapping[str, Any],
-) -> RuleResult:
-    """Return a result from its counts: triggered, violations, datapoints."""
-    triggered, violations, datapoints = counts
-    return RuleResult(
-        rule=rule,
-        status="IssuesFound" if triggered else "NoIssuesFound",
-        triggered=triggered,
-        violations=violations,
-        datapoints=datapoints,
-        details=details,
-        parameters=parameters,
-    )
