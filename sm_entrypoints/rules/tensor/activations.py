@@ -8,9 +8,8 @@ from typing import Any
 
 from sm_entrypoints.contract.tensor_records import TensorRecord
 from sm_entrypoints.rules.result import Mark
-from sm_entrypoints.rules.rule import Rule
 from sm_entrypoints.rules.tensor.job import TensorJob
-from sm_entrypoints.rules.tensor.watch import Streak, TensorWatch, is_weight, offline
+from sm_entrypoints.rules.tensor.watch import TensorWatch, is_weight, tensor_rule
 
 # torchvision's squeeze-and-excitation blocks have ReLUs over one value a channel, whose sign is
 # the same for most images by construction; their modules are called so.
@@ -109,7 +108,6 @@ class DeadRelu(TensorWatch):
         super().__init__(job, parameters)
         least = self.parameters["threshold_layer"] or (90.0 if job.pretrained else 50.0)
         self.parameters["threshold_layer"] = least
-        self._streak = Streak(int(self.parameters["patience"]))
 
     def _look(self, record: TensorRecord) -> Mark | None:
         share = record.inactive_fraction
@@ -118,10 +116,8 @@ class DeadRelu(TensorWatch):
         if _GATE in record.name:
             return None
         broken = share * 100 > self.parameters["threshold_layer"]
-        self.violations += broken
-        if not self._streak.add(record.name, broken):
-            return None
-        return self.trigger(record, f"{share:.0%} of the units of {record.name} are dead")
+        message = f"{share:.0%} of the units of {record.name} are dead"
+        return self.lasting(record, broken, message)
 
 
 class SaturatedActivation(TensorWatch):
@@ -130,58 +126,46 @@ class SaturatedActivation(TensorWatch):
     rule = "SaturatedActivation"
     collections = ("tanh_input", "sigmoid_input")
 
-    def __init__(self, job: TensorJob, parameters: Mapping[str, Any]) -> None:
-        super().__init__(job, parameters)
-        self._streak = Streak(int(self.parameters["patience"]))
-
     def _look(self, record: TensorRecord) -> Mark | None:
         share = record.inactive_fraction
         if share is None:
             return None
         broken = share * 100 > self.parameters["threshold_layer"]
-        self.violations += broken
-        if not self._streak.add(record.name, broken):
-            return None
-        return self.trigger(record, f"{share:.0%} of the units of {record.name} are saturated")
+        message = f"{share:.0%} of the units of {record.name} are saturated"
+        return self.lasting(record, broken, message)
 
     def _reason_not_to_apply(self) -> str | None:
         return None if self.datapoints else "the network has no tanh or sigmoid layers"
 
 
 ACTIVATION_RULES = (
-    Rule(
-        name=PoorWeightInitialization.rule,
-        kind="tensor",
+    tensor_rule(
+        PoorWeightInitialization,
         description="Checks whether a new network's signal dies out or blows up on its way through "
         "the layers.",
         threshold="The variance of ReLU inputs changes by more than a factor of 10 from layer to "
         "layer, or most gradients are equal, in the first two steps.",
         recommendation="Use Kaiming initialisation (PyTorch's default is fine), normalisation "
         "layers, or pretrained weights.",
-        evaluate=offline(PoorWeightInitialization),
         parameters={"threshold": 10.0, "distribution_range": 1e-9, "steps": 2},
     ),
-    Rule(
-        name=DeadRelu.rule,
-        kind="tensor",
+    tensor_rule(
+        DeadRelu,
         description="Looks for ReLU layers most of whose units never fire, and so no longer learn.",
         threshold="More than half of a layer's units (90% with pretrained weights) are active for "
         "less than 1% of the inputs, at two samples in a row.",
         recommendation="Lower the learning rate: large updates push units below zero for good. "
         "Look for large negative biases.",
-        evaluate=offline(DeadRelu),
         parameters={"threshold_inactivity": 1.0, "threshold_layer": None, "patience": 2},
     ),
-    Rule(
-        name=SaturatedActivation.rule,
-        kind="tensor",
+    tensor_rule(
+        SaturatedActivation,
         description="Looks for tanh and sigmoid layers whose units are all at their limits, where "
         "they pass no gradient.",
         threshold="More than half of a layer's inputs lie beyond ±9.4999 (tanh) or outside -23 to "
         "16.99999 (sigmoid), at two samples in a row.",
         recommendation="Lower the learning rate or the scale of the initial weights, or normalise "
         "before the activation.",
-        evaluate=offline(SaturatedActivation),
         parameters={
             "threshold_tanh_min": -9.4999,
             "threshold_tanh_max": 9.4999,

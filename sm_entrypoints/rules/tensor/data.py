@@ -13,7 +13,7 @@ from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.result import Mark, RuleResult, not_applicable
 from sm_entrypoints.rules.rule import Rule
 from sm_entrypoints.rules.tensor.job import TensorJob
-from sm_entrypoints.rules.tensor.watch import TensorWatch, offline
+from sm_entrypoints.rules.tensor.watch import TensorWatch, tensor_rule
 
 MOST_PAIRS = 10
 
@@ -168,15 +168,14 @@ def _mark(evidence: Evidence, subject: str, message: str) -> Mark:
 
 
 DATA_RULES = (
-    Rule(
-        name=CheckInputImages.rule,
+    tensor_rule(
+        CheckInputImages,
         kind="data",
         description="Checks whether the network's input batches are normalised.",
         threshold="The absolute mean is above 0.2, and there are no negative values or the "
         "standard deviation is above 5.",
         recommendation="Subtract the mean and divide by the standard deviation that the "
         "weights were trained with, and do the same when serving.",
-        evaluate=offline(CheckInputImages),
         parameters={"threshold_mean": 0.2, "threshold_samples": 500, "threshold_std": 5.0},
     ),
     Rule(

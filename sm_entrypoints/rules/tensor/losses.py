@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,9 @@ import numpy as np
 
 from sm_entrypoints.contract.tensor_records import TensorRecord
 from sm_entrypoints.rules.result import Mark, RuleResult
-from sm_entrypoints.rules.rule import Rule
 from sm_entrypoints.rules.tensor.epoch_losses import EpochLosses, EpochMeans
 from sm_entrypoints.rules.tensor.job import TensorJob
-from sm_entrypoints.rules.tensor.watch import TensorWatch, offline
+from sm_entrypoints.rules.tensor.watch import TensorWatch, tensor_rule
 
 # With an unknown number of classes: that of ImageNet.
 _MANY_CLASSES = 1000
@@ -107,7 +107,37 @@ def _window_steps(job: TensorJob) -> int:
     return max(3, job.steps // 4) if job.steps else 10
 
 
-class Overfit(TensorWatch):
+class _EpochWatch(TensorWatch):
+    """A rule about epochs that are complete, each with its training and its validation loss."""
+
+    collections = ("losses",)
+
+    def __init__(self, job: TensorJob, parameters: Mapping[str, Any]) -> None:
+        super().__init__(job, parameters)
+        self._epochs = EpochLosses()
+        self._last: EpochMeans | None = None
+
+    def _look(self, record: TensorRecord) -> Mark | None:
+        return self._take(self._epochs.add(record))
+
+    def result(self) -> RuleResult:
+        """Return the finding; the last epoch is complete when this is called."""
+        self._take(self._epochs.finish())
+        return super().result()
+
+    def _take(self, epoch: EpochMeans | None) -> Mark | None:
+        self._last = epoch or self._last
+        return None if epoch is None else self._judge(epoch)
+
+    @abstractmethod
+    def _judge(self, epoch: EpochMeans) -> Mark | None:
+        """Look at the next epoch; return where the rule triggered, if it did."""
+
+    def _reason_not_to_apply(self) -> str | None:
+        return None if self._last else "no epoch had both training and validation losses"
+
+
+class Overfit(_EpochWatch):
     """The validation loss rises while the training loss stays below it.
 
     AWS flags a gap of ``ratio_threshold`` alone; at the end of nearly every good training there
@@ -117,29 +147,12 @@ class Overfit(TensorWatch):
     """
 
     rule = "Overfit"
-    collections = ("losses",)
 
     def __init__(self, job: TensorJob, parameters: Mapping[str, Any]) -> None:
         super().__init__(job, parameters)
         self.parameters["patience"] = self.parameters["patience"] or _bounded(job.epochs, 10, 2, 5)
-        self._epochs = EpochLosses()
         self._best = math.inf
         self._length = 0
-        self._last: EpochMeans | None = None
-
-    def _look(self, record: TensorRecord) -> Mark | None:
-        done = self._epochs.add(record)
-        return None if done is None else self._judge(done)
-
-    def result(self) -> RuleResult:
-        """Return the finding; the last epoch is complete when this is called."""
-        done = self._epochs.finish()
-        if done is not None:
-            self._judge(done)
-        return super().result()
-
-    def _reason_not_to_apply(self) -> str | None:
-        return None if self._last else "no epoch had both training and validation losses"
 
     def details(self) -> dict[str, Any]:
         """Return the losses of the last epoch and the best validation loss."""
@@ -149,7 +162,6 @@ class Overfit(TensorWatch):
         return {"train": last.train, "valid": last.valid, "best_valid": self._best}
 
     def _judge(self, epoch: EpochMeans) -> Mark | None:
-        self._last = epoch
         gap = epoch.valid - epoch.train > self.parameters["ratio_threshold"] * epoch.train
         risen = epoch.valid > (1 + self.parameters["rise_threshold"]) * self._best
         self._best = min(self._best, epoch.valid)
@@ -164,7 +176,7 @@ class Overfit(TensorWatch):
         return self.trigger(epoch.record, message)
 
 
-class Overtraining(TensorWatch):
+class Overtraining(_EpochWatch):
     """The validation loss has found no better value for ``patience_validation`` epochs.
 
     Better means lower by ``delta`` of itself. The patience is 40% of the epochs, at least 4 and at
@@ -173,32 +185,14 @@ class Overtraining(TensorWatch):
     """
 
     rule = "Overtraining"
-    collections = ("losses",)
 
     def __init__(self, job: TensorJob, parameters: Mapping[str, Any]) -> None:
         super().__init__(job, parameters)
         patience = self.parameters["patience_validation"] or _bounded(job.epochs, 2.5, 4, 10)
         self.parameters["patience_validation"] = patience
         self.parameters["patience_train"] = self.parameters["patience_train"] or patience // 2
-        self._epochs = EpochLosses()
         self._train = _Optimum(self.parameters["delta"])
         self._valid = _Optimum(self.parameters["delta"])
-
-    def _look(self, record: TensorRecord) -> Mark | None:
-        done = self._epochs.add(record)
-        return None if done is None else self._judge(done)
-
-    def result(self) -> RuleResult:
-        """Return the finding; the last epoch is complete when this is called."""
-        done = self._epochs.finish()
-        if done is not None:
-            self._judge(done)
-        return super().result()
-
-    def _reason_not_to_apply(self) -> str | None:
-        if self._valid.epoch:
-            return None
-        return "no epoch had both training and validation losses"
 
     def details(self) -> dict[str, Any]:
         """Return the epoch of the last optimum and its validation loss."""
@@ -239,16 +233,14 @@ def _bounded(epochs: int, divisor: float, least: int, most: int) -> int:
 
 
 LOSS_RULES = (
-    Rule(
-        name=LossNotDecreasing.rule,
-        kind="tensor",
+    tensor_rule(
+        LossNotDecreasing,
         description="Checks whether the training loss falls at all.",
         threshold="The training loss falls by less than 0.1% from one epoch to the next while it "
         "has fallen by less than 2% in total, or it is more than 5% above that of the "
         "first epoch, or twice that of guessing.",
         recommendation="Flat: raise the learning rate, and check frozen layers and labels. Rising: "
         "lower the learning rate.",
-        evaluate=offline(LossNotDecreasing),
         parameters={
             "num_steps": None,
             "diff_percent": 0.1,
@@ -257,27 +249,23 @@ LOSS_RULES = (
             "mode": "TRAIN",
         },
     ),
-    Rule(
-        name=Overfit.rule,
-        kind="tensor",
+    tensor_rule(
+        Overfit,
         description="Looks for a validation loss that rises while the training loss is lower: the "
         "network memorises the training images.",
         threshold="The validation loss is 10% above the training loss and 10% above its own "
         "best, two epochs in a row (more in long trainings).",
         recommendation="Fewer epochs or patience=2, augmentation=standard, a higher weight_decay, "
         "trainable=head; more images help most.",
-        evaluate=offline(Overfit),
         parameters={"patience": None, "ratio_threshold": 0.1, "rise_threshold": 0.1},
     ),
-    Rule(
-        name=Overtraining.rule,
-        kind="tensor",
+    tensor_rule(
+        Overtraining,
         description="Looks for epochs that did not improve the model.",
         threshold="The validation loss does not improve by 1% for 40% of the epochs (at least "
         "4, at most 10).",
         recommendation="Set epochs to the best one, or patience, so that the training ends by "
         "itself; the delivered model is always that of the best epoch.",
-        evaluate=offline(Overtraining),
         parameters={"patience_train": None, "patience_validation": None, "delta": 0.01},
     ),
 )

@@ -8,9 +8,8 @@ from typing import Any
 
 from sm_entrypoints.contract.tensor_records import TensorRecord
 from sm_entrypoints.rules.result import Mark
-from sm_entrypoints.rules.rule import Rule
 from sm_entrypoints.rules.tensor.job import TensorJob
-from sm_entrypoints.rules.tensor.watch import Streak, TensorWatch, is_weight, offline
+from sm_entrypoints.rules.tensor.watch import TensorWatch, is_weight, tensor_rule
 
 # A gradient of a loss that has come down to this is small because all has been learnt.
 _LEARNT_LOSS = 0.02
@@ -32,7 +31,6 @@ class VanishingGradient(TensorWatch):
 
     def __init__(self, job: TensorJob, parameters: Mapping[str, Any]) -> None:
         super().__init__(job, parameters)
-        self._streak = Streak(int(self.parameters["patience"]))
         self._loss = math.inf
         self._gradients = 0
 
@@ -46,10 +44,8 @@ class VanishingGradient(TensorWatch):
             return None
         small = record.abs_mean < self.parameters["threshold"]
         broken = small and not self._loss < _LEARNT_LOSS
-        self.violations += broken
-        if not self._streak.add(record.name, broken):
-            return None
-        return self.trigger(record, f"the mean size of {record.name} is {record.abs_mean:.1e}")
+        message = f"the mean size of {record.name} is {record.abs_mean:.1e}"
+        return self.lasting(record, broken, message)
 
     def _reason_not_to_apply(self) -> str | None:
         return None if self._gradients else "no gradients were recorded"
@@ -68,10 +64,6 @@ class WeightUpdateRatio(TensorWatch):
     rule = "WeightUpdateRatio"
     collections = ("update_ratios",)
 
-    def __init__(self, job: TensorJob, parameters: Mapping[str, Any]) -> None:
-        super().__init__(job, parameters)
-        self._small = Streak(int(self.parameters["patience"]))
-
     def _look(self, record: TensorRecord) -> Mark | None:
         if record.p5 is None or record.p95 is None or not is_weight(record.name):
             return None
@@ -82,34 +74,28 @@ class WeightUpdateRatio(TensorWatch):
             message = f"one update changed {name} by {middle:.0f} times its weights"
             return self.trigger(record, message, name)
         small = record.p95 < self.parameters["small_threshold"] and not self.job.rests(record.step)
-        self.violations += small
-        if not self._small.add(name, small):
-            return None
-        return self.trigger(record, f"updates leave {name} unchanged ({record.p95:.0e})", name)
+        message = f"updates leave {name} unchanged ({record.p95:.0e})"
+        return self.lasting(record, small, message, name)
 
 
 UPDATE_RULES = (
-    Rule(
-        name=VanishingGradient.rule,
-        kind="tensor",
+    tensor_rule(
+        VanishingGradient,
         description="Looks for layers that get (almost) no gradient, so that they cannot learn.",
         threshold="The mean |gradient| of a weight is below 1e-7 at two samples in a row, while "
         "the loss is above 0.02.",
         recommendation="Use a network with normalisation or residual connections, pretrained "
         "weights, or initial weights of a larger scale; saturated sigmoids and tanhs do this "
         "too.",
-        evaluate=offline(VanishingGradient),
         parameters={"threshold": 1e-7, "patience": 2},
     ),
-    Rule(
-        name=WeightUpdateRatio.rule,
-        kind="tensor",
+    tensor_rule(
+        WeightUpdateRatio,
         description="Compares each update with the weights that it changes.",
         threshold="The median of |update| / |weight| is above 10, or 95% of them are below 1e-8, "
         "at three samples in a row.",
         recommendation="Too large: lower the learning rate. Too small: raise it; about a "
         "thousandth of the weight each step is healthy.",
-        evaluate=offline(WeightUpdateRatio),
         parameters={
             "large_threshold": 10.0,
             "small_threshold": 1e-8,

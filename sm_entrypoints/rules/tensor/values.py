@@ -8,9 +8,8 @@ from typing import Any
 
 from sm_entrypoints.contract.tensor_records import TensorRecord
 from sm_entrypoints.rules.result import Mark
-from sm_entrypoints.rules.rule import Rule
 from sm_entrypoints.rules.tensor.job import TensorJob
-from sm_entrypoints.rules.tensor.watch import Streak, TensorWatch, is_weight, offline
+from sm_entrypoints.rules.tensor.watch import Streak, TensorWatch, is_weight, tensor_rule
 
 
 class ExplodingTensor(TensorWatch):
@@ -42,18 +41,11 @@ class AllZero(TensorWatch):
     rule = "AllZero"
     collections = ("inputs", "outputs", "gradients", "weights")
 
-    def __init__(self, job: TensorJob, parameters: Mapping[str, Any]) -> None:
-        super().__init__(job, parameters)
-        self._streak = Streak(int(self.parameters["patience"]))
-
     def _look(self, record: TensorRecord) -> Mark | None:
         if record.zero_fraction is None or _is_bias(record):
             return None
         broken = record.zero_fraction * 100 >= self.parameters["threshold"]
-        self.violations += broken
-        if not self._streak.add(record.name, broken):
-            return None
-        return self.trigger(record, f"{record.name} is {record.zero_fraction:.0%} zeros")
+        return self.lasting(record, broken, f"{record.name} is {record.zero_fraction:.0%} zeros")
 
 
 class UnchangedTensor(TensorWatch):
@@ -119,22 +111,14 @@ class TensorVariance(TensorWatch):
     rule = "TensorVariance"
     collections = ("relu_input", "tanh_input", "sigmoid_input", "outputs")
 
-    def __init__(self, job: TensorJob, parameters: Mapping[str, Any]) -> None:
-        super().__init__(job, parameters)
-        self._streak = Streak(int(self.parameters["patience"]))
-
     def _look(self, record: TensorRecord) -> Mark | None:
         if record.std is None:
             return None
         variance = record.std**2
         low, high = self.parameters["min_threshold"], self.parameters["max_threshold"]
-        broken = variance < low or variance > high
-        self.violations += broken
-        if not self._streak.add(record.name, broken):
-            return None
         side, bound = ("below", low) if variance < low else ("above", high)
         message = f"the variance of {record.name} is {variance:.3g}, {side} {bound:g}"
-        return self.trigger(record, message)
+        return self.lasting(record, variance < low or variance > high, message)
 
 
 def _is_bias(record: TensorRecord) -> bool:
@@ -142,47 +126,39 @@ def _is_bias(record: TensorRecord) -> bool:
 
 
 VALUE_RULES = (
-    Rule(
-        name=ExplodingTensor.rule,
-        kind="tensor",
+    tensor_rule(
+        ExplodingTensor,
         description="Looks for values that are not finite: once the weights contain NaN, "
         "everything after that is meaningless.",
         threshold="A value of the loss, the inputs, an activation, a gradient or a weight is NaN "
         "or infinite.",
         recommendation="Lower the learning rate by a factor of ten; if the inputs themselves are "
         "not finite, look for bad images or weights.",
-        evaluate=offline(ExplodingTensor),
         parameters={"only_nan": False},
     ),
-    Rule(
-        name=AllZero.rule,
-        kind="tensor",
+    tensor_rule(
+        AllZero,
         description="Looks for weights, gradients, inputs or outputs that are all zero.",
         threshold="All values of a tensor are zero at two samples in a row.",
         recommendation="A weight that is all zero passes nothing on and learns nothing: "
         "initialise it at random. All-zero inputs are empty images.",
-        evaluate=offline(AllZero),
         parameters={"threshold": 100.0, "patience": 2},
     ),
-    Rule(
-        name=UnchangedTensor.rule,
-        kind="tensor",
+    tensor_rule(
+        UnchangedTensor,
         description="Looks for weights, outputs or losses that do not change at all.",
         threshold="A tensor does not change beyond rounding over three samples in a row, in the "
         "first three quarters of the job.",
         recommendation="Raise the learning rate, and check whether the layers that should "
         "learn are frozen or get no gradient.",
-        evaluate=offline(UnchangedTensor),
         parameters={"num_steps": 3, "rtol": 1e-5, "atol": 1e-8, "update_rtol": 1e-8},
     ),
-    Rule(
-        name=TensorVariance.rule,
-        kind="tensor",
+    tensor_rule(
+        TensorVariance,
         description="Looks for activations and outputs that hardly vary, or vary wildly.",
         threshold="The variance is below 1e-16 or above 1e6 at two samples in a row.",
         recommendation="No variance: the layers before pass nothing on (bad initial weights, dead "
         "units). Too much: lower the learning rate, or normalise the inputs.",
-        evaluate=offline(TensorVariance),
         parameters={"min_threshold": 1e-16, "max_threshold": 1e6, "patience": 2},
     ),
 )

@@ -1,18 +1,19 @@
 """What all tensor rules share: they read records one by one, online and offline.
 
 A rule is a :class:`TensorWatch`. While a job trains, ``rules.online`` feeds it records as they are
-made; afterwards :func:`offline` feeds the same class the records in the files.
+made; afterwards the :func:`tensor_rule` feeds the same class the records in the files.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from sm_entrypoints.contract.tensor_records import TensorRecord
 from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.result import Mark, RuleResult, not_applicable
+from sm_entrypoints.rules.rule import Kind, Rule
 from sm_entrypoints.rules.tensor.job import TensorJob
 
 MOST_MARKS = 20
@@ -23,8 +24,8 @@ MOST_SUBJECTS = 10
 class TensorWatch(ABC):
     """A rule's memory between records.
 
-    Subclasses say in ``collections`` which records they want, and call :meth:`violate` and
-    :meth:`trigger`. ``parameters`` are the thresholds in force, scaled to the job.
+    Subclasses say in ``collections`` which records they want, and call :meth:`trigger`, or
+    :meth:`lasting`. ``parameters`` are the thresholds in force, scaled to the job.
     """
 
     rule: ClassVar[str]
@@ -39,6 +40,8 @@ class TensorWatch(ABC):
         self.marks: list[Mark] = []
         self.subjects: dict[str, int] = {}
         self._marked: set[str] = set()
+        patience = self.parameters.get("patience")
+        self._streak = Streak(1 if patience is None else int(patience))
 
     @abstractmethod
     def _look(self, record: TensorRecord) -> Mark | None:
@@ -76,6 +79,15 @@ class TensorWatch(ABC):
             self.marks.append(mark)
         return mark
 
+    def lasting(
+        self, record: TensorRecord, broken: bool, message: str, subject: str | None = None
+    ) -> Mark | None:
+        """Count one look; trigger from the ``patience``-th broken one in a row of a subject on."""
+        self.violations += broken
+        if not self._streak.add(record.name if subject is None else subject, broken):
+            return None
+        return self.trigger(record, message, subject)
+
     def result(self) -> RuleResult:
         """Return what was found in all records so far."""
         reason = self._reason_not_to_apply()
@@ -108,10 +120,8 @@ class Streak:
         return length >= self.patience
 
 
-def offline(
-    watch: Callable[[TensorJob, Mapping[str, Any]], TensorWatch],
-) -> Callable[[Evidence, Mapping[str, Any]], RuleResult]:
-    """Return the function of the evidence that feeds a watch with all records."""
+def tensor_rule(watch: type[TensorWatch], *, kind: Kind = "tensor", **texts: Any) -> Rule:
+    """Return the rule that feeds a watch with all records; ``texts`` are its other members."""
 
     def evaluate(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
         fed = watch(TensorJob.from_evidence(evidence), parameters)
@@ -119,7 +129,7 @@ def offline(
             fed.observe(record)
         return fed.result()
 
-    return evaluate
+    return Rule(name=watch.rule, kind=kind, evaluate=evaluate, **texts)
 
 
 def is_weight(name: str) -> bool:
