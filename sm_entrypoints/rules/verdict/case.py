@@ -234,18 +234,18 @@ class Case:
     @cached_property
     def learned(self) -> bool | None:
         """Whether the training loss got clearly below chance, None if unknown."""
-        losses = self.values(TRAIN_CHANNEL, "loss")
-        if not losses or self.chance is None:
-            return None
-        return min(losses) < 0.9 * self.chance
+        return self._below_chance(TRAIN_CHANNEL, 0.9)
 
     @cached_property
     def generalised(self) -> bool | None:
         """Whether the validation loss got clearly below chance."""
-        losses = self.values(VALID_CHANNEL, "loss")
+        return self._below_chance(VALID_CHANNEL, 0.95)
+
+    def _below_chance(self, split: str, share: float) -> bool | None:
+        losses = self.values(split, "loss")
         if not losses or self.chance is None:
             return None
-        return min(losses) < 0.95 * self.chance
+        return min(losses) < share * self.chance
 
     def speed(self, saved: float, reasoning: str) -> Gain:
         """Return the gain of a change that saves ``saved`` seconds of this job."""

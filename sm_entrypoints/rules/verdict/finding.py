@@ -58,6 +58,9 @@ class Gain:
     reasoning: str = ""
 
 
+WORKING_MODEL = Gain(kind="quality", reasoning="a model that works is worth any time")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """Something that holds the training back.
@@ -67,9 +70,9 @@ class Finding:
     """
 
     group: Group
-    severity: Severity
+    severity: Severity = "warning"
     sentence: str
-    rule: str | None
+    rule: str | None = None
     evidence: tuple[str, ...]
     advice: str
     change: Change | None = None

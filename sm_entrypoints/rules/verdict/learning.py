@@ -10,6 +10,7 @@ from sm_entrypoints.contract.sentences import ended
 from sm_entrypoints.rules.result import Mark, RuleResult
 from sm_entrypoints.rules.verdict.case import Case
 from sm_entrypoints.rules.verdict.finding import (
+    WORKING_MODEL,
     Change,
     Claim,
     Finding,
@@ -26,7 +27,6 @@ _FALLS = 0.95
 _USUAL_RATE = 1e-3
 # So many times the loss of guessing is wrong with great certainty: no healthy training gets there.
 _FAR_ABOVE_CHANCE = 2.0
-_QUALITY = Gain(kind="quality", reasoning="a model that works is worth any time")
 
 
 def _marks(result: RuleResult) -> tuple[str, ...]:
@@ -81,7 +81,7 @@ def broken_numbers(case: Case) -> Finding | None:
         evidence=(_marks(result) if result else ()) + _losses(case),
         change=None if from_input else _rate(case, 0.1),
         advice=advice,
-        gain=_QUALITY,
+        gain=WORKING_MODEL,
         claims=frozenset({Claim.EXPLODED}),
     )
 
@@ -118,7 +118,7 @@ def nothing_learned(case: Case) -> Finding | None:
         evidence=_losses(case),
         change=change,
         advice=f"{'Lower' if wild else 'Raise'} lr {how_far}, then search around it.",
-        gain=_QUALITY,
+        gain=WORKING_MODEL,
         claims=frozenset() if knows_something else frozenset({Claim.LEARNS_NOTHING}),
     )
 
@@ -143,7 +143,7 @@ def steps_too_large(case: Case) -> Finding | None:
         evidence=_losses(case),
         change=_rate(case, factor),
         advice=f"Lower lr by a factor of {word}, then search around it.",
-        gain=_QUALITY,
+        gain=WORKING_MODEL,
         worth=0.5,
     )
 
@@ -190,7 +190,7 @@ def _cause(case: Case, name: str, result: RuleResult) -> Finding:
         evidence=_marks(result) + _losses(case),
         change=None if factor is None else _rate(case, factor),
         advice=advice,
-        gain=_QUALITY,
+        gain=WORKING_MODEL,
         worth=1.0,
         claims=frozenset({Claim.LEARNS_NOTHING}),
     )
@@ -217,7 +217,7 @@ def labels_do_not_fit(case: Case) -> Finding | None:
         advice="Look at a few images of each class in train and valid: are the labels right, "
         "and assigned in the same way in both? Without pretrained weights there may "
         "also be too few images.",
-        gain=_QUALITY,
+        gain=WORKING_MODEL,
         worth=1.0,
         claims=frozenset({Claim.BY_HEART, Claim.GUESSES}),
     )
@@ -236,7 +236,6 @@ def inputs_not_normalised(case: Case) -> Finding | None:
         return None
     return Finding(
         group=Group.DATA,
-        severity="warning",
         sentence="The images that reach the network are not centred around zero.",
         rule="CheckInputImages",
         evidence=_marks(result),
@@ -259,7 +258,6 @@ def classes_unequal(case: Case) -> Finding | None:
     most, fewest = max(counts, key=lambda name: counts[name]), min(counts, key=counts.__getitem__)
     return Finding(
         group=Group.DATA,
-        severity="warning",
         sentence=f"The classes are unequal: {counts[most]} training images of {most}, but "
         f"{counts[fewest]} of {fewest}.",
         rule="ClassImbalance",

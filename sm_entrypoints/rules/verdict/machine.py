@@ -27,7 +27,6 @@ def slow_start(case: Case) -> Finding | None:
         return None
     return Finding(
         group=Group.TIME,
-        severity="warning",
         sentence=f"The job spends {duration(seconds)} before its first step, "
         f"{percent(seconds / max(case.seconds, 1e-9))} of its time.",
         rule="MaxInitializationTime",
@@ -48,7 +47,6 @@ def odd_steps(case: Case) -> Finding | None:
     numbers = result.details[worst]
     return Finding(
         group=Group.TIME,
-        severity="warning",
         sentence=f"Single steps stall: {numbers['outliers']} of {result.datapoints} took up to "
         f"{duration(numbers['max_seconds'])} instead of {duration(numbers['median_seconds'])}, "
         f"in {worst}.",
@@ -72,7 +70,6 @@ def memory_grows(case: Case) -> Finding | None:
     numbers = result.details
     return Finding(
         group=Group.MEMORY,
-        severity="warning",
         sentence=f"The training's memory grows by {numbers['megabytes_per_epoch']:.0f} MB per "
         "epoch and is never freed: a longer training would run out of it.",
         rule="MemoryGrowth",
@@ -100,10 +97,8 @@ def busy_machine(case: Case) -> Finding | None:
         return None
     return Finding(
         group=Group.NOTE,
-        severity="warning",
         sentence="Other programs kept the machine busy: for "
         f"{percent(share)} of their time the training's threads were ready but had no core.",
-        rule=None,
         evidence=(f"{case.cores} cores, {case.evidence.job.get('threads')} threads of ours",),
         advice="Measure again on a quiet machine before trusting any times.",
         gain=Gain(reasoning="nothing in the training causes this"),
@@ -118,7 +113,6 @@ def too_many_loaders(case: Case) -> Finding | None:
     percentage = result.details["percent"]
     return Finding(
         group=Group.TIME,
-        severity="warning",
         sentence="More processes load images than there are cores.",
         rule="Dataloader",
         evidence=(
@@ -222,7 +216,6 @@ def _told(text: _Text) -> Callable[[Case], Finding | None]:
             return None
         return Finding(
             group=text.group,
-            severity="warning",
             sentence=text.sentence,
             rule=text.rule,
             evidence=_lines(result),

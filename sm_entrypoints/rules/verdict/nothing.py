@@ -46,7 +46,6 @@ def nothing_to_change(case: Case, found: Sequence[Finding]) -> Finding:
         group=Group.NOTE,
         severity="ok",
         sentence=_sentence(case, found),
-        rule=None,
         evidence=lines,
         advice=_LEAVE_IT,
         gain=_gain(case, found),
@@ -63,7 +62,6 @@ def _unseen(sentence: str, lines: tuple[str, ...], advice: str = _SEE_MORE) -> F
         group=Group.NOTE,
         severity="note",
         sentence=sentence,
-        rule=None,
         evidence=lines,
         advice=advice,
     )
@@ -72,9 +70,9 @@ def _unseen(sentence: str, lines: tuple[str, ...], advice: str = _SEE_MORE) -> F
 def _said_of_little(case: Case) -> str:
     """Say how little there was to judge by."""
     if case.steps_seen:
-        steps = f"{case.steps_seen} training step{'s' * (case.steps_seen != 1)}"
-        what = f"{steps} were recorded" if case.steps_seen != 1 else f"{steps} was recorded"
         if case.steps_seen < FEWEST_STEPS:
+            one, many = "training step was recorded", "training steps were recorded"
+            what = counted(case.steps_seen, one, many)
             return f"Too little was recorded to judge the training: only {what}."
         return "The records do not show whether the training went well."
     if case.evidence.system:

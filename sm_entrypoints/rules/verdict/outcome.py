@@ -11,13 +11,12 @@ from sm_entrypoints.rules.catalogue import RULES
 from sm_entrypoints.rules.result import RuleResult
 from sm_entrypoints.rules.verdict.case import Case
 from sm_entrypoints.rules.verdict.claims import exploded, learns
-from sm_entrypoints.rules.verdict.finding import Claim, Finding, Gain, Group, percent
+from sm_entrypoints.rules.verdict.finding import WORKING_MODEL, Claim, Finding, Gain, Group, percent
 from sm_entrypoints.rules.verdict.learning import lowered_rate
 
 # A loss this many times that of the first step, and this much above it, is no noise.
 _TWICE, _AT_LEAST = 2.0, 0.5
 _MOST_MARKS = 3
-_QUALITY = Gain(kind="quality", reasoning="a model that works is worth any time")
 # What they see slows a network down or leaves parts of it idle; one that learns can do with it. The
 # last two are about epochs after the best one, whose model is delivered.
 _SYMPTOMS = frozenset(
@@ -43,7 +42,7 @@ def loss_exploded(case: Case) -> Finding | None:
         evidence=(f"{counted(len(case.train_losses), 'loss was', 'losses were')} recorded",),
         change=lowered_rate(case),
         advice="Lower lr by a factor of ten; a few warmup_epochs help too.",
-        gain=_QUALITY,
+        gain=WORKING_MODEL,
         claims=frozenset({Claim.EXPLODED}),
     )
 
@@ -59,14 +58,13 @@ def loss_rose(case: Case) -> Finding | None:
         return None
     return Finding(
         group=Group.NOT_LEARNING,
-        severity="warning",
         sentence=f"The training loss rose: it was {_first_and_last(case)}.",
         rule="LossNotDecreasing",
         evidence=(f"{counted(len(losses), 'loss was', 'losses were')} recorded",),
         change=lowered_rate(case),
         advice="Lower lr by a factor of ten, and save the losses of more steps for a clearer "
         "picture.",
-        gain=_QUALITY,
+        gain=WORKING_MODEL,
     )
 
 
@@ -93,10 +91,9 @@ def one_class_only(case: Case) -> Finding | None:
         severity="error",
         sentence=f"There is nothing to distinguish: all {count} training images are of the class "
         f"{label}.",
-        rule=None,
         evidence=("then every answer is right, so the accuracy means nothing",),
         advice="Add images of the other classes.",
-        gain=_QUALITY,
+        gain=WORKING_MODEL,
         worth=2.0,
     )
 
@@ -110,17 +107,15 @@ def no_better_than_guessing(case: Case) -> Finding | None:
     knows_its_own = case.beats_guessing(TRAIN_CHANNEL) is True
     return Finding(
         group=Group.DATA if knows_its_own else Group.NOT_LEARNING,
-        severity="warning",
         sentence=f"The model is no better than guessing after {_count(epochs, 'epoch')}: "
         f"{_rights(case)}.",
-        rule=None,
         evidence=("guessing means naming the most frequent class for every picture",),
         change=None if knows_its_own else more,
         advice="It recognises its own training images: check whether the labels of the others "
         "are right, and whether there are enough images."
         if knows_its_own
         else "Train for more epochs; if its loss does not fall even then, search for another lr.",
-        gain=_QUALITY,
+        gain=WORKING_MODEL,
         worth=-0.5,
         claims=frozenset({Claim.GUESSES}),
     )
@@ -150,10 +145,8 @@ def stopped_from_outside(case: Case) -> Finding | None:
     of = "" if wanted is None else f" of {wanted}"
     return Finding(
         group=Group.QUALITY,
-        severity="warning",
         sentence=f"The training was stopped from outside in epoch {case.epochs_run + 1}{of}: "
         "somebody asked for it, or it reached its time limit.",
-        rule=None,
         evidence=(f"{_count(case.epochs_run, 'epoch')} were complete by then",),
         advice="If it was the limit, raise MaxRuntimeInSeconds (--max-runtime); the training "
         "continues from its checkpoint if the job has a checkpoint path.",
@@ -197,7 +190,6 @@ def _of_rule(case: Case, result: RuleResult) -> Finding:
     many = f"it triggered {_times(result.triggered)}"
     return Finding(
         group=Group.NOTE if harmless else Group.OTHER,
-        severity="warning",
         sentence=f"The rule {result.rule} found something:{where or f' {many}'}.",
         rule=result.rule,
         evidence=(
@@ -217,7 +209,6 @@ def _of_sagemaker(case: Case) -> list[Finding]:
     return [
         Finding(
             group=Group.OTHER,
-            severity="warning",
             sentence=f"SageMaker's own rule {rule.rule} triggered {_times(rule.triggered)} in "
             f"{rule.datapoints:,} datapoints.",
             rule=rule.rule,

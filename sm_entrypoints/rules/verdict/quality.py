@@ -36,10 +36,8 @@ def epochs_too_few(case: Case) -> Finding | None:
     more = 2 * int(wanted)
     return Finding(
         group=Group.QUALITY,
-        severity="warning",
         sentence=f"The training ended too early: the validation loss still fell by {percent(fell)} "
         f"in the last of {wanted} epochs.",
-        rule=None,
         evidence=(
             "validation loss of the last epochs: "
             + ", ".join(f"{loss:.3f}" for loss in losses[-3:]),
@@ -68,7 +66,6 @@ def epochs_too_many(case: Case) -> Finding | None:
     best = losses.index(min(losses)) + 1
     return Finding(
         group=Group.TIME,
-        severity="warning",
         sentence=f"The best model came from epoch {best} of {len(losses)}; the later epochs "
         "gained nothing.",
         rule="Overtraining" if case.issue("Overtraining") else None,
@@ -101,7 +98,6 @@ def overfit(case: Case) -> Finding | None:
     change, advice, reasoning = _less_overfit(case)
     return Finding(
         group=Group.QUALITY,
-        severity="warning",
         sentence=f"The model over-fits: {percent(trained[0])} right on training images, "
         f"{percent(validated[0])} on validation.",
         rule="Overfit" if case.issue("Overfit") else None,
@@ -161,10 +157,8 @@ def underfit(case: Case) -> Finding | None:
     best = max(case.values(VALID_CHANNEL, "accuracy"), default=0.0)
     return Finding(
         group=Group.QUALITY,
-        severity="warning",
         sentence=f"The frozen backbone recognises only {percent(trained[0])} of its own training "
         "images.",
-        rule=None,
         evidence=(f"accuracy {percent(best)} at best on validation images",),
         change=case.set(trainable="all"),
         advice="Let the whole network learn, at a tenth of the rate below its head.",
@@ -195,7 +189,6 @@ def confused(case: Case) -> Finding | None:
         return None
     return Finding(
         group=Group.OTHER,
-        severity="warning",
         sentence=f"{true} is most often taken for {taken}: {count} test images.",
         rule="Confusion",
         evidence=(f"test accuracy {percent(document.get('accuracy') or 0.0)}",),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from sm_entrypoints.contract import TRAIN_CHANNEL, VALID_CHANNEL
 from sm_entrypoints.rules.cpu.system import waiting_share
@@ -38,11 +39,9 @@ def features_repeated(case: Case) -> Finding | None:
     backward = case.phases["TRAIN"]["backward"] + case.phases["TRAIN"]["optimizer"]
     return Finding(
         group=Group.TIME,
-        severity="warning",
         sentence=f"The frozen {name} computes the same features of the same {images} images in "
         f"each of the {epochs} epochs, which takes {percent(spent / case.loop_seconds)} "
         "of all time spent in steps.",
-        rule=None,
         evidence=(
             f"forward passes and their data took {duration(spent)} of "
             f"{duration(case.loop_seconds)} in steps; the head took "
@@ -83,7 +82,6 @@ def waits_for_data(case: Case) -> Finding | None:
     )
     return Finding(
         group=Group.TIME,
-        severity="warning",
         sentence=f"Training waits for its images: {percent(wait / case.main_seconds)} of the time "
         f"of its steps{_loaders_told(case)}.",
         rule="Dataloader" if result is None else "DataWait",
@@ -155,7 +153,6 @@ def too_many_threads(case: Case) -> Finding | None:
     crowd = threads <= cores
     return Finding(
         group=Group.TIME,
-        severity="warning",
         sentence=f"{threads} threads and {workers} loader processes compete for {cores} cores."
         if workers
         else f"{threads} threads compute on {cores} cores and wait for each other.",
@@ -184,7 +181,6 @@ def batch_too_small(case: Case) -> Finding | None:
     saved = work * (1 - 1 / factor)
     return Finding(
         group=Group.TIME,
-        severity="warning",
         sentence=f"Batches of {size} are too small: {details['fixed_percent']:.0f}% of a step is "
         "the same however many images it has.",
         rule="BatchSizeThroughput",
@@ -226,7 +222,6 @@ def cores_idle(case: Case) -> Finding | None:
     saved = work * (1 - threads * processes / case.cores) if fewer else 0.0
     return Finding(
         group=Group.TIME,
-        severity="warning",
         sentence=f"Training leaves cores idle: it asks for {percent(share)} of the {case.cores} "
         "cores" + (f", with threads={threads}." if fewer else "."),
         rule="LowCPUUtilization",
@@ -250,18 +245,13 @@ def slow_numbers(case: Case) -> Finding | None:
     able = (case.evidence.job.get("hardware") or {}).get("bfloat16")
     if not able or case.frozen or case.arguments.get("precision") != "float32":
         return None
-    computing = _spent(case, "forward", "backward")
-    saved = computing * (1 - 1 / _BFLOAT16_FACTOR)
-    return Finding(
-        group=Group.TIME,
-        severity="warning",
+    return _computing_faster(
+        case,
+        _BFLOAT16_FACTOR,
+        measured=f"{_BFLOAT16_FACTOR} times as fast",
         sentence="The network computes in float32 on hardware that multiplies bfloat16.",
-        rule=None,
-        evidence=(f"{duration(computing)} went into forward and backward passes",),
         change=case.set(precision="auto"),
         advice="Let precision=auto choose; the delivered model stays in float32.",
-        gain=case.speed(saved, f"measured elsewhere: {_BFLOAT16_FACTOR} times as fast"),
-        worth=saved,
     )
 
 
@@ -269,18 +259,26 @@ def slow_layout(case: Case) -> Finding | None:
     """channels_last was switched off."""
     if case.arguments.get("channels_last") != "false":
         return None
-    computing = _spent(case, "forward", "backward")
-    saved = computing * (1 - 1 / _CHANNELS_LAST_FACTOR)
-    return Finding(
-        group=Group.TIME,
-        severity="warning",
+    return _computing_faster(
+        case,
+        _CHANNELS_LAST_FACTOR,
+        measured="1.0 to 1.8 times as fast",
         sentence="Images are stored channel by channel, which convolutions have to undo.",
-        rule=None,
-        evidence=(f"{duration(computing)} went into forward and backward passes",),
         change=case.set(channels_last="true"),
         advice="Use channels_last.",
-        gain=case.speed(saved, "measured elsewhere: 1.0 to 1.8 times as fast"),
+    )
+
+
+def _computing_faster(case: Case, factor: float, *, measured: str, **texts: Any) -> Finding:
+    """Return the finding that forward and backward passes could take ``factor`` times less."""
+    computing = _spent(case, "forward", "backward")
+    saved = computing * (1 - 1 / factor)
+    return Finding(
+        group=Group.TIME,
+        evidence=(f"{duration(computing)} went into forward and backward passes",),
+        gain=case.speed(saved, f"measured elsewhere: {measured}"),
         worth=saved,
+        **texts,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sm_entrypoints.contract.sentences import ended
 from sm_entrypoints.rules.tensor.rules import TENSOR_RULES
 from sm_entrypoints.rules.verdict.case import Case
-from sm_entrypoints.rules.verdict.finding import Change, Finding, Gain, Group, rounded
+from sm_entrypoints.rules.verdict.finding import WORKING_MODEL, Change, Finding, Group, rounded
 
 # Updates that are too large do this: a tenth of the rate is the change to try.
 _RATE_TOO_HIGH = frozenset({"DeadRelu", "ExplodingTensor", "SaturatedActivation", "TensorVariance"})
@@ -39,7 +39,7 @@ def stopping(case: Case, found: Sequence[Finding]) -> Finding | None:
         evidence=(f"it is about {stop.get('subject')}",),
         change=_change(case, stop),
         advice=_advice(stop["rule"]),
-        gain=Gain(kind="quality", reasoning="a model that works is worth any time"),
+        gain=WORKING_MODEL,
     )
 
 
