@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from sm_entrypoints.contract import STEP_COLUMNS, STEP_PHASES, WHOLE_NETWORK
-from sm_entrypoints.imported.sampling import evenly
+from sm_entrypoints.imported.sampling import epochs_of, left_out, readable
 from sm_entrypoints.rules.reading import is_number
 
 MAX_FILES = 2_000
@@ -76,14 +76,15 @@ def read_steps(folder: Path) -> ImportedSteps:
     Raises:
         OSError: a file cannot be read.
     """
-    files = [path for path in sorted(folder.glob("*/*timeline.json")) if not path.is_symlink()]
-    chosen = [path for path in evenly(files, MAX_FILES) if path.stat().st_size <= MAX_FILE_BYTES]
+    limits = {"most": MAX_FILES, "most_bytes": MAX_FILE_BYTES}
+    chosen, skipped = readable(folder, "*/*timeline.json", **limits)
     timeline = _Timeline()
     broken = sum(_read_file(path, timeline) for path in chosen)
     for spans in (timeline.steps, timeline.forward, timeline.loading):
         spans.sort()
     rows = list(_rows(timeline))
-    return ImportedSteps(rows=rows, notes=_notes(timeline, len(files) - len(chosen), broken))
+    notes = [*_time_outside(timeline), *left_out("framework events", skipped, broken)]
+    return ImportedSteps(rows=rows, notes=notes)
 
 
 def write_steps(path: Path, steps: ImportedSteps) -> None:
@@ -133,12 +134,9 @@ def _step_number(text: object) -> int:
 
 
 def _rows(timeline: _Timeline) -> Iterator[tuple[object, ...]]:
-    epoch, counts, ended, trained = 1, {"TRAIN": 0, "EVAL": 0}, 0.0, False
-    before = ""
-    for span in timeline.steps:
-        epoch += trained and before == "EVAL" and span.mode == "TRAIN"
-        trained = trained or span.mode == "TRAIN"
-        before = span.mode
+    counts, ended = {"TRAIN": 0, "EVAL": 0}, 0.0
+    epochs = epochs_of(span.mode for span in timeline.steps)
+    for span, epoch in zip(timeline.steps, epochs, strict=True):
         step = span.step if span.step >= 0 else counts[span.mode]
         counts[span.mode] = step + 1
         forward = min(span.seconds, _within(timeline.forward, span.started, span.ended))
@@ -159,19 +157,13 @@ def _within(spans: Sequence[_Span], low: float, high: float) -> float:
     return sum(span.seconds for span in spans[first:last])
 
 
-def _notes(timeline: _Timeline, skipped: int, broken: int) -> list[str]:
-    notes = []
+def _time_outside(timeline: _Timeline) -> Iterator[str]:
     steps = timeline.steps
     if len(steps) > 1 and not timeline.loading:
         whole = steps[-1].ended - steps[0].started
         outside = max(0.0, whole - sum(span.seconds for span in steps))
-        notes.append(
+        yield (
             f"{100 * outside / whole if whole else 0:.0f}% of the time lies between the "
             "recorded steps (updates, data, logging): the profiler's events do not distinguish "
             "these."
         )
-    if skipped:
-        notes.append(f"{skipped:,} files of framework events were left out: too many or too large.")
-    if broken:
-        notes.append(f"Broken lines of framework events were skipped: {broken:,}.")
-    return notes

@@ -13,10 +13,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from sm_entrypoints.imported.parts import ExplainError
-from sm_entrypoints.imported.sampling import evenly
+from sm_entrypoints.imported.sampling import epochs_of, evenly
 from sm_entrypoints.rules.reading import read_object
 
 # Index files looked at, and steps of which all tensors are read; of the others only the loss.
@@ -70,7 +70,7 @@ class StagedTrial:
 
     def is_loss(self, name: str) -> bool:
         """Whether a tensor is a loss, by its collection or, without one, by its name."""
-        return name in self.collections.get("losses", ()) or bool(_LOSS_NAME.fullmatch(name))
+        return _is_loss(name, self.collections)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +138,8 @@ class _Stage:
         for entry in entries:
             self.bytes += entry.size
             self.last_steps[entry.mode] = max(entry.step, self.last_steps.get(entry.mode, 0))
-        return list(_with_epochs(entries))
+        epochs = epochs_of(entry.mode for entry in entries)
+        return [replace(each, epoch=epoch) for each, epoch in zip(entries, epochs, strict=True)]
 
     def write_frame(self) -> None:
         """Write everything but the index."""
@@ -170,7 +171,7 @@ class _Stage:
             tensors = [
                 tensor
                 for tensor in document["tensor_payload"]
-                if entry.path in whole or self._is_loss(tensor["tensorname"])
+                if entry.path in whole or _is_loss(tensor["tensorname"], self.collections)
             ]
             if not tensors:
                 continue
@@ -248,19 +249,9 @@ class _Stage:
         inside = path.is_relative_to(self._source / "events") and path.is_file()
         return path.stat().st_size if inside else 0
 
-    def _is_loss(self, name: str) -> bool:
-        return name in self.collections.get("losses", ()) or bool(_LOSS_NAME.fullmatch(name))
 
-
-def _with_epochs(entries: Sequence[_Entry]) -> Iterator[_Entry]:
-    """Count an epoch each time training continues after a validation."""
-    epoch, trained, before = 1, False, ""
-    for entry in entries:
-        # A validation before the training begins no epoch.
-        epoch += trained and before == "EVAL" and entry.mode == "TRAIN"
-        trained = trained or entry.mode == "TRAIN"
-        before = entry.mode
-        yield replace(entry, epoch=epoch)
+def _is_loss(name: str, collections: Mapping[str, Sequence[str]]) -> bool:
+    return name in collections.get("losses", ()) or bool(_LOSS_NAME.fullmatch(name))
 
 
 def _read_collections(source: Path) -> tuple[str, dict[str, list[str]]]:
@@ -288,13 +279,8 @@ def _is_inside(tensor: object, size: int) -> bool:
     if not isinstance(tensor, dict) or not isinstance(tensor.get("tensorname"), str):
         return False
     start, length = tensor.get("start_idx"), tensor.get("length")
-    return (
-        isinstance(start, int)
-        and isinstance(length, int)
-        and _is_count(start)
-        and 0 < length <= size - start
-    )
+    return _is_count(start) and isinstance(length, int) and 0 < length <= size - start
 
 
-def _is_count(value: object) -> bool:
+def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53

@@ -1,8 +1,9 @@
-"""Choose evenly from more items than can be read."""
+"""Choose evenly from more than can be read, count its epochs, and say what was left out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -19,3 +20,34 @@ def evenly(items: Sequence[Item], most: int) -> list[Item]:
     if len(items) <= most:
         return list(items)
     return [items[round(place * (len(items) - 1) / (most - 1))] for place in range(most)]
+
+
+def readable(folder: Path, pattern: str, *, most: int, most_bytes: int) -> tuple[list[Path], int]:
+    """Return files of a folder, evenly chosen, and how many are left out: too many or too large.
+
+    Links are not followed.
+    """
+    files = [path for path in sorted(folder.glob(pattern)) if not path.is_symlink()]
+    chosen = [path for path in evenly(files, most) if path.stat().st_size <= most_bytes]
+    return chosen, len(files) - len(chosen)
+
+
+def left_out(what: str, skipped: int, broken: int) -> list[str]:
+    """Say how many files of a kind were not read, and how many of the lines that were."""
+    notes = []
+    if skipped:
+        notes.append(f"{skipped:,} files of {what} were left out: too many or too large.")
+    if broken:
+        notes.append(f"Broken lines of {what} were skipped: {broken:,}.")
+    return notes
+
+
+def epochs_of(modes: Iterable[str]) -> Iterator[int]:
+    """Yield the epoch of each step by its mode: another one each time training continues after a
+    validation. A validation before the training begins none.
+    """
+    epoch, trained, before = 1, False, ""
+    for mode in modes:
+        epoch += trained and before == "EVAL" and mode == "TRAIN"
+        trained, before = trained or mode == "TRAIN", mode
+        yield epoch

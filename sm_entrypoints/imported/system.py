@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sm_entrypoints.imported.sampling import evenly
+from sm_entrypoints.imported.sampling import left_out, readable
 from sm_entrypoints.rules.reading import is_number
 
 # More than a day of minutes; 10^6 samples make a report of 10 seconds.
@@ -36,8 +36,7 @@ def copy_system(source: Path, target: Path) -> ImportedSystem:
     Raises:
         OSError: a file cannot be read or written.
     """
-    files = [path for path in sorted(source.glob("*/*.json")) if not path.is_symlink()]
-    chosen = [path for path in evenly(files, MAX_FILES) if path.stat().st_size <= MAX_FILE_BYTES]
+    chosen, skipped = readable(source, "*/*.json", most=MAX_FILES, most_bytes=MAX_FILE_BYTES)
     samples = broken = 0
     moments: dict[tuple[str, ...], list[float]] = {}
     for path in chosen:
@@ -57,7 +56,7 @@ def copy_system(source: Path, target: Path) -> ImportedSystem:
     return ImportedSystem(
         samples=samples,
         interval_ms=_interval(next(iter(moments.values()), [])),
-        notes=_notes(len(files) - len(chosen), broken),
+        notes=left_out("system metrics", skipped, broken),
     )
 
 
@@ -94,12 +93,3 @@ def _interval(moments: list[float]) -> float | None:
     ordered = sorted(moments)
     gaps = sorted(b - a for a, b in itertools.pairwise(ordered))
     return round(1e3 * gaps[len(gaps) // 2], 1) if gaps else None
-
-
-def _notes(skipped: int, broken: int) -> list[str]:
-    notes = []
-    if skipped:
-        notes.append(f"{skipped:,} files of system metrics were left out: too many or too large.")
-    if broken:
-        notes.append(f"Broken lines of system metrics were skipped: {broken:,}.")
-    return notes

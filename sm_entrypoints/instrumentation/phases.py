@@ -132,10 +132,10 @@ class StepRecorder:
 
     def _percentiles(self, network: str) -> dict[str, float | None]:
         seconds = self._train_seconds[network]
+        shares = {"p50": 50, "p95": 95, "p99": 99, "max": 100}
         if not seconds:
-            return dict.fromkeys(("p50", "p95", "p99", "max"))
-        p50, p95, p99, highest = np.percentile(seconds, [50, 95, 99, 100])
-        return {"p50": float(p50), "p95": float(p95), "p99": float(p99), "max": float(highest)}
+            return dict.fromkeys(shares)
+        return dict(zip(shares, np.percentile(seconds, [*shares.values()]).tolist(), strict=True))
 
     def _reset(self) -> None:
         self.started = 0.0

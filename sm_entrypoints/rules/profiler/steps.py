@@ -17,7 +17,6 @@ from sm_entrypoints.rules.evidence import Evidence, Numbers
 from sm_entrypoints.rules.profiler.timeline import (
     Steps,
     loop_span,
-    main_span,
     main_steps,
     phase_share,
     steps_of,
@@ -142,7 +141,7 @@ def dataloader(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
     if not evidence.cores:
         return not_applicable("Dataloader", "the number of cores is unknown")
     # Rows of kept features, which the whole network's steps are followed by, are no loading.
-    loading = started <= main_span(evidence)[1]
+    loading = started <= loop_span(evidence, whole=True)[1]
     if not loading.any():
         return not_applicable("Dataloader", "no images were read in a step of the whole network")
     ends = started + evidence.workers["seconds"]

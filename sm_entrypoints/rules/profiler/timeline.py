@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,26 +105,16 @@ def phase_share(steps: Steps, phase: str) -> float:
     return float(steps.phases[phase][steps.steady].sum()) / total if total > 0 else 0.0
 
 
-def loop_span(evidence: Evidence) -> tuple[float, float]:
+def loop_span(evidence: Evidence, *, whole: bool = False) -> tuple[float, float]:
     """Return when the first step began and the last one ended, in unix seconds.
 
-    Everything when no steps are known.
+    Everything when no steps are known. With ``whole``, of the steps that ran the whole network; of
+    all where none did.
     """
-    return _span(evidence, lambda ran: np.ones(len(ran), dtype=np.bool_))
-
-
-def main_span(evidence: Evidence) -> tuple[float, float]:
-    """Return the same of the steps that ran the whole network; of all where none did."""
-    return _span(evidence, lambda ran: ran == WHOLE_NETWORK)
-
-
-def _span(
-    evidence: Evidence, choose: Callable[[NDArray[Any]], NDArray[np.bool_]]
-) -> tuple[float, float]:
     if not evidence.steps:
         return -np.inf, np.inf
-    chosen = choose(_ran(evidence.steps))
-    if not chosen.any():
+    chosen = _ran(evidence.steps) == WHOLE_NETWORK
+    if not whole or not chosen.any():
         chosen[:] = True
     started = evidence.steps["started"][chosen]
     ends = started + np.sum([evidence.steps[name][chosen] for name in STEP_PHASES], axis=0)
@@ -139,7 +129,7 @@ def series_of(
     Of a training that went on with its tail alone, only while the ``whole`` network ran: later on
     there is next to nothing to compute.
     """
-    first, last = (main_span if whole else loop_span)(evidence)
+    first, last = loop_span(evidence, whole=whole)
     trained = []
     for series in evidence.system:
         if series.dimension != dimension or name not in (None, series.name):

@@ -11,7 +11,6 @@ from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.profiler.gpu import distance
 from sm_entrypoints.rules.profiler.timeline import (
     loop_span,
-    main_span,
     mean_of,
     scaled_patience,
     series_of,
@@ -182,7 +181,7 @@ def test_steps_on_features_are_compared_with_their_own_kind() -> None:
 
 def test_the_machine_is_judged_while_the_whole_network_runs() -> None:
     table = steps(epochs=8, per_epoch=40, features_from=2)
-    whole = main_span(evidence(steps=table))[1]
+    whole = loop_span(evidence(steps=table), whole=True)[1]
     assert START < whole < loop_span(evidence(steps=table))[1]
     gpu = [95.0 if START + 0.2 * index < whole else 3.0 for index in range(40)]
     seen = series("gpu0", "GPUUtilization", gpu)
