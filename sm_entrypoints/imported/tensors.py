@@ -26,17 +26,9 @@ from sm_entrypoints.imported.names import collection_of
 from sm_entrypoints.instrumentation.line_writer import Place
 from sm_entrypoints.instrumentation.smdebug.saved_tensors import import_smdebug
 from sm_entrypoints.instrumentation.tensors.activations import RELU_ACTIVE, SATURATING
-from sm_entrypoints.instrumentation.tensors.parameters import RATIO_EPSILON
+from sm_entrypoints.instrumentation.tensors.parameters import update_ratio
 from sm_entrypoints.instrumentation.tensors.reduction_file import ReductionFile
-from sm_entrypoints.instrumentation.tensors.summary import (
-    Values,
-    as_numpy,
-    describe,
-    flatten,
-    plain,
-    sample,
-    summarize,
-)
+from sm_entrypoints.instrumentation.tensors.summary import Values, describe, sampled, summarize
 
 # The report shows them all; a page of 2 MB is the aim.
 QUOTA_BYTES = 6_000_000
@@ -164,14 +156,12 @@ class TensorImport:
 
         That one divides the whole change, however many steps it took.
         """
-        now = as_numpy(sample(flatten(plain(value)))).copy()
+        now = sampled(value).copy()
         step, before = self._before.get(name, (place.step, now))
         self._before[name] = (place.step, now)
         if step < place.step and before.shape == now.shape:
-            with np.errstate(all="ignore"):
-                ratio: Values = np.abs(now - before) / (np.abs(before) + RATIO_EPSILON)
-                ratio /= place.step - step
-            self._file.add(place, "update_ratios", f"update_ratio/{name}", describe(ratio))
+            ratio = describe(update_ratio(before, now) / (place.step - step))
+            self._file.add(place, "update_ratios", f"update_ratio/{name}", ratio)
 
     def _value(self, name: str, step: int, mode: str) -> Tensor | TensorStatistics | None:
         """Return a saved value, or the statistics that were saved in its place; None if broken."""

@@ -70,9 +70,3 @@ class LineWriter:
                 self.flush()
             finally:
                 self._file.close()
-
-    def __enter__(self) -> LineWriter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

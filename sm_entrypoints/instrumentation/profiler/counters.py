@@ -41,8 +41,8 @@ class Counters:
         self._gpus = self._gpu_containment.run(make_gpus)
         self._time = self._io_time = time.monotonic()
         self._cpu = psutil.cpu_times(percpu=True)
-        self._disk = _disk_totals()
-        self._network = _network_totals()
+        self._disk = _totals(psutil.disk_io_counters)
+        self._network = _totals(psutil.net_io_counters, nowrap=False)
         self._root, self._looked = root, 0.0
         self._processes: dict[int, psutil.Process] = {}
         self.watch(os.getpid() if root is None else root)
@@ -115,29 +115,22 @@ class Counters:
                 self._processes.setdefault(child.pid, child)
 
     def _io(self, elapsed: float) -> list[Event]:
-        old, self._disk = self._disk, _disk_totals()
+        old, self._disk = self._disk, _totals(psutil.disk_io_counters)
         new = self._disk
         if old is None or new is None:
             return []
         operations = (new.read_count - old.read_count) + (new.write_count - old.write_count)
+        read = (new.read_bytes - old.read_bytes) / elapsed
+        written = (new.write_bytes - old.write_bytes) / elapsed
         return [
             ("i/o", "IOPS", "", operations / elapsed),
-            (
-                "i/o",
-                "ReadThroughputInBytesPerSecond",
-                "",
-                (new.read_bytes - old.read_bytes) / elapsed,
-            ),
-            (
-                "i/o",
-                "WriteThroughputInBytesPerSecond",
-                "",
-                (new.write_bytes - old.write_bytes) / elapsed,
-            ),
+            ("i/o", "ReadThroughputInBytesPerSecond", "", read),
+            ("i/o", "WriteThroughputInBytesPerSecond", "", written),
         ]
 
     def _net(self, elapsed: float) -> list[Event]:
-        old, self._network = self._network, _network_totals()
+        old = self._network
+        self._network = _totals(psutil.net_io_counters, nowrap=False)
         new = self._network
         if old is None or new is None:
             return []
@@ -149,18 +142,10 @@ class Counters:
         ]
 
 
-def _disk_totals() -> Any:
-    """Return the disks' totals; None where the kernel shows none (gVisor, a diskless host)."""
+def _totals(read: Callable[..., Any], **options: bool) -> Any:
+    """Return what was read; None where the kernel shows none (gVisor, a diskless host)."""
     try:
-        return psutil.disk_io_counters()
-    except (OSError, RuntimeError):
-        return None
-
-
-def _network_totals() -> Any:
-    """Return the interfaces' totals; None where the kernel shows none."""
-    try:
-        return psutil.net_io_counters(nowrap=False)
+        return read(**options)
     except (OSError, RuntimeError):
         return None
 

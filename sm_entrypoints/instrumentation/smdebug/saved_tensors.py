@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -109,14 +109,9 @@ class _Reading:
 
 def _collections(trial: Any) -> Mapping[str, str]:
     """Return the collection of each tensor; its own one rather than a general one."""
-    pairs = sorted(_memberships(trial), key=lambda pair: pair[1] not in _GENERAL)
-    return dict(pairs)
-
-
-def _memberships(trial: Any) -> Iterator[tuple[str, str]]:
-    for name, collection in trial.collections().items():
-        for tensor in collection.tensor_names:
-            yield tensor, name
+    collections = trial.collections().items()
+    pairs = [(tensor, name) for name, each in collections for tensor in each.tensor_names]
+    return dict(sorted(pairs, key=lambda pair: pair[1] not in _GENERAL))
 
 
 def import_smdebug() -> tuple[Any, Any, str]:

@@ -52,16 +52,16 @@ class Activations:
         """Put the hooks on the model, for one forward pass."""
         self.detach()
         self._calls.clear()
-        self._before(self._model, self.fed, "input", None)
+        self._watch(self._model, self.fed, "input")
         for name, module in self._model.named_modules():
             if isinstance(module, RELU_TYPES):
                 # The input before the call: most ReLU modules overwrite it.
-                self._before(module, "relu_input", f"{name}_input", None)
-                self._after(module, "relu_output", f"{name}_output", RELU_ACTIVE)
+                self._watch(module, "relu_input", f"{name}_input")
+                self._watch(module, "relu_output", f"{name}_output", RELU_ACTIVE, after=True)
             elif type(module) in SATURATING:
                 collection, bounds = SATURATING[type(module)]
-                self._before(module, collection, f"{name}_input", bounds)
-        self._after(self._model, "outputs", "output", None)
+                self._watch(module, collection, f"{name}_input", bounds)
+        self._watch(self._model, "outputs", "output", after=True)
 
     def detach(self) -> None:
         """Take the hooks off the model."""
@@ -69,29 +69,20 @@ class Activations:
             handle.remove()
         self._handles.clear()
 
-    def _before(
+    def _watch(
         self,
         module: nn.Module,
         collection: str,
         name: str,
-        active: tuple[float, float] | None,
+        active: tuple[float, float] | None = None,
+        *,
+        after: bool = False,
     ) -> None:
-        def hook(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            self._containment.run(self._pass_on, collection, name, inputs, active)
+        def hook(_module: nn.Module, *passed: Any) -> None:  # inputs, and afterwards the output
+            self._containment.run(self._pass_on, collection, name, passed[-1], active)
 
-        self._handles.append(module.register_forward_pre_hook(hook))
-
-    def _after(
-        self,
-        module: nn.Module,
-        collection: str,
-        name: str,
-        active: tuple[float, float] | None,
-    ) -> None:
-        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            self._containment.run(self._pass_on, collection, name, output, active)
-
-        self._handles.append(module.register_forward_hook(hook))
+        register = module.register_forward_hook if after else module.register_forward_pre_hook
+        self._handles.append(register(hook))
 
     def _pass_on(
         self, collection: str, name: str, value: Any, active: tuple[float, float] | None

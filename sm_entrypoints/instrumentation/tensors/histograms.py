@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sm_entrypoints.instrumentation.line_writer import LineWriter, Place
 from sm_entrypoints.instrumentation.quota import Quota
-from sm_entrypoints.instrumentation.tensors.summary import as_numpy, flatten, plain, sample
+from sm_entrypoints.instrumentation.tensors.summary import sampled
 
 BINS = 32
 DEFAULT_QUOTA_BYTES = 400_000
@@ -62,7 +62,7 @@ class HistogramRecorder:
         Raises:
             OSError: the file cannot be written.
         """
-        values = as_numpy(sample(flatten(plain(tensor))))
+        values = sampled(tensor)
         values = values[np.isfinite(values)]
         if not values.size:
             return

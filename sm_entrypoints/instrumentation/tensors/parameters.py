@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from sm_entrypoints.contract.tensor_records import TensorStatistics
-from sm_entrypoints.instrumentation.tensors.summary import (
-    Values,
-    as_numpy,
-    describe,
-    flatten,
-    plain,
-    sample,
-    summarize,
-)
+from sm_entrypoints.instrumentation.tensors.summary import Values, describe, sampled, summarize
 
 # As in SageMaker's WeightUpdateRatio rule: ratios of weights at zero stay finite.
 RATIO_EPSILON = 1e-9
@@ -47,7 +39,7 @@ class Parameters:
     def remember(self) -> None:
         """Remember the weights before the update."""
         for name, parameter in self._trainable():
-            self._before[name] = _values(parameter).copy()
+            self._before[name] = sampled(parameter).copy()
 
     def record_weights(self) -> None:
         """Record the weights, and what the update changed if they were remembered."""
@@ -55,7 +47,7 @@ class Parameters:
             self._record("weights", name, summarize(parameter))
             before = self._before.pop(name, None)
             if before is not None:
-                ratio = _ratio(before, _values(parameter))
+                ratio = update_ratio(before, sampled(parameter))
                 self._record("update_ratios", f"update_ratio/{name}", describe(ratio))
 
     def _trainable(self) -> list[tuple[str, nn.Parameter]]:
@@ -67,11 +59,8 @@ class Parameters:
         ]
 
 
-def _values(parameter: Tensor) -> Values:
-    return as_numpy(sample(flatten(plain(parameter))))
-
-
-def _ratio(before: Values, now: Values) -> Values:
+def update_ratio(before: Values, now: Values) -> Values:
+    """Return by how much of itself each element of a weight has changed."""
     # Weights that are not finite have no ratio, and a weight at zero may have a huge one.
     with np.errstate(all="ignore"):
         ratio: Values = np.abs(now - before) / (np.abs(before) + RATIO_EPSILON)

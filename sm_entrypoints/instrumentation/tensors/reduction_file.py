@@ -77,14 +77,7 @@ class ReductionFile:
         numbers: dict[str, Any] = {
             member: _short(getattr(statistics, member)) for member in STATISTICS
         }
-        record = TensorRecord(
-            step=place.step,
-            epoch=place.epoch,
-            mode=place.mode,
-            collection=collection,
-            name=name,
-            **numbers,
-        )
+        record = TensorRecord(**place._asdict(), collection=collection, name=name, **numbers)
         if self._observe is not None:
             self._observe(record)
         return record

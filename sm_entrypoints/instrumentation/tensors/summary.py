@@ -68,7 +68,7 @@ def summarize_sample(tensor: Tensor, active: tuple[float, float] | None = None) 
     tensors that cannot be broken unless another one is that :func:`summarize` examines.
     """
     tensor = plain(tensor)
-    statistics = describe(as_numpy(sample(flatten(tensor))))
+    statistics = describe(sampled(tensor))
     if active is None:
         return statistics
     return replace(statistics, inactive_fraction=inactive_fraction(tensor, active))
@@ -128,6 +128,11 @@ def sample(flat: Tensor, limit: int = SAMPLE_LIMIT) -> Tensor:
     # Coprime to the usual sizes of channels and rows: a step of 64 would see some channels only.
     step = _coprime(math.ceil(len(runs) * _RUN / limit), 2 * 3 * 5 * 7)
     return runs[::step].flatten()
+
+
+def sampled(tensor: Tensor) -> Values:
+    """Return a sample of any tensor's elements, on the host."""
+    return as_numpy(sample(flatten(plain(tensor))))
 
 
 def as_numpy(values: Tensor) -> Values:

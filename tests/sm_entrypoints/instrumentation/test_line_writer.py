@@ -12,8 +12,9 @@ from sm_entrypoints.instrumentation.line_writer import FLUSH_LINES, LineWriter
 
 def test_everything_is_on_disk_after_close(tmp_path: Path) -> None:
     path = tmp_path / "a folder's été" / "lines.txt"
-    with LineWriter(path, header="head") as writer:
-        writer.write("un été")
+    writer = LineWriter(path, header="head")
+    writer.write("un été")
+    writer.close()
     assert path.read_text(encoding="utf-8") == "head\nun été\n"
     assert writer.bytes_written == path.stat().st_size
     writer.close()
