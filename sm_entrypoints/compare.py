@@ -255,11 +255,9 @@ def main(argv: Sequence[str] | None = None, variables: Mapping[str, str] | None 
     Returns:
         The exit code: 0, or 1 with the failure file written.
     """
-    return run_entry_point("comparison", _work, argv, variables)
-
-
-def _work(argv: Sequence[str], environment: Environment, stop: StopRequest) -> None:
-    run(parse_comparison(argv), environment, stop)
+    return run_entry_point(
+        "comparison", run, parse=parse_comparison, argv=argv, variables=variables
+    )
 
 
 if __name__ == "__main__":

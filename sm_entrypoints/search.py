@@ -252,11 +252,7 @@ def main(argv: Sequence[str] | None = None, variables: Mapping[str, str] | None 
     Returns:
         The exit code: 0, or 1 with the failure file written.
     """
-    return run_entry_point("search", _work, argv, variables)
-
-
-def _work(argv: Sequence[str], environment: Environment, stop: StopRequest) -> None:
-    run(SearchRequest.parse(argv), environment, stop)
+    return run_entry_point("search", run, parse=SearchRequest.parse, argv=argv, variables=variables)
 
 
 if __name__ == "__main__":

@@ -157,17 +157,13 @@ def _features_fit(prepared: Prepared, splits: Splits, outcome: Outcome) -> bool 
 def _introduction(prepared: Prepared, splits: Splits) -> str:
     training = prepared.training
     learning = sum(p.numel() for p in training.model.parameters() if p.requires_grad)
-    where = f"{training.compute.device.type} in {_precision(prepared)}"
-    cached = ", on cached features" if prepared.cached_features else ""
+    where = f"{training.compute.device.type} in {prepared.compute.dtype_name}"
+    cached = ", on cached features" if prepared.feeds.cached else ""
     return (
         f"{training.arguments.model}: {len(splits.classes)} classes, {len(splits.train)} training "
         f"and {len(splits.valid)} validation images; {learning:,} parameters learn on {where}, "
         f"{torch.get_num_threads()} threads{cached}"
     )
-
-
-def _precision(prepared: Prepared) -> str:
-    return str(prepared.compute.dtype).removeprefix("torch.")
 
 
 def _score(
@@ -232,7 +228,7 @@ def _summary(prepared: Prepared, outcome: Outcome, seconds: dict[str, float]) ->
             "std": list(card.std),
             "fingerprints": dict(card.fingerprints),
             "trainable": "head" if training.frozen else "all",
-            "precision": _precision(prepared),
+            "precision": prepared.compute.dtype_name,
             "channels_last": training.compute.channels_last,
         },
         "epochs_run": outcome.progress.epochs,
@@ -270,11 +266,7 @@ def main(argv: Sequence[str] | None = None, variables: Mapping[str, str] | None 
     Returns:
         The exit code: 0, or 1 with the failure file written.
     """
-    return run_entry_point("training", _work, argv, variables)
-
-
-def _work(argv: Sequence[str], environment: Environment, stop: StopRequest) -> None:
-    run(parse_arguments(argv), environment, stop)
+    return run_entry_point("training", run, parse=parse_arguments, argv=argv, variables=variables)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,11 @@ class Compute:
     channels_last: bool
     fused: bool = False
 
+    @property
+    def dtype_name(self) -> str:
+        """What it computes in, as in ``bfloat16``."""
+        return str(self.dtype).removeprefix("torch.")
+
     @contextmanager
     def autocast(self) -> Iterator[None]:
         """Run what is inside in bfloat16 where that is safe, when so chosen."""

@@ -54,7 +54,7 @@ class FeatureKey:
             mean=card.mean,
             std=card.std,
             preprocessing=card.preprocessing,
-            dtype=str(compute.dtype).removeprefix("torch."),
+            dtype=compute.dtype_name,
             channels_last=compute.channels_last,
             compiled=compute.fused,
             device=compute.device.type,

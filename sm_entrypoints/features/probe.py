@@ -88,8 +88,7 @@ def ways(arguments: TrainingArguments, default: Compute) -> list[Compute]:
 
 def key_with(key: FeatureKey, compute: Compute) -> FeatureKey:
     """Return the key of the same backbone in other numbers."""
-    dtype = str(compute.dtype).removeprefix("torch.")
-    layout = compute.channels_last
+    dtype, layout = compute.dtype_name, compute.channels_last
     return replace(key, dtype=dtype, channels_last=layout, compiled=compute.fused)
 
 
@@ -173,8 +172,7 @@ def _worth(default: Tried) -> Callable[[Tried], float]:
 def named(compute: Compute) -> str:
     """Return a way in words."""
     layout = "channels last" if compute.channels_last else "channels first"
-    dtype = str(compute.dtype).removeprefix("torch.")
-    return f"{dtype}, {'fused layers' if compute.fused else layout}"
+    return f"{compute.dtype_name}, {'fused layers' if compute.fused else layout}"
 
 
 def _sample(built: Built, places: Sequence[Place], most: int) -> tuple[Tensor, Tensor]:

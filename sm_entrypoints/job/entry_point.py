@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import torch
 
@@ -15,20 +16,22 @@ from sm_entrypoints.contract.sentences import clause
 from sm_entrypoints.job.environment import Environment
 from sm_entrypoints.job.processes import StopRequest, process_group
 
-Work = Callable[[Sequence[str], Environment, StopRequest], None]
+Request = TypeVar("Request")
 
 
 def run_entry_point(
     what: str,
-    work: Work,
-    argv: Sequence[str] | None = None,
-    variables: Mapping[str, str] | None = None,
+    work: Callable[[Request, Environment, StopRequest], None],
+    *,
+    parse: Callable[[Sequence[str]], Request],
+    argv: Sequence[str] | None,
+    variables: Mapping[str, str] | None,
 ) -> int:
-    """Do ``work`` with the hyperparameters ``argv`` and the environment ``variables``.
+    """Do ``work``, for what ``parse`` reads in ``argv``, in the environment ``variables``.
 
-    Both default to this process's own. ``what`` names the work in the message of its failure. On
-    failure ``output/failure`` holds a sentence, with a traceback if it was no mistake of the
-    caller.
+    Both are this process's own where they are None. ``what`` names the work in the message of its
+    failure. On failure ``output/failure`` holds a sentence, with a traceback if it was no mistake
+    of the caller.
 
     Returns:
         The exit code: 0, or 1 with the failure file written.
@@ -40,7 +43,7 @@ def run_entry_point(
         stop.install()
         _clear(environment)
         with process_group(environment):
-            work(sys.argv[1:] if argv is None else argv, environment, stop)
+            work(parse(sys.argv[1:] if argv is None else argv), environment, stop)
     except JobError as error:
         return _fail(what, environment, str(error))
     except torch.OutOfMemoryError as error:

@@ -64,11 +64,6 @@ class Prepared:
     compute: Compute
     feeds: Feeds
 
-    @property
-    def cached_features(self) -> bool:
-        """Whether the training learns from features that were computed once."""
-        return self.feeds.cached
-
 
 def prepare(
     arguments: TrainingArguments,

@@ -105,9 +105,9 @@ def test_features_of_another_seed_s_backbone_are_not_taken(job: Job) -> None:
 
 
 def test_a_channel_that_is_missing_or_a_file_changes_nothing(job: Job) -> None:
-    assert job.prepared().cached_features
+    assert job.prepared().feeds.cached
     job.kept.write_text("no folder")
-    assert job.prepared().cached_features
+    assert job.prepared().feeds.cached
 
 
 def test_who_wants_no_features_gets_images(job: Job) -> None:
