@@ -18,7 +18,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
 
 if __name__ == "__main__":  # as a script only: sys.path starts with this file's own folder
     gc.disable()  # until all is imported: nothing of it is garbage
@@ -80,7 +79,11 @@ def _read(manifest: Path) -> tuple[str, Splits]:
     try:
         document = json.loads(manifest.read_text(encoding="utf-8"))
         root, classes = Path(document["root"]), tuple(document["classes"])
-        parts = {name: _split(name, root, document["splits"].get(name, ())) for name in SPLITS}
+        files = {name: document["splits"].get(name, ()) for name in SPLITS}
+        parts = {
+            name: Split.of(name, root, [(str(path), int(label)) for path, label in pairs])
+            for name, pairs in files.items()
+        }
         model = str(document["model"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ManifestError(f"{manifest} is not a list of pictures: {clause(error)}") from None
@@ -91,15 +94,6 @@ def _read(manifest: Path) -> tuple[str, Splits]:
         test=parts["test"] if len(parts["test"]) else None,
     )
     return model, splits
-
-
-def _split(name: str, root: Path, files: Sequence[Sequence[Any]]) -> Split:
-    return Split(
-        name=name,
-        folder=root,
-        paths=tuple(str(path) for path, _ in files),
-        labels=tuple(int(label) for _, label in files),
-    )
 
 
 def _say(sentence: str) -> None:

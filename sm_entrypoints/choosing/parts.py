@@ -25,13 +25,7 @@ def part_of(split: Split, share: float) -> Split:
     for indices in by_class.values():
         count = max(math.ceil(share * len(indices) - 1e-9), min(LEAST_OF_A_CLASS, len(indices)))
         kept += sorted(indices, key=lambda index: _place(split.paths[index]))[:count]
-    kept.sort()
-    return Split(
-        name=split.name,
-        folder=split.folder,
-        paths=tuple(split.paths[index] for index in kept),
-        labels=tuple(split.labels[index] for index in kept),
-    )
+    return split.part(sorted(kept))
 
 
 def rounds(splits: Splits) -> list[tuple[Split, Split]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 _LEVEL = 0.95
 # Student's t, 97.5% quantile by degrees of freedom from 1 (any table of it).
@@ -23,12 +23,7 @@ class Estimate:
 
     def document(self) -> dict[str, float]:
         """Return the estimate as JSON values."""
-        return {
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "confidence": self.confidence,
-        }
+        return asdict(self)
 
 
 def median_estimate(values: Sequence[float]) -> Estimate:

@@ -11,7 +11,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -49,14 +49,7 @@ class Run:
 
     def document(self) -> dict[str, Any]:
         """Return the run as JSON values; the loss of a diverged one is None."""
-        loss = self.loss if math.isfinite(self.loss) else None
-        return {
-            "variant": self.variant,
-            "seed": self.seed,
-            "loss": loss,
-            "epochs": self.epochs,
-            "seconds": self.seconds,
-        }
+        return {**asdict(self), "loss": self.loss if math.isfinite(self.loss) else None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,12 +206,7 @@ def _part(split: Split, share: float) -> Split:
                 f"{split.name!r} could be used, fewer than two per class; give more `seconds`"
             )
         kept += places[:count]
-    kept.sort()
-    return replace(
-        split,
-        paths=tuple(split.paths[place] for place in kept),
-        labels=tuple(split.labels[place] for place in kept),
-    )
+    return split.part(sorted(kept))
 
 
 def compare_quality(

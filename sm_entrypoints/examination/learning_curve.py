@@ -51,8 +51,8 @@ class LearningCurve:
     """
 
     points: tuple[CurvePoint, ...]
-    gain: float | None
-    spread: float | None
+    gain: float | None = None
+    spread: float | None = None
     why_not: str = ""
 
 
@@ -65,9 +65,7 @@ def learning_curve(pool: Pool, judged: Judged, deadline: Deadline) -> LearningCu
     counts = torch.bincount(pool.labels, minlength=len(pool.classes))
     shares = [share for share in SHARES if float(counts.float().mean()) * share > _LEAST_OF_A_CLASS]
     if len(pool) < _LEAST_EXAMINED or len(shares) < 3:
-        return LearningCurve(
-            points=(), gain=None, spread=None, why_not="there are too few pictures"
-        )
+        return LearningCurve(points=(), why_not="there are too few pictures")
     right = _right(pool, judged, shares, deadline)
     folds = int(judged.folds.max()) + 1
     whole = len(pool) * (folds - 1) / folds
@@ -81,8 +79,7 @@ def learning_curve(pool: Pool, judged: Judged, deadline: Deadline) -> LearningCu
         for size, row in zip(sizes, right, strict=True)
     )
     if not judged.knows:
-        why = "these features say nothing about the labels"
-        return LearningCurve(points=points, gain=None, spread=None, why_not=why)
+        return LearningCurve(points=points, why_not="these features say nothing about the labels")
     return _extrapolated(points, sizes, right)
 
 
@@ -138,7 +135,7 @@ def _extrapolated(
     gain, spread = _gain(sizes, 1 - right.mean(axis=1)), float(high - low) / 2
     if spread > _WIDEST:
         why = f"the pictures are too few to tell (±{100 * spread:.0f} points)"
-        return LearningCurve(points=tuple(points), gain=None, spread=None, why_not=why)
+        return LearningCurve(points=tuple(points), why_not=why)
     return LearningCurve(points=tuple(points), gain=gain, spread=spread)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,17 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    @classmethod
+    def of(cls, name: str, folder: Path, files: Sequence[tuple[str, int]]) -> Split:
+        """Return the split of files, each with its label."""
+        paths, labels = tuple(path for path, _ in files), tuple(label for _, label in files)
+        return cls(name=name, folder=folder, paths=paths, labels=labels)
+
+    def part(self, places: Iterable[int]) -> Split:
+        """Return the split of the files at these places."""
+        files = [(self.paths[place], self.labels[place]) for place in places]
+        return Split.of(self.name, self.folder, files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +85,7 @@ def read_splits(channels: Mapping[str, Path]) -> Splits:
     for name, listing in listings.items():
         _same_classes(name, set(listing), set(classes))
         files = [(path, index) for index, label in enumerate(classes) for path in listing[label]]
-        splits[name] = Split(
-            name=name,
-            folder=folders[name],
-            paths=tuple(path for path, _ in files),
-            labels=tuple(index for _, index in files),
-        )
+        splits[name] = Split.of(name, folders[name], files)
     return Splits(
         classes=classes,
         train=splits[TRAIN_CHANNEL],

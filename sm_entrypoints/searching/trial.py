@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -112,18 +112,8 @@ class Trial:
 
     def document(self) -> dict[str, Any]:
         """Return what :meth:`of` makes the same trial of, without its head."""
-        return {
-            "number": self.number,
-            "texts": dict(self.texts),
-            "status": self.status,
-            "epochs": self.epochs,
-            "history": self.history,
-            "best_loss": self.best_loss,
-            "best_epoch": self.best_epoch,
-            "started": self.started,
-            "ended": self.ended,
-            "why": self.why,
-        }
+        kept = [each.name for each in fields(self) if each.name not in ("arguments", "head")]
+        return {name: getattr(self, name) for name in kept}
 
     @classmethod
     def of(cls, document: Mapping[str, Any], arguments: TrainingArguments) -> Trial:
