@@ -11,7 +11,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from sm_entrypoints.choosing.candidate import Candidate
@@ -122,9 +121,7 @@ class Choice:
         return alive
 
     def _request(self, candidate: Candidate) -> SearchRequest:
-        request = self._prober.request
-        fixed = replace(request.fixed, model=candidate.network.architecture)
-        return replace(request, fixed=fixed)
+        return self._prober.request.of_model(candidate.network.architecture)
 
     def _prepare(self, candidate: Candidate) -> None:
         """Build a network, measure it, and take over what was found out about it."""

@@ -64,7 +64,7 @@ def choose(
     choice = Choice(
         prober,
         splits,
-        build=lambda network: build(_of(request, network), network.weights_file),
+        build=lambda each: build(request.of_model(each.architecture), each.weights_file),
         progress=progress,
     )
     winner = choice.run()
@@ -73,11 +73,7 @@ def choose(
         if weights is not None:
             each.source = _source(weights / each.network.weights_file) or each.source
     choice.write(environment.output_data_dir)
-    return _of(request, winner), winner
-
-
-def _of(request: SearchRequest, network: Network) -> SearchRequest:
-    return replace(request, fixed=replace(request.fixed, model=network.architecture))
+    return request.of_model(winner.architecture), winner
 
 
 def _source(file: Path) -> str:

@@ -46,7 +46,6 @@ class _Group:
     stream: Stream
     trials: list[Trial]
     seconds: float = 0.0
-    scoring: float = 0.0
     going: list[Trial] = field(default_factory=list)
 
 

@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.searching.first_heads import Layout
 from sm_entrypoints.searching.forward import forward_of
 from sm_entrypoints.searching.rows import Rows
 from sm_entrypoints.searching.scores import Sums
 from sm_entrypoints.searching.stream import Block, Step
 from sm_entrypoints.searching.tail_plan import TailPlan
-from sm_entrypoints.training.optimisation import rate_factor
+from sm_entrypoints.training.optimisation import peak_rates, rate_factor
 
 # Rows of validation that are scored at a time, times heads and classes.
 _SCORED_NUMBERS = 4 << 20
@@ -39,7 +38,8 @@ class Pack:
         smoothing = [each.label_smoothing for each in rows.arguments]
         self._smoothing = torch.tensor(smoothing, device=rows.device)[None, :, None]
         self._smooth = any(smoothing)
-        self._peaks = [_peaks(each, pretrained=layout.pretrained) for each in rows.arguments]
+        pretrained = layout.pretrained
+        self._peaks = [peak_rates(each, pretrained=pretrained) for each in rows.arguments]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -96,10 +96,3 @@ class Pack:
         else:
             change -= truth
         return change.div_(len(truth))
-
-
-def _peaks(arguments: TrainingArguments, *, pretrained: bool) -> tuple[float, float]:
-    before = arguments.backbone_lr
-    if before is None:
-        before = arguments.lr / 10 if pretrained else arguments.lr
-    return arguments.lr, before

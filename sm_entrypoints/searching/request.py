@@ -45,6 +45,10 @@ class SearchRequest:
             raise SearchPlanError(f"the trials cannot be packed into one job: {reason}")
         return cls(plan=plan, fixed=fixed)
 
+    def of_model(self, model: str) -> SearchRequest:
+        """Return the same search with another network."""
+        return replace(self, fixed=replace(self.fixed, model=model))
+
     def arguments(self, texts: Mapping[str, str]) -> TrainingArguments:
         """Return all hyperparameters of a trial that drew ``texts``."""
         arguments = TrainingArguments(**{**asdict(self.fixed), **texts})

@@ -13,19 +13,22 @@ from sm_entrypoints.models.model import head_name
 _RISE, _START, _END = 0.3, 1 / 25, 1 / 250_000
 
 
+def peak_rates(arguments: TrainingArguments, *, pretrained: bool) -> tuple[float, float]:
+    """Return the highest learning rates of the head, and of what learns before it."""
+    if arguments.backbone_lr is not None:
+        return arguments.lr, arguments.backbone_lr
+    return arguments.lr, arguments.lr / 10 if pretrained else arguments.lr
+
+
 def make_optimizer(
     model: nn.Module, arguments: TrainingArguments, *, pretrained: bool
 ) -> optim.Optimizer:
     """Return the optimiser of what learns in ``model``: the head first, then the backbone."""
-    backbone_lr = arguments.backbone_lr
-    if backbone_lr is None:
-        backbone_lr = arguments.lr / 10 if pretrained else arguments.lr
+    lr, backbone_lr = peak_rates(arguments, pretrained=pretrained)
     head = set(model.get_submodule(head_name(model)).parameters())
     learns = [parameter for parameter in model.parameters() if parameter.requires_grad]
     backbone = [parameter for parameter in learns if parameter not in head]
-    groups = [
-        {"params": [p for p in learns if p in head], "lr": arguments.lr, "peak": arguments.lr}
-    ]
+    groups = [{"params": [p for p in learns if p in head], "lr": lr, "peak": lr}]
     if backbone:
         groups.append({"params": backbone, "lr": backbone_lr, "peak": backbone_lr})
     decay = arguments.weight_decay
