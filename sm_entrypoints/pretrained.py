@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import hashlib
 import json
 import pickle
 import socket
@@ -38,7 +37,7 @@ from sm_entrypoints.contract.errors import JobError
 from sm_entrypoints.contract.sentences import clause, ended
 from sm_entrypoints.models.model import build_model, head_name, save_tensors
 from sm_entrypoints.models.packaged_weights import packaged
-from sm_entrypoints.models.weights import WeightsError, fit_weights, read_weights
+from sm_entrypoints.models.weights import WeightsError, fit_weights, read_weights, sha256_of
 from sm_entrypoints.states.checkpoints import StateError, refused, state_in
 from sm_entrypoints.states.likeness import looks_like
 from sm_entrypoints.states.names import renamed
@@ -124,7 +123,7 @@ def _from_file(path: Path) -> Found:
     return Found(
         tensors=tensors,
         source=f"file {path.name}",
-        version=_digest(path)[:16],
+        version=sha256_of(path)[:16],
         metadata={},
     )
 
@@ -170,7 +169,7 @@ def prepare_file(found: Found, architecture: str, out: Path) -> dict[str, Any]:
     save_tensors(out, kept, metadata)
     return {
         "file": str(out),
-        "sha256": _digest(out),
+        "sha256": sha256_of(out),
         "source": found.source,
         "version": found.version,
         "tensors": len(kept),
@@ -193,11 +192,6 @@ def _advice(tensors: Mapping[str, Tensor], architecture: str) -> str:
 
 def _half(tensor: Tensor) -> bool:
     return tensor.dtype in (torch.float16, torch.bfloat16)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -54,13 +54,10 @@ class ImportedTensors:
 class TensorImport:
     """Read a staged trial and write ``reductions.jsonl`` into ``folder``.
 
-    Args:
-        staged: what to read.
-        folder: gets the file; must exist.
-        seconds: after so long no more than losses are read.
+    The folder must exist. After ``READ_SECONDS`` no more than losses are read.
     """
 
-    def __init__(self, staged: StagedTrial, folder: Path, *, seconds: float = READ_SECONDS) -> None:
+    def __init__(self, staged: StagedTrial, folder: Path) -> None:
         # A line for each tensor, and a pause before the last look, for trainings that still run.
         os.environ.setdefault("SMDEBUG_LOG_LEVEL", "error")
         os.environ["SMDEBUG_TRAINING_END_DELAY_REFRESH"] = "0"
@@ -68,7 +65,7 @@ class TensorImport:
         self._staged = staged
         self._trial: Any = create_trial(str(staged.folder))
         self._file = ReductionFile(folder / REDUCTIONS_FILE, quota_bytes=QUOTA_BYTES, observe=None)
-        self._deadline = time.monotonic() + seconds
+        self._deadline = time.monotonic() + READ_SECONDS
         self._before: dict[str, tuple[int, Values]] = {}
         self._losses: dict[tuple[int, str], list[float]] = {}
         self._steps: Counter[str] = Counter()

@@ -6,7 +6,6 @@ normalisation: a training may go on from it. Nothing is unpacked to disk.
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +25,13 @@ from sm_entrypoints.contract import (
 from sm_entrypoints.contract.sentences import clause
 from sm_entrypoints.contract.strangers.archives import BrokenArchive, bounded
 from sm_entrypoints.models.model import ModelCard, ModelError, head_name
-from sm_entrypoints.models.weights import Triple, WeightsError, read_normalisation, read_weights
+from sm_entrypoints.models.weights import (
+    Triple,
+    WeightsError,
+    read_normalisation,
+    read_weights,
+    sha256_of,
+)
 
 # A file in an archive may say that it is of any size.
 _MOST_BYTES = {MODEL_CARD_FILE: 16 << 20, MODEL_WEIGHTS_FILE: 8 << 30}
@@ -67,7 +72,7 @@ def _prepared(path: Path, model: nn.Module, classes: Sequence[str]) -> GivenWeig
     mean, std = read_normalisation(path)
     return GivenWeights(
         source=f"{WEIGHTS_CHANNEL}/{path.name}",
-        sha256=_sha256(path),
+        sha256=sha256_of(path),
         tensors=read_weights(path),
         mean=mean,
         std=std,
@@ -90,7 +95,7 @@ def _delivered(path: Path, model: nn.Module, classes: Sequence[str]) -> GivenWei
         top = f"{head_name(model)}."
         tensors = {name: value for name, value in tensors.items() if not name.startswith(top)}
     return GivenWeights(
-        source=source, sha256=_sha256(path), tensors=tensors, mean=card.mean, std=card.std
+        source=source, sha256=sha256_of(path), tensors=tensors, mean=card.mean, std=card.std
     )
 
 
@@ -111,8 +116,3 @@ def _members(path: Path) -> dict[str, bytes]:
             if len(found) == len(_MOST_BYTES):
                 break
     return found
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,6 +7,7 @@ tensors, because weights that only half fit silently train to a bad model.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,6 +58,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"weights {path.name} cannot be read as safetensors: {error}") from None
+
+
+def sha256_of(path: Path) -> str:
+    """Return the digest of a file: 64 hexadecimal characters."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_normalisation(path: Path) -> tuple[Triple, Triple]:

@@ -38,12 +38,8 @@ _RECORD_MEMBERS = frozenset(REDUCTION_COLUMNS)
 _RECORD_TEXTS = ("mode", "collection", "name")
 
 
-def read_evidence(folder: Path, system_folder: Path | None = None) -> Evidence:
-    """Return the evidence in a job's output folder.
-
-    Args:
-        folder: what ``output.tar.gz`` holds: ``training.json``, ``instrumentation/``, ….
-        system_folder: the profiler's ``system/incremental``, if it is not in ``folder``.
+def read_evidence(folder: Path) -> Evidence:
+    """Return the evidence in a job's output folder: what ``output.tar.gz`` holds.
 
     Raises:
         OSError: a file is there but cannot be read.
@@ -53,7 +49,7 @@ def read_evidence(folder: Path, system_folder: Path | None = None) -> Evidence:
         read_object(path) or {}
         for path in (folder / TRAINING_SUMMARY_FILE, inside / INSTRUMENTATION_SUMMARY_FILE)
     )
-    system = read_system(system_folder or folder / SYSTEM_FOLDER)
+    system = read_system(folder / SYSTEM_FOLDER)
     return Evidence(
         records=list(_records(inside / REDUCTIONS_FILE)),
         system=system,
