@@ -9,14 +9,13 @@ follows (ResNet, MobileNet, DenseNet, EfficientNet, …) it is the exact map of 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from sm_entrypoints.features.backbone import Compute
 from sm_entrypoints.models.model import ModelCard
@@ -32,7 +31,6 @@ class _Watched:
 
     module: nn.Module | None = None
     tokens_after: bool = False
-    handles: list[RemovableHandle] = field(default_factory=list)
 
     def note(self, module: nn.Module, _: object, output: object) -> None:
         if not isinstance(output, Tensor):
@@ -51,14 +49,11 @@ def last_map(model: nn.Module, card: ModelCard, compute: Compute) -> nn.Module:
     """
     watched = _Watched()
     leaves = [module for module in model.modules() if not list(module.children())]
-    watched.handles = [module.register_forward_hook(watched.note) for module in leaves]
     side = card.image_size
-    try:
-        with torch.inference_mode():
-            model(compute.images(torch.zeros((1, 3, side, side), dtype=torch.uint8), card))
-    finally:
-        for handle in watched.handles:
-            handle.remove()
+    with ExitStack() as hooks, torch.inference_mode():
+        for module in leaves:
+            hooks.enter_context(module.register_forward_hook(watched.note))
+        model(compute.images(torch.zeros((1, 3, side, side), dtype=torch.uint8), card))
     if watched.module is None or watched.tokens_after:
         raise NoMapError(f"{card.architecture} has no map of places before its answer")
     return watched.module
@@ -83,14 +78,10 @@ def activation_maps(
         # Layers that work in place must not change what was kept.
         return kept[-1].clone()
 
-    handle = module.register_forward_hook(from_here)
-    try:
-        with torch.enable_grad(), _frozen(model):
-            scores = model(compute.images(pixels, card))
-            chosen = scores[torch.arange(len(answers)), torch.tensor(answers)].sum()
-            (gradient,) = torch.autograd.grad(chosen, kept[-1])
-    finally:
-        handle.remove()
+    with module.register_forward_hook(from_here), torch.enable_grad(), _frozen(model):
+        scores = model(compute.images(pixels, card))
+        chosen = scores[torch.arange(len(answers)), torch.tensor(answers)].sum()
+        (gradient,) = torch.autograd.grad(chosen, kept[-1])
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     maps = (weights * kept[-1].detach()).sum(1).relu().float().cpu()
     return maps / maps.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)

@@ -40,13 +40,9 @@ class Entering(nn.Module):
             LookupError: the network did not call it.
         """
         entered: list[Tensor] = []
-        hook = self._module[0].register_forward_pre_hook(
-            lambda _, inputs: entered.append(inputs[0])
-        )
-        try:
+        register = self._module[0].register_forward_pre_hook
+        with register(lambda _, inputs: entered.append(inputs[0])):
             self.model(images)
-        finally:
-            hook.remove()
         if not entered:
             raise LookupError("the network does not call its own module")
         return entered[0]

@@ -40,13 +40,10 @@ def kept_on_entry(model: nn.Module, *, wanted: bool = True) -> Iterator[list[Ten
         yield kept
         return
     first = next(tail_of(model).children())
-    handle = first.register_forward_pre_hook(
+    with first.register_forward_pre_hook(
         lambda _, inputs: kept.append(inputs[0].detach().float().cpu())
-    )
-    try:
+    ):
         yield kept
-    finally:
-        handle.remove()
 
 
 def _tells_of_pictures(prepared: Prepared) -> bool:

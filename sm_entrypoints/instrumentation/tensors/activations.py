@@ -10,10 +10,10 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from sm_entrypoints.features.backbone import Tail
 from sm_entrypoints.job.containment import Containment
@@ -43,7 +43,7 @@ class Activations:
         self._model = model
         self._record = record
         self._containment = containment
-        self._handles: list[RemovableHandle] = []
+        self._hooks = ExitStack()
         self._calls: Counter[str] = Counter()
         self.fed = FEATURES if isinstance(model, Tail) else IMAGES
         self.seconds = 0.0
@@ -65,9 +65,7 @@ class Activations:
 
     def detach(self) -> None:
         """Take the hooks off the model."""
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+        self._hooks.close()
 
     def _watch(
         self,
@@ -82,7 +80,7 @@ class Activations:
             self._containment.run(self._pass_on, collection, name, passed[-1], active)
 
         register = module.register_forward_hook if after else module.register_forward_pre_hook
-        self._handles.append(register(hook))
+        self._hooks.enter_context(register(hook))
 
     def _pass_on(
         self, collection: str, name: str, value: Any, active: tuple[float, float] | None
