@@ -25,12 +25,8 @@ from torch import Tensor, nn
 
 from sm_entrypoints.contract import MODEL_CARD_FILE
 from sm_entrypoints.contract.sentences import ended
-from sm_entrypoints.images.preparation import (
-    ImageError,
-    TooManyPixels,
-    evaluation_transform,
-    open_image,
-)
+from sm_entrypoints.images.decoding import ImageError, TooManyPixels
+from sm_entrypoints.images.preparation import evaluation_transform, open_image
 from sm_entrypoints.models.fusion import fused, laid_out
 from sm_entrypoints.models.model import ModelCard, load_model
 from sm_entrypoints.models.threads import threads, threads_for_one

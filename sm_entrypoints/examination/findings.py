@@ -41,7 +41,7 @@ from sm_entrypoints.examination.wrong_labels import (
     wrong_labels,
 )
 from sm_entrypoints.images.channels import Split
-from sm_entrypoints.images.preparation import ImageError
+from sm_entrypoints.images.decoding import ImageError
 
 VERSION = 1
 MOST_WRONG_LABELS = 50

@@ -9,8 +9,9 @@ from PIL import Image
 from sm_entrypoints.contract import PICTURES_FOLDER
 from sm_entrypoints.examination.clock import Deadline, OutOfTimeError
 from sm_entrypoints.images.channels import Split
+from sm_entrypoints.images.decoding import ImageError
 from sm_entrypoints.images.look import look_of, looks_same
-from sm_entrypoints.images.preparation import TRAINING_FORMATS, ImageError, open_image
+from sm_entrypoints.images.preparation import TRAINING_FORMATS, open_image
 
 SIDE = 140
 _QUALITY = 80

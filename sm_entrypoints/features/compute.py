@@ -24,11 +24,8 @@ from sm_entrypoints.contract.sentences import clause
 from sm_entrypoints.features.backbone import Backbone
 from sm_entrypoints.features.keep import Picture
 from sm_entrypoints.images.channels import DataSetError, Split
-from sm_entrypoints.images.preparation import (
-    TRAINING_FORMATS,
-    ImageError,
-    open_image,
-)
+from sm_entrypoints.images.decoding import ImageError
+from sm_entrypoints.images.preparation import TRAINING_FORMATS, open_image
 from sm_entrypoints.images.views import Views
 from sm_entrypoints.models.model import ModelCard
 

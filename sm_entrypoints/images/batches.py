@@ -23,12 +23,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sm_entrypoints.contract.hyperparameters import Augmentation
 from sm_entrypoints.images.channels import DataSetError, Split
-from sm_entrypoints.images.preparation import (
-    TRAINING_FORMATS,
-    ImageError,
-    evaluation_pixels,
-    open_image,
-)
+from sm_entrypoints.images.decoding import ImageError
+from sm_entrypoints.images.preparation import TRAINING_FORMATS, evaluation_pixels, open_image
 from sm_entrypoints.images.views import Views, cropped, drawn, drawn_in_epoch
 from sm_entrypoints.instrumentation.profiler.workers import Making
 from sm_entrypoints.models.model import ModelCard

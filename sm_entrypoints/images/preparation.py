@@ -28,18 +28,6 @@ from sm_entrypoints.models.model import ModelCard
 SERVING_FORMATS = pillow_formats(READ_KINDS)
 TRAINING_FORMATS = pillow_formats(CHANNEL_KINDS)
 
-__all__ = [
-    "SERVING_FORMATS",
-    "TRAINING_FORMATS",
-    "ImageError",
-    "TooManyPixels",
-    "evaluation_pixels",
-    "evaluation_transform",
-    "normalise",
-    "open_image",
-    "to_pixels",
-]
-
 
 def open_image(
     source: Source,

@@ -12,13 +12,8 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional
 
-from sm_entrypoints.images.preparation import (
-    ImageError,
-    TooManyPixels,
-    evaluation_pixels,
-    evaluation_transform,
-    open_image,
-)
+from sm_entrypoints.images.decoding import ImageError, TooManyPixels
+from sm_entrypoints.images.preparation import evaluation_pixels, evaluation_transform, open_image
 from sm_entrypoints.models.model import ModelCard
 
 COLOUR = (200, 100, 50)
