@@ -26,10 +26,11 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from sm_entrypoints.contract.sentences import ended
+from sm_entrypoints.job.process_use import usable_cores
 from sm_entrypoints.serving.accept import accepted
 from sm_entrypoints.serving.context import CONTENT_TYPE, Context
 from sm_entrypoints.serving.handlers import Program
-from sm_entrypoints.serving.heavy import HeavyLane, cores
+from sm_entrypoints.serving.heavy import HeavyLane
 from sm_entrypoints.serving.intake import RETRY_AFTER, TOO_MANY
 from sm_entrypoints.serving.memory import give_back
 from sm_entrypoints.serving.payloads import TEXT_TYPES, PayloadError, to_json
@@ -147,7 +148,7 @@ class Calls:
     ) -> None:
         self._most, self._rest, self._rested, self._rest_at = most, rest, True, 0.0
         # Decoders let go of Python's lock: pictures of a batch are decoded side by side.
-        self._helpers = ThreadPoolExecutor(cores(), thread_name_prefix="picture")
+        self._helpers = ThreadPoolExecutor(usable_cores(), thread_name_prefix="picture")
         self._heavy = HeavyLane(heavy)
         self._waiting: deque[_Asked] = deque()
         self._come = threading.Condition()

@@ -5,22 +5,16 @@ Whoever sends large pictures waits for those of others that are large, too; smal
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from sm_entrypoints.job.process_use import usable_cores
 from sm_entrypoints.serving.memory import give_back
 
 # Giving memory back takes some milliseconds.
 _TRIM_SECONDS = 1.0
-
-
-def cores() -> int:
-    """Return how many processors this process may use."""
-    available = getattr(os, "sched_getaffinity", None)
-    return len(available(0)) if available else os.cpu_count() or 1
 
 
 class HeavyLane:
@@ -37,7 +31,7 @@ class HeavyLane:
         self._inside = 0
         self._lock = threading.Lock()
         self._trimmed = 0.0
-        self._threads = ThreadPoolExecutor(max(1, cores() - 1), thread_name_prefix="heavy")
+        self._threads = ThreadPoolExecutor(max(1, usable_cores() - 1), thread_name_prefix="heavy")
 
     def take(self, task: Callable[[], None]) -> bool:
         """Run a task as soon as it is its turn; False, and nothing happens, where all is taken."""

@@ -15,6 +15,7 @@ from sm_entrypoints.instrumentation.profiler.sampler import SystemSampler
 from sm_entrypoints.instrumentation.profiler.workers import Making, WorkerRecorder
 from sm_entrypoints.job.containment import Containment
 from sm_entrypoints.job.environment import Environment
+from sm_entrypoints.job.process_use import usable_cores
 
 
 class Profiler:
@@ -81,7 +82,7 @@ class Profiler:
             "process": None if sampler is None else self._sampling.run(sampler.process_summary),
             "operators": None if operators is None else operators.summary(),
             "workers": self._workers.training_workers,
-            "cores": _usable_cores(),
+            "cores": usable_cores(),
             "threads": torch.get_num_threads(),
             "load_average": os.getloadavg()[0],
         }
@@ -110,10 +111,3 @@ def _started_sampler(environment: Environment, interval_ms: int) -> SystemSample
     sampler = SystemSampler(folder, node=node, interval_ms=interval_ms)
     sampler.start()
     return sampler
-
-
-def _usable_cores() -> int:
-    """Return how many cores this process may use: a container's cpuset may be smaller."""
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 0

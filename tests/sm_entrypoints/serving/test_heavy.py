@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
+from sm_entrypoints.job.process_use import usable_cores
 from sm_entrypoints.serving.calls import Call, Calls
 from sm_entrypoints.serving.context import Context
 from sm_entrypoints.serving.handlers import Program
-from sm_entrypoints.serving.heavy import HeavyLane, cores
+from sm_entrypoints.serving.heavy import HeavyLane
 from tests.worlds.waiting import wait_for
 
 SECONDS = 20
@@ -83,7 +84,7 @@ def test_small_ones_pass_large_ones() -> None:
     ]
     assert not any(each.done() for each in large)
     begun = [text for text in handlers.begun if text.startswith("large")]
-    assert len(begun) <= max(1, cores() - 1)
+    assert len(begun) <= max(1, usable_cores() - 1)
     handlers.go.set()
     assert [_body(each.result(SECONDS)) for each in large] == [
         f"LARGE {number}!".encode() for number in range(6)
@@ -110,13 +111,13 @@ def test_too_many_large_ones_are_refused_and_small_ones_are_not() -> None:
 
 def test_a_large_one_whose_client_left_is_not_begun() -> None:
     handlers = Slow()
-    program, calls = handlers.program(), Calls(1, most=4, heavy=cores() + 3)
-    large = [_asked(calls, program, f"large {number}") for number in range(cores() + 3)]
+    program, calls = handlers.program(), Calls(1, most=4, heavy=usable_cores() + 3)
+    large = [_asked(calls, program, f"large {number}") for number in range(usable_cores() + 3)]
     assert _asked(calls, program, "small").result(SECONDS).status_code == 200
     assert large[-1].cancel()
     handlers.go.set()
     assert all(each.result(SECONDS).status_code == 200 for each in large[:-1])
-    assert f"large {cores() + 2}" not in handlers.begun
+    assert f"large {usable_cores() + 2}" not in handlers.begun
 
 
 @pytest.mark.parametrize("text", ["large broken", "large fault"])
