@@ -12,7 +12,6 @@ is 1 and ``output/failure`` holds a sentence, with a traceback unless the caller
 from __future__ import annotations
 
 import gc
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -25,7 +24,7 @@ if __name__ == "__main__":  # as a script only: sys.path starts with this file's
 
 import torch
 
-from sm_entrypoints.contract import TEST_CHANNEL, VALID_CHANNEL, format_metrics
+from sm_entrypoints.contract import TEST_CHANNEL
 from sm_entrypoints.contract.arguments import TrainingArguments, parse_arguments
 from sm_entrypoints.contract.rule_actions import parse_actions
 from sm_entrypoints.features.backbone import Built, multiplies_bfloat16
@@ -38,7 +37,13 @@ from sm_entrypoints.job.process_use import ProcessUse
 from sm_entrypoints.job.processes import StopRequest, leaders_text
 from sm_entrypoints.models.model import ModelCard, save_model
 from sm_entrypoints.rules.judgement import announce_verdict
-from sm_entrypoints.training.delivery import named_metrics, score_images, versions
+from sm_entrypoints.training.delivery import (
+    best_metrics,
+    last_line,
+    named_metrics,
+    score_images,
+    versions,
+)
 from sm_entrypoints.training.evaluation import Scores
 from sm_entrypoints.training.feeds import feature_rows, features_fit
 from sm_entrypoints.training.loop import fit
@@ -73,8 +78,7 @@ def run(arguments: TrainingArguments, environment: Environment, stop: StopReques
     splits = read_splits(environment.channels)
     prepared = prepare(arguments, environment, splits, stop)
     training = prepared.training
-    if environment.is_leader:
-        print(_introduction(prepared, splits), flush=True)
+    environment.say(_introduction(prepared, splits))
     seconds["initialization"] = clock.lap()
     with training.instrumentation, ProcessUse() as use:
         outcome = fit(training, on_features=use.split)
@@ -183,11 +187,7 @@ def _score(
 
 
 def _best_metrics(outcome: Outcome) -> dict[str, float]:
-    """Return the validation metrics of the delivered epoch by their names in the contract."""
-    for row in outcome.progress.history:
-        if row["epoch"] == outcome.progress.best_epoch and row["split"] == VALID_CHANNEL:
-            return named_metrics(VALID_CHANNEL, row)
-    return {}
+    return best_metrics(outcome.progress.history, outcome.progress.best_epoch)
 
 
 def _deliver(
@@ -252,12 +252,8 @@ def _summary(prepared: Prepared, outcome: Outcome, seconds: dict[str, float]) ->
 
 
 def _last_line(outcome: Outcome, tested: Scores | None) -> str:
-    """Return the metrics of the delivered model: a tuner takes the last objective it reads."""
-    values = _best_metrics(outcome)
-    if tested:
-        values |= named_metrics(TEST_CHANNEL, tested.means())
-    finite = {name: value for name, value in values.items() if math.isfinite(value)}
-    return format_metrics({"epoch": outcome.progress.best_epoch, **finite})
+    tests = named_metrics(TEST_CHANNEL, tested.means()) if tested else {}
+    return last_line(outcome.progress.best_epoch, {**_best_metrics(outcome), **tests})
 
 
 def main(argv: Sequence[str] | None = None, variables: Mapping[str, str] | None = None) -> int:

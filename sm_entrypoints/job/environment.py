@@ -47,6 +47,11 @@ class Environment:
         """Whether this process is the one that prints, writes and saves."""
         return self.rank == 0
 
+    def say(self, line: str) -> None:
+        """Print a line of the job's log, once for all of its processes."""
+        if self.is_leader:
+            print(line, flush=True)
+
     @property
     def own_checkpoint_dir(self) -> Path:
         """Folder of this job's checkpoints, whose parent SageMaker makes; it may not be there."""

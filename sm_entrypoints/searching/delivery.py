@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import resource
 import sys
 from collections import Counter
@@ -17,8 +16,6 @@ from sm_entrypoints.contract import (
     TEST_CHANNEL,
     TRIAL_METRICS_FILE,
     TRIALS_FILE,
-    VALID_CHANNEL,
-    format_metrics,
 )
 from sm_entrypoints.contract.files import write_text
 from sm_entrypoints.features.backbone import Built
@@ -28,7 +25,7 @@ from sm_entrypoints.models.model import load_tensors, save_model
 from sm_entrypoints.searching.progress import Best
 from sm_entrypoints.searching.search_loop import Found
 from sm_entrypoints.searching.trial import Trial
-from sm_entrypoints.training.delivery import named_metrics, versions
+from sm_entrypoints.training.delivery import best_metrics, last_line, named_metrics, versions
 from sm_entrypoints.training.evaluation import Scores
 from sm_entrypoints.training.outputs import copy_serving_code, write_evaluation, write_metrics
 from sm_entrypoints.training.state import metrics_row
@@ -63,7 +60,7 @@ class BestModel:
         self._environment = environment
         self.model = built.model.eval()
         load_tensors(self.model, best.head, strict=False)
-        self._metrics = named_metrics(VALID_CHANNEL, self._row())
+        self._metrics = best_metrics(trial.history, best.epoch)
         self.card = replace(built.card, metrics=self._metrics, versions=versions())
 
     def deliver(self) -> None:
@@ -85,8 +82,7 @@ class BestModel:
 
     def last_line(self) -> str:
         """Return the metrics of the delivered model: readers take the last objective they find."""
-        finite = {name: each for name, each in self._metrics.items() if math.isfinite(each)}
-        return format_metrics({"epoch": self._best.epoch, **finite})
+        return last_line(self._best.epoch, self._metrics)
 
     def document(self, job: str) -> dict[str, Any]:
         """Return what the summary says of it; hyperparameters include those that were fixed."""
@@ -99,13 +95,6 @@ class BestModel:
             "hyperparameters": asdict(self._trial.arguments),
             "metrics": dict(self._metrics),
         }
-
-    def _row(self) -> Mapping[str, Any]:
-        return next(
-            row
-            for row in self._trial.history
-            if row["epoch"] == self._best.epoch and row["split"] == VALID_CHANNEL
-        )
 
 
 def write_search_summary(

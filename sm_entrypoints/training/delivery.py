@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy
@@ -13,6 +14,7 @@ import torch
 import torchvision
 from torch import nn
 
+from sm_entrypoints.contract import VALID_CHANNEL, format_metrics
 from sm_entrypoints.features.backbone import Compute
 from sm_entrypoints.images.batches import BatchOrder, ImageData, make_loader
 from sm_entrypoints.images.channels import Split
@@ -40,6 +42,20 @@ def named_metrics(split: str, means: Mapping[str, Any]) -> dict[str, float]:
     """Return the metrics of a split by their names in the contract, without those there are not."""
     names = ("loss", "accuracy", "top5_accuracy")
     return {f"{split}:{name}": means[name] for name in names if means[name] is not None}
+
+
+def best_metrics(history: Iterable[Mapping[str, Any]], epoch: int) -> dict[str, float]:
+    """Return the validation metrics of an epoch by their names in the contract, if there are."""
+    for row in history:
+        if row["epoch"] == epoch and row["split"] == VALID_CHANNEL:
+            return named_metrics(VALID_CHANNEL, row)
+    return {}
+
+
+def last_line(epoch: int, metrics: Mapping[str, float]) -> str:
+    """Return the metrics of the delivered model: readers take the last objective they find."""
+    finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    return format_metrics({"epoch": epoch, **finite})
 
 
 def score_images(

@@ -160,10 +160,9 @@ def _image_feeds(
         started, threads = time.perf_counter(), max(1, os.cpu_count() or 1)
         train.preload(threads)
         valid.preload(threads)
-        if environment.is_leader:
-            count = sum(len(data) for data in (train, valid) if data.preloaded)
-            spent = time.perf_counter() - started
-            print(f"decoded {count} images into memory in {spent:.1f} s", flush=True)
+        count = sum(len(data) for data in (train, valid) if data.preloaded)
+        spent = time.perf_counter() - started
+        environment.say(f"decoded {count} images into memory in {spent:.1f} s")
     prepare_images = images_on_device(built.compute, built.card)
     return Feed(data=train, prepare=prepare_images), Feed(data=valid, prepare=prepare_images)
 
@@ -184,8 +183,7 @@ def feature_feeds(
     read = (splits.train, splits.valid)
     folders = feature_folders(environment)
     features = features_of(read, built, arguments, folders=folders)
-    if environment.is_leader:
-        print(features.use, flush=True)
+    environment.say(str(features.use))
     train, valid = (
         Feed(
             data=tensor_data(features, split, seed=arguments.seed),

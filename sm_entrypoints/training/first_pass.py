@@ -134,11 +134,10 @@ class FirstPass:
     def _later_feeds(self) -> tuple[Feed, Feed] | None:
         training = self._training
         feeds = None if training.later_feeds is None else training.later_feeds()
-        if feeds is None and training.environment.is_leader:
-            print(
+        if feeds is None:
+            training.environment.say(
                 "the features of all images and their views do not fit into memory: every epoch "
-                "runs the whole network",
-                flush=True,
+                "runs the whole network"
             )
         return feeds
 
@@ -181,12 +180,10 @@ class FirstPass:
         size = 4 * row.numel() * sum(counts.values())
         if size > memory_limit(training.environment.world_size):
             self._misfit = True
-            if training.environment.is_leader:
-                print(
-                    f"the features ({size / 1e6:,.0f} MB) do not fit into memory: every epoch runs "
-                    "the whole network",
-                    flush=True,
-                )
+            training.environment.say(
+                f"the features ({size / 1e6:,.0f} MB) do not fit into memory: every epoch runs "
+                "the whole network"
+            )
             return
         for split, count in counts.items():
             self._kept[split] = _Kept(
@@ -217,10 +214,8 @@ class FirstPass:
             first.register_forward_pre_hook(self._on_entry)
             for batch in self.watched(split, loader):
                 training.model(feed.prepare(batch.inputs))
-        if training.environment.is_leader:
-            spent = time.perf_counter() - began
-            counted_rows = counted(len(rows), f"{split} image")
-            print(f"computed the features of {counted_rows} in {spent:.1f} s", flush=True)
+        spent, computed = time.perf_counter() - began, counted(len(rows), f"{split} image")
+        training.environment.say(f"computed the features of {computed} in {spent:.1f} s")
 
 
 def _shared(kept: _Kept) -> Tensor:

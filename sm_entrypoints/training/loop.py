@@ -124,8 +124,7 @@ class _Loop:
         self.make_loaders()
         self.features_from = self.progress.epochs + 1
         self.on_features()
-        if training.environment.is_leader:
-            print(first_pass.sentence(self.features_from), flush=True)
+        training.environment.say(first_pass.sentence(self.features_from))
 
     def watched(self, split: str, batches: Iterator[Batch]) -> Iterator[Batch]:
         return batches if self.first_pass is None else self.first_pass.watched(split, batches)
@@ -159,8 +158,8 @@ class _Loop:
         if not best:  # without a sentence it is not the leader, who measures
             sentence = None if training.watch is None else training.watch.stop_sentence
             self.failure = sentence or "stopped by a rule of the first process"
-        elif training.environment.is_leader:
-            print(f"stopped by a rule; the model of epoch {best} is delivered", flush=True)
+        else:
+            training.environment.say(f"stopped by a rule; the model of epoch {best} is delivered")
 
     def train_epoch(self, epoch: int) -> StopReason | None:
         """Run what is left of an epoch; return why it was left before its end, if it was."""

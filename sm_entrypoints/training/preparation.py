@@ -212,13 +212,12 @@ def build(
         fresh = fit.fresh
         mean, std = weights.mean, weights.std
         fingerprints["weights"] = weights.sha256
-        if environment.is_leader:
-            print(f"weights {source}: {'; '.join(fit.notes) or 'all tensors fit'}", flush=True)
+        environment.say(f"weights {source}: {'; '.join(fit.notes) or 'all tensors fit'}")
     frozen = arguments.trainable == "head" or (arguments.trainable == "auto" and bool(weights))
     if frozen:
         freeze_backbone(model, fresh=fresh)
-        if not weights and environment.is_leader:
-            print("trainable=head without weights: the backbone stays random", flush=True)
+        if not weights:
+            environment.say("trainable=head without weights: the backbone stays random")
     compute = choose_compute(arguments, frozen=frozen, local_rank=environment.local_rank)
     layout = torch.channels_last if compute.channels_last else torch.contiguous_format
     card = ModelCard(
