@@ -46,6 +46,7 @@ IMAGENET = "imagenet"
 IMAGENET_CLASSES = 1000
 # An offline machine must learn that in seconds, not after the system's two minutes.
 _CONNECT_SECONDS = 10.0
+_HALVES = (torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +164,8 @@ def prepare_file(found: Found, architecture: str, out: Path) -> dict[str, Any]:
         raise WeightsError(f"{ended(error)} {_advice(found.tensors, architecture)}") from None
     out.parent.mkdir(parents=True, exist_ok=True)
     kept = {
-        name: tensor.float() if _half(tensor) else tensor for name, tensor in fit.tensors.items()
+        name: tensor.float() if tensor.dtype in _HALVES else tensor
+        for name, tensor in fit.tensors.items()
     }
     metadata = {"architecture": architecture, "source": found.source, **found.metadata}
     save_tensors(out, kept, metadata)
@@ -188,10 +190,6 @@ def _advice(tensors: Mapping[str, Tensor], architecture: str) -> str:
     if like is None or like == architecture:
         return "Name the model that the weights belong to, or give other weights"
     return f"They look like weights of {like!r}: name that model, or give other weights"
-
-
-def _half(tensor: Tensor) -> bool:
-    return tensor.dtype in (torch.float16, torch.bfloat16)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,7 +12,6 @@ original: where the next one is at least twice as far away, the two count as wel
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -102,8 +101,9 @@ def _neighbours(rows: Tensor, labels: Tensor, splits: Tensor, deadline: Deadline
     """Compare all rows; copies do not count as neighbours."""
     foreign, within, across, others = (torch.full((len(rows),), -1.0) for _ in range(4))
     nearest = torch.zeros(len(rows), dtype=torch.int64)
-    for start, block in _blocks(rows):
+    for start in range(0, len(rows), _BLOCK):
         deadline.check()
+        block = rows[start : start + _BLOCK]
         stop = start + len(block)
         cosines = block @ rows.T
         cosines[cosines >= COPY_COSINE] = -1.0
@@ -124,8 +124,3 @@ def _usual(cosines: Tensor) -> float:
     # torch.quantile() takes 16 million numbers at most.
     some = there[:: max(1, len(there) // 100_000)]
     return float(torch.quantile(some, _QUANTILE)) if len(some) else -1.0
-
-
-def _blocks(rows: Tensor) -> Iterator[tuple[int, Tensor]]:
-    for start in range(0, len(rows), _BLOCK):
-        yield start, rows[start : start + _BLOCK]

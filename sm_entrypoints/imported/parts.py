@@ -84,7 +84,9 @@ def find_parts(roots: Sequence[Path], *, allow_nothing: bool = False) -> Parts:
             for kind in _kinds(folder):
                 by_kind[kind].append(folder)
     # Local jobs leave the system metrics twice: beside their output and in it.
-    inside = [path for path in by_kind["system"] for own in by_kind["own"] if _is_own(path, own)]
+    inside = [
+        path for path in by_kind["system"] for own in by_kind["own"] if path == own / SYSTEM_FOLDER
+    ]
     by_kind["system"] = inside or by_kind["system"]
     # A job may have several reports; those in a Whippet job's output are ours.
     reports = tuple(path for path in by_kind.pop("reports") if not _is_ours(path))
@@ -118,10 +120,6 @@ def _folders(root: Path) -> Iterator[Path]:
         deep = len(folder.relative_to(root).parts) >= MAX_DEPTH
         inside = [] if deep or folder.name in ("events", "index") else sorted(names)
         names[:] = [name for name in inside if not name.startswith(".")]
-
-
-def _is_own(path: Path, folder: Path) -> bool:
-    return path == folder / SYSTEM_FOLDER
 
 
 def _is_ours(folder: Path) -> bool:

@@ -125,9 +125,7 @@ def _numeric(
     row: list[str], wanted: list[int], columns: tuple[str, ...], texts: tuple[str, ...]
 ) -> bool:
     try:
-        for index, name in zip(wanted, columns, strict=True):
-            if name not in texts:
-                float(row[index])
+        _columns([row], wanted, columns, texts)
     except ValueError:
         return False
     return True

@@ -69,10 +69,6 @@ def may_guess(case: Case) -> bool:
     return unknown and bool(asked) and all(right <= guess for right, guess in asked)
 
 
-def _learns_nothing(case: Case) -> bool:
-    return case.learned is False and not case.knows_something
-
-
 def _by_heart(case: Case) -> bool:
     return case.beats_guessing(TRAIN_CHANNEL) is True and case.learned_for_others is not True
 
@@ -110,7 +106,7 @@ def _stopped_from_outside(case: Case) -> bool:
 CONDITIONS: Mapping[Claim, Callable[[Case], bool]] = {
     Claim.LEARNS: learns,
     Claim.LOSS_FALLS: loss_falls,
-    Claim.LEARNS_NOTHING: _learns_nothing,
+    Claim.LEARNS_NOTHING: lambda case: case.learned is False and not case.knows_something,
     Claim.GUESSES: lambda case: case.learned_for_others is False,
     Claim.BY_HEART: _by_heart,
     Claim.EXPLODED: exploded,
