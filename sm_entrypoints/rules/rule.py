@@ -24,7 +24,7 @@ class Rule:
     """
 
     name: str
-    kind: Kind
+    kind: Kind = "profiler"
     description: str
     threshold: str
     recommendation: str

@@ -197,7 +197,6 @@ def _better_batch(cost: StepCost, images: float, parameters: Mapping[str, Any]) 
 STEP_TIME_RULES: tuple[Rule, ...] = (
     Rule(
         name="DataWait",
-        kind="profiler",
         description="Measures how long each training step waits for its images before it can "
         "begin.",
         threshold="Steps wait for more than 10% of their time, and for more than half a second "
@@ -209,7 +208,6 @@ STEP_TIME_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="BatchSizeThroughput",
-        kind="profiler",
         description="Estimates the fixed cost of a step, whatever its number of images, from "
         "batches of two sizes in the same run.",
         threshold="The fixed cost is more than 30% of a step, and a larger batch would go "

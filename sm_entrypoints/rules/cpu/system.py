@@ -197,7 +197,6 @@ def thread_oversubscription(evidence: Evidence, parameters: Mapping[str, Any]) -
 MACHINE_RULES: tuple[Rule, ...] = (
     Rule(
         name="LowCPUUtilization",
-        kind="profiler",
         description="Checks whether a training on the CPU uses the cores it pays for.",
         threshold="Training uses (or waits for) less than 60% of the cores.",
         recommendation="Set threads to the number of cores, raise batch_size, or take a smaller "
@@ -207,7 +206,6 @@ MACHINE_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="ThreadOversubscription",
-        kind="profiler",
         description="Compares the computing threads and the loader's processes with the available "
         "cores.",
         threshold="There are more computing threads than cores, or more than twice as many "
@@ -219,7 +217,6 @@ MACHINE_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="MemoryGrowth",
-        kind="profiler",
         description="Looks for memory of the training process that keeps growing, so that a longer "
         "training would run out of it.",
         threshold="After the warm-up the memory rises in every quarter of the training, by more "
@@ -231,7 +228,6 @@ MACHINE_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="IOWait",
-        kind="profiler",
         description="Checks whether the cores wait for the disk during training.",
         threshold="The cores wait for the disk for more than 20% of the time, on average.",
         recommendation="Keep the images in memory, use a faster volume, or fewer and larger files.",

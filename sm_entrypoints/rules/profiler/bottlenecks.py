@@ -25,7 +25,6 @@ from sm_entrypoints.rules.profiler.timeline import (
     moments,
     nodes_of,
     on_node,
-    percentile,
     scaled_patience,
     series_of,
     too_few,
@@ -52,7 +51,8 @@ def batch_size(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:
         used |= {"patience": wait, "window": window}
         if window < FEWEST_SAMPLES:
             return too_few("BatchSize", count)
-        high = {name: percentile(values[-window:], 95) for name, values in parts.items()}
+        last = {name: values[-window:] for name, values in parts.items()}
+        high = {name: float(np.percentile(values, 95)) for name, values in last.items()}
         triggered += all(high[name] < parameters[f"{name}_threshold_p95"] for name in parts)
         points += count
         details[f"{gpu.node} {gpu.name}"] = {f"{name}_p95": value for name, value in high.items()}
@@ -115,7 +115,6 @@ def io_bottleneck(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResu
 BOTTLENECK_RULES: tuple[Rule, ...] = (
     Rule(
         name="BatchSize",
-        kind="profiler",
         description="Checks whether the machine has room for larger batches: CPU, GPU and GPU "
         "memory all stay far from full.",
         threshold="The 95th percentiles of CPU use, GPU use and GPU memory over the last window of "
@@ -132,7 +131,6 @@ BOTTLENECK_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="CPUBottleneck",
-        kind="profiler",
         description="Looks for a GPU that idles while a CPU core is full: the CPU prepares data "
         "too slowly.",
         threshold="At more than 50% of the samples a GPU is below 10% while a core is above 90%.",
@@ -143,7 +141,6 @@ BOTTLENECK_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="IOBottleneck",
-        kind="profiler",
         description="Looks for a GPU that idles while a core waits for the disk.",
         threshold="At more than 50% of the samples a GPU is below 10% while a core waits for "
         "I/O for more than 50% of its time.",

@@ -19,7 +19,6 @@ from sm_entrypoints.rules.profiler.timeline import (
     GPU,
     GPU_MEMORY,
     NO_GPU,
-    percentile,
     scaled_patience,
     series_of,
     too_few,
@@ -45,7 +44,7 @@ def low_gpu_utilization(evidence: Evidence, parameters: Mapping[str, Any]) -> Ru
         used |= {"patience": wait, "window": window}
         if window < FEWEST_SAMPLES:
             return too_few("LowGPUUtilization", count)
-        p5, p95 = (percentile(gpu.values[-window:], share) for share in (5, 95))
+        p5, p95 = np.percentile(gpu.values[-window:], (5, 95)).tolist()
         low = p95 < parameters["threshold_p95"]
         fluctuating = not low and p5 < parameters["threshold_p5"]
         state = "low" if low else "fluctuating" if fluctuating else "busy"
@@ -132,7 +131,6 @@ def distance(one: Numbers, two: Numbers) -> float:
 GPU_RULES: tuple[Rule, ...] = (
     Rule(
         name="LowGPUUtilization",
-        kind="profiler",
         description="Looks for a GPU that has little to do or works in bursts.",
         threshold="The 95th percentile of GPU use over the last window is below 70%, or it is "
         "above that and the 5th percentile is below 10%.",
@@ -143,7 +141,6 @@ GPU_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="GPUMemoryIncrease",
-        kind="profiler",
         description="Looks for GPU memory that keeps growing during training: usually results that "
         "are kept together with their gradient history.",
         threshold="The mean of the last 10 samples is more than 5 percentage points above the "
@@ -154,7 +151,6 @@ GPU_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="LoadBalancing",
-        kind="profiler",
         description="Checks whether several GPUs share the work evenly.",
         threshold="The histograms of two GPUs' use are further apart than 0.2 (square root of the "
         "Jensen-Shannon divergence).",

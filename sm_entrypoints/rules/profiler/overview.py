@@ -81,7 +81,6 @@ def overall_framework_metrics(evidence: Evidence, parameters: Mapping[str, Any])
 OVERVIEW_RULES: tuple[Rule, ...] = (
     Rule(
         name="OverallSystemUsage",
-        kind="profiler",
         description="Summarises how much of each resource was used.",
         threshold="Never: it only reports.",
         recommendation="Nothing to do.",
@@ -89,7 +88,6 @@ OVERVIEW_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="OverallFrameworkMetrics",
-        kind="profiler",
         description="Summarises where the job's time went.",
         threshold="Never: it only reports.",
         recommendation="Nothing to do.",

@@ -179,7 +179,6 @@ def _processes_per_second(started: Numbers, ends: Numbers, pids: Numbers) -> Num
 STEP_RULES: tuple[Rule, ...] = (
     Rule(
         name="MaxInitializationTime",
-        kind="profiler",
         description="Looks at the time before the first step: reading data, building the network, "
         "loading weights.",
         threshold="The time before the first step is longer than 20 minutes.",
@@ -190,7 +189,6 @@ STEP_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="StepOutlier",
-        kind="profiler",
         description="Looks for single steps that take far longer than the others.",
         threshold="In a significant phase, more than 10 steps (in a short training more than 2% "
         "of them) lie 3 standard deviations above the mean, and 30 ms above the usual "
@@ -208,7 +206,6 @@ STEP_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="Dataloader",
-        kind="profiler",
         description="Compares the number of processes that load data with the machine's cores.",
         threshold="Training waits for data for more than 10% of a step while fewer processes than "
         "70% of the cores load it, or more processes than 200% of the cores load it.",

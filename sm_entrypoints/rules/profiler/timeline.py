@@ -33,7 +33,6 @@ class Steps:
 
     step: Numbers
     epoch: Numbers
-    started: Numbers
     samples: Numbers
     phases: Mapping[str, Numbers]
     seconds: Numbers
@@ -55,7 +54,7 @@ def steps_of(evidence: Evidence, mode: str = "TRAIN", network: str | None = None
     if not table:
         nothing = np.array([])
         empty = dict.fromkeys(STEP_PHASES, nothing)
-        return _steps(dict.fromkeys(("step", "epoch", "started", "samples"), nothing) | empty, ())
+        return _steps(dict.fromkeys(("step", "epoch", "samples"), nothing) | empty, ())
     chosen = table["mode"] == mode
     if network is not None:
         chosen = chosen & (_ran(table) == network)
@@ -91,7 +90,6 @@ def _steps(columns: Mapping[str, Numbers], window: Sequence[float]) -> Steps:
     return Steps(
         step=step,
         epoch=epoch,
-        started=columns["started"],
         samples=columns["samples"],
         phases=phases,
         seconds=np.sum([*phases.values()], axis=0),
@@ -180,11 +178,6 @@ def scaled_patience(points: int, patience: int, window: int) -> tuple[int, int]:
     """
     wait = min(patience, points // 10)
     return wait, max(0, min(window, points - wait))
-
-
-def percentile(values: Numbers, share: float) -> float:
-    """Return a percentile (0 to 100) as a plain number."""
-    return float(np.percentile(values, share))
 
 
 def too_few(rule: str, count: int) -> RuleResult:
