@@ -45,7 +45,7 @@ from sm_entrypoints.contract import (
 )
 from sm_entrypoints.contract.choices import RuleAction
 from sm_entrypoints.contract.errors import JobError
-from sm_entrypoints.contract.files import write_text
+from sm_entrypoints.contract.files import write_json, write_text
 from sm_entrypoints.contract.rule_actions import parse_actions
 from sm_entrypoints.imported.events import read_steps, write_steps
 from sm_entrypoints.imported.index import StagedTrial, stage_trial
@@ -130,7 +130,7 @@ class _Import:
             tensors = reader.run()
             document = read_saved_tensors(staged.folder, seconds=_LIST_SECONDS)
         document["bytes"] = staged.source_bytes
-        _write_json(self.inside / SAVED_TENSORS_FILE, document)
+        write_json(self.inside / SAVED_TENSORS_FILE, document)
         self.notes += [*staged.notes, *tensors.notes]
         self._summary |= {
             "steps": dict(tensors.steps),
@@ -173,7 +173,7 @@ class _Import:
             (self._output / TRAINING_SUMMARY_FILE, self._training),
         ):
             if document and not path.exists():
-                _write_json(path, document)
+                write_json(path, document)
         print("judging", file=sys.stderr)
         judge(
             self._output,
@@ -188,7 +188,7 @@ class _Import:
         compared = [read_evidence(folder).records for folder in others]
         evidence = replace(read_evidence(self._output), others=compared)
         rules = plain(judge_requested(evidence, requested, self._parameters))
-        _write_json(self.inside / REQUESTED_RULES_FILE, {"rules": rules})
+        write_json(self.inside / REQUESTED_RULES_FILE, {"rules": rules})
 
     def _actions(self) -> dict[str, RuleAction]:
         """Return the actions of the job's own rules; empty if unknown."""
@@ -216,10 +216,6 @@ def _write_losses(path: Path, losses: Mapping[tuple[int, str], list[float]]) -> 
         mean = math.fsum(values) / len(values) if all(map(math.isfinite, values)) else None
         lines.append(json.dumps({"epoch": epoch, "split": _SPLITS[mode], "loss": mean}) + "\n")
     write_text(path, "".join(lines))
-
-
-def _write_json(path: Path, document: Mapping[str, Any]) -> None:
-    write_text(path, json.dumps(document, indent=2) + "\n")
 
 
 def _requested(path: Path | None) -> list[RequestedRule]:

@@ -7,7 +7,6 @@ pictures), or when it is not in the better half; the last two are shown everythi
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from sm_entrypoints.choosing.probe import HEADS, NoHeadLearned, Prober
 from sm_entrypoints.choosing.progress import ChoiceProgress
 from sm_entrypoints.choosing.standing import hopeless, leader, pick
 from sm_entrypoints.contract.errors import JobError
-from sm_entrypoints.contract.files import write_text
+from sm_entrypoints.contract.files import write_json
 from sm_entrypoints.contract.networks import (
     NETWORKS_FILE,
     NETWORKS_VERSION,
@@ -239,7 +238,7 @@ class Choice:
             "networks": [each.row(self._pictures) for each in ranked],
             "cost": self._cost(),
         }
-        write_text(folder / NETWORKS_FILE, json.dumps(document, indent=2) + "\n")
+        write_json(folder / NETWORKS_FILE, document)
 
     def _cost(self) -> ChoiceCost:
         seen = [each for each in self.candidates if each.standings and each.measures]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sm_entrypoints.choosing.candidate import Candidate
-from sm_entrypoints.contract.files import write_text
+from sm_entrypoints.contract.files import write_json
 from sm_entrypoints.contract.sentences import clause
 
 _FILE = "networks.json"
@@ -43,7 +43,7 @@ class ChoiceProgress:
         document = {each.name: each.document() for each in candidates if each.standings}
         try:
             self._folder.mkdir(exist_ok=True)
-            write_text(self._folder / _FILE, json.dumps(document) + "\n")
+            write_json(self._folder / _FILE, document, indent=None)
         except OSError as error:
             self._tell(f"the progress of the choice cannot be kept: {clause(error)}")
             self._folder = None

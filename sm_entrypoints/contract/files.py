@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -54,6 +55,13 @@ def write_text(path: Path, text: str) -> None:
     """Replace ``path`` with ``text``, see :func:`replacing`; its folder is there."""
     with replacing(path) as fresh:
         fresh.write_text(text, encoding="utf-8")
+
+
+def write_json(
+    path: Path, document: object, *, indent: int | None = 2, escape: bool = True
+) -> None:
+    """Replace ``path`` with a document, as ASCII alone or not: see :func:`write_text`."""
+    write_text(path, json.dumps(document, indent=indent, ensure_ascii=escape) + "\n")
 
 
 def write_atomically(

@@ -6,7 +6,6 @@ time: a part that there is no time for is left out, and the file says so.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sm_entrypoints.contract import PICTURES_FILE
-from sm_entrypoints.contract.files import write_text
+from sm_entrypoints.contract.files import write_json
 from sm_entrypoints.examination.clock import Deadline, OutOfTimeError
 from sm_entrypoints.examination.hard_classes import hard_classes
 from sm_entrypoints.examination.heads import fit_heads
@@ -70,7 +69,6 @@ class Examined:
 class _Parts:
     """What was found so far, and what was left out for want of time."""
 
-    pool: Pool
     deadline: Deadline
     left_out: list[str] = field(default_factory=list)
 
@@ -101,7 +99,7 @@ def write_picture_findings(
     started = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     pool = Pool.of(examined.splits, examined.features, examined.network.card.classes)
-    parts = _Parts(pool, Deadline(seconds))
+    parts = _Parts(Deadline(seconds))
     thumbnails = Thumbnails(folder, parts.deadline)
     judged = parts.part("wrong labels and hard classes", lambda: judge(pool, parts.deadline))
     wrong = wrong_labels(pool, judged) if judged else None
@@ -129,7 +127,7 @@ def write_picture_findings(
         "left_out": parts.left_out,
         "seconds": round(time.monotonic() - started, 2),
     }
-    write_text(folder / PICTURES_FILE, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    write_json(folder / PICTURES_FILE, document, indent=1, escape=False)
     return _sentence(document)
 
 

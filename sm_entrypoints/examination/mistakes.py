@@ -68,7 +68,7 @@ def pixels_of(mistakes: Sequence[Mistake], card: ModelCard) -> Tensor:
     """
     pictures = []
     for each in mistakes:
-        path = each.split.folder / each.split.paths[each.index]
+        path = each.split.file(each.index)
         image = open_image(path, formats=TRAINING_FORMATS, least_side=card.least_side)
         pictures.append(evaluation_pixels(image, card))
     return torch.stack(pictures)

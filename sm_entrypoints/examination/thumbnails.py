@@ -67,6 +67,4 @@ class Thumbnails:
 
 
 def _opened(split: Split, index: int) -> Image.Image:
-    return open_image(
-        split.folder / split.paths[index], formats=TRAINING_FORMATS, least_side=2 * SIDE
-    )
+    return open_image(split.file(index), formats=TRAINING_FORMATS, least_side=2 * SIDE)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import torch
 from PIL import Image
@@ -43,11 +42,6 @@ class Place:
     split: Split
     index: int
     views: int = 0
-
-    @property
-    def path(self) -> Path:
-        """Its file."""
-        return self.split.folder / self.split.paths[self.index]
 
 
 def every_place(splits: Sequence[Split], views: Views | None = None) -> Iterator[Place]:
@@ -104,8 +98,7 @@ class Reader:
         """
         name = f"{place.split.name}/{place.split.paths[place.index]}"
         try:
-            data = place.path.read_bytes()
-            return self._versions(data, place)
+            return self._versions(place.split.file(place.index).read_bytes(), place)
         except ImageError as error:
             raise DataSetError(f"bad image {name}: {error}") from None
         except OSError as error:
@@ -136,7 +129,7 @@ class Reader:
             data,
             formats=TRAINING_FORMATS,
             least_side=None if whole else self._card.least_side,
-            name=place.path.name,
+            name=place.split.file(place.index).name,
         )
 
 

@@ -8,7 +8,6 @@ that is of another key, is left alone and told.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from sm_entrypoints.contract.files import write_atomically, write_text
+from sm_entrypoints.contract.files import write_atomically, write_json
 from sm_entrypoints.contract.sentences import clause
 from sm_entrypoints.features.key import FeatureKey
 
@@ -151,7 +150,7 @@ class FeatureFolder:
         }
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_text(self.folder / ABOUT_FILE, json.dumps(document, indent=2) + "\n")
+            write_json(self.folder / ABOUT_FILE, document)
         except OSError as error:
             self._give_up(error)
 

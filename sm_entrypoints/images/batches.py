@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -133,22 +132,20 @@ class ImageData(Dataset[Samples]):
         return cropped(image, self.card, self._random(epoch, index, 1))
 
     def _decode_version(self, views: Views, epoch: int, index: int) -> Tensor:
-        version = views.drawn(self.seed, epoch, index)
+        version = drawn(self.seed, epoch, index, views.count)
         image = self._open(index, whole=version > 0)
-        picture = hashlib.sha256(self._path(index).read_bytes()).digest() if version else b""
+        picture = hashlib.sha256(self.split.file(index).read_bytes()).digest() if version else b""
         return views.pixels(image, self.card, picture, version)
 
     def _random(self, *key: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, *key))
 
-    def _path(self, index: int) -> Path:
-        return self.split.folder / self.split.paths[index]
-
     def _open(self, index: int, *, whole: bool = False) -> Image.Image:
         # A random crop may be a small part of the picture: it needs all pixels that there are.
         least_side = None if whole else self.card.least_side
         try:
-            return open_image(self._path(index), formats=TRAINING_FORMATS, least_side=least_side)
+            file = self.split.file(index)
+            return open_image(file, formats=TRAINING_FORMATS, least_side=least_side)
         except ImageError as error:
             path = self.split.paths[index]
             raise DataSetError(f"bad image {self.split.name}/{path}: {error}") from None

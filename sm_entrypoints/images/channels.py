@@ -29,6 +29,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def file(self, place: int) -> Path:
+        """Return where one of its files is."""
+        return self.folder / self.paths[place]
+
     @classmethod
     def of(cls, name: str, folder: Path, files: Sequence[tuple[str, int]]) -> Split:
         """Return the split of files, each with its label."""

@@ -85,8 +85,4 @@ def normalise(pixels: Tensor, card: ModelCard) -> Tensor:
 
 def evaluation_transform(card: ModelCard) -> Callable[[Image.Image], Tensor]:
     """Return the preparation of one RGB image: float32, shape (3, image_size, image_size)."""
-
-    def transform(image: Image.Image) -> Tensor:
-        return normalise(evaluation_pixels(image, card), card)
-
-    return transform
+    return lambda image: normalise(evaluation_pixels(image, card), card)

@@ -70,16 +70,12 @@ class Views:
         pixels = cropped(image, card, random)
         return pixels.flip(-1) if random.random() < 0.5 else pixels
 
-    def drawn(self, seed: int, epoch: int, index: int) -> int:
-        """Return which version of a picture an epoch shows; each is as likely.
-
-        A flipped picture is shown when a training with ``augmentation=flip`` would flip it.
-        """
-        return drawn(seed, epoch, index, self.count)
-
 
 def drawn(seed: int, epoch: int, index: int, views: int) -> int:
-    """Return which of so many views is shown; 0 is the picture itself."""
+    """Return which version of a picture an epoch shows, of so many views; each is as likely.
+
+    A flipped picture is shown when a training with ``augmentation=flip`` would flip it.
+    """
     if not views:
         return 0
     share = np.random.default_rng((seed, epoch, index)).random()

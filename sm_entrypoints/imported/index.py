@@ -116,7 +116,7 @@ class _Stage:
     def __init__(self, source: Path, target: Path) -> None:
         self._source, self._target = source, target
         self._worker, self.collections = _read_collections(source)
-        self._seen = self._taken = self._full = self._trained = 0
+        self._seen = self._full = self._trained = 0
         self._workers: set[str] = set()
         self.broken = self.bytes = 0
         self.last_steps: dict[str, int] = {}
@@ -179,7 +179,6 @@ class _Stage:
             target.parent.mkdir(parents=True, exist_ok=True)
             staged = {**document, "tensor_payload": tensors, "shape_payload": []}
             target.write_text(json.dumps(staged))
-            self._taken += 1
             names = tuple(dict.fromkeys(_plain_name(tensor["tensorname"]) for tensor in tensors))
             yield SavedStep(step=entry.step, mode=entry.mode, epoch=entry.epoch, names=names)
 

@@ -41,7 +41,6 @@ _ACTIVE = {"relu_output": RELU_ACTIVE, **dict(SATURATING.values())}
 class ImportedTensors:
     """What was read: ``losses`` by epoch and mode, counts, and what was not, in sentences.
 
-    ``train_losses`` and ``train_epochs`` count TRAIN losses and the epochs that have some;
     ``quota`` is the ``reductions`` member of ``summary.json``.
     """
 

@@ -7,7 +7,6 @@ with one printed line. Only the leader (rank 0) measures.
 
 from __future__ import annotations
 
-import json
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +20,7 @@ from sm_entrypoints.contract import (
     TAIL_ALONE,
     WHOLE_NETWORK,
 )
-from sm_entrypoints.contract.files import write_text
+from sm_entrypoints.contract.files import write_json
 from sm_entrypoints.instrumentation.config import InstrumentationPlan
 from sm_entrypoints.instrumentation.phases import StepRecorder
 from sm_entrypoints.instrumentation.profiler.profiler import Profiler
@@ -226,8 +225,7 @@ class Instrumentation:
             "overhead_seconds": self._reductions.total_seconds,
             "failure": self._failure(),
         }
-        text = json.dumps(summary, indent=2) + "\n"
-        write_text(self._folder / INSTRUMENTATION_SUMMARY_FILE, text)
+        write_json(self._folder / INSTRUMENTATION_SUMMARY_FILE, summary)
         return summary
 
     def _failure(self) -> str | None:

@@ -17,7 +17,7 @@ from sm_entrypoints.contract import (
     TRIAL_METRICS_FILE,
     TRIALS_FILE,
 )
-from sm_entrypoints.contract.files import write_text
+from sm_entrypoints.contract.files import write_json, write_text
 from sm_entrypoints.features.backbone import Built
 from sm_entrypoints.images.channels import Split
 from sm_entrypoints.job.environment import Environment
@@ -35,7 +35,7 @@ def write_trials(folder: Path, trials: list[Trial], job: str) -> None:
     """Write ``trials.json`` and ``trial_metrics.jsonl``."""
     folder.mkdir(parents=True, exist_ok=True)
     table = [trial.summary(job) for trial in trials]
-    write_text(folder / TRIALS_FILE, json.dumps(table, indent=1) + "\n")
+    write_json(folder / TRIALS_FILE, table, indent=1)
     lines = [
         json.dumps({"trial": trial.number + 1, **row}) + "\n"
         for trial in trials
@@ -113,4 +113,4 @@ def write_search_summary(
         "versions": versions(),
         "best": best,
     }
-    write_text(folder / SEARCH_SUMMARY_FILE, json.dumps(document, indent=2) + "\n")
+    write_json(folder / SEARCH_SUMMARY_FILE, document)

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from sm_entrypoints.contract import HYPERPARAMETERS, TRIALS_FILE
-from sm_entrypoints.contract.files import write_text
+from sm_entrypoints.contract.files import write_json
 from sm_entrypoints.contract.sentences import clause
 from sm_entrypoints.models.model import save_tensors
 from sm_entrypoints.searching.request import SearchRequest
@@ -104,7 +104,7 @@ class Progress:
                 about = {"trial": best.trial, "epoch": best.epoch, "loss": best.loss}
                 metadata = {"identity": self._identity, "about": json.dumps(about)}
                 save_tensors(self._folder / _BEST_FILE, best.head, metadata)
-            write_text(self._file(generation), json.dumps(document) + "\n")
+            write_json(self._file(generation), document, indent=None)
         except (OSError, SafetensorError) as error:
             self._tell(f"the search's progress cannot be kept: {clause(error)}")
             self._folder = None
@@ -115,7 +115,7 @@ class Progress:
             return
         table = [trial.summary(self._job) for trial in trials]
         try:
-            write_text(self._folder / TRIALS_FILE, json.dumps(table) + "\n")
+            write_json(self._folder / TRIALS_FILE, table, indent=None)
         except OSError as error:
             self._tell(f"the trials so far cannot be shown: {clause(error)}")
 

@@ -21,7 +21,7 @@ from sm_entrypoints.contract import (
     TRAINING_SUMMARY_FILE,
     VALID_PREDICTIONS_FILE,
 )
-from sm_entrypoints.contract.files import write_text
+from sm_entrypoints.contract.files import write_json, write_text
 from sm_entrypoints.contract.strangers.tables import table
 from sm_entrypoints.images.channels import Split
 from sm_entrypoints.images.preparation import TRAINING_FORMATS, open_image
@@ -39,13 +39,13 @@ def write_metrics(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     """Write ``training.json``."""
-    write_text(folder / TRAINING_SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
+    write_json(folder / TRAINING_SUMMARY_FILE, summary)
 
 
 def write_evaluation(folder: Path, split: Split, scores: Scores, classes: tuple[str, ...]) -> None:
     """Write ``evaluation.json``, ``predictions.csv`` and the worst mistakes with thumbnails."""
-    document = json.dumps(report(split.name, scores, classes), ensure_ascii=False) + "\n"
-    write_text(folder / EVALUATION_FILE, document)
+    document = report(split.name, scores, classes)
+    write_json(folder / EVALUATION_FILE, document, indent=None, escape=False)
     write_text(folder / PREDICTIONS_FILE, _predictions(split, scores, classes))
     _write_mistakes(folder, split, scores, classes)
 
@@ -89,7 +89,7 @@ def _write_mistakes(folder: Path, split: Split, scores: Scores, classes: tuple[s
     mistakes = []
     for rank, index in enumerate(worst):
         file = f"{MISTAKES_FOLDER}/{rank:02d}.jpg"
-        image = open_image(split.folder / split.paths[index], formats=TRAINING_FORMATS)
+        image = open_image(split.file(index), formats=TRAINING_FORMATS)
         image.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
         image.save(folder / file, "JPEG", quality=85)
         mistakes.append(
@@ -101,8 +101,7 @@ def _write_mistakes(folder: Path, split: Split, scores: Scores, classes: tuple[s
                 "probability": float(scores.probability[index]),
             }
         )
-    document = json.dumps(mistakes, indent=2, ensure_ascii=False) + "\n"
-    write_text(folder / MISTAKES_FILE, document)
+    write_json(folder / MISTAKES_FILE, mistakes, escape=False)
 
 
 def copy_serving_code(model_dir: Path) -> None:

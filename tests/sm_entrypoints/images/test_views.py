@@ -75,7 +75,7 @@ def test_a_mirrored_view_is_shown_when_the_picture_would_be_flipped(split: Split
     keys = [(2, index) for index in range(len(split))]
     shown = flipped.__getitems__(keys)[0]
     for (epoch, index), pixels in zip(keys, shown, strict=True):
-        number = views.drawn(3, epoch, index)
+        number = drawn(3, epoch, index, views.count)
         assert torch.equal(pixels, version(views, split.folder / split.paths[index], number))
 
 
@@ -85,7 +85,7 @@ def test_an_epoch_shows_images_and_their_views_by_turns(split: Split) -> None:
     for epoch in (1, 2):
         shown = data.__getitems__([(epoch, index) for index in range(len(split))])[0]
         for index, pixels in enumerate(shown):
-            number = STANDARD.drawn(3, epoch, index)
+            number = drawn(3, epoch, index, STANDARD.count)
             path = split.folder / split.paths[index]
             assert torch.equal(pixels, version(STANDARD, path, number))
 
