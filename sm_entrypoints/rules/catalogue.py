@@ -22,3 +22,4 @@ PROFILER_RULES: tuple[Rule, ...] = (
 CPU_RULES: tuple[Rule, ...] = (*STEP_TIME_RULES, *MACHINE_RULES)
 
 RULES: tuple[Rule, ...] = (*PROFILER_RULES, *CPU_RULES, *TENSOR_RULES)
+RULES_BY_NAME = {rule.name: rule for rule in RULES}

@@ -24,7 +24,7 @@ from sm_entrypoints.contract.choices import RuleAction
 from sm_entrypoints.contract.files import write_text
 from sm_entrypoints.contract.rule_actions import action_of
 from sm_entrypoints.job.containment import Containment
-from sm_entrypoints.rules.catalogue import RULES
+from sm_entrypoints.rules.catalogue import RULES, RULES_BY_NAME
 from sm_entrypoints.rules.evidence import Evidence, ForeignRule
 from sm_entrypoints.rules.reading import read_evidence
 from sm_entrypoints.rules.result import RuleResult, not_applicable
@@ -133,8 +133,7 @@ def write_judgement(
     reports = output_folder / RULE_REPORTS_FOLDER
     for result in judgement.results:
         _write(reports / f"{result.rule}.json", result.document())
-    texts = {rule.name: rule for rule in RULES}
-    rows = [_row(result, texts[result.rule], actions) for result in judgement.results]
+    rows = [_row(result, RULES_BY_NAME[result.rule], actions) for result in judgement.results]
     inside = output_folder / INSTRUMENTATION_FOLDER
     stopped_by = judgement.evidence.job.get("stopped_by")
     _write(inside / RULES_FILE, {"rules": rows, "stopped_by": stopped_by})

@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sm_entrypoints.contract import PROFILER_REPORT_RULE
-from sm_entrypoints.rules.catalogue import PROFILER_RULES, RULES
+from sm_entrypoints.rules.catalogue import PROFILER_RULES, RULES_BY_NAME
 from sm_entrypoints.rules.evidence import Evidence
 from sm_entrypoints.rules.judgement import Parameters, evaluate_rule
 from sm_entrypoints.rules.result import RuleResult
 from sm_entrypoints.rules.rule import Rule
 from sm_entrypoints.rules.tensor.rules import WATCHES
 
-_BY_NAME = {rule.name: rule for rule in RULES}
 # SageMaker's own, which say how a rule is run, not what it finds.
 _HOW = frozenset({"rule_to_invoke", "scan_interval_us", "base_trial", "action_json"})
 
@@ -57,7 +56,7 @@ def judge_requested(
 
 def _judge(evidence: Evidence, requested: RequestedRule, parameters: Parameters) -> dict[str, Any]:
     is_report = requested.rule == PROFILER_REPORT_RULE
-    rules = PROFILER_RULES if is_report else (_BY_NAME[requested.rule],)
+    rules = PROFILER_RULES if is_report else (RULES_BY_NAME[requested.rule],)
     used: set[str] = set()
     results = []
     for rule in rules:

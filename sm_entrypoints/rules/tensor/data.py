@@ -90,6 +90,7 @@ def class_imbalance(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleRe
     ]
     unequal = enough and ratio > parameters["threshold_imbalance"]
     violations = int(unequal) + len(missed)
+    message = f"{counts[largest]} images of {largest!r}, but {counts[smallest]} of {smallest!r}"
     return RuleResult(
         rule="ClassImbalance",
         status="IssuesFound" if violations else "NoIssuesFound",
@@ -102,13 +103,8 @@ def class_imbalance(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleRe
             "smallest": {"label": smallest, "images": counts[smallest]},
             "missed": missed,
         },
-        parameters=dict(parameters),
-        marks=(_mark(evidence, smallest, _unequal(counts, largest, smallest)),) if unequal else (),
+        marks=(_mark(evidence, smallest, message),) if unequal else (),
     )
-
-
-def _unequal(counts: Mapping[str, int], largest: str, smallest: str) -> str:
-    return f"{counts[largest]} images of {largest!r}, but {counts[smallest]} of {smallest!r}"
 
 
 def confusion(evidence: Evidence, parameters: Mapping[str, Any]) -> RuleResult:

@@ -130,7 +130,6 @@ def similar_across_runs(evidence: Evidence, parameters: Mapping[str, Any]) -> Ru
         violations=len(same),
         datapoints=len(evidence.others),
         details={"same": [number + 1 for number, _ in same]},
-        parameters=dict(parameters),
         marks=marks,
     )
 

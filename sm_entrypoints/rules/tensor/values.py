@@ -42,7 +42,8 @@ class AllZero(TensorWatch):
     collections = ("inputs", "outputs", "gradients", "weights")
 
     def _look(self, record: TensorRecord) -> Mark | None:
-        if record.zero_fraction is None or _is_bias(record):
+        is_bias = record.collection in ("gradients", "weights") and not is_weight(record.name)
+        if record.zero_fraction is None or is_bias:
             return None
         broken = record.zero_fraction * 100 >= self.parameters["threshold"]
         return self.lasting(record, broken, f"{record.name} is {record.zero_fraction:.0%} zeros")
@@ -119,10 +120,6 @@ class TensorVariance(TensorWatch):
         side, bound = ("below", low) if variance < low else ("above", high)
         message = f"the variance of {record.name} is {variance:.3g}, {side} {bound:g}"
         return self.lasting(record, variance < low or variance > high, message)
-
-
-def _is_bias(record: TensorRecord) -> bool:
-    return record.collection in ("gradients", "weights") and not is_weight(record.name)
 
 
 VALUE_RULES = (

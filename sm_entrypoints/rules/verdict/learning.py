@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sm_entrypoints.contract import TRAIN_CHANNEL, VALID_CHANNEL
 from sm_entrypoints.contract.sentences import ended
-from sm_entrypoints.rules.result import Mark, RuleResult
+from sm_entrypoints.rules.result import RuleResult
 from sm_entrypoints.rules.verdict.case import Case
 from sm_entrypoints.rules.verdict.finding import (
     WORKING_MODEL,
@@ -48,14 +48,10 @@ def _losses(case: Case) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _rate(case: Case, factor: float) -> Change | None:
+def scaled_rate(case: Case, factor: float) -> Change | None:
+    """Return another learning rate as a change; None for a job that is not train.py's."""
     lr = case.arguments.get("lr")
     return None if lr is None else case.set(lr=rounded(lr * factor))
-
-
-def lowered_rate(case: Case) -> Change | None:
-    """Return a tenth of the learning rate as a change; None for a job that is not train.py's."""
-    return _rate(case, 0.1)
 
 
 def broken_numbers(case: Case) -> Finding | None:
@@ -65,7 +61,8 @@ def broken_numbers(case: Case) -> Finding | None:
     if result is None and not diverged:
         return None
     first = result.marks[0] if result is not None and result.marks else None
-    from_input = first is not None and _came_with_the_job(first)
+    # What was there before the first update came with the job: input or weights, not the rate.
+    from_input = first is not None and (first.mode, first.step) == ("TRAIN", 0)
     what = f"{first.subject} at step {first.step} (epoch {first.epoch})" if first else "the loss"
     if from_input:
         sentence = f"The training's input is broken: {what} holds values that are not numbers"
@@ -79,16 +76,11 @@ def broken_numbers(case: Case) -> Finding | None:
         sentence=ended(sentence),
         rule="ExplodingTensor",
         evidence=(_marks(result) if result else ()) + _losses(case),
-        change=None if from_input else _rate(case, 0.1),
+        change=None if from_input else scaled_rate(case, 0.1),
         advice=advice,
         gain=WORKING_MODEL,
         claims=frozenset({Claim.EXPLODED}),
     )
-
-
-def _came_with_the_job(mark: Mark) -> bool:
-    """Return whether it was there before the first update: input or weights, not the rate."""
-    return mark.mode == "TRAIN" and mark.step == 0
 
 
 def nothing_learned(case: Case) -> Finding | None:
@@ -104,7 +96,7 @@ def nothing_learned(case: Case) -> Finding | None:
     lr = case.arguments.get("lr") or _USUAL_RATE
     # Ten times next to nothing is next to nothing.
     factor = 0.1 if wild else max(10.0, _USUAL_RATE / lr)
-    change = _rate(case, factor)
+    change = scaled_rate(case, factor)
     how_far = "by a factor of ten" if factor <= 10 else f"to {_USUAL_RATE:g}"
     how = "jumps about" if wild else "hardly moves"
     knows_something = case.knows_something
@@ -141,7 +133,7 @@ def steps_too_large(case: Case) -> Finding | None:
         f"best, where an untrained network has {case.fresh:.3g}.",
         rule="LossNotDecreasing" if case.issue("LossNotDecreasing") else None,
         evidence=_losses(case),
-        change=_rate(case, factor),
+        change=scaled_rate(case, factor),
         advice=f"Lower lr by a factor of {word}, then search around it.",
         gain=WORKING_MODEL,
         worth=0.5,
@@ -188,7 +180,7 @@ def _cause(case: Case, name: str, result: RuleResult) -> Finding:
         sentence=f"The network learns nothing because {what}.",
         rule=name,
         evidence=_marks(result) + _losses(case),
-        change=None if factor is None else _rate(case, factor),
+        change=None if factor is None else scaled_rate(case, factor),
         advice=advice,
         gain=WORKING_MODEL,
         worth=1.0,

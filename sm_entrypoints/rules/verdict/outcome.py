@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 
 from sm_entrypoints.contract import TEST_CHANNEL, TRAIN_CHANNEL, VALID_CHANNEL
 from sm_entrypoints.contract.sentences import clause, counted
-from sm_entrypoints.rules.catalogue import RULES
+from sm_entrypoints.rules.catalogue import RULES_BY_NAME
 from sm_entrypoints.rules.result import RuleResult
 from sm_entrypoints.rules.verdict.case import Case
 from sm_entrypoints.rules.verdict.claims import exploded, learns
 from sm_entrypoints.rules.verdict.finding import WORKING_MODEL, Claim, Finding, Gain, Group, percent
-from sm_entrypoints.rules.verdict.learning import lowered_rate
+from sm_entrypoints.rules.verdict.learning import scaled_rate
 
 # A loss this many times that of the first step, and this much above it, is no noise.
 _TWICE, _AT_LEAST = 2.0, 0.5
@@ -40,7 +40,7 @@ def loss_exploded(case: Case) -> Finding | None:
         sentence=f"The training diverged: its loss was {_first_and_last(case)}.",
         rule="ExplodingTensor",
         evidence=(f"{counted(len(case.train_losses), 'loss was', 'losses were')} recorded",),
-        change=lowered_rate(case),
+        change=scaled_rate(case, 0.1),
         advice="Lower lr by a factor of ten; a few warmup_epochs help too.",
         gain=WORKING_MODEL,
         claims=frozenset({Claim.EXPLODED}),
@@ -61,7 +61,7 @@ def loss_rose(case: Case) -> Finding | None:
         sentence=f"The training loss rose: it was {_first_and_last(case)}.",
         rule="LossNotDecreasing",
         evidence=(f"{counted(len(losses), 'loss was', 'losses were')} recorded",),
-        change=lowered_rate(case),
+        change=scaled_rate(case, 0.1),
         advice="Lower lr by a factor of ten, and save the losses of more steps for a clearer "
         "picture.",
         gain=WORKING_MODEL,
@@ -179,7 +179,7 @@ def untold(case: Case, found: Iterable[Finding]) -> list[Finding]:
 
 
 def _of_rule(case: Case, result: RuleResult) -> Finding:
-    rule = next((rule for rule in RULES if rule.name == result.rule), None)
+    rule = RULES_BY_NAME.get(result.rule)
     harmless = result.rule in _SYMPTOMS and learns(case)
     first = result.marks[0] if result.marks else None
     where = (
@@ -239,5 +239,5 @@ def _times(count: int) -> str:
 
 
 def _recommendation(name: str) -> str:
-    recommendation = next((rule.recommendation for rule in RULES if rule.name == name), "")
-    return recommendation or "Look at what the rule measured, in its row below."
+    rule = RULES_BY_NAME.get(name)
+    return rule.recommendation if rule else "Look at what the rule measured, in its row below."

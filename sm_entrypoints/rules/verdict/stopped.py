@@ -7,14 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from sm_entrypoints.contract.sentences import ended
-from sm_entrypoints.rules.tensor.rules import TENSOR_RULES
+from sm_entrypoints.rules.catalogue import RULES_BY_NAME
 from sm_entrypoints.rules.verdict.case import Case
-from sm_entrypoints.rules.verdict.finding import WORKING_MODEL, Change, Finding, Group, rounded
+from sm_entrypoints.rules.verdict.finding import WORKING_MODEL, Change, Finding, Group
+from sm_entrypoints.rules.verdict.learning import scaled_rate
 
 # Updates that are too large do this: a tenth of the rate is the change to try.
 _RATE_TOO_HIGH = frozenset({"DeadRelu", "ExplodingTensor", "SaturatedActivation", "TensorVariance"})
-# train.py takes no more.
-_HIGHEST_RATE = 100.0
 
 
 def stopping(case: Case, found: Sequence[Finding]) -> Finding | None:
@@ -30,6 +29,7 @@ def stopping(case: Case, found: Sequence[Finding]) -> Finding | None:
     if same is not None:
         line = f"the rule {stop['rule']} stopped the training at {place}"
         return replace(same, evidence=(line, *same.evidence))
+    rule = RULES_BY_NAME.get(stop["rule"])
     return Finding(
         group=Group.BROKEN,
         severity="warning" if case.evidence.job.get("best_epoch") else "error",
@@ -38,22 +38,17 @@ def stopping(case: Case, found: Sequence[Finding]) -> Finding | None:
         rule=stop["rule"],
         evidence=(f"it is about {stop.get('subject')}",),
         change=_change(case, stop),
-        advice=_advice(stop["rule"]),
+        advice="" if rule is None else rule.recommendation,
         gain=WORKING_MODEL,
     )
 
 
-def _advice(rule: str) -> str:
-    return next((each.recommendation for each in TENSOR_RULES if each.name == rule), "")
-
-
 def _change(case: Case, stop: Mapping[str, Any]) -> Change | None:
     """Return another rate, where the rule is about the rate."""
-    lr, rule = case.arguments.get("lr"), stop["rule"]
     higher = _lies_still(case, stop)
-    if lr is None or (rule not in _RATE_TOO_HIGH and higher is None):
+    if stop["rule"] not in _RATE_TOO_HIGH and higher is None:
         return None
-    return case.set(lr=min(_HIGHEST_RATE, rounded(lr * (10 if higher else 0.1))))
+    return scaled_rate(case, 10 if higher else 0.1)
 
 
 def _lies_still(case: Case, stop: Mapping[str, Any]) -> bool | None:
