@@ -13,7 +13,7 @@ import json
 import os
 import time
 import warnings
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -54,7 +54,7 @@ class OperatorWindow:
         self._steps_per_epoch, self._epochs = 0, 0
         self._epoch, self._in_epoch = 0, 0
         self._profile: profile | None = None
-        self._mark: record_function | None = None
+        self._mark = ExitStack()  # around the current step
         self._first, self._wanted, self._taken = 0, 0, 0
         self._typical = 0.0
         self._done = False
@@ -149,16 +149,11 @@ class OperatorWindow:
         self.overhead_seconds += time.perf_counter() - began
 
     def _mark_step(self) -> None:
-        self._mark = record_function(f"ProfilerStep#{self._first + self._taken}")
-        self._mark.__enter__()
-
-    def _unmark_step(self) -> None:
-        mark, self._mark = self._mark, None
-        if mark is not None:
-            mark.__exit__(None, None, None)
+        step = record_function(f"ProfilerStep#{self._first + self._taken}")
+        self._mark.enter_context(step)
 
     def _end_step(self, seconds: float, watched: bool) -> None:
-        self._unmark_step()
+        self._mark.close()
         self._taken += 1
         self.overhead_seconds += max(0.0, seconds - self._typical)
         if self._taken >= self._wanted or watched or self._in_epoch >= self._steps_per_epoch:
@@ -169,7 +164,7 @@ class OperatorWindow:
     def _finish(self) -> None:
         began = time.perf_counter()
         self._done = True
-        self._unmark_step()
+        self._mark.close()
         if self._profile is None:
             return
         self._profile.stop()
@@ -195,8 +190,8 @@ class OperatorWindow:
 
     def _abandon(self) -> None:
         """Leave torch's profiler stopped, once something failed."""
-        running, self._profile, self._mark, self._done = self._profile, None, None, True
-        self._taken = 0
+        running, self._profile, self._done = self._profile, None, True
+        self._mark, self._taken = ExitStack(), 0
         if running is not None:
             running.stop()
 

@@ -132,7 +132,10 @@ class DebuggerHook:
         hook, make_backward_hook = self._hook, self._hook.backward_hook
 
         def guarded(phase: str, work: Callable[..., Any]) -> Callable[..., None]:
-            timed = self._timed(phase, work)
+            def timed(*arguments: Any) -> None:
+                began = time.perf_counter()
+                work(*arguments)
+                setattr(self, phase, getattr(self, phase) + time.perf_counter() - began)
 
             def run(*arguments: Any) -> None:
                 if self._listening:
@@ -147,15 +150,6 @@ class DebuggerHook:
         hook._make_numpy_array = _to_numpy
         if self._quota is not None:
             hook._write_raw_tensor_simple = self._limited(self._quota)
-
-    def _timed(self, phase: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(*arguments: Any) -> Any:
-            began = time.perf_counter()
-            result = work(*arguments)
-            setattr(self, phase, getattr(self, phase) + time.perf_counter() - began)
-            return result
-
-        return timed
 
     def _limited(self, quota: Quota) -> Callable[..., None]:
         write = self._hook._write_raw_tensor_simple
