@@ -20,7 +20,7 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -56,7 +56,7 @@ class Found:
     tensors: Mapping[str, Tensor]
     source: str
     version: str
-    metadata: Mapping[str, str]
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_weights(weights: str, architecture: str, cache: Path, version: str = "") -> Found:
@@ -84,7 +84,7 @@ def find_weights(weights: str, architecture: str, cache: Path, version: str = ""
             f"{ended(error)} Choose such a network (model), or give a "
             "state_dict or safetensors file instead (weights=<path>)"
         ) from None
-    return Found(tensors=tensors, source=source, version=source.partition("==")[2], metadata={})
+    return Found(tensors=tensors, source=source, version=source.partition("==")[2])
 
 
 def _from_torchvision(architecture: str, cache: Path, version: str) -> Found:
@@ -121,12 +121,7 @@ def _from_file(path: Path) -> Found:
     if not path.is_file():
         raise WeightsError(f"there is no weights file {str(path)!r}")
     tensors = read_weights(path) if path.suffix == ".safetensors" else _read_state_dict(path)
-    return Found(
-        tensors=tensors,
-        source=f"file {path.name}",
-        version=sha256_of(path)[:16],
-        metadata={},
-    )
+    return Found(tensors=tensors, source=f"file {path.name}", version=sha256_of(path)[:16])
 
 
 def _read_state_dict(path: Path) -> dict[str, Tensor]:

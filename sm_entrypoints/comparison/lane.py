@@ -67,7 +67,7 @@ class Lane:
 
         Workers that started together deliver together: part of such a round would come for free.
         """
-        self._enter()
+        torch.set_num_threads(self._threads)
         training = self.training
         set_training(training.model, frozen=training.frozen, given=training.pretrained)
         steps = max(2, round(images / (self.images / self.steps_per_epoch)))
@@ -89,13 +89,10 @@ class Lane:
 
     def validate(self) -> tuple[float, float]:
         """Return the validation loss and the seconds that it took."""
-        self._enter()
+        torch.set_num_threads(self._threads)
         started = self._now()
         scores = validate(self.training, self._validation)
         return float(scores.means()["loss"] or 0.0), self._now() - started
-
-    def _enter(self) -> None:
-        torch.set_num_threads(self._threads)
 
     def _learn(self, batches: Iterator[Batch]) -> int:
         training, total = self.training, self.steps_per_epoch * self.training.arguments.epochs

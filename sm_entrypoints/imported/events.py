@@ -76,8 +76,7 @@ def read_steps(folder: Path) -> ImportedSteps:
     Raises:
         OSError: a file cannot be read.
     """
-    limits = {"most": MAX_FILES, "most_bytes": MAX_FILE_BYTES}
-    chosen, skipped = readable(folder, "*/*timeline.json", **limits)
+    chosen, skipped = readable(folder, "*/*timeline.json", most=MAX_FILES, size=MAX_FILE_BYTES)
     timeline = _Timeline()
     broken = sum(_read_file(path, timeline) for path in chosen)
     for spans in (timeline.steps, timeline.forward, timeline.loading):

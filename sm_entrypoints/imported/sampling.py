@@ -22,13 +22,13 @@ def evenly(items: Sequence[Item], most: int) -> list[Item]:
     return [items[round(place * (len(items) - 1) / (most - 1))] for place in range(most)]
 
 
-def readable(folder: Path, pattern: str, *, most: int, most_bytes: int) -> tuple[list[Path], int]:
+def readable(folder: Path, pattern: str, *, most: int, size: int) -> tuple[list[Path], int]:
     """Return files of a folder, evenly chosen, and how many are left out: too many or too large.
 
-    Links are not followed.
+    ``size`` is how many bytes one may have. Links are not followed.
     """
     files = [path for path in sorted(folder.glob(pattern)) if not path.is_symlink()]
-    chosen = [path for path in evenly(files, most) if path.stat().st_size <= most_bytes]
+    chosen = [path for path in evenly(files, most) if path.stat().st_size <= size]
     return chosen, len(files) - len(chosen)
 
 

@@ -36,7 +36,7 @@ def copy_system(source: Path, target: Path) -> ImportedSystem:
     Raises:
         OSError: a file cannot be read or written.
     """
-    chosen, skipped = readable(source, "*/*.json", most=MAX_FILES, most_bytes=MAX_FILE_BYTES)
+    chosen, skipped = readable(source, "*/*.json", most=MAX_FILES, size=MAX_FILE_BYTES)
     samples = broken = 0
     moments: dict[tuple[str, ...], list[float]] = {}
     for path in chosen:
@@ -46,7 +46,7 @@ def copy_system(source: Path, target: Path) -> ImportedSystem:
                 broken += 1
                 continue
             lines.append(json.dumps(sample))
-            key = _key(sample)
+            key = tuple(sample[name] for name in _TEXTS)
             if not moments or key in moments:  # one series tells the interval
                 moments.setdefault(key, []).append(sample["Timestamp"])
         samples += len(lines)
@@ -82,10 +82,6 @@ def _sound(sample: object) -> dict[str, Any] | None:
         return None
     texts = {name: str(sample.get(name) or "") for name in _TEXTS}
     return {**texts, "Value": value, "Timestamp": moment}
-
-
-def _key(sample: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(sample[name] for name in _TEXTS)
 
 
 def _interval(moments: list[float]) -> float | None:

@@ -108,8 +108,9 @@ class Generation:
             going = [trial for group in groups for trial in group.going]
             for trial in falling_behind(going, epoch, self._pruning):
                 trial.end("Stopped", time.time(), f"fell behind by epoch {epoch}")
+            trained = [trial for group in groups for trial in group.trials]
             for trial in wave:
-                if trial.status != "InProgress" and trial in _all(groups):
+                if trial.status != "InProgress" and trial in trained:
                     ended(trial)
             groups = [kept for group in groups if (kept := self._kept(group))]
 
@@ -184,10 +185,6 @@ class Generation:
         if len(rows) == len(group.trials):
             return group
         return _Group(group.pack.kept(rows), group.stream, [group.trials[row] for row in rows])
-
-
-def _all(groups: list[_Group]) -> list[Trial]:
-    return [trial for group in groups for trial in group.trials]
 
 
 def _cut(trials: list[Trial], most: int, *, times: int = 1) -> Iterator[list[Trial]]:
