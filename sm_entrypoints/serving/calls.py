@@ -74,8 +74,7 @@ class Call:
         """Return what a batch is made of, or else the answer to a request that is at fault."""
         if not self.is_prepared:
             try:
-                data = self._data()
-                kind = self._content_type
+                data, kind = self._data(), self._content_type
                 self._part = self.program.prepare(self.model, data, kind, self.context)
             except (Exception, SystemExit) as error:  # noqa: BLE001
                 self._part = self._bad(error)
