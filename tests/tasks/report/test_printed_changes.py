@@ -38,7 +38,7 @@ from tasks.requests.training import final_hyperparameters
 VERDICT = sorted((PROJECT_ROOT / "sm_entrypoints/rules/verdict").glob("*.py"))
 # The change that each place in the verdict makes, by the hyperparameters that it sets there.
 CHANGES = {
-    ("learning", "_rate", "lr"): [{"lr": 0.0001}, {"lr": 0.01}],
+    ("learning", "scaled_rate", "lr"): [{"lr": 0.0001}, {"lr": 0.01}],
     ("machine", "_change", "batch_size"): [{"batch_size": 64}],
     ("machine", "_change", "num_workers"): [{"num_workers": 2}],
     ("outcome", "no_better_than_guessing", "epochs"): [{"epochs": 2}],
@@ -65,7 +65,6 @@ CHANGES = {
     ("speed", "cores_idle", "threads"): [{"threads": 2}],
     ("speed", "slow_numbers", "precision"): [{"precision": "auto"}],
     ("speed", "slow_layout", "channels_last"): [{"channels_last": "true"}],
-    ("stopped", "_change", "lr"): [{"lr": 0.0001}],
 }
 # What advice and recommendations name in words, beside what is a verdict's change already.
 IN_WORDS = [
