@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from sm_entrypoints.contract import SAVED_TENSORS_FILE
-from sm_entrypoints.contract.files import write_json
+from sm_entrypoints.contract.files import write_text
 from sm_entrypoints.instrumentation.phases import StepRecorder
 from sm_entrypoints.instrumentation.smdebug.hook import DebuggerHook
 from sm_entrypoints.instrumentation.smdebug.saved_tensors import read_saved_tensors
@@ -92,4 +93,5 @@ class Debugging:
 
 
 def _write_saved_tensors(tensors: Path, folder: Path) -> None:
-    write_json(folder / SAVED_TENSORS_FILE, read_saved_tensors(tensors))
+    document = read_saved_tensors(tensors)
+    write_text(folder / SAVED_TENSORS_FILE, json.dumps(document, indent=2) + "\n")
