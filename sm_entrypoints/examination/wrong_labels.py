@@ -180,4 +180,5 @@ def unjudged(pool: Pool, judged: Judged | None) -> list[str]:
 
 def _named(names: Sequence[str], most: int = 5) -> str:
     shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {counted(len(names) - most, 'more')}"
+    rest = len(names) - most
+    return shown if rest <= 0 else f"{shown} and {counted(rest, 'more', 'more')}"
