@@ -67,7 +67,7 @@ def _compare(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     )
     fixed = TrainingArguments(image_size=options.image_size, epochs=6)
     request = SearchRequest(plan=plan, fixed=fixed)
-    prober = _prober(request, folder / "choice")
+    prober = _prober(request, folder / "choice", splits)
 
     def built(network: Network) -> Built:
         values = TrainingArguments(
@@ -82,7 +82,7 @@ def _compare(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     choice.write(folder)
     document = json.loads((folder / NETWORKS_FILE).read_text(encoding="utf-8"))
     # In a folder of its own, so that nothing is there already.
-    full = _prober(request, folder / "full")
+    full = _prober(request, folder / "full", splits)
     begun, standings, speeds = time.perf_counter(), {}, {}
     for name in options.networks:
         network = Network.parse(name)
@@ -106,10 +106,15 @@ def _compare(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
 
 
-def _prober(request: SearchRequest, folder: Path) -> Prober:
+def _prober(request: SearchRequest, folder: Path, splits: Splits) -> Prober:
     folders = FeatureFolders(write=folder, may_probe=False)
     folder.mkdir()
-    return Prober(request=request, folders=folders, stopped=lambda: False)
+    return Prober(
+        request=request,
+        folders=folders,
+        stopped=lambda: False,
+        train_pictures=len(splits.train),
+    )
 
 
 def _complete(folder: Path, names: Sequence[str], splits: Splits, size: int) -> None:

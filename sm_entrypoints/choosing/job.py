@@ -60,7 +60,9 @@ def choose(
     kept = environment.checkpoint_dir
     own = kept / progress_folder(request.plan, environment.job_name)
     progress = ChoiceProgress(own if kept.is_dir() else None, folders.tell)
-    prober = Prober(request=request, folders=folders, stopped=stopped)
+    prober = Prober(
+        request=request, folders=folders, stopped=stopped, train_pictures=len(splits.train)
+    )
     choice = Choice(
         prober,
         splits,

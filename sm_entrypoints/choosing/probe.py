@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sm_entrypoints.choosing.standing import Standing
+from sm_entrypoints.choosing.steps import as_many_steps
 from sm_entrypoints.contract.errors import JobError
 from sm_entrypoints.features.backbone import Built
 from sm_entrypoints.features.features import FeatureFolders, FeatureUse, features_of
@@ -36,11 +37,19 @@ class NoHeadLearned(JobError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prober:
-    """What is the same for all networks: the request, where features are kept, when to stop."""
+    """What is the same for all networks.
+
+    Attributes:
+        request: the search.
+        folders: where features are kept.
+        stopped: whether the job was asked to stop.
+        train_pictures: of the whole training split.
+    """
 
     request: SearchRequest
     folders: FeatureFolders
     stopped: Callable[[], bool]
+    train_pictures: int
 
     def draws(self) -> list[dict[str, str]]:
         """Return the hyperparameters of the heads: a random few of the search's."""
@@ -83,7 +92,13 @@ class Prober:
 
     def _best(self, built: Built, shared: SharedFeatures, request: SearchRequest) -> Best:
         trials = [
-            Trial(number=number, texts=texts, arguments=request.arguments(texts))
+            Trial(
+                number=number,
+                texts=texts,
+                arguments=as_many_steps(
+                    request.arguments(texts), part=len(shared.train), whole=self.train_pictures
+                ),
+            )
             for number, texts in enumerate(self.draws())
         ]
         first = FirstHeads(built, shared.plan, request.fixed.seed)

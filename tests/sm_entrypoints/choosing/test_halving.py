@@ -103,6 +103,7 @@ def choose(
         request=SearchRequest(plan=plan, fixed=TrainingArguments()),
         folders=FeatureFolders(),
         stopped=lambda: False,
+        train_pictures=train,
         accuracies=accuracies,
     )
     choice = Choice(
@@ -185,6 +186,7 @@ def test_the_file_of_progress_may_be_damaged(
         request=request,
         folders=FeatureFolders(),
         stopped=lambda: False,
+        train_pictures=40,
         accuracies={"resnet50": 1.0},
     )
     for text in ('{"resnet50": {}}', "[]", "{", '{"resnet50": {"identity": 3}}'):
