@@ -19,6 +19,7 @@ class Candidate:
         source: where its weights come from, in words.
         identity: a digest of all that its standings depend on; progress of another one is void.
         standings: by the round, from 0.
+        kept: those of an attempt that was killed, until a round takes them over.
         gap: how far behind the best one of its last round it was, with the standard error.
         computed: pictures whose features had not been kept before.
         seconds: for those.
@@ -30,6 +31,7 @@ class Candidate:
     identity: str = ""
     measures: Measures | None = None
     standings: dict[int, Standing] = field(default_factory=dict)
+    kept: dict[int, Standing] = field(default_factory=dict)
     gap: tuple[float, float] | None = None
     computed: int = 0
     seconds: float = 0.0
@@ -46,6 +48,11 @@ class Candidate:
         return self.standings[max(self.standings)] if self.standings else None
 
     @property
+    def is_begun(self) -> bool:
+        """Whether anything was found out about it, in whichever attempt."""
+        return bool(self.kept or self.standings)
+
+    @property
     def pictures(self) -> int:
         """How many pictures it was shown."""
         return self.last.train_pictures + len(self.last.right) if self.last else 0
@@ -59,6 +66,14 @@ class Candidate:
     def seconds_a_picture(self) -> float | None:
         """Seconds of features for one picture; None if all of them were kept."""
         return self.seconds / self.computed if self.computed else None
+
+    def remembers(self, number: int, *, train: int, valid: int) -> bool:
+        """Take over the kept standing of a round; return whether it is of so many pictures."""
+        kept = self.kept.pop(number, None)
+        if kept is None or (kept.train_pictures, len(kept.right)) != (train, valid):
+            return False
+        self.standings[number] = kept
+        return True
 
     def compare(self, best: Candidate) -> None:
         """Note how far it is behind the best one of its last round."""
@@ -96,7 +111,10 @@ class Candidate:
         return {
             "identity": self.identity,
             "measures": asdict(self.measures) if self.measures else None,
-            "standings": {str(each): asdict(value) for each, value in self.standings.items()},
+            "standings": {
+                str(number): asdict(value)
+                for number, value in {**self.kept, **self.standings}.items()
+            },
             "computed": self.computed,
             "seconds": self.seconds,
         }
@@ -112,5 +130,5 @@ class Candidate:
         standings = {int(k): Standing(**v) for k, v in document["standings"].items()}
         measures = Measures(**document["measures"]) if document["measures"] else None
         computed, seconds = int(document["computed"]), float(document["seconds"])
-        self.standings, self.measures = standings, measures or self.measures
+        self.kept, self.measures = standings, measures or self.measures
         self.computed, self.seconds = computed, seconds

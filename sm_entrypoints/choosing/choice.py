@@ -2,7 +2,7 @@
 
 A network is dropped when it cannot be used, when it can no longer win (it is more than
 :data:`~sm_entrypoints.choosing.standing.HOPELESS` standard errors behind, counted on the same
-pictures), or when it is not in the better half; the last two are shown everything.
+pictures), or when it is not in the better half and another round follows.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 
 from sm_entrypoints.choosing.candidate import Candidate
 from sm_entrypoints.choosing.measures import measure
-from sm_entrypoints.choosing.parts import rounds
 from sm_entrypoints.choosing.probe import HEADS, NoHeadLearned, Prober
 from sm_entrypoints.choosing.progress import ChoiceProgress
+from sm_entrypoints.choosing.rounds import Parts, Rounds
 from sm_entrypoints.choosing.standing import hopeless, leader, pick
 from sm_entrypoints.contract.errors import JobError
 from sm_entrypoints.contract.files import write_json
@@ -32,7 +32,7 @@ from sm_entrypoints.contract.networks import (
 from sm_entrypoints.contract.search import SearchPlanError
 from sm_entrypoints.contract.sentences import clause, ended
 from sm_entrypoints.features.backbone import Built
-from sm_entrypoints.images.channels import Split, Splits
+from sm_entrypoints.images.channels import Splits
 from sm_entrypoints.models.model import ModelError
 from sm_entrypoints.models.weights import WeightsError
 from sm_entrypoints.searching.generation import Interrupted
@@ -42,6 +42,8 @@ from sm_entrypoints.searching.request import SearchRequest
 # How a network is built; the job knows how, with its weights.
 Build = Callable[[Network], Built]
 _FINALISTS = 2
+# Raised when standings mean something else than before: those that an older version kept are void.
+_PROBE_VERSION = 2
 
 
 class NoNetwork(JobError):
@@ -96,17 +98,17 @@ class Choice:
         for each in self.candidates:
             self._prepare(each)
         self.candidates.sort(key=lambda each: (each.flops, each.name))
-        shown = rounds(self._splits)
-        for number, parts in enumerate(shown):
+        rounds = Rounds(self._splits, _flops(self._alive()))
+        number, parts = 0, rounds.next(_flops(self._alive()))
+        while parts is not None:
             try:
                 for each in self._alive():
                     self._probe(each, number, parts)
             except Interrupted:
                 self.interrupted = True
                 break
-            self._judge(number, last=number == len(shown) - 1)
-            if len(self._alive()) == 1:
-                break
+            parts = self._judge(number, rounds)
+            number += 1
         return self._picked()
 
     def _alive(self) -> list[Candidate]:
@@ -133,14 +135,16 @@ class Choice:
         weights = built.card.fingerprints.get("weights", "")
         candidate.source = "pretrained weights" if built.pretrained else "random weights"
         request = self._request(candidate)
-        candidate.identity = identity(request, frozen=weights, data=self._data)
+        digest = identity(request, frozen=weights, data=self._data)
+        candidate.identity = f"{_PROBE_VERSION}:{digest}"
         self._progress.load(candidate)
 
-    def _probe(self, candidate: Candidate, number: int, parts: Sequence[Split]) -> None:
+    def _probe(self, candidate: Candidate, number: int, parts: Parts) -> None:
+        train, valid = map(len, parts)
+        if candidate.remembers(number, train=train, valid=valid):
+            return
         if self._prober.stopped():
             raise Interrupted
-        if number in candidate.standings:
-            return
         built, request = self._built[candidate.name], self._request(candidate)
         try:
             standing, use = self._prober.probe(built, parts, request)
@@ -156,8 +160,8 @@ class Choice:
             f"{standing.accuracy_error:.3f} after {standing.train_pictures} pictures"
         )
 
-    def _judge(self, number: int, *, last: bool) -> None:
-        """Drop those that cannot win any more, then all but the better half."""
+    def _judge(self, number: int, rounds: Rounds) -> Parts | None:
+        """Drop those that cannot win any more; return what the better half sees next, if any."""
         alive = self._alive()
         standings = {each.name: each.standings[number] for each in alive}
         best = self._leader(alive, number)
@@ -172,21 +176,23 @@ class Choice:
                     f"it can no longer win: {100 * gap:.1f} ± {100 * error:.1f} points behind "
                     f"{best.name} on the same {len(standings[each.name].right)} pictures",
                 )
-        if not last:
-            self._halve(number, len(alive))
-
-    def _halve(self, number: int, entered: int) -> None:
         # The third round is that of the last two.
-        most = _FINALISTS if number else max(_FINALISTS, math.ceil(entered / 2))
+        most = _FINALISTS if number else max(_FINALISTS, math.ceil(len(alive) / 2))
+        ahead = f"the best {most} of {len(alive)}"
+        return self._halve(number, most, ahead, rounds) if len(self._alive()) > 1 else None
+
+    def _halve(self, number: int, most: int, ahead: str, rounds: Rounds) -> Parts | None:
+        """Drop all but ``most``, unless this was the last round."""
         ranked = sorted(
             self._alive(), key=lambda each: (-each.standings[number].accuracy, each.flops)
         )
-        for each in ranked[most:]:
+        parts = rounds.next(_flops(ranked[:most]))
+        for each in ranked[most:] if parts else ():
             self._drop(
                 each,
-                f"not among the best {most} of {entered} after "
-                f"{each.standings[number].train_pictures} pictures",
+                f"not among {ahead} after {each.standings[number].train_pictures} pictures",
             )
+        return parts
 
     def _leader(self, among: Sequence[Candidate], number: int) -> Candidate:
         standings = {each.name: each.standings[number] for each in among}
@@ -252,6 +258,10 @@ class Choice:
             "seconds_ratio": _ratio(timed, self._pictures) if len(timed) == len(seen) else None,
             "seconds": self._seconds,
         }
+
+
+def _flops(among: Sequence[Candidate]) -> list[float]:
+    return [each.flops for each in among]
 
 
 def _ratio(shown: Sequence[tuple[float, int]], pictures: int) -> float | None:

@@ -40,7 +40,7 @@ class ChoiceProgress:
         """Keep what was found out; where that cannot be, the choice goes on without."""
         if self._folder is None:
             return
-        document = {each.name: each.document() for each in candidates if each.standings}
+        document = {each.name: each.document() for each in candidates if each.is_begun}
         try:
             self._folder.mkdir(exist_ok=True)
             write_json(self._folder / _FILE, document, indent=None)
