@@ -67,8 +67,18 @@ def choice_sentence(document: NetworksDocument) -> str:
     return joined(
         f"{document['winner']} was chosen among {counted(count, 'network')}",
         document["rule"],
+        _compared(document),
         spent,
     )
+
+
+def _compared(document: NetworksDocument) -> str:
+    """Return on how many pictures the last ones were compared, if those are not all."""
+    share = document["networks"][0]["share"]
+    last = [row for row in document["networks"] if row["share"] == share]
+    if not 0 < share < 1 or len(last) < 2:
+        return ""
+    return f"The last {len(last)} were compared on {share:.0%} of the pictures"
 
 
 def network_rows(document: NetworksDocument, endpoint: EndpointPrice) -> list[list[str]]:

@@ -10,7 +10,7 @@ import pytest
 from dashboards.figures.networks import get_networks_info, networks_figure
 from dashboards.figures.theme import message_of
 from dashboards.files.networks import read_networks_file
-from dashboards.sections.network import EndpointPrice, network_section
+from dashboards.sections.network import EndpointPrice, choice_sentence, network_section
 from tests.worlds.networks import networks_document, write_networks
 
 
@@ -29,6 +29,17 @@ def test_the_table_has_the_winner_first_and_why_others_lost():
     assert "USD a month</th>" in markup
     assert markup.count(">84</td>") == 4
     assert "best of 8 heads" in markup
+
+
+def test_a_choice_that_ended_before_all_pictures_says_so():
+    document = networks_document()
+    assert "were compared on" not in choice_sentence(document)
+    for row in document["networks"][:2]:
+        row["share"] = 0.634
+    told = choice_sentence(document)
+    assert "The last 2 were compared on 63% of the pictures. The choice took" in told
+    document["networks"][1]["share"] = 0.3
+    assert "were compared on" not in choice_sentence(document)
 
 
 def test_the_figure_tells_the_winner_from_those_that_saw_a_part():
