@@ -45,7 +45,11 @@ def _choose(data: Path, weights: Path, networks: tuple[str, ...], file: Path) ->
     own = file.with_suffix("")
     shutil.copytree(weights, own)  # random weights of this data's number of classes join them
     module = [JOB, "-m", "benchmarks.search.job_networks"]
-    timed([*module, data, own, str(_SIZE), *networks, "--json", file])
+    # One thread: pictures are counted, and two threads wait for each other on a busy machine.
+    timed(
+        [*module, data, own, str(_SIZE), *networks, "--json", file],
+        {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+    )
     found: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return found
 
