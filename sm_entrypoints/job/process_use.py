@@ -8,7 +8,6 @@ Documentation/scheduler/sched-stats).
 
 from __future__ import annotations
 
-import os
 import resource
 import time
 from collections.abc import Mapping
@@ -72,13 +71,6 @@ class ProcessUse:
         if between is None:
             return _use(before, after)
         return {**_use(before, after), "whole_network": _use(before, between)}
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use: a container's cpuset may be smaller."""
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _use(before: _Reading, after: _Reading) -> dict[str, float | int | None]:

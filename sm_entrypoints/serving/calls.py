@@ -25,8 +25,8 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
+from sm_entrypoints.contract.cores import usable_cores
 from sm_entrypoints.contract.sentences import ended
-from sm_entrypoints.job.process_use import usable_cores
 from sm_entrypoints.serving.accept import accepted
 from sm_entrypoints.serving.context import CONTENT_TYPE, Context
 from sm_entrypoints.serving.handlers import Program

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from sm_entrypoints.job.process_use import usable_cores
+from sm_entrypoints.contract.cores import usable_cores
 from sm_entrypoints.serving.memory import give_back
 
 # Giving memory back takes some milliseconds.

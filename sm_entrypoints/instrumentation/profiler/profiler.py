@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 from sm_entrypoints.contract import INSTRUMENTATION_FOLDER, SYSTEM_FOLDER, WORKERS_FILE
+from sm_entrypoints.contract.cores import usable_cores
 from sm_entrypoints.instrumentation.phases import TRAIN, StepRecorder
 from sm_entrypoints.instrumentation.profiler.operators import OperatorWindow
 from sm_entrypoints.instrumentation.profiler.sampler import SystemSampler
 from sm_entrypoints.instrumentation.profiler.workers import Making, WorkerRecorder
 from sm_entrypoints.job.containment import Containment
 from sm_entrypoints.job.environment import Environment
-from sm_entrypoints.job.process_use import usable_cores
 
 
 class Profiler:

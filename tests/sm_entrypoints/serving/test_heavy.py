@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
-from sm_entrypoints.job.process_use import usable_cores
+from sm_entrypoints.contract.cores import usable_cores
 from sm_entrypoints.serving.calls import Call, Calls
 from sm_entrypoints.serving.context import Context
 from sm_entrypoints.serving.handlers import Program
