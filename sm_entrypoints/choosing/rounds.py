@@ -1,8 +1,8 @@
 """The rounds of a choice: growing parts of the pictures, as large as its budget allows.
 
-What counts is pictures weighed by the operations that a network takes for one. A choice may spend
-half of what showing every picture to each network would take. So it does whatever wins, but where
-so little would prove nothing: with few pictures, or with two or three networks.
+A picture counts by the operations that a network takes for it. Whichever network wins, a choice
+spends at most half of what it would take to show every picture to each network. Where so little
+would prove nothing, it may spend more: with few pictures, or with two or three networks.
 """
 
 from __future__ import annotations
