@@ -80,7 +80,7 @@ def requests(services: list[Service], hostile: Hostile) -> Iterator[tuple[str, b
         value = hostile.of(shape) if shape is not None else hostile.anything()
         text = json.dumps(value).encode("utf-8", "surrogatepass")
         kind = hostile.random.random()
-        prefix = service.metadata.get("targetPrefix")
+        prefix = service_model(service.name).metadata.get("targetPrefix")
         if kind < 0.6 and prefix:
             yield "/", text, [("x-amz-target", f"{prefix}.{name}")]
         elif kind < 0.75 and prefix:
@@ -117,7 +117,10 @@ def _snake(name: str) -> str:
 
 
 def _form(service: Service, name: str, value: Any, hostile: Hostile) -> bytes:
-    pairs = {"Action": name, "Version": str(service.metadata.get("apiVersion", ""))}
+    pairs = {
+        "Action": name,
+        "Version": str(service_model(service.name).metadata.get("apiVersion", "")),
+    }
     for key, each in value.items() if isinstance(value, dict) else ():
         pairs[
             f"{key}{hostile.random.choice(('', '.member.1', '.1', '.entry.1.key', '.' * 50))}"
