@@ -69,10 +69,18 @@ class Intake:
                 it.
             ClientDisconnect: nobody is there any more.
         """
+        body = _Body(request, self._limits.body_bytes)
+        with self._forgotten_if_refused(body):
+            if WHOLE_BODY in request.scope.get("extensions", ()):
+                # It has come: nobody needs to watch how long that takes.
+                async for chunk in request.stream():
+                    self._hold(body.add(chunk))
+            else:
+                await self._read_in_time(request, body)
+            return body.whole()
+
+    async def _read_in_time(self, request: Request, body: _Body) -> None:
         limits, loop = self._limits, asyncio.get_running_loop()
-        body = _Body(request, limits.body_bytes)
-        if WHOLE_BODY in request.scope.get("extensions", ()):
-            return await self._at_once(request, body)
         began = loop.time()
         try:
             async with asyncio.timeout(limits.patience_seconds) as patience:
@@ -85,25 +93,18 @@ class Intake:
                             patience.reschedule(began + most)
                         if body.hopeless:
                             break
-            return body.whole()
         except TimeoutError:
-            self.forget(body.kept)
             raise Refused(
                 408,
                 f"Only {body.seen:,} bytes of the request body came within "
                 f"{loop.time() - began:.0f} seconds; send it faster.",
                 CLOSE,
             ) from None
-        except BaseException:
-            self.forget(body.kept)
-            raise
 
-    async def _at_once(self, request: Request, body: _Body) -> bytes:
-        """Return a body that has come: nobody needs to watch how long that takes."""
+    @contextmanager
+    def _forgotten_if_refused(self, body: _Body) -> Iterator[None]:
         try:
-            async for chunk in request.stream():
-                self._hold(body.add(chunk))
-            return body.whole()
+            yield
         except BaseException:
             self.forget(body.kept)
             raise
