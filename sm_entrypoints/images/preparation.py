@@ -73,7 +73,8 @@ def evaluation_pixels(image: Image.Image, card: ModelCard) -> Tensor:
 
 def to_pixels(image: Image.Image) -> Tensor:
     """Return an RGB image as uint8, shape (3, height, width)."""
-    return torch.from_numpy(np.array(image, dtype=np.uint8)).permute(2, 0, 1).contiguous()
+    # Band by band: torch would reorder them with all of its threads, in each thread that decodes.
+    return torch.from_numpy(np.stack([np.asarray(band) for band in image.split()]))
 
 
 def normalise(pixels: Tensor, card: ModelCard) -> Tensor:
