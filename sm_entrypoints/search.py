@@ -35,7 +35,7 @@ from sm_entrypoints.choosing.job import choose, kept_features
 from sm_entrypoints.contract import PARENTS_CHANNEL, WEIGHTS_FILE
 from sm_entrypoints.contract.search import SearchPlanError
 from sm_entrypoints.contract.search_progress import progress_folder
-from sm_entrypoints.features.backbone import Built, tail_of
+from sm_entrypoints.features.backbone import Built, feature_shape, tail_of
 from sm_entrypoints.features.compute import rows_of
 from sm_entrypoints.features.features import FeatureFolders, FeatureUse, features_of
 from sm_entrypoints.images.batches import BatchOrder, TensorData, make_loader
@@ -164,8 +164,9 @@ def _features(
     read = [split for split in (splits.train, splits.valid, splits.test) if split]
     pictures = sum(map(len, read))
     views = rows_of(read, Views.of(request.fixed)) - pictures
-    require_memory(built, pictures, views=views)
-    features = features_of(read, built, request.fixed, folders=folders)
+    shape = feature_shape(built)
+    require_memory(shape, pictures, views=views)
+    features = features_of(read, built, request.fixed, folders=folders, shape=shape)
     train, valid, *test = (tensor_data(features, split, seed=request.fixed.seed) for split in read)
     shared = SharedFeatures.of(built.model, train, valid, built.compute)
     return shared, test[0] if test else None, features.use

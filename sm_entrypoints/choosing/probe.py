@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sm_entrypoints.choosing.standing import Standing
 from sm_entrypoints.choosing.steps import as_many_steps
 from sm_entrypoints.contract.errors import JobError
-from sm_entrypoints.features.backbone import Built
+from sm_entrypoints.features.backbone import Built, feature_shape
 from sm_entrypoints.features.features import FeatureFolders, FeatureUse, features_of
 from sm_entrypoints.images.batches import TensorData
 from sm_entrypoints.images.channels import Split
@@ -67,10 +67,11 @@ class Prober:
             JobError: the features do not fit into memory, a picture is bad, or no head learned.
             Interrupted: the job was asked to stop.
         """
-        require_memory(built, sum(map(len, parts)))
+        shape = feature_shape(built)
+        require_memory(shape, sum(map(len, parts)))
         # Views of the pictures are for the network that is chosen: others need not see them.
         plain = replace(request.fixed, augmentation="none", views=0)
-        features = features_of(parts, built, plain, folders=self.folders)
+        features = features_of(parts, built, plain, folders=self.folders, shape=shape)
         train, valid = (
             TensorData(features.by_split[part.name], torch.tensor(part.labels, dtype=torch.int64))
             for part in parts

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from sm_entrypoints.features.fusion import Entering, FusionError, Graph, fused
 from sm_entrypoints.images.preparation import normalise
@@ -134,7 +135,6 @@ class Backbone:
     def __init__(self, built: Built) -> None:
         self.built = built
         self._graph: Graph | None = None
-        self._shape: tuple[int, ...] | None = None
 
     def features(self, pixels: Tensor) -> Tensor:
         """Return what enters the tail for uint8 pixels, on the CPU, in the type it has there.
@@ -153,17 +153,37 @@ class Backbone:
             with torch.inference_mode(), compute.autocast():
                 entered = (self._graph or network)(inputs)
         except LookupError:
-            raise ModelError(f"{card.architecture} does not call its own classifier") from None
-        self._shape = tuple(entered.shape[1:])
+            raise _not_called(card) from None
         return entered.cpu()
 
-    def shape(self) -> tuple[int, ...]:
-        """Return the shape of one picture's features, if need be from a pass of a blank one."""
-        if self._shape is None:
-            side = self.built.card.image_size
-            self.features(torch.zeros((1, 3, side, side), dtype=torch.uint8))
-        assert self._shape is not None
-        return self._shape
+
+def feature_shape(built: Built) -> tuple[int, ...]:
+    """Return the shape of one picture's features.
+
+    The network sees one blank picture on the CPU, wherever it is: a GPU takes seconds to start, and
+    need not where all features are kept. Leaves the model in evaluation mode.
+
+    Raises:
+        ModelError: the model did not call its tail (no torchvision classifier does that).
+    """
+    model, card = built.model, built.card
+    network = Entering(model, next(tail_of(model).children())).eval()
+    state = {
+        name: tensor.cpu()
+        for name, tensor in (*network.named_parameters(), *network.named_buffers())
+    }
+    blank = torch.zeros((1, 3, card.image_size, card.image_size))
+    try:
+        with torch.inference_mode(), without_hooks(model):
+            entered: Tensor = functional_call(network, state, (blank,))
+    except LookupError:
+        raise _not_called(card) from None
+    return tuple(entered.shape[1:])
+
+
+def _not_called(card: ModelCard) -> ModelError:
+    """Return the error of a model that does not run its own tail."""
+    return ModelError(f"{card.architecture} does not call its own classifier")
 
 
 def _fused(network: Entering, inputs: Tensor) -> Graph:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.contract.sentences import counted
-from sm_entrypoints.features.backbone import Backbone, Built, Compute
+from sm_entrypoints.features.backbone import Backbone, Built, Compute, feature_shape
 from sm_entrypoints.features.compute import (
     BATCH,
     Reader,
@@ -111,6 +111,7 @@ def features_of(
     arguments: TrainingArguments,
     *,
     folders: FeatureFolders | None = None,
+    shape: tuple[int, ...] | None = None,
 ) -> Features:
     """Return the features of every picture of ``splits``, whose names differ.
 
@@ -118,6 +119,7 @@ def features_of(
     ``folders``: pictures with the same bytes are one. A row depends on its picture alone, up to
     the rounding of float32. Training pictures have the views of ``arguments``. Leaves the model in
     evaluation mode. Memory: 4 bytes a number of all features, and a few batches of pictures.
+    ``shape`` is that of :func:`feature_shape`, if it is known already.
 
     Raises:
         DataSetError: a picture is bad.
@@ -125,7 +127,9 @@ def features_of(
     started, folders = time.perf_counter(), folders or FeatureFolders()
     chosen = _chosen(splits, built, arguments, folders)
     with laid_out(built.model, chosen.compute, back=built.compute):
-        features = _pass(splits, chosen, folders, Views.of(arguments), Backbone(built).shape())
+        features = _pass(
+            splits, chosen, folders, Views.of(arguments), shape or feature_shape(built)
+        )
     use = replace(
         features.use, seconds=time.perf_counter() - started, numbers=named(chosen.compute)
     )

@@ -6,6 +6,7 @@ The layers of the tail that come before anything that learns, or is random, are 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sm_entrypoints.contract.search import SearchPlanError
-from sm_entrypoints.features.backbone import Backbone, Built, Compute, tail_of
+from sm_entrypoints.features.backbone import Compute, tail_of
 from sm_entrypoints.images.batches import TensorData
 from sm_entrypoints.searching.tail_plan import TailPlan, plan_tail, run
 
@@ -63,13 +64,13 @@ class SharedFeatures:
         )
 
 
-def require_memory(built: Built, pictures: int, *, views: int = 0) -> None:
-    """Check that the features of so many pictures, and of so many ``views`` of some, fit.
+def require_memory(shape: Sequence[int], pictures: int, *, views: int = 0) -> None:
+    """Check that features of a shape fit: of so many pictures, and of so many ``views`` of some.
 
     Raises:
         SearchPlanError: they do not; says how much they take, and what to do.
     """
-    needed = 4 * math.prod(Backbone(built).shape()) * (pictures + views)
+    needed = 4 * math.prod(shape) * (pictures + views)
     available = int(psutil.virtual_memory().available)
     if needed > _MEMORY_SHARE * available:
         raise SearchPlanError(

@@ -21,7 +21,7 @@ from sm_entrypoints.contract import FEATURES_CHANNEL
 from sm_entrypoints.contract.arguments import TrainingArguments
 from sm_entrypoints.contract.errors import JobError
 from sm_entrypoints.contract.hyperparameters import HYPERPARAMETERS
-from sm_entrypoints.features.backbone import Backbone, Built, Compute
+from sm_entrypoints.features.backbone import Built, Compute, feature_shape
 from sm_entrypoints.features.compute import rows_of
 from sm_entrypoints.features.features import (
     FeatureFolders,
@@ -142,7 +142,7 @@ def features_fit(built: Built, images: int, processes: int) -> bool:
 
     Leaves the model in evaluation mode.
     """
-    return 4 * math.prod(Backbone(built).shape()) * images <= memory_limit(processes)
+    return 4 * math.prod(feature_shape(built)) * images <= memory_limit(processes)
 
 
 def _image_feeds(

@@ -38,7 +38,7 @@ def built(architecture: str = "squeezenet1_1", *, seed: int = 0, **card: Any) ->
 
 
 class Counted:
-    """Counts the pictures that the network of ``built`` sees; one of them is its blank one."""
+    """Counts the pictures that the network of ``built`` sees."""
 
     def __init__(self, built: Built) -> None:
         self.pictures = 0
@@ -48,8 +48,8 @@ class Counted:
         self.pictures += len(inputs[0])
 
     def take(self) -> int:
-        """Return how many pictures it saw since it was asked, without the blank one."""
-        seen, self.pictures = self.pictures - 1, 0
+        """Return how many pictures it saw since it was asked."""
+        seen, self.pictures = self.pictures, 0
         return seen
 
 
