@@ -113,7 +113,9 @@ def beside_the_loop(world: World) -> list[Row]:
     start = timed([JOB, "-c", "import torch, torchvision"]).wall
     each = statistics.median(one.wall - start for one in spent) / (epochs * pictures)
     whole = TRIALS * (start + EPOCHS * pictures * each)
-    search = statistics.median(world.search(f"loop-{pair}", TRIALS).wall for pair in range(3))
+    search = statistics.median(
+        world.search(f"loop-{number}", TRIALS).wall for number in range(world.repeats)
+    )
     grid, scaled = Ratios(), Ratios()
     grid.add(sum(one.wall for one in spent), packed.wall)
     scaled.add(whole, search)
@@ -135,15 +137,17 @@ def beside_the_loop(world: World) -> list[Row]:
 
 def beside_others(world: World) -> list[Row]:
     """Run training after training, and many heads at once; return their ratios to our search."""
-    search = statistics.median(world.search(f"others-{pair}", TRIALS).wall for pair in range(3))
-    single = [world.job(f"single-{n}").run("train", world.fixed(seed=n)).wall for n in range(3)]
+    numbers = range(world.repeats)
+    search = statistics.median(world.search(f"others-{n}", TRIALS).wall for n in numbers)
+    single = [world.job(f"single-{n}").run("train", world.fixed(seed=n)).wall for n in numbers]
     heads = Ratios()
-    for _ in range(3):
+    for _ in numbers:
         heads.add(world.peer("many_heads", TRIALS, EPOCHS).wall, search)
     each = statistics.median(single)
     return [
         Row(
-            what=f"{TRIALS} jobs of train.py, which keep features within a job, by ours (3 run)",
+            what=f"{TRIALS} jobs of train.py, which keep features within a job, by ours "
+            f"({len(single)} run)",
             measured=f"{TRIALS * each / search:.1f} times",
         ),
         heads.row("many heads that run the backbone in every epoch by ours", 4, at_least=True),

@@ -69,7 +69,7 @@ def main() -> int:
     """Print the table; the exit code tells whether the goals were met."""
     parser = options(__doc__)
     parser.add_argument("--parts", nargs="+", choices=sorted(PARTS), default=list(PARTS))
-    parser.set_defaults(pairs=3)
+    parser.set_defaults(pairs=2)
     arguments = parser.parse_args()
     name = subprocess.run([JOB, "-c", _PROBE], capture_output=True, text=True, check=True)
     if not name.stdout.strip():

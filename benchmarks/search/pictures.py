@@ -6,6 +6,9 @@ decoder has as much to do as with a photo of that size.
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +25,21 @@ def write_pictures(folder: Path, *, count: int, classes: int, side: int) -> dict
     Every class has the same number in each split; ``count`` is rounded up to that.
     """
     eighth = max(1, -(-count // (8 * classes)))
-    for label in range(classes):
-        numbers = iter(range(8 * eighth))
-        pattern = np.random.default_rng((1, label)).normal(128, 45, (_COARSE, _COARSE, 3))
-        for split, share in _SPLITS.items():
-            place = folder / split / f"class-{label:03d}"
-            place.mkdir(parents=True, exist_ok=True)
-            for _ in range(share * eighth):
-                number = next(numbers)
-                _picture(pattern, side, (2, label, number)).save(
-                    place / f"{number:05d}.jpg", quality=90
-                )
+    with ProcessPoolExecutor() as pool:
+        write = partial(_write_class, folder, eighth=eighth, side=side)
+        list(pool.map(write, range(classes)))
     return {split: share * eighth * classes for split, share in _SPLITS.items()}
+
+
+def _write_class(folder: Path, label: int, *, eighth: int, side: int) -> None:
+    numbers = iter(range(8 * eighth))
+    pattern = np.random.default_rng((1, label)).normal(128, 45, (_COARSE, _COARSE, 3))
+    for split, share in _SPLITS.items():
+        place = folder / split / f"class-{label:03d}"
+        place.mkdir(parents=True, exist_ok=True)
+        for number in islice(numbers, share * eighth):
+            picture = _picture(pattern, side, (2, label, number))
+            picture.save(place / f"{number:05d}.jpg", quality=90)
 
 
 def _picture(pattern: np.ndarray, side: int, seed: tuple[int, ...]) -> Image.Image:

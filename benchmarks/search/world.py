@@ -38,6 +38,11 @@ class World:
     pairs: int
 
     @property
+    def repeats(self) -> int:
+        """How often what takes longer is run: in half of the pairs, at most three times."""
+        return min(3, (self.pairs + 1) // 2)
+
+    @property
     def data(self) -> Path:
         """The folder of the splits."""
         return self.folder / "data"
