@@ -23,13 +23,19 @@ class Ratios:
         """The middle ratio."""
         return statistics.median(self.values)
 
+    def told(self, what: str) -> Row:
+        """Return the line of the table of what has no goal."""
+        return Row(what=what, measured=self._measured())
+
     def row(self, what: str, goal: float, *, at_least: bool = False) -> Row:
         """Return the line of the table, with the goal that it met or missed."""
         met = self.median >= goal if at_least else self.median <= goal
+        sign = "≥" if at_least else "≤"
+        return Row(what=what, measured=self._measured(), goal=f"{sign} {goal:g} times", met=met)
+
+    def _measured(self) -> str:
         spread = ""
         if len(self.values) > 1:
             low, _, high = statistics.quantiles(self.values, n=4, method="inclusive")
             spread = f" [{low:.3g}, {high:.3g}]"
-        sign = "≥" if at_least else "≤"
-        measured = f"{self.median:.3g} times{spread}"
-        return Row(what=what, measured=measured, goal=f"{sign} {goal:g} times", met=met)
+        return f"{self.median:.3g} times{spread}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from sm_entrypoints.contract import WEIGHTS_FILE
 from sm_entrypoints.contract.search import SearchPlan
 
 EPOCHS, TRIALS, MORE = 5, 20, 64
+# The network that they fine-tune.
+WRITE_UPS = "resnet18"
 _RANGES: dict[str, Any] = {
     "lr": {"type": "continuous", "min": 1e-4, "max": 1e-2, "scaling": "Logarithmic"},
     "batch_size": {"type": "categorical", "values": [16, 32, 64]},
@@ -52,6 +54,14 @@ class World:
         """The file of the pretrained weights."""
         return self.folder / "weights" / WEIGHTS_FILE
 
+    def with_random_weights(self, model: str) -> World:
+        """Return another network's world of the same pictures; random weights take as long."""
+        other = replace(self, folder=self.folder / model, model=model)
+        other.weights.parent.mkdir(parents=True)
+        other.data.symlink_to(self.data, target_is_directory=True)
+        write_random_weights(model, other.weights)
+        return other
+
     def job(self, name: str) -> JobFolder:
         """Return the folder of a job of that name, new or as it was left."""
         return JobFolder(folder=self.folder / "jobs" / name, data=self.data, weights=self.weights)
@@ -90,12 +100,19 @@ def prepared(folder: Path, arguments: argparse.Namespace) -> World:
         pairs=arguments.pairs,
     )
     world.weights.parent.mkdir(parents=True)
-    weights = arguments.weights
-    if weights == RANDOM:
-        weights = str(folder / "random.safetensors")
-        timed([str(JOB), "-c", _RANDOM_WEIGHTS, world.model, weights])
-    write_weights(world.model, world.weights, weights)
+    if arguments.weights == RANDOM:
+        write_random_weights(world.model, world.weights)
+    else:
+        write_weights(world.model, world.weights, arguments.weights)
     return world
+
+
+def write_random_weights(model: str, file: Path) -> None:
+    """Write weights that nothing was learned with; ``file`` is in a folder that is there."""
+    drawn = file.with_name("random.safetensors")
+    timed([str(JOB), "-c", _RANDOM_WEIGHTS, model, str(drawn)])
+    write_weights(model, file, str(drawn))
+    drawn.unlink()
 
 
 def options(description: str | None) -> argparse.ArgumentParser:
