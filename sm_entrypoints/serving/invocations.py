@@ -7,6 +7,7 @@ request is in :mod:`sm_entrypoints.serving.calls`.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -22,6 +23,7 @@ from sm_entrypoints.serving.calls import Call, Calls
 from sm_entrypoints.serving.counter import RequestCounter
 from sm_entrypoints.serving.handlers import Program
 from sm_entrypoints.serving.intake import RETRY_AFTER, TOO_MANY, Intake, Limits, Refused
+from sm_entrypoints.serving.lone import LoneClient
 
 _PING = ("GET", "HEAD")
 _ALLOWED = {"/ping": ", ".join(_PING), "/invocations": "POST"}
@@ -53,6 +55,7 @@ class ModelService:
         self._intake = Intake(limits)
         self._busy = 0
         self._counter = RequestCounter(requests_file)
+        self._lone = LoneClient()
 
     def begin(self, program: Program, model: Any) -> None:
         """Answer requests from now on; until then ``/ping`` says 503."""
@@ -80,6 +83,8 @@ class ModelService:
 
     async def _invocations(self, request: Request) -> Response:
         self._counter.note()
+        client, began = request.scope.get("client"), time.perf_counter()
+        self._lone.asks(client)
         try:
             return await self._admit(request)
         except Refused as refused:
@@ -87,6 +92,8 @@ class ModelService:
             return JSONResponse(message, status_code=refused.status, headers=headers)
         except ClientDisconnect:
             return Response(status_code=400)
+        finally:
+            self._lone.answered(client, time.perf_counter() - began)
 
     async def _admit(self, request: Request) -> Response:
         if self._loaded is None:
@@ -98,30 +105,38 @@ class ModelService:
         except Refused:
             self._intake.forget(len(body))
             raise
-        return await self._computed(request, body, *self._loaded)
+        program, model = self._loaded
+        call = Call(program, model, body, request.headers, self._default_accept)
+        if self._may_be_answered_here(call):
+            self._intake.forget(len(body))
+            return call.answer()
+        return await self._computed(request, call)
 
     def _require_a_place(self) -> None:
         if self._busy >= self._limits.places:
             raise Refused(TOO_MANY, "Too many concurrent requests; try again.", RETRY_AFTER)
 
-    async def _computed(
-        self, request: Request, body: bytes, program: Program, model: Any
-    ) -> Response:
+    def _may_be_answered_here(self, call: Call) -> bool:
+        """Tell whether nobody would notice if a call ran in the loop's own thread."""
+        alone = self._lone.is_quick and self._busy == 0 and self._limits.workers == 1
+        return alone and call.program.batches and not call.is_heavy()
+
+    async def _computed(self, request: Request, call: Call) -> Response:
         """Return the answer, unless the client leaves or the time is over before."""
         self._busy += 1
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Response | None] = loop.create_future()
-        deliver = partial(self._deliver, answer, len(body))
-        call = self._calls.submit(Call(program, model, body, request.headers, self._default_accept))
+        deliver = partial(self._deliver, answer, len(call.body))
+        computed = self._calls.submit(call)
         # A call that has begun keeps its place until it ends, whoever waits for it.
-        call.add_done_callback(lambda ended: _soon(loop, deliver, ended))
+        computed.add_done_callback(lambda ended: _soon(loop, deliver, ended))
         # Most answers come before it is worth looking whether anybody still waits for them.
         soon = loop.call_later(_SOON_SECONDS, _settle, answer, None)
         try:
-            return await answer or await self._late(request, call)
+            return await answer or await self._late(request, computed)
         finally:
             soon.cancel()
-            call.cancel()
+            computed.cancel()
 
     async def _late(self, request: Request, call: Future[Response]) -> Response:
         answer = asyncio.wrap_future(call)
