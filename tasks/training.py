@@ -191,7 +191,10 @@ def _follow(
     with Progress("training-progress", f"Training job {name}") as progress:
         watch = _EpochWatch(progress, epochs).show
         seconds, interrupt = resources.longest_seconds, CancelWatch().look
-        return wait_for(platform, "training job", name, seconds, watch, interrupt)
+        job = wait_for(platform, "training job", name, seconds, watch, interrupt)
+        if job["TrainingJobStatus"] != "Completed":
+            progress.stay()
+        return job
 
 
 class _EpochWatch:

@@ -14,13 +14,14 @@ _SMALLEST_MOVE = 2.0
 class Progress:
     """A progress artifact under a stable key; use it as a context manager.
 
-    On the way out it shows 100%, unless the work failed: then it stays where it was.
+    On the way out it shows 100%, unless the work failed or :meth:`stay` was called: then it stays
+    where it was.
     """
 
     def __init__(self, key: str, description: str | None = None) -> None:
         # Synchronous here: Prefect's type also covers calls from an event loop.
         self._artifact = cast(UUID, create_progress_artifact(0.0, key, description))
-        self._shown = 0.0
+        self._shown, self._stays = 0.0, False
 
     def __enter__(self) -> Self:
         return self
@@ -28,8 +29,12 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
-        if kind is None:
+        if kind is None and not self._stays:
             self.show(100.0)
+
+    def stay(self) -> None:
+        """Stay where it is on the way out: the work ended, but not at its end."""
+        self._stays = True
 
     def of(self, done: int, total: int) -> None:
         """Show ``done`` of ``total``."""
