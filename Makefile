@@ -193,7 +193,7 @@ bench-boundary: .venv/.ready  ## what the boundary costs a local job (10 seconds
 	@$(ORCHESTRATOR) -m benchmarks.boundary
 
 .PHONY: bench-search
-bench-search: .venv/.tools .venv-job/.ready  ## a packed search beside one forward pass, the write-ups' loop and others (25 minutes)
+bench-search: .venv/.tools .venv-job/.ready  ## a packed search beside one forward pass, the write-ups' loop and others (45 minutes)
 	@$(ORCHESTRATOR) -m benchmarks.search
 
 .PHONY: bench-serve

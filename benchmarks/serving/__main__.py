@@ -34,7 +34,7 @@ from benchmarks.serving.servers import (
     start,
     wait_until_it_answers,
 )
-from benchmarks.serving.turns import progress, side_by_side, threads_of_one
+from benchmarks.serving.turns import added, progress, side_by_side, threads_of_one
 from benchmarks.serving.world import World, prepared, world_of
 
 
@@ -108,6 +108,7 @@ def crowd(world: World, arguments: argparse.Namespace) -> list[Row]:
 
 
 PARTS: dict[str, Callable[[World, argparse.Namespace], list[Row]]] = {
+    "added": added,
     "turns": side_by_side,
     "threads": threads_of_one,
     "start": from_the_start,
