@@ -34,7 +34,7 @@ from sm_entrypoints.job.containment import Containment
 from sm_entrypoints.job.entry_point import run_entry_point
 from sm_entrypoints.job.environment import Environment
 from sm_entrypoints.job.process_use import ProcessUse
-from sm_entrypoints.job.processes import StopRequest, leaders_text
+from sm_entrypoints.job.processes import StopRequest, end, leaders_text
 from sm_entrypoints.models.model import ModelCard, save_model
 from sm_entrypoints.rules.judgement import announce_verdict
 from sm_entrypoints.training.delivery import (
@@ -268,4 +268,4 @@ def main(argv: Sequence[str] | None = None, variables: Mapping[str, str] | None 
 if __name__ == "__main__":
     gc.freeze()  # what was imported stays to the end: to take it apart there takes a second
     gc.enable()
-    sys.exit(main())
+    end(main())

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import Literal
+from typing import Literal, NoReturn
 
 import torch
 from torch import Tensor, distributed, nn
@@ -56,6 +57,19 @@ def backend_of(world_size: int, gpus: int, variables: Mapping[str, str]) -> Lite
     local = int(variables.get("LOCAL_WORLD_SIZE", "1"))
     rehearsed = variables.get("MASTER_ADDR", "") in _LOOPBACK and local < world_size
     return "gloo" if rehearsed or local > gpus else "nccl"
+
+
+def end(code: int) -> NoReturn:
+    """End this process of a job with an exit code; everything is written by now.
+
+    One of several does not wait for the threads that gloo leaves behind: where Python takes the
+    process apart while one of them still ends, the C++ library aborts it.
+    """
+    if os.environ.get("WORLD_SIZE", "1") not in ("", "1"):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def joined() -> bool:
