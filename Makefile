@@ -15,6 +15,8 @@ endif
 # Most tests wait for processes that they start: three at a time keep two cores busy.
 # In the order of tests/conftest.py: by their size, files of a few long tests would come last.
 PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
+# As on the local platform: torch's threads that wait for each other leave the cores to other tests.
+WAITING := OMP_WAIT_POLICY=PASSIVE
 # Too heavy for every change: these need the SDKs' environments, and a whole run.
 AWS_TESTS := tests/sdk tests/aws tests/flows/test_release_aws.py tests/documents/walked
 # Runs that wait for a person and a schedule, or are killed on PostgreSQL: minutes. `make test-operation` runs them.
@@ -150,7 +152,7 @@ test: lint-style lint-types test-orchestrator lint-job-types test-job  ## everyt
 test-orchestrator: lint-style lint-types .venv-job/.tools
 	@$(ORCHESTRATOR) -m pytest $(PARALLEL) tests --ignore tests/sm_entrypoints $(LATER)
 test-job: test-orchestrator lint-job-types
-	@$(JOB) -m pytest $(PARALLEL) tests/sm_entrypoints
+	@$(WAITING) $(JOB) -m pytest $(PARALLEL) tests/sm_entrypoints
 
 .PHONY: test-aws
 test-aws: .venv/.tools .venv-job/.ready .venv-sdk2/.ready .venv-sdk3/.ready  ## a whole run, both SDKs, the AWS CLI over HTTP (not in CI: 1.5 GB of SDKs)
