@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -103,11 +103,10 @@ class Intake:
 
     @contextmanager
     def _forgotten_if_refused(self, body: _Body) -> Iterator[None]:
-        try:
+        with ExitStack() as undo:
+            undo.callback(lambda: self.forget(body.kept))
             yield
-        except BaseException:
-            self.forget(body.kept)
-            raise
+            undo.pop_all()
 
     def forget(self, size: int) -> None:
         """Take note that ``size`` bytes of bodies are not needed any more."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,9 @@ class ModelService:
         *,
         default_accept: str = "application/json",
         requests_file: Path | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self._clock = clock
         self._limits = limits
         self._default_accept = default_accept
         self._calls = Calls(limits.workers, most=limits.batch, heavy=limits.places // 2)
@@ -83,8 +86,14 @@ class ModelService:
 
     async def _invocations(self, request: Request) -> Response:
         self._counter.note()
-        client, began = request.scope.get("client"), time.perf_counter()
+        client, began = request.scope.get("client"), self._clock()
         self._lone.asks(client)
+        response = await self._admitted(request)
+        good = response.status_code < HTTPStatus.BAD_REQUEST
+        self._lone.answered(client, self._clock() - began, good=good)
+        return response
+
+    async def _admitted(self, request: Request) -> Response:
         try:
             return await self._admit(request)
         except Refused as refused:
@@ -92,8 +101,6 @@ class ModelService:
             return JSONResponse(message, status_code=refused.status, headers=headers)
         except ClientDisconnect:
             return Response(status_code=400)
-        finally:
-            self._lone.answered(client, time.perf_counter() - began)
 
     async def _admit(self, request: Request) -> Response:
         if self._loaded is None:

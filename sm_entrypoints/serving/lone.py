@@ -1,14 +1,14 @@
 """Whether one client asks alone, and is answered so soon that its calls need no thread.
 
-To hand a request to another thread and the answer back takes a quarter of a millisecond, which is
-for nothing where nobody else asks. While a call runs in the server's own thread, ``/ping`` and new
-clients wait for its end; so it has to be short, and only calls of handlers that do nothing but
-compute are judged by those before them.
+Handing a request to another thread, and its answer back, takes a third of a millisecond, and gains
+nothing where nobody else asks. While a call runs in the server's own thread, ``/ping`` and new
+clients wait until it ends. So it has to be short, which the calls before it tell only of handlers
+that do nothing but compute.
 """
 
 from __future__ import annotations
 
-# So many calls in a row of the same client, each answered in so short a time.
+# This many good answers to the same client, with none in between that took longer than that.
 CALLS, SECONDS = 8, 0.05
 Client = tuple[str, int] | None
 
@@ -25,10 +25,14 @@ class LoneClient:
         if client != self._client:
             self._client, self._quick = client, 0
 
-    def answered(self, client: Client, seconds: float) -> None:
-        """Take note of how long a request took; late answers to those of before do not count."""
+    def answered(self, client: Client, seconds: float, *, good: bool) -> None:
+        """Take note of how long a request took.
+
+        A quick refusal tells nothing of the next good answer, nor does a late answer to a client
+        that asked before.
+        """
         if client == self._client:
-            self._quick = self._quick + 1 if seconds < SECONDS else 0
+            self._quick = self._quick + good if seconds < SECONDS else 0
 
     @property
     def is_quick(self) -> bool:

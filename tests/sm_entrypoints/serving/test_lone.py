@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,8 +15,18 @@ from sm_entrypoints.serving.handlers import Program
 from sm_entrypoints.serving.intake import Limits
 from sm_entrypoints.serving.invocations import ModelService
 from sm_entrypoints.serving.lone import CALLS, SECONDS, LoneClient
+from sm_entrypoints.serving.payloads import PayloadError
 
 FIRST, SECOND = ("127.0.0.1", 50_001), ("127.0.0.1", 50_002)
+
+
+class Clock:
+    """Shows the time that handlers say has passed, whatever else the machine does."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class Batch:
@@ -36,10 +45,12 @@ class Batch:
         return [_where(each, model) for each in values]
 
 
-def _where(data: bytes, model: Any) -> str:
-    """Return the name of the thread, after a while if so told."""
+def _where(data: bytes, clock: Clock) -> str:
+    """Return the name of the thread, after a while if so told; refuse what is ``bad``."""
     if data == b"slow":
-        time.sleep(1.5 * SECONDS)
+        clock.now += 1.5 * SECONDS
+    if data == b"bad":
+        raise PayloadError(415, "That is no picture.")
     return threading.current_thread().name
 
 
@@ -61,8 +72,9 @@ def _answers(
     asked: Sequence[tuple[tuple[str, int], bytes]], *, batches: bool = True, **limits: Any
 ) -> list[bool]:
     """Ask one after the other; return which were answered in the thread of the server."""
-    service = ModelService(Limits(**limits))
-    service.begin(_program(batches=batches), None)
+    clock = Clock()
+    service = ModelService(Limits(**limits), clock=clock)
+    service.begin(_program(batches=batches), clock)
 
     async def ask() -> list[str]:
         found = []
@@ -70,7 +82,7 @@ def _answers(
             transport = httpx.ASGITransport(app=service, client=client)
             async with httpx.AsyncClient(transport=transport, base_url="http://x") as session:
                 answer = await session.post("/invocations", content=body)
-                found.append(answer.raise_for_status().text)
+                found.append(answer.text if answer.is_success else "refused")
         return found
 
     here = threading.current_thread().name
@@ -107,17 +119,23 @@ def test_whose_calls_stay_in_threads(limits: dict[str, Any]) -> None:
     assert not any(_answers([*ENOUGH, (FIRST, b"x")], **limits))
 
 
+def test_quick_refusals_prove_nothing() -> None:
+    refused = [(FIRST, b"bad")] * CALLS
+    assert not any(_answers([*refused, (FIRST, b"x")]))
+    assert _answers([*ENOUGH, *refused, (FIRST, b"x")])[-1], "nor do they disprove anything"
+
+
 def test_late_answers_to_another_client_do_not_count() -> None:
     lone = LoneClient()
     for client in (FIRST, SECOND):
         lone.asks(client)
     for _ in range(CALLS):
-        lone.answered(FIRST, 0.001)
+        lone.answered(FIRST, 0.001, good=True)
     assert not lone.is_quick
     for _ in range(CALLS):
-        lone.answered(SECOND, 0.001)
+        lone.answered(SECOND, 0.001, good=True)
     assert lone.is_quick
     lone.asks(None)
     for _ in range(CALLS):
-        lone.answered(None, 0.001)
+        lone.answered(None, 0.001, good=True)
     assert not lone.is_quick, "who does not say where it comes from may be several"
